@@ -1,0 +1,20 @@
+"""Nightly: labels, point-in-time rows, fit, evaluate, and a new champion if it earns it."""
+
+import functions_framework
+from flask import Request
+
+from shared.flows.train_model import train_model as train
+from shared.runtime import entry
+from shared.runtime.app import App
+
+
+def build(app: App) -> entry.Handler:
+    return entry.on_tick("train_model", lambda parameters: train(app.ports, app.now(), parameters))
+
+
+handle = entry.start("train_model", build)
+
+
+@functions_framework.http
+def train_model(request: Request) -> entry.Response:
+    return handle(request)

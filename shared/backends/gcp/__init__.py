@@ -1,0 +1,47 @@
+"""Everything outside, on Google Cloud: Firestore, Pub/Sub, Cloud Storage, BigQuery; or their emulators."""
+
+from shared.backends.once import deferred
+from shared.domain.errors import Misconfigured
+from shared.flows.ports import Bus, Documents, Models, Ports, Warehouse
+from shared.settings import Settings
+
+
+def connect(settings: Settings) -> Ports:
+    """The Google Cloud backend. A client's library is imported when its part is used; a function pays for no other."""
+    if settings.deployed and settings.bucket.startswith("file://"):
+        raise Misconfigured(
+            "PAYIN_MODEL_BUCKET is a folder, which an instance takes with it when it ends: set a bucket's name",
+            reason="local_only_setting",
+        )
+
+    def documents() -> Documents:
+        from shared.backends.gcp.documents import FirestoreDocuments
+
+        return FirestoreDocuments(settings.project, settings.database, settings.firestore_emulator)
+
+    def bus() -> Bus:
+        from shared.backends.gcp.bus import PubSubBus
+
+        return PubSubBus(settings.project, settings.pubsub_emulator)
+
+    def models() -> Models:
+        if not settings.bucket:
+            raise Misconfigured("PAYIN_MODEL_BUCKET is not set: name the bucket that holds the models")
+        if settings.bucket.startswith("file://"):
+            from pathlib import Path
+
+            from shared.backends.local.models import FileModels
+
+            return FileModels(Path(settings.bucket.removeprefix("file://")))
+        from shared.backends.gcp.models import BucketModels
+
+        return BucketModels(settings.bucket)
+
+    def warehouse() -> Warehouse:
+        from shared.backends.gcp.warehouse import BigQueryWarehouse
+
+        return BigQueryWarehouse(settings.project, settings.dataset, settings.bigquery_emulator)
+
+    return Ports(
+        documents=deferred(documents), bus=deferred(bus), models=deferred(models), warehouse=deferred(warehouse)
+    )

@@ -1,0 +1,186 @@
+"""Topics and subscriptions in the local database, with Pub/Sub's behaviour: fan-out, filters, leases, dead letters."""
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.backends.local.filters import compiled
+from shared.backends.local.sql import Database, queue, subscriptions
+from shared.flows.ports import Message
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A message leased to us. `attempt` counts from 1; the same message has the same `message_id` everywhere."""
+
+    ack_id: str
+    message_id: str
+    published_at: datetime
+    attempt: int
+    data: bytes
+    attributes: Mapping[str, str]
+
+
+class LocalBus:
+    """`shared.flows.ports.Bus`, and the subscriber's side for whoever delivers messages to functions.
+
+    `now` rules leases only; left out it is the machine's clock, for a lease is about processes, not about payments.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def subscribe(
+        self,
+        name: str,
+        topic: str,
+        filter: str = "",  # noqa: A002 - Pub/Sub's word
+        max_attempts: int = 5,
+        dead_letter_topic: str | None = None,
+    ) -> None:
+        """Let `name` receive what is published to `topic` from now on; a subscription of that name is changed.
+
+        After `max_attempts` a message moves to `dead_letter_topic`; without one it is tried for ever.
+        """
+        compiled(filter)
+        row = {
+            "topic": topic,
+            "filter": filter,
+            "max_attempts": max_attempts,
+            "dead_letter_topic": dead_letter_topic,
+        }
+        upsert = self._database.insert(subscriptions).values(name=name, **row)
+        self._database.write(
+            lambda connection: connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=row))
+        )
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        if messages:
+            now = _instant(None)
+            self._database.write(lambda connection: _publish(connection, messages, now))
+
+    def pull(self, name: str, limit: int, lease_seconds: float, now: datetime | None = None) -> list[Pulled]:
+        """Up to `limit` messages, hidden from others for `lease_seconds`, the longest waiting first."""
+        at = _instant(now)
+        waiting = (
+            sa.select(queue)
+            .where(queue.c.subscription == name, queue.c.visible_at <= at)
+            .order_by(queue.c.visible_at, queue.c.seq)
+            .limit(limit)
+        )
+        # Looking is free; only what is there to be had is worth a write.
+        with self._database.read() as connection:
+            if connection.execute(waiting.with_only_columns(queue.c.seq).limit(1)).first() is None:
+                return []
+
+        def lease(connection: sa.Connection) -> list[Pulled]:
+            rows = connection.execute(waiting.with_for_update(skip_locked=True)).all()
+            own = connection.execute(sa.select(subscriptions).where(subscriptions.c.name == name)).one()
+            spent = [row for row in rows if own.dead_letter_topic is not None and row.attempts >= own.max_attempts]
+            if spent:
+                _publish(connection, [_dead_letter(row, own.dead_letter_topic) for row in spent], at)
+                connection.execute(sa.delete(queue).where(queue.c.seq.in_([row.seq for row in spent])))
+            token = secrets.token_hex(8)
+            leased = [row for row in rows if row not in spent]
+            connection.execute(
+                sa.update(queue)
+                .where(queue.c.seq.in_([row.seq for row in leased]))
+                .values(attempts=queue.c.attempts + 1, visible_at=at + _micros(lease_seconds), lease=token)
+            )
+            return [_pulled(row, token) for row in leased]
+
+        return self._database.write(lease)
+
+    def ack(self, name: str, ack_ids: Iterable[str]) -> None:
+        """These are done. An `ack_id` whose lease somebody else has taken since is no longer worth anything."""
+        held = _held(name, ack_ids)
+        self._database.write(lambda connection: [connection.execute(sa.delete(queue).where(row)) for row in held])
+
+    def nack(self, name: str, ack_ids: Iterable[str], delay_seconds: float = 0, now: datetime | None = None) -> None:
+        """These failed: offer them again after `delay_seconds`."""
+        visible_at = _instant(now) + _micros(delay_seconds)
+        again = [sa.update(queue).where(row).values(visible_at=visible_at) for row in _held(name, ack_ids)]
+        self._database.write(lambda connection: [connection.execute(statement) for statement in again])
+
+    def backlog(self, name: str) -> int:
+        """Messages of subscription `name` that are not acknowledged, leased ones among them."""
+        with self._database.read() as connection:
+            count = sa.select(sa.func.count()).select_from(queue).where(queue.c.subscription == name)
+            return connection.execute(count).scalar_one()
+
+
+def _publish(connection: sa.Connection, messages: Sequence[Message], now: int) -> None:
+    topics = {message.topic for message in messages}
+    wanting = connection.execute(sa.select(subscriptions).where(subscriptions.c.topic.in_(topics))).all()
+    rows = []
+    for message in messages:
+        row = {
+            "message_id": str(secrets.randbits(53)),
+            "published_at": now,
+            "data": message.data,
+            "attributes": msgspec.json.encode(message.attributes).decode(),
+            "attempts": 0,
+            "visible_at": now,
+            "lease": "",
+        }
+        rows += [
+            {"subscription": own.name, **row}
+            for own in wanting
+            if own.topic == message.topic and compiled(own.filter)(message.attributes)
+        ]
+    if rows:
+        connection.execute(sa.insert(queue), rows)
+
+
+def _dead_letter(row: sa.Row[Any], topic: str) -> Message:
+    """The message as Pub/Sub forwards it (cloud.google.com/pubsub/docs/handling-failures)."""
+    told = {
+        "CloudPubSubDeadLetterSourceDeliveryCount": str(row.attempts),
+        "CloudPubSubDeadLetterSourceSubscription": row.subscription,
+        "CloudPubSubDeadLetterSourceTopicPublishTime": _time(row.published_at).isoformat(),
+    }
+    return Message(topic, row.data, _attributes(row) | told)
+
+
+def _held(name: str, ack_ids: Iterable[str]) -> list[sa.ColumnElement[bool]]:
+    """Conditions rather than one IN: two subscribers' leases must never be mixed up."""
+    split = [ack_id.split(":", 1) for ack_id in sorted(ack_ids)]
+    return [
+        sa.and_(queue.c.subscription == name, queue.c.seq == int(seq), queue.c.lease == token) for seq, token in split
+    ]
+
+
+def _pulled(row: sa.Row[Any], token: str) -> Pulled:
+    return Pulled(
+        ack_id=f"{row.seq}:{token}",
+        message_id=row.message_id,
+        published_at=_time(row.published_at),
+        attempt=row.attempts + 1,
+        data=bytes(row.data),
+        attributes=_attributes(row),
+    )
+
+
+def _attributes(row: sa.Row[Any]) -> dict[str, str]:
+    return msgspec.json.decode(row.attributes, type=dict[str, str])
+
+
+def _instant(now: datetime | None) -> int:
+    return time.time_ns() // 1000 if now is None else (now - _EPOCH) // _MICROSECOND
+
+
+def _time(micros: int) -> datetime:
+    return _EPOCH + micros * _MICROSECOND
+
+
+def _micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)

@@ -1,0 +1,253 @@
+"""Documents as JSON rows of a SQL database."""
+
+import math
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, assert_never
+
+import msgspec
+import sqlalchemy as sa
+
+from shared.backends.local.sql import Database, TryAgain, documents, instants
+from shared.backends.once import Once
+from shared.backends.values import check_paths, checked
+from shared.domain.errors import Conflict
+from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Replace, Snapshot, Write
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+# Statements are made once: for SQLAlchemy making one is more work than running it.
+_AMONG = sa.select(documents).where(
+    sa.tuple_(documents.c.collection, documents.c.id).in_(sa.bindparam("names", expanding=True))
+)
+_LOCKED = _AMONG.order_by(documents.c.collection, documents.c.id).with_for_update()
+_UPDATE = (
+    sa.update(documents)
+    .where(documents.c.collection == sa.bindparam("of"), documents.c.id == sa.bindparam("named"))
+    .values(version=sa.bindparam("version"), body=sa.bindparam("body"))
+)
+_DELETE = sa.delete(documents).where(
+    documents.c.collection == sa.bindparam("of"), documents.c.id == sa.bindparam("named")
+)
+_FORGET = sa.delete(instants).where(instants.c.collection == sa.bindparam("of"), instants.c.id == sa.bindparam("named"))
+
+
+class SqlDocuments:
+    """`shared.flows.ports.Documents`. A version is a random number, so that a document deleted and made anew is another."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = Once(lambda: database.insert(documents).on_conflict_do_nothing())
+
+    def get(self, keys: Sequence[Key]) -> list[Snapshot | None]:
+        if not keys:
+            return []
+        with self._database.read() as connection:
+            found = {_key(row): _snapshot(row) for row in connection.execute(_AMONG, _names(keys))}
+        return [found.get(key) for key in keys]
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        # Everybody takes keys in the same order, so that nobody waits in a circle.
+        ordered = sorted(writes, key=lambda write: write.key)
+        if any(write.key == following.key for write, following in pairwise(ordered)):
+            raise ValueError("a commit writes each key once")
+        for write in ordered:
+            if isinstance(write, Accumulate):
+                check_paths(write)
+        if ordered:
+            self._database.write(lambda connection: self._commit(connection, ordered))
+
+    def _commit(self, connection: sa.Connection, writes: Sequence[Write]) -> None:
+        held = {}
+        standing = [write.key for write in writes if not isinstance(write, Create)]
+        if standing:
+            held = {_key(row): _snapshot(row) for row in connection.execute(_LOCKED, _names(standing))}
+        for write in writes:
+            before = held.get(write.key)
+            match write:
+                case Create():
+                    if not self._inserted(connection, write.key, write.document):
+                        raise Conflict("a document to be created is there already")
+                case Replace():
+                    if before is None or before.version != write.version:
+                        raise Conflict("a document to be replaced has changed")
+                    _update(connection, before, write.document)
+                case Accumulate():
+                    if before is not None:
+                        _update(connection, before, _accumulated(before.document, write))
+                    elif not self._inserted(connection, write.key, _accumulated({}, write)):
+                        # Another made it since we looked. Waiting for its lock here, out of order, could be a circle.
+                        raise TryAgain
+                case Delete():
+                    if before is not None:
+                        named = _named(write.key)
+                        connection.execute(_DELETE, named)
+                        if _instants(before.document):
+                            connection.execute(_FORGET, named)
+                case _:
+                    assert_never(write)
+
+    def _inserted(self, connection: sa.Connection, key: Key, document: Document) -> bool:
+        row = {"collection": _escape(key.collection), "id": _escape(key.id)} | _written(document)
+        if connection.execute(self._insert(), row, execution_options={"preserve_rowcount": True}).rowcount != 1:
+            return False
+        _remember(connection, key, _instants(document))
+        return True
+
+    def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
+        due = (
+            sa.select(documents)
+            .join(instants, sa.and_(instants.c.collection == documents.c.collection, instants.c.id == documents.c.id))
+            .where(
+                instants.c.collection == _escape(collection),
+                instants.c.field == _escape(field),
+                instants.c.instant <= _microseconds(until),
+            )
+            .order_by(instants.c.instant, instants.c.id)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_snapshot(row) for row in connection.execute(due)]
+
+    def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
+        page = (
+            sa.select(documents)
+            .where(documents.c.collection == _escape(collection), documents.c.id > _escape(after))
+            .order_by(documents.c.id)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_snapshot(row) for row in connection.execute(page)]
+
+
+def _names(keys: Iterable[Key]) -> dict[str, Any]:
+    return {"names": [(_escape(key.collection), _escape(key.id)) for key in keys]}
+
+
+def _update(connection: sa.Connection, before: Snapshot, document: Document) -> None:
+    named = _named(before.key)
+    connection.execute(_UPDATE, named | _written(document))
+    then, now = _instants(before.document), _instants(document)
+    if then != now:
+        if then:
+            connection.execute(_FORGET, named)
+        _remember(connection, before.key, now)
+
+
+def _remember(connection: sa.Connection, key: Key, found: Mapping[str, int]) -> None:
+    if found:
+        name = {"collection": _escape(key.collection), "id": _escape(key.id)}
+        rows = [name | {"field": _escape(field), "instant": instant} for field, instant in found.items()]
+        connection.execute(sa.insert(instants), rows)
+
+
+def _instants(document: Document) -> dict[str, int]:
+    return {field: _microseconds(value) for field, value in document.items() if isinstance(value, datetime)}
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def _accumulated(document: Document, write: Accumulate) -> Document:
+    """`document` after `write`. Where a path leads through what is no map, a map takes its place, as in Firestore."""
+    new: Document = _copy(document)
+    for path in write.drop:
+        holder: Any = new
+        for segment in path[:-1]:
+            holder = holder.get(segment) if isinstance(holder, dict) else None
+        if isinstance(holder, dict):
+            holder.pop(path[-1], None)
+    for path, number in write.add.items():
+        holder, last = _holder(new, path)
+        holder[last] = _number(holder.get(last), 0) + number
+    for path, number in write.largest.items():
+        holder, last = _holder(new, path)
+        holder[last] = max(_number(holder.get(last), number), number)
+    for path, number in write.smallest.items():
+        holder, last = _holder(new, path)
+        holder[last] = min(_number(holder.get(last), number), number)
+    for path, value in write.put.items():
+        holder, last = _holder(new, path)
+        holder[last] = value
+    return new
+
+
+def _copy(value: Any) -> Any:
+    """A copy of `value` whose maps are its own; the rest is never changed in place."""
+    return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _holder(document: Document, path: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    holder = document
+    for segment in path[:-1]:
+        inner = holder.get(segment)
+        if not isinstance(inner, dict):
+            inner = holder[segment] = {}
+        holder = inner
+    return holder, path[-1]
+
+
+def _number(value: Any, otherwise: int) -> Any:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
+
+
+# How rows hold keys and documents.
+
+
+def _escape(text: str) -> str:
+    """PostgreSQL's text has no NUL. Order by code points is kept."""
+    return text.replace("\x01", "\x01\x02").replace("\x00", "\x01\x01")
+
+
+def _unescape(text: str) -> str:
+    return text.replace("\x01\x01", "\x00").replace("\x01\x02", "\x01")
+
+
+def _named(key: Key) -> dict[str, Any]:
+    return {"of": _escape(key.collection), "named": _escape(key.id)}
+
+
+def _key(row: sa.Row[Any]) -> Key:
+    return Key(_unescape(row.collection), _unescape(row.id))
+
+
+def _snapshot(row: sa.Row[Any]) -> Snapshot:
+    return Snapshot(_key(row), _untagged(msgspec.json.decode(row.body)), row.version)
+
+
+def _written(document: Document) -> dict[str, Any]:
+    body = msgspec.json.encode(_tagged(checked(document))).decode()
+    return {"version": random.getrandbits(62), "body": body}
+
+
+def _tagged(value: Any) -> Any:
+    """JSON of `value`: what JSON has no word for is a map with the one key `$`, and keys beginning with `$` get one more."""
+    match value:
+        case datetime():
+            return {"$": _microseconds(value)}
+        case float() if not math.isfinite(value):
+            return {"$": str(value)}
+        case list():
+            return [_tagged(item) for item in value]
+        case dict():
+            return {f"${key}" if key.startswith("$") else key: _tagged(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _untagged(value: Any) -> Any:
+    match value:
+        case {"$": int(instant)}:
+            return _EPOCH + instant * _MICROSECOND
+        case {"$": str(number)}:
+            return float(number)
+        case list():
+            return [_untagged(item) for item in value]
+        case dict():
+            return {key.removeprefix("$"): _untagged(item) for key, item in value.items()}
+        case _:
+            return value

@@ -1,0 +1,201 @@
+"""The local backend's one SQL database: a SQLite file, or PostgreSQL. Documents and the bus are tables in it."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.dialects import postgresql, sqlite
+
+from shared.backends.once import Once
+from shared.domain.errors import Misconfigured, Unavailable
+
+T = TypeVar("T")
+
+metadata = sa.MetaData()
+
+# Text is compared by code points: SQLite does so (memcmp of UTF-8), PostgreSQL when told.
+Exact = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("collection", Exact, primary_key=True),
+    sa.Column("id", Exact, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+# The top-level instants of documents, in microseconds since 1970: what `due` reads.
+instants = sa.Table(
+    "instants",
+    metadata,
+    sa.Column("collection", Exact, primary_key=True),
+    sa.Column("id", Exact, primary_key=True),
+    sa.Column("field", Exact, primary_key=True),
+    sa.Column("instant", sa.BigInteger, nullable=False),
+    sa.Index("instants_due", "collection", "field", "instant", "id"),
+)
+subscriptions = sa.Table(
+    "subscriptions",
+    metadata,
+    sa.Column("name", Exact, primary_key=True),
+    sa.Column("topic", Exact, nullable=False, index=True),
+    sa.Column("filter", sa.Text, nullable=False),
+    sa.Column("max_attempts", sa.Integer, nullable=False),
+    sa.Column("dead_letter_topic", sa.Text),
+)
+# One row for each message and subscription: an acknowledgement is a delete, and nobody waits for anybody.
+queue = sa.Table(
+    "queue",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("subscription", Exact, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("published_at", sa.BigInteger, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Column("attributes", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("visible_at", sa.BigInteger, nullable=False),
+    sa.Column("lease", sa.Text, nullable=False),
+    sa.Index("queue_next", "subscription", "visible_at", "seq"),
+)
+
+_SCHEMA_LOCK: Final = 0x70617969  # any number, the same in every process
+_ATTEMPTS: Final = 12
+# serialization_failure, deadlock_detected: nothing was written, and the next time goes better
+_TRY_AGAIN: Final = {"40001", "40P01"}
+
+
+class TryAgain(Unavailable):
+    """Raised inside a write: roll back and run it again."""
+
+    def __init__(self) -> None:
+        super().__init__("another writer was first", reason="contended")
+
+
+class Database:
+    """Connects at first use. Thread-safe; several processes may share the database."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine = Once(self._connect)
+        # SQLite has one writer at a time and lets the others poll; within a process a lock is fair and quicker.
+        self._writer: Any = Lock() if url.startswith("sqlite") else nullcontext()
+
+    @property
+    def dialect(self) -> str:
+        return str(self._engine().dialect.name)
+
+    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """An insert into `table` that can say what to do on conflict."""
+        return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for reading. One statement sees one instant."""
+        with _translated(), self._engine().connect() as connection:
+            yield connection
+
+    def write(self, body: Callable[[sa.Connection], T]) -> T:
+        """Run `body` in one transaction and commit; again when it lost to another writer, so `body` must bear that."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with (
+                    _translated(),
+                    self._writer,
+                    self._engine().execution_options(payin_writes=True).begin() as connection,
+                ):
+                    return body(connection)
+            except TryAgain:
+                time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 5)))  # noqa: S311 - jitter
+        raise Unavailable("the database is too contended", reason="contended")
+
+    def _connect(self) -> sa.Engine:
+        with _translated():
+            try:
+                url = sa.make_url(self._url)
+                engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _server(url)
+            except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError) as error:
+                raise Misconfigured(
+                    "PAYIN_DATABASE_URL is no database we can open: set sqlite:///<file> or "
+                    "postgresql+psycopg://<user>@<host>/<name>",
+                    reason="bad_database_url",
+                ) from error
+            _create_schema(engine)
+        return engine
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if not url.database or url.database == ":memory:":
+        raise Misconfigured(
+            "PAYIN_DATABASE_URL names no file: several threads and processes share it", reason="bad_database_url"
+        )
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, pool_size=8, max_overflow=56, pool_timeout=15)
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say
+        connection.execute("PRAGMA busy_timeout = 10000")
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode = WAL")
+        # Survives a killed process; only a power cut may lose the last commits, never corrupt.
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and writes later could not be upgraded while another writes.
+        writes = connection.get_execution_options().get("payin_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _server(url: sa.URL) -> sa.Engine:
+    if url.get_backend_name() != "postgresql":
+        raise exc.ArgumentError(url.get_backend_name())
+    return sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=4,
+        max_overflow=8,
+        pool_timeout=15,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": 3,
+            "options": "-c lock_timeout=5s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s",
+        },
+    )
+
+
+def _create_schema(engine: sa.Engine) -> None:
+    for attempt in range(_ATTEMPTS):
+        try:
+            with engine.execution_options(payin_writes=True).begin() as connection:
+                if engine.dialect.name == "postgresql":
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+                metadata.create_all(connection)
+                return
+        except exc.OperationalError as error:
+            # Going over to WAL needs the file alone and does not wait for it.
+            if engine.dialect.name != "sqlite" or "locked" not in str(error.orig) or attempt + 1 == _ATTEMPTS:
+                raise
+            time.sleep(random.uniform(0, 0.05))  # noqa: S311 - jitter
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise Unavailable("no database connection is free", reason="database_busy") from error
+    except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
+        if getattr(error.orig, "sqlstate", None) in _TRY_AGAIN:
+            raise TryAgain from error
+        raise Unavailable(
+            f"the database does not answer: {type(error.orig).__name__}", reason="database_down"
+        ) from error

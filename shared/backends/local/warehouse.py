@@ -1,0 +1,190 @@
+"""BigQuery's SQL on one machine: rows as NDJSON files, queries on DuckDB, the dialect translated by sqlglot.
+
+DuckDB's answers are BigQuery's for what our SQL uses; where sqlglot's translation differs from BigQuery's reference,
+`_exact` mends it. Tables are read into memory once and grow by the files that were added since.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import duckdb
+import msgspec
+import sqlglot
+from sqlglot import exp
+
+from shared.backends.once import Once
+from shared.backends.tables import Column, columns, declared
+from shared.domain.errors import Misconfigured, Unavailable
+
+_TYPES = {
+    "STRING": "VARCHAR",
+    "INT64": "BIGINT",
+    "INTEGER": "BIGINT",
+    "FLOAT64": "DOUBLE",
+    "FLOAT": "DOUBLE",
+    "BOOL": "BOOLEAN",
+    "BOOLEAN": "BOOLEAN",
+    "NUMERIC": "DECIMAL(38, 9)",
+    "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
+    "DATE": "DATE",
+    "JSON": "JSON",
+    "BYTES": "VARCHAR",  # base64 in the file; a column of bytes in the table
+}
+
+
+class LocalWarehouse:
+    """`shared.flows.ports.Warehouse` in `<folder>/<table>/*.ndjson`. Files are whole or absent, so nobody locks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._connect = Once(_connect)
+        self._lock = Lock()
+        self._loaded: dict[str, set[str]] = {}
+
+    def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        of = columns(table)
+        if not rows:
+            return
+        data = b"".join(msgspec.json.encode(declared(row, of)) + b"\n" for row in rows)
+        folder = self._folder / table
+        name = f"{time.time_ns():020}-{os.getpid()}-{secrets.token_hex(4)}.ndjson"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f".{name}").write_bytes(data)
+            os.replace(folder / f".{name}", folder / name)
+        except OSError as error:
+            raise Unavailable(f"the warehouse's folder cannot be written: {error.strerror}") from error
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        translated, tables = _translated(sql)
+        connection = self._connect()
+        with self._lock:
+            for table in tables:
+                self._load(connection, table)
+            try:
+                result = connection.sql(translated, params=dict(parameters or {}))
+                return _rows(result)
+            except duckdb.Error as error:
+                raise Misconfigured(f"the warehouse refuses this SQL: {error}", reason="bad_sql") from error
+
+    def _load(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        """Bring `table` up to what its folder holds."""
+        of = columns(table)
+        folder = self._folder / table
+        there = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        there = {name for name in there if not name.startswith(".")}
+        known = self._loaded.get(table)
+        if known is None or not known <= there:
+            made = ", ".join(f'"{column.name}" {_stored_type(column)}' for column in of)
+            connection.execute(f'CREATE OR REPLACE TABLE "{table}" ({made})')
+            known = set()
+        if new := sorted(there - known):
+            # Values are bound as parameters; names of tables and columns are our own declarations.
+            read = ", ".join(f"{_value(column)}" for column in of)
+            connection.execute(
+                f"INSERT INTO \"{table}\" SELECT {read} FROM read_json($files, format = 'newline_delimited', "  # noqa: S608
+                "columns = $columns, maximum_object_size = 67108864)",
+                {
+                    "files": [str(folder / name) for name in new],
+                    "columns": {column.name: _type(column) for column in of},
+                },
+            )
+        self._loaded[table] = there
+
+
+def _connect() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={"threads": min(4, os.cpu_count() or 1)})
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def _type(column: Column) -> str:
+    one = _TYPES.get(column.type)
+    if one is None:
+        one = "STRUCT(" + ", ".join(f'"{field.name}" {_type(field)}' for field in column.fields) + ")"
+    return f"{one}[]" if column.mode == "REPEATED" else one
+
+
+def _stored_type(column: Column) -> str:
+    return "BLOB" if column.type == "BYTES" else _type(column)
+
+
+def _value(column: Column) -> str:
+    if column.type == "BYTES":
+        return f'from_base64("{column.name}")'
+    # BigQuery has no null list.
+    return f'coalesce("{column.name}", [])' if column.mode == "REPEATED" else f'"{column.name}"'
+
+
+def _exact(node: exp.Expression) -> exp.Expression:
+    """`node` in DuckDB's words, where sqlglot's own translation would answer differently from BigQuery's reference."""
+    match node:
+        case exp.UnixSeconds():
+            # Rounded down (sqlglot rounds to the nearest), so that an event's own second never holds later ones.
+            return exp.cast(
+                exp.func(
+                    "FLOOR", exp.Div(this=exp.func("EPOCH_US", node.this), expression=exp.Literal.number(1000000))
+                ),
+                "BIGINT",
+            )
+        case exp.TimestampDiff():
+            # Whole intervals between the two (sqlglot counts the boundaries crossed).
+            unit = exp.Literal.string(node.args["unit"].name.lower() if node.args.get("unit") else "second")
+            return exp.Anonymous(this="DATE_SUB", expressions=[unit, node.expression, node.this])
+        case exp.Extract() if node.name.upper() == "DAYOFWEEK":
+            # Sunday is 1 (DuckDB says 0).
+            return exp.Paren(this=exp.Add(this=node.copy(), expression=exp.Literal.number(1)))
+        case _:
+            return node
+
+
+@lru_cache(maxsize=256)
+def _translated(sql: str) -> tuple[str, tuple[str, ...]]:
+    """`sql` in DuckDB's dialect, and the declared tables that it names."""
+    try:
+        [statement] = sqlglot.parse(sql, read="bigquery")
+    except (sqlglot.errors.SqlglotError, ValueError) as error:
+        raise Misconfigured(f"not one statement of BigQuery's SQL: {error}", reason="bad_sql") from error
+    if not isinstance(statement, exp.Query):
+        raise Misconfigured("the warehouse runs SELECT only", reason="bad_sql")
+    made = {cte.alias for cte in statement.find_all(exp.CTE)}
+    named = {table.name for table in statement.find_all(exp.Table)} - made
+    try:
+        exact = statement.transform(_exact)
+        return exact.sql(dialect="duckdb", unsupported_level=sqlglot.ErrorLevel.RAISE), tuple(sorted(named))
+    except sqlglot.errors.SqlglotError as error:
+        raise Misconfigured(f"not SQL that DuckDB can run too: {error}", reason="bad_sql") from error
+
+
+def _rows(result: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
+    """Python rows; an instant is an aware datetime in UTC, wherever it is."""
+    names, types = result.columns, [str(kind) for kind in result.types]
+    # DuckDB hands out instants with pytz only; without zone, in a session that is in UTC, they are the same instants.
+    plain = ", ".join(
+        f'CAST("{name}" AS {kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMP")}) AS "{name}"'
+        for name, kind in zip(names, types, strict=True)
+    )
+    aware = ["TIMESTAMP WITH TIME ZONE" in kind for kind in types]
+    return [
+        {name: _aware(value) if is_aware else value for name, value, is_aware in zip(names, row, aware, strict=True)}
+        for row in result.project(plain).fetchall()
+    ]
+
+
+def _aware(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.replace(tzinfo=UTC)
+        case list():
+            return [_aware(item) for item in value]
+        case dict():
+            return {key: _aware(item) for key, item in value.items()}
+        case _:
+            return value

@@ -1,0 +1,54 @@
+"""The warehouse's tables as declared in `shared/learning/sql/tables/<table>.json`, BigQuery's own schema format."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared.domain.errors import Misconfigured
+
+_FOLDER = Path(__file__).parents[1] / "learning" / "sql" / "tables"
+
+
+class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One column. `type` is BigQuery's standard name; a RECORD has `fields`."""
+
+    name: str
+    type: str
+    mode: str = "NULLABLE"
+    description: str = ""
+    fields: tuple["Column", ...] = ()
+
+
+@cache
+def columns(table: str) -> tuple[Column, ...]:
+    """The columns of `table`. Raises Misconfigured for a table that is not declared."""
+    if table not in names():
+        raise Misconfigured(
+            f"no warehouse table is named {table!r}: declare it in shared/learning/sql/tables", reason="unknown_table"
+        )
+    return msgspec.json.decode((_FOLDER / f"{table}.json").read_bytes(), type=tuple[Column, ...])
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Every declared table, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
+
+
+def declared(row: Mapping[str, Any], of: tuple[Column, ...]) -> dict[str, Any]:
+    """`row` without the members that `of` does not declare, at every depth."""
+    return {column.name: _declared(row[column.name], column) for column in of if column.name in row}
+
+
+def _declared(value: Any, column: Column) -> Any:
+    if value is None:
+        # BigQuery keeps no null list: the same row reads back with an empty one.
+        return [] if column.mode == "REPEATED" else None
+    if not column.fields:
+        return value
+    if column.mode == "REPEATED":
+        return [declared(item, column.fields) for item in value]
+    return declared(value, column.fields)

@@ -1,0 +1,48 @@
+"""What a document may hold, checked the same way before every store, so that a document one takes the other takes too."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from shared.flows.ports import Accumulate
+
+_SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
+
+
+def checked(value: Any) -> Any:
+    """`value`, with instants in UTC. Raises TypeError or ValueError for what no store of ours can give back unchanged."""
+    match value:
+        case None | bool() | float() | str():
+            return value
+        case int():
+            if not _SMALLEST <= value <= _LARGEST:
+                raise ValueError("a whole number in a document has at most 64 bits")
+            return value
+        case datetime():
+            if value.tzinfo is None:
+                raise ValueError("an instant in a document is aware")
+            return value.astimezone(UTC)
+        case list() | tuple():
+            # Firestore has no lists of lists.
+            if any(isinstance(item, list | tuple) for item in value):
+                raise TypeError("a list in a document holds no list directly")
+            return [checked(item) for item in value]
+        case Mapping():
+            if not all(isinstance(key, str) for key in value):
+                raise TypeError("the keys of a document are text")
+            return {key: checked(item) for key, item in value.items()}
+        case _:
+            raise TypeError(f"a document holds no {type(value).__name__}")
+
+
+def check_paths(write: Accumulate) -> None:
+    """Raises ValueError unless the paths are as `Accumulate` promises."""
+    paths = sorted([*write.add, *write.largest, *write.smallest, *write.put, *write.drop])
+    for path in paths:
+        if not 1 <= len(path) <= 4 or not all(path):
+            raise ValueError("a path is one to four non-empty segments")
+    # Sorted, a path comes directly before those that it begins.
+    for path, following in pairwise(paths):
+        if following[: len(path)] == path:
+            raise ValueError("no path is written twice, or is the beginning of another")

@@ -1,0 +1,98 @@
+"""What a dispute asks of us next, and when: a pure function of the dispute, so that whoever writes it can say it.
+
+A deadline is the last instant at which evidence is accepted: at that instant there is still time, a microsecond
+later there is none. Everything here compares instants; zones and calendars were settled by the provider's adapter.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.codec import utc_text
+from shared.domain.disputes import ActionState, Dispute, ExpiredCause, Rung
+from shared.domain.events import DisputeStatus
+
+# From wide to tight: of several that are due together only the last says what matters.
+REMINDERS = {
+    Rung.WEEK: timedelta(days=7),
+    Rung.THREE_DAYS: timedelta(days=3),
+    Rung.DAY: timedelta(hours=24),
+    Rung.SIX_HOURS: timedelta(hours=6),
+}
+# Payment and dispute travel separately; a day is past every provider's quick retries.
+LOOKS = {
+    Rung.LOOK_SOON: timedelta(minutes=10),
+    Rung.LOOK_AGAIN: timedelta(hours=1),
+    Rung.LOOK_LAST: timedelta(hours=24),
+}
+# Longer than a run takes from its claim to its mark, short beside the tightest rung.
+LEASE = timedelta(minutes=5)
+_JUST_AFTER = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """`rung` is to be done at `due`; `key` is its name in `dispute.actions`, unique to this deadline."""
+
+    due: datetime
+    rung: Rung
+    key: str
+
+
+def tasks(dispute: Dispute) -> list[Task]:
+    """Everything still to be done by check_deadlines, if nobody tells us anything new; in no order."""
+    found = []
+    if is_awaiting(dispute) and dispute.respond_by is not None:
+        found += [_task(dispute, rung, dispute.respond_by - before) for rung, before in REMINDERS.items()]
+        found.append(_task(dispute, Rung.EXPIRE, dispute.respond_by + _JUST_AFTER))
+    if dispute.status is DisputeStatus.EXPIRED and dispute.told_status is not DisputeStatus.EXPIRED:
+        found.append(_task(dispute, Rung.EXPIRE, None))
+    if dispute.linked_to is not None:
+        found.append(_task(dispute, Rung.LINK, None))
+    elif dispute.heard_at is not None:
+        found += [_task(dispute, rung, dispute.heard_at + after) for rung, after in LOOKS.items()]
+    return [task for task in found if task is not None]
+
+
+def schedule(dispute: Dispute) -> datetime | None:
+    """When the next of them is due."""
+    return min((task.due for task in tasks(dispute)), default=None)
+
+
+def is_awaiting(dispute: Dispute) -> bool:
+    """Whether the provider waits for our answer and would take one."""
+    return dispute.status is DisputeStatus.NEEDS_RESPONSE and dispute.can_respond
+
+
+def action_key(dispute: Dispute, rung: Rung) -> str:
+    """One action per dispute, or per deadline of it: a new stage or a new deadline starts a new ladder."""
+    if rung in LOOKS or rung is Rung.LINK or dispute.respond_by is None:
+        return rung
+    return f"{dispute.stage or 'unknown'}/{utc_text(dispute.respond_by)}/{rung}"
+
+
+def tightest(due: Iterable[Task]) -> Task | None:
+    """The reminder to send when all of `due` are."""
+    rungs = list(REMINDERS)
+    reminders = [task for task in due if task.rung in REMINDERS]
+    return max(reminders, key=lambda task: rungs.index(task.rung), default=None)
+
+
+def expired_cause(dispute: Dispute) -> ExpiredCause:
+    """Why the deadline of `dispute` passed without an answer."""
+    if dispute.respond_by is None or dispute.deadline_heard_at is None:
+        raise ValueError("a dispute without a deadline does not expire")
+    if dispute.deadline_heard_at > dispute.respond_by - REMINDERS[Rung.SIX_HOURS]:
+        return ExpiredCause.TOLD_TOO_LATE
+    keys = {action_key(dispute, rung) for rung in REMINDERS}
+    reminded = any(action.state is ActionState.DONE for key, action in dispute.actions.items() if key in keys)
+    return ExpiredCause.NOBODY_ANSWERED if reminded else ExpiredCause.NOT_REMINDED
+
+
+def _task(dispute: Dispute, rung: Rung, due: datetime | None) -> Task | None:
+    """`rung` at `due`, or when the lease runs out if somebody has claimed it; None when it is over."""
+    key = action_key(dispute, rung)
+    action = dispute.actions.get(key)
+    if action is not None:
+        due = action.lease_until if action.state is ActionState.CLAIMED else None
+    return None if due is None else Task(due, rung, key)

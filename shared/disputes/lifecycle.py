@@ -1,0 +1,318 @@
+"""From what was told of a dispute, in whatever order, to where it stands; and what a payment's case adds up to."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from shared.disputes.deadlines import action_key, is_awaiting, schedule
+from shared.disputes.reason_codes import look_up
+from shared.domain import payments, timeline
+from shared.domain.disputes import (
+    Case,
+    CaseFlag,
+    Dispute,
+    DisputeFact,
+    DisputeSummary,
+    DisputeUpdate,
+    FraudWarning,
+    Rung,
+)
+from shared.domain.events import (
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    FraudWarned,
+    PaymentChanged,
+    PaymentStep,
+)
+from shared.domain.money import Money
+
+T = TypeVar("T")
+
+# Of two facts at one instant the one further down the road is the newer.
+_STAGES = {stage: rank for rank, stage in enumerate(DisputeStage)}
+_STATUSES = {
+    status: rank
+    for rank, status in enumerate(
+        (
+            DisputeStatus.NEEDS_RESPONSE,
+            DisputeStatus.UNDER_REVIEW,
+            DisputeStatus.EXPIRED,
+            DisputeStatus.CLOSED,
+            DisputeStatus.PREVENTED,
+            DisputeStatus.WON,
+            DisputeStatus.ACCEPTED,
+            DisputeStatus.LOST,
+        )
+    )
+}
+
+
+def fact_of(event: DisputeChanged, heard_at: datetime) -> DisputeFact:
+    """What the timeline keeps of `event`."""
+    needs_nothing = event.autodefended and event.status is DisputeStatus.NEEDS_RESPONSE
+    proven = "amount" not in event.unsigned
+    return DisputeFact(
+        occurred_at=event.occurred_at.astimezone(UTC),
+        heard_at=heard_at,
+        payment_id=event.payment_id,
+        payment_aliases=event.payment_aliases,
+        stage=event.stage,
+        # Somebody answers in our name: nobody here has to.
+        status=DisputeStatus.UNDER_REVIEW if needs_nothing else event.status,
+        final=event.final,
+        amount=event.amount if proven else None,
+        moved=event.moved if proven and "moved" not in event.unsigned else None,
+        reason=event.reason,
+        reason_code=(event.reason_code or "").strip() or None,
+        network=event.network,
+        respond_by=event.respond_by.astimezone(UTC) if event.respond_by else None,
+        respond_by_text=event.respond_by_text,
+        can_respond=event.can_respond,
+        provider_status=event.provider_status,
+        evidence_submitted=event.evidence_submitted,
+        arn=event.arn,
+        unsigned=event.unsigned,
+    )
+
+
+def record(dispute: Dispute, event: DisputeChanged, now: datetime) -> Dispute:
+    """`dispute` with `event` among its facts. The same dispute, when the fact is known."""
+    known = dispute.facts.get(event.event_id)
+    fact = fact_of(event, known.heard_at if known else now)
+    facts, fits = timeline.add(dispute.facts, event.event_id, fact, _worth)
+    full = () if fits else (_FULL,)
+    return settle(
+        replace(
+            dispute,
+            facts=facts,
+            account=min(dispute.account, event.account),
+            inconsistent=(*dispute.inconsistent, *full),
+        )
+    )
+
+
+def settle(dispute: Dispute) -> Dispute:
+    """`dispute` with everything that follows from its facts, actions and link computed anew.
+
+    The provider's word is its latest fact that tells a status, by its own time, so that an opening that arrives
+    late reopens nothing while a newer one does. A deadline belongs to a stage, and to the round of it that is
+    open: one that had passed when the provider asked again is not the one it asks for now.
+    """
+    if not dispute.facts:
+        return dispute
+    facts = [dispute.facts[event_id] for event_id in sorted(dispute.facts, key=lambda id_: _order(id_, dispute))]
+    stage = _last(facts, lambda fact: fact.stage)
+    word = next((fact for fact in reversed(facts) if fact.status), None)
+    told_status = word.status if word else None
+    here = [fact for fact in facts if fact.stage in (stage, None)]
+    round_began = _round_began(here, told_status)
+    deadline = max(
+        (
+            fact
+            for fact in here
+            if fact.respond_by and (fact.occurred_at >= round_began or fact.respond_by > round_began)
+        ),
+        key=lambda fact: ("respond_by" not in fact.unsigned, here.index(fact)),
+        default=None,
+    )
+    network, reason_code = _last(facts, lambda fact: fact.network), _last(facts, lambda fact: fact.reason_code)
+    reasons = [fact.reason for fact in facts if fact.reason]
+    listed = look_up(network, reason_code)
+    moves = [fact.moved for fact in facts if fact.moved]
+    moved, one_currency = _sum(moves)
+    told_can = _last([fact for fact in here if fact.occurred_at >= round_began], lambda fact: fact.can_respond)
+    troubles = ({_FULL} & set(dispute.inconsistent)) | (set() if one_currency else {_CURRENCIES})
+    told = replace(
+        dispute,
+        payment_id=dispute.linked_to or next(iter(names_in(facts)), None),
+        stage=stage,
+        status=told_status,
+        told_status=told_status,
+        final=word.final if word else True,
+        expired_cause=None,
+        amount=_last(facts, lambda fact: fact.amount),
+        moved=moved,
+        reason=next((reason for reason in reversed(reasons) if reason is not DisputeReason.OTHER), None)
+        or (listed.reason if listed else None)
+        or (reasons[-1] if reasons else None),
+        reason_code=reason_code,
+        network=network,
+        respond_by=deadline.respond_by if deadline else None,
+        respond_by_text=deadline.respond_by_text if deadline else None,
+        deadline_unsigned=bool(deadline and "respond_by" in deadline.unsigned),
+        deadline_heard_at=min(
+            (fact.heard_at for fact in here if deadline and fact.respond_by == deadline.respond_by), default=None
+        ),
+        can_respond=told_can is not False,
+        provider_status=_last(facts, lambda fact: fact.provider_status),
+        evidence_submitted=any(fact.evidence_submitted for fact in here),
+        arn=_last(facts, lambda fact: fact.arn),
+        first_at=min(fact.occurred_at for fact in facts),
+        last_at=max(fact.occurred_at for fact in facts),
+        heard_at=min(fact.heard_at for fact in facts),
+        inconsistent=tuple(sorted(troubles)),
+    )
+    expiry = told.actions.get(action_key(told, Rung.EXPIRE)) if is_awaiting(told) else None
+    if expiry is not None:
+        told = replace(told, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
+    return replace(told, next_action_at=schedule(told))
+
+
+def names_in(facts: Iterable[DisputeFact]) -> tuple[str, ...]:
+    """Every name that `facts`, oldest first, give the payment: ids before aliases, the latest first."""
+    newest = list(facts)[::-1]
+    ids = [fact.payment_id for fact in newest if fact.payment_id]
+    aliases = [alias for fact in newest for alias in fact.payment_aliases if alias]
+    return tuple(dict.fromkeys(ids + aliases))
+
+
+def names(dispute: Dispute) -> tuple[str, ...]:
+    """Every name by which the provider has called the disputed payment."""
+    return names_in(dispute.facts[event_id] for event_id in sorted(dispute.facts, key=lambda id_: _order(id_, dispute)))
+
+
+def update_of(
+    dispute: Dispute, case: Case | None, *, update_id: str, event_id: str | None, occurred_at: datetime
+) -> DisputeUpdate:
+    """`dispute` as a row of `dispute_updates`."""
+    return DisputeUpdate(
+        update_id=update_id,
+        event_id=event_id,
+        occurred_at=occurred_at,
+        revision=len(dispute.facts) + len(dispute.actions) + (len(case.warnings) + len(case.refunds) if case else 0),
+        payment_known=dispute.linked_to is not None,
+        flags=case.flags if case else (),
+        **{name: getattr(dispute, name) for name in _COPIED},
+    )
+
+
+_COPIED = (
+    *("provider", "account", "dispute_id", "payment_id", "stage", "status", "told_status", "final", "expired_cause"),
+    *("amount", "moved", "reason", "reason_code", "network", "respond_by", "deadline_unsigned", "can_respond"),
+)
+
+
+# A payment's case.
+
+
+def with_dispute(case: Case, dispute: Dispute) -> Case:
+    """`case` with `dispute` as the provider tells it; what we did about it is no part of the case."""
+    if dispute.first_at is None:
+        return case
+    summary = DisputeSummary(
+        opened_at=dispute.first_at,
+        stage=dispute.stage,
+        status=dispute.told_status,
+        final=dispute.final,
+        amount=dispute.amount,
+    )
+    return judge(replace(case, disputes={**case.disputes, dispute.dispute_id: summary}))
+
+
+def with_warning(case: Case, event: FraudWarned) -> Case:
+    """`case` with `event` among its fraud warnings."""
+    warning = FraudWarning(
+        occurred_at=event.occurred_at.astimezone(UTC),
+        warning_id=event.warning_id,
+        amount=event.amount,
+        fraud_type=event.fraud_type,
+        network=event.network,
+        actionable=event.actionable,
+    )
+    warnings, _ = timeline.add(case.warnings, event.event_id, warning, lambda id_, fact: (fact.occurred_at, id_))
+    return judge(replace(case, warnings=warnings))
+
+
+def with_refund(case: Case, event: PaymentChanged) -> Case:
+    """`case` with `event`, a refund or the failure of one."""
+    fact = replace(payments.fact_of(event), details=payments.Details())
+    refunds, _ = timeline.add(case.refunds, event.event_id, fact, lambda id_, fact: (fact.occurred_at, id_))
+    return judge(replace(case, refunds=refunds))
+
+
+def merge(case: Case, other: Case) -> Case:
+    """`case` and what was filed under another name of its payment."""
+    return judge(
+        replace(
+            case,
+            disputes={**other.disputes, **case.disputes},
+            warnings={**other.warnings, **case.warnings},
+            refunds={**other.refunds, **case.refunds},
+        )
+    )
+
+
+def judge(case: Case) -> Case:
+    """`case` with its totals and flags computed anew."""
+    refunds = sorted(case.refunds.items(), key=lambda item: (item[1].occurred_at, item[0]))
+    currencies = [fact.amount.currency for _, fact in refunds if fact.amount]
+    currency = currencies[0] if currencies else None
+    facts = [fact for _, fact in refunds]
+    minor = payments.total(facts, PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED, currency)
+    failed = {fact.reference for fact in facts if fact.step is PaymentStep.REFUND_FAILED}
+    # A provider may tell of a refund and not of its amount: that is a refund too.
+    untold = any(
+        fact.step is PaymentStep.REFUNDED and not fact.amount and fact.reference not in failed for fact in facts
+    )
+    taking = [case.disputes[id_] for id_ in sorted(case.disputes) if _takes_money(case.disputes[id_])]
+    disputed, _ = _sum([dispute.amount for dispute in taking if dispute.amount])
+    opened = min((dispute.opened_at for dispute in case.disputes.values()), default=None)
+    warned = min((warning.occurred_at for warning in case.warnings.values()), default=None)
+    flags = {
+        CaseFlag.REFUND_DISPUTE_COLLISION: bool(taking) and (minor > 0 or untold),
+        CaseFlag.WARNED_BEFORE_DISPUTE: opened is not None and warned is not None and warned < opened,
+        CaseFlag.SEVERAL_DISPUTES: len(case.disputes) > 1,
+    }
+    return replace(
+        case,
+        refunded=Money(minor, currency) if currency else None,
+        disputed=disputed,
+        flags=tuple(flag for flag, raised in flags.items() if raised),
+    )
+
+
+def _takes_money(dispute: DisputeSummary) -> bool:
+    """An inquiry only asks; a closed, prevented or finally won dispute leaves the money with us."""
+    if dispute.stage is DisputeStage.INQUIRY or dispute.status in (DisputeStatus.CLOSED, DisputeStatus.PREVENTED):
+        return False
+    return not (dispute.status is DisputeStatus.WON and dispute.final)
+
+
+def _order(event_id: str, dispute: Dispute) -> tuple[Any, ...]:
+    fact = dispute.facts[event_id]
+    stage = _STAGES[fact.stage] if fact.stage else -1
+    status = _STATUSES[fact.status] if fact.status else -1
+    return fact.occurred_at, stage, status, fact.final, event_id
+
+
+def _worth(event_id: str, fact: DisputeFact) -> tuple[bool, datetime, str]:
+    return bool(fact.status or fact.respond_by or fact.moved), fact.occurred_at, event_id
+
+
+def _round_began(facts: Sequence[DisputeFact], told_status: DisputeStatus | None) -> datetime:
+    """Since when the provider has said `told_status` without a break, by its own time."""
+    began = facts[-1].occurred_at if facts else datetime.min.replace(tzinfo=UTC)
+    for fact in reversed([fact for fact in facts if fact.status]):
+        if fact.status is not told_status:
+            break
+        began = fact.occurred_at
+    return began
+
+
+def _last(facts: Sequence[DisputeFact], told: Callable[[DisputeFact], T | None]) -> T | None:
+    return next((value for fact in reversed(facts) if (value := told(fact)) is not None), None)
+
+
+def _sum(amounts: Sequence[Money]) -> tuple[Money | None, bool]:
+    """The sum of those in the first one's currency, and whether those were all."""
+    if not amounts:
+        return None, True
+    currency = amounts[0].currency
+    same = [amount.minor for amount in amounts if amount.currency == currency]
+    return Money(sum(same), currency), len(same) == len(amounts)
+
+
+_CURRENCIES, _FULL = "currency_disagreement", "timeline_full"

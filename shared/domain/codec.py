@@ -1,0 +1,65 @@
+"""Between our dataclasses and the bytes and documents that hold them.
+
+JSON is what topics and BigQuery see: enums by value, instants as RFC 3339 UTC text, tuples as arrays, absent
+values as null, bytes as base64. Documents (Firestore and its local stand-in) keep instants as aware `datetime`.
+Both directions are typed: `decode` and `from_document` raise `Unreadable` naming the path that does not fit.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.domain.errors import Unreadable
+from shared.domain.events import KIND_OF, KINDS, AnyEvent
+
+T = TypeVar("T")
+
+
+def encode(value: object) -> bytes:
+    """Deterministic JSON: the same value gives the same bytes."""
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def decode(data: bytes | str, of: type[T]) -> T:
+    """Read `data` as `of`. Unknown members are left out, so that an older reader takes a newer writer's message."""
+    try:
+        return msgspec.json.decode(data, type=of)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(f"not a {of.__name__}: {error}", reason="malformed_message") from error
+
+
+def to_document(value: object) -> dict[str, Any]:
+    """A document of plain values; instants stay aware `datetime`s."""
+    document: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
+    return document
+
+
+def from_document(document: object, of: type[T]) -> T:
+    """Read a stored document as `of`."""
+    try:
+        return msgspec.convert(document, of, builtin_types=(datetime,))
+    except msgspec.ValidationError as error:
+        raise Unreadable(f"not a stored {of.__name__}: {error}", reason="malformed_document") from error
+
+
+def encode_event(event: AnyEvent) -> bytes:
+    """An event as it travels on `payment-events` and lands in BigQuery: its members, and `kind`."""
+    return encode({"kind": KIND_OF[type(event)], **msgspec.to_builtins(event)})
+
+
+def decode_event(data: bytes) -> AnyEvent:
+    """The event in a message of `payment-events`. Raises Unreadable for a kind or a shape that is not ours."""
+    kind = decode(data, dict[str, msgspec.Raw]).get("kind")
+    of = KINDS.get(decode(bytes(kind), str)) if kind is not None else None
+    if of is None:
+        raise Unreadable("a message of no known kind", reason="unknown_kind")
+    event: AnyEvent = decode(data, of)
+    if event.occurred_at.tzinfo is None:
+        raise Unreadable("an event without a time zone", reason="naive_time")
+    return event
+
+
+def utc_text(instant: datetime) -> str:
+    """`2026-11-23T11:51:00.000000Z`: fixed width, so that text order is time order."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

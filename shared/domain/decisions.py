@@ -1,0 +1,93 @@
+"""A fraud decision: what was known of a payment, and what we said to do about it.
+
+A decision is written once and never edited. It holds all that its outcome was computed from, so that
+`shared.fraud.decide.recompute` gives the same bytes again years later. How long it took is logged, not kept here.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.money import Money
+
+
+class Outcome(StrEnum):
+    """What to do with a payment, from the mildest to the hardest."""
+
+    APPROVE = "approve"
+    CHALLENGE = "challenge"  # ask the cardholder to authenticate (3-D Secure) next time, or before capture
+    REVIEW = "review"  # a person looks
+    DECLINE = "decline"
+
+
+class Fallback(StrEnum):
+    """Why a decision was made without a model's score."""
+
+    NO_MODEL = "no_model"  # rules only, as the operator asked
+
+
+class HistoryState(StrEnum):
+    """What was known of an entity (a card, a device, ...) when the payment was scored."""
+
+    KNOWN = "known"
+    NEW = "new"  # never seen before: features of it are missing, not zero
+    ABSENT = "absent"  # the payment names none
+    SHARED = "shared"  # names one that half the world shares (a free-mail domain): no history is kept
+    SATURATED = "saturated"  # so busy that its history is no longer written in this five-minute bucket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureValue:
+    """One member of the vector. None: missing, which is not zero."""
+
+    name: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """How fresh the features of one entity are. `value` is the entity itself: personal data, never logged."""
+
+    entity: str
+    value: str | None
+    state: HistoryState
+    last_seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why. source: `rule` or `model`. code: the rule's or the feature's name. weight: for the model, what the
+    feature added to the log-odds of fraud; None for a rule."""
+
+    source: str
+    code: str
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """`event_id` is the event that was decided on. Versions are short SHA-256 digests of the tables they name.
+
+    raw_score: the model's log-odds of fraud, before calibration. score: calibrated probability, 0 to 1. Both are
+    None when rules alone decided, and `fallback` says why.
+    """
+
+    provider: str
+    account: str
+    payment_id: str
+    event_id: str
+    livemode: bool
+    occurred_at: datetime
+    decided_at: datetime
+    amount: Money | None
+    outcome: Outcome
+    score: float | None
+    raw_score: float | None
+    reasons: tuple[Reason, ...]
+    fallback: Fallback | None
+    model_digest: str | None
+    schema_version: str
+    rules_version: str
+    policy_version: str
+    features: tuple[FeatureValue, ...]
+    history: tuple[History, ...]

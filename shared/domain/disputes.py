@@ -1,0 +1,228 @@
+"""What a dispute is: the set of what its provider told, what we did about it, and the state that both mean."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus
+from shared.domain.money import Money
+from shared.domain.payments import PaymentFact
+
+
+class Rung(StrEnum):
+    """What we may do about a dispute by ourselves, each once."""
+
+    # Reminders, by how long before `respond_by`; from wide to tight.
+    WEEK = "7d"
+    THREE_DAYS = "3d"
+    DAY = "24h"
+    SIX_HOURS = "6h"
+    EXPIRE = "expire"
+    # Looks for a payment that we have not seen, by how long after we first heard of the dispute.
+    LOOK_SOON = "look_10m"
+    LOOK_AGAIN = "look_1h"
+    LOOK_LAST = "look_24h"
+    LINK = "link"
+
+
+class ActionState(StrEnum):
+    CLAIMED = "claimed"  # decided; being told to the world; done again when its lease runs out
+    DONE = "done"
+    SUPERSEDED = "superseded"  # a tighter one was due at the same time
+
+
+class ExpiredCause(StrEnum):
+    """Why nobody answered in time."""
+
+    TOLD_TOO_LATE = "told_too_late"  # we first heard of this deadline after it, or within six hours of it
+    NOBODY_ANSWERED = "nobody_answered"  # we had reminded
+    NOT_REMINDED = "not_reminded"  # our own failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """Something we did. `at` is when it was first decided, whatever happened to the process then."""
+
+    rung: Rung
+    state: ActionState
+    at: datetime
+    lease_until: datetime | None = None
+    cause: ExpiredCause | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeFact:
+    """One event, as the timeline keeps it: the members of `events.DisputeChanged`, instants in UTC.
+
+    heard_at: when we first stored it; the only member that is ours. `unsigned` names those that nobody proved;
+    an unsigned amount is not kept.
+    """
+
+    occurred_at: datetime
+    heard_at: datetime
+    payment_id: str | None = None
+    payment_aliases: tuple[str, ...] = ()
+    stage: DisputeStage | None = None
+    status: DisputeStatus | None = None
+    final: bool = True
+    amount: Money | None = None
+    moved: Money | None = None
+    reason: DisputeReason | None = None
+    reason_code: str | None = None
+    network: str | None = None
+    respond_by: datetime | None = None
+    respond_by_text: str | None = None
+    can_respond: bool | None = None
+    provider_status: str | None = None
+    evidence_submitted: bool | None = None
+    arn: str | None = None
+    unsigned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A dispute. Kept: its names, `facts` (written by track_dispute), `actions` (by check_deadlines), `linked_to`
+    (by whichever of them first sees the payment). All else is computed from these by `disputes.lifecycle.settle`.
+
+    status: where it stands; told_status: the provider's last word, which is needs_response where ours is expired.
+    final: False while the provider may still turn the outcome over. respond_by: the deadline of the current stage,
+    as an instant, None when none was told; deadline_unsigned: the provider's signature does not cover it.
+    deadline_heard_at: when we first heard of this deadline. moved: money taken (negative) and given back, in all.
+    linked_to: the payment, once it is among ours; payment_id: that, or the name the provider told.
+    first_at, last_at: the provider's times of the first and last fact. inconsistent: as for payments.
+    next_action_at: when check_deadlines has to look at it again; None when never.
+    """
+
+    provider: str
+    dispute_id: str
+    account: str
+    payment_id: str | None = None
+    linked_to: str | None = None
+    stage: DisputeStage | None = None
+    status: DisputeStatus | None = None
+    told_status: DisputeStatus | None = None
+    final: bool = True
+    expired_cause: ExpiredCause | None = None
+    amount: Money | None = None
+    moved: Money | None = None
+    reason: DisputeReason | None = None
+    reason_code: str | None = None
+    network: str | None = None
+    respond_by: datetime | None = None
+    respond_by_text: str | None = None
+    deadline_unsigned: bool = False
+    deadline_heard_at: datetime | None = None
+    can_respond: bool = True
+    provider_status: str | None = None
+    evidence_submitted: bool = False
+    arn: str | None = None
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    heard_at: datetime | None = None
+    inconsistent: tuple[str, ...] = ()
+    next_action_at: datetime | None = None
+    facts: Mapping[str, DisputeFact] = field(default_factory=dict)
+    actions: Mapping[str, Action] = field(default_factory=dict)
+
+
+class CaseFlag(StrEnum):
+    REFUND_DISPUTE_COLLISION = "refund_dispute_collision"  # the customer may get the money twice
+    WARNED_BEFORE_DISPUTE = "warned_before_dispute"
+    SEVERAL_DISPUTES = "several_disputes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeSummary:
+    """A dispute as its payment's case sees it: what the provider told last."""
+
+    opened_at: datetime
+    stage: DisputeStage | None = None
+    status: DisputeStatus | None = None
+    final: bool = True
+    amount: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FraudWarning:
+    """One message of an early fraud warning."""
+
+    occurred_at: datetime
+    warning_id: str
+    amount: Money | None = None
+    fraud_type: str | None = None
+    network: str | None = None
+    actionable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """All that can go wrong with one payment, side by side: its disputes, fraud warnings and refunds.
+
+    disputes by dispute id; warnings and refunds by event id. refunded, disputed: what went back by our choice, and
+    what the disputes that take money ask for. moved_to: this case was opened under another name of the payment and
+    has moved there; nothing else of it counts.
+    """
+
+    provider: str
+    payment_id: str
+    disputes: Mapping[str, DisputeSummary] = field(default_factory=dict)
+    warnings: Mapping[str, FraudWarning] = field(default_factory=dict)
+    refunds: Mapping[str, PaymentFact] = field(default_factory=dict)
+    refunded: Money | None = None
+    disputed: Money | None = None
+    flags: tuple[CaseFlag, ...] = ()
+    moved_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeUpdate:
+    """A row of `dispute_updates`, published whenever a dispute or its case changed.
+
+    update_id: the same for every copy of the same update. event_id: what caused it; None for our own doing.
+    occurred_at: when that happened. revision: how much was known; of two rows of a dispute the greater is newer.
+    """
+
+    update_id: str
+    event_id: str | None
+    occurred_at: datetime
+    revision: int
+    provider: str
+    account: str
+    dispute_id: str
+    payment_id: str | None
+    payment_known: bool
+    stage: DisputeStage | None
+    status: DisputeStatus | None
+    told_status: DisputeStatus | None
+    final: bool
+    expired_cause: ExpiredCause | None
+    amount: Money | None
+    moved: Money | None
+    reason: DisputeReason | None
+    reason_code: str | None
+    network: str | None
+    respond_by: datetime | None
+    deadline_unsigned: bool
+    can_respond: bool
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeReminder:
+    """A message on `dispute-actions`: somebody must answer this dispute. `action_id` is the same for every copy."""
+
+    action_id: str
+    rung: Rung
+    provider: str
+    account: str
+    dispute_id: str
+    payment_id: str | None
+    stage: DisputeStage | None
+    respond_by: datetime
+    respond_by_text: str | None
+    deadline_unsigned: bool
+    amount: Money | None
+    reason: DisputeReason | None
+    reason_code: str | None
+    network: str | None

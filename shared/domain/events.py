@@ -1,0 +1,229 @@
+"""The vocabulary: every provider's webhooks, translated into these facts and nothing else.
+
+An event is a fact in our words. It is never edited. `event_id` is `<provider>:<account>:<provider's id>`, the
+same for every copy of the same fact, so that doing it twice is doing it once. Times are aware UTC. Money is
+`Money`. Identifiers are the provider's, stripped of surrounding space, otherwise untouched.
+
+Events carry no e-mail address, no card number and no name: an e-mail becomes `email_hash` and `email_domain` at
+the edge (`shared.domain.privacy`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.money import Money
+
+
+class PaymentStep(StrEnum):
+    """What happened to a payment."""
+
+    PENDING = "pending"  # started, or waiting for the customer or the bank
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    CAPTURE_FAILED = "capture_failed"  # a capture that we believed in did not settle
+    DECLINED = "declined"
+    CANCELED = "canceled"  # an authorization released, or lapsed, before capture
+    REFUND_PENDING = "refund_pending"
+    REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"  # the money of that refund came back to us
+    REVERSED = "reversed"  # the provider took the money back itself
+    SUCCEEDED_BY = "succeeded_by"  # the money goes on under another payment id (PayPal: a capture of an authorization)
+
+
+class Initiator(StrEnum):
+    CUSTOMER = "customer"  # CIT: the customer is present and acts
+    MERCHANT = "merchant"  # MIT: a later charge under an earlier agreement
+
+
+class DisputeStage(StrEnum):
+    """How far a dispute has escalated, in order."""
+
+    INQUIRY = "inquiry"
+    CHARGEBACK = "chargeback"
+    PRE_ARBITRATION = "pre_arbitration"
+    ARBITRATION = "arbitration"
+
+
+class DisputeStatus(StrEnum):
+    """Where a dispute stands now."""
+
+    NEEDS_RESPONSE = "needs_response"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+    ACCEPTED = "accepted"
+    EXPIRED = "expired"
+    CLOSED = "closed"  # ended without a ruling and without money moving: an inquiry closed, a claim withdrawn
+    PREVENTED = "prevented"  # settled before a chargeback was filed (RDR, alerts): neither lost nor won
+
+
+class DisputeReason(StrEnum):
+    """Our small set over all networks and providers."""
+
+    FRAUD = "fraud"
+    NOT_RECEIVED = "not_received"
+    NOT_AS_DESCRIBED = "not_as_described"
+    DUPLICATE = "duplicate"
+    CANCELED = "canceled"  # a subscription or order that the customer says was canceled
+    CREDIT_NOT_PROCESSED = "credit_not_processed"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event says of itself.
+
+    occurred_at: the provider's time of the fact. unsigned: names of this event's fields that the provider's
+    signature does not cover; nothing about money or a deadline is decided on them alone. delivery_id: the
+    delivery it came in, for the way back to the raw bytes. livemode False marks test data.
+    """
+
+    event_id: str
+    provider: str
+    account: str
+    occurred_at: datetime
+    delivery_id: str = ""
+    livemode: bool = False
+    unsigned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a provider tells about a card. `fingerprint` is its stable stand-in for the number; there is no number."""
+
+    fingerprint: str | None = None
+    bin: str | None = None
+    last4: str | None = None
+    network: str | None = None  # lower case: visa, mastercard, amex, discover, jcb, ...
+    funding: str | None = None  # credit, debit, prepaid
+    country: str | None = None  # issuer's, ISO 3166-1 alpha-2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentChanged(Event):
+    """Something happened to a payment.
+
+    amount: what this step moved. With `cumulative`, it is the payment's running total of that step instead
+        (Stripe's `amount_refunded`). None where the provider does not say.
+    reference: the provider's id of this capture or refund; one reference counts once, however many events tell of it.
+    aliases: other ids by which the provider's later messages may name this payment (a charge of a payment intent).
+    decline_code: the provider's word; hard_decline True means never retry.
+    """
+
+    payment_id: str
+    step: PaymentStep
+    amount: Money | None = None
+    cumulative: bool = False
+    reference: str | None = None
+    aliases: tuple[str, ...] = ()
+    merchant_reference: str | None = None
+    method: str | None = None  # card, paypal, sepa_debit, ...
+    card: Card | None = None
+    customer_id: str | None = None
+    device_id: str | None = None
+    ip: str | None = None
+    email_hash: str | None = None
+    email_domain: str | None = None
+    billing_country: str | None = None
+    initiator: Initiator | None = None
+    three_d_secure: str | None = None  # authenticated, attempted, failed, exempted, ...
+    cvv_result: str | None = None  # match, mismatch, unchecked
+    avs_result: str | None = None  # match, mismatch, unchecked
+    decline_code: str | None = None
+    hard_decline: bool | None = None
+    provider_score: float | None = None  # the provider's own fraud score, 0 to 100
+    network_transaction_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeChanged(Event):
+    """A dispute opened, moved or ended.
+
+    payment_id is None where the provider does not repeat it (Adyen's second chargeback); the dispute remembers.
+    stage and status are None where this message does not tell them (funds moved, comments arrived).
+    respond_by: the last instant at which evidence is accepted, read conservatively when the provider gives less
+        than an instant; respond_by_text is what the provider wrote. can_respond False: no answer is possible.
+    final: False for an outcome that may still be turned over (Adyen's reversed chargeback).
+    autodefended: the provider answers in our name.
+    reason_code: the network's code as text, stripped. provider_status: the provider's own word, for people.
+    moved: money that this event took (negative) or gave back (positive).
+    """
+
+    dispute_id: str
+    payment_id: str | None = None
+    payment_aliases: tuple[str, ...] = ()
+    stage: DisputeStage | None = None
+    status: DisputeStatus | None = None
+    final: bool = True
+    amount: Money | None = None
+    moved: Money | None = None
+    reason: DisputeReason | None = None
+    reason_code: str | None = None
+    network: str | None = None
+    respond_by: datetime | None = None
+    respond_by_text: str | None = None
+    can_respond: bool | None = None
+    autodefended: bool = False
+    provider_status: str | None = None
+    evidence_submitted: bool | None = None
+    arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FraudWarned(Event):
+    """An issuer reported fraud on a payment (Visa TC40, Mastercard SAFE): a dispute may or may not follow."""
+
+    warning_id: str
+    payment_id: str
+    payment_aliases: tuple[str, ...] = ()
+    amount: Money | None = None
+    fraud_type: str | None = None
+    network: str | None = None
+    actionable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewChanged(Event):
+    """The provider's own manual review of a payment opened or closed."""
+
+    payment_id: str
+    open: bool
+    verdict: str | None = None  # approved, rejected, refunded, ... in the provider's word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutChanged(Event):
+    """Money on its way to our bank: kept for reconciliation, acted upon by nobody here."""
+
+    payout_id: str
+    status: str
+    amount: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceChanged(Event):
+    """A poke: something about this resource changed, and the provider did not say what, or did not sign it.
+
+    `fetch_resource` reads the object back from the provider's API and publishes the full event. resource is the
+    provider's word for the kind of object (payment, order, chargeback, refund); hint is its word for what happened.
+    Where `unsigned` names them they are not proved, and an unproven hint is never acted upon.
+    """
+
+    resource: str
+    resource_id: str
+    hint: str | None = None
+
+
+AnyEvent = PaymentChanged | DisputeChanged | FraudWarned | ReviewChanged | PayoutChanged | ResourceChanged
+
+# The `kind` attribute of a published event, by which subscriptions filter.
+KINDS: dict[str, type[AnyEvent]] = {
+    "payment": PaymentChanged,
+    "dispute": DisputeChanged,
+    "fraud_warning": FraudWarned,
+    "review": ReviewChanged,
+    "payout": PayoutChanged,
+    "resource": ResourceChanged,
+}
+KIND_OF: dict[type[AnyEvent], str] = {cls: kind for kind, cls in KINDS.items()}

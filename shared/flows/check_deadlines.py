@@ -1,0 +1,184 @@
+"""What is due on disputes is done: remind, expire, look for the payment. Each once, however often this runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shared.disputes import deadlines, lifecycle
+from shared.disputes.deadlines import LEASE, LOOKS, REMINDERS, Task
+from shared.domain import timeline
+from shared.domain.codec import encode
+from shared.domain.disputes import Action, ActionState, Case, Dispute, DisputeReminder, Rung
+from shared.domain.errors import Unreadable
+from shared.domain.telemetry import alarm, fact, failure
+from shared.flows.committing import Decision, Seen, change, write
+from shared.flows.ports import Key, Message, Ports, Snapshot, Write
+from shared.flows.track_dispute import COLLECTION, dispute_of, linked, message
+
+TOPIC = "dispute-actions"
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one run did: disputes looked at, and actions by rung, of those that were told to the world."""
+
+    looked_at: int = 0
+    done: dict[str, int] = field(default_factory=dict)
+
+
+def check_deadlines(ports: Ports, now: datetime) -> Summary:
+    """Do all that is due by `now`, and read nothing else.
+
+    Each action is claimed in its dispute by version, with a lease; then published under an id of its own; then
+    marked done. A run that dies in between leaves a claim, and the run after the lease publishes the same id again.
+    Raises Unavailable; what was claimed until then is done by a later run.
+    """
+    looked_at: set[Key] = set()
+    done: dict[str, int] = {}
+    # A dispute that cannot be handled stays due: it is looked at once a run, and ends the run when no other is left.
+    while fresh := [due for due in _due(ports, now) if due.key not in looked_at]:
+        looked_at.update(snapshot.key for snapshot in fresh)
+        claims = [claim for snapshot in fresh for claim in _claimed(snapshot, ports, now)]
+        messages = [claim.message for claim in claims if claim.message]
+        if messages:
+            ports.bus.publish(messages)
+        for key in dict.fromkeys(claim.dispute for claim in claims):
+            mine = [claim for claim in claims if claim.dispute == key]
+            for claim in mine:
+                claim.tell()
+                done[claim.rung] = done.get(claim.rung, 0) + 1
+            _mark(key, [claim.key for claim in mine], ports)
+    fact("deadlines_checked", looked_at=len(looked_at), **{f"done_{rung}": count for rung, count in done.items()})
+    return Summary(len(looked_at), done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """An action that is ours to do: publish `message`, mark `key` in `dispute`, `tell` the log."""
+
+    dispute: Key
+    key: str
+    rung: Rung
+    message: Message | None
+    tell: Callable[[], None]
+
+
+def _due(ports: Ports, now: datetime) -> list[Snapshot]:
+    return ports.documents.due(COLLECTION, "next_action_at", now, PAGE)
+
+
+def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
+    """Claim all that is due on one dispute, in one commit."""
+
+    def decide(seen: Seen) -> Decision[list[_Claim]]:
+        before = dispute_of(seen[snapshot.key])
+        due = [task for task in deadlines.tasks(before) if task.due <= now] if before else []
+        if before is None or not due:
+            return Decision([])
+        # A reminder is about the dispute alone; everything else is news of its case too.
+        alone = all(task.rung in REMINDERS for task in due)
+        found, case, filing = (before, None, []) if alone else linked(before, seen)
+        actions = _decided(found, due, now)
+        after = lifecycle.settle(replace(found, actions={**before.actions, **actions}))
+        writes: list[Write] = [write(snapshot.key, seen[snapshot.key], timeline.compact(after)), *filing]
+        ours = {key: action for key, action in actions.items() if action.state is ActionState.CLAIMED}
+        return Decision([_claim(snapshot.key, key, action, after, case) for key, action in ours.items()], writes)
+
+    try:
+        return change(ports.documents, [snapshot.key], decide, already_read=[snapshot])
+    except Unreadable as error:
+        failure("dispute_unreadable", error, dispute=snapshot.key.id)
+        return []
+
+
+def _decided(dispute: Dispute, due: Sequence[Task], now: datetime) -> dict[str, Action]:
+    """The actions that `due` become."""
+    remind = deadlines.tightest(due)
+    expires = any(task.rung is Rung.EXPIRE for task in due)
+    decided: dict[str, Action] = {}
+
+    def become(task: Task, state: ActionState) -> None:
+        before = dispute.actions.get(task.key)
+        is_claimed = state is ActionState.CLAIMED
+        decided[task.key] = Action(
+            rung=task.rung,
+            state=state,
+            at=before.at if before else now,
+            lease_until=now + LEASE if is_claimed else None,
+            cause=(before.cause if before else deadlines.expired_cause(dispute)) if task.rung is Rung.EXPIRE else None,
+        )
+
+    for task in due:
+        if task.rung in REMINDERS:
+            become(task, ActionState.CLAIMED if task == remind and not expires else ActionState.SUPERSEDED)
+        elif task.rung in LOOKS:
+            # The last look speaks up, so it must not be lost; the others only look.
+            last = task.rung is Rung.LOOK_LAST and dispute.linked_to is None
+            become(task, ActionState.CLAIMED if last else ActionState.DONE)
+        else:
+            become(task, ActionState.CLAIMED)
+    if dispute.linked_to is not None and any(task.rung in LOOKS for task in due):
+        become(Task(now, Rung.LINK, Rung.LINK), ActionState.CLAIMED)
+    return decided
+
+
+def _claim(at: Key, key: str, action: Action, dispute: Dispute, case: Case | None) -> _Claim:
+    ids = {"provider": dispute.provider, "dispute_id": dispute.dispute_id, "payment_id": dispute.payment_id}
+    action_id = f"{dispute.provider}:{dispute.dispute_id}/{key}"
+    rung = action.rung
+
+    def updated(occurred_at: datetime) -> Message:
+        return message(lifecycle.update_of(dispute, case, update_id=action_id, event_id=None, occurred_at=occurred_at))
+
+    if rung is Rung.EXPIRE and dispute.respond_by is not None:
+        return _Claim(
+            at, key, rung, updated(dispute.respond_by), lambda: alarm("deadline_missed", cause=action.cause, **ids)
+        )
+    if rung is Rung.LINK:
+        return _Claim(at, key, rung, updated(action.at), lambda: fact("dispute_linked", **ids))
+    if rung is Rung.LOOK_LAST:
+        return _Claim(at, key, rung, None, lambda: alarm("dispute_without_payment", **ids))
+    return _Claim(
+        at, key, rung, _reminder(action_id, rung, dispute), lambda: fact("dispute_reminded", rung=rung, **ids)
+    )
+
+
+def _reminder(action_id: str, rung: Rung, dispute: Dispute) -> Message:
+    if dispute.respond_by is None:
+        raise ValueError("nobody is reminded of a deadline that is not known")
+    reminder = DisputeReminder(
+        action_id=action_id,
+        rung=rung,
+        provider=dispute.provider,
+        account=dispute.account,
+        dispute_id=dispute.dispute_id,
+        payment_id=dispute.payment_id,
+        stage=dispute.stage,
+        respond_by=dispute.respond_by,
+        respond_by_text=dispute.respond_by_text,
+        deadline_unsigned=dispute.deadline_unsigned,
+        amount=dispute.amount,
+        reason=dispute.reason,
+        reason_code=dispute.reason_code,
+        network=dispute.network,
+    )
+    return Message(TOPIC, encode(reminder), {"provider": dispute.provider, "action": "remind", "rung": rung})
+
+
+def _mark(key: Key, actions: Sequence[str], ports: Ports) -> None:
+    """The world knows: `actions` are done."""
+
+    def decide(seen: Seen) -> Decision[None]:
+        dispute = dispute_of(seen[key])
+        if dispute is None:
+            return Decision(None)
+        done = {
+            name: replace(dispute.actions[name], state=ActionState.DONE, lease_until=None)
+            for name in actions
+            if name in dispute.actions
+        }
+        after = lifecycle.settle(replace(dispute, actions={**dispute.actions, **done}))
+        return Decision(None, [write(key, seen[key], timeline.compact(after))] if after != dispute else [])
+
+    change(ports.documents, [key], decide)

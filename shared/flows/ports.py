@@ -1,0 +1,137 @@
+"""What the flows need from the world. Two backends provide it; one conformance suite holds both to these words.
+
+Every method may raise `Unavailable` (try again later). Nothing else escapes a backend but what is named here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+Document = dict[str, Any]
+"""Plain values only: None, bool, int (64 bit), float, str, aware datetime (microseconds), list, dict with str keys."""
+
+
+class Key(NamedTuple):
+    """A document's name. `id` is any non-empty text up to 1,000 bytes; backends escape what their store dislikes."""
+
+    collection: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A document as read. `version` is opaque: give it back in `Replace` to prove that nobody wrote in between."""
+
+    key: Key
+    document: Document
+    version: object
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Write a document that must not exist yet: the atomic claim."""
+
+    key: Key
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Write the whole document anew, if it is still at `version`."""
+
+    key: Key
+    document: Document
+    version: object
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate:
+    """Commutative changes to a document that is made if it is missing: no version, no conflict, any order.
+
+    Paths are tuples of map keys, one to four deep: `("buckets", "h:493021", "count")`. A missing number counts as 0 in
+    `add` and as absent in `largest` and `smallest`; `put` sets plain values; `drop` deletes fields. One path
+    appears in one of them only, and no path is a prefix of another. Path segments are any non-empty text.
+    """
+
+    key: Key
+    add: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    largest: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    smallest: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    put: Mapping[tuple[str, ...], Any] = field(default_factory=dict)
+    drop: Sequence[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a document; no complaint if it is gone already."""
+
+    key: Key
+
+
+Write = Create | Replace | Accumulate | Delete
+
+
+class Documents(Protocol):
+    """One document per entity, atomic commits over several of them, optimistic versions."""
+
+    def get(self, keys: Sequence[Key]) -> list[Snapshot | None]:
+        """Read `keys` in one round trip, answers in the same order; None where there is no document."""
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        """All or nothing, one round trip. Raises Conflict when a Create finds a document or a Replace another
+        version (or none); then nothing was written. Each key appears once."""
+
+    def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
+        """Documents whose top-level instant `field` is not later than `until`, earliest first, at most `limit`.
+        Costs what it returns: documents without the field, or with null, cost nothing."""
+
+    def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
+        """Documents by id, in order of id (code points), those after id `after`. For reports and repairs, never for a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A Pub/Sub message to be. Attribute values are text; `data` is JSON of ours."""
+
+    topic: str
+    data: bytes
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Bus(Protocol):
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Returns when every message is durably accepted; raises Unavailable otherwise, when any part of them
+        may have been published (a repeat is harmless: consumers know every event by its id)."""
+
+
+class Models(Protocol):
+    """Immutable artifacts by SHA-256 (lower-case hex) of their bytes."""
+
+    def store(self, data: bytes) -> str:
+        """Keep `data`, answer its digest. Storing the same bytes again is harmless."""
+
+    def load(self, digest: str) -> bytes:
+        """The bytes; raises Misconfigured when there are none, or when they no longer match their digest."""
+
+
+class Warehouse(Protocol):
+    """BigQuery, or what runs the same BigQuery SQL."""
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Run one SELECT in BigQuery's dialect, tables named plainly (`payment_events`), `@name` parameters
+        (int, float, str, bool, aware datetime). TIMESTAMP columns answer aware UTC datetimes."""
+
+    def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to a declared table (`shared/learning/sql/tables/<table>.json`); members that the table does
+        not declare are dropped, as a BigQuery subscription does. Values are JSON values: instants as RFC 3339 text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside, in one argument. Parts connect when first used."""
+
+    documents: Documents
+    bus: Bus
+    models: Models
+    warehouse: Warehouse

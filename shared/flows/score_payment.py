@@ -1,0 +1,263 @@
+"""A payment is judged once, by what was known of its card, customer, device, address and e-mail domain before it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+from time import perf_counter
+from typing import NamedTuple
+
+from shared.domain.codec import encode, from_document, to_document
+from shared.domain.decisions import Decision
+from shared.domain.errors import Misconfigured, PayInError
+from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged
+from shared.domain.telemetry import alarm, fact
+from shared.flows.committing import Decision as Effect
+from shared.flows.committing import Seen, change, write
+from shared.flows.ports import Accumulate, Create, Key, Message, Models, Ports, Snapshot, Write
+from shared.fraud import model as artifacts
+from shared.fraud.decide import decide
+from shared.fraud.features import Attempt, Entity, is_attempt, microseconds, tells_fraud
+from shared.fraud.history import Change, Known, fraud_change, instant, merge
+from shared.fraud.model import Model
+
+TOPIC = "fraud-decisions"
+CHAMPION = Key("registry", "champion")
+REFRESH = timedelta(minutes=1)
+
+
+def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: "Scorer") -> None:
+    """Judge the payment of `event`, or note that fraud on an earlier one became known; everything else is let pass.
+
+    The first attempt that comes decides; its decision, what it adds to history and its claim on the payment are one
+    commit. The same event again publishes the same record again; other events of the payment change nothing. News of
+    fraud counts once for each payment on all that the payment named, whether it comes before the payment or after.
+    Raises Unavailable when documents, bus or model store are down or too contended.
+    """
+    match event:
+        case PaymentChanged() if is_attempt(event):
+            _judge(event, ports, now, scorer)
+        case FraudWarned() | DisputeChanged() if tells_fraud(event):
+            _note_fraud(event, ports)
+        case _:
+            fact("scoring_ignored", event_id=event.event_id, provider=event.provider)
+
+
+class Scorer:
+    """The champion model of this instance, kept up to date at most once a minute, in the flow's own read."""
+
+    def __init__(self, *, use_model: bool = True) -> None:
+        self._use_model = use_model
+        self._model: Model | None = None
+        self._asked_at: datetime | None = None
+        self._lock = Lock()
+        if not use_model:
+            alarm("scoring_without_model")
+
+    def start(self, ports: Ports, now: datetime) -> None:
+        """Load the champion. Raises Misconfigured when there is none that can be used, Unavailable when nobody answers."""
+        if self._use_model:
+            [champion] = ports.documents.get([CHAMPION])
+            self.model(champion, ports.models, now)
+
+    def keys(self, now: datetime) -> list[Key]:
+        """What to read along with a payment: the registry, when a minute has passed."""
+        fresh = self._asked_at is not None and timedelta(0) <= now - self._asked_at < REFRESH
+        return [CHAMPION] if self._use_model and not fresh else []
+
+    def model(self, champion: Snapshot | None, models: Models, now: datetime) -> Model | None:
+        """The model to score with, after a look at the registry; None when rules alone shall decide.
+
+        A new champion that cannot be loaded is alarmed and the old one goes on. Without an old one it is Misconfigured.
+        """
+        if not self._use_model:
+            return None
+        with self._lock:
+            digest = champion.document["digest"] if champion else None
+            self._asked_at = now
+            if self._model is None or digest != self._model.digest:
+                try:
+                    self._model = self._load(digest, models)
+                except PayInError as error:
+                    if self._model is None:
+                        # Nothing to fall back on: the next payment asks again.
+                        self._asked_at = None
+                        raise
+                    alarm("champion_not_loaded", reason=error.reason, digest=digest, kept=self._model.digest)
+            return self._model
+
+    def current(self) -> Model | None:
+        return self._model
+
+    @staticmethod
+    def _load(digest: str | None, models: Models) -> Model:
+        if digest is None:
+            raise Misconfigured(
+                "there is no champion model: run train_model, or set PAYIN_MODEL=none to decide by rules alone",
+                reason="no_champion",
+            )
+        model = artifacts.load(models.load(digest), digest)
+        fact("champion_loaded", digest=digest, schema_version=model.schema_version)
+        return model
+
+
+class _Judged(NamedTuple):
+    """The payment's decision, where this event made it; `repeated` when it had made it before."""
+
+    decision: Decision | None
+    repeated: bool
+
+
+def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -> None:
+    started = perf_counter()
+    attempt = Attempt.of(event)
+    names = [_decision_key(event.provider, name) for name in dict.fromkeys((event.payment_id, *event.aliases))]
+    entities = {entity: Key("feature_state", f"{entity}:{value}") for entity, value in attempt.entities.items()}
+    registry = scorer.keys(now)
+
+    def effect(seen: Seen) -> Effect[_Judged]:
+        found = _Found.of(seen, names)
+        if found.roots:
+            own = next((root for root in found.roots.values() if root.event_id == event.event_id), None)
+            return Effect(_Judged(own, repeated=True), list(_join(seen, found, attempt.at)))
+        model = scorer.model(seen[CHAMPION], ports.models, now) if registry else scorer.current()
+        documents = {entity: snapshot.document if (snapshot := seen[key]) else None for entity, key in entities.items()}
+        known = Known(attempt, documents)
+        decision = decide(known, model, now)
+        changes = known.changes()
+        writes: list[Write] = [write(names[0], seen[names[0]], to_document(decision))]
+        writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])
+        if found.reported_at is not None:
+            at = max(attempt.at, found.reported_at)
+            writes.append(_known_fraud(event.provider, event.payment_id, at))
+            for entity in entities:
+                fraud = fraud_change(entity, documents[entity], at)
+                changes[entity] = merge(changes[entity], fraud) if entity in changes else fraud
+        writes += (_accumulate(entities[entity], made) for entity, made in changes.items())
+        return Effect(_Judged(decision, repeated=False), writes)
+
+    decision, repeated = change(ports.documents, [*names, *entities.values(), *registry], effect)
+    if decision is None:
+        fact("payment_already_judged", event_id=event.event_id, provider=event.provider, payment_id=event.payment_id)
+        return
+    ports.bus.publish([_message(decision)])
+    fact(
+        "payment_judged",
+        event_id=event.event_id,
+        provider=event.provider,
+        payment_id=event.payment_id,
+        outcome=decision.outcome,
+        score=decision.score,
+        rules=",".join(reason.code for reason in decision.reasons if reason.source == "rule"),
+        model=decision.model_digest[:12] if decision.model_digest else None,
+        fallback=decision.fallback,
+        repeated=repeated,
+        latency_ms=round((perf_counter() - started) * 1000, 3),
+    )
+
+
+def _note_fraud(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
+    ids = dict.fromkeys(name for name in (event.payment_id, *event.payment_aliases) if name)
+    if not ids:
+        fact("fraud_on_unnamed_payment", event_id=event.event_id, provider=event.provider)
+        return
+    names = [_decision_key(event.provider, name) for name in ids]
+    at = microseconds(event.occurred_at)
+
+    def effect(seen: Seen) -> Effect[int]:
+        found = _Found.of(seen, names)
+        noted = list(_frauds(seen, found.roots.values(), at))
+        # The payment may come later, or be known by this name later: whoever brings it counts the fraud then.
+        waiting: list[Write] = [
+            write(name, snapshot, {"fraud_reported_at": event.occurred_at})
+            for name in names
+            if (snapshot := seen[name]) is None
+            or ("fraud_reported_at" in snapshot.document and snapshot.document["fraud_reported_at"] > event.occurred_at)
+        ]
+        return Effect(sum(isinstance(made, Create) for made in noted), [*noted, *waiting])
+
+    payments = change(ports.documents, names, effect)
+    fact("fraud_noted", event_id=event.event_id, provider=event.provider, payments=payments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the names of a payment led to. roots: decisions by payment id. missing: names that lead nowhere yet.
+    reported_at: microseconds of the earliest fraud that waits under one of the names."""
+
+    roots: Mapping[str, Decision]
+    missing: Sequence[Key]
+    reported_at: int | None
+
+    @classmethod
+    def of(cls, seen: Seen, names: Sequence[Key]) -> "_Found":
+        roots: dict[str, Decision] = {}
+        missing: list[Key] = []
+        waiting: list[int] = []
+        for name in names:
+            document = snapshot.document if (snapshot := seen[name]) else {}
+            if "same_as" in document:
+                provider = name.id.partition(":")[0]
+                root = seen[_decision_key(provider, document["same_as"])]
+                document = root.document if root else {}
+            if "event_id" in document:
+                decision = from_document(document, Decision)
+                roots[decision.payment_id] = decision
+                continue
+            missing.append(name)
+            if "fraud_reported_at" in document:
+                waiting.append(microseconds(document["fraud_reported_at"]))
+        return cls(roots, missing, min(waiting, default=None))
+
+
+def _join(seen: Seen, found: _Found, at: int) -> Iterator[Write]:
+    """A known payment has got another name: lead it to the decision, and count what waited under it."""
+    if not found.missing:
+        return
+    root = min(found.roots.values(), key=lambda decision: (decision.occurred_at, decision.event_id))
+    for name in found.missing:
+        yield write(name, seen[name], {"same_as": root.payment_id})
+    if found.reported_at is not None:
+        yield from _frauds(seen, [root], max(at, found.reported_at))
+
+
+def _frauds(seen: Seen, decisions: Iterable[Decision], at: int) -> Iterator[Write]:
+    """Fraud became known, at `at` microseconds, of each of these payments: once a payment, on all that it named."""
+    changes: dict[Key, Change] = {}
+    for decision in decisions:
+        claim = _known_fraud(decision.provider, decision.payment_id, max(at, microseconds(decision.occurred_at)))
+        if seen[claim.key] is not None:
+            continue
+        yield claim
+        for history in decision.history:
+            if history.value is not None:
+                key = Key("feature_state", f"{history.entity}:{history.value}")
+                fraud = fraud_change(Entity(history.entity), None, microseconds(claim.document["known_at"]))
+                changes[key] = merge(changes[key], fraud) if key in changes else fraud
+    yield from (_accumulate(key, made) for key, made in changes.items())
+
+
+def _decision_key(provider: str, payment_id: str) -> Key:
+    return Key("decisions", f"{provider}:{payment_id}")
+
+
+def _known_fraud(provider: str, payment_id: str, at: int) -> Create:
+    return Create(Key("known_frauds", f"{provider}:{payment_id}"), {"known_at": instant(at)})
+
+
+def _accumulate(key: Key, made: Change) -> Accumulate:
+    return Accumulate(key, add=made.add, largest=made.largest, smallest=made.smallest, drop=made.drop)
+
+
+def _message(decision: Decision) -> Message:
+    return Message(
+        TOPIC,
+        encode(decision),
+        {
+            "kind": "decision",
+            "outcome": decision.outcome,
+            "provider": decision.provider,
+            "event_id": decision.event_id,
+            "payment_id": decision.payment_id,
+        },
+    )

@@ -1,0 +1,182 @@
+"""A dispute, a fraud warning or a refund becomes part of its dispute and of its payment's case."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.disputes import lifecycle
+from shared.domain import timeline
+from shared.domain.codec import encode, from_document
+from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
+from shared.domain.events import AnyEvent, DisputeChanged, DisputeStatus, FraudWarned, PaymentChanged, PaymentStep
+from shared.domain.telemetry import alarm, fact
+from shared.flows import cases
+from shared.flows.committing import Decision, Seen, change, write
+from shared.flows.ports import Key, Message, Ports, Snapshot, Write
+
+COLLECTION = "disputes"
+TOPIC = "dispute-updates"
+
+
+def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
+    """Keep `disputes/<provider>:<dispute_id>` and `cases/<provider>:<payment_id>`, and publish what changed.
+
+    DisputeChanged, FraudWarned and refunds are followed, everything else is left. One read, one commit, then one
+    publish to `dispute-updates`: a row for each dispute of the payment (a further read, only where the event is
+    not of its only dispute, or does not name its payment). A known event commits nothing and publishes the same
+    updates again: that is what repairs a crash between the two. Raises Unavailable.
+    """
+    match event:
+        case DisputeChanged():
+            tracked = _track(event, ports, now)
+        case FraudWarned() | PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
+            tracked = _file(event, ports)
+        case _:
+            fact("dispute_event_ignored", event_id=event.event_id, provider=event.provider)
+            return
+    updates = [
+        lifecycle.update_of(
+            dispute,
+            tracked.case,
+            update_id=f"{event.event_id}/{dispute.dispute_id}",
+            event_id=event.event_id,
+            occurred_at=event.occurred_at,
+        )
+        for dispute in tracked.disputes
+    ]
+    if updates:
+        ports.bus.publish([message(update) for update in updates])
+    _tell(event, tracked)
+
+
+def message(update: DisputeUpdate) -> Message:
+    """`update` as it travels, with what subscriptions may filter by."""
+    told = {"provider": update.provider, "stage": update.stage, "status": update.status}
+    return Message(TOPIC, encode(update), {name: value for name, value in told.items() if value})
+
+
+def dispute_of(snapshot: Snapshot | None) -> Dispute | None:
+    """The dispute in a stored document."""
+    return from_document(snapshot.document, Dispute) if snapshot else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tracked:
+    """What is durable now. `disputes`: all those of the case. `case` is None for a dispute of an unnamed payment."""
+
+    known: bool
+    disputes: tuple[Dispute, ...]
+    case: Case | None
+    flags_before: tuple[CaseFlag, ...] = ()
+    inconsistent_before: tuple[str, ...] = ()
+
+
+def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
+    key = Key(COLLECTION, f"{event.provider}:{event.dispute_id}")
+    told = [name for name in (event.payment_id, *event.payment_aliases) if name]
+
+    def decide(seen: Seen) -> Decision[_Tracked]:
+        before = dispute_of(seen[key])
+        blank = Dispute(provider=event.provider, dispute_id=event.dispute_id, account=event.account)
+        after, case, filing = linked(lifecycle.record(before or blank, event, now), seen)
+        writes: list[Write] = filing
+        if after != before:
+            writes = [write(key, seen[key], timeline.compact(after)), *filing]
+        return Decision(
+            _Tracked(
+                known=before is not None and event.event_id in before.facts,
+                disputes=(after, *_others(case, seen, but=after)),
+                case=case,
+                flags_before=_flags(case, seen),
+                inconsistent_before=before.inconsistent if before else (),
+            ),
+            writes,
+        )
+
+    return change(ports.documents, [key, *cases.keys_to_find(event.provider, told)], decide)
+
+
+def linked(dispute: Dispute, seen: Seen) -> tuple[Dispute, Case | None, list[Write]]:
+    """`dispute` tied to its payment if that is among ours by now, its case with this dispute in it, and the writes
+    that file the case. There is no case until somebody names the payment."""
+    names = lifecycle.names(dispute)
+    if not names:
+        return dispute, None, []
+    # Already read, unless the names are known from earlier messages only.
+    seen.read(cases.keys_to_find(dispute.provider, names))
+    payment_id = dispute.linked_to or cases.find_payment(dispute.provider, names, seen)
+    if payment_id != dispute.linked_to:
+        dispute = lifecycle.settle(replace(dispute, linked_to=payment_id))
+    case = lifecycle.with_dispute(cases.opened(dispute.provider, payment_id, names, seen), dispute)
+    return dispute, case, cases.filing(case, names, seen)
+
+
+def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
+    """Put a fraud warning or a refund into the payment's case."""
+    aliases = event.payment_aliases if isinstance(event, FraudWarned) else event.aliases
+    names = list(dict.fromkeys(name for name in (event.payment_id, *aliases) if name))
+
+    def decide(seen: Seen) -> Decision[_Tracked]:
+        if isinstance(event, FraudWarned):
+            payment_id = cases.find_payment(event.provider, names, seen)
+            before = cases.opened(event.provider, payment_id, names, seen)
+            after, known = lifecycle.with_warning(before, event), event.event_id in before.warnings
+        else:
+            # A payment's own event names it by its own id.
+            before = cases.opened(event.provider, event.payment_id, names, seen)
+            after, known = lifecycle.with_refund(before, event), event.event_id in before.refunds
+        return Decision(
+            _Tracked(known=known, disputes=_others(after, seen), case=after, flags_before=before.flags),
+            cases.filing(after, names, seen),
+        )
+
+    return change(ports.documents, cases.keys_to_find(event.provider, names), decide)
+
+
+def _others(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
+    """The disputes of `case`, as stored, without `but`."""
+    ids = sorted(set(case.disputes) - {but.dispute_id if but else ""}) if case else []
+    keys = [Key(COLLECTION, f"{case.provider}:{dispute_id}") for dispute_id in ids] if case else []
+    seen.read(keys)
+    return tuple(dispute for key in keys if (dispute := dispute_of(seen[key])) is not None)
+
+
+def _flags(case: Case | None, seen: Seen) -> tuple[CaseFlag, ...]:
+    """The flags that the stored case raises already."""
+    return cases.opened(case.provider, case.payment_id, [], seen).flags if case else ()
+
+
+def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracked) -> None:
+    outcome = "duplicate" if tracked.known else "recorded"
+    case = tracked.case
+    if isinstance(event, DisputeChanged):
+        dispute = tracked.disputes[0]
+        fact(
+            "dispute_tracked",
+            event_id=event.event_id,
+            provider=event.provider,
+            dispute_id=event.dispute_id,
+            payment_id=dispute.payment_id,
+            payment_known=dispute.linked_to is not None,
+            stage=dispute.stage,
+            status=dispute.status,
+            outcome=outcome,
+        )
+        if dispute.status is DisputeStatus.NEEDS_RESPONSE and dispute.can_respond and dispute.respond_by is None:
+            fact("dispute_without_deadline", provider=event.provider, dispute_id=event.dispute_id)
+        for trouble in set(dispute.inconsistent) - set(tracked.inconsistent_before):
+            alarm("dispute_inconsistent", provider=event.provider, dispute_id=event.dispute_id, trouble=trouble)
+    else:
+        name = "fraud_warning_tracked" if isinstance(event, FraudWarned) else "refund_tracked"
+        fact(name, event_id=event.event_id, provider=event.provider, payment_id=event.payment_id, outcome=outcome)
+    collides = case is not None and CaseFlag.REFUND_DISPUTE_COLLISION in case.flags
+    # Again on a repeat: the copy before may have died between its commit and this line.
+    if case and collides and (tracked.known or CaseFlag.REFUND_DISPUTE_COLLISION not in tracked.flags_before):
+        alarm(
+            "refund_dispute_collision",
+            provider=case.provider,
+            payment_id=case.payment_id,
+            refunded_minor=case.refunded.minor if case.refunded else None,
+            refunded_currency=case.refunded.currency if case.refunded else None,
+            disputed_minor=case.disputed.minor if case.disputed else None,
+            disputed_currency=case.disputed.currency if case.disputed else None,
+        )

@@ -1,0 +1,226 @@
+"""What became of past payments teaches a model, and if it has learned enough it becomes the champion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shared.domain.errors import Misconfigured
+from shared.domain.telemetry import fact
+from shared.flows.committing import Decision as Effect
+from shared.flows.committing import Seen, change, write
+from shared.flows.ports import Key, Ports
+from shared.fraud import model as artifacts
+from shared.fraud.features import LONG_TAILED, NAMES, SCHEMA_VERSION, TRAINING_EXCLUDED, microseconds
+from shared.fraud.model import Model
+from shared.fraud.point_in_time import point_in_time_sql
+from shared.fraud.policy import Capacity, Costs, cheapest, within_capacity
+from shared.learning import request as requests
+from shared.learning.labels import matured_until
+from shared.learning.request import TrainingRequest
+
+if TYPE_CHECKING:
+    from shared.learning.data_set import Floats, Table
+    from shared.learning.evaluate import Quality
+    from shared.learning.split import Slices
+
+CHAMPION = Key("registry", "champion")
+KEPT_CHAMPIONS = 50
+COLUMNS = tuple(name for name in NAMES if name not in TRAINING_EXCLUDED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """digest: the stored model; None when training was refused. promoted: it decides from now on. objections: why it
+    was refused or does not, in sentences. champion: the quality of the model that decided so far, on the same payments.
+    """
+
+    digest: str | None
+    promoted: bool
+    objections: tuple[str, ...]
+    payments: int
+    frauds: int
+    quality: "Quality | None" = None
+    champion: "Quality | None" = None
+
+
+def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> TrainingReport:
+    """Read what was known of past payments, label the mature ones, fit, calibrate and test in order of time, store the
+    model, and make it the champion if nothing speaks against it.
+
+    parameters: JSON of `TrainingRequest`. The same rows give the same model, so a repeated tick changes nothing.
+    Raises Rejected for parameters that do not fit, Unavailable when a part of the world is down.
+    """
+    # What only training needs takes seconds to import: not before there is something to train.
+    from shared.learning import evaluate, export, fit, promote, split
+
+    request = requests.read(parameters)
+    whole, share = _labeled(ports, now, request)
+    fact("training_rows_read", rows=len(whole), frauds=whole.frauds, share=share)
+    if not len(whole):
+        return _refused(whole, ["there are no payments old enough to have a label"])
+    slices = split.time_split(whole, request.train_part, request.calibrate_part, request.gap_days)
+    if lacking := _lacking(slices, request):
+        return _refused(whole, lacking)
+
+    fitted = fit.fit(slices.train, LONG_TAILED, request)
+    later = slices.calibrate
+    calibration = fit.calibration(fitted.raw(later.values), later.fraud, later.weight, share)
+    scored = fit.calibrated(fitted.raw(later.values), calibration)
+    capacity = Capacity(challenge=request.challenge_capacity, review=request.review_capacity)
+    limits = within_capacity(cheapest(Costs()), zip(scored.tolist(), later.weight.tolist(), strict=True), capacity)
+    thresholds = {"challenge": limits.challenge, "review": limits.review, "decline": limits.decline}
+    fact("model_fitted", trees=request.iterations, rows=len(slices.train), frauds=slices.train.frauds)
+
+    test = slices.test
+    quality = evaluate.evaluate(
+        fit.calibrated(fitted.raw(test.values), calibration), test.fraud, test.weight, thresholds
+    )
+    data = export.export(
+        fitted,
+        test,
+        form=artifacts.FORMAT,
+        schema_version=SCHEMA_VERSION,
+        calibration=calibration,
+        thresholds=thresholds,
+        learning=_origin(request, slices, quality),
+    )
+    digest = ports.models.store(data)
+    # Proven where it will be used: walked, and held to the trainer's own answers.
+    artifacts.load(ports.models.load(digest), digest)
+
+    champion = _champion_quality(ports, digest, test)
+    objections = promote.objections(quality, champion)
+    if not objections:
+        _crown(ports, now, digest, {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc})
+    report = TrainingReport(
+        digest=digest,
+        promoted=not objections,
+        objections=tuple(objections),
+        payments=len(whole),
+        frauds=whole.frauds,
+        quality=quality,
+        champion=champion,
+    )
+    fact(
+        "model_trained",
+        digest=digest,
+        promoted=report.promoted,
+        objections="; ".join(objections),
+        payments=report.payments,
+        frauds=report.frauds,
+        average_precision=quality.average_precision,
+        roc_auc=quality.roc_auc,
+        recall_at_1_percent_false=quality.recall_at_1_percent_false,
+        lift_at_1_percent=quality.lift_at_1_percent,
+    )
+    return report
+
+
+def roll_back(ports: Ports, now: datetime) -> str:
+    """Let the champion before this one decide again; answers its digest. Raises Misconfigured when there is none."""
+
+    def effect(seen: Seen) -> Effect[str]:
+        current = seen[CHAMPION]
+        former = [past["digest"] for past in current.document["former"]] if current else []
+        if current is None or not former:
+            raise Misconfigured("no champion came before this one: run train_model", reason="no_former_champion")
+        model = artifacts.load(ports.models.load(former[-1]), former[-1])
+        document = {**current.document, "digest": model.digest, "since": now, "former": current.document["former"][:-1]}
+        return Effect(model.digest, [write(CHAMPION, current, document)])
+
+    digest = change(ports.documents, [CHAMPION], effect)
+    fact("champion_rolled_back", digest=digest)
+    return digest
+
+
+def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> "tuple[Table, float]":
+    """Every labeled payment as it was known at its time, and the share of the genuine ones that were kept."""
+    from shared.learning import data_set
+
+    seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
+    [counted] = ports.warehouse.query(data_set.COUNT_SQL, seen)
+    share, below = data_set.sampling(int(counted["payments"]), request.max_rows)
+    matured = microseconds(matured_until(now, request.maturity_days))
+    rows = ports.warehouse.query(
+        data_set.labeled_sql(point_in_time_sql()), {**seen, "matured_until": matured, "below": below}
+    )
+    return data_set.table(rows, COLUMNS, share), share
+
+
+def _lacking(slices: "Slices", request: TrainingRequest) -> list[str]:
+    """What the slices have too little of to learn or to be judged by, in sentences."""
+    needs: Mapping[str, tuple[Table, int]] = {
+        "training": (slices.train, request.least_frauds),
+        "calibration": (slices.calibrate, request.least_frauds_held_out),
+        "the test": (slices.test, request.least_frauds_held_out),
+    }
+    return [
+        f"{name} has {part.frauds} frauds and {len(part) - part.frauds} genuine payments, and needs {least} of each"
+        for name, (part, least) in needs.items()
+        if min(part.frauds, len(part) - part.frauds) < least
+    ]
+
+
+def _refused(whole: "Table", objections: list[str]) -> TrainingReport:
+    fact("training_refused", reason="; ".join(objections), payments=len(whole), frauds=whole.frauds)
+    return TrainingReport(
+        digest=None, promoted=False, objections=tuple(objections), payments=len(whole), frauds=whole.frauds
+    )
+
+
+def _origin(request: TrainingRequest, slices: "Slices", quality: "Quality") -> dict[str, object]:
+    """Where the model comes from. Nothing of when it was made: the same rows make the same bytes."""
+    import sklearn
+
+    parts = {"train": slices.train, "calibrate": slices.calibrate, "test": slices.test}
+    return {
+        "request": msgspec.to_builtins(request),
+        "library": f"scikit-learn {sklearn.__version__}",
+        "quality": msgspec.to_builtins(quality),
+        "slices": {
+            name: {"rows": len(part), "frauds": part.frauds, "from": int(part.at[0]), "to": int(part.at[-1])}
+            for name, part in parts.items()
+        },
+    }
+
+
+def _champion_quality(ports: Ports, digest: str, test: "Table") -> "Quality | None":
+    """How the model that decides now would have scored the test payments; None when there is none to compare with."""
+    from shared.learning import evaluate
+
+    [champion] = ports.documents.get([CHAMPION])
+    if champion is None or champion.document["digest"] == digest:
+        return None
+    try:
+        model = artifacts.load(ports.models.load(champion.document["digest"]), champion.document["digest"])
+    except Misconfigured as error:
+        # It cannot decide in this release either (another feature schema, damage): it has no place to defend.
+        fact("champion_not_comparable", reason=error.reason, digest=champion.document["digest"])
+        return None
+    return evaluate.evaluate(_walked(model, test), test.fraud, test.weight, {})
+
+
+def _walked(model: Model, table: "Table") -> "Floats":
+    import numpy as np
+
+    places = [table.columns.index(name) for name in model.names]
+    rows = ([None if np.isnan(value) else value for value in row] for row in table.values[:, places].tolist())
+    return np.array([model.score(row).score for row in rows], dtype=np.float64)
+
+
+def _crown(ports: Ports, now: datetime, digest: str, quality: dict[str, float]) -> None:
+    """Make `digest` the champion, and remember the ones before."""
+
+    def effect(seen: Seen) -> Effect[None]:
+        current = seen[CHAMPION]
+        before = current.document if current else None
+        if before is not None and before["digest"] == digest:
+            return Effect(None)
+        former = [*before["former"], {"digest": before["digest"], "since": before["since"]}] if before else []
+        document = {"digest": digest, "since": now, "quality": quality, "former": former[-KEPT_CHAMPIONS:]}
+        return Effect(None, [write(CHAMPION, current, document)])
+
+    change(ports.documents, [CHAMPION], effect)

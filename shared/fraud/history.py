@@ -1,0 +1,294 @@
+"""What documents remember of an entity, and the features read from it.
+
+A document is `{"first": µs, "last": µs, "ever": {measure: n}, "hours": {"493021": {measure: n}}, ...,
+"seen": {"device:<hash>": µs}}`. Every change is commutative, so payments of one card scored at the same moment on two
+machines never conflict, and the sums do not depend on their order. What a reader can miss is at most the payments
+being scored at that very moment; a decision records what it saw.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from shared.domain.decisions import FeatureValue, History, HistoryState
+from shared.fraud.features import (
+    BUCKETS,
+    CAP,
+    CAPPED,
+    CELLS,
+    EPOCH,
+    FEATURES,
+    GRAIN_MICROSECONDS,
+    MICROSECOND,
+    NEW,
+    PAIRS,
+    SEEN_LIMIT,
+    Amount,
+    AmountDeviation,
+    AmountRatio,
+    Attempt,
+    Clock,
+    Differs,
+    Entity,
+    Feature,
+    Grain,
+    Is,
+    Measure,
+    Moment,
+    Novelty,
+    Number,
+    Share,
+    Since,
+    Total,
+    Window,
+    member,
+)
+
+Document = Mapping[str, Any]
+Path = tuple[str, ...]
+Sums = dict[tuple[Entity, Measure, Window], int]
+
+_READS: Mapping[Entity, Mapping[Grain, tuple[tuple[Measure, Window, int], ...]]] = {
+    entity: {
+        grain: reads
+        for grain in Grain
+        if (
+            reads := tuple(
+                (measure, window, BUCKETS[window][1])
+                for measure, window in cells
+                if window in BUCKETS and BUCKETS[window][0] is grain
+            )
+        )
+    }
+    for entity, cells in CELLS.items()
+}
+"""Entity → width of bucket → the sums over so many of them."""
+
+_KEPT: Mapping[Entity, Mapping[Grain, int]] = {
+    entity: {grain: max(count for _, _, count in reads) for grain, reads in grains.items()}
+    for entity, grains in _READS.items()
+}
+"""Entity → width of bucket → how many are ever read; older ones are dropped."""
+
+_GRAINS: Mapping[Entity, Mapping[Measure, tuple[Grain, ...]]] = {
+    entity: {
+        measure: tuple(grain for grain, reads in _READS[entity].items() if any(row[0] is measure for row in reads))
+        for measure, _ in cells
+    }
+    for entity, cells in CELLS.items()
+}
+_EVER: Mapping[Entity, frozenset[Measure]] = {
+    entity: frozenset(measure for measure, window in cells if window is Window.EVER) for entity, cells in CELLS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Commutative changes to one entity's document: paths of map keys, as the documents port takes them."""
+
+    add: Mapping[Path, int]
+    largest: Mapping[Path, int]
+    smallest: Mapping[Path, int]
+    drop: Sequence[Path]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was read: the documents by entity (None: never seen), for one payment."""
+
+    attempt: Attempt
+    documents: Mapping[Entity, Document | None]
+
+    def saturated(self, entity: Entity) -> bool:
+        """Whether the document takes no more payments in this five-minute bucket."""
+        document = self.documents.get(entity)
+        if document is None or entity not in CAPPED:
+            return False
+        bucket = document.get(Grain.MINUTES, {}).get(str(self.attempt.at // GRAIN_MICROSECONDS[Grain.MINUTES]), {})
+        return bool(bucket.get(Measure.PAYMENTS, 0) >= CAP)
+
+    def novelty(self, keeper: Entity, other: Entity) -> bool | None:
+        """Whether `keeper` was never seen with `other`; None when either is unnamed, or too many are remembered."""
+        entities = self.attempt.entities
+        if keeper not in entities or other not in entities:
+            return None
+        seen = (self.documents.get(keeper) or {}).get("seen", {})
+        if _token(other, entities[other]) in seen:
+            return False
+        return True if len(seen) < SEEN_LIMIT else None
+
+    def features(self) -> tuple[FeatureValue, ...]:
+        """The vector, in the order of FEATURES."""
+        sums = self._sums()
+        return tuple(FeatureValue(name=feature.name, value=self._value(feature, sums)) for feature in FEATURES)
+
+    def history(self) -> tuple[History, ...]:
+        return tuple(self._history(entity) for entity in Entity)
+
+    def changes(self) -> dict[Entity, Change]:
+        """What this payment adds to each entity's document."""
+        adds: dict[Entity, dict[Measure, int]] = {entity: self.attempt.adds() for entity in self.attempt.entities}
+        seen: dict[Entity, dict[Path, int]] = {entity: {} for entity in adds}
+        for keeper, other in PAIRS:
+            if self.novelty(keeper, other):
+                adds[keeper][NEW[other]] = adds[other][NEW[keeper]] = 1
+                seen[keeper][("seen", _token(other, self.attempt.entities[other]))] = self.attempt.at
+        at = self.attempt.at
+        return {
+            entity: _change(
+                entity,
+                self.documents.get(entity),
+                at,
+                measures,
+                largest={("last",): at},
+                smallest={("first",): at, **seen[entity]},
+            )
+            for entity, measures in adds.items()
+            if not self.saturated(entity)
+        }
+
+    def _sums(self) -> Sums:
+        sums: Sums = {}
+        for entity, document in self.documents.items():
+            if document is None:
+                continue
+            for grain, reads in _READS[entity].items():
+                current = self.attempt.at // GRAIN_MICROSECONDS[grain]
+                totals = dict.fromkeys(reads, 0)
+                for index, bucket in document.get(grain, {}).items():
+                    age = current - int(index)
+                    if age >= 0:
+                        for read in reads:
+                            if age < read[2]:
+                                totals[read] += bucket.get(read[0], 0)
+                for (measure, window, _), total in totals.items():
+                    sums[entity, measure, window] = total
+            ever = document.get("ever", {})
+            for measure in _EVER[entity]:
+                sums[entity, measure, Window.EVER] = ever.get(measure, 0)
+        return sums
+
+    def _value(self, feature: Feature, sums: Sums) -> float | None:
+        attempt = self.attempt
+        match feature:
+            case Total():
+                total = sums.get((feature.entity, feature.measure, feature.window))
+                return None if total is None else float(total)
+            case Share():
+                among = sums.get((feature.entity, Measure.PAYMENTS, feature.window))
+                return sums[feature.entity, feature.measure, feature.window] / among if among else None
+            case AmountRatio():
+                mean = _mean(sums, feature.entity)
+                return attempt.amount / mean if mean and attempt.amount is not None else None
+            case AmountDeviation():
+                mean = _mean(sums, feature.entity)
+                if mean is None or attempt.amount is None:
+                    return None
+                squares = float(sums[feature.entity, Measure.AMOUNT_SQUARED, Window.EVER])
+                payments = float(sums[feature.entity, Measure.PAYMENTS, Window.EVER])
+                variance = max(squares / payments - mean * mean, 0.0)
+                spread = math.sqrt(variance + (mean / 4) * (mean / 4))
+                return (attempt.amount - mean) / spread if spread else None
+            case Since():
+                then = (self.documents.get(feature.entity) or {}).get(feature.moment)
+                # An event may be late: something that came in before may have happened after.
+                return None if then is None else max(attempt.at - int(then), 0) / 1_000_000
+            case Novelty():
+                new = self.novelty(feature.keeper, feature.other)
+                return None if new is None else float(new)
+            case Amount():
+                return None if attempt.amount is None else float(attempt.amount)
+            case Clock():
+                return float((attempt.at // feature.unit + feature.shift) % feature.cycle)
+            case Is():
+                value = member(attempt.event, feature.member)
+                return None if value is None else float(value in feature.values)
+            case Differs():
+                left, right = member(attempt.event, feature.left), member(attempt.event, feature.right)
+                return None if left is None or right is None else float(left != right)
+            case Number():
+                number = member(attempt.event, feature.member)
+                return float(number) if isinstance(number, int | float) and math.isfinite(number) else None
+            case _:
+                assert_never(feature)
+
+    def _history(self, entity: Entity) -> History:
+        if entity in self.attempt.shared:
+            return History(entity=entity, value=None, state=HistoryState.SHARED)
+        value = self.attempt.entities.get(entity)
+        if value is None:
+            return History(entity=entity, value=None, state=HistoryState.ABSENT)
+        document = self.documents.get(entity)
+        if document is None:
+            return History(entity=entity, value=value, state=HistoryState.NEW)
+        state = HistoryState.SATURATED if self.saturated(entity) else HistoryState.KNOWN
+        last = document.get(Moment.LAST)
+        return History(entity=entity, value=value, state=state, last_seen_at=None if last is None else instant(last))
+
+
+def fraud_change(entity: Entity, document: Document | None, known_at: int) -> Change:
+    """Fraud on a payment of this entity became known at `known_at` microseconds."""
+    return _change(entity, document, known_at, {Measure.FRAUDS: 1}, largest={}, smallest={})
+
+
+def merge(first: Change, second: Change) -> Change:
+    """Both changes as one, for a document that one commit names once."""
+    add = dict(first.add)
+    for path, number in second.add.items():
+        add[path] = add.get(path, 0) + number
+    # A bucket that either of them writes is not dropped, whatever the other's instant.
+    drop = [path for path in dict.fromkeys((*first.drop, *second.drop)) if not any(p[:2] == path for p in add)]
+    return Change(
+        add=add,
+        largest={**first.largest, **second.largest},
+        smallest={**first.smallest, **second.smallest},
+        drop=drop,
+    )
+
+
+def instant(at: int) -> datetime:
+    """The aware UTC instant of `at` microseconds since the epoch."""
+    return EPOCH + at * MICROSECOND
+
+
+def _token(other: Entity, value: str) -> str:
+    """What a keeper remembers of another: short, and no address in clear."""
+    return f"{other}:{hashlib.sha256(value.encode()).hexdigest()[:16]}"
+
+
+def _mean(sums: Sums, entity: Entity) -> float | None:
+    payments = sums.get((entity, Measure.PAYMENTS, Window.EVER))
+    return float(sums[entity, Measure.AMOUNT, Window.EVER]) / float(payments) if payments else None
+
+
+def _change(
+    entity: Entity,
+    document: Document | None,
+    at: int,
+    adds: Mapping[Measure, int],
+    *,
+    largest: Mapping[Path, int],
+    smallest: Mapping[Path, int],
+) -> Change:
+    """`adds` in every bucket of `at` that some feature reads, and what has become too old to be read dropped."""
+    newest = max(at, (document or {}).get("last", at))
+    add: dict[Path, int] = {}
+    for measure, number in adds.items():
+        if number:
+            # A late event whose buckets are gone still counts in the totals.
+            for grain in _GRAINS[entity].get(measure, ()):
+                bucket, width = at // GRAIN_MICROSECONDS[grain], GRAIN_MICROSECONDS[grain]
+                if newest // width - bucket < _KEPT[entity][grain]:
+                    add[grain.value, str(bucket), measure.value] = number
+            if measure in _EVER[entity]:
+                add["ever", measure.value] = number
+    drop = [
+        (grain.value, index)
+        for grain, kept in _KEPT[entity].items()
+        for index in (document or {}).get(grain, {})
+        if newest // GRAIN_MICROSECONDS[grain] - int(index) >= kept
+    ]
+    return Change(add=add, largest=largest, smallest=smallest, drop=drop)

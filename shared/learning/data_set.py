@@ -1,0 +1,65 @@
+"""Rows for training: point-in-time features with mature labels, few enough to fit in memory, in order of time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.learning.labels import FRAUD_SQL, LABELED_SQL
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Instants = NDArray[np.int64]
+
+COUNT_SQL = """SELECT COUNT(DISTINCT payment_id) AS payments FROM payment_events
+WHERE kind = 'payment' AND occurred_at >= @since AND occurred_at <= @as_of"""
+
+
+def labeled_sql(point_in_time: str) -> str:
+    """`point_in_time`'s rows that have a label, all frauds and of the genuine those whose hash is below @below."""
+    return f"""SELECT * FROM (
+{point_in_time}
+) AS known
+WHERE {LABELED_SQL} AND ({FRAUD_SQL} OR SUBSTR(TO_HEX(MD5(event_id)), 1, 8) < @below)
+ORDER BY at_us, event_id"""  # noqa: S608 - compiled from our own declarations, values are parameters
+
+
+def sampling(payments: int, max_rows: int) -> tuple[float, str]:
+    """(share, below): how many of the genuine payments to keep, and the hash below which they are."""
+    if payments <= max_rows:
+        return 1.0, "g"  # above every hexadecimal digit
+    below = max(int(max_rows / payments * 2**32), 1)
+    return below / 2**32, f"{below:08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """values: rows x columns, NaN where missing, in order of time. weight: how many payments a row stands for."""
+
+    columns: tuple[str, ...]
+    values: Floats
+    fraud: Flags
+    at: Instants
+    weight: Floats
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def part(self, rows: Flags) -> "Table":
+        return Table(self.columns, self.values[rows], self.fraud[rows], self.at[rows], self.weight[rows])
+
+    @property
+    def frauds(self) -> int:
+        return int(self.fraud.sum())
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], share: float) -> Table:
+    """`rows` of the labeled query as arrays; genuine ones stand for 1/share payments each."""
+    values = np.array(
+        [[np.nan if row[name] is None else row[name] for name in columns] for row in rows], dtype=np.float64
+    ).reshape(len(rows), len(columns))
+    fraud = np.array([row["fraud_reported_at"] is not None for row in rows], dtype=np.bool_)
+    at = np.array([row["at_us"] for row in rows], dtype=np.int64)
+    return Table(tuple(columns), values, fraud, at, np.where(fraud, 1.0, 1.0 / share))

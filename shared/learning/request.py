@@ -1,0 +1,49 @@
+"""What a training run may be told; everything has a default that suits a real shop."""
+
+from typing import Annotated
+
+import msgspec
+
+from shared.domain.errors import Rejected
+
+Days = Annotated[float, msgspec.Meta(ge=0, le=4000)]
+Part = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """history_days: how far back payments are read. maturity_days: how old a payment must be before no news means "not
+    fraud"; chargebacks may take 120 days, most come within 60. gap_days: left out between training and the rest, so
+    that one wave of fraud is not on both sides. train_part, calibrate_part: of the payments in time order; the rest
+    tests. max_rows: genuine payments are thinned out above it, frauds never. least_frauds: needed for training, and
+    least_frauds_held_out in each later slice. least_leaf: payments in a leaf; None: by the number of frauds.
+    challenge_capacity, review_capacity: the largest part of payments that may be challenged, reviewed.
+    """
+
+    history_days: Days = 400
+    maturity_days: Days = 60
+    gap_days: Days = 7
+    train_part: Part = 0.6
+    calibrate_part: Part = 0.2
+    max_rows: Count = 100_000
+    least_frauds: Count = 30
+    least_frauds_held_out: Count = 8
+    iterations: Count = 200
+    learning_rate: Part = 0.05
+    leaves: Annotated[int, msgspec.Meta(ge=2, le=255)] = 8
+    least_leaf: Count | None = None
+    challenge_capacity: Part = 0.10
+    review_capacity: Part = 0.02
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.train_part + self.calibrate_part >= 1:
+            raise ValueError("train_part and calibrate_part leave nothing to test on")
+
+
+def read(parameters: bytes) -> TrainingRequest:
+    """The request in a tick's JSON; empty means the defaults. Raises Rejected, naming the member that does not fit."""
+    try:
+        return msgspec.json.decode(parameters or b"{}", type=TrainingRequest)
+    except msgspec.MsgspecError as error:
+        raise Rejected(f"not a training request: {error}", reason="bad_training_request") from error

@@ -1,0 +1,331 @@
+"""Reading a provider's JSON without trusting its shape.
+
+Whatever the bytes, only `Unreadable` comes out, and its message names a path and what is wrong there, never a value.
+`text` and its kin are for what an event cannot do without; `hint` and its kin are for what it can, and give None
+where the value is absent or not what it should be. Neither lets a card number or an e-mail address through. In an
+id of the provider's own, digits between letters are no card number: PayPal really sent `WH-2MW4820926242972J-…`.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any, cast
+
+import msgspec
+
+from shared.domain.delivery import Delivery
+from shared.domain.errors import Unreadable
+from shared.domain.money import Money, from_major, from_minor
+from shared.domain.privacy import email_parts, holds_card_number, mask
+
+DEEPEST = 64
+LONGEST_TEXT = 255
+_LARGEST_INTEGER = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+# RFC 3339 §5.6: the offset is not optional, and fractions may be longer than we keep.
+_RFC3339 = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:?\d{2})", flags=re.ASCII
+)
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NOTHING: dict[str, Any] = {}
+_IDENTIFIER = re.compile(r"[A-Za-z0-9._\-]{1,100}")
+_STANDALONE_CARD = re.compile(r"(?<![A-Za-z0-9])[2-6](?:[ -]?[0-9]){12,18}(?![A-Za-z0-9])")
+_LONG_DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12}")
+
+
+def _number(text: str) -> Decimal:
+    # A number that nobody can mean (1e999999) must not become a Decimal that takes a gigabyte to expand.
+    value = Decimal(text)
+    if value.adjusted() > 40 or value.adjusted() < -40:
+        raise ValueError("a number out of any range")
+    return value
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)
+
+
+def parse(body: bytes) -> "Node":
+    """The JSON object in `body`. Raises Unreadable for anything else: not UTF-8, NaN, too deep, an array.
+
+    Numbers with a point or an exponent are Decimal; of members named twice the last counts, as in every
+    provider's own library.
+    """
+    try:
+        value = _DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, ValueError, InvalidOperation, RecursionError):
+        # The decoder's own message may quote the text.
+        raise Unreadable("body: not JSON", reason="not_json") from None
+    if type(value) is not dict:
+        raise Unreadable("body: not a JSON object", reason="not_an_object")
+    if _deeper_than(value, DEEPEST, body):
+        raise Unreadable(f"body: nested deeper than {DEEPEST}", reason="too_deep")
+    return Node(value, "")
+
+
+def opened(delivery: Delivery) -> "Node":
+    """`parse` of the body, once however often it is asked for."""
+    found = delivery.memo.get("opened")
+    if found is None:
+        found = delivery.memo["opened"] = parse(delivery.body)
+    return cast(Node, found)
+
+
+def _deeper_than(value: object, limit: int, body: bytes) -> bool:
+    if body.count(b"{") + body.count(b"[") <= limit:
+        return False
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) in (dict, list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def unreadable(path: str, why: str, reason: str = "unreadable_field") -> Unreadable:
+    return Unreadable(f"{path}: {why}", reason=reason)
+
+
+class Node:
+    """A JSON object and where it was found."""
+
+    __slots__ = ("_above", "_keys", "value")
+
+    def __init__(self, value: Mapping[str, Any], above: "Node | str", keys: tuple[str, ...] = ()) -> None:
+        self.value = value
+        self._above = above
+        self._keys = keys
+
+    @property
+    def path(self) -> str:
+        """Put together only when something is wrong there."""
+        return self._above if isinstance(self._above, str) else self._above.where(*self._keys)
+
+    def raw(self, *keys: str) -> Any:
+        """Whatever is there; None where the way to it is missing."""
+        found: Any = self.value
+        for key in keys:
+            if type(found) is not dict:
+                return None
+            found = found.get(key)
+        return found
+
+    def at(self, *keys: str) -> "Node":
+        """The object there; an empty one where there is none."""
+        found = self.raw(*keys)
+        return Node(found if type(found) is dict else _NOTHING, self, keys)
+
+    def where(self, *keys: str) -> str:
+        return ".".join((self.path, *keys) if self.path else keys)
+
+    def nodes(self, *keys: str) -> "list[Node]":
+        """The objects of the array there; none where there is no array."""
+        found = self.raw(*keys)
+        if type(found) is not list:
+            return []
+        path = self.where(*keys)
+        return [Node(item, f"{path}[{place}]") for place, item in enumerate(found) if type(item) is dict]
+
+    # What an event cannot do without.
+
+    def text(self, *keys: str) -> str:
+        """The stripped text there. Raises Unreadable."""
+        value = self.maybe_text(*keys)
+        if value is None:
+            raise unreadable(self.where(*keys), "missing", "missing_field")
+        return value
+
+    def maybe_text(self, *keys: str) -> str | None:
+        """As `text`, but None where it is absent, null or blank."""
+        value = self.raw(*keys)
+        if value is None:
+            return None
+        if type(value) is not str:
+            raise unreadable(self.where(*keys), "not text")
+        value = value.strip()
+        if not _fits(value):
+            raise unreadable(self.where(*keys), "too long, or not printable")
+        if is_personal(value) and not _minted(value):
+            raise unreadable(self.where(*keys), "holds a card number or an e-mail address", "personal_data")
+        return value or None
+
+    def word(self, *keys: str) -> str:
+        """A type or status name. Raises Unreadable for anything but letters, digits, dot, hyphen, underscore."""
+        value = self.text(*keys)
+        if not _IDENTIFIER.fullmatch(value):
+            raise unreadable(self.where(*keys), "not a name")
+        return value
+
+    def reference(self, *keys: str) -> str | None:
+        """An id that may be absent, or expanded into the object that it names."""
+        return self.at(*keys).maybe_text("id") if type(self.raw(*keys)) is dict else self.maybe_text(*keys)
+
+    def integer(self, *keys: str) -> int:
+        value = self.raw(*keys)
+        if type(value) is not int or abs(value) > _LARGEST_INTEGER:
+            raise unreadable(self.where(*keys), "not an integer in range")
+        return value
+
+    def instant(self, *keys: str) -> datetime:
+        """An RFC 3339 instant, as aware UTC."""
+        value = self.raw(*keys)
+        found = rfc3339(value) if type(value) is str else None
+        if found is None:
+            raise unreadable(self.where(*keys), "not an RFC 3339 instant with an offset", "unreadable_time")
+        return found
+
+    def unix(self, *keys: str) -> datetime:
+        """Unix seconds, as aware UTC."""
+        found = unix_time(self.integer(*keys))
+        if found is None:
+            raise unreadable(self.where(*keys), "not a time of this century", "unreadable_time")
+        return found
+
+    # What an event can do without.
+
+    def hint(self, *keys: str) -> str | None:
+        """The stripped text there, or None: absent, not text, too long, unprintable, or personal data."""
+        value = self.raw(*keys)
+        if type(value) is not str:
+            return None
+        value = value.strip()
+        if not value or not _fits(value) or is_personal(value):
+            return None
+        return value
+
+    def first_hint(self, *names: str) -> str | None:
+        """The first of these members that holds a usable text."""
+        return next((value for name in names if (value := self.hint(name)) is not None), None)
+
+    def lowered(self, *keys: str) -> str | None:
+        value = self.hint(*keys)
+        return value.lower() if value else None
+
+    def flag(self, *keys: str) -> bool | None:
+        """A boolean, or the texts "true" and "false" (Adyen); None for anything else."""
+        value = self.raw(*keys)
+        if type(value) is str:
+            return {"true": True, "false": False}.get(value.strip().lower())
+        return value if type(value) is bool else None
+
+    def score(self, *keys: str) -> float | None:
+        """A number from 0 to 100, sent as number or text."""
+        value = self.raw(*keys)
+        try:
+            number = Decimal(value) if type(value) in (int, str, Decimal) and len(str(value)) <= 20 else None
+        except InvalidOperation:
+            return None
+        return float(number) if number is not None and number.is_finite() and 0 <= number <= 100 else None
+
+    def ip(self, *keys: str) -> str | None:
+        value = self.hint(*keys)
+        return ip_address(value) if value else None
+
+    def digits(self, *keys: str, least: int, most: int) -> str | None:
+        """A short number kept as text: a BIN, the last four digits of a card."""
+        value = self.raw(*keys)
+        if type(value) is not str or not value.isascii() or not value.isdigit() or not least <= len(value) <= most:
+            return None
+        return value
+
+    def email(self, *keys: str) -> tuple[str | None, str | None]:
+        """(hash, domain) of an e-mail address; a domain that holds digits like a card's is none."""
+        value = self.raw(*keys)
+        if type(value) is not str or _UNPRINTABLE.search(value):
+            return None, None
+        hashed, domain = email_parts(value)
+        return (None, None) if domain and (len(domain) > LONGEST_TEXT or is_personal(domain)) else (hashed, domain)
+
+    def customer(self, *names: str) -> str | None:
+        """Our customer's id. A merchant who uses the e-mail address for it gets the address's hash instead."""
+        for name in names:
+            found = self.hint(name) or self.email(name)[0]
+            if found:
+                return found
+        return None
+
+
+def _fits(text: str) -> bool:
+    # isprintable alone would refuse a no-break space; as the first question it spares nearly every text the search.
+    return len(text) <= LONGEST_TEXT and (text.isprintable() or not _UNPRINTABLE.search(text))
+
+
+def is_personal(text: str) -> bool:
+    """Whether `text` holds a card number or an e-mail address."""
+    if "@" in text and mask(text) != text:
+        return True
+    return len(text) > 12 and _LONG_DIGITS.search(text) is not None and holds_card_number(text)
+
+
+def _minted(text: str) -> bool:
+    """Whether every run of digits that might be a card's is grown together with letters, as in a provider's ids."""
+    return not _STANDALONE_CARD.search(text) and "@" not in text
+
+
+def ip_address(text: str) -> str | None:
+    """`text` as an IPv4 or IPv6 address in its usual form; None when it is none."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def unix_time(seconds: int) -> datetime | None:
+    """Aware UTC; None outside this century."""
+    if not 946_684_800 <= seconds < 4_102_444_800:
+        return None
+    return _EPOCH + timedelta(seconds=seconds)
+
+
+def unix_milliseconds(milliseconds: int) -> datetime | None:
+    """Aware UTC; None outside this century."""
+    seconds = unix_time(milliseconds // 1000)
+    return seconds + timedelta(milliseconds=milliseconds % 1000) if seconds else None
+
+
+def rfc3339(text: str) -> datetime | None:
+    """Aware UTC; None for anything that is not an RFC 3339 instant of this century with an offset."""
+    found = _RFC3339.fullmatch(text.strip()) if len(text) <= 64 else None
+    if not found:
+        return None
+    day, clock, fraction, offset = found.groups()
+    try:
+        instant = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset.upper()}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return instant if _EARLIEST <= instant < _LATEST else None
+
+
+def date_begins(text: str) -> datetime | None:
+    """The first moment of the date `text` (YYYY-MM-DD) anywhere on Earth, midnight at UTC+14, as aware UTC.
+
+    A deadline that is a date without a zone has not passed before then. None for anything that is no such date.
+    """
+    return rfc3339(f"{text.strip()}T00:00:00+14:00") if len(text) <= 16 else None
+
+
+def minor_money(node: Node, value: str, currency: str, sent_with: Mapping[str, int]) -> Money:
+    """Money from integer members `value` and `currency` of `node`. Raises Unreadable."""
+    try:
+        return from_minor(node.integer(value), node.text(currency), sent_with)
+    except ValueError:
+        raise unreadable(node.where(value), "not an amount of that currency", "unreadable_money") from None
+
+
+def major_money(node: Node, value: str, currency: str) -> Money:
+    """Money from a decimal text (or exact number) and a currency. Raises Unreadable."""
+    amount = node.raw(value)
+    try:
+        if type(amount) is Decimal or type(amount) is int:
+            return from_major(amount, node.text(currency))
+        return from_major(node.text(value), node.text(currency))
+    except ValueError:
+        raise unreadable(node.where(value), "not an amount of that currency", "unreadable_money") from None

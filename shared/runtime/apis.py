@@ -1,0 +1,233 @@
+"""Providers' APIs over HTTP: asked patiently, but never more than they bear, and nobody else in their place.
+
+One pool an instance, one circuit breaker a provider. A request goes to a host that the provider's module lists, over
+TLS, follows no redirect, and its answer is cut off at a megabyte.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from threading import Lock
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import urllib3
+
+from shared import providers
+from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
+from shared.domain.errors import Misconfigured, Unavailable, Unreadable
+from shared.domain.telemetry import alarm, fact
+from shared.flows.fetch_resource import Fetcher
+from shared.settings import Settings
+
+CONNECT, READ = 2.0, 5.0
+PATIENCE = 8.0
+TRIES = 3
+LARGEST = 1 << 20
+LONGEST_WAIT = 300.0
+BREAKS_AFTER = 5
+OPEN_FOR = 30.0
+
+_SERVERS_TROUBLE = frozenset({408, 500, 502, 503, 504})
+_TOO_MANY = 429
+
+
+def fetcher(name: str) -> Fetcher:
+    """The module of a provider whose objects we read back. Raises Misconfigured, Unreadable."""
+    module = providers.load(name)
+    if not hasattr(module, "read_resource"):
+        raise Unreadable(f"nothing of {name} is read back", reason="not_fetched")
+    return cast(Fetcher, module)
+
+
+class Apis:
+    """Every provider's API, made when first used. What is configured is checked at once. Raises Misconfigured."""
+
+    def __init__(self, settings: Settings) -> None:
+        for name in providers.names():
+            if settings.environment.get(f"API_{name.upper()}"):
+                settings.api(name)
+        self._settings = settings
+        self._pool = urllib3.PoolManager(num_pools=8, maxsize=16, retries=False)
+        self._apis: dict[str, ProviderApi] = {}
+        self._making = Lock()
+
+    def __call__(self, of: Fetcher) -> "ProviderApi":
+        with self._making:
+            if of.NAME not in self._apis:
+                self._apis[of.NAME] = ProviderApi(of, self._settings, self._pool)
+            return self._apis[of.NAME]
+
+
+class ProviderApi:
+    """One provider's API. Thread-safe; what it learns of the provider's troubles holds for every request."""
+
+    def __init__(
+        self,
+        of: Fetcher,
+        settings: Settings,
+        pool: urllib3.PoolManager,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._of = of
+        self._settings = settings
+        self._pool = pool
+        self._sleep = sleep
+        self._clock = clock
+        self._breaker = Breaker(of.NAME, clock)
+        self._tokens: Tokens | None = None
+
+    @property
+    def credentials(self) -> ApiCredentials:
+        """The configured key or, where there is none and the provider takes it, our service account's token."""
+        scope = getattr(self._of, "API_SCOPE", None)
+        if scope is None or self._settings.environment.get(f"API_{self._of.NAME.upper()}"):
+            return self._settings.api(self._of.NAME)
+        if self._tokens is None:
+            self._tokens = Tokens(scope, self._pool)
+        return ApiCredentials(key=self._tokens())
+
+    def send(self, request: ApiRequest) -> ApiAnswer:
+        """The answer, after at most three tries. Raises Unavailable, Unreadable (an answer longer than any object)
+        and Misconfigured (an address that is not the provider's)."""
+        self._check(request.url)
+        self._breaker.ask()
+        until = self._clock() + PATIENCE
+        for tries_left in reversed(range(TRIES)):
+            trouble, answer, wait = self._try(request)
+            if answer is not None:
+                self._breaker.fine()
+                return answer
+            if wait is not None:
+                # The provider says how long to leave it alone, and that holds for everybody here.
+                self._breaker.wait(wait)
+            else:
+                wait = random.uniform(0.05, 0.4 * 2 ** (TRIES - 1 - tries_left))  # noqa: S311 - jitter
+                self._breaker.failed()
+            if not tries_left or self._clock() + wait >= until:
+                break
+            self._sleep(wait)
+        raise Unavailable(f"{self._of.NAME} does not answer: {trouble}", reason="provider_unavailable")
+
+    def _try(self, request: ApiRequest) -> tuple[str, ApiAnswer | None, float | None]:
+        """(what went wrong, the answer, for how long the provider wants to be left alone)."""
+        try:
+            answer = self._pool.request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                timeout=urllib3.Timeout(connect=CONNECT, read=READ),
+                redirect=False,
+                preload_content=False,
+            )
+            with answer:
+                body = answer.read(LARGEST + 1, decode_content=True)
+                answer.drain_conn() if len(body) <= LARGEST else answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            return type(error).__name__, None, None
+        if answer.status == _TOO_MANY or (answer.status == 503 and "retry-after" in answer.headers):
+            return f"status_{answer.status}", None, retry_after(answer.headers, datetime.now(UTC))
+        if answer.status in _SERVERS_TROUBLE:
+            return f"status_{answer.status}", None, None
+        if len(body) > LARGEST:
+            raise Unreadable(f"{self._of.NAME} answered more than {LARGEST} bytes", reason="answer_too_large")
+        return "", ApiAnswer(answer.status, body), None
+
+    def _check(self, url: str) -> None:
+        address = urlsplit(url)
+        own = urlsplit(self._settings.api_base_url(self._of.NAME))
+        allowed = address.scheme == "https" and address.hostname in self._of.API_HOSTS and address.port in (None, 443)
+        if own.hostname:
+            allowed = (address.scheme, address.netloc) == (own.scheme, own.netloc)
+        if not allowed or "@" in address.netloc:
+            raise Misconfigured(f"a request of {self._of.NAME} to another host than its own", reason="foreign_host")
+
+
+class Breaker:
+    """Closed, requests pass. After five failures in a row it opens and nobody is asked for half a minute; then one
+    request finds out for all."""
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self._name = name
+        self._clock = clock
+        self._lock = Lock()
+        self._failures = 0
+        # Nobody is asked before: because too much went wrong, and because the provider said so.
+        self._open_until = 0.0
+        self._left_alone_until = 0.0
+
+    def ask(self) -> None:
+        """Raises Unavailable while nobody is to be asked."""
+        with self._lock:
+            if self._clock() < max(self._open_until, self._left_alone_until):
+                raise Unavailable(f"{self._name} is left alone for a while", reason="circuit_open")
+            if self._failures >= BREAKS_AFTER:
+                # The one that finds out; the others wait for what it says.
+                self._open_until = self._clock() + PATIENCE
+
+    def fine(self) -> None:
+        with self._lock:
+            if self._failures >= BREAKS_AFTER:
+                fact("circuit_closed", provider=self._name)
+            self._failures = 0
+            self._open_until = 0.0
+
+    def failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            if self._failures >= BREAKS_AFTER:
+                if self._failures == BREAKS_AFTER:
+                    alarm("circuit_opened", provider=self._name)
+                self._open_until = self._clock() + OPEN_FOR
+
+    def wait(self, seconds: float) -> None:
+        with self._lock:
+            self._left_alone_until = max(self._left_alone_until, self._clock() + seconds)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float:
+    """How long a Retry-After asks us to wait (RFC 9110 §10.2.3: seconds or a date), within bounds; a second where
+    there is none that can be read."""
+    text = headers.get("retry-after", "").strip()
+    wait = 1.0
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        wait = float(text)
+    else:
+        with suppress(ValueError, TypeError):
+            wait = (parsedate_to_datetime(text) - now).total_seconds()
+    return min(max(wait, 0.1), LONGEST_WAIT)
+
+
+class Tokens:
+    """Access tokens of our own service account for one scope: no key to keep, to leak or to rotate."""
+
+    def __init__(self, scope: str, pool: urllib3.PoolManager) -> None:
+        self._scope = scope
+        self._pool = pool
+        self._lock = Lock()
+        self._credentials: Any = None
+
+    def __call__(self) -> str:
+        import google.auth
+        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+        from google.auth.transport.urllib3 import Request
+
+        request = Request(self._pool)  # type: ignore[no-untyped-call]
+        with self._lock:
+            try:
+                if self._credentials is None:
+                    self._credentials, _ = google.auth.default(scopes=[self._scope], request=request)
+                if not self._credentials.valid:
+                    self._credentials.refresh(request)
+            except DefaultCredentialsError as error:
+                raise Misconfigured(
+                    "no Google credentials: run as a service account that has access, or set API_GOOGLE",
+                    reason="missing_credentials",
+                ) from error
+            except GoogleAuthError as error:
+                raise Unavailable("no access token to be had", reason="no_token") from error
+            return str(self._credentials.token)

@@ -1,0 +1,50 @@
+"""The composition root: settings in, everything outside out. One `App` an instance; parts connect when first used."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared import settings as settings_module
+from shared.flows.ports import Ports
+from shared.runtime import logs
+from shared.runtime.tracing import TracedBus
+from shared.settings import BackendName
+
+
+class App:
+    """What a function runs on. Building one reads settings and nothing else; raises Misconfigured."""
+
+    def __init__(self, function: str, environment: Mapping[str, str] | None = None) -> None:
+        self.settings = settings_module.read(os.environ if environment is None else environment)
+        self.now: Callable[[], datetime] = self._virtual_now if self.settings.clock else _system_now
+        self._making = threading.Lock()
+        self._ports: Ports | None = None
+        logs.configure(function, self.settings.project or "local")
+
+    @property
+    def ports(self) -> Ports:
+        """Everything outside; made at first use, once, whichever of the instance's threads comes first."""
+        with self._making:
+            if self._ports is None:
+                self._ports = self._connect()
+            return self._ports
+
+    def _connect(self) -> Ports:
+        """The one line that chooses a backend."""
+        if self.settings.backend is BackendName.GCP:
+            from shared.backends.gcp import connect
+        else:
+            from shared.backends.local import connect
+        ports = connect(self.settings)
+        return replace(ports, bus=TracedBus(ports.bus))
+
+    def _virtual_now(self) -> datetime:
+        text = Path(self.settings.clock or "").read_text(encoding="ascii").strip()
+        return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _system_now() -> datetime:
+    return datetime.now(UTC)

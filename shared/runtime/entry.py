@@ -1,0 +1,184 @@
+"""Requests and messages in, statuses out: the same code under functions-framework here and on Cloud Run.
+
+A consumer takes the POST of a Pub/Sub push subscription and of Eventarc alike: both carry
+`{"message": {"data", "attributes", "messageId", "publishTime"}, "subscription"}`. Answers, for both kinds:
+
+| outcome | HTTP sender | Pub/Sub |
+|---|---|---|
+| done, or done before | provider's own answer | 204: acknowledged |
+| Rejected | its status, empty body | not raised by consumers |
+| Unreadable | never: stored as unparsed, 2xx | 400: redelivered, then dead-lettered for a person |
+| Unavailable | 503 | 503: redelivered with backoff |
+| anything else | 500 | 500: redelivered, then dead-lettered |
+"""
+
+import base64
+import binascii
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from shared.domain.codec import decode_event
+from shared.domain.errors import Misconfigured, PayInError, PayloadTooLarge, Rejected, Unavailable, Unreadable
+from shared.domain.telemetry import alarm, fact, failure
+from shared.runtime import logs
+from shared.runtime.app import App
+
+if TYPE_CHECKING:
+    from flask import Request
+
+Response = tuple[bytes, int, dict[str, str]]
+Handler = Callable[["Request"], Response]
+
+# Pub/Sub's own limit on a message is 10 MB; base64 and the envelope add a third.
+LARGEST_PUSH = 14 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A Pub/Sub message as pushed; a direct call's JSON body is `data` with no attributes."""
+
+    data: bytes
+    attributes: Mapping[str, str]
+    message_id: str
+
+
+class _PushedMessage(msgspec.Struct):
+    data: str = ""
+    attributes: dict[str, str] = {}
+    messageId: str = ""  # noqa: N815 - Pub/Sub's own name
+
+
+class _Push(msgspec.Struct):
+    message: _PushedMessage
+
+
+def start(function: str, build: Callable[[App], Handler], environment: Mapping[str, str] | None = None) -> Handler:
+    """The handler of `function`, built at import, so that a bad revision never serves.
+
+    A Misconfigured is one sentence on standard error and exit code 78 (EX_CONFIG), not a stack trace.
+    """
+    try:
+        return _answering(function, build(App(function, environment)))
+    except Misconfigured as error:
+        _refuse_to_start(function, error)
+
+
+def _refuse_to_start(function: str, error: Misconfigured) -> NoReturn:
+    alarm("misconfigured", function=function, reason=error.reason)
+    sys.stderr.write(f"{function} cannot start: {error}\n")
+    sys.stderr.flush()
+    # functions-framework's worker would be restarted for ever on an exception; leave for good, as Cloud Run expects.
+    os._exit(78)
+
+
+def consume(act: Callable[[Any], object]) -> Handler:
+    """A consumer of `payment-events`: `act` takes the event."""
+
+    def handle(request: "Request") -> Response:
+        act(decode_event(_received(request).data))
+        return b"", 204, {}
+
+    return handle
+
+
+def on_tick(job: str, act: Callable[[bytes], object]) -> Handler:
+    """A scheduled job: a message of `ticks` whose `job` attribute is `job`, or a direct authenticated call.
+
+    `act` takes the JSON parameters (empty for the defaults). Another job's tick is acknowledged and left alone, as
+    the subscription's filter would have done.
+    """
+
+    def handle(request: "Request") -> Response:
+        parameters, asked_for = _parameters(request)
+        if asked_for in ("", job):
+            act(parameters)
+        return b"", 204, {}
+
+    return handle
+
+
+def _parameters(request: "Request") -> tuple[bytes, str]:
+    """A job's JSON parameters, and the job that a tick names; a direct call's body is the parameters themselves."""
+    body = body_of(request, LARGEST_PUSH)
+    if request.method == "POST" and not body.strip():
+        return b"", ""
+    try:
+        direct = "message" not in msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable("not a JSON object", reason="malformed_push") from error
+    if request.method == "POST" and direct:
+        return body, ""
+    received = _read(request, body)
+    return received.data, received.attributes.get("job", "")
+
+
+def _received(request: "Request") -> Received:
+    return _read(request, body_of(request, LARGEST_PUSH))
+
+
+def _read(request: "Request", body: bytes) -> Received:
+    if request.method != "POST":
+        raise Rejected("messages are posted", reason="method")
+    try:
+        push = msgspec.json.decode(body, type=_Push).message
+        received = Received(base64.b64decode(push.data, validate=True), push.attributes, push.messageId)
+    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, RecursionError) as error:
+        raise Unreadable("not a Pub/Sub push request", reason="malformed_push") from error
+    if received.attributes.get("traceparent"):
+        logs.traceparent.set(received.attributes["traceparent"])
+    return received
+
+
+def body_of(request: "Request", most: int) -> bytes:
+    """The body, exactly as received. Raises PayloadTooLarge before more than `most` bytes are held."""
+    from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+    # Set before the first read: werkzeug refuses by Content-Length without reading, and stops a chunked body there.
+    request.max_content_length = most
+    try:
+        return request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise PayloadTooLarge(f"the body is longer than {most} bytes") from error
+    except ClientDisconnected as error:
+        raise Rejected("the body ended early", reason="disconnected") from error
+
+
+def _answering(function: str, handle: Handler) -> Handler:
+    """`handle` with the table at the top of this module around it."""
+
+    def answer(request: "Request") -> Response:
+        token = logs.traceparent.set(_trace_of(request))
+        try:
+            return handle(request)
+        except Rejected as error:
+            fact("request_refused", reason=error.reason, status=error.status, path=request.path[:64])
+            return b"", error.status, {}
+        except Unreadable as error:
+            alarm("message_unreadable", reason=error.reason, detail=str(error)[:300])
+            return b"", 400, {}
+        except Unavailable as error:
+            fact("dependency_unavailable", reason=error.reason, detail=str(error)[:300])
+            return b"", 503, {"Retry-After": "1"}
+        except PayInError as error:
+            failure("request_failed", error, reason=error.reason)
+            return b"", 500, {}
+        except Exception as error:  # noqa: BLE001 - the boundary: logged with its traceback, answered 500, redelivered
+            failure("request_failed", error, reason="bug")
+            return b"", 500, {}
+        finally:
+            logs.traceparent.reset(token)
+
+    return answer
+
+
+def _trace_of(request: "Request") -> str:
+    """The sender's trace, if it has the W3C form, or a new one: webhook senders rarely have any."""
+    text = request.headers.get("traceparent", "")
+    if len(text) == 55 and text.count("-") == 3 and text.isascii():
+        return text
+    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"

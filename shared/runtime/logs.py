@@ -1,0 +1,69 @@
+"""One JSON object a line, in the form that Cloud Logging reads, correlated by W3C trace context.
+
+Card numbers and e-mail addresses are masked in every text, also in tracebacks: the last line of defence, not the
+first. Fields come from `shared.domain.telemetry`; `event` names the fact and is what log-based metrics count.
+"""
+
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+import msgspec
+
+from shared.domain.privacy import mask
+
+traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+"""The W3C `traceparent` of the request in hand; empty outside one."""
+
+_SEVERITY = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.WARNING: "WARNING", logging.ERROR: "ERROR"}
+
+
+class CloudLogging(logging.Formatter):
+    """https://cloud.google.com/logging/docs/structured-logging: `severity`, `time`, `message`, trace and our fields."""
+
+    def __init__(self, function: str, project: str) -> None:
+        super().__init__()
+        self._function = function
+        self._project = project
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "severity": _SEVERITY.get(record.levelno, "CRITICAL"),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "event": record.getMessage(),
+            "message": record.getMessage(),
+            "function": self._function,
+        }
+        trace = traceparent.get().split("-")
+        if len(trace) == 4:
+            line["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace[1]}"
+            line["logging.googleapis.com/spanId"] = trace[2]
+        for name, value in getattr(record, "fields", {}).items():
+            line[name] = mask(value) if isinstance(value, str) else value
+        if record.exc_info:
+            # Error Reporting groups by a stack trace in `message`.
+            line["message"] = mask(f"{record.getMessage()}\n{self.formatException(record.exc_info)}")
+        return msgspec.json.encode(line).decode()
+
+
+class _StandardOutput(logging.Handler):
+    """Whatever standard output is now: a process manager or a test may have replaced it since import."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stdout.write(self.format(record) + "\n")
+            sys.stdout.flush()
+        except (OSError, ValueError):
+            # A log that cannot be written must not fail a payment; logging's own last resort says it on stderr.
+            self.handleError(record)
+
+
+def configure(function: str, project: str) -> None:
+    """Send the facts of this instance to standard output, once."""
+    log = logging.getLogger("payin")
+    handler = _StandardOutput()
+    handler.setFormatter(CloudLogging(function, project))
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False

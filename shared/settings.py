@@ -1,0 +1,197 @@
+"""Every environment variable, read here and nowhere else.
+
+A missing or contradictory setting raises Misconfigured at start-up, with a sentence that says what to set.
+`K_SERVICE` is set by Cloud Run and by nothing of ours: where it is present, settings that only a local stack may
+use (a virtual clock, throw-away certificates, an emulator) are refused.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from shared.domain.api import ApiCredentials
+from shared.domain.delivery import Credentials
+from shared.domain.errors import Misconfigured
+
+
+class BackendName(StrEnum):
+    LOCAL = "local"
+    GCP = "gcp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment says. Secrets are in `environment` and read per provider by `credentials`.
+
+    backend: PAYIN_BACKEND, local or gcp. home: PAYIN_HOME, the local backend's folder (SQLite file, models,
+    warehouse). database_url: PAYIN_DATABASE_URL, any SQLAlchemy URL. project: GOOGLE_CLOUD_PROJECT. database:
+    PAYIN_FIRESTORE_DATABASE. bucket: PAYIN_MODEL_BUCKET. dataset: PAYIN_DATASET. providers: PROVIDERS, comma
+    separated; empty means all. model: PAYIN_MODEL, champion or none. clock: PAYIN_CLOCK, a file holding the
+    virtual instant. deployed: running on Cloud Run.
+    """
+
+    backend: BackendName
+    home: str
+    database_url: str
+    project: str
+    database: str
+    bucket: str
+    dataset: str
+    providers: tuple[str, ...]
+    use_model: bool
+    clock: str | None
+    firestore_emulator: str | None
+    pubsub_emulator: str | None
+    bigquery_emulator: str | None
+    deployed: bool
+    max_body_bytes: int
+    environment: Mapping[str, str]
+
+    def credentials(self, provider: str) -> Credentials:
+        """WEBHOOK_<PROVIDER>: a JSON object, `{"keys": {"<key id>": "<secret>", ...}, "basic_auth": {"<user>":
+        "<password>"}, "live": false, "account": "main", "url": ""}`. Two keys or passwords are both active (a rotation)."""
+        variable = f"WEBHOOK_{provider.upper()}"
+        text = self.environment.get(variable, "")
+        if not text:
+            raise Misconfigured(
+                f'{variable} is not set: give it {{"keys": {{"<key id>": "<secret>"}}}} for {provider} deliveries',
+                reason="missing_secret",
+            )
+        try:
+            read = msgspec.json.decode(text, type=_WebhookSecrets)
+        except msgspec.MsgspecError as error:
+            # The decoder's message names a path and a type, never the text, which is a secret.
+            raise Misconfigured(
+                f"{variable} is not the JSON object it should be: {error}", reason="bad_secret"
+            ) from None
+        if not read.keys or not all(key and secret for key, secret in read.keys.items()):
+            raise Misconfigured(
+                f"{variable} holds an empty key id or secret, and an empty key lets anyone sign",
+                reason="empty_secret",
+            )
+        if not all(user and password for user, password in read.basic_auth.items()):
+            raise Misconfigured(f"{variable} holds an empty user or password", reason="empty_secret")
+        trust = None
+        root = f"{self.certificates(provider)}/root.pem"
+        if os.path.exists(root):
+            with open(root, "rb") as file:
+                trust = file.read()
+        return Credentials(
+            keys=read.keys,
+            basic_auth=read.basic_auth,
+            live=read.live,
+            account=read.account,
+            trust=trust,
+            url=read.url,
+        )
+
+    def api(self, provider: str) -> ApiCredentials:
+        """API_<PROVIDER>: a JSON object, `{"key": "<secret or access token>", "base_url": ""}`. Only a local stack may
+        set `base_url`, where a simulator answers in the provider's place."""
+        variable = f"API_{provider.upper()}"
+        text = self.environment.get(variable, "")
+        if not text:
+            raise Misconfigured(
+                f'{variable} is not set: give it {{"key": "<secret>"}} to read {provider} objects back',
+                reason="missing_secret",
+            )
+        try:
+            read = msgspec.json.decode(text, type=_ApiSecret)
+        except msgspec.MsgspecError as error:
+            raise Misconfigured(
+                f"{variable} is not the JSON object it should be: {error}", reason="bad_secret"
+            ) from None
+        if not read.key or not read.key.isascii() or not read.key.isprintable():
+            raise Misconfigured(f"{variable} holds a key that no request can carry", reason="empty_secret")
+        if read.base_url and self.deployed:
+            raise Misconfigured(
+                f"{variable} has a base_url, which is for local stacks and refused on Cloud Run: remove it",
+                reason="local_only_setting",
+            )
+        return ApiCredentials(key=read.key, base_url=read.base_url.rstrip("/"))
+
+    def api_base_url(self, provider: str) -> str:
+        """Where a simulator stands in for the provider's API; empty for the provider's own address."""
+        return self.api(provider).base_url if self.environment.get(f"API_{provider.upper()}") else ""
+
+    def certificates(self, provider: str) -> str | None:
+        """PAYIN_<PROVIDER>_CERTIFICATES: the folder where a local stack's simulator leaves its throw-away
+        certificates, root.pem among them; None for the real ones."""
+        return self.environment.get(f"PAYIN_{provider.upper()}_CERTIFICATES")
+
+
+class _WebhookSecrets(msgspec.Struct, forbid_unknown_fields=True):
+    keys: dict[str, str]
+    basic_auth: dict[str, str] = {}
+    live: bool = False
+    account: str = "main"
+    url: str = ""
+
+
+class _ApiSecret(msgspec.Struct, forbid_unknown_fields=True):
+    key: str
+    base_url: str = ""
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`. Raises Misconfigured."""
+    backend = _one_of(environment, "PAYIN_BACKEND", tuple(BackendName), BackendName.LOCAL)
+    deployed = bool(environment.get("K_SERVICE"))
+    home = environment.get("PAYIN_HOME", ".payin")
+    settings = Settings(
+        backend=BackendName(backend),
+        home=home,
+        database_url=environment.get("PAYIN_DATABASE_URL") or f"sqlite:///{home}/payin.sqlite",
+        project=environment.get("GOOGLE_CLOUD_PROJECT", ""),
+        database=environment.get("PAYIN_FIRESTORE_DATABASE", "(default)"),
+        bucket=environment.get("PAYIN_MODEL_BUCKET", ""),
+        dataset=environment.get("PAYIN_DATASET", "payin"),
+        providers=tuple(name.strip() for name in environment.get("PROVIDERS", "").split(",") if name.strip()),
+        use_model=_one_of(environment, "PAYIN_MODEL", ("champion", "none"), "champion") == "champion",
+        clock=environment.get("PAYIN_CLOCK"),
+        firestore_emulator=environment.get("FIRESTORE_EMULATOR_HOST"),
+        pubsub_emulator=environment.get("PUBSUB_EMULATOR_HOST"),
+        bigquery_emulator=environment.get("BIGQUERY_EMULATOR_HOST"),
+        deployed=deployed,
+        max_body_bytes=_positive(environment, "PAYIN_MAX_BODY_BYTES", 1 << 20),
+        environment=environment,
+    )
+    if settings.backend is BackendName.GCP and not settings.project:
+        raise Misconfigured(
+            "GOOGLE_CLOUD_PROJECT is not set: PAYIN_BACKEND=gcp needs the project's id",
+            reason="missing_project",
+        )
+    if deployed:
+        if settings.backend is not BackendName.GCP:
+            raise Misconfigured(
+                "PAYIN_BACKEND must be gcp on Cloud Run: a local database dies with the instance",
+                reason="local_when_deployed",
+            )
+        for variable in environment:
+            if environment[variable] and _LOCAL_ONLY.fullmatch(variable):
+                raise Misconfigured(
+                    f"{variable} is for local stacks and is refused on Cloud Run: unset it",
+                    reason="local_only_setting",
+                )
+    return settings
+
+
+_LOCAL_ONLY = re.compile("PAYIN_CLOCK|PAYIN_[A-Z]+_CERTIFICATES|(FIRESTORE|PUBSUB|BIGQUERY)_EMULATOR_HOST")
+
+
+def _one_of(environment: Mapping[str, str], variable: str, allowed: tuple[str, ...], default: str) -> str:
+    value = environment.get(variable) or default
+    if value not in allowed:
+        raise Misconfigured(f"{variable} is {value!r}: set it to one of {', '.join(allowed)}", reason="bad_setting")
+    return value
+
+
+def _positive(environment: Mapping[str, str], variable: str, default: int) -> int:
+    value = environment.get(variable) or str(default)
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise Misconfigured(f"{variable} is {value!r}: set it to a whole number above 0", reason="bad_setting")
+    return int(value)

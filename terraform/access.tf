@@ -1,0 +1,69 @@
+# What each function may do, from the topology: `publishes` and `needs`. Nothing is granted by hand.
+locals {
+  # Every deployment: its service account and the function whose code it runs.
+  deployed = merge(
+    { for name, f in module.function : name => { member = f.member, of = name } },
+    { for provider, f in module.webhook : "webhook-${provider}" => { member = f.member, of = "webhook" } },
+  )
+  # Keys must be known before anything exists, so they come from the configuration and not from the modules.
+  runs = merge(
+    { for name in concat(keys(local.consumers), keys(local.callable)) : name => name },
+    { for provider in keys(var.payment_providers) : "webhook-${provider}" => "webhook" },
+  )
+  publishes = { for pair in flatten([for name, of in local.runs : [
+    for topic in local.functions[of].publishes : { key = "${name}/${topic}", name = name, topic = topic }
+  ]]) : pair.key => pair }
+  needing = { for need in keys(local.needs) : need => {
+    for name, of in local.runs : name => local.functions[of].needs[need] if can(local.functions[of].needs[need])
+  } }
+}
+
+resource "google_pubsub_topic_iam_member" "publisher" {
+  for_each = local.publishes
+  topic    = google_pubsub_topic.topic[each.value.topic].id
+  role     = "roles/pubsub.publisher"
+  member   = local.deployed[each.value.name].member
+}
+
+resource "google_project_iam_member" "documents" {
+  for_each = local.needing.documents
+  project  = var.project
+  role     = each.value == "write" ? "roles/datastore.user" : "roles/datastore.viewer"
+  member   = local.deployed[each.key].member
+
+  # Firestore has no policy of its own; the condition is what keeps the grant to one database.
+  condition {
+    title      = "only-${local.firestore_name}"
+    expression = "resource.name == \"projects/${var.project}/databases/${local.firestore_name}\""
+  }
+}
+
+resource "google_storage_bucket_iam_member" "models_read" {
+  for_each = local.needing.models
+  bucket   = google_storage_bucket.models.name
+  role     = "roles/storage.objectViewer"
+  member   = local.deployed[each.key].member
+}
+
+# objectCreator can neither overwrite nor delete: a model, once stored, is what it was.
+resource "google_storage_bucket_iam_member" "models_write" {
+  for_each = { for name, access in local.needing.models : name => access if access == "write" }
+  bucket   = google_storage_bucket.models.name
+  role     = "roles/storage.objectCreator"
+  member   = local.deployed[each.key].member
+}
+
+resource "google_bigquery_dataset_iam_member" "warehouse" {
+  for_each   = local.needing.warehouse
+  dataset_id = google_bigquery_dataset.warehouse.dataset_id
+  role       = each.value == "write" ? "roles/bigquery.dataEditor" : "roles/bigquery.dataViewer"
+  member     = local.deployed[each.key].member
+}
+
+# Running a query is a permission of the project that pays for it.
+resource "google_project_iam_member" "queries" {
+  for_each = local.needing.warehouse
+  project  = var.project
+  role     = "roles/bigquery.jobUser"
+  member   = local.deployed[each.key].member
+}

@@ -1,0 +1,22 @@
+env            = "dev"
+project        = "payin-dev-example" # yours
+project_number = "100000000001"      # yours
+scoring_model  = "none"              # until train_model has chosen a first champion
+
+# One entry for each adapter in shared/providers.
+payment_providers = {
+  adyen       = {}
+  apple       = {}
+  braintree   = {}
+  checkout    = {}
+  dlocal      = {}
+  gocardless  = { api_versions = ["1"] }
+  klarna      = { api_versions = ["1"] }
+  mercadopago = { api_versions = ["1"] }
+  mollie      = { api_versions = ["1"] }
+  paypal      = {}
+  razorpay    = {}
+  square      = {}
+  stripe      = {}
+  worldpay    = {}
+}

@@ -1,0 +1,25 @@
+env            = "prod"
+project        = "payin-prod-example" # yours
+project_number = "200000000002"       # yours
+
+alert_emails    = ["payments-oncall@example.com"] # yours
+billing_account = "000000-000000-000000"          # yours
+monthly_budget  = 25000
+
+# One entry for each adapter in shared/providers.
+payment_providers = {
+  adyen       = { max_instances = 15 }
+  apple       = {}
+  braintree   = {}
+  checkout    = {}
+  dlocal      = {}
+  gocardless  = { api_versions = ["1"] }
+  klarna      = { api_versions = ["1"] }
+  mercadopago = { api_versions = ["1"] }
+  mollie      = { api_versions = ["1"] }
+  paypal      = {}
+  razorpay    = {}
+  square      = {}
+  stripe      = { max_instances = 25 }
+  worldpay    = {}
+}

@@ -1,0 +1,58 @@
+# The code says what there is: functions/topology.json and shared/learning/sql/tables. Here it gets a place to run.
+locals {
+  topology  = jsondecode(file("${path.module}/../functions/topology.json"))
+  functions = local.topology.functions
+  is_prod   = var.env == "prod"
+  labels    = merge({ app = "pay-in", env = var.env }, var.labels)
+
+  # What holds data is kept when prod's configuration forgets it.
+  deletion_policy = local.is_prod ? "PREVENT" : "DELETE"
+
+  consumers = { for name, f in local.functions : name => f if f.trigger == "pubsub" }
+  scheduled = { for name, f in local.functions : name => f if can(f.schedule) }
+  callable  = { for name, f in local.functions : name => f if f.trigger == "http" && !try(f.public, false) }
+  webhook   = local.functions.webhook
+
+  retention      = "2678400s" # 31 days, the most that Pub/Sub keeps
+  pubsub_agent   = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+  firestore_name = "payin"
+  dataset        = "payin"
+
+  # Environment by what a function needs of the world, and by the settings it asks for by name.
+  needs = {
+    documents = { PAYIN_FIRESTORE_DATABASE = local.firestore_name }
+    models    = { PAYIN_MODEL_BUCKET = google_storage_bucket.models.name }
+    warehouse = { PAYIN_DATASET = local.dataset }
+  }
+  settings = {
+    PAYIN_MODEL          = var.scoring_model
+    PAYIN_MAX_BODY_BYTES = tostring(var.max_body_bytes)
+  }
+  environment = { for name, f in local.functions : name => merge(
+    { PAYIN_BACKEND = "gcp", GOOGLE_CLOUD_PROJECT = var.project },
+    merge([for need in keys(f.needs) : local.needs[need]]...),
+    { for setting in try(f.settings, []) : setting => local.settings[setting] },
+  ) }
+}
+
+resource "google_project_service" "used" {
+  for_each = toset([
+    "artifactregistry.googleapis.com",
+    "bigquery.googleapis.com",
+    "cloudbuild.googleapis.com",
+    "cloudfunctions.googleapis.com",
+    "cloudscheduler.googleapis.com",
+    "firestore.googleapis.com",
+    "iam.googleapis.com",
+    "iamcredentials.googleapis.com",
+    "logging.googleapis.com",
+    "monitoring.googleapis.com",
+    "pubsub.googleapis.com",
+    "run.googleapis.com",
+    "secretmanager.googleapis.com",
+    "storage.googleapis.com",
+    "sts.googleapis.com",
+  ])
+  service            = each.value
+  disable_on_destroy = false
+}

@@ -1,0 +1,137 @@
+resource "google_pubsub_topic" "topic" {
+  for_each = toset(local.topology.topics)
+  name     = each.value
+  # Whatever a consumer got wrong can be read again: seek its subscription back.
+  message_retention_duration = local.retention
+  deletion_policy            = local.deletion_policy
+  depends_on                 = [google_project_service.used]
+}
+
+locals {
+  # Everything that can give up on a message: subscription to its topic.
+  fallible = merge(
+    { for name, f in local.consumers : replace(name, "_", "-") => f.topic },
+    { for topic in keys(local.topology.warehouse) : "warehouse-${topic}" => topic },
+  )
+  # Waits of 5, 10, ... 320, 600, 600 ... seconds: twenty tries outlast a dependency's outage of two hours.
+  first_wait = "5s"
+  last_wait  = "600s"
+  tries      = 20
+}
+
+resource "google_service_account" "push" {
+  for_each     = local.consumers
+  account_id   = "push-${replace(each.key, "_", "-")}"
+  display_name = "Calls ${each.key} for its subscription, and nothing else"
+}
+
+resource "google_pubsub_subscription" "push" {
+  for_each                   = local.consumers
+  name                       = replace(each.key, "_", "-")
+  topic                      = google_pubsub_topic.topic[each.value.topic].id
+  filter                     = try(each.value.filter, null)
+  message_retention_duration = "604800s"
+  # Also the time that a push may take: it must outlast the function, or a message is delivered while it is worked on.
+  ack_deadline_seconds = min(600, each.value.timeout_seconds + 30)
+
+  push_config {
+    push_endpoint = module.function[each.key].url
+    oidc_token {
+      service_account_email = google_service_account.push[each.key].email
+      audience              = module.function[each.key].url
+    }
+  }
+  retry_policy {
+    minimum_backoff = local.first_wait
+    maximum_backoff = local.last_wait
+  }
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letter[replace(each.key, "_", "-")].id
+    max_delivery_attempts = local.tries
+  }
+  expiration_policy {
+    ttl = "" # never: by default an idle subscription is deleted after 31 days
+  }
+
+  lifecycle {
+    precondition {
+      condition     = each.value.timeout_seconds <= 570
+      error_message = "${each.key}: a push may take 600 seconds at most, so the function's timeout must stay 30 below."
+    }
+    precondition {
+      condition     = length(try(each.value.filter, "")) <= 256
+      error_message = "${each.key}: Pub/Sub takes filters of 256 bytes at most."
+    }
+  }
+  depends_on = [google_pubsub_topic_iam_member.dead_letter]
+}
+
+# For people and tools: they pull.
+resource "google_pubsub_subscription" "pulled" {
+  for_each                   = toset(local.topology.pulled)
+  name                       = each.value
+  topic                      = google_pubsub_topic.topic[each.value].id
+  message_retention_duration = local.retention
+  ack_deadline_seconds       = 60
+  expiration_policy {
+    ttl = ""
+  }
+}
+
+resource "google_pubsub_topic" "dead_letter" {
+  for_each                   = local.fallible
+  name                       = "dead-letter-${each.key}"
+  message_retention_duration = local.retention
+  deletion_policy            = local.deletion_policy
+  depends_on                 = [google_project_service.used]
+}
+
+# A dead-letter topic that nobody subscribes to loses what it is given.
+resource "google_pubsub_subscription" "dead_letter" {
+  for_each                   = local.fallible
+  name                       = "dead-letter-${each.key}"
+  topic                      = google_pubsub_topic.dead_letter[each.key].id
+  message_retention_duration = local.retention
+  ack_deadline_seconds       = 60
+  expiration_policy {
+    ttl = ""
+  }
+}
+
+# Pub/Sub moves the message itself, and so needs both grants.
+resource "google_pubsub_topic_iam_member" "dead_letter" {
+  for_each = local.fallible
+  topic    = google_pubsub_topic.dead_letter[each.key].id
+  role     = "roles/pubsub.publisher"
+  member   = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription_iam_member" "dead_letter" {
+  for_each = local.fallible
+  subscription = try(
+    google_pubsub_subscription.push[replace(each.key, "-", "_")].name,
+    google_pubsub_subscription.warehouse[each.value].name,
+  )
+  role   = "roles/pubsub.subscriber"
+  member = local.pubsub_agent
+}
+
+resource "google_cloud_scheduler_job" "tick" {
+  for_each    = local.scheduled
+  name        = replace(each.key, "_", "-")
+  description = "Ticks for ${each.key}"
+  schedule    = each.value.schedule
+  time_zone   = "Etc/UTC"
+
+  pubsub_target {
+    topic_name = google_pubsub_topic.topic[each.value.topic].id
+    # A message needs data or an attribute; the attribute is what the subscription filters by.
+    attributes = { job = each.key }
+  }
+  retry_config {
+    retry_count          = 5
+    min_backoff_duration = "5s"
+    max_backoff_duration = "60s"
+  }
+  depends_on = [google_project_service.used]
+}

@@ -1,0 +1,129 @@
+# GitHub Actions without keys: its token is exchanged for ours, if it is of this repository. Any workflow of it may plan
+# with rights to read; only the protected ref may apply.
+variable "project" {
+  type = string
+}
+
+variable "repository" {
+  description = "owner/name, for people to read."
+  type        = string
+}
+
+variable "repository_id" {
+  type = string
+}
+
+variable "repository_owner_id" {
+  type = string
+}
+
+variable "ref" {
+  type = string
+}
+
+variable "state_bucket" {
+  type = string
+}
+
+locals {
+  # What a plan reads, and what an apply changes. No basic role: each line is a kind of resource in this configuration.
+  reads = toset([
+    "roles/artifactregistry.reader", "roles/bigquery.metadataViewer", "roles/cloudfunctions.viewer",
+    "roles/cloudscheduler.viewer", "roles/compute.viewer", "roles/datastore.viewer", "roles/iam.securityReviewer",
+    "roles/iam.workloadIdentityPoolViewer", "roles/logging.viewer", "roles/monitoring.viewer", "roles/pubsub.viewer",
+    "roles/run.viewer", "roles/secretmanager.viewer", "roles/serviceusage.serviceUsageViewer", "roles/storage.bucketViewer",
+  ])
+  changes = toset([
+    "roles/artifactregistry.admin", "roles/bigquery.admin", "roles/cloudfunctions.admin", "roles/cloudscheduler.admin",
+    "roles/compute.loadBalancerAdmin", "roles/compute.securityAdmin", "roles/datastore.owner",
+    "roles/iam.serviceAccountAdmin", "roles/iam.serviceAccountUser", "roles/iam.workloadIdentityPoolViewer",
+    "roles/logging.configWriter", "roles/monitoring.editor", "roles/pubsub.admin", "roles/resourcemanager.projectIamAdmin",
+    "roles/run.admin", "roles/secretmanager.admin", "roles/serviceusage.serviceUsageAdmin", "roles/storage.admin",
+  ])
+}
+
+resource "google_iam_workload_identity_pool" "github" {
+  project                   = var.project
+  workload_identity_pool_id = "github"
+  display_name              = "GitHub Actions"
+}
+
+resource "google_iam_workload_identity_pool_provider" "repository" {
+  project                            = var.project
+  workload_identity_pool_id          = google_iam_workload_identity_pool.github.workload_identity_pool_id
+  workload_identity_pool_provider_id = "repository"
+  display_name                       = substr(var.repository, 0, 32)
+  attribute_mapping = {
+    "google.subject"       = "assertion.sub"
+    "attribute.repository" = "assertion.repository_id"
+    "attribute.ref"        = "assertion.repository_id + '/' + assertion.ref"
+  }
+  # GitHub signs for everybody with one key: without this, any repository in the world could ask.
+  attribute_condition = "assertion.repository_owner_id == '${var.repository_owner_id}' && assertion.repository_id == '${var.repository_id}'"
+  oidc {
+    issuer_uri = "https://token.actions.githubusercontent.com"
+  }
+}
+
+resource "google_service_account" "planner" {
+  project      = var.project
+  account_id   = "ci-plan"
+  display_name = "Plans, from any branch"
+}
+
+resource "google_service_account" "deployer" {
+  project      = var.project
+  account_id   = "ci-deploy"
+  display_name = "Applies, from ${var.ref} alone"
+}
+
+resource "google_service_account_iam_member" "planner" {
+  service_account_id = google_service_account.planner.name
+  role               = "roles/iam.workloadIdentityUser"
+  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github.name}/attribute.repository/${var.repository_id}"
+}
+
+resource "google_service_account_iam_member" "deployer" {
+  service_account_id = google_service_account.deployer.name
+  role               = "roles/iam.workloadIdentityUser"
+  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github.name}/attribute.ref/${var.repository_id}/${var.ref}"
+}
+
+resource "google_project_iam_member" "planner" {
+  for_each = local.reads
+  project  = var.project
+  role     = each.value
+  member   = google_service_account.planner.member
+}
+
+resource "google_project_iam_member" "deployer" {
+  for_each = local.changes
+  project  = var.project
+  role     = each.value
+  member   = google_service_account.deployer.member
+}
+
+# State is read by a plan and written by an apply; a plan from CI runs with -lock=false.
+resource "google_storage_bucket_iam_member" "state_read" {
+  bucket = var.state_bucket
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.planner.member
+}
+
+resource "google_storage_bucket_iam_member" "state_write" {
+  bucket = var.state_bucket
+  role   = "roles/storage.objectUser"
+  member = google_service_account.deployer.member
+}
+
+output "workload_identity_provider" {
+  value = google_iam_workload_identity_pool_provider.repository.name
+}
+
+output "condition" {
+  value = google_iam_workload_identity_pool_provider.repository.attribute_condition
+}
+
+output "deployer" {
+  value = google_service_account_iam_member.deployer.member
+}

@@ -1,0 +1,84 @@
+resource "google_service_account" "runtime" {
+  project      = var.project
+  account_id   = "fn-${var.name}"
+  display_name = "Runs ${var.name}"
+}
+
+resource "google_secret_manager_secret_iam_member" "reads" {
+  for_each  = var.secrets
+  project   = var.project
+  secret_id = each.value.secret
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.runtime.member
+}
+
+resource "google_cloudfunctions2_function" "this" {
+  project  = var.project
+  location = var.region
+  name     = var.name
+  labels   = var.labels
+
+  build_config {
+    runtime           = "python313"
+    entry_point       = var.entry_point
+    service_account   = var.build.service_account
+    docker_repository = var.build.repository
+    source {
+      storage_source {
+        bucket = var.bundle.bucket
+        object = var.bundle.object # holds the contents' hash: Terraform sees a changed source by its name alone
+      }
+    }
+  }
+
+  service_config {
+    service_account_email            = google_service_account.runtime.email
+    available_memory                 = var.memory
+    available_cpu                    = var.cpu
+    max_instance_request_concurrency = var.concurrency
+    timeout_seconds                  = var.timeout_seconds
+    min_instance_count               = var.min_instances
+    max_instance_count               = var.max_instances
+    ingress_settings                 = var.ingress
+    all_traffic_on_latest_revision   = true
+    environment_variables = merge(var.environment, {
+      THREADS          = tostring(var.concurrency) # functions-framework would serve four per CPU and queue the rest
+      LOG_EXECUTION_ID = "true"                    # Google sets it; unsaid, every plan would want to unset it
+    })
+
+    dynamic "secret_environment_variables" {
+      for_each = var.secrets
+      content {
+        key        = secret_environment_variables.key
+        project_id = var.project
+        secret     = secret_environment_variables.value.secret
+        version    = secret_environment_variables.value.version
+      }
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.concurrency == 1 || tonumber(var.cpu) >= 1
+      error_message = "${var.name}: Cloud Run serves several requests at once only with a whole CPU."
+    }
+  }
+
+  # A revision that cannot read its secret does not start.
+  depends_on = [google_secret_manager_secret_iam_member.reads]
+}
+
+# On the service below the function: the function's own invoker role does not admit HTTP calls.
+resource "google_cloud_run_service_iam_member" "invoker" {
+  for_each = var.invokers
+  project  = var.project
+  location = var.region
+  service  = google_cloudfunctions2_function.this.name
+  role     = "roles/run.invoker"
+  member   = each.value
+
+  lifecycle {
+    # A function made anew has a service made anew, which has forgotten who may call it.
+    replace_triggered_by = [google_cloudfunctions2_function.this.id]
+  }
+}

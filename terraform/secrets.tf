@@ -1,0 +1,49 @@
+# WEBHOOK_<PROVIDER>: one JSON object with every key that is active; API_<PROVIDER>: the key of its API; see
+# shared/settings.py. A rotation is a new version holding the old key and the new, then, when `key_id` in the logs shows
+# the old one unused, a version with the new alone.
+locals {
+  # Environment variable to the versions of its secret and the one that is read.
+  secrets = merge(
+    { for name, p in var.payment_providers : "WEBHOOK_${upper(name)}" => {
+      versions = p.secret_versions
+      pinned   = coalesce(p.pinned, p.secret_versions[length(p.secret_versions) - 1])
+    } },
+    { for name, p in var.payment_providers : "API_${upper(name)}" => {
+      versions = p.api_versions
+      pinned   = p.api_versions[length(p.api_versions) - 1]
+    } if length(p.api_versions) > 0 },
+  )
+  secret_versions = { for pair in flatten([for variable, s in local.secrets : [
+    for version in s.versions : { key = "${variable}/${version}", variable = variable, version = version }
+  ]]) : pair.key => pair }
+
+  # As modules/function wants them.
+  pinned = { for variable, s in local.secrets : variable => {
+    secret  = google_secret_manager_secret.provider[variable].secret_id
+    version = google_secret_manager_secret_version.provider["${variable}/${s.pinned}"].version
+  } }
+}
+
+resource "google_secret_manager_secret" "provider" {
+  for_each            = local.secrets
+  secret_id           = lower(replace(each.key, "_", "-"))
+  deletion_protection = local.is_prod
+  replication {
+    user_managed {
+      replicas {
+        location = var.region
+      }
+    }
+  }
+  depends_on = [google_project_service.used]
+}
+
+resource "google_secret_manager_secret_version" "provider" {
+  for_each = local.secret_versions
+  secret   = google_secret_manager_secret.provider[each.value.variable].id
+  # Write-only: in no plan and no state. Not given, a new version holds a word that no function starts with.
+  secret_data_wo         = lookup(var.secret_values, each.value.variable, "not-set")
+  secret_data_wo_version = each.value.version
+  # A removed version can be enabled again, until somebody destroys it on purpose.
+  deletion_policy = "DISABLE"
+}

@@ -1,0 +1,71 @@
+resource "google_firestore_database" "documents" {
+  name                              = local.firestore_name
+  location_id                       = var.region
+  type                              = "FIRESTORE_NATIVE"
+  concurrency_mode                  = "OPTIMISTIC"
+  point_in_time_recovery_enablement = local.is_prod ? "POINT_IN_TIME_RECOVERY_ENABLED" : "POINT_IN_TIME_RECOVERY_DISABLED"
+  delete_protection_state           = local.is_prod ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
+  deletion_policy                   = local.deletion_policy
+  depends_on                        = [google_project_service.used]
+}
+
+resource "google_firestore_backup_schedule" "daily" {
+  count     = local.is_prod ? 1 : 0
+  database  = google_firestore_database.documents.name
+  retention = "604800s" # 7 days
+  daily_recurrence {}
+}
+
+resource "google_firestore_backup_schedule" "weekly" {
+  count     = local.is_prod ? 1 : 0
+  database  = google_firestore_database.documents.name
+  retention = "8467200s" # 14 weeks, the longest there is
+  weekly_recurrence {
+    day = "SUNDAY"
+  }
+}
+
+# Documents are read by name. No field is indexed unless a query uses it: an index on a rising timestamp bears 500
+# writes a second, a payment's facts would be hundreds of entries, and every entry is paid for with each write.
+resource "google_firestore_field" "unindexed" {
+  for_each   = local.topology.collections
+  database   = google_firestore_database.documents.name
+  collection = each.key
+  field      = "*"
+  index_config {}
+}
+
+resource "google_firestore_field" "due" {
+  for_each = { for pair in flatten([for collection, c in local.topology.collections : [
+    for field in try(c.due, []) : { key = "${collection}/${field}", collection = collection, field = field }
+  ]]) : pair.key => pair }
+  database   = google_firestore_database.documents.name
+  collection = each.value.collection
+  field      = each.value.field
+  index_config {
+    indexes {
+      order       = "ASCENDING"
+      query_scope = "COLLECTION"
+    }
+  }
+  depends_on = [google_firestore_field.unindexed]
+}
+
+# Models are named by the SHA-256 of their bytes and never change.
+resource "google_storage_bucket" "models" {
+  name                        = "${var.project}-payin-models"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = !local.is_prod
+  deletion_policy             = local.deletion_policy
+
+  versioning {
+    enabled = true
+  }
+  # A decision must be explainable with the model that made it, for as long as it can be disputed.
+  retention_policy {
+    retention_period = tostring(local.is_prod ? 2 * 365 * 86400 : 86400)
+  }
+  depends_on = [google_project_service.used]
+}

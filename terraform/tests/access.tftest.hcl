@@ -1,0 +1,82 @@
+# Who may do what: no more than the topology says.
+# No cloud is asked, and none is needed: an apply fills in made-up values.
+mock_provider "google" {}
+
+variables {
+  project           = "payin-test"
+  project_number    = "300000000003"
+  env               = "prod"
+  bundles           = { for name in keys(jsondecode(file("../functions/topology.json")).functions) : name => "${name}-0000000000000000.zip" }
+  payment_providers = { stripe = {}, adyen = { secret_versions = ["1", "2"], api_versions = ["1"], concurrency = 8, max_instances = 3 } }
+  secret_values     = { WEBHOOK_STRIPE = "s", WEBHOOK_ADYEN = "a" }
+}
+
+run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_says" {
+  command = apply
+
+  assert {
+    condition     = alltrue([for f in module.function : alltrue([for member in values(f.invokers) : !contains(["allUsers", "allAuthenticatedUsers"], member)])])
+    error_message = "A function other than a webhook answers strangers."
+  }
+  assert {
+    condition     = alltrue([for name, f in module.function : local.functions[name].trigger != "pubsub" || (f.ingress == "ALLOW_INTERNAL_ONLY" && f.invokers == { push = google_service_account.push[name].member })])
+    error_message = "A consumer is called by its own subscription alone, from within Google Cloud."
+  }
+
+  assert {
+    condition     = length(distinct(concat(values(module.function)[*].member, values(module.webhook)[*].member))) == length(module.function) + length(module.webhook)
+    error_message = "Two deployments share a service account."
+  }
+  assert {
+    condition     = alltrue([for name, f in merge(module.function, module.webhook) : f.build_service_account == google_service_account.build.id])
+    error_message = "Something is built by the default service account, which may edit the project."
+  }
+
+  assert {
+    condition = toset(keys(google_pubsub_topic_iam_member.publisher)) == toset(flatten([
+      [for name, f in local.functions : [for topic in f.publishes : "${name}/${topic}"] if name != "webhook"],
+      [for provider in keys(var.payment_providers) : [for topic in local.webhook.publishes : "webhook-${provider}/${topic}"]],
+    ]))
+    error_message = "Somebody may publish where the topology does not say so, or may not where it does."
+  }
+  assert {
+    condition     = alltrue([for m in google_project_iam_member.documents : length(m.condition) == 1 && m.condition[0].expression == "resource.name == \"projects/payin-test/databases/payin\""])
+    error_message = "A grant on documents is not held to our database."
+  }
+  assert {
+    condition     = toset([for m in concat(values(google_project_iam_member.documents), values(google_project_iam_member.queries), [google_project_iam_member.build]) : m.role]) == toset(["roles/datastore.user", "roles/bigquery.jobUser", "roles/logging.logWriter"])
+    error_message = "A role is granted project-wide that need not be."
+  }
+  assert {
+    condition     = !anytrue([for name in concat(keys(google_project_iam_member.documents), keys(google_project_iam_member.queries), keys(google_storage_bucket_iam_member.models_read)) : startswith(name, "webhook")])
+    error_message = "The webhook has no database, no warehouse and no models."
+  }
+  assert {
+    condition     = keys(google_storage_bucket_iam_member.models_write) == ["train_model"]
+    error_message = "Only training stores models."
+  }
+}
+
+run "nobody_opens_a_private_function_to_the_world" {
+  command = plan
+  variables {
+    invokers = { assess_payment = ["allUsers"] }
+  }
+  expect_failures = [var.invokers]
+}
+
+run "ci_deploys_from_the_protected_ref_alone" {
+  command = apply
+  variables {
+    ci = { repository = "acme/pay-in", repository_id = "42", repository_owner_id = "7", state_bucket = "state" }
+  }
+
+  assert {
+    condition     = strcontains(module.ci[0].condition, "assertion.repository_owner_id == '7'") && strcontains(module.ci[0].condition, "assertion.repository_id == '42'")
+    error_message = "Any repository could exchange its token for ours."
+  }
+  assert {
+    condition     = endswith(module.ci[0].deployer, "/attribute.ref/42/refs/heads/main")
+    error_message = "A branch could deploy."
+  }
+}

@@ -1,0 +1,94 @@
+# No message is lost without a trace, and none is delivered while it is being worked on.
+# No cloud is asked, and none is needed: an apply fills in made-up values.
+mock_provider "google" {}
+
+variables {
+  project           = "payin-test"
+  project_number    = "300000000003"
+  env               = "prod"
+  bundles           = { for name in keys(jsondecode(file("../functions/topology.json")).functions) : name => "${name}-0000000000000000.zip" }
+  payment_providers = { stripe = {}, adyen = { secret_versions = ["1", "2"], api_versions = ["1"], concurrency = 8, max_instances = 3 } }
+  secret_values     = { WEBHOOK_STRIPE = "s", WEBHOOK_ADYEN = "a" }
+}
+
+run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
+  command = apply
+
+  assert {
+    condition = alltrue([for name, s in google_pubsub_subscription.push :
+      s.ack_deadline_seconds > local.functions[name].timeout_seconds && s.ack_deadline_seconds <= 600
+    ])
+    error_message = "A message would be delivered again while its function still works on it."
+  }
+  assert {
+    condition = alltrue([for name, s in google_pubsub_subscription.push :
+      s.push_config[0].oidc_token[0].service_account_email == google_service_account.push[name].email
+      && s.push_config[0].oidc_token[0].audience == module.function[name].url
+    ])
+    error_message = "A push does not carry a token of the subscription's own identity for its function."
+  }
+  assert {
+    condition     = alltrue([for name, s in google_pubsub_subscription.push : s.filter == try(local.functions[name].filter, null)])
+    error_message = "A subscription's filter is not the topology's."
+  }
+
+  assert {
+    condition     = toset(keys(google_pubsub_topic.dead_letter)) == toset(keys(google_pubsub_subscription.dead_letter))
+    error_message = "A dead-letter topic without a subscription loses what it is given."
+  }
+  assert {
+    condition     = toset(concat(values(google_pubsub_subscription.push)[*].name, values(google_pubsub_subscription.warehouse)[*].name)) == toset(keys(google_pubsub_topic.dead_letter))
+    error_message = "Every subscription that can give up has a dead-letter topic of its own."
+  }
+  assert {
+    condition = alltrue([for s in concat(values(google_pubsub_subscription.push), values(google_pubsub_subscription.warehouse)) :
+      length(s.dead_letter_policy) == 1 && length(s.retry_policy) == 1 && s.expiration_policy[0].ttl == ""
+    ])
+    error_message = "A subscription lacks a dead letter, a retry policy, or expires when idle."
+  }
+  assert {
+    condition = alltrue([for s in concat(values(google_pubsub_subscription.dead_letter), values(google_pubsub_subscription.pulled)) :
+      s.expiration_policy[0].ttl == "" && s.message_retention_duration == "2678400s"
+    ])
+    error_message = "What waits for a person waits for 31 days and does not expire."
+  }
+  assert {
+    condition     = alltrue([for t in google_pubsub_topic.topic : t.message_retention_duration == "2678400s"])
+    error_message = "A topic cannot be replayed for 31 days."
+  }
+  assert {
+    condition     = toset(keys(google_pubsub_topic_iam_member.dead_letter)) == toset(keys(google_pubsub_topic.dead_letter)) && toset(keys(google_pubsub_subscription_iam_member.dead_letter)) == toset(keys(google_pubsub_topic.dead_letter))
+    error_message = "Pub/Sub may not move a message to its dead letter."
+  }
+
+  assert {
+    condition     = { for name, job in google_cloud_scheduler_job.tick : name => job.schedule } == { for name, f in local.functions : name => f.schedule if can(f.schedule) }
+    error_message = "Jobs and schedules differ."
+  }
+  assert {
+    condition = alltrue([for name, job in google_cloud_scheduler_job.tick :
+      strcontains(local.functions[name].filter, "attributes.job = \"${job.pubsub_target[0].attributes.job}\"")
+    ])
+    error_message = "A tick does not pass its function's filter."
+  }
+
+  assert {
+    condition     = { for topic, s in google_pubsub_subscription.warehouse : topic => s.bigquery_config[0].table } == { for topic, table in local.topology.warehouse : topic => "payin-test.payin.${table}" }
+    error_message = "A topic does not end in its table."
+  }
+  assert {
+    condition     = alltrue([for s in google_pubsub_subscription.warehouse : s.bigquery_config[0].use_table_schema && s.bigquery_config[0].drop_unknown_fields])
+    error_message = "A newer writer's row would be refused."
+  }
+  assert {
+    condition     = toset(keys(google_bigquery_table_iam_member.subscription)) == toset(keys(google_pubsub_subscription.warehouse))
+    error_message = "Pub/Sub may not write to a table it feeds."
+  }
+  assert {
+    condition = alltrue([for table in values(local.topology.warehouse) :
+      strcontains(google_bigquery_table.once[table].view[0].query, local.tables[table].partition)
+    ])
+    error_message = "A filter on the partition would not reach through the de-duplicating view."
+  }
+}
+

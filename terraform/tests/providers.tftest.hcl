@@ -1,0 +1,95 @@
+# Two providers share a folder of source and nothing else; a provider can be shut without touching another.
+# No cloud is asked, and none is needed: an apply fills in made-up values.
+mock_provider "google" {}
+
+variables {
+  project           = "payin-test"
+  project_number    = "300000000003"
+  env               = "prod"
+  bundles           = { for name in keys(jsondecode(file("../functions/topology.json")).functions) : name => "${name}-0000000000000000.zip" }
+  payment_providers = { stripe = {}, adyen = { secret_versions = ["1", "2"], api_versions = ["1"], concurrency = 8, max_instances = 3 } }
+  secret_values     = { WEBHOOK_STRIPE = "s", WEBHOOK_ADYEN = "a" }
+}
+
+run "two_providers_share_nothing_but_source" {
+  command = apply
+
+  assert {
+    condition     = toset(keys(module.webhook)) == toset(["stripe", "adyen"])
+    error_message = "The webhook is deployed once per provider."
+  }
+  assert {
+    condition     = module.webhook["stripe"].member != module.webhook["adyen"].member
+    error_message = "Two providers' deployments share a service account."
+  }
+  assert {
+    condition     = google_secret_manager_secret.provider["WEBHOOK_STRIPE"].secret_id != google_secret_manager_secret.provider["WEBHOOK_ADYEN"].secret_id
+    error_message = "Two providers share a secret."
+  }
+  assert {
+    condition = alltrue([for provider in ["stripe", "adyen"] :
+      module.webhook[provider].secrets == { "WEBHOOK_${upper(provider)}" = "webhook-${provider}" }
+      && module.webhook[provider].secret_readers == { "WEBHOOK_${upper(provider)}" = module.webhook[provider].member }
+      && module.webhook[provider].environment.PROVIDERS == provider
+    ])
+    error_message = "A webhook reads its own provider's secret, with its own service account, and serves that provider alone."
+  }
+  assert {
+    condition = (module.function["fetch_resource"].secrets == { API_ADYEN = "api-adyen" }
+    && alltrue([for name, f in module.function : name == "fetch_resource" || f.secrets == {}]))
+    error_message = "Keys of providers' APIs are read by what reads objects back, and by nothing else."
+  }
+  assert {
+    condition     = module.webhook["adyen"].concurrency == 8 && module.webhook["stripe"].concurrency == local.webhook.concurrency
+    error_message = "Concurrency is a provider's own."
+  }
+
+  assert {
+    condition     = toset(keys(google_secret_manager_secret_version.provider)) == toset(["WEBHOOK_STRIPE/1", "WEBHOOK_ADYEN/1", "WEBHOOK_ADYEN/2", "API_ADYEN/1"])
+    error_message = "Two versions of a secret can live side by side."
+  }
+  assert {
+    condition     = { for variable, s in local.secrets : variable => s.pinned } == { WEBHOOK_STRIPE = "1", WEBHOOK_ADYEN = "2", API_ADYEN = "1" }
+    error_message = "The last version is the pinned one unless told otherwise."
+  }
+}
+
+run "a_provider_that_is_switched_off_is_closed_and_the_other_is_not" {
+  command = apply
+  variables {
+    payment_providers = { stripe = {}, adyen = { enabled = false } }
+  }
+
+  assert {
+    condition     = module.webhook["adyen"].invokers == {} && module.webhook["adyen"].ingress == "ALLOW_INTERNAL_ONLY"
+    error_message = "A switched-off provider's endpoint must admit nobody."
+  }
+  assert {
+    condition     = module.webhook["stripe"].invokers == { public = "allUsers" } && module.webhook["stripe"].ingress == "ALLOW_ALL"
+    error_message = "Switching one provider off must not touch another."
+  }
+}
+
+run "a_pinned_version_that_does_not_exist_is_refused" {
+  command = plan
+  variables {
+    payment_providers = { stripe = { secret_versions = ["1"], pinned = "2" } }
+  }
+  expect_failures = [var.payment_providers]
+}
+
+run "behind_the_load_balancer_webhooks_take_no_traffic_around_it" {
+  command = plan
+  variables {
+    edge = { domain = "hooks.example.com" }
+  }
+
+  assert {
+    condition     = alltrue([for w in module.webhook : w.ingress == "ALLOW_INTERNAL_AND_GCLB"])
+    error_message = "The load balancer can be gone around."
+  }
+  assert {
+    condition     = output.webhooks["stripe"] == "https://hooks.example.com/stripe"
+    error_message = "The URL to enter at the provider is the load balancer's."
+  }
+}

@@ -1,0 +1,146 @@
+variable "project" {
+  description = "Google Cloud project id. One project per environment."
+  type        = string
+}
+
+variable "project_number" {
+  description = "The project's number: Google's own service agents are named by it."
+  type        = string
+  validation {
+    condition     = can(regex("^[0-9]+$", var.project_number))
+    error_message = "project_number is the project's number, not its id: gcloud projects describe PROJECT --format='value(projectNumber)'."
+  }
+}
+
+variable "env" {
+  description = "dev or prod. prod turns on protection against deletion, backups and warm instances."
+  type        = string
+  validation {
+    condition     = contains(["dev", "prod"], var.env)
+    error_message = "env is dev or prod."
+  }
+}
+
+variable "region" {
+  description = "Where everything runs and is stored."
+  type        = string
+  default     = "europe-west1"
+}
+
+variable "labels" {
+  description = "Further labels on everything that takes labels."
+  type        = map(string)
+  default     = {}
+}
+
+variable "bundles" {
+  description = "Function name to the object that holds its bundle, as `make package` names it. Written by the deploy script."
+  type        = map(string)
+  validation {
+    condition     = alltrue([for name, object in var.bundles : can(regex("^${name}-[0-9a-f]{16}\\.zip$", object))])
+    error_message = "A bundle is named <function>-<16 hex digits of its contents' hash>.zip: without the hash a changed source is not redeployed."
+  }
+}
+
+variable "payment_providers" {
+  description = <<-EOT
+    Payment providers, one webhook deployment each.
+    enabled: false closes the endpoint to the internet (403, the provider tries again later) and leaves all else.
+    secret_versions: labels of the versions that exist of its webhook's secret; a rotation adds one and, later, removes
+    the older. pinned: the one that the function reads; the last of them unless told otherwise.
+    api_versions: the same of its API's key, if its objects are read back; the last one is read.
+  EOT
+  type = map(object({
+    enabled         = optional(bool, true)
+    secret_versions = optional(list(string), ["1"])
+    pinned          = optional(string)
+    api_versions    = optional(list(string), [])
+    concurrency     = optional(number)
+    max_instances   = optional(number)
+    min_instances   = optional(number)
+  }))
+  validation {
+    condition     = alltrue([for name in keys(var.payment_providers) : can(regex("^[a-z][a-z0-9_]{1,14}$", name))])
+    error_message = "A provider is named as its module in shared/providers: at most 15 lower-case letters, digits and underscores."
+  }
+  validation {
+    condition = alltrue([for p in values(var.payment_providers) :
+      length(p.secret_versions) >= 1 && length(p.secret_versions) <= 2 && length(p.api_versions) <= 2
+      && (p.pinned == null ? true : contains(p.secret_versions, p.pinned))
+    ])
+    error_message = "One or two secret versions live at a time, and pinned is one of them."
+  }
+}
+
+variable "secret_values" {
+  description = "WEBHOOK_<PROVIDER> and API_<PROVIDER> to their JSON. Needed only by the apply that adds a secret version; never stored."
+  type        = map(string)
+  default     = {}
+  ephemeral   = true
+  sensitive   = true
+}
+
+variable "scoring_model" {
+  description = "champion, or none to decide by rules alone (before the first training, or in an emergency)."
+  type        = string
+  default     = "champion"
+  validation {
+    condition     = contains(["champion", "none"], var.scoring_model)
+    error_message = "scoring_model is champion or none."
+  }
+}
+
+variable "max_body_bytes" {
+  description = "The largest delivery that a webhook takes."
+  type        = number
+  default     = 1048576
+}
+
+variable "invokers" {
+  description = "HTTP functions that are not public, each with the members who may call it."
+  type        = map(list(string))
+  default     = {}
+  validation {
+    condition     = alltrue([for member in flatten(values(var.invokers)) : !contains(["allUsers", "allAuthenticatedUsers"], member)])
+    error_message = "Only webhooks are public, and they need no entry here."
+  }
+}
+
+variable "alert_emails" {
+  description = "Who is told when an alert fires."
+  type        = list(string)
+  default     = []
+}
+
+variable "billing_account" {
+  description = "Billing account of the budget alert; null: no budget."
+  type        = string
+  default     = null
+}
+
+variable "monthly_budget" {
+  description = "In whole units of the billing account's currency. Mails at 50, 90 and 100 %, and at 100 % forecast."
+  type        = number
+  default     = 500
+}
+
+variable "edge" {
+  description = "Put a load balancer with Cloud Armor in front of the webhooks; then they take traffic from it alone. null: none."
+  type = object({
+    domain              = string
+    requests_per_minute = optional(number, 6000)
+  })
+  default = null
+}
+
+variable "ci" {
+  description = "Keyless deployment from GitHub Actions. null: none. Ids are numeric: names can be taken over by somebody else."
+  type = object({
+    repository          = string
+    repository_id       = string
+    repository_owner_id = string
+    ref                 = optional(string, "refs/heads/main")
+    state_bucket        = string
+  })
+  default = null
+}

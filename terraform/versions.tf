@@ -1,0 +1,19 @@
+terraform {
+  required_version = ">= 1.11" # write-only arguments keep secret values out of plans and state
+
+  required_providers {
+    google = {
+      source  = "hashicorp/google"
+      version = "~> 8.0"
+    }
+  }
+
+  # One state per environment: terraform init -backend-config=envs/<env>.gcs.tfbackend
+  backend "gcs" {}
+}
+
+provider "google" {
+  project        = var.project
+  region         = var.region
+  default_labels = local.labels
+}

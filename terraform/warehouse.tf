@@ -1,0 +1,83 @@
+resource "google_bigquery_dataset" "warehouse" {
+  dataset_id                 = local.dataset
+  location                   = var.region
+  description                = "What came in, what we decided, what became of it"
+  delete_contents_on_destroy = !local.is_prod
+  max_time_travel_hours      = "168"
+  deletion_policy            = local.deletion_policy
+  depends_on                 = [google_project_service.used]
+}
+
+locals {
+  tables  = local.topology.tables
+  schemas = { for table in keys(local.tables) : table => jsondecode(file("${path.module}/../shared/learning/sql/tables/${table}.json")) }
+}
+
+resource "google_bigquery_table" "table" {
+  for_each            = local.tables
+  dataset_id          = google_bigquery_dataset.warehouse.dataset_id
+  table_id            = each.key
+  schema              = file("${path.module}/../shared/learning/sql/tables/${each.key}.json")
+  clustering          = each.value.cluster
+  deletion_protection = local.is_prod
+  # A query that forgets the partition would read, and pay for, everything there ever was.
+  require_partition_filter = true
+
+  time_partitioning {
+    type  = "DAY"
+    field = each.value.partition
+  }
+}
+
+# Subscriptions write at least once, so a row may be there twice. The partition's column is among the keys: copies are
+# equal in it, and only so does a filter on the view reach the table below.
+resource "google_bigquery_table" "once" {
+  for_each            = { for table, t in local.tables : table => t if can(t.once) }
+  dataset_id          = google_bigquery_dataset.warehouse.dataset_id
+  table_id            = "${each.key}_once"
+  description         = "${each.key}, each row once"
+  deletion_protection = false
+
+  view {
+    use_legacy_sql = false
+    query          = <<-SQL
+      SELECT * FROM `${var.project}.${local.dataset}.${each.key}`
+      QUALIFY ROW_NUMBER() OVER (PARTITION BY ${join(", ", each.value.once)} ORDER BY ${each.value.newest} DESC) = 1
+    SQL
+  }
+  depends_on = [google_bigquery_table.table]
+}
+
+resource "google_bigquery_table_iam_member" "subscription" {
+  for_each   = local.topology.warehouse
+  dataset_id = google_bigquery_dataset.warehouse.dataset_id
+  table_id   = google_bigquery_table.table[each.value].table_id
+  role       = "roles/bigquery.dataEditor"
+  member     = local.pubsub_agent
+}
+
+resource "google_pubsub_subscription" "warehouse" {
+  for_each                   = local.topology.warehouse
+  name                       = "warehouse-${each.key}"
+  topic                      = google_pubsub_topic.topic[each.key].id
+  message_retention_duration = "604800s"
+
+  bigquery_config {
+    table               = "${var.project}.${local.dataset}.${google_bigquery_table.table[each.value].table_id}"
+    use_table_schema    = true
+    drop_unknown_fields = true # a newer writer may say more than the table holds
+    write_metadata      = contains(local.schemas[each.value][*].name, "message_id")
+  }
+  retry_policy {
+    minimum_backoff = local.first_wait
+    maximum_backoff = local.last_wait
+  }
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letter["warehouse-${each.key}"].id
+    max_delivery_attempts = local.tries
+  }
+  expiration_policy {
+    ttl = ""
+  }
+  depends_on = [google_bigquery_table_iam_member.subscription, google_pubsub_topic_iam_member.dead_letter]
+}

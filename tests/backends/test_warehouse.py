@@ -1,0 +1,314 @@
+"""One SQL, one answer: DuckDB behind sqlglot and bqemulator answer as BigQuery's reference says."""
+
+import base64
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.backends import tables
+from shared.backends.local.warehouse import LocalWarehouse
+from shared.domain.codec import utc_text
+from shared.domain.errors import Misconfigured
+from shared.flows.ports import Ports, Warehouse
+from tests.backends import declared
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def payment(number: int, **members: Any) -> dict[str, Any]:
+    """Payment e<number>, `number` minutes after noon and 0.7 s, of `number` euros, by one of two cards."""
+    return {
+        "kind": "payment",
+        "event_id": f"e{number}",
+        "occurred_at": utc_text(NOON + timedelta(minutes=number, seconds=0.7)),
+        "amount": {"minor": number * 100, "currency": "EUR"},
+        "card": {"fingerprint": f"card{number % 2}", "country": None},
+        "aliases": [f"alias{number}", "common"],
+        "step": "authorized",
+        **members,
+    }
+
+
+@pytest.fixture(scope="module")
+def warehouse(warehouses: Ports) -> Warehouse:
+    fill(warehouses.warehouse)
+    return warehouses.warehouse
+
+
+def fill(found: Warehouse) -> None:
+    """Six payments, the third told twice, one dispute, and a delivery."""
+    found.append("payment_events", [payment(number) for number in range(6)])
+    found.append(
+        "payment_events",
+        [
+            payment(3, delivery_id="again"),
+            {
+                "kind": "dispute",
+                "event_id": "d1",
+                "occurred_at": "2026-03-05T23:59:59.999999Z",
+                "payment_id": None,
+                "amount": None,
+                "final": False,
+                "nobody_declared_this": {"at": "all"},
+                "moved": {"minor": -5, "currency": "EUR", "nor": "this"},
+            },
+        ],
+    )
+    body = base64.b64encode(b"\x00\xff{}").decode()
+    found.append("deliveries", [{"delivery_id": "x", "body": body, "received_at": utc_text(NOON), "key_ids": ["k1"]}])
+    found.append("deliveries", [])
+
+
+def at(minutes: float, seconds: float = 0.7) -> datetime:
+    return NOON + timedelta(minutes=minutes, seconds=seconds)
+
+
+QUERIES: list[tuple[str, str, list[dict[str, Any]]]] = [
+    (
+        "columns come back as they were written",
+        "SELECT event_id, occurred_at, amount, aliases, card.fingerprint, final, step FROM payment_events"
+        " WHERE event_id = 'e1'",
+        [
+            {
+                "event_id": "e1",
+                "occurred_at": at(1),
+                "amount": {"minor": 100, "currency": "EUR"},
+                "aliases": ["alias1", "common"],
+                "fingerprint": "card1",
+                "final": None,
+                "step": "authorized",
+            }
+        ],
+    ),
+    (
+        "absent members are null, and empty where repeated",
+        "SELECT payment_id, aliases, amount, final, moved.minor AS moved, occurred_at FROM payment_events"
+        " WHERE kind = 'dispute'",
+        [
+            {
+                "payment_id": None,
+                "aliases": [],
+                "amount": None,
+                "final": False,
+                "moved": -5,
+                "occurred_at": datetime(2026, 3, 5, 23, 59, 59, 999999, tzinfo=UTC),
+            }
+        ],
+    ),
+    ("a table without rows has none", "SELECT COUNT(*) AS n FROM fraud_decisions", [{"n": 0}]),
+    (
+        "counts, distinct counts, sums and averages",
+        "SELECT COUNT(*) AS n, COUNT(DISTINCT event_id) AS events, SUM(amount.minor) AS minor,"
+        " AVG(amount.minor) AS mean, COUNTIF(amount.minor >= @least) AS large, COUNT(payment_id) AS known"
+        " FROM payment_events",
+        [{"n": 8, "events": 7, "minor": 1800, "mean": 1800 / 7, "large": 4, "known": 0}],
+    ),
+    (
+        "QUALIFY keeps one of each event",
+        "SELECT event_id, delivery_id FROM payment_events WHERE kind = 'payment'"
+        " QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY delivery_id DESC) = 1 ORDER BY event_id LIMIT 2 OFFSET 3",
+        [{"event_id": "e3", "delivery_id": "again"}, {"event_id": "e4", "delivery_id": None}],
+    ),
+    (
+        "a window over a range of seconds counts what came strictly before",
+        "SELECT event_id, COUNT(*) OVER (PARTITION BY card.fingerprint ORDER BY UNIX_SECONDS(occurred_at)"
+        " RANGE BETWEEN 180 PRECEDING AND 1 PRECEDING) AS n FROM payment_events"
+        " WHERE kind = 'payment' AND delivery_id IS NULL ORDER BY event_id",
+        [{"event_id": f"e{n}", "n": 0 if n < 2 else 1} for n in range(6)],
+    ),
+    (
+        "windows over rows, and values of the row before",
+        "SELECT event_id, SUM(amount.minor) OVER (ORDER BY occurred_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS two,"
+        " LAG(amount.minor) OVER (ORDER BY occurred_at) AS before FROM payment_events"
+        " WHERE kind = 'payment' AND delivery_id IS NULL ORDER BY occurred_at LIMIT 3",
+        [
+            {"event_id": "e0", "two": 0, "before": None},
+            {"event_id": "e1", "two": 100, "before": 0},
+            {"event_id": "e2", "two": 300, "before": 100},
+        ],
+    ),
+    (
+        "UNNEST of a column and of a list of values",
+        "SELECT alias, COUNT(*) AS n FROM payment_events, UNNEST(aliases) AS alias"
+        " WHERE event_id IN UNNEST(['e1', 'e2']) GROUP BY alias ORDER BY alias",
+        [{"alias": "alias1", "n": 1}, {"alias": "alias2", "n": 1}, {"alias": "common", "n": 2}],
+    ),
+    (
+        "SAFE_DIVIDE by zero is null",
+        "SELECT SAFE_DIVIDE(amount.minor, @zero) AS none, SAFE_DIVIDE(amount.minor, 8) AS eighth FROM payment_events"
+        " WHERE event_id = 'e1'",
+        [{"none": None, "eighth": 12.5}],
+    ),
+    (
+        "instants: arithmetic, parameters, differences, truncation, parts",
+        "SELECT TIMESTAMP_SUB(occurred_at, INTERVAL 90 SECOND) AS earlier,"
+        " TIMESTAMP_ADD(occurred_at, INTERVAL @hours HOUR) AS later,"
+        " TIMESTAMP_DIFF(occurred_at, @noon, SECOND) AS seconds,"
+        " TIMESTAMP_TRUNC(occurred_at, DAY) AS day, DIV(UNIX_MICROS(occurred_at), 1000000) AS unix,"
+        " UNIX_MICROS(occurred_at) AS micros, EXTRACT(HOUR FROM occurred_at) AS hour,"
+        " EXTRACT(DAYOFWEEK FROM occurred_at) AS weekday, TIMESTAMP_SECONDS(60) AS early"
+        " FROM payment_events WHERE event_id = 'e1' AND occurred_at > @noon",
+        [
+            {
+                "earlier": at(-0.5),
+                "later": at(181),
+                "seconds": 60,
+                "day": datetime(2026, 3, 1, tzinfo=UTC),
+                "unix": int(NOON.timestamp()) + 60,
+                "micros": int(NOON.timestamp()) * 1_000_000 + 60_700_000,
+                "hour": 12,
+                "weekday": 1,  # a Sunday
+                "early": datetime(1970, 1, 1, 0, 1, tzinfo=UTC),
+            }
+        ],
+    ),
+    (
+        "structs, lists of structs, conditions and nulls",
+        "SELECT STRUCT(event_id AS id, occurred_at AS at) AS one, IF(amount.minor > 50, 'large', 'small') AS size,"
+        " COALESCE(card.country, @country) AS country, ARRAY_LENGTH(aliases) AS aliases,"
+        " CAST(amount.minor AS FLOAT64) / 3 AS third, DIV(amount.minor, 3) AS whole, MOD(amount.minor, 7) AS rest"
+        " FROM payment_events WHERE event_id = 'e1'",
+        [
+            {
+                "one": {"id": "e1", "at": at(1)},
+                "size": "large",
+                "country": "DE",
+                "aliases": 2,
+                "third": 100 / 3,
+                "whole": 33,
+                "rest": 2,
+            }
+        ],
+    ),
+    (
+        "ascending order puts nulls first",
+        "SELECT amount.minor AS minor FROM payment_events ORDER BY amount.minor LIMIT 2",
+        [{"minor": None}, {"minor": 0}],
+    ),
+    (
+        "a join with what was known before",
+        "WITH payments AS (SELECT DISTINCT event_id, occurred_at, card.fingerprint AS card FROM payment_events"
+        " WHERE kind = @kind)"
+        " SELECT p.event_id, COUNT(q.event_id) AS earlier, MAX(q.occurred_at) AS last FROM payments AS p"
+        " LEFT JOIN payments AS q ON q.card = p.card AND q.occurred_at < p.occurred_at"
+        " GROUP BY p.event_id HAVING earlier > 1 ORDER BY p.event_id",
+        [{"event_id": "e4", "earlier": 2, "last": at(2)}, {"event_id": "e5", "earlier": 2, "last": at(3)}],
+    ),
+]
+
+# Where bqemulator 1.4.0 departs from BigQuery's reference: it keeps the base64 of loaded BYTES as it is, rounds
+# UNIX_SECONDS to the nearest second, and counts the boundaries that TIMESTAMP_DIFF crosses, not whole intervals.
+OURS: list[tuple[str, str, list[dict[str, Any]]]] = [
+    (
+        "bytes are bytes",
+        "SELECT body, key_ids, received_at FROM deliveries",
+        [{"body": b"\x00\xff{}", "key_ids": ["k1"], "received_at": NOON}],
+    ),
+    (
+        "seconds are rounded down",
+        "SELECT UNIX_SECONDS(occurred_at) AS unix, UNIX_SECONDS(TIMESTAMP '1969-12-31 23:59:59.5+00') AS before"
+        " FROM payment_events WHERE event_id = 'e1'",
+        [{"unix": int(NOON.timestamp()) + 60, "before": -1}],
+    ),
+    (
+        "differences are whole intervals, in both directions",
+        "SELECT TIMESTAMP_DIFF(TIMESTAMP '2026-03-03 11:00:00+00', occurred_at, DAY) AS days,"
+        " TIMESTAMP_DIFF(occurred_at, TIMESTAMP '2026-03-03 11:00:00+00', DAY) AS back,"
+        " TIMESTAMP_DIFF(occurred_at, TIMESTAMP '2026-03-01 11:59:59+00', HOUR) AS hours"
+        " FROM payment_events WHERE event_id = 'e1'",
+        [{"days": 1, "back": -1, "hours": 0}],
+    ),
+]
+
+PARAMETERS = {"least": 300, "zero": 0, "hours": 3, "noon": NOON, "country": "DE", "kind": "payment"}
+
+
+@pytest.mark.parametrize(("sql", "expected"), [pytest.param(sql, rows, id=name) for name, sql, rows in QUERIES])
+def test_the_same_sql_has_the_same_answer(warehouse: Warehouse, sql: str, expected: list[dict[str, Any]]) -> None:
+    used = {name: value for name, value in PARAMETERS.items() if f"@{name}" in sql}
+    assert warehouse.query(sql, used) == expected
+
+
+@pytest.mark.parametrize(("sql", "expected"), [pytest.param(sql, rows, id=name) for name, sql, rows in OURS])
+def test_the_local_warehouse_answers_as_bigquery_where_its_emulator_does_not(
+    tmp_path: Path, sql: str, expected: list[dict[str, Any]]
+) -> None:
+    warehouse = LocalWarehouse(tmp_path)
+    fill(warehouse)
+    assert warehouse.query(sql) == expected
+
+
+@pytest.mark.parametrize(
+    "value", [7, -1.5, 'it\'s "quoted"', True, datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)], ids=repr
+)
+def test_a_parameter_comes_back_as_it_is(warehouse: Warehouse, value: Any) -> None:
+    assert warehouse.query("SELECT @value AS value", {"value": value}) == [{"value": value}]
+
+
+def test_sql_that_is_none_is_misconfigured(warehouse: Warehouse) -> None:
+    for sql in ("SELEKT 1", "SELECT no_such_column FROM payment_events"):
+        with pytest.raises(Misconfigured):
+            warehouse.query(sql)
+
+
+def test_a_table_that_is_not_declared_is_misconfigured(warehouse: Warehouse) -> None:
+    with pytest.raises(Misconfigured):
+        warehouse.append("no_such_table", [{"a": 1}])
+    with pytest.raises(Misconfigured):
+        warehouse.query("SELECT * FROM no_such_table")
+
+
+# The local one
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM payment_events WHERE TRUE", "SELECT 1; SELECT 2", ""])
+def test_only_one_select_is_run(tmp_path: Path, sql: str) -> None:
+    with pytest.raises(Misconfigured):
+        LocalWarehouse(tmp_path).query(sql)
+
+
+def test_rows_that_others_add_are_seen_by_the_next_query(tmp_path: Path) -> None:
+    here, there = LocalWarehouse(tmp_path), LocalWarehouse(tmp_path)
+    for number in range(1, 4):
+        there.append("payment_events", [payment(number)])
+        assert here.query("SELECT COUNT(*) AS n FROM payment_events") == [{"n": number}]
+
+
+def test_many_small_files_are_read(tmp_path: Path) -> None:
+    warehouse = LocalWarehouse(tmp_path)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: warehouse.append("payment_events", [payment(number)]), range(1500)))
+    assert warehouse.query("SELECT COUNT(DISTINCT event_id) AS n FROM payment_events") == [{"n": 1500}]
+
+
+def test_queries_from_many_threads_do_not_mix(tmp_path: Path) -> None:
+    warehouse = LocalWarehouse(tmp_path)
+    warehouse.append("payment_events", [payment(number) for number in range(50)])
+    sql = "SELECT event_id, @n AS n FROM payment_events WHERE amount.minor = @n * 100"
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda n: warehouse.query(sql, {"n": n}), range(50)))
+    assert found == [[{"event_id": f"e{n}", "n": n}] for n in range(50)]
+
+
+# The declarations
+
+
+def test_the_payment_events_table_is_exactly_what_the_events_say() -> None:
+    text = (declared.FOLDER / "payment_events.json").read_text(encoding="utf-8")
+    assert text == declared.text_of(declared.tables()["payment_events"]), "run python -m tests.backends.declared"
+
+
+@pytest.mark.parametrize("table", ["fraud_decisions", "dispute_updates"])
+def test_every_member_of_a_message_has_its_column(table: str) -> None:
+    there = {column.name: column for column in tables.columns(table)}
+    for column in declared.tables()[table]:
+        assert there[column["name"]].type in (column["type"], "STRING")
+        assert (there[column["name"]].mode == "REPEATED") is (column["mode"] == "REPEATED")
+
+
+@pytest.mark.parametrize("table", tables.names())
+def test_every_declared_table_can_be_queried(tmp_path: Path, table: str) -> None:
+    assert LocalWarehouse(tmp_path).query(f"SELECT * FROM {table}") == []

@@ -1,0 +1,18 @@
+"""`make bench`: every figure beside a baseline measured in the same run. `python -m tests.benchmarks NAME ...` for some."""
+
+import importlib
+import sys
+
+BENCHMARKS = ("acknowledgement", "cold_start", "bundles", "adapters", "scoring")
+ON_REQUEST = ("fraud_quality",)  # takes minutes, and data that is not part of the project
+
+
+def main(names: list[str]) -> None:
+    for name in names or BENCHMARKS:
+        if name not in BENCHMARKS + ON_REQUEST:
+            raise SystemExit(f"no benchmark is called {name!r}; there are: {', '.join(BENCHMARKS + ON_REQUEST)}")
+        importlib.import_module(f"tests.benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,59 @@
+"""What each function's deployment carries and what importing it costs: files, bytes, packages, milliseconds.
+
+Imported as deployed: from its unpacked bundle, with only its own requirements importable, against a bare
+functions-framework import in the same run.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from terraform import bundle
+from tests.benchmarks.worlds import STRIPE
+from tests.functions.alone import only_its_packages, unpack
+
+RUNS = 5
+SETTINGS = {"PAYIN_BACKEND": "gcp", "GOOGLE_CLOUD_PROJECT": "bench", "PAYIN_MODEL": "none", "PROVIDERS": "stripe"}
+
+
+def main() -> None:
+    table = Table(title=f"bundles, imported as deployed, median of {RUNS}")
+    for heading in ("function", "files", "bytes", "packages", "import ms", "bare ms", "ratio"):
+        table.add_column(heading, justify="right")
+    for function in bundle.functions():
+        files = bundle.files(function)
+        with tempfile.TemporaryDirectory() as home:
+            source = unpack(function, Path(home) / "bundle")
+            packages = only_its_packages(function, Path(home) / "packages")
+            # Alternating, so that a machine that slows down slows both.
+            pairs = [
+                (
+                    _import_ms("import main", source, packages),
+                    _import_ms("import functions_framework", source, packages),
+                )
+                for _ in range(RUNS)
+            ]
+            ours, bare = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+            installed = len(list(packages.rglob("*.dist-info")))
+        size = sum(map(len, files.values()))
+        table.add_row(
+            function, f"{len(files)}", f"{size:,}", f"{installed}", f"{ours:.0f}", f"{bare:.0f}", f"{ours / bare:.2f}"
+        )
+    Console().print(table)
+
+
+def _import_ms(statement: str, source: Path, packages: Path) -> float:
+    command = f"import sys; sys.path[:0] = [{str(source)!r}, {str(packages)!r}]; {statement}"
+    environment = {"PATH": os.environ["PATH"], **SETTINGS, "WEBHOOK_STRIPE": STRIPE}
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-S", "-c", command], check=True, cwd=source, env=environment, stdout=subprocess.DEVNULL
+    )
+    return (time.perf_counter() - began) * 1000

@@ -1,0 +1,129 @@
+"""What is due when, to the microsecond."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.disputes import lifecycle
+from shared.disputes.deadlines import action_key, expired_cause, schedule, tasks, tightest
+from shared.domain.disputes import Action, ActionState, Dispute, ExpiredCause, Rung
+from shared.domain.events import DisputeStatus
+from tests.builders import DAY, HOUR, NOON, SECOND, a_dispute_event
+
+RESPOND_BY = NOON + 20 * DAY
+MICROSECOND = timedelta(microseconds=1)
+
+
+def a_dispute(heard_at: datetime = NOON, **fields: Any) -> Dispute:
+    """An open dispute of a known payment."""
+    dispute = Dispute(provider="stripe", dispute_id="dp_1", account="acct_1", linked_to="pi_1")
+    return lifecycle.record(dispute, a_dispute_event(**{"respond_by": RESPOND_BY, **fields}), heard_at)
+
+
+def acted(dispute: Dispute, *rungs: Rung, state: ActionState = ActionState.DONE) -> Dispute:
+    actions = {action_key(dispute, rung): Action(rung=rung, state=state, at=NOON) for rung in rungs}
+    return lifecycle.settle(replace(dispute, actions=actions))
+
+
+def due(dispute: Dispute, at: datetime) -> set[Rung]:
+    return {task.rung for task in tasks(dispute) if task.due <= at}
+
+
+@pytest.mark.parametrize(
+    ("rung", "before"),
+    [(Rung.WEEK, 7 * DAY), (Rung.THREE_DAYS, 3 * DAY), (Rung.DAY, DAY), (Rung.SIX_HOURS, 6 * HOUR)],
+)
+@pytest.mark.parametrize(("late", "is_due"), [(-SECOND, False), (0 * SECOND, True), (SECOND, True)])
+def test_a_reminder_is_due_from_its_instant_on(rung: Rung, before: timedelta, late: timedelta, is_due: bool) -> None:
+    assert (rung in due(a_dispute(), RESPOND_BY - before + late)) is is_due
+
+
+@pytest.mark.parametrize(
+    ("late", "expires"),
+    [(-SECOND, False), (0 * SECOND, False), (MICROSECOND, True), (SECOND, True)],
+)
+def test_a_dispute_expires_just_after_the_last_instant_at_which_evidence_is_accepted(
+    late: timedelta, expires: bool
+) -> None:
+    assert (Rung.EXPIRE in due(a_dispute(), RESPOND_BY + late)) is expires
+
+
+def test_of_several_reminders_due_together_the_tightest_is_sent() -> None:
+    found = [task for task in tasks(a_dispute()) if task.due <= RESPOND_BY - 12 * HOUR]
+    first = tightest(found)
+    assert first is not None
+    assert first.rung is Rung.DAY
+    assert tightest([]) is None
+
+
+def test_what_is_done_is_not_due_again_and_the_next_is_scheduled() -> None:
+    dispute = acted(a_dispute(), Rung.WEEK)
+    assert dispute.next_action_at == RESPOND_BY - 3 * DAY
+    assert schedule(acted(a_dispute(), *Rung)) is None
+
+
+def test_what_is_claimed_is_due_again_when_the_lease_runs_out() -> None:
+    dispute = a_dispute()
+    claim = Action(rung=Rung.WEEK, state=ActionState.CLAIMED, at=NOON, lease_until=NOON + HOUR)
+    dispute = lifecycle.settle(replace(dispute, actions={action_key(dispute, Rung.WEEK): claim}))
+    assert dispute.next_action_at == NOON + HOUR
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": DisputeStatus.UNDER_REVIEW},
+        {"status": DisputeStatus.WON},
+        {"can_respond": False},
+        {"autodefended": True},
+        {"respond_by": None},
+        {"status": None},
+    ],
+)
+def test_nothing_is_due_where_nobody_waits_for_an_answer(fields: dict[str, Any]) -> None:
+    assert schedule(a_dispute(**fields)) is None
+
+
+def test_a_new_deadline_starts_a_new_ladder() -> None:
+    dispute = acted(a_dispute(), Rung.WEEK, Rung.THREE_DAYS)
+    moved = lifecycle.record(
+        dispute, a_dispute_event(occurred_at=NOON + DAY, respond_by=RESPOND_BY + 10 * DAY), NOON + DAY
+    )
+    assert moved.next_action_at == RESPOND_BY + 3 * DAY
+
+
+def test_our_expiry_holds_until_the_provider_says_something_else() -> None:
+    expired = acted(a_dispute(), Rung.EXPIRE)
+    assert (expired.status, expired.told_status) == (DisputeStatus.EXPIRED, DisputeStatus.NEEDS_RESPONSE)
+    again = lifecycle.record(expired, a_dispute_event(occurred_at=RESPOND_BY + DAY), NOON)
+    assert again.status is DisputeStatus.EXPIRED
+    answered = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=RESPOND_BY - DAY)
+    assert lifecycle.record(expired, answered, NOON).status is DisputeStatus.UNDER_REVIEW
+    appeal = a_dispute_event(occurred_at=RESPOND_BY + DAY, respond_by=RESPOND_BY + 9 * DAY)
+    assert lifecycle.record(expired, appeal, NOON).status is DisputeStatus.NEEDS_RESPONSE
+
+
+@pytest.mark.parametrize(
+    ("heard_at", "reminded", "cause"),
+    [
+        (RESPOND_BY + DAY, False, ExpiredCause.TOLD_TOO_LATE),
+        (RESPOND_BY - 6 * HOUR + SECOND, True, ExpiredCause.TOLD_TOO_LATE),
+        (RESPOND_BY - 6 * HOUR, True, ExpiredCause.NOBODY_ANSWERED),
+        (NOON, True, ExpiredCause.NOBODY_ANSWERED),
+        (NOON, False, ExpiredCause.NOT_REMINDED),
+    ],
+)
+def test_an_expiry_says_why_nobody_answered(heard_at: datetime, reminded: bool, cause: ExpiredCause) -> None:
+    dispute = a_dispute(heard_at)
+    assert expired_cause(acted(dispute, *([Rung.DAY] if reminded else []))) is cause
+
+
+def test_a_reminder_that_was_only_claimed_was_not_sent() -> None:
+    assert expired_cause(acted(a_dispute(), Rung.DAY, state=ActionState.CLAIMED)) is ExpiredCause.NOT_REMINDED
+
+
+def test_a_dispute_without_its_payment_is_looked_at_again_three_times() -> None:
+    lonely = lifecycle.settle(replace(a_dispute(status=DisputeStatus.UNDER_REVIEW), linked_to=None))
+    assert sorted(task.due - NOON for task in tasks(lonely)) == [HOUR / 6, HOUR, DAY]

@@ -1,0 +1,75 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.codec import decode, decode_event, encode, encode_event, from_document, to_document, utc_text
+from shared.domain.errors import Unreadable
+from shared.domain.events import (
+    KIND_OF,
+    AnyEvent,
+    Card,
+    PayoutChanged,
+)
+from shared.domain.money import Money
+
+EVENTS = st.one_of(
+    *(
+        st.builds(
+            cls,
+            occurred_at=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+        )
+        for cls in KIND_OF
+    )
+)
+st.register_type_strategy(
+    Money, st.builds(Money, st.integers(-(10**12), 10**12), st.sampled_from(["EUR", "JPY", "KWD"]))
+)
+st.register_type_strategy(datetime, st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+
+
+@given(EVENTS)
+def test_every_event_comes_back_from_its_bytes_and_its_document(event: AnyEvent) -> None:
+    assert decode_event(encode_event(event)) == event
+    assert from_document(to_document(event), type(event)) == event
+
+
+@given(EVENTS)
+def test_the_same_event_always_gives_the_same_bytes(event: AnyEvent) -> None:
+    assert encode_event(event) == encode_event(decode_event(encode_event(event)))
+
+
+def test_a_newer_writers_extra_member_does_not_stop_an_older_reader() -> None:
+    assert decode(encode({"fingerprint": "f", "issued_by": "x"}), Card) == Card(fingerprint="f")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b'{"kind":"unheard_of"}', b'{"kind":7}', b'{"kind":"payment"}', b"\xff", b"[" * 9999]
+)
+def test_bytes_that_are_no_event_of_ours_are_unreadable(data: bytes) -> None:
+    with pytest.raises(Unreadable):
+        decode_event(data)
+
+
+def test_an_event_without_a_time_zone_is_unreadable() -> None:
+    payout = PayoutChanged(
+        event_id="p:m:1",
+        provider="p",
+        account="m",
+        occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+        payout_id="1",
+        status="paid",
+    )
+    data = {**msgspec.json.decode(encode_event(payout)), "occurred_at": "2026-01-01T00:00:00"}
+    with pytest.raises(Unreadable, match="time zone"):
+        decode_event(encode(data))
+
+
+@given(st.timedeltas(timedelta(hours=-14), timedelta(hours=14)))
+def test_utc_text_sorts_as_time_whatever_the_offset(offset: timedelta) -> None:
+    noon = datetime(2026, 3, 29, 12, tzinfo=UTC)
+    zone = timezone(timedelta(minutes=offset // timedelta(minutes=1)))
+    assert utc_text(noon.astimezone(zone)) == "2026-03-29T12:00:00.000000Z"

@@ -1,0 +1,320 @@
+"""What is due on disputes, done for real on SQLite."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.codec import utc_text
+from shared.domain.errors import Unavailable
+from shared.domain.events import AnyEvent, DisputeStage, DisputeStatus
+from shared.flows import check_deadlines as flow
+from shared.flows.check_deadlines import Summary, check_deadlines
+from shared.flows.ports import Create, Key, Message, Ports
+from shared.flows.record_payment import record_payment
+from shared.flows.track_dispute import track_dispute
+from tests.builders import DAY, HOUR, MINUTE, NOON, SECOND, a_dispute_event, a_payment_event, a_refund_event
+from tests.flows.counting import Counting
+from tests.local import everything, local_ports, published
+
+DISPUTE = Key("disputes", "stripe:dp_1")
+RESPOND_BY = NOON + 20 * DAY
+
+
+@pytest.fixture
+def ports(tmp_path: Path) -> Ports:
+    ports = local_ports(tmp_path)
+    record_payment(a_payment_event(), ports, NOON)
+    return ports
+
+
+def track(ports: Ports, *events: AnyEvent, now: datetime = NOON) -> None:
+    for event in events:
+        track_dispute(event, ports, now)
+    published(ports, "dispute-updates")
+
+
+def an_open_dispute(ports: Ports, **fields: Any) -> None:
+    track(ports, a_dispute_event(**{"respond_by": RESPOND_BY, **fields}))
+
+
+def reminders(ports: Ports) -> list[str]:
+    return [message["rung"] for message in published(ports, "dispute-actions")]
+
+
+def actions(ports: Ports) -> dict[str, str]:
+    """State by rung, of the dispute's last deadline."""
+    return {action["rung"]: action["state"] for action in everything(ports)[DISPUTE].get("actions", {}).values()}
+
+
+def test_the_ladder_reminds_at_each_rung_once_and_then_expires(ports: Ports) -> None:
+    an_open_dispute(ports)
+    sent = []
+    at = NOON
+    while at < RESPOND_BY + DAY:
+        check_deadlines(ports, at)
+        sent += [(at, rung) for rung in reminders(ports)]
+        at += 30 * MINUTE
+    assert sent == [
+        (RESPOND_BY - 7 * DAY, "7d"),
+        (RESPOND_BY - 3 * DAY, "3d"),
+        (RESPOND_BY - DAY, "24h"),
+        (RESPOND_BY - 6 * HOUR, "6h"),
+    ]
+    (expired,) = published(ports, "dispute-updates")
+    assert (expired["status"], expired["told_status"], expired["expired_cause"]) == (
+        "expired",
+        "needs_response",
+        "nobody_answered",
+    )
+    assert everything(ports)[DISPUTE].get("next_action_at") is None
+
+
+@pytest.mark.parametrize(("late", "sent"), [(-SECOND, []), (0 * SECOND, ["7d"]), (SECOND, ["7d"])])
+def test_a_reminder_is_not_a_second_early(ports: Ports, late: timedelta, sent: list[str]) -> None:
+    an_open_dispute(ports)
+    check_deadlines(ports, RESPOND_BY - 7 * DAY + late)
+    assert reminders(ports) == sent
+
+
+@pytest.mark.parametrize(
+    ("late", "status"), [(-SECOND, "needs_response"), (0 * SECOND, "needs_response"), (SECOND, "expired")]
+)
+def test_a_dispute_is_not_expired_while_an_answer_would_be_accepted(ports: Ports, late: timedelta, status: str) -> None:
+    an_open_dispute(ports)
+    check_deadlines(ports, RESPOND_BY + late)
+    assert everything(ports)[DISPUTE]["status"] == status
+
+
+def test_after_a_silence_only_the_tightest_reminder_is_sent_and_the_wider_ones_are_superseded(ports: Ports) -> None:
+    an_open_dispute(ports)
+    check_deadlines(ports, RESPOND_BY - 12 * HOUR)
+    assert reminders(ports) == ["24h"]
+    assert actions(ports) == {"7d": "superseded", "3d": "superseded", "24h": "done"}
+
+
+def test_a_reminder_says_what_a_person_needs(ports: Ports) -> None:
+    an_open_dispute(ports, unsigned=("respond_by",))
+    check_deadlines(ports, RESPOND_BY - 7 * DAY)
+    (told,) = published(ports, "dispute-actions")
+    assert told["action_id"] == f"stripe:dp_1/chargeback/{utc_text(RESPOND_BY)}/7d"
+    assert (told["dispute_id"], told["payment_id"], told["respond_by"]) == ("dp_1", "pi_1", "2026-11-22T12:00:00Z")
+    assert told["deadline_unsigned"] is True
+    assert told["amount"] == {"minor": 1999, "currency": "EUR"}
+
+
+def test_twenty_runs_at_once_send_one_reminder(ports: Ports) -> None:
+    an_open_dispute(ports)
+    with ThreadPoolExecutor(20) as pool:
+        summaries = list(pool.map(lambda _: check_deadlines(ports, RESPOND_BY - 7 * DAY), range(20)))
+    assert reminders(ports) == ["7d"]
+    assert sum(summary.done.get("7d", 0) for summary in summaries) == 1
+
+
+def test_a_run_after_a_finished_one_finds_nothing_due(ports: Ports) -> None:
+    an_open_dispute(ports)
+    check_deadlines(ports, RESPOND_BY - 7 * DAY)
+    assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary()
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        {"status": DisputeStatus.UNDER_REVIEW},
+        {"status": DisputeStatus.WON},
+        {"can_respond": False},
+        {"respond_by": None, "status": DisputeStatus.LOST},
+    ],
+)
+def test_an_answer_cancels_the_rest_of_the_ladder(ports: Ports, ended: dict[str, Any]) -> None:
+    an_open_dispute(ports)
+    check_deadlines(ports, RESPOND_BY - 7 * DAY)
+    reminders(ports)
+    an_open_dispute(ports, **{"occurred_at": NOON + DAY, **ended})
+    check_deadlines(ports, RESPOND_BY + DAY)
+    assert reminders(ports) == []
+    assert "expired_cause" not in everything(ports)[DISPUTE]
+
+
+def test_an_extension_starts_the_ladder_anew(ports: Ports) -> None:
+    an_open_dispute(ports)
+    check_deadlines(ports, RESPOND_BY - 7 * DAY)
+    an_open_dispute(ports, occurred_at=NOON + DAY, respond_by=RESPOND_BY + 10 * DAY)
+    reminders(ports)
+    check_deadlines(ports, RESPOND_BY)
+    assert reminders(ports) == []
+    check_deadlines(ports, RESPOND_BY + 3 * DAY)
+    assert reminders(ports) == ["7d"]
+
+
+def test_a_later_stage_after_an_expiry_is_reminded_of_again(ports: Ports) -> None:
+    an_open_dispute(ports)
+    check_deadlines(ports, RESPOND_BY + DAY)
+    an_open_dispute(
+        ports, stage=DisputeStage.PRE_ARBITRATION, occurred_at=RESPOND_BY + DAY, respond_by=RESPOND_BY + 9 * DAY
+    )
+    reminders(ports)
+    check_deadlines(ports, RESPOND_BY + 2 * DAY)
+    assert reminders(ports) == ["7d"]
+    assert everything(ports)[DISPUTE]["status"] == "needs_response"
+
+
+@pytest.mark.parametrize(
+    ("heard_at", "checks", "cause"),
+    [
+        (RESPOND_BY + DAY, [], "told_too_late"),
+        (RESPOND_BY - HOUR, [RESPOND_BY - 30 * MINUTE], "told_too_late"),
+        (NOON, [RESPOND_BY - DAY], "nobody_answered"),
+        (NOON, [], "not_reminded"),
+    ],
+)
+def test_a_missed_deadline_alarms_with_its_cause(
+    ports: Ports, caplog: pytest.LogCaptureFixture, heard_at: datetime, checks: Sequence[datetime], cause: str
+) -> None:
+    track(ports, a_dispute_event(respond_by=RESPOND_BY), now=heard_at)
+    for at in [*checks, RESPOND_BY + 2 * DAY, RESPOND_BY + 3 * DAY]:
+        check_deadlines(ports, at)
+    missed = [entry.fields for entry in caplog.records if entry.message == "deadline_missed"]  # type: ignore[attr-defined]
+    assert [told["cause"] for told in missed] == [cause]
+    assert [update["expired_cause"] for update in published(ports, "dispute-updates")] == [cause]
+
+
+def test_an_expiry_tells_the_flags_of_its_case(ports: Ports) -> None:
+    an_open_dispute(ports)
+    track(ports, a_refund_event())
+    check_deadlines(ports, RESPOND_BY + DAY)
+    (expired,) = published(ports, "dispute-updates")
+    assert expired["flags"] == ["refund_dispute_collision"]
+
+
+def test_a_reminder_that_could_not_be_published_is_published_after_the_lease_under_the_same_id(ports: Ports) -> None:
+    class Down:
+        def publish(self, messages: object) -> None:
+            raise Unavailable("the bus is down")
+
+    an_open_dispute(ports)
+    at = RESPOND_BY - 7 * DAY
+    with pytest.raises(Unavailable):
+        check_deadlines(replace(ports, bus=Down()), at)
+    check_deadlines(ports, at + 4 * MINUTE)
+    assert reminders(ports) == []
+    check_deadlines(ports, at + 5 * MINUTE)
+    assert reminders(ports) == ["7d"]
+    (action,) = everything(ports)[DISPUTE]["actions"].values()
+    assert (action["state"], action["at"]) == ("done", at)
+
+
+def test_a_reminder_claimed_by_a_dead_run_is_not_sent_once_the_dispute_is_answered(ports: Ports) -> None:
+    class Down:
+        def publish(self, messages: object) -> None:
+            raise Unavailable("the bus is down")
+
+    an_open_dispute(ports)
+    with pytest.raises(Unavailable):
+        check_deadlines(replace(ports, bus=Down()), RESPOND_BY - 7 * DAY)
+    an_open_dispute(ports, status=DisputeStatus.UNDER_REVIEW, occurred_at=NOON + DAY)
+    check_deadlines(ports, RESPOND_BY)
+    assert reminders(ports) == []
+
+
+def test_an_event_that_arrives_between_claim_and_mark_is_not_lost(ports: Ports) -> None:
+    class Meanwhile:
+        def publish(self, messages: Sequence[Message]) -> None:
+            ports.bus.publish(messages)
+            track_dispute(a_dispute_event(status=DisputeStatus.WON, occurred_at=NOON + DAY), ports, NOON)
+
+    an_open_dispute(ports)
+    check_deadlines(replace(ports, bus=Meanwhile()), RESPOND_BY - 7 * DAY)
+    found = everything(ports)[DISPUTE]
+    assert (found["status"], len(found["facts"]), actions(ports)) == ("won", 2, {"7d": "done"})
+
+
+# Disputes whose payment is not there
+
+
+def test_a_payment_that_comes_ten_minutes_later_is_found_and_told(ports: Ports) -> None:
+    an_open_dispute(ports, payment_id="ch_9")
+    record_payment(a_payment_event(payment_id="pi_9", aliases=("ch_9",)), ports, NOON)
+    assert check_deadlines(ports, NOON + 9 * MINUTE).looked_at == 0
+    assert check_deadlines(ports, NOON + 10 * MINUTE).done == {"link": 1}
+    (linked,) = published(ports, "dispute-updates")
+    assert (linked["payment_id"], linked["payment_known"]) == ("pi_9", True)
+    assert Key("cases", "stripe:pi_9") in everything(ports)
+    assert check_deadlines(ports, NOON + DAY).looked_at == 0
+
+
+def test_a_payment_that_never_comes_alarms_once_after_a_day_and_the_ladder_goes_on(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    an_open_dispute(ports, payment_id="pi_9")
+    for hours in range(72):
+        check_deadlines(ports, NOON + hours * HOUR)
+    alarms = [entry.message for entry in caplog.records if entry.levelname == "ERROR"]
+    assert alarms == ["dispute_without_payment"]
+    assert published(ports, "dispute-updates") == []
+    check_deadlines(ports, RESPOND_BY - 7 * DAY)
+    assert reminders(ports) == ["7d"]
+
+
+@pytest.mark.parametrize("payment_first", [True, False])
+def test_a_dispute_ends_up_the_same_whether_it_came_before_or_after_its_payment(
+    ports: Ports, payment_first: bool
+) -> None:
+    payment = a_payment_event(payment_id="pi_9", aliases=("ch_9",), event_id="stripe:acct_1:p")
+    dispute = a_dispute_event(payment_id="ch_9", event_id="stripe:acct_1:d")
+    if payment_first:
+        record_payment(payment, ports, NOON)
+        track(ports, dispute)
+    else:
+        track(ports, dispute)
+        record_payment(payment, ports, NOON)
+    check_deadlines(ports, NOON + HOUR)
+    found = everything(ports)
+    stored = {name: value for name, value in found[DISPUTE].items() if name != "actions"}
+    assert (stored["linked_to"], stored["payment_id"], stored["next_action_at"]) == ("pi_9", "pi_9", NOON + 13 * DAY)
+    assert list(found[Key("cases", "stripe:pi_9")]["disputes"]) == ["dp_1"]
+
+
+# Cost
+
+
+@pytest.mark.parametrize("due", [0, 3])
+def test_the_cost_grows_with_what_is_due_and_not_with_what_is_open(ports: Ports, due: int) -> None:
+    def cost() -> tuple[int, int, int]:
+        for number in range(due):
+            an_open_dispute(ports, dispute_id=f"due_{cost_of}_{number}", respond_by=NOON + 7 * DAY)
+        documents = Counting(ports.documents)
+        assert check_deadlines(replace(ports, documents=documents), NOON).looked_at == due
+        return documents.reads, documents.documents, documents.commits
+
+    costs = []
+    an_open_dispute(ports)
+    template = everything(ports)[DISPUTE]
+    for cost_of, open_ in ((10, 10), (1000, 1000)):
+        ports.documents.commit(
+            [Create(Key("disputes", f"stripe:open_{cost_of}_{number}"), template) for number in range(open_)]
+        )
+        costs.append(cost())
+    assert costs[0] == costs[1]
+    assert costs[0][1] <= 2 * due
+
+
+def test_more_than_a_page_is_done_in_one_run(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "PAGE", 4)
+    for number in range(11):
+        an_open_dispute(ports, dispute_id=f"dp_{number}")
+    assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary(11, {"7d": 11})
+    assert reminders(ports) == ["7d"] * 11
+
+
+def test_a_dispute_that_cannot_be_read_is_told_and_does_not_hold_up_the_others(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    ports.documents.commit([Create(Key("disputes", "stripe:broken"), {"next_action_at": NOON, "facts": 7})])
+    an_open_dispute(ports)
+    assert check_deadlines(ports, RESPOND_BY - 7 * DAY).done == {"7d": 1}
+    assert "dispute_unreadable" in [entry.message for entry in caplog.records]

@@ -1,0 +1,127 @@
+"""Fifty copies of one message at once, on every database: one effect, and every copy is acknowledged."""
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, request
+
+from shared.backends.gcp import connect as connect_gcp
+from shared.backends.local import connect as connect_local
+from shared.domain.codec import encode_event
+from shared.domain.events import AnyEvent, PaymentChanged
+from shared.flows.ports import Bus, Key, Message, Ports
+from shared.flows.record_payment import record_payment
+from shared.flows.score_payment import Scorer, score_payment
+from shared.flows.track_dispute import track_dispute
+from shared.runtime import entry
+from shared.settings import read
+from tests.benchmarks.requests import pushed
+from tests.builders import NOON, a_dispute_event, a_fraud_warning, a_payment_event
+
+COPIES = 50
+
+Act = Callable[[AnyEvent, Ports], object]
+
+
+class Recorded:
+    """A bus in front of the real one that remembers what was confirmed."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.published: list[Message] = []
+
+    def publish(self, messages: Any) -> None:
+        self._bus.publish(messages)
+        self.published.extend(messages)
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.postgres),
+        pytest.param("gcp", marks=pytest.mark.emulators),
+    ]
+)
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    if request.param == "gcp":
+        return dict(request.getfixturevalue("gcp_environment"))
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    return {"PAYIN_HOME": str(tmp_path), "PAYIN_DATABASE_URL": url}
+
+
+def scoring(event: AnyEvent, ports: Ports, scorer: Scorer = Scorer(use_model=False)) -> None:  # noqa: B008
+    score_payment(event, ports, NOON, scorer)
+
+
+def new(prefix: str) -> str:
+    return f"{prefix}_{uuid.uuid4().hex}"
+
+
+CASES: dict[str, tuple[Act, Callable[[], AnyEvent], list[str], str]] = {
+    "record_payment": (
+        lambda e, p: record_payment(e, p, NOON),
+        lambda: a_payment_event(payment_id=new("pi")),
+        ["payments"],
+        "",
+    ),
+    "score_payment": (
+        scoring,
+        lambda: a_payment_event(payment_id=new("pi"), customer_id=new("cus")),
+        ["decisions"],
+        "fraud-decisions",
+    ),
+    "track_dispute": (
+        lambda e, p: track_dispute(e, p, NOON),
+        a_dispute_event,
+        ["disputes", "cases"],
+        "dispute-updates",
+    ),
+    "a warning": (lambda e, p: track_dispute(e, p, NOON), lambda: a_fraud_warning(payment_id=new("pi")), ["cases"], ""),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_fifty_copies_at_once_have_one_effect_and_every_copy_is_acknowledged(
+    case: str, environment: dict[str, str]
+) -> None:
+    act, an_event, collections, topic = CASES[case]
+    connect = connect_gcp if environment.get("PAYIN_BACKEND") == "gcp" else connect_local
+    ports = connect(read(environment))
+    bus = Recorded(ports.bus)
+    ports = Ports(documents=ports.documents, bus=bus, models=ports.models, warehouse=ports.warehouse)
+    handle = entry.start("copies", lambda _: entry.consume(lambda event: act(event, ports)), environment)
+    app = Flask("copies")
+    app.add_url_rule("/", view_func=lambda: handle(request), methods=["POST"])
+    event = an_event()
+    message = pushed(encode_event(event))
+    before = {name: {s.key for s in ports.documents.scan(name, 1000)} for name in collections}
+
+    def post(_: int) -> int:
+        return app.test_client().post("/", data=message.body, headers=message.headers).status_code
+
+    with ThreadPoolExecutor(COPIES) as threads:
+        statuses = list(threads.map(post, range(COPIES)))
+
+    assert set(statuses) == {204}
+    for name in collections:
+        assert len({s.key for s in ports.documents.scan(name, 1000)} - before[name]) == 1
+    bodies = {m.data for m in bus.published if m.topic == topic}
+    assert len(bodies) == (1 if topic else 0)
+    if isinstance(event, PaymentChanged) and case == "score_payment":
+        alone = replace(event, payment_id=new("pi"), customer_id=new("cus"), event_id=new("stripe:main:evt"))
+        act(alone, ports)
+        keys = [Key("feature_state", f"customer:{payment.customer_id}") for payment in (event, alone)]
+        fifty, one = ports.documents.get(keys)
+        assert fifty is not None
+        assert one is not None
+        assert counts(fifty.document) == counts(one.document)
+
+
+def counts(document: dict[str, Any]) -> Any:
+    """The additive part of an entity's state: what fifty effects would have multiplied."""
+    return {name: member for name, member in document.items() if name not in ("first_at", "last_at", "seen")}

@@ -1,0 +1,202 @@
+"""A consumer is killed after every single step it takes, and gets its message again: nothing is lost or doubled.
+
+The consumer is a real process on a real SQLite bus and database; the kill is SIGKILL. What is left is compared with
+what a run without a crash leaves: every document, and every distinct published message.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from shared.backends.local.bus import LocalBus
+from shared.domain.codec import decode, decode_event, encode, encode_event
+from shared.domain.events import AnyEvent, DisputeStatus
+from shared.flows.check_deadlines import check_deadlines
+from shared.flows.ports import Key, Message, Ports
+from shared.flows.record_payment import record_payment
+from shared.flows.score_payment import Scorer, score_payment
+from shared.flows.track_dispute import track_dispute
+from tests.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOON,
+    a_dispute_event,
+    a_fraud_warning,
+    a_payment_event,
+    a_refund_event,
+    eur,
+)
+from tests.crashing import Steps, stepping
+from tests.local import COLLECTIONS, TOPICS, everything, local_ports, published
+
+ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds")
+INBOX = "inbox"
+RESPOND_BY = NOON + 20 * DAY
+
+
+def _recorded(event: AnyEvent, ports: Ports) -> None:
+    record_payment(event, ports, NOON)
+
+
+def _tracked(event: AnyEvent, ports: Ports) -> None:
+    track_dispute(event, ports, NOON)
+
+
+def _scored(event: AnyEvent, ports: Ports) -> None:
+    score_payment(event, ports, NOON, Scorer(use_model=False))
+
+
+def _on_event(consume: Callable[[AnyEvent, Ports], None]) -> Callable[[bytes, Ports], None]:
+    return lambda data, ports: consume(decode_event(data), ports)
+
+
+def _on_tick(data: bytes, ports: Ports) -> None:
+    check_deadlines(ports, decode(data, datetime))
+
+
+CONSUMERS: dict[str, Callable[[bytes, Ports], None]] = {
+    "record_payment": _on_event(_recorded),
+    "track_dispute": _on_event(_tracked),
+    "score_payment": _on_event(_scored),
+    "check_deadlines": _on_tick,
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What was there before, and the messages that come, one after the other."""
+
+    consumer: str
+    messages: Sequence[bytes]
+    before: Sequence[AnyEvent] = ()
+
+
+def told(*events: AnyEvent) -> list[bytes]:
+    return [encode_event(event) for event in events]
+
+
+def ticks(*instants: datetime) -> list[bytes]:
+    return [encode(instant) for instant in instants]
+
+
+SCENARIOS = {
+    "a payment and its refund": Scenario(
+        "record_payment",
+        told(
+            a_payment_event(aliases=("ch_1",)),
+            a_refund_event(amount=eur(500)),
+            a_refund_event(amount=eur(500), reference="re_2"),
+        ),
+    ),
+    "a warned and refunded payment and its dispute": Scenario(
+        "track_dispute",
+        told(
+            a_fraud_warning(occurred_at=NOON - DAY),
+            a_dispute_event(payment_aliases=("ch_1",)),
+            a_refund_event(amount=eur(500)),
+            a_dispute_event(payment_id=None, status=DisputeStatus.LOST, occurred_at=NOON + DAY),
+        ),
+    ),
+    "a payment, another of the same card, and news of fraud": Scenario(
+        "score_payment",
+        told(
+            a_payment_event(),
+            a_payment_event(payment_id="pi_2", occurred_at=NOON + HOUR),
+            a_fraud_warning(occurred_at=NOON + DAY),
+        ),
+    ),
+    "a reminder, with wider ones missed": Scenario(
+        "check_deadlines",
+        ticks(RESPOND_BY - 12 * HOUR, RESPOND_BY - 12 * HOUR + 5 * MINUTE),
+        before=[a_payment_event(), a_dispute_event(), a_dispute_event(dispute_id="dp_2")],
+    ),
+    "a missed deadline": Scenario(
+        "check_deadlines",
+        ticks(RESPOND_BY - DAY, RESPOND_BY - DAY + 5 * MINUTE, RESPOND_BY + MINUTE, RESPOND_BY + 6 * MINUTE),
+        before=[a_payment_event(), a_dispute_event(), a_refund_event()],
+    ),
+    "a payment that is found later": Scenario(
+        "check_deadlines",
+        ticks(NOON + timedelta(minutes=10), NOON + timedelta(minutes=15)),
+        before=[a_dispute_event(payment_id="ch_1"), a_payment_event(aliases=("ch_1",))],
+    ),
+    "a payment that never comes": Scenario(
+        "check_deadlines",
+        ticks(NOON + DAY, NOON + DAY + 5 * MINUTE),
+        before=[a_dispute_event()],
+    ),
+}
+
+
+def consume(consumer: str, ports: Ports, steps: Steps) -> None:
+    """Receive, handle, acknowledge, until there is nothing left; the inbox and the acknowledgement are steps too."""
+    outside = stepping(ports, steps)
+    # No lease: what died with a consumer is there for the next one at once.
+    bus = cast(LocalBus, outside.bus)
+    while pulled := bus.pull(INBOX, limit=1, lease_seconds=0):
+        for message in pulled:
+            CONSUMERS[consumer](message.data, outside)
+            bus.ack(INBOX, [message.ack_id])
+
+
+def consume_and_die(consumer: str, folder: Path, kill_after: int) -> None:
+    consume(consumer, local_ports(folder), Steps(kill_after))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    documents: dict[Key, dict[str, Any]]
+    published: set[bytes]
+    steps: list[int]
+
+
+def play(scenario: Scenario, folder: Path, crash: tuple[int, int] | None = None) -> Outcome:
+    """Let each message be handled in turn; at `crash`, (message, step), first by a process that dies at that step."""
+    folder.mkdir()
+    ports = local_ports(folder)
+    bus = cast(LocalBus, ports.bus)
+    bus.subscribe(INBOX, INBOX)
+    for event in scenario.before:
+        _recorded(event, ports)
+        _tracked(event, ports)
+    steps = []
+    for number, data in enumerate(scenario.messages):
+        bus.publish([Message(INBOX, data)])
+        if crash is not None and crash[0] == number:
+            child = _processes.Process(target=consume_and_die, args=(scenario.consumer, folder, crash[1]))
+            child.start()
+            child.join(60)
+            assert child.exitcode == -signal.SIGKILL
+        taken = Steps()
+        consume(scenario.consumer, ports, taken)
+        steps.append(taken.taken)
+    messages = {encode(message) for topic in TOPICS for message in published(ports, topic)}
+    return Outcome(everything(ports, ALL), messages, steps)
+
+
+# Forked from a server that has imported everything: a real process, without the start of a new interpreter.
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(
+    ["pytest", "tests.flows.test_crashes", "shared.backends.local.bus", "shared.backends.local.documents"]
+)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_consumer_killed_after_any_step_leaves_what_one_that_lives_leaves(name: str, tmp_path: Path) -> None:
+    scenario = SCENARIOS[name]
+    unharmed = play(scenario, tmp_path / "unharmed")
+    # Pull, read and acknowledge at least: a scenario in which nothing happens would prove nothing.
+    assert max(unharmed.steps) >= 4
+    for message, steps in enumerate(unharmed.steps):
+        for step in range(1, steps + 1):
+            crashed = play(scenario, tmp_path / f"{message}_{step}", (message, step))
+            where = f"killed after step {step} of message {message}"
+            assert crashed.documents == unharmed.documents, where
+            assert crashed.published == unharmed.published, where

@@ -1,0 +1,159 @@
+"""Payment events, recorded for real on SQLite."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.events import AnyEvent, PaymentStep
+from shared.domain.money import Money
+from shared.flows.ports import Key, Ports
+from shared.flows.record_payment import record_payment
+from tests.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOON,
+    a_dispute_event,
+    a_payment_event,
+    a_payout_event,
+    a_refund_event,
+    a_resource_event,
+    a_review_event,
+    eur,
+)
+from tests.flows.counting import Counting
+from tests.local import everything, local_ports, wipe
+
+PAYMENT = Key("payments", "stripe:pi_1")
+
+
+@pytest.fixture
+def ports(tmp_path: Path) -> Ports:
+    return local_ports(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_ports() -> Iterator[Ports]:
+    with TemporaryDirectory() as folder:
+        yield local_ports(Path(folder))
+
+
+def record(ports: Ports, *events: AnyEvent) -> None:
+    for event in events:
+        record_payment(event, ports, NOON + DAY)
+
+
+@st.composite
+def a_life(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
+    """Events of one payment, few instants and references so that they meet, and a delivery of them: every event at
+    least once, in any order."""
+    times = st.integers(0, 3).map(lambda number: NOON + number * MINUTE)
+    steps = st.sampled_from(PaymentStep)
+    payment_events = st.builds(
+        a_payment_event,
+        steps,
+        account=st.sampled_from(["acct_1", "acct_2"]),
+        occurred_at=times,
+        amount=st.none() | st.builds(Money, st.integers(0, 3000), st.sampled_from(["EUR", "EUR", "EUR", "JPY"])),
+        cumulative=st.booleans(),
+        reference=st.sampled_from([None, "r1", "r2"]),
+        aliases=st.sampled_from([(), ("ch_1",), ("ch_1", "ch_2")]),
+        customer_id=st.sampled_from([None, "cus_1", "cus_2"]),
+        decline_code=st.sampled_from([None, "do_not_honor"]),
+    )
+    reviews = st.builds(a_review_event, occurred_at=times, open=st.booleans())
+    events: list[AnyEvent] = draw(st.lists(payment_events | reviews, min_size=1, max_size=7))
+    copies: list[AnyEvent] = draw(st.lists(st.sampled_from(events), max_size=5))
+    # A copy may have come in another delivery.
+    copies = [replace(copy, delivery_id="another") for copy in copies]
+    return events, draw(st.permutations(events + copies))
+
+
+@settings(max_examples=60, deadline=None)
+@given(a_life())
+def test_any_order_and_any_repetition_of_a_payments_events_gives_the_same_documents(
+    shared_ports: Ports, life: tuple[list[AnyEvent], list[AnyEvent]]
+) -> None:
+    events, delivered = life
+    record(shared_ports, *events)
+    once = wipe(shared_ports)
+    record(shared_ports, *delivered)
+    assert wipe(shared_ports) == once
+
+
+def test_fifty_copies_at_once_have_one_effect(ports: Ports) -> None:
+    event = a_payment_event(aliases=("ch_1",))
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(lambda _: record(ports, event), range(50)))
+    concurrent = everything(ports)
+    wipe(ports)
+    record(ports, event)
+    assert everything(ports) == concurrent
+
+
+def test_many_different_events_of_one_payment_at_once_are_all_recorded(ports: Ports) -> None:
+    refunds = [a_refund_event(amount=eur(10), reference=f"re_{number}") for number in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda event: record(ports, event), [*refunds, *refunds]))
+    assert everything(ports)[PAYMENT]["refunded"] == {"minor": 120, "currency": "EUR"}
+
+
+def test_an_event_costs_one_read_and_one_commit_and_a_copy_only_the_read(ports: Ports) -> None:
+    documents = Counting(ports.documents)
+    event = a_payment_event(aliases=("ch_1",))
+    record(replace(ports, documents=documents), event)
+    assert (documents.reads, documents.commits) == (1, 1)
+    record(replace(ports, documents=documents), event)
+    assert (documents.reads, documents.commits) == (2, 1)
+
+
+def test_an_alias_leads_to_its_payment(ports: Ports) -> None:
+    record(ports, a_payment_event(aliases=("ch_1", "pi_1")))
+    assert everything(ports, ("payment_aliases",)) == {
+        Key("payment_aliases", "stripe:ch_1"): {"payments": {"pi_1": True}}
+    }
+
+
+def test_an_alias_that_two_payments_claim_names_both(ports: Ports) -> None:
+    record(ports, a_payment_event(aliases=("order",)), a_payment_event(payment_id="pi_2", aliases=("order",)))
+    found = everything(ports, ("payment_aliases",))
+    assert found[Key("payment_aliases", "stripe:order")] == {"payments": {"pi_1": True, "pi_2": True}}
+
+
+def test_the_same_id_at_two_providers_is_two_payments(ports: Ports) -> None:
+    record(ports, a_payment_event(), a_payment_event(provider="paypal"))
+    assert set(everything(ports)) == {PAYMENT, Key("payments", "paypal:pi_1")}
+
+
+def test_times_are_the_providers_and_never_ours(ports: Ports) -> None:
+    event = a_payment_event(occurred_at=NOON - HOUR)
+    record_payment(event, ports, NOON + timedelta(days=300))
+    stored = everything(ports)[PAYMENT]
+    assert stored["first_at"] == stored["last_at"] == NOON - HOUR
+
+
+def test_what_is_no_news_of_a_payment_is_left_alone(ports: Ports) -> None:
+    record(ports, a_dispute_event(), a_payout_event(), a_resource_event())
+    assert everything(ports) == {}
+
+
+@pytest.mark.parametrize(("copies", "outcomes"), [(1, ["recorded"]), (2, ["recorded", "duplicate"])])
+def test_the_log_tells_a_duplicate_from_news(
+    ports: Ports, caplog: pytest.LogCaptureFixture, copies: int, outcomes: list[str]
+) -> None:
+    caplog.set_level("INFO", "payin")
+    record(ports, *[a_payment_event(event_id="stripe:acct_1:evt")] * copies)
+    assert [entry.fields["outcome"] for entry in caplog.records if entry.message == "payment_recorded"] == outcomes  # type: ignore[attr-defined]
+
+
+def test_two_currencies_in_one_payment_alarm_once(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    yen = a_payment_event(amount=Money(5, "JPY"))
+    record(ports, a_payment_event(), yen, yen, a_payment_event())
+    assert [entry.message for entry in caplog.records if entry.levelname == "ERROR"] == ["payment_inconsistent"]

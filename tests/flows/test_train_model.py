@@ -1,0 +1,177 @@
+"""Training, end to end on the local backend: DuckDB, SQLite, files."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from shared.domain.errors import Misconfigured, Rejected
+from shared.flows.ports import Create, Key, Ports
+from shared.flows.train_model import CHAMPION, TrainingReport, roll_back, train_model
+from shared.fraud import model
+from tests.builders import DAY
+from tests.learning.shop import DAYS, OPENED, fill, past
+from tests.local import local_ports
+
+NOW = OPENED + (DAYS + 10) * DAY
+QUICK = json.dumps({"maturity_days": 8, "gap_days": 2, "iterations": 40}).encode()
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[tuple[Ports, TrainingReport]]:
+    """A shop that has trained once. Tests that change the registry make their own."""
+    with TemporaryDirectory() as folder:
+        ports = local_ports(Path(folder))
+        fill(ports, past())
+        yield ports, train_model(ports, NOW, QUICK)
+
+
+def champion(ports: Ports) -> dict[str, object]:
+    [snapshot] = ports.documents.get([CHAMPION])
+    assert snapshot is not None
+    return snapshot.document
+
+
+def test_a_model_that_tells_fraud_from_the_rest_becomes_the_champion(shop: tuple[Ports, TrainingReport]) -> None:
+    ports, report = shop
+    assert report.promoted
+    assert report.objections == ()
+    assert report.quality is not None
+    assert report.quality.average_precision > 0.6
+    assert report.quality.roc_auc > 0.8
+    assert 0 < report.quality.brier < report.quality.prior
+    assert champion(ports)["digest"] == report.digest
+
+
+def test_declined_and_immature_payments_have_no_label(shop: tuple[Ports, TrainingReport], tmp_path: Path) -> None:
+    _, report = shop
+    events = list(past())
+    young = local_ports(tmp_path)
+    fill(young, iter(events))
+    assert report.payments < 2650 - 40
+    assert train_model(young, OPENED + 4 * DAY, QUICK).payments == 0
+    halfway = train_model(young, OPENED + 38 * DAY, QUICK)
+    assert 0.4 * report.payments < halfway.payments < 0.6 * report.payments
+
+
+def test_the_same_rows_give_the_same_model_whenever_and_however_often_they_are_told(
+    shop: tuple[Ports, TrainingReport], tmp_path: Path
+) -> None:
+    _, first = shop
+    ports = local_ports(tmp_path)
+    events = fill(ports, past())
+    # Every event twice, and the other way round.
+    fill(ports, iter(events[::-1]))
+    again = train_model(ports, NOW + timedelta(hours=5), QUICK)
+    assert again.digest == first.digest
+    assert train_model(ports, NOW, QUICK).promoted
+    assert champion(ports)["former"] == []
+
+
+def test_the_artifact_is_named_by_its_bytes_and_says_where_it_comes_from(shop: tuple[Ports, TrainingReport]) -> None:
+    ports, report = shop
+    assert report.digest is not None
+    data = ports.models.load(report.digest)
+    assert hashlib.sha256(data).hexdigest() == report.digest
+    learning = json.loads(data)["learning"]
+    slices = learning["slices"]
+    assert slices["train"]["to"] + 2 * 86_400_000_000 <= slices["calibrate"]["from"]
+    assert slices["calibrate"]["to"] < slices["test"]["from"]
+
+
+def test_scores_are_calibrated_and_thresholds_keep_within_what_people_can_look_at(
+    shop: tuple[Ports, TrainingReport],
+) -> None:
+    _, report = shop
+    assert report.quality is not None
+    reached = report.quality.outcomes
+    assert reached["challenge"].threshold <= reached["review"].threshold <= reached["decline"].threshold
+    # Twice the capacity leaves room for a test week that is worse than the calibration week.
+    assert reached["review"].part - reached["decline"].part <= 0.04
+    assert reached["challenge"].part - reached["review"].part <= 0.2
+
+
+def test_too_few_frauds_are_refused_with_a_sentence(tmp_path: Path) -> None:
+    ports = local_ports(tmp_path)
+    fill(ports, past(payments=400, frauds=20))
+    report = train_model(ports, NOW, QUICK)
+    assert (report.promoted, report.digest) == (False, None)
+    assert "training has" in report.objections[0]
+    assert "needs 30" in report.objections[0]
+    assert ports.documents.get([CHAMPION]) == [None]
+
+
+def test_a_worse_model_is_stored_and_does_not_decide(shop: tuple[Ports, TrainingReport], tmp_path: Path) -> None:
+    good, first = shop
+    assert first.digest is not None
+    ports = local_ports(tmp_path)
+    ports.models.store(good.models.load(first.digest))
+    ports.documents.commit([Create(CHAMPION, {"digest": first.digest, "since": NOW, "former": []})])
+    fill(ports, past())
+    worse = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "iterations": 1, "leaves": 2}).encode())
+    assert not worse.promoted
+    assert worse.digest is not None
+    assert worse.champion is not None
+    assert "worse than the champion's" in worse.objections[-1]
+    assert ports.models.load(worse.digest)
+    assert champion(ports)["digest"] == first.digest
+
+
+def test_rolling_back_lets_the_former_champion_decide_again(tmp_path: Path) -> None:
+    ports = local_ports(tmp_path)
+    fill(ports, past())
+    with pytest.raises(Misconfigured, match="no champion came before"):
+        roll_back(ports, NOW)
+    first = train_model(ports, NOW, QUICK)
+    second = train_model(ports, NOW + DAY, json.dumps({**json.loads(QUICK), "iterations": 41}).encode())
+    assert second.promoted
+    assert champion(ports)["digest"] == second.digest != first.digest
+    assert roll_back(ports, NOW + 2 * DAY) == first.digest
+    assert champion(ports)["digest"] == first.digest
+    with pytest.raises(Misconfigured, match="no champion came before"):
+        roll_back(ports, NOW + 2 * DAY)
+
+
+def test_a_champion_of_another_schema_has_no_place_to_defend(
+    shop: tuple[Ports, TrainingReport], tmp_path: Path
+) -> None:
+    good, first = shop
+    assert first.digest is not None
+    old = json.loads(good.models.load(first.digest)) | {"schema_version": "0" * 16}
+    ports = local_ports(tmp_path)
+    digest = ports.models.store(json.dumps(old).encode())
+    ports.documents.commit([Create(CHAMPION, {"digest": digest, "since": NOW, "former": []})])
+    fill(ports, past())
+    report = train_model(ports, NOW, QUICK)
+    assert report.promoted
+    assert report.champion is None
+    assert champion(ports)["former"] == [{"digest": digest, "since": NOW}]
+
+
+def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: Path) -> None:
+    ports = local_ports(tmp_path)
+    fill(ports, past())
+    report = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "max_rows": 900}).encode())
+    assert report.digest is not None
+    assert report.frauds == 150
+    assert report.payments < 1200
+    assert report.quality is not None
+    assert 0.03 < report.quality.prior < 0.09  # of all payments, not of those kept
+    loaded = model.load(ports.models.load(report.digest), report.digest)
+    assert loaded.thresholds.challenge > 0
+
+
+@pytest.mark.parametrize(
+    "parameters", [b"[]", b'{"iterations": 0}', b'{"unknown": 1}', b'{"train_part": 0.9, "calibrate_part": 0.2}', b"{"]
+)
+def test_parameters_that_do_not_fit_are_refused(parameters: bytes, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="training request"):
+        train_model(local_ports(tmp_path), NOW, parameters)
+
+
+def test_the_registry_is_one_document() -> None:
+    assert Key("registry", "champion") == CHAMPION

@@ -1,0 +1,258 @@
+"""One definition of a feature: what the flow served from documents is what the warehouse computes of the past."""
+
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.domain.codec import encode_event
+from shared.domain.events import AnyEvent, Card, DisputeStage, DisputeStatus, Initiator, PaymentChanged, PaymentStep
+from shared.domain.money import Money
+from shared.flows.ports import Ports
+from shared.flows.score_payment import Scorer, score_payment
+from shared.fraud import features, history
+from shared.fraud.features import NAMES
+from shared.fraud.point_in_time import point_in_time_sql
+from tests.builders import DAY, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event
+from tests.local import local_ports, published
+
+CAP = 3
+FIRST, LAST = NOON - 400 * DAY, NOON + 400 * DAY
+
+
+def replayed(events: Sequence[AnyEvent], ports: Ports) -> dict[str, dict[str, Any]]:
+    """The decisions published when `events` come in this order, by the event decided on."""
+    scorer = Scorer(use_model=False)
+    for event in events:
+        score_payment(event, ports, event.occurred_at, scorer)
+    return {decision["event_id"]: decision for decision in published(ports, "fraud-decisions")}
+
+
+def from_warehouse(
+    events: Sequence[AnyEvent], ports: Ports, as_of: datetime = LAST, cap: int = features.CAP
+) -> dict[str, dict[str, Any]]:
+    ports.warehouse.append("payment_events", [msgspec.json.decode(encode_event(event)) for event in events])
+    rows = ports.warehouse.query(point_in_time_sql(cap), {"since": FIRST, "as_of": as_of})
+    return {row["event_id"]: row for row in rows}
+
+
+def in_order(events: Sequence[AnyEvent]) -> list[AnyEvent]:
+    return sorted(events, key=lambda event: (event.occurred_at, event.event_id))
+
+
+def assert_same(served: dict[str, dict[str, Any]], computed: dict[str, dict[str, Any]]) -> None:
+    assert served.keys() == computed.keys()
+    for event_id, decision in served.items():
+        vector = {feature["name"]: feature["value"] for feature in decision["features"]}
+        row = computed[event_id]
+        assert tuple(vector) == NAMES
+        for name, value in vector.items():
+            assert (value is None) == (row[name] is None), (event_id, name, value, row[name])
+            if value is not None:
+                assert math.isclose(value, float(row[name]), rel_tol=1e-9, abs_tol=0), (
+                    event_id,
+                    name,
+                    value,
+                    row[name],
+                )
+                assert value % 1 or value == row[name], (event_id, name)
+
+
+few = st.sampled_from
+# Steps that fall in the same bucket, on its edges, and out of every window.
+gaps = st.one_of(
+    few([0, 1, 299_999_999, 300_000_000, 3_600_000_000, 86_400_000_000, 7 * 86_400_000_000, 31 * 86_400_000_000]),
+    st.integers(0, 4 * 3_600_000_000),
+    st.integers(0, 20 * 86_400_000_000),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[AnyEvent]:
+    """Payments of few cards, customers, devices and addresses over months, repeats and summaries of them, and news
+    of fraud on payments that were, will be or never are."""
+    at = NOON
+    events: list[AnyEvent] = []
+    for index in range(draw(st.integers(1, 14))):
+        at += timedelta(microseconds=draw(gaps))
+        number = draw(st.integers(0, 5))
+        kind = draw(few(["payment"] * 5 + ["warning", "dispute"]))
+        names: dict[str, Any] = {
+            "event_id": f"stripe:a:{draw(st.integers(0, 9))}{index}",
+            "occurred_at": at,
+            "payment_id": f"pi_{number}",
+        }
+        if kind == "payment":
+            aliases = draw(few([(), (f"ch_{number}",), (f"ch_{number}", f"ch_{number | 1}")]))
+            events.append(
+                a_payment_event(
+                    **names,
+                    aliases=aliases,
+                    step=draw(few([PaymentStep.AUTHORIZED, PaymentStep.CAPTURED, PaymentStep.DECLINED])),
+                    amount=draw(
+                        few(
+                            [
+                                None,
+                                Money(0, "EUR"),
+                                Money(150, "EUR"),
+                                Money(199, "USD"),
+                                Money(5, "KWD"),
+                                Money(1000, "XAU"),
+                            ]
+                        )
+                        | st.builds(Money, st.integers(0, 10**12), few(["EUR", "JPY", "KWD", "IDR", "CLF"]))
+                    ),
+                    method=draw(few(["card", "card", None, "paypal"])),
+                    card=draw(
+                        few([None])
+                        | st.builds(
+                            lambda fingerprint, country, funding: a_card(
+                                fingerprint=fingerprint, country=country, funding=funding
+                            ),
+                            few(["A", "B", "", None]),
+                            few(["DE", "US", None]),
+                            few(["credit", "prepaid", None]),
+                        )
+                    ),
+                    customer_id=draw(few(["c1", "c2", "", None])),
+                    email_hash=draw(few(["e1", None])),
+                    device_id=draw(few(["d1", "d2", None])),
+                    ip=draw(few(["192.0.2.1", "2001:db8::1", None])),
+                    email_domain=draw(few(["example.com", "gmail.com", None])),
+                    billing_country=draw(few(["DE", None])),
+                    initiator=draw(few([*Initiator, None])),
+                    three_d_secure=draw(few(["authenticated", "failed", None])),
+                    cvv_result=draw(few(["match", "mismatch", None])),
+                    decline_code=draw(few(["stolen_card", "do_not_honor", None])),
+                    provider_score=draw(few([None, 0.0, 12.5, 99.0])),
+                )
+            )
+        elif kind == "warning":
+            events.append(a_fraud_warning(**names, payment_aliases=draw(few([(), (f"ch_{number}",)]))))
+        else:
+            events.append(
+                a_dispute_event(
+                    **names,
+                    dispute_id=f"dp_{number}",
+                    stage=draw(few([*DisputeStage, None])),
+                    payment_aliases=draw(few([(), (f"ch_{number}",)])),
+                )
+            )
+    return in_order(events)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(histories())
+def test_features_served_online_equal_those_computed_from_the_warehouse_row_by_row(events: list[AnyEvent]) -> None:
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(history, "CAP", CAP):
+        ports = local_ports(Path(folder))
+        served = replayed(events, ports)
+        assert_same(served, from_warehouse([*events, *events[:3]], ports, cap=CAP))
+
+
+def test_a_busy_device_stops_counting_at_the_cap_in_both_places(tmp_path: Path) -> None:
+    events = [
+        a_payment_event(
+            payment_id=f"pi_{index}",
+            event_id=f"stripe:a:{index:04}",
+            card=a_card(fingerprint=f"fp_{index % 7}"),
+            occurred_at=NOON + timedelta(seconds=index),
+        )
+        for index in range(features.CAP + 5)
+    ]
+    later = replace(
+        events[0], event_id="stripe:a:later", payment_id="pi_later", occurred_at=NOON + timedelta(minutes=6)
+    )
+    ports = local_ports(tmp_path)
+    served = replayed([*events, later], ports)
+    assert_same(served, from_warehouse([*events, later], ports))
+    vector = {feature["name"]: feature["value"] for feature in served["stripe:a:later"]["features"]}
+    assert vector["device_payments_1h"] == features.CAP
+    states = {part["entity"]: part["state"] for part in served[events[-1].event_id]["history"]}
+    assert states == {
+        "card": "known",
+        "customer": "known",
+        "device": "saturated",
+        "ip": "saturated",
+        "email_domain": "saturated",
+    }
+
+
+def test_no_fraud_is_known_before_somebody_told_of_it(tmp_path: Path) -> None:
+    fraud = a_payment_event(payment_id="pi_fraud", occurred_at=NOON)
+    before = a_payment_event(payment_id="pi_before", occurred_at=NOON + 5 * DAY)
+    news = a_fraud_warning(payment_id="pi_fraud", occurred_at=NOON + 6 * DAY)
+    after = a_payment_event(payment_id="pi_after", occurred_at=NOON + 7 * DAY)
+    ports = local_ports(tmp_path)
+    # The same fraud by another road: it counts once.
+    chargeback = a_dispute_event(payment_id="pi_fraud", occurred_at=NOON + 6.5 * DAY)
+    served = replayed([fraud, before, news, chargeback, after], ports)
+    computed = from_warehouse([fraud, before, news, chargeback, after], ports)
+    assert_same(served, computed)
+    frauds = {row["payment_id"]: row["card_frauds_ever"] for row in computed.values()}
+    assert frauds == {"pi_fraud": None, "pi_before": 0, "pi_after": 1}
+
+
+def test_a_dispute_that_we_won_is_no_label_but_its_fraud_was_known_all_the_same(tmp_path: Path) -> None:
+    payment = a_payment_event(payment_id="pi_1", occurred_at=NOON)
+    lost = a_dispute_event(payment_id="pi_1", occurred_at=NOON + DAY)
+    later = a_payment_event(payment_id="pi_2", occurred_at=NOON + 2 * DAY)
+    won = replace(lost, event_id="stripe:a:won", status=DisputeStatus.WON, occurred_at=NOON + 30 * DAY)
+    ports = local_ports(tmp_path)
+    computed = from_warehouse([payment, lost, later, won], ports)
+    assert computed[payment.event_id]["fraud_reported_at"] is None
+    assert computed[later.event_id]["card_frauds_ever"] == 1
+    earlier = ports.warehouse.query(point_in_time_sql(), {"since": FIRST, "as_of": NOON + 3 * DAY})
+    assert [row["fraud_reported_at"] is not None for row in earlier if row["payment_id"] == "pi_1"] == [True]
+
+
+def test_nothing_after_as_of_is_seen(tmp_path: Path) -> None:
+    events = [a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * DAY) for n in range(4)]
+    ports = local_ports(tmp_path)
+    whole = from_warehouse(events, ports)
+    part = ports.warehouse.query(point_in_time_sql(), {"since": FIRST, "as_of": NOON + DAY})
+    assert {row["event_id"]: row for row in part} == {e.event_id: whole[e.event_id] for e in events[:2]}
+
+
+@pytest.mark.parametrize(
+    ("event", "judged"),
+    [
+        (a_payment_event(), True),
+        (a_payment_event(card=None), False),
+        (a_payment_event(card=None, method="paypal"), True),
+        (
+            a_payment_event(
+                PaymentStep.AUTHORIZED,
+                card=Card(last4="4242"),
+                customer_id=None,
+                device_id=None,
+                ip=None,
+                email_hash=None,
+                email_domain=None,
+            ),
+            True,
+        ),
+        (
+            a_payment_event(
+                card=Card(last4="4242"), customer_id=None, device_id=None, ip=None, email_hash=None, email_domain=None
+            ),
+            False,
+        ),
+        (a_payment_event(PaymentStep.REFUNDED), False),
+    ],
+)
+def test_summaries_and_notices_are_left_to_the_event_that_names_who_paid(
+    event: PaymentChanged, judged: bool, tmp_path: Path
+) -> None:
+    ports = local_ports(tmp_path)
+    assert bool(replayed([event], ports)) is judged
+    assert bool(from_warehouse([event], ports)) is judged

@@ -1,0 +1,82 @@
+"""Rules and thresholds: from evidence and a score to an outcome."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.decisions import Outcome
+from shared.fraud.features import NAMES
+from shared.fraud.policy import SEVERITY, Capacity, Costs, Thresholds, cheapest, hardest, within_capacity
+from shared.fraud.rules import RULES, judge
+
+NOTHING: dict[str, float | None] = dict.fromkeys(NAMES)
+
+
+def codes(**features: float) -> list[str]:
+    return [rule.code for rule in judge({**NOTHING, **features})]
+
+
+def test_what_is_missing_satisfies_no_rule() -> None:
+    assert codes() == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_every_rule_holds_at_its_bounds_and_not_without_one_of_its_conditions(rule: object) -> None:
+    assert rule in RULES
+    [rule] = [known for known in RULES if known == rule]
+    bounds = {c.feature: c.bound if c.comparison == "at least" else c.bound - 1 for c in rule.conditions}
+    assert rule.code in codes(**bounds)
+    for missing in bounds:
+        assert rule.code not in codes(**{name: value for name, value in bounds.items() if name != missing})
+
+
+def test_card_testing_on_one_device_is_declined() -> None:
+    assert codes(device_new_cards_1h=4, device_declined_1h=2) == ["card_testing_on_device"]
+
+
+def test_thresholds_are_where_two_outcomes_cost_the_same() -> None:
+    costs = Costs()
+    found = cheapest(costs)
+
+    def cost(outcome: Outcome, p: float) -> float:
+        return {
+            Outcome.APPROVE: p,
+            Outcome.CHALLENGE: costs.challenge_friction + costs.challenge_missed * p,
+            Outcome.REVIEW: costs.review_friction + costs.review_missed * p,
+            Outcome.DECLINE: costs.insult * (1 - p),
+        }[outcome]
+
+    for thousandth in range(1, 1000):
+        p = thousandth / 1000
+        assert cost(found.outcome(p), p) <= min(cost(outcome, p) for outcome in Outcome) + 1e-9
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.sampled_from([1.0, 10.0])), max_size=200),
+    st.floats(0.001, 0.5),
+    st.floats(0.001, 0.5),
+)
+def test_no_more_is_asked_than_there_is_capacity_for(
+    scored: Sequence[tuple[float, float]], challenge: float, review: float
+) -> None:
+    base = cheapest(Costs())
+    limits = within_capacity(base, scored, Capacity(challenge=challenge, review=review))
+    payments = sum(weight for _, weight in scored)
+    for outcome, part in ((Outcome.CHALLENGE, challenge), (Outcome.REVIEW, review)):
+        assert sum(w for score, w in scored if limits.outcome(score) is outcome) <= part * payments + 1e-9
+    assert limits.decline == base.decline
+    assert limits.challenge >= base.challenge
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 0.4, 0.9), (0.0, 0.4, 0.9), (0.1, 0.4, 1.1)])
+def test_thresholds_that_do_not_rise_are_refused(wrong: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="thresholds rise"):
+        Thresholds(*wrong)
+
+
+def test_the_hardest_outcome_is_heard() -> None:
+    assert hardest([]) is Outcome.APPROVE
+    assert hardest([Outcome.REVIEW, Outcome.CHALLENGE]) is Outcome.REVIEW
+    assert SEVERITY == (Outcome.APPROVE, Outcome.CHALLENGE, Outcome.REVIEW, Outcome.DECLINE)

@@ -1,0 +1,114 @@
+"""A function running from exactly what is deployed: its bundle, and the packages that its requirements bring."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from packaging.requirements import Requirement
+
+from terraform import bundle
+
+_SERVE = (
+    "import sys; sys.path[:0] = sys.argv[1:3]; sys.argv[1:3] = []; from functions_framework._cli import _cli; _cli()"
+)
+
+
+def unpack(function: str, folder: Path) -> Path:
+    for name, data in bundle.files(function).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+def only_its_packages(function: str, folder: Path) -> Path:
+    """A folder of links to the distributions in the closure of the function's requirements, and nothing else.
+
+    With `python -S` in front, it is what a virtual environment of these requirements would be, in milliseconds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (bundle.ROOT / "functions" / function / "requirements.txt").read_text().split()
+    waiting = [Requirement(line) for line in lines]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        requirement = waiting.pop()
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        if (name, frozenset(requirement.extras)) in seen:
+            continue
+        seen.add((name, frozenset(requirement.extras)))
+        try:
+            found = distribution(name)
+        except PackageNotFoundError as error:
+            raise AssertionError(f"{name} is required by {function} and missing from requirements.txt") from error
+        assert requirement.specifier.contains(found.version), f"{function} pins {requirement}, here is {found.version}"
+        for file in found.files or []:
+            top = file.parts[0]
+            target = Path(str(found.locate_file(top)))
+            # Namespace packages (google, opentelemetry) are shared by distributions: link their files one by one.
+            shared_by_many = target.is_dir() and top.isidentifier() and not (target / "__init__.py").exists()
+            link = folder / (file if shared_by_many else top)
+            if top not in ("..", "__pycache__") and not link.exists():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(Path(str(found.locate_file(file))) if shared_by_many else target)
+        for text in found.requires or []:
+            inner = Requirement(text)
+            extras = [""] if not requirement.extras else ["", *requirement.extras]
+            if inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in extras):
+                waiting.append(inner)
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(function: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The function's URL while functions-framework serves its bundle; its log is `folder/log`."""
+    source = unpack(function, folder / "bundle")
+    packages = only_its_packages(function, folder / "packages")
+    port = free_port()
+    log = folder / "log"
+    command = [sys.executable, "-S", "-c", _SERVE, str(source), str(packages)]
+    command += ["--source", str(source / "main.py"), "--target", function, "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=source,
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), **environment},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            _wait(port, process, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait(20)
+
+
+def _wait(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        assert process.poll() is None, f"it ended with {process.returncode}: {log.read_text()[-2000:]}"
+        try:
+            # functions-framework itself answers 404 for robots.txt, once it serves.
+            urlopen(f"http://127.0.0.1:{port}/robots.txt", timeout=1)
+        except URLError as error:
+            if getattr(error, "code", None) == 404:
+                return
+            time.sleep(0.05)
+    raise AssertionError(f"it does not serve: {log.read_text()[-2000:]}")

@@ -1,0 +1,174 @@
+"""Every function starts from exactly what is deployed, with only its own requirements importable, and answers."""
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from terraform import bundle
+from tests.benchmarks.requests import pushed, pushed_dispute, pushed_payment, stripe_delivery
+from tests.benchmarks.servers import Request, post
+from tests.benchmarks.worlds import STRIPE
+from tests.functions.alone import only_its_packages, serving, unpack
+
+CONSUMED = {
+    "fetch_resource": pushed_payment("1"),  # no poke: nobody is asked
+    "record_payment": pushed_payment("1"),
+    "score_payment": pushed_payment("1"),
+    "track_dispute": pushed_dispute("1"),
+    "check_deadlines": pushed(b"", job="check_deadlines"),
+    "train_model": pushed(b"", job="another"),
+}
+FUNCTIONS = sorted(["webhook", *CONSUMED])
+
+
+def ask(url: str, request: Request) -> int:
+    address = urlsplit(url)
+    return post(http.client.HTTPConnection(str(address.hostname), address.port, timeout=60), request)
+
+
+def test_every_function_is_known_here_and_in_the_topology() -> None:
+    topology = json.loads((bundle.ROOT / "functions" / "topology.json").read_text())
+    assert bundle.functions() == FUNCTIONS == sorted(topology["functions"])
+
+
+def test_no_main_is_longer_than_thirty_lines() -> None:
+    for function in FUNCTIONS:
+        assert len((bundle.ROOT / "functions" / function / "main.py").read_text().splitlines()) <= 30
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_bundle_starts_alone_and_answers(function: str, tmp_path: Path, gcp_environment: dict[str, str]) -> None:
+    environment = {**gcp_environment, "PAYIN_MODEL": "none", "PROVIDERS": "stripe", "WEBHOOK_STRIPE": STRIPE}
+    request = CONSUMED.get(function) or stripe_delivery(datetime.now(UTC), "1")
+    with serving(function, tmp_path, environment) as url:
+        assert ask(url, request) in (200, 204), (tmp_path / "log").read_text()[-3000:]
+        if function == "webhook":
+            assert ask(url, Request("/stripe", {}, b"{}")) == 401
+
+
+# What a start must not import: a client it does not use, a framework for training, a database driver of the local stack.
+TRAINING = ("sklearn", "numpy", "pydantic", "google.cloud.bigquery", "shared.learning")
+LOCAL = ("sqlalchemy", "duckdb", "sqlglot", "shared.backends.local", "google.cloud.pubsub")
+NEVER_ON_THE_PATH = {
+    "webhook": (
+        *TRAINING,
+        *LOCAL,
+        "google.cloud.firestore",
+        "google.cloud.storage",
+        "grpc",
+        "shared.fraud",
+        "cryptography",
+    ),
+    "fetch_resource": (
+        *TRAINING,
+        *LOCAL,
+        "google.cloud.firestore",
+        "google.cloud.storage",
+        "shared.fraud",
+        "shared.disputes",
+        "cryptography",
+    ),
+    "record_payment": (*TRAINING, *LOCAL, "google.cloud.storage", "shared.providers", "shared.fraud"),
+    "score_payment": (*TRAINING, *LOCAL, "google.cloud.storage", "shared.providers", "shared.disputes"),
+    "track_dispute": (*TRAINING, *LOCAL, "google.cloud.storage", "shared.providers", "shared.fraud"),
+    "check_deadlines": (*TRAINING, *LOCAL, "google.cloud.storage", "shared.providers", "shared.fraud"),
+}
+
+_ONE_REQUEST = """
+import json, sys
+sys.path[:0] = sys.argv[1:3]
+import functions_framework
+function, path, headers, body = sys.argv[3], sys.argv[4], json.loads(sys.argv[5]), sys.argv[6].encode()
+client = functions_framework.create_app(function, "main.py").test_client()
+status = client.post(path, headers=headers, data=body).status_code
+print(json.dumps([status, sorted(sys.modules)]))
+"""
+
+
+@pytest.mark.parametrize("function", sorted(NEVER_ON_THE_PATH))
+def test_a_function_imports_nothing_heavy_that_its_path_does_not_use(
+    function: str, tmp_path: Path, gcp_environment: dict[str, str]
+) -> None:
+    source, packages = unpack(function, tmp_path / "bundle"), only_its_packages(function, tmp_path / "packages")
+    request = CONSUMED.get(function) or stripe_delivery(datetime.now(UTC), "2")
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-S", "-c", _ONE_REQUEST, str(source), str(packages), function),
+            *(request.path, json.dumps(request.headers), request.body.decode()),
+        ],
+        cwd=source,
+        env={**gcp_environment, "PAYIN_MODEL": "none", "PROVIDERS": "stripe", "WEBHOOK_STRIPE": STRIPE},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    status, modules = json.loads(ran.stdout.splitlines()[-1])
+    assert status in (200, 204), ran.stdout + ran.stderr
+    forbidden = NEVER_ON_THE_PATH[function]
+    assert [name for name in modules if name.startswith(forbidden)] == []
+
+
+def test_a_bundle_holds_nothing_that_is_never_deployed_and_every_provider_adapter() -> None:
+    for function in FUNCTIONS:
+        names = set(bundle.files(function))
+        assert not any(name.startswith(("tests/", "shared/backends/local/")) for name in names)
+        assert any(name.startswith("shared/learning/") and name.endswith(".py") for name in names) == (
+            function == "train_model"
+        )
+    providers = {path.name for path in (bundle.ROOT / "shared" / "providers").glob("*.py")}
+    assert {
+        name.split("/")[-1]
+        for name in bundle.files("webhook")
+        if name.startswith("shared/providers/") and name.endswith(".py")
+    } == providers
+
+
+def test_the_same_sources_give_the_same_bytes_and_a_change_renames_only_what_it_reaches(tmp_path: Path) -> None:
+    first, second = bundle.write("webhook", tmp_path), tmp_path / "again"
+    second.mkdir()
+    assert bundle.write("webhook", second).read_bytes() == first.read_bytes()
+    touched = bundle.files("record_payment") | {"shared/flows/record_payment.py": b"# another body\n"}
+    assert bundle.content_hash(touched) != bundle.content_hash(bundle.files("record_payment"))
+    assert "shared/flows/record_payment.py" not in bundle.files("webhook")
+
+
+def test_a_bundle_is_the_same_bytes_under_another_umask_another_time_and_another_python(tmp_path: Path) -> None:
+    ours = bundle.write("webhook", tmp_path)
+    script = "import os, sys; os.umask(0o077); sys.argv[1:] = [sys.argv[1], 'webhook']; exec(open('terraform/bundle.py').read())"
+    pythons = [sys.executable, *filter(None, map(shutil.which, ("python3.12", "python3.13", "python3.14")))]
+    tried = 0
+    for number, python in enumerate(pythons):
+        if subprocess.run([python, "-c", "pass"], capture_output=True, check=False).returncode != 0:
+            continue  # a version manager's shim for a Python that is not installed
+        tree = tmp_path / f"tree{number}"
+        shutil.copytree(bundle.ROOT / "shared", tree / "shared", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("functions", "terraform"):
+            shutil.copytree(bundle.ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", ".terraform"))
+        for path in tree.rglob("*.py"):
+            os.utime(path, (0, 0))
+            path.chmod(0o600)
+        # Run as a file, so that it finds its own tree.
+        out = tmp_path / f"out{number}"
+        subprocess.run(
+            [
+                python,
+                "-c",
+                script.replace("exec(", f"__file__ = {str(tree / 'terraform/bundle.py')!r}; exec("),
+                str(out),
+            ],
+            cwd=tree,
+            check=True,
+            capture_output=True,
+        )
+        assert (out / ours.name).read_bytes() == ours.read_bytes(), python
+        tried += 1
+    assert tried

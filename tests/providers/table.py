@@ -1,0 +1,75 @@
+"""`make providers`: what each adapter verifies and follows, out of the adapters themselves. `--write`: into the README."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from shared import providers
+from shared.providers.protocol import Traits
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+BEGINS, ENDS = "<!-- providers -->\n", "<!-- /providers -->\n"
+COLUMNS = (
+    "provider",
+    "proved by",
+    "replay",
+    "rotation",
+    "2xx within, repeated for",
+    "payments",
+    "refunds",
+    "disputes",
+    "fraud warnings",
+    "deadline",
+    "answered by",
+    "read back",
+)
+NONE = "–"
+
+
+def row(name: str, traits: Traits) -> tuple[str, ...]:
+    within = f"{traits.ack_seconds} s" if traits.ack_seconds else NONE
+    repeated = f"{traits.retry_days:g} d" if traits.retry_days else NONE
+    counted = (traits.payments, traits.refunds, traits.disputes, traits.warnings)
+    return (
+        name,
+        traits.scheme,
+        traits.replay,
+        traits.rotation,
+        f"{within}, {repeated}",
+        *(str(len(types)) if types else NONE for types in counted),
+        traits.deadline or NONE,
+        traits.response_api or NONE,
+        "yes" if traits.fetch_back else NONE,
+    )
+
+
+def rows() -> list[tuple[str, ...]]:
+    return [row(name, providers.load(name).TRAITS) for name in providers.names()]
+
+
+def markdown() -> str:
+    lines = (COLUMNS, ("---",) * len(COLUMNS), *rows())
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def written(readme: str) -> str:
+    """The table as it stands in `readme`."""
+    return readme.partition(BEGINS)[2].partition(ENDS)[0]
+
+
+def main(arguments: list[str]) -> None:
+    if arguments == ["--write"]:
+        readme = README.read_text()
+        before, _, rest = readme.partition(BEGINS)
+        README.write_text(before + BEGINS + markdown() + ENDS + rest.partition(ENDS)[2])
+        return
+    table = Table(*COLUMNS, show_lines=True)
+    for line in rows():
+        table.add_row(*line)
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,451 @@
+"""Braintree: forms, challenges, XML that is not to be trusted, and every kind of notification there is."""
+
+import base64
+import contextlib
+import dataclasses
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import SignatureInvalid, Unreadable
+from shared.domain.events import (
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    Initiator,
+    PaymentChanged,
+    PaymentStep,
+    PayoutChanged,
+    ReviewChanged,
+)
+from shared.domain.money import Money
+from shared.providers import braintree as adapter
+from shared.providers.protocol import Normalized
+from tests.providers.kits import NOON, SAMPLES, a_fact, a_kit
+from tests.simulator.facts import FactKind
+
+PUBLIC, PRIVATE = "integration_public_key", "integration_private_key"
+CREDENTIALS = Credentials(keys={PUBLIC: PRIVATE})
+
+
+def nobody(url: str) -> bytes:
+    raise AssertionError(f"nothing is fetched for Braintree: {url}")
+
+
+def a_form(xml: str, at: datetime = NOON) -> Delivery:
+    """Not signed: for what comes after verification."""
+    body = urlencode({"bt_signature": "a|b", "bt_payload": base64.encodebytes(xml.encode())})
+    return Delivery("braintree", body.encode(), {}, at)
+
+
+def read(kind: str, subject: str) -> Normalized:
+    xml = f"<notification><timestamp>2026-05-01T12:00:00Z</timestamp><kind>{kind}</kind><subject>{subject}</subject></notification>"
+    return adapter.normalize(a_form(xml), Verdict((PUBLIC,)), CREDENTIALS)
+
+
+def event(kind: str, subject: str) -> Any:
+    normalized = read(kind, subject)
+    assert normalized.unreadable == ()
+    (found,) = normalized.events
+    return found
+
+
+def a_dispute(**changes: str) -> str:
+    members = {
+        "id": "d1",
+        "amount": "100.00",
+        "amount-disputed": "90.00",
+        "currency-iso-code": "USD",
+        "kind": "chargeback",
+        "reason": "fraud",
+        "reply-by-date": "2026-05-20",
+        "transaction": "<id>t1</id>",
+    } | {name.replace("_", "-"): value for name, value in changes.items()}
+    return "<dispute>" + "".join(f"<{name}>{value}</{name}>" for name, value in members.items()) + "</dispute>"
+
+
+def a_transaction(**changes: str) -> str:
+    members = {"id": "t1", "type": "sale", "amount": "12.50", "currency-iso-code": "USD"} | {
+        name.replace("_", "-"): value for name, value in changes.items()
+    }
+    return "<transaction>" + "".join(f"<{name}>{value}</{name}>" for name, value in members.items()) + "</transaction>"
+
+
+# The challenge
+
+
+def test_the_published_challenge_is_answered_as_published() -> None:
+    answer = adapter.challenge("bt_challenge=20f9f8ed05f77439fe955c977e4c8a53", CREDENTIALS)
+    assert answer is not None
+    assert answer.body == b"integration_public_key|d9b899556c966b3f06945ec21311865d35df3ce4"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "bt_challenge=",
+        "bt_challenge=20f9f8ed05f77439fe9",
+        "bt_challenge=20F9F8ED05F77439FE955C977E4C8A53",
+        "bt_challenge=20f9f8ed05f77439fe955c977e4c8a53%0A",
+        "bt_challenge=" + "a" * 33,
+        "bt_challenge=20f9f8ed05f77439fe95&bt_challenge=20f9f8ed05f77439fe95",
+        "&".join(f"x{n}=1" for n in range(100)),
+        "bt_challenge=%ff%fe",
+    ],
+)
+def test_what_is_no_challenge_is_not_answered(query: str) -> None:
+    assert adapter.challenge(query, CREDENTIALS) is None
+
+
+def test_the_answer_to_a_challenge_cannot_be_used_as_a_delivery() -> None:
+    asked = "a1" * 16
+    answer = adapter.challenge(f"bt_challenge={asked}", CREDENTIALS)
+    assert answer is not None
+    for payload in (asked, asked + "\n"):
+        body = urlencode({"bt_signature": answer.body.decode(), "bt_payload": payload}).encode()
+        with pytest.raises(SignatureInvalid):
+            adapter.verify(Delivery("braintree", body, {}, NOON), CREDENTIALS, nobody)
+
+
+# Signatures
+
+
+def signed_forms() -> list[Any]:
+    files = sorted((SAMPLES / "braintree" / "signed").glob("*.json"))
+    return [pytest.param(file, id=file.stem) for file in files] or [
+        pytest.param(Path(), marks=pytest.mark.skip(reason="the folder of real payloads is absent"))
+    ]
+
+
+@pytest.mark.parametrize("file", signed_forms())
+def test_every_published_notification_verifies_and_is_read(file: Path) -> None:
+    form = json.loads(file.read_bytes())
+    body = urlencode({"bt_signature": form["bt_signature"], "bt_payload": form["bt_payload"]}).encode()
+    delivery = Delivery("braintree", body, {}, datetime(2026, 11, 22, 7, tzinfo=UTC))
+    verdict = adapter.verify(delivery, CREDENTIALS, nobody)
+    assert verdict.key_ids == (PUBLIC,)
+    assert verdict.signed_at == datetime(2026, 11, 22, 6, 51, 25, tzinfo=UTC)
+    normalized = adapter.normalize(delivery, verdict, CREDENTIALS)
+    assert normalized.unreadable == ()
+    assert bool(normalized.events) != bool(normalized.ignored)
+
+
+def test_a_payload_whose_last_newline_was_stripped_verifies_too(tmp_path: Path) -> None:
+    kit = a_kit("braintree", tmp_path)
+    delivery = kit.signed(kit.bodies()[0])
+    assert delivery.body.endswith(b"%0A")
+    stripped = dataclasses.replace(delivery, body=delivery.body.removesuffix(b"%0A"))
+    assert kit.verify(stripped).key_ids == ("current",)
+
+
+def test_the_private_key_itself_is_not_the_hmac_key(tmp_path: Path) -> None:
+    import hashlib
+    import hmac
+
+    payload = base64.encodebytes(b"<notification/>")
+    mac = hmac.new(PRIVATE.encode(), payload, hashlib.sha1).hexdigest()
+    body = urlencode({"bt_signature": f"{PUBLIC}|{mac}", "bt_payload": payload}).encode()
+    with pytest.raises(SignatureInvalid):
+        adapter.verify(Delivery("braintree", body, {}, NOON), CREDENTIALS, nobody)
+
+
+def test_the_official_library_signs_what_we_verify_and_answers_challenges_as_we_do() -> None:
+    braintree = pytest.importorskip("braintree")
+    gateway = braintree.BraintreeGateway(
+        braintree.Configuration(
+            environment=braintree.Environment.Sandbox, merchant_id="m", public_key=PUBLIC, private_key=PRIVATE
+        )
+    )
+    kinds = [value for name, value in vars(braintree.WebhookNotification.Kind).items() if name[0].isupper()]
+    assert len(kinds) > 35
+    for kind in kinds:
+        form = gateway.webhook_testing.sample_notification(kind, "my_id")
+        body = urlencode({name: form[name] for name in ("bt_signature", "bt_payload")}).encode()
+        delivery = Delivery("braintree", body, {}, datetime.now(UTC))
+        normalized = adapter.normalize(delivery, adapter.verify(delivery, CREDENTIALS, nobody), CREDENTIALS)
+        assert normalized.types == (kind,)
+        assert normalized.unreadable == ()
+    asked = "20f9f8ed05f77439fe955c977e4c8a53"
+    answer = adapter.challenge(f"bt_challenge={asked}", CREDENTIALS)
+    assert answer is not None
+    assert answer.body.decode() == gateway.webhook_notification.verify(asked)
+
+
+def test_what_we_call_forged_the_official_library_refuses_too(tmp_path: Path) -> None:
+    braintree = pytest.importorskip("braintree")
+    from urllib.parse import parse_qs
+
+    kit = a_kit("braintree", tmp_path)
+    gateway = braintree.BraintreeGateway(
+        braintree.Configuration(
+            environment=braintree.Environment.Sandbox,
+            merchant_id="m",
+            public_key="current",
+            private_key=kit.credentials.keys["current"],
+        )
+    )
+    for request, genuine in (
+        (kit.simulator.sign(kit.bodies()[0], NOON), True),
+        (kit.simulator.forge(kit.bodies()[0], NOON), False),
+    ):
+        form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+        if genuine:
+            gateway.webhook_notification.parse(form["bt_signature"], form["bt_payload"])
+        else:
+            with pytest.raises(braintree.exceptions.invalid_signature_error.InvalidSignatureError):
+                gateway.webhook_notification.parse(form["bt_signature"], form["bt_payload"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"bt_signature=a|b", b"bt_payload=YQ==", b"a&b&c", b"\xff", b"&".join(b"x=1" for _ in range(5000))],
+)
+def test_what_is_no_form_of_a_signature_and_a_payload_is_refused(body: bytes) -> None:
+    with pytest.raises(SignatureInvalid):
+        adapter.verify(Delivery("braintree", body, {}, NOON), CREDENTIALS, nobody)
+
+
+def test_two_payloads_in_one_form_are_refused_for_nobody_could_say_which_was_signed(tmp_path: Path) -> None:
+    kit = a_kit("braintree", tmp_path)
+    delivery = kit.signed(kit.bodies()[0])
+    with pytest.raises(SignatureInvalid):
+        kit.verify(dataclasses.replace(delivery, body=delivery.body + b"&bt_payload=YQ%3D%3D"))
+
+
+# XML
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        '<!DOCTYPE n [<!ENTITY a "b">]><notification>&a;</notification>',
+        '<!DOCTYPE n SYSTEM "file:///etc/passwd"><notification/>',
+        '<!DOCTYPE n [<!ENTITY x SYSTEM "file:///etc/passwd">]><notification>&x;</notification>',
+        "<notification>&undefined;</notification>",
+        "<notification>",
+        "<a>" * 70 + "</a>" * 70,
+        "<a>" * 500_000,
+        "",
+        "\x00",
+    ],
+)
+def test_xml_with_entities_or_too_deep_or_broken_is_unreadable(xml: str) -> None:
+    with pytest.raises(Unreadable):
+        adapter.parse_xml(xml.encode())
+
+
+def test_xml_in_another_encoding_than_utf_8_is_unreadable() -> None:
+    for xml in (b"<a>\xe9</a>", b'<?xml version="1.0" encoding="ISO-8859-1"?><a>\xe9</a>'):
+        with pytest.raises(Unreadable):
+            adapter.parse_xml(xml)
+
+
+def test_an_entity_bomb_is_refused_before_it_grows() -> None:
+    entities = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 20))
+    bomb = f'<!DOCTYPE n [<!ENTITY a0 "ha">{entities}]><n>&a19;</n>'
+    with pytest.raises(Unreadable, match="document type"):
+        adapter.parse_xml(bomb.encode())
+
+
+def test_arrays_absent_values_and_repeated_names_are_read_as_braintree_means_them() -> None:
+    xml = b'<a><b type="array"><c><d>1</d></c><c>2</c></b><e nil="true"/><f type="array"/><g>3</g><g> 4 </g><h/></a>'
+    assert adapter.parse_xml(xml).value == {
+        "a": {"b": [{"d": "1"}, "2"], "e": None, "f": [], "g": "4", "h": ""},
+    }
+
+
+@hypothesis_settings(max_examples=100, deadline=None)
+@given(xml=st.binary(max_size=120) | st.text(alphabet='<>/ab&;="![]?-x \n', max_size=80).map(str.encode))
+def test_any_bytes_are_xml_or_unreadable(xml: bytes) -> None:
+    with contextlib.suppress(Unreadable):
+        adapter.parse_xml(xml)
+
+
+# Payments
+
+TRANSACTION = "<transaction><id>t1</id><type>sale</type><amount>12.50</amount><currency-iso-code>USD</currency-iso-code></transaction>"
+SUBSCRIPTION = f'<subscription><id>s</id><transactions type="array">{TRANSACTION}<transaction><id>older</id></transaction></transactions></subscription>'
+LOCAL = f"<local-payment><payment-id>p1</payment-id>{TRANSACTION}</local-payment>"
+NO_TRANSACTION = "<local-payment-expired><payment-id>p1</payment-id></local-payment-expired>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "step", "payment", "reference", "amount"),
+    [
+        ("transaction_settled", TRANSACTION, PaymentStep.CAPTURED, "t1", "t1", 1250),
+        ("transaction_disbursed", TRANSACTION, PaymentStep.CAPTURED, "t1", "t1", 1250),
+        ("transaction_settlement_declined", TRANSACTION, PaymentStep.CAPTURE_FAILED, "t1", "t1", 1250),
+        ("subscription_charged_successfully", SUBSCRIPTION, PaymentStep.CAPTURED, "t1", "t1", 1250),
+        ("subscription_charged_unsuccessfully", SUBSCRIPTION, PaymentStep.DECLINED, "t1", "t1", 1250),
+        ("local_payment_completed", LOCAL, PaymentStep.CAPTURED, "t1", "t1", 1250),
+        ("local_payment_funded", LOCAL, PaymentStep.CAPTURED, "t1", "t1", 1250),
+        ("local_payment_expired", NO_TRANSACTION, PaymentStep.DECLINED, "p1", None, None),
+        ("local_payment_reversed", NO_TRANSACTION, PaymentStep.REVERSED, "p1", None, None),
+        (
+            "transaction_settled",
+            a_transaction(type="credit", refunded_transaction_id="t0"),
+            PaymentStep.REFUNDED,
+            "t0",
+            "t1",
+            1250,
+        ),
+        (
+            "transaction_settlement_declined",
+            a_transaction(type="credit", refunded_transaction_id="t0"),
+            PaymentStep.REFUND_FAILED,
+            "t0",
+            "t1",
+            1250,
+        ),
+        (
+            "refund_failed",
+            a_transaction(type="credit", refunded_transaction_id="t0"),
+            PaymentStep.REFUND_FAILED,
+            "t0",
+            "t1",
+            1250,
+        ),
+        ("refund_failed", TRANSACTION, PaymentStep.REFUND_FAILED, "t1", "t1", 1250),
+        (
+            "transaction_retried",
+            a_transaction(status="submitted_for_settlement"),
+            PaymentStep.CAPTURED,
+            "t1",
+            "t1",
+            1250,
+        ),
+        ("transaction_retried", a_transaction(status="processor_declined"), PaymentStep.DECLINED, "t1", "t1", 1250),
+    ],
+)
+def test_payments(
+    kind: str, subject: str, step: PaymentStep, payment: str, reference: str | None, amount: int | None
+) -> None:
+    found = event(kind, subject)
+    assert isinstance(found, PaymentChanged)
+    assert (found.step, found.payment_id, found.reference) == (step, payment, reference)
+    assert found.amount == (Money(amount, "USD") if amount else None)
+    assert found.occurred_at == NOON
+
+
+def test_a_local_payment_keeps_its_first_name_as_an_alias() -> None:
+    assert event("local_payment_funded", LOCAL).aliases == ("p1",)
+
+
+def test_a_subscription_charges_without_the_customer_and_only_its_newest_transaction_is_told() -> None:
+    found = event("subscription_charged_successfully", SUBSCRIPTION)
+    assert (found.payment_id, found.initiator) == ("t1", Initiator.MERCHANT)
+
+
+def test_an_amount_without_a_currency_is_no_amount() -> None:
+    assert event("transaction_settled", "<transaction><id>t1</id><amount>10</amount></transaction>").amount is None
+
+
+def test_a_credit_that_gives_nothing_back_is_no_payment_of_ours() -> None:
+    assert read("transaction_settled", a_transaction(type="credit")).ignored == ("transaction_settled",)
+
+
+def test_a_review_and_a_disbursement_are_kept_for_people_and_reconciliation() -> None:
+    review = "<transaction-review><transaction-id>t1</transaction-id><decision>reject</decision></transaction-review>"
+    found = event("transaction_reviewed", review)
+    assert isinstance(found, ReviewChanged)
+    assert (found.payment_id, found.open, found.verdict) == ("t1", False, "reject")
+    disbursement = (
+        "<disbursement><id>p1</id><amount>100.00</amount><success>false</success>"
+        "<merchant-account><currency-iso-code>USD</currency-iso-code></merchant-account></disbursement>"
+    )
+    payout = event("disbursement_exception", disbursement)
+    assert isinstance(payout, PayoutChanged)
+    assert (payout.payout_id, payout.status, payout.amount) == ("p1", "failed", Money(10000, "USD"))
+
+
+@pytest.mark.parametrize("kind", ["check", "subscription_canceled", "partner_merchant_connected", "never_heard_of"])
+def test_other_kinds_are_ignored(kind: str) -> None:
+    assert read(kind, "<check>true</check>").ignored == (kind,)
+
+
+# Disputes
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "moved"),
+    [
+        ("dispute_opened", DisputeStatus.NEEDS_RESPONSE, -9000),
+        ("dispute_under_review", DisputeStatus.UNDER_REVIEW, None),
+        ("dispute_disputed", DisputeStatus.UNDER_REVIEW, None),
+        ("dispute_won", DisputeStatus.WON, 9000),
+        ("dispute_lost", DisputeStatus.LOST, None),
+        ("dispute_accepted", DisputeStatus.ACCEPTED, None),
+        ("dispute_auto_accepted", DisputeStatus.ACCEPTED, None),
+        ("dispute_expired", DisputeStatus.EXPIRED, None),
+    ],
+)
+def test_disputes(kind: str, status: DisputeStatus, moved: int | None) -> None:
+    found = event(kind, a_dispute())
+    assert isinstance(found, DisputeChanged)
+    assert (found.stage, found.status, found.amount) == (DisputeStage.CHARGEBACK, status, Money(9000, "USD"))
+    assert (found.dispute_id, found.payment_id, found.reason) == ("d1", "t1", DisputeReason.FRAUD)
+    assert found.moved == (Money(moved, "USD") if moved else None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stage", "moves"),
+    [
+        ("retrieval", DisputeStage.INQUIRY, False),
+        ("chargeback", DisputeStage.CHARGEBACK, True),
+        ("pre_arbitration", DisputeStage.PRE_ARBITRATION, True),
+    ],
+)
+def test_the_kind_inside_is_the_stage_and_a_retrieval_takes_no_money(
+    kind: str, stage: DisputeStage, moves: bool
+) -> None:
+    found = event("dispute_opened", a_dispute(kind=kind))
+    assert (found.stage, found.moved is not None) == (stage, moves)
+
+
+def test_a_reply_by_date_is_over_where_the_date_begins_first() -> None:
+    found = event("dispute_opened", a_dispute())
+    assert found.respond_by == datetime(2026, 5, 19, 10, tzinfo=UTC)
+    assert found.respond_by_text == "2026-05-20"
+
+
+def test_a_won_dispute_gives_back_what_was_won() -> None:
+    assert event("dispute_won", a_dispute(amount_won="85.00")).moved == Money(8500, "USD")
+
+
+def test_what_visa_resolved_by_our_own_rules_was_prevented_and_cannot_be_answered() -> None:
+    found = event("dispute_auto_accepted", a_dispute(pre_dispute_program="visa_rdr"))
+    assert (found.status, found.can_respond) == (DisputeStatus.PREVENTED, False)
+
+
+@pytest.mark.parametrize(("member", "value"), [("kind", "newfangled"), ("reply_by_date", "soon")])
+def test_a_word_that_we_do_not_know_is_said_and_the_rest_stands(member: str, value: str) -> None:
+    normalized = read("dispute_opened", a_dispute(**{member: value}))
+    (line,) = normalized.unreadable
+    assert member.replace("_", "-") in line
+    assert value not in line
+    assert len(normalized.events) == 1
+
+
+def test_a_later_notification_of_one_dispute_is_another_event_and_a_copy_is_the_same() -> None:
+    first, copy = (event("dispute_opened", a_dispute(updated_at="2026-05-01T12:00:00Z")) for _ in range(2))
+    later = event("dispute_opened", a_dispute(updated_at="2026-05-02T12:00:00Z"))
+    assert first == copy
+    assert first.event_id != later.event_id
+
+
+def test_a_notification_of_more_than_a_month_ago_is_refused_and_of_two_weeks_ago_is_not(tmp_path: Path) -> None:
+    kit = a_kit("braintree", tmp_path)
+    (body,) = kit.simulator.requests(a_fact(FactKind.DISPUTE_OPENED))
+    assert kit.verify(kit.signed(body, NOON, NOON + timedelta(days=14)))
+    with pytest.raises(SignatureInvalid):
+        kit.verify(kit.signed(body, NOON, NOON + timedelta(days=32)))

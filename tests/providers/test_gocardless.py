@@ -1,0 +1,206 @@
+"""GoCardless: its vectors and library, batches, actions, and what is read back."""
+
+import dataclasses
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.api import ApiCredentials
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import Unreadable
+from shared.domain.events import (
+    DisputeChanged,
+    DisputeReason,
+    DisputeStatus,
+    PaymentChanged,
+    PaymentStep,
+    PayoutChanged,
+    ResourceChanged,
+)
+from shared.domain.money import Money
+from shared.providers import gocardless as adapter
+from shared.providers.protocol import Normalized
+from tests.providers.kits import NOON, SAMPLES, a_kit
+
+FOLDER = SAMPLES / "gocardless"
+there = pytest.mark.skipif(not FOLDER.exists(), reason="the folder of real payloads is absent")
+
+
+def nobody(url: str) -> bytes:
+    raise AssertionError(f"nothing is fetched for GoCardless: {url}")
+
+
+def an_event(resource: str, action: str, own: str = "PM123", number: int = 1, **details: Any) -> dict[str, Any]:
+    return {
+        "id": f"EV{number}",
+        "created_at": "2026-05-01T12:00:00.000Z",
+        "resource_type": resource,
+        "action": action,
+        "links": {resource.removesuffix("s"): own},
+        "details": {"origin": "bank", **details},
+        "metadata": {},
+    }
+
+
+def read(*items: Any, meta: dict[str, Any] | None = None) -> Normalized:
+    body = {"events": list(items), "meta": meta or {"webhook_id": "WB1"}}
+    return adapter.normalize(
+        Delivery("gocardless", json.dumps(body).encode(), {}, NOON), Verdict(("k",)), Credentials(keys={"k": "s"})
+    )
+
+
+def a_poke(resource: str, action: str, own: str = "PM123", **details: Any) -> ResourceChanged:
+    normalized = read(an_event(resource, action, own, **details))
+    (poke,) = normalized.events
+    assert isinstance(poke, ResourceChanged)
+    return poke
+
+
+PAYMENT = {"id": "PM123", "amount": 1999, "currency": "EUR", "status": "confirmed", "scheme": "sepa_core"}
+REFUND = {"id": "RF123", "amount": 500, "currency": "EUR", "status": "paid", "links": {"payment": "PM123"}}
+
+
+def told(poke: ResourceChanged, thing: dict[str, Any]) -> Any:
+    return adapter.read_resource(poke, json.dumps({poke.resource: thing}).encode())
+
+
+def test_the_official_library_agrees(tmp_path: Path) -> None:
+    library = pytest.importorskip("gocardless_pro.webhooks")
+    errors = pytest.importorskip("gocardless_pro.errors")
+    kit = a_kit("gocardless", tmp_path)
+    secret = kit.credentials.keys["current"]
+    for body in kit.bodies():
+        genuine, forged = kit.simulator.sign(body, NOON), kit.simulator.forge(body, NOON)
+        (parsed,) = library.parse(body, secret, genuine.headers["Webhook-Signature"])
+        assert parsed.id == json.loads(body)["events"][0]["id"]
+        with pytest.raises(errors.InvalidSignatureError):
+            library.parse(body, secret, forged.headers["Webhook-Signature"])
+
+
+@there
+def test_a_published_batch_verifies_as_the_official_library_says() -> None:
+    library = pytest.importorskip("gocardless_pro.webhooks")
+    body = (FOLDER / "python" / "webhook_body.json").read_bytes()
+    secret = "ED7D658C-D8EB-4941-948B-3973214F2D49"
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    assert len(library.parse(body, secret, signature)) == 2
+    delivery = Delivery("gocardless", body, {"webhook-signature": signature.upper()}, NOON)
+    assert adapter.verify(delivery, Credentials(keys={"k": secret}), nobody).key_ids == ("k",)
+
+
+# Batches
+
+
+def test_an_item_that_cannot_be_read_does_not_sink_the_others() -> None:
+    bad = [
+        "no object",
+        {},
+        an_event("payments", "confirmed", own="../v2/x", number=3),
+        an_event("payments", "confirmed", number=4) | {"created_at": "yesterday"},
+        an_event("payments", "confirmed", number=5) | {"links": {}},
+    ]
+    normalized = read(an_event("payments", "confirmed", number=1), *bad, an_event("refunds", "paid", "RF1", number=9))
+    assert [event.event_id for event in normalized.events] == ["gocardless:main:EV1", "gocardless:main:EV9"]
+    assert len(normalized.unreadable) == len(bad)
+    assert "yesterday" not in " ".join(normalized.unreadable)
+
+
+def test_a_batch_of_what_nothing_follows_is_ignored() -> None:
+    normalized = read(an_event("mandates", "created", "MD1"), an_event("payments", "surcharge_fee_debited"))
+    assert normalized.ignored == ("mandates.created", "payments.surcharge_fee_debited")
+    assert normalized.delivery_id == "gocardless:main:WB1"
+
+
+def test_a_batch_without_an_id_goes_by_its_first_event() -> None:
+    assert read(an_event("mandates", "created", "MD1"), meta={"x": 1}).delivery_id == "gocardless:main:EV1"
+
+
+def test_a_partners_events_are_of_their_organisation() -> None:
+    item = an_event("payments", "confirmed")
+    item["links"]["organisation"] = "OR123"
+    (poke,) = read(item).events
+    assert (poke.account, poke.event_id) == ("OR123", "gocardless:OR123:EV1")
+
+
+def test_a_payout_needs_no_reading_back() -> None:
+    (found,) = read(an_event("payouts", "paid", "PO123")).events
+    assert isinstance(found, PayoutChanged)
+    assert (found.payout_id, found.status, found.amount) == ("PO123", "paid", None)
+
+
+# Reading back
+
+
+@pytest.mark.parametrize("livemode", [True, False])
+def test_the_object_is_asked_for_where_its_mode_is(livemode: bool) -> None:
+    poke = dataclasses.replace(a_poke("payments", "confirmed"), livemode=livemode)
+    request = adapter.resource_request(poke, ApiCredentials(key="token"))
+    host = "api.gocardless.com" if livemode else "api-sandbox.gocardless.com"
+    assert (request.method, request.url) == ("GET", f"https://{host}/payments/PM123")
+    assert request.headers["Authorization"] == "Bearer token"
+    assert "token" not in repr(request)
+
+
+@pytest.mark.parametrize("own", ["", "a/b", "..", "PM1?x=1", "PM1#", "é", "a" * 65, "PM 1"])
+def test_an_id_that_would_change_the_address_is_refused(own: str) -> None:
+    poke = dataclasses.replace(a_poke("payments", "confirmed"), resource_id=own)
+    with pytest.raises(Unreadable):
+        adapter.resource_request(poke, ApiCredentials(key="token"))
+
+
+@pytest.mark.parametrize(("action", "step"), adapter.PAYMENT_STEPS.items())
+def test_payments(action: str, step: PaymentStep) -> None:
+    (found,) = told(a_poke("payments", action), PAYMENT | {"metadata": {"customer_id": "c-1"}})
+    assert isinstance(found, PaymentChanged)
+    assert (found.step, found.payment_id, found.amount) == (step, "PM123", Money(1999, "EUR"))
+    assert (found.event_id, found.customer_id, found.method) == ("gocardless:main:EV1", "c-1", "sepa_core")
+
+
+@pytest.mark.parametrize(("action", "step"), adapter.REFUND_STEPS.items())
+def test_refunds(action: str, step: PaymentStep) -> None:
+    (found,) = told(a_poke("refunds", action, "RF123"), REFUND)
+    assert (found.step, found.payment_id, found.reference) == (step, "PM123", "RF123")
+    assert found.amount == Money(500, "EUR")
+
+
+def test_a_refund_of_a_mandate_is_of_no_payment() -> None:
+    assert told(a_poke("refunds", "paid", "RF123"), REFUND | {"links": {"mandate": "MD1"}}) == ()
+
+
+@pytest.mark.parametrize(("cause", "hard"), [("bank_account_closed", True), ("insufficient_funds", False)])
+def test_a_failed_payment_says_why(cause: str, hard: bool) -> None:
+    (found,) = told(a_poke("payments", "failed", cause=cause, reason_code="AM04"), PAYMENT)
+    assert (found.decline_code, found.hard_decline) == (cause, hard)
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "final", "moved"),
+    [
+        ("charged_back", DisputeStatus.LOST, False, Money(-1999, "EUR")),
+        ("chargeback_cancelled", DisputeStatus.WON, False, Money(1999, "EUR")),
+        ("chargeback_settled", DisputeStatus.LOST, True, None),
+    ],
+)
+def test_a_chargeback_takes_the_money_and_cannot_be_answered(
+    action: str, status: DisputeStatus, final: bool, moved: Money | None
+) -> None:
+    poke = a_poke("payments", action, cause="authorisation_disputed", reason_code="MD06")
+    (found,) = told(poke, PAYMENT | {"status": "charged_back"})
+    assert isinstance(found, DisputeChanged)
+    assert (found.status, found.final, found.moved, found.can_respond) == (status, final, moved, False)
+    assert (found.dispute_id, found.payment_id, found.respond_by) == ("PM123", "PM123", None)
+    assert (found.reason, found.reason_code) == (DisputeReason.FRAUD, "MD06")
+
+
+def test_another_object_than_was_asked_for_is_refused() -> None:
+    with pytest.raises(Unreadable, match="another"):
+        told(a_poke("payments", "confirmed"), PAYMENT | {"id": "PM999"})
+
+
+def test_a_cause_of_several_words_does_not_shift_the_others() -> None:
+    (found,) = told(a_poke("payments", "charged_back", cause="two words", reason_code="MD06"), PAYMENT)
+    assert (found.reason, found.reason_code) == (None, "MD06")

@@ -1,0 +1,268 @@
+"""Klarna: key ids, states, disputes that count their arbitration otherwise, and pushes that nobody signs."""
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import SignatureInvalid, Unreadable
+from shared.domain.events import (
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    PaymentChanged,
+    PaymentStep,
+    ResourceChanged,
+)
+from shared.domain.money import Money
+from shared.providers import klarna as adapter
+from shared.providers.protocol import Normalized
+from tests.providers.kits import NOON, a_kit
+
+TOKEN = "a-url-that-only-klarna-was-told"
+CREDENTIALS = Credentials(keys={"krn:key:1": "s" * 32, "push": TOKEN})
+
+
+def nobody(url: str) -> bytes:
+    raise AssertionError(f"nothing is fetched for Klarna: {url}")
+
+
+def read(kind: str, payload: dict[str, Any], **metadata: Any) -> Normalized:
+    told = {"event_type": kind, "event_id": "e-1", "occurred_at": "2026-05-01T12:00:00Z"} | metadata
+    body = json.dumps({"metadata": told, "payload": payload}).encode()
+    return adapter.normalize(Delivery("klarna", body, {}, NOON), Verdict(("krn:key:1",)), CREDENTIALS)
+
+
+def event(kind: str, payload: dict[str, Any], **metadata: Any) -> Any:
+    normalized = read(kind, payload, **metadata)
+    assert normalized.unreadable == ()
+    (found,) = normalized.events
+    return found
+
+
+def a_dispute(**changes: Any) -> dict[str, Any]:
+    return {
+        "payment_dispute_id": "d1",
+        "payment_transaction_id": "t1",
+        "order_id": "o1",
+        "dispute_reason": "REFUND_NOT_PROCESSED",
+        "dispute_details": {"dispute_amount": 39900, "currency": "EUR"},
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        ("submitted", PaymentStep.PENDING),
+        ("prepared", PaymentStep.PENDING),
+        ("in-progress", PaymentStep.PENDING),
+        ("pending-confirmation", PaymentStep.PENDING),
+        ("completed", PaymentStep.PENDING),
+        ("authorized", PaymentStep.AUTHORIZED),
+        ("declined", PaymentStep.DECLINED),
+        ("canceled", PaymentStep.CANCELED),
+        ("expired", PaymentStep.CANCELED),
+    ],
+)
+def test_payment_requests(state: str, step: PaymentStep) -> None:
+    context = {"payment_transaction_id": "t1"}
+    payload = {"payment_request_id": "r1", "amount": 39900, "currency": "EUR", "state_context": context}
+    found = event(f"payment.request.state-change.{state}", payload)
+    assert isinstance(found, PaymentChanged)
+    assert (found.step, found.payment_id, found.aliases) == (step, "r1", ("t1",))
+    assert found.amount == Money(39900, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "stage", "status", "moved"),
+    [
+        ("initiated", {}, DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE, -39900),
+        ("representment", {}, DisputeStage.CHARGEBACK, DisputeStatus.UNDER_REVIEW, None),
+        ("pre-arbitration", {}, DisputeStage.PRE_ARBITRATION, DisputeStatus.NEEDS_RESPONSE, None),
+        ("arbitration", {}, DisputeStage.ARBITRATION, DisputeStatus.UNDER_REVIEW, None),
+        ("closed", {"dispute_outcome": "WON"}, None, DisputeStatus.WON, 39900),
+        ("closed", {"dispute_outcome": "LOST"}, None, DisputeStatus.LOST, None),
+        ("closed", {"state_context": {"dispute_outcome": "WON"}}, None, DisputeStatus.WON, 39900),
+    ],
+)
+def test_disputes(
+    state: str, more: dict[str, Any], stage: DisputeStage | None, status: DisputeStatus, moved: int | None
+) -> None:
+    found = event(f"payment.dispute.state-change.{state}", a_dispute(**more))
+    assert isinstance(found, DisputeChanged)
+    assert (found.dispute_id, found.payment_id, found.payment_aliases) == ("d1", "t1", ("o1",))
+    assert (found.stage, found.status, found.reason) == (stage, status, DisputeReason.CREDIT_NOT_PROCESSED)
+    assert found.moved == (Money(moved, "EUR") if moved else None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("state-change.initiated", {"representment": {"expires_at": "2026-05-22T09:45:00Z"}}),
+        ("state-change.initiated", {"state_context": {"expires_at": "2026-05-22T09:45:00Z"}}),
+        ("state-change.pre-arbitration", {"arbitration_expires_at": "2026-05-22T09:45:00Z"}),
+        (
+            "updated.representment-deadline-extended",
+            {
+                "updated_fields": {"evidence_response_deadline_at": "2026-05-22T09:45:00Z"},
+                "previous_fields": {"evidence_response_deadline_at": "2026-05-15T09:45:00Z"},
+            },
+        ),
+    ],
+)
+def test_a_deadline_wherever_it_is_told(kind: str, more: dict[str, Any]) -> None:
+    found = event(f"payment.dispute.{kind}", a_dispute(**more))
+    assert found.respond_by == datetime(2026, 5, 22, 9, 45, tzinfo=UTC)
+    assert found.respond_by_text == "2026-05-22T09:45:00Z"
+
+
+def test_an_update_says_nothing_about_where_the_dispute_stands() -> None:
+    found = event("payment.dispute.updated.newfangled", a_dispute(state="INITIATED"))
+    assert (found.stage, found.status, found.provider_status) == (None, None, "INITIATED")
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [("closed", "payload.dispute_outcome"), ("newfangled", "metadata.event_type")]
+)
+def test_an_outcome_or_state_that_we_do_not_know_is_said_and_the_rest_stands(kind: str, path: str) -> None:
+    normalized = read(f"payment.dispute.state-change.{kind}", a_dispute(dispute_outcome="SPLIT"))
+    (line,) = normalized.unreadable
+    assert path in line
+    assert "SPLIT" not in line
+    assert len(normalized.events) == 1
+
+
+@pytest.mark.parametrize("kind", ["payment.request.state-change.newfangled", "customer.token.state-change.revoked"])
+def test_other_types_are_ignored(kind: str) -> None:
+    assert read(kind, {"payment_request_id": "r1"}).ignored == (kind,)
+
+
+def test_the_mode_is_what_the_notification_says() -> None:
+    assert read("customer.x", {}, live=True).livemode is True
+    assert read("customer.x", {}).livemode is None
+
+
+def test_a_signature_is_judged_by_the_key_that_it_names_alone(tmp_path: Path) -> None:
+    kit = a_kit("klarna", tmp_path)
+    delivery = kit.signed(kit.bodies()[0])
+    for named in ("next", "push", "nobody's"):
+        other = dataclasses.replace(delivery, headers={**delivery.headers, "klarna-signing-key-id": named})
+        with pytest.raises(SignatureInvalid):
+            kit.verify(other)
+
+
+# Pushes
+
+
+def a_push(query: str, body: bytes = b"") -> Delivery:
+    return Delivery("klarna", body, {}, NOON, path="/klarna", query=query)
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "hint"),
+    [
+        (f"key={TOKEN}&klarna_order_id=o-1", b"", None),
+        (f"key={TOKEN}", b'{"order_id": "o-1", "event_type": "FRAUD_RISK_REJECTED"}', "FRAUD_RISK_REJECTED"),
+    ],
+)
+def test_a_push_is_a_poke_that_nobody_proved(query: str, body: bytes, hint: str | None) -> None:
+    delivery = a_push(query, body)
+    verdict = adapter.verify(delivery, CREDENTIALS, nobody)
+    assert verdict.key_ids == ("push",)
+    (poke,) = adapter.normalize(delivery, verdict, CREDENTIALS).events
+    assert isinstance(poke, ResourceChanged)
+    assert (poke.resource, poke.resource_id, poke.hint) == ("order", "o-1", hint)
+    assert {"resource_id", "hint"} <= set(poke.unsigned)
+
+
+def test_two_pushes_for_one_order_are_two_pokes() -> None:
+    ids = set()
+    for at in (NOON, NOON.replace(hour=13)):
+        delivery = dataclasses.replace(a_push(f"key={TOKEN}&klarna_order_id=o-1"), received_at=at)
+        (poke,) = adapter.normalize(delivery, Verdict(("push",)), CREDENTIALS).events
+        ids.add(poke.event_id)
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("query", ["", "klarna_order_id=o-1", "key=&klarna_order_id=o-1", "key=guess", "key=%ff&" * 99])
+@pytest.mark.parametrize("credentials", [CREDENTIALS, Credentials(keys={"krn:key:1": "s" * 32}), Credentials(keys={})])
+def test_a_push_to_a_url_that_anyone_could_guess_is_refused(query: str, credentials: Credentials) -> None:
+    with pytest.raises(SignatureInvalid):
+        adapter.verify(a_push(query, b'{"order_id": "o-1"}'), credentials, nobody)
+
+
+def test_the_secret_of_pushes_signs_no_notification() -> None:
+    import hashlib
+    import hmac
+
+    mac = hmac.new(TOKEN.encode(), b"{}", hashlib.sha256).hexdigest()
+    headers = {"klarna-signature": mac, "klarna-signing-key-id": "push"}
+    with pytest.raises(SignatureInvalid):
+        adapter.verify(Delivery("klarna", b"{}", headers, NOON), CREDENTIALS, nobody)
+
+
+@pytest.mark.parametrize(("query", "body"), [("", b"{}"), ("klarna_order_id=<b>", b""), ("", b'{"order_id": {}}')])
+def test_a_push_that_names_no_order_is_unreadable(query: str, body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        adapter.normalize(a_push(query, body), Verdict(("push",)), CREDENTIALS)
+
+
+# What pushes are about, read back
+
+ORDER = {
+    "order_id": "o-1",
+    "status": "CAPTURED",
+    "fraud_status": "ACCEPTED",
+    "order_amount": 1999,
+    "purchase_currency": "EUR",
+    "created_at": "2026-05-01T12:00:00.000Z",
+    "expires_at": "2026-05-29T00:00:00.000Z",
+}
+
+
+def read_back(**changes: Any) -> Any:
+    poke = ResourceChanged(
+        event_id="klarna:main:push",
+        provider="klarna",
+        account="main",
+        occurred_at=NOON,
+        resource="order",
+        resource_id="o-1",
+    )
+    return adapter.read_resource(poke, json.dumps(ORDER | changes).encode())
+
+
+@pytest.mark.parametrize(
+    ("fraud_status", "step"),
+    [("ACCEPTED", PaymentStep.AUTHORIZED), ("PENDING", PaymentStep.PENDING), ("REJECTED", PaymentStep.DECLINED)],
+)
+def test_an_order_begins_as_its_fraud_status_says(fraud_status: str, step: PaymentStep) -> None:
+    (begun,) = read_back(fraud_status=fraud_status)
+    assert (begun.step, begun.payment_id, begun.amount) == (step, "o-1", Money(1999, "EUR"))
+
+
+def test_an_order_tells_of_each_capture_and_refund() -> None:
+    captures = [
+        {"capture_id": name, "captured_amount": amount, "captured_at": "2026-05-02T12:00:00Z"}
+        for name, amount in (("c-1", 1000), ("c-2", 999))
+    ]
+    refunds = [{"refunded_amount": 500, "refunded_at": "2026-05-03T12:00:00Z"}]
+    _, first, second, refund = read_back(captures=captures, refunds=refunds)
+    assert [one.amount.minor for one in (first, second, refund)] == [1000, 999, 500]
+    assert (first.aliases, first.reference, refund.step) == (("c-1", "c-2"), "c-1", PaymentStep.REFUNDED)
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", "EXPIRED"])
+def test_an_order_that_ended_before_it_was_captured_is_canceled(status: str) -> None:
+    assert [one.step for one in read_back(status=status)] == [PaymentStep.AUTHORIZED, PaymentStep.CANCELED]
+
+
+@pytest.mark.parametrize("changes", [{"order_id": "o-2"}, {"fraud_status": "NEW"}, {"order_amount": "19.99"}])
+def test_an_order_that_cannot_be_read_is_for_a_person(changes: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable):
+        read_back(**changes)

@@ -1,0 +1,532 @@
+import base64
+import dataclasses
+import json
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import Misconfigured, SignatureInvalid, Unavailable, Unreadable
+from shared.domain.events import (
+    AnyEvent,
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    Initiator,
+    PaymentChanged,
+    PaymentStep,
+    PayoutChanged,
+)
+from shared.domain.money import Money
+from shared.providers import paypal
+from shared.providers.protocol import Normalized
+from tests.providers.kits import SAMPLES, Kit, a_fact, a_kit, an_attempt
+from tests.simulator.facts import FactKind
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+CREDENTIALS = Credentials(keys={"main": "1AB23456CD789012E"}, account="ours")
+SIGNED = SAMPLES / "paypal" / "signed"
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    return a_kit("paypal", tmp_path_factory.mktemp("paypal"))
+
+
+# Genuine deliveries
+
+
+@pytest.mark.parametrize("name", ["v1_python_sdk", "v2_java_sslutil", "v3_java_validatecert"])
+def test_what_paypal_really_signed_verifies_and_its_old_certificate_is_no_longer_trusted(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not SIGNED.exists():
+        pytest.skip("the folder of real payloads is absent")
+    told = json.loads((SIGNED / f"{name}.headers.json").read_bytes())
+    sent_at = datetime.fromisoformat(told["transmission_time"])
+    headers = {f"paypal-{key.replace('_', '-')}": told[key] for key in told if key.startswith(("transmission", "auth"))}
+    # The Java fixture's URL is made up, and no part of what is signed; its path would rightly be refused.
+    headers["paypal-cert-url"] = told["cert_url"].replace("/notifications/test", "/notifications/certs/test")
+    delivery = Delivery("paypal", (SIGNED / f"{name}.body.json").read_bytes(), headers, sent_at + timedelta(minutes=1))
+    leaf = (SIGNED / told["cert"]).read_bytes()
+    credentials = Credentials(keys={"other": "8PT597110X687430LKGECATA", "its": told["webhook_id"]})
+
+    def verify(delivery: Delivery, credentials: Credentials = credentials) -> Verdict:
+        return paypal.verify(delivery, credentials, lambda url: leaf)
+
+    with pytest.raises(SignatureInvalid, match="chain"):
+        verify(delivery)
+    # The fixture holds the leaf without its issuer, so no chain can be built: here the signature alone is proved.
+    monkeypatch.setattr(paypal, "_public_key", lambda *_: x509.load_pem_x509_certificate(leaf).public_key())
+    assert verify(delivery) == Verdict(key_ids=("its",), signed_at=sent_at)
+    reserialised = dataclasses.replace(delivery, body=json.dumps(json.loads(delivery.body)).encode())
+    with pytest.raises(SignatureInvalid, match="no signature matches"):
+        verify(reserialised)
+    with pytest.raises(SignatureInvalid, match="no signature matches"):
+        verify(delivery, dataclasses.replace(credentials, keys={"other": "8PT597110X687430LKGECATA"}))
+
+
+# Certificates
+
+
+def delivered(kit: Kit, **headers: str) -> Delivery:
+    delivery = kit.signed(kit.bodies()[0], NOON)
+    return dataclasses.replace(delivery, headers={**delivery.headers, **headers})
+
+
+def test_a_certificate_url_of_paypals_is_followed_by_either_host(kit: Kit) -> None:
+    for host in ("api.sandbox.paypal.com", "api-m.sandbox.paypal.com", "api.sandbox.paypal.com:443"):
+        url = f"https://{host}/v1/notifications/certs/CERT-simulated-current"
+        assert kit.verify(delivered(kit, **{"paypal-cert-url": url}))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.sandbox.paypal.com/v1/notifications/certs/C",
+        "https://api.paypal.com/v1/notifications/certs/C",
+        "https://api.sandbox.paypal.com.evil.example/v1/notifications/certs/C",
+        "https://evilpaypal.com/v1/notifications/certs/C",
+        "https://evil.example/api.sandbox.paypal.com/v1/notifications/certs/C",
+        "https://api.sandbox.paypal.com@evil.example/v1/notifications/certs/C",
+        "https://user@api.sandbox.paypal.com/v1/notifications/certs/C",
+        "https://api.sandbox.paypal.com:8443/v1/notifications/certs/C",
+        "https://api.sandbox.paypal.com/v1/notifications/certs/../../oauth2/C",
+        "https://api.sandbox.paypal.com/v1/notifications/certs/..",
+        "https://api.sandbox.paypal.com/v1/notifications/certs/%2e%2e",
+        "https://api.sandbox.paypal.com/v1/notifications/certs/",
+        "https://api.sandbox.paypal.com/v1/notifications/certs/C?u=https://evil.example",
+        "https://api.sandbox.paypal.com/v1/notifications/certs/C#x",
+        "https://api.sandbox.paypal.com\\@evil.example/v1/notifications/certs/C",
+        "https://api.sandbox.paypal.com/v1/notifications/certs/C\nx",
+        "https://api\u3002sandbox.paypal.com/v1/notifications/certs/C",
+        "https://www.sandbox.paypal.com/v1/notifications/certs/C",
+        "//api.sandbox.paypal.com/v1/notifications/certs/C",
+        "file:///etc/passwd",
+    ],
+)
+def test_any_other_certificate_url_is_refused_and_never_fetched(kit: Kit, url: str) -> None:
+    def fetch(url: str) -> bytes:
+        raise AssertionError("fetched")
+
+    with pytest.raises(SignatureInvalid) as refusal:
+        paypal.verify(delivered(kit, **{"paypal-cert-url": url}), kit.credentials, fetch)
+    assert refusal.value.reason == "untrusted_certificate_url"
+
+
+def test_a_live_endpoint_takes_no_sandbox_certificate_and_the_reverse(kit: Kit) -> None:
+    live = dataclasses.replace(kit.credentials, live=True)
+    with pytest.raises(SignatureInvalid) as refusal:
+        kit.verify(delivered(kit), live)
+    assert refusal.value.reason == "untrusted_certificate_url"
+    url = "https://api.paypal.com/v1/notifications/certs/CERT-simulated-current"
+    with pytest.raises(SignatureInvalid) as refusal:
+        kit.verify(delivered(kit, **{"paypal-cert-url": url}), live)
+    assert refusal.value.reason == "untrusted_certificate"
+
+
+def test_an_old_delivery_costs_no_fetch(kit: Kit) -> None:
+    def fetch(url: str) -> bytes:
+        raise AssertionError("fetched")
+
+    with pytest.raises(SignatureInvalid):
+        paypal.verify(dataclasses.replace(delivered(kit), received_at=NOON + timedelta(days=4)), kit.credentials, fetch)
+
+
+def test_a_certificate_that_cannot_be_had_is_for_later(kit: Kit) -> None:
+    def fetch(url: str) -> bytes:
+        raise Unavailable("down")
+
+    with pytest.raises(Unavailable):
+        paypal.verify(delivered(kit), kit.credentials, fetch)
+
+
+@pytest.mark.parametrize(
+    "pem", [b"", b"<html>", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"\xff"]
+)
+def test_a_certificate_that_is_none_is_refused(kit: Kit, pem: bytes) -> None:
+    with pytest.raises(SignatureInvalid) as refusal:
+        paypal.verify(delivered(kit), kit.credentials, lambda url: pem)
+    assert refusal.value.reason == "untrusted_certificate"
+
+
+def a_certificate(
+    name: str = "messageverificationcerts.sandbox.paypal.com",
+    *,
+    issuer: tuple[Any, x509.Name] | None = None,
+    key: Any = None,
+    start: datetime = NOON - timedelta(days=30),
+    end: datetime = NOON + timedelta(days=30),
+    authority: bool = False,
+) -> tuple[Any, x509.Certificate]:
+    key = key or generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    signer, by = issuer or (key, subject)
+    builder = (
+        x509.CertificateBuilder(issuer_name=by, subject_name=subject, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(end)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+    )
+    if authority:
+        usage = [False] * 9
+        usage[5] = usage[6] = True
+        builder = builder.add_extension(x509.KeyUsage(*usage), critical=True).add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+        )
+    return key, builder.sign(signer, SHA256())
+
+
+@pytest.fixture(scope="module")
+def root() -> tuple[Any, x509.Certificate]:
+    return a_certificate("a root", authority=True)
+
+
+def signed_by(
+    key: Any, certificates: list[x509.Certificate], root: x509.Certificate, live: bool = False
+) -> Callable[[], Verdict]:
+    """A delivery signed by `key`, whose certificate URL serves `certificates`, at an endpoint that trusts `root`."""
+    body, stamp = b"{}", "2026-05-01T12:00:00Z"
+    message = f"id-1|{stamp}|{CREDENTIALS.keys['main']}|{zlib.crc32(body)}".encode()
+    signature = key.sign(message, PKCS1v15(), SHA256()) if isinstance(key, RSAPrivateKey) else b"x"
+    headers = {
+        "paypal-transmission-id": "id-1",
+        "paypal-transmission-time": stamp,
+        "paypal-transmission-sig": base64.b64encode(signature).decode(),
+        "paypal-cert-url": f"https://api.{'' if live else 'sandbox.'}paypal.com/v1/notifications/certs/C",
+        "paypal-auth-algo": "SHA256withRSA",
+    }
+    pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+    credentials = dataclasses.replace(CREDENTIALS, trust=root.public_bytes(Encoding.PEM), live=live)
+    return lambda: paypal.verify(Delivery("paypal", body, headers, NOON), credentials, lambda url: pem)
+
+
+def test_a_chain_through_an_intermediate_is_followed(root: tuple[Any, x509.Certificate]) -> None:
+    middle_key, middle = a_certificate("a middle", issuer=(root[0], root[1].subject), authority=True)
+    key, leaf = a_certificate(issuer=(middle_key, middle.subject))
+    assert signed_by(key, [leaf, middle], root[1])().key_ids == ("main",)
+    with pytest.raises(SignatureInvalid):
+        signed_by(key, [leaf], root[1])()
+
+
+def test_a_live_certificate_is_named_without_sandbox(root: tuple[Any, x509.Certificate]) -> None:
+    key, leaf = a_certificate("messageverificationcerts.paypal.com", issuer=(root[0], root[1].subject))
+    assert signed_by(key, [leaf], root[1], live=True)()
+    with pytest.raises(SignatureInvalid):
+        signed_by(key, [leaf], root[1], live=False)()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "www.sandbox.paypal.com"},
+        {"name": "messageverificationcerts.sandbox.paypal.com.evil.example"},
+        {"name": "messageverificationcertsxsandbox.paypal.com"},
+        {"name": "messageverificationcerts.sandbox.evilpaypal.com"},
+        {"end": NOON - timedelta(seconds=1)},
+        {"start": NOON + timedelta(seconds=1)},
+        {"issuer": None},
+        {"key": generate_ec_key(SECP256R1())},
+        {"key": generate_private_key(public_exponent=65537, key_size=1024)},  # noqa: S505 - to be refused
+        {"authority": True},
+    ],
+    ids=lambda changes: str(next(iter(changes))),
+)
+def test_a_certificate_of_another_name_time_issuer_or_kind_is_refused(
+    root: tuple[Any, x509.Certificate], changes: dict[str, Any]
+) -> None:
+    key, leaf = a_certificate(**{"issuer": (root[0], root[1].subject), **changes})
+    with pytest.raises(SignatureInvalid) as refusal:
+        signed_by(key, [leaf, root[1]], root[1])()
+    assert refusal.value.reason == "untrusted_certificate"
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["SHA1withRSA", "sha256withrsa", "SHA512withRSA", "none", "SHA256withRSA, SHA1withRSA"]
+)
+def test_the_hash_is_never_taken_from_the_header(kit: Kit, algorithm: str) -> None:
+    with pytest.raises(SignatureInvalid) as refusal:
+        kit.verify(delivered(kit, **{"paypal-auth-algo": algorithm}))
+    assert refusal.value.reason == "wrong_algorithm"
+
+
+def test_public_roots_are_used_where_settings_name_none(kit: Kit) -> None:
+    with pytest.raises(SignatureInvalid) as refusal:
+        kit.verify(delivered(kit), dataclasses.replace(kit.credentials, trust=None))
+    assert refusal.value.reason == "untrusted_certificate"
+
+
+def test_a_root_that_is_none_is_refused_at_start(kit: Kit) -> None:
+    with pytest.raises(Misconfigured, match="PAYIN_PAYPAL_CERTIFICATES"):
+        paypal.check_credentials(dataclasses.replace(kit.credentials, trust=b"not a certificate"))
+
+
+# The table of types
+
+
+def translated(kind: str, resource: dict[str, Any]) -> Normalized:
+    whole = {"id": "WH-1", "event_type": kind, "create_time": "2026-05-01T12:00:00.000Z", "resource": resource}
+    return paypal.normalize(Delivery("paypal", json.dumps(whole).encode(), {}, NOON), Verdict(("main",)), CREDENTIALS)
+
+
+def events(kind: str, resource: dict[str, Any]) -> tuple[AnyEvent, ...]:
+    found = translated(kind, resource)
+    assert found.unreadable == ()
+    return found.events
+
+
+def payment(kind: str, resource: dict[str, Any]) -> PaymentChanged:
+    event = events(kind, resource)[0]
+    assert isinstance(event, PaymentChanged)
+    return event
+
+
+def dispute(kind: str = "CUSTOMER.DISPUTE.UPDATED", **changes: Any) -> DisputeChanged:
+    resource = {
+        "dispute_id": "PP-R-ABC-12345678",
+        "disputed_transactions": [{"seller_transaction_id": "CAP1"}],
+        "reason": "UNAUTHORISED",
+        "external_reason_code": " 10.4",
+        "dispute_amount": {"value": "19.99", "currency_code": "EUR"},
+        "dispute_life_cycle_stage": "CHARGEBACK",
+        "status": "WAITING_FOR_SELLER_RESPONSE",
+        "seller_response_due_date": "2026-05-10T06:59:59Z",
+        "links": [{"rel": "self", "href": "x"}, {"rel": "provide_evidence", "href": "x"}],
+        **changes,
+    }
+    (event,) = events(kind, resource)
+    assert isinstance(event, DisputeChanged)
+    return event
+
+
+AMOUNT = {"value": "19.99", "currency_code": "EUR"}
+CAPTURE = {
+    "id": "CAP1",
+    "amount": AMOUNT,
+    "invoice_id": "order-1",
+    "custom_id": "c=c-1&d=d-1&i=198.51.100.7&n=mit",
+    "supplementary_data": {"related_ids": {"order_id": "ORD1"}},
+}
+UP = {"rel": "up", "href": "https://api.paypal.com/v2/payments/captures/CAP1"}
+SALE = {"id": "SALE1", "amount": {"total": "19.99", "currency": "EUR"}, "parent_payment": "PAY-1"}
+PAYMENT_TABLE = [
+    ("PAYMENT.AUTHORIZATION.CREATED", {"id": "AUTH1", "amount": AMOUNT}, "AUTH1", PaymentStep.AUTHORIZED),
+    ("PAYMENT.AUTHORIZATION.VOIDED", {"id": "AUTH1", "amount": AMOUNT}, "AUTH1", PaymentStep.CANCELED),
+    ("PAYMENT.CAPTURE.COMPLETED", CAPTURE, "CAP1", PaymentStep.CAPTURED),
+    ("PAYMENT.CAPTURE.PENDING", CAPTURE, "CAP1", PaymentStep.PENDING),
+    ("PAYMENT.CAPTURE.DECLINED", CAPTURE, "CAP1", PaymentStep.DECLINED),
+    ("PAYMENT.CAPTURE.DENIED", CAPTURE, "CAP1", PaymentStep.DECLINED),
+    ("PAYMENT.CAPTURE.REFUNDED", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REFUNDED),
+    ("PAYMENT.CAPTURE.REVERSED", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REVERSED),
+    ("PAYMENT.CAPTURE.REVERSED", CAPTURE, "CAP1", PaymentStep.REVERSED),
+    ("PAYMENT.REFUND.PENDING", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REFUND_PENDING),
+    ("PAYMENT.REFUND.FAILED", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REFUND_FAILED),
+    ("PAYMENT.SALE.COMPLETED", SALE, "SALE1", PaymentStep.CAPTURED),
+    ("PAYMENT.SALE.PENDING", SALE, "SALE1", PaymentStep.PENDING),
+    ("PAYMENT.SALE.DENIED", SALE, "SALE1", PaymentStep.DECLINED),
+    ("PAYMENT.SALE.REFUNDED", {**SALE, "id": "R1", "sale_id": "SALE1"}, "SALE1", PaymentStep.REFUNDED),
+    ("PAYMENT.SALE.REVERSED", SALE, "SALE1", PaymentStep.REVERSED),
+    ("CHECKOUT.ORDER.APPROVED", {"id": "ORD1", "purchase_units": [{"amount": AMOUNT}]}, "ORD1", PaymentStep.PENDING),
+    (
+        "CHECKOUT.ORDER.COMPLETED",
+        {"id": "ORD1", "purchase_units": [{"payments": {"captures": [{**CAPTURE, "status": "COMPLETED"}]}}]},
+        "CAP1",
+        PaymentStep.CAPTURED,
+    ),
+    ("CHECKOUT.PAYMENT-APPROVAL.REVERSED", {"order_id": "ORD1", "amount": AMOUNT}, "ORD1", PaymentStep.CANCELED),
+    ("CHECKOUT.ORDER.VOIDED", {"id": "ORD1", "amount": AMOUNT}, "ORD1", PaymentStep.CANCELED),
+]
+
+
+@pytest.mark.parametrize(("kind", "resource", "payment_id", "step"), PAYMENT_TABLE)
+def test_each_type_tells_its_step_of_the_payment(
+    kind: str, resource: dict[str, Any], payment_id: str, step: PaymentStep
+) -> None:
+    event = payment(kind, resource)
+    assert (event.payment_id, event.step, event.amount) == (payment_id, step, Money(1999, "EUR"))
+    assert (event.occurred_at, event.method) == (NOON, "paypal")
+
+
+def test_the_table_above_and_the_adapter_know_the_same_payment_types() -> None:
+    tested = {kind for kind, *_ in PAYMENT_TABLE}
+    others = {kind for kind in paypal.TYPES if "DISPUTE" in kind or "PAYOUT" in kind}
+    assert tested | others == set(paypal.TYPES)
+
+
+def test_a_capture_of_an_authorization_also_ends_the_authorization() -> None:
+    related = {"related_ids": {"order_id": "ORD1", "authorization_id": "AUTH1"}}
+    captured, succeeded = events("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "supplementary_data": related})
+    assert isinstance(captured, PaymentChanged)
+    assert isinstance(succeeded, PaymentChanged)
+    assert (captured.payment_id, captured.aliases, captured.reference) == ("CAP1", ("ORD1",), "CAP1")
+    assert (succeeded.payment_id, succeeded.step, succeeded.reference) == ("AUTH1", PaymentStep.SUCCEEDED_BY, "CAP1")
+    assert captured.event_id != succeeded.event_id
+    linked = {**CAPTURE, "links": [{"rel": "up", "href": "https://api.paypal.com/v2/payments/authorizations/AUTH1"}]}
+    assert len(events("PAYMENT.CAPTURE.COMPLETED", linked)) == 2
+    assert len(events("PAYMENT.CAPTURE.DECLINED", {**CAPTURE, "supplementary_data": related})) == 1
+
+
+def test_our_own_words_travel_in_custom_id_and_anything_else_there_is_nothing() -> None:
+    event = payment("PAYMENT.CAPTURE.COMPLETED", CAPTURE)
+    assert (event.customer_id, event.device_id, event.ip) == ("c-1", "d-1", "198.51.100.7")
+    assert (event.initiator, event.merchant_reference) == (Initiator.MERCHANT, "order-1")
+    for words in ("", "invoice 7", "c=&d", "i=999.1.1.1", "&" * 200, "c=4242424242424242", 7, None):
+        other = payment("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "custom_id": words})
+        assert (other.customer_id, other.device_id, other.ip, other.initiator) == (None, None, None, None)
+
+
+def test_a_refund_that_names_no_capture_is_unreadable() -> None:
+    with pytest.raises(Unreadable, match=r"resource\.links"):
+        translated("PAYMENT.CAPTURE.REFUNDED", {"id": "REF1", "amount": AMOUNT})
+
+
+def test_a_refund_of_v1_is_negative_there_and_positive_here() -> None:
+    resource = {**SALE, "id": "R1", "sale_id": "SALE1", "amount": {"total": "-5.00", "currency": "EUR"}}
+    event = payment("PAYMENT.SALE.REFUNDED", resource)
+    assert (event.amount, event.reference, event.aliases) == (Money(500, "EUR"), "R1", ("PAY-1",))
+
+
+@pytest.mark.parametrize(
+    ("value", "currency", "minor"), [("500", "JPY", 500), ("500", "HUF", 50000), ("0.01", "USD", 1)]
+)
+def test_amounts_are_decimal_text(value: str, currency: str, minor: int) -> None:
+    event = payment("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "amount": {"value": value, "currency_code": currency}})
+    assert event.amount == Money(minor, currency)
+
+
+@pytest.mark.parametrize("value", ["1,99", "1.999", "1e1000", "NaN", "", " ", "0x1", [], {}])
+def test_an_amount_that_is_no_decimal_is_unreadable(value: Any) -> None:
+    with pytest.raises(Unreadable, match=r"resource\.amount"):
+        translated("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "amount": {"value": value, "currency_code": "EUR"}})
+
+
+# Disputes
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "final"),
+    [
+        ({"status": "OPEN"}, DisputeStatus.NEEDS_RESPONSE, True),
+        ({"status": "WAITING_FOR_SELLER_RESPONSE"}, DisputeStatus.NEEDS_RESPONSE, True),
+        ({"status": "WAITING_FOR_BUYER_RESPONSE"}, DisputeStatus.UNDER_REVIEW, True),
+        ({"status": "UNDER_REVIEW"}, DisputeStatus.UNDER_REVIEW, True),
+        ({"status": None, "dispute_state": "REQUIRED_ACTION"}, DisputeStatus.NEEDS_RESPONSE, True),
+        ({"status": "OTHER", "dispute_state": "UNDER_PAYPAL_REVIEW"}, DisputeStatus.UNDER_REVIEW, True),
+        (
+            {"status": "RESOLVED", "dispute_outcome": {"outcome_code": "RESOLVED_SELLER_FAVOUR"}},
+            DisputeStatus.WON,
+            True,
+        ),
+        (
+            {"status": "RESOLVED", "dispute_outcome": {"outcome_code": "RESOLVED_BUYER_FAVOUR"}},
+            DisputeStatus.LOST,
+            True,
+        ),
+        ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "RESOLVED_WITH_PAYOUT"}}, DisputeStatus.WON, True),
+        ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "CANCELED_BY_BUYER"}}, DisputeStatus.CLOSED, True),
+        ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "ACCEPTED"}}, DisputeStatus.ACCEPTED, True),
+        (
+            {
+                "status": "RESOLVED",
+                "dispute_state": "APPEALABLE",
+                "dispute_outcome": {"outcome_code": "RESOLVED_BUYER_FAVOUR"},
+            },
+            DisputeStatus.LOST,
+            False,
+        ),
+    ],
+)
+def test_each_status_and_outcome_is_told(changes: dict[str, Any], status: DisputeStatus, final: bool) -> None:
+    event = dispute(**changes)
+    assert (event.status, event.final) == (status, final)
+
+
+@pytest.mark.parametrize("outcome", ["DENIED", "NONE", None])
+def test_an_outcome_that_favours_nobody_is_to_be_read_back(outcome: str | None) -> None:
+    found = translated(
+        "CUSTOMER.DISPUTE.RESOLVED", {"dispute_id": "PP-1", "dispute_outcome": {"outcome_code": outcome}}
+    )
+    (event,) = found.events
+    assert isinstance(event, DisputeChanged)
+    assert (event.status, event.final) == (None, False)
+    assert "read it back" in found.unreadable[0]
+
+
+@pytest.mark.parametrize("stage", list(DisputeStage))
+def test_each_stage_is_told(stage: DisputeStage) -> None:
+    assert dispute(dispute_life_cycle_stage=stage.value.upper()).stage is stage
+
+
+def test_a_dispute_names_payment_reason_deadline_and_what_can_be_done() -> None:
+    event = dispute("RISK.DISPUTE.CREATED")
+    assert (event.dispute_id, event.payment_id, event.amount) == ("PP-R-ABC-12345678", "CAP1", Money(1999, "EUR"))
+    assert (event.reason, event.reason_code) == (DisputeReason.FRAUD, "10.4")
+    assert event.respond_by == datetime(2026, 5, 10, 6, 59, 59, tzinfo=UTC)
+    assert (event.respond_by_text, event.can_respond) == ("2026-05-10T06:59:59Z", True)
+    assert dispute(links=[{"rel": "self", "href": "x"}]).can_respond is False
+    assert dispute(links=[]).can_respond is None
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("MERCHANDISE_OR_SERVICE_NOT_RECEIVED", DisputeReason.NOT_RECEIVED),
+        ("MERCHANDISE_OR_SERVICE_NOT_AS_DESCRIBED", DisputeReason.NOT_AS_DESCRIBED),
+        ("CREDIT_NOT_PROCESSED", DisputeReason.CREDIT_NOT_PROCESSED),
+        ("DUPLICATE_TRANSACTION", DisputeReason.DUPLICATE),
+        ("CANCELED_RECURRING_BILLING", DisputeReason.CANCELED),
+        ("INCORRECT_AMOUNT", DisputeReason.OTHER),
+    ],
+)
+def test_each_reason_is_told_in_our_words(word: str, reason: DisputeReason) -> None:
+    assert dispute(reason=word).reason is reason
+
+
+def test_payouts_are_told() -> None:
+    item = {
+        "payout_item_id": "P1",
+        "transaction_status": "SUCCESS",
+        "payout_item": {"amount": {"value": "1.00", "currency": "USD"}},
+    }
+    (paid,) = events("PAYMENT.PAYOUTS-ITEM.SUCCEEDED", item)
+    assert isinstance(paid, PayoutChanged)
+    assert (paid.payout_id, paid.status, paid.amount) == ("P1", "SUCCESS", Money(100, "USD"))
+    referenced = {"item_id": "I1", "processing_state": {"status": "SUCCESS"}, "payout_amount": AMOUNT}
+    (paid,) = events("PAYMENT.REFERENCED-PAYOUT-ITEM.COMPLETED", referenced)
+    assert isinstance(paid, PayoutChanged)
+    assert paid.amount == Money(1999, "EUR")
+
+
+def test_an_id_that_paypal_really_gave_is_not_mistaken_for_a_card_number() -> None:
+    whole = {"id": "WH-2MW4820926242972J-6SG447389E205703U", "event_type": "BILLING.PLAN.CREATED"}
+    found = paypal.normalize(Delivery("paypal", json.dumps(whole).encode(), {}, NOON), Verdict(()), CREDENTIALS)
+    assert found.ignored == ("BILLING.PLAN.CREATED",)
+
+
+def test_an_authorization_that_the_simulator_captures_goes_on_under_the_capture(kit: Kit) -> None:
+    for number in range(40):
+        attempt = an_attempt(id=f"attempt-{number}")
+        authorized = kit.events(a_fact(FactKind.AUTHORIZED, attempt))
+        captured = kit.events(a_fact(FactKind.CAPTURED, attempt))
+        assert len(captured) == 1 + len(authorized)
+        if authorized:
+            assert isinstance(authorized[0], PaymentChanged)
+            assert isinstance(captured[1], PaymentChanged)
+            assert captured[1].payment_id == authorized[0].payment_id
+            return
+    raise AssertionError("the simulator never authorizes first")

@@ -1,0 +1,237 @@
+"""Razorpay: its vector and its library, types, statuses and phases."""
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import SignatureInvalid, Unreadable
+from shared.domain.events import (
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    FraudWarned,
+    PaymentChanged,
+    PaymentStep,
+    PayoutChanged,
+)
+from shared.domain.money import Money
+from shared.providers import razorpay as adapter
+from shared.providers.protocol import Normalized
+from tests.providers.kits import NOON, SAMPLES, a_kit
+
+SDK = SAMPLES / "razorpay" / "sdk" / "fake_payment_authorized_webhook.json"
+SECONDS = int(NOON.timestamp())
+
+
+def nobody(url: str) -> bytes:
+    raise AssertionError(f"nothing is fetched for Razorpay: {url}")
+
+
+def read(kind: str, payload: dict[str, Any], **event: Any) -> Normalized:
+    body = {
+        "entity": "event",
+        "account_id": "acc_1",
+        "event": kind,
+        "contains": list(payload),
+        "payload": {name: {"entity": thing} for name, thing in payload.items()},
+        "created_at": SECONDS,
+    } | event
+    return adapter.normalize(
+        Delivery("razorpay", json.dumps(body).encode(), {}, NOON), Verdict(("k",)), Credentials(keys={"k": "s"})
+    )
+
+
+def events(kind: str, **payload: Any) -> Any:
+    normalized = read(kind, payload)
+    assert normalized.unreadable == ()
+    return normalized.events
+
+
+def a_payment(**more: Any) -> dict[str, Any]:
+    return {"id": "pay_1", "amount": 1999, "currency": "INR", "order_id": "order_1", "method": "card", **more}
+
+
+def a_dispute(**more: Any) -> dict[str, Any]:
+    return {
+        "id": "disp_1",
+        "payment_id": "pay_1",
+        "amount": 1999,
+        "currency": "INR",
+        "reason_code": "goods_or_services_not_received_or_partially_received",
+        "respond_by": SECONDS + 86400,
+        "status": "open",
+        "phase": "chargeback",
+        **more,
+    }
+
+
+@pytest.mark.skipif(not SDK.exists(), reason="the folder of real payloads is absent")
+def test_a_published_body_verifies_as_the_official_library_says() -> None:
+    razorpay = pytest.importorskip("razorpay")
+    utility = razorpay.Client(auth=("key_id", "key_secret")).utility
+    body = SDK.read_bytes()
+    secret = "a-secret-of-the-webhook"
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    delivery = Delivery("razorpay", body, {"x-razorpay-signature": signature}, NOON)
+    assert adapter.verify(delivery, Credentials(keys={"other": "o" * 20, "k": secret}), nobody).key_ids == ("k",)
+    assert utility.verify_webhook_signature(body.decode(), signature, secret)
+
+
+def test_the_official_library_agrees_on_everything_that_is_simulated(tmp_path: Path) -> None:
+    razorpay = pytest.importorskip("razorpay")
+    utility = razorpay.Client(auth=("key_id", "key_secret")).utility
+    kit = a_kit("razorpay", tmp_path)
+    for body in kit.bodies():
+        secret = kit.credentials.keys["current"]
+        genuine, forged = kit.simulator.sign(body, NOON), kit.simulator.forge(body, NOON)
+        assert utility.verify_webhook_signature(body.decode(), genuine.headers["X-Razorpay-Signature"], secret)
+        with pytest.raises(razorpay.errors.SignatureVerificationError):
+            utility.verify_webhook_signature(body.decode(), forged.headers["X-Razorpay-Signature"], secret)
+
+
+def test_a_signature_is_read_in_either_case_and_one_of_another_body_is_refused(tmp_path: Path) -> None:
+    kit = a_kit("razorpay", tmp_path)
+    body, other = kit.bodies()[:2]
+    signature = kit.simulator.sign(body, NOON).headers["X-Razorpay-Signature"]
+    upper = Delivery("razorpay", body, {"x-razorpay-signature": signature.upper()}, NOON)
+    assert kit.verify(upper).key_ids == ("current",)
+    with pytest.raises(SignatureInvalid):
+        kit.verify(Delivery("razorpay", other, {"x-razorpay-signature": signature}, NOON))
+
+
+def test_the_unsigned_event_id_names_nothing(tmp_path: Path) -> None:
+    kit = a_kit("razorpay", tmp_path)
+    delivery = kit.signed(kit.bodies()[0])
+    headers = {**delivery.headers, "x-razorpay-event-id": "chosen-by-a-replayer"}
+    replayed = Delivery("razorpay", delivery.body, headers, NOON)
+    assert kit.normalize(replayed, kit.verify(replayed)) == kit.normalize(delivery, kit.verify(delivery))
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [
+        ("payment.authorized", PaymentStep.AUTHORIZED),
+        ("payment.captured", PaymentStep.CAPTURED),
+        ("order.paid", PaymentStep.CAPTURED),
+        ("payment.failed", PaymentStep.DECLINED),
+    ],
+)
+def test_payments(kind: str, step: PaymentStep) -> None:
+    (found,) = events(kind, payment=a_payment(error_reason="card_expired" if kind == "payment.failed" else None))
+    assert isinstance(found, PaymentChanged)
+    assert (found.step, found.payment_id, found.amount) == (step, "pay_1", Money(1999, "INR"))
+    assert (found.account, found.event_id) == ("acc_1", f"razorpay:acc_1:{kind}:pay_1:{SECONDS}")
+    assert (found.decline_code, found.hard_decline) == (
+        ("card_expired", True) if step is PaymentStep.DECLINED else (None, None)
+    )
+
+
+def test_a_capture_that_is_told_twice_counts_once() -> None:
+    (captured,) = events("payment.captured", payment=a_payment())
+    (paid,) = events("order.paid", payment=a_payment(), order={"id": "order_1"})
+    assert captured.reference == paid.reference
+    assert captured.event_id != paid.event_id
+
+
+def test_a_decline_for_want_of_money_may_be_tried_again() -> None:
+    (found,) = events(
+        "payment.failed", payment=a_payment(error_code="BAD_REQUEST_ERROR", error_reason="insufficient_funds")
+    )
+    assert (found.decline_code, found.hard_decline) == ("insufficient_funds", False)
+
+
+def test_a_upi_address_is_never_kept() -> None:
+    (found,) = events(
+        "payment.captured", payment=a_payment(method="upi", vpa="ana.example@upi", contact="+919876543210")
+    )
+    assert "ana" not in repr(found)
+    assert "9876543210" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "step"),
+    [
+        # The example of refund.created that Razorpay publishes has the status processed: the type decides.
+        ("refund.created", "processed", PaymentStep.REFUND_PENDING),
+        ("refund.processed", "processed", PaymentStep.REFUNDED),
+        ("refund.failed", "failed", PaymentStep.REFUND_FAILED),
+        ("refund.speed_changed", "pending", PaymentStep.REFUND_PENDING),
+        ("refund.speed_changed", "processed", PaymentStep.REFUNDED),
+        ("refund.speed_changed", "failed", PaymentStep.REFUND_FAILED),
+    ],
+)
+def test_refunds(kind: str, status: str, step: PaymentStep) -> None:
+    refund = {"id": "rfnd_1", "payment_id": "pay_1", "amount": 500, "currency": "INR", "status": status}
+    (found,) = events(kind, refund=refund, payment=a_payment())
+    assert (found.step, found.payment_id, found.reference) == (step, "pay_1", "rfnd_1")
+    assert found.amount == Money(500, "INR")
+
+
+def test_a_refund_of_a_status_that_we_do_not_know_is_for_a_person() -> None:
+    refund = {"id": "rfnd_1", "payment_id": "pay_1", "amount": 500, "currency": "INR", "status": "newfangled"}
+    with pytest.raises(Unreadable, match="status"):
+        read("refund.speed_changed", {"refund": refund})
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "ours"),
+    [
+        ("created", "open", DisputeStatus.NEEDS_RESPONSE),
+        ("action_required", "open", DisputeStatus.NEEDS_RESPONSE),
+        ("under_review", "under_review", DisputeStatus.UNDER_REVIEW),
+        ("won", "won", DisputeStatus.WON),
+        ("lost", "lost", DisputeStatus.LOST),
+        ("closed", "closed", DisputeStatus.CLOSED),
+    ],
+)
+@pytest.mark.parametrize(
+    ("phase", "stage"),
+    [
+        ("retrieval", DisputeStage.INQUIRY),
+        ("chargeback", DisputeStage.CHARGEBACK),
+        ("pre_arbitration", DisputeStage.PRE_ARBITRATION),
+        ("arbitration", DisputeStage.ARBITRATION),
+    ],
+)
+def test_disputes(kind: str, status: str, ours: DisputeStatus, phase: str, stage: DisputeStage) -> None:
+    dispute = a_dispute(status=status, phase=phase)
+    (found,) = events(f"payment.dispute.{kind}", payment=a_payment(), dispute=dispute)
+    assert isinstance(found, DisputeChanged)
+    assert (found.dispute_id, found.payment_id, found.stage, found.status) == ("disp_1", "pay_1", stage, ours)
+    assert found.respond_by == datetime.fromtimestamp(SECONDS + 86400, UTC)
+    assert found.respond_by_text == str(SECONDS + 86400)
+    assert found.can_respond is (True if ours is DisputeStatus.NEEDS_RESPONSE else None)
+    assert (found.reason, found.reason_code) == (DisputeReason.NOT_RECEIVED, None)
+
+
+def test_the_banks_report_of_fraud_is_an_inquiry_and_a_warning_told_once() -> None:
+    dispute = a_dispute(phase="fraud", reason_code="anything")
+    inquiry, warning = events("payment.dispute.created", payment=a_payment(), dispute=dispute)
+    assert (inquiry.stage, inquiry.reason) == (DisputeStage.INQUIRY, DisputeReason.FRAUD)
+    assert isinstance(warning, FraudWarned)
+    assert (warning.warning_id, warning.payment_id, warning.amount) == ("disp_1", "pay_1", Money(1999, "INR"))
+    assert inquiry.event_id != warning.event_id
+    assert len(events("payment.dispute.won", payment=a_payment(), dispute=dispute | {"status": "won"})) == 1
+
+
+def test_a_dispute_status_that_we_do_not_know_is_said_and_the_rest_stands() -> None:
+    normalized = read("payment.dispute.created", {"payment": a_payment(), "dispute": a_dispute(status="newfangled")})
+    assert len(normalized.unreadable) == len(normalized.events) == 1
+
+
+def test_settlements_are_kept_without_a_currency() -> None:
+    (found,) = events("settlement.processed", settlement={"id": "setl_1", "amount": 1524, "status": "processed"})
+    assert isinstance(found, PayoutChanged)
+    assert (found.payout_id, found.status, found.amount) == ("setl_1", "processed", None)
+
+
+@pytest.mark.parametrize("kind", ["payment.downtime.started", "invoice.paid", "subscription.charged"])
+def test_types_that_nothing_follows_are_ignored(kind: str) -> None:
+    assert read(kind, {kind.rpartition(".")[0]: {"id": "x_1"}}).ignored == (kind,)

@@ -1,0 +1,104 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.errors import Unreadable
+from shared.providers.reading import DEEPEST, parse, rfc3339, unix_time
+
+
+def test_numbers_with_a_point_are_exact_and_the_last_of_two_members_counts() -> None:
+    node = parse(b'{"a": 0.1, "b": 1, "b": 2}')
+    assert node.raw("a") == Decimal("0.1")
+    assert node.integer("b") == 2
+
+
+def test_nesting_is_read_to_its_bound_and_not_beyond() -> None:
+    def nested(depth: int) -> bytes:
+        return b'{"a":' * depth + b"1" + b"}" * depth
+
+    assert parse(nested(DEEPEST)).value
+    with pytest.raises(Unreadable) as error:
+        parse(nested(DEEPEST + 1))
+    assert error.value.reason == "too_deep"
+
+
+def test_many_members_are_not_depth() -> None:
+    assert parse(b'{"a": [' + b"{}," * 500 + b"{}]}").nodes("a")
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-05-01T12:00:00Z", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("2026-05-01T14:00:00+02:00", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("2019-04-29T14:17:30+02:12", datetime(2019, 4, 29, 12, 5, 30, tzinfo=UTC)),
+        ("2026-05-01t12:00:00.123456789z", datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-05-01T12:00:00.5+0000", datetime(2026, 5, 1, 12, 0, 0, 500000, tzinfo=UTC)),
+        ("2026-05-01T12:00:00", None),
+        ("2026-05-01", None),
+        ("2026-13-01T12:00:00Z", None),
+        ("2026-05-01T12:00:00+99:00", None),
+        ("1999-12-31T23:59:59Z", None),
+        ("9999-12-31T23:59:59-10:00", None),
+        ("0001-01-01T00:00:00+10:00", None),
+        ("٢٠٢٦-05-01T12:00:00Z", None),
+    ],
+)
+def test_an_instant_needs_its_offset_and_a_year_of_this_century(text: str, instant: datetime | None) -> None:
+    assert rfc3339(text) == instant
+
+
+@given(st.text(max_size=40))
+def test_no_text_makes_reading_an_instant_fail(text: str) -> None:
+    found = rfc3339(text)
+    assert found is None or found.tzinfo is UTC
+
+
+@given(st.integers())
+def test_no_number_makes_reading_a_unix_time_fail(seconds: int) -> None:
+    found = unix_time(seconds)
+    assert found is None or found.timestamp() == seconds
+
+
+@pytest.mark.parametrize("value", ["7", "true", '"7"', "7.0", "null", "9223372036854775808", "[]"])
+def test_only_an_integer_in_range_is_an_integer(value: str) -> None:
+    node = parse(f'{{"a": {value}}}'.encode())
+    if value == "7":
+        assert node.integer("a") == 7
+    else:
+        with pytest.raises(Unreadable, match=r"^a: "):
+            node.integer("a")
+
+
+@pytest.mark.parametrize(
+    "value", ['""', '"  "', "null", "7", '"a\\u0000b"', '"' + "x" * 300 + '"', '"4242424242424242"']
+)
+def test_what_an_event_needs_is_unreadable_where_a_hint_is_only_absent(value: str) -> None:
+    node = parse(f'{{"a": {value}}}'.encode())
+    with pytest.raises(Unreadable, match=r"^a: ") as error:
+        node.text("a")
+    assert "4242" not in str(error.value)
+    assert node.hint("a") is None
+
+
+def test_texts_are_stripped() -> None:
+    assert parse(b'{"a": " 4853 "}').text("a") == parse(b'{"a": " 4853 "}').hint("a") == "4853"
+
+
+def test_a_missing_way_is_absent_whatever_stands_in_it() -> None:
+    node = parse(b'{"a": {"b": [1]}, "c": "x"}')
+    assert node.raw("a", "b", "d") is None
+    assert node.raw("c", "d") is None
+    assert node.at("c").value == {}
+    assert node.nodes("a", "b") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "score"),
+    [("71", 71.0), ('"71.5"', 71.5), ("101", None), ("-1", None), ('"x"', None), ("true", None), ('"NaN"', None)],
+)
+def test_a_score_is_between_0_and_100(value: str, score: float | None) -> None:
+    assert parse(f'{{"a": {value}}}'.encode()).score("a") == score

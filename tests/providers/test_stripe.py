@@ -1,0 +1,444 @@
+import hashlib
+import hmac
+import inspect
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import stripe as sdk
+import stripe._event as sdk_events
+
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import SignatureInvalid, Unreadable
+from shared.domain.events import (
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    FraudWarned,
+    Initiator,
+    PaymentChanged,
+    PaymentStep,
+    PayoutChanged,
+    ReviewChanged,
+)
+from shared.domain.money import Money
+from shared.providers import stripe
+from shared.providers.protocol import Normalized
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+AT = int(NOON.timestamp())
+SECRET = "whsec_of_the_test_endpoint_1"
+CREDENTIALS = Credentials(keys={"main": SECRET}, account="acct_ours")
+DUE = AT + 9 * 86_400
+
+
+def refuse_to_fetch(url: str) -> bytes:
+    raise AssertionError("Stripe has no certificates to fetch")
+
+
+def verify(header: str, body: bytes = b"{}", received_at: datetime = NOON, **keys: str) -> Verdict:
+    credentials = Credentials(keys=keys) if keys else CREDENTIALS
+    delivery = Delivery("stripe", body, {"stripe-signature": header}, received_at)
+    return stripe.verify(delivery, credentials, refuse_to_fetch)
+
+
+def v1(body: bytes = b"{}", secret: str = SECRET, t: int | str = AT) -> str:
+    return hmac.new(secret.encode(), f"{t}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+def translated(kind: str, subject: dict[str, Any], **event: Any) -> Normalized:
+    whole = {
+        "id": "evt_1",
+        "object": "event",
+        "type": kind,
+        "created": AT,
+        "livemode": False,
+        "data": {"object": subject},
+        **event,
+    }
+    delivery = Delivery("stripe", json.dumps(whole).encode(), {}, NOON)
+    return stripe.normalize(delivery, Verdict(("main",)), CREDENTIALS)
+
+
+def payment(kind: str, subject: dict[str, Any]) -> PaymentChanged:
+    (event,) = translated(kind, subject).events
+    assert isinstance(event, PaymentChanged)
+    return event
+
+
+def dispute(kind: str = "charge.dispute.updated", **changes: Any) -> DisputeChanged:
+    subject = {
+        "id": "du_1",
+        "charge": "ch_1",
+        "payment_intent": "pi_1",
+        "amount": 1999,
+        "currency": "eur",
+        "status": "needs_response",
+        "reason": "fraudulent",
+        "evidence_details": {"due_by": DUE, "past_due": False, "submission_count": 0},
+        "payment_method_details": {
+            "card": {"case_type": "chargeback", "network": "visa", "network_reason_code": "10.4"}
+        },
+        **changes,
+    }
+    (event,) = translated(kind, subject).events
+    assert isinstance(event, DisputeChanged)
+    return event
+
+
+CHARGE = {"id": "ch_1", "payment_intent": "pi_1", "amount": 1999, "currency": "eur"}
+INTENT = {"id": "pi_1", "latest_charge": "ch_1", "amount": 1999, "currency": "eur"}
+SESSION = {"id": "cs_1", "payment_intent": "pi_1", "amount_total": 1999, "currency": "eur", "payment_status": "paid"}
+REFUND = {"id": "re_1", "charge": "ch_1", "payment_intent": "pi_1", "amount": 500, "currency": "eur"}
+
+
+# Signatures
+
+
+def test_what_the_sdk_signs_we_verify_and_what_we_verify_the_sdk_does() -> None:
+    body = '{"id": "evt_1", "name": "Zoë"}'
+    header = sdk.WebhookSignature.generate_signature_header(body, SECRET, AT)
+    assert verify(header, body.encode()).signed_at == NOON
+    ours = f"t={AT},v1={v1(body.encode())}"
+    assert sdk.WebhookSignature.verify_header(body, ours, SECRET, tolerance=None)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "t={t},v1={mac},v0=00",
+        "v1={mac},t={t}",
+        "t={t},v1={wrong},v1={mac}",
+        " t={t} , v1={mac} ",
+        "t={t},v1={upper}",
+        "t={t},v1={mac}, t={t},v1={mac}",
+        "t={t},v1={mac},v9=new,odd",
+    ],
+)
+def test_a_header_with_one_true_v1_is_enough_however_it_is_written(header: str) -> None:
+    mac = v1()
+    assert verify(header.format(t=AT, mac=mac, wrong="0" * 64, upper=mac.upper())).key_ids == ("main",)
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("t={t},v0={mac}", "malformed_signature"),
+        ("v1={mac}", "malformed_signature"),
+        ("t={t},t={later},v1={mac}", "malformed_signature"),
+        ("t=+{t},v1={mac}", "malformed_signature"),
+        ("t=١,v1={mac}", "malformed_signature"),
+        ("t=9{t}9,v1={mac}", "signature_mismatch"),
+        ("t=99999{t}99999,v1={mac}", "malformed_signature"),
+        ("t={t},v1=", "signature_mismatch"),
+        ("t={t},v1={short}", "signature_mismatch"),
+        ("t={later},v1={mac}", "signature_mismatch"),
+    ],
+)
+def test_any_other_header_is_refused_with_its_reason(header: str, reason: str) -> None:
+    with pytest.raises(SignatureInvalid) as refusal:
+        verify(header.format(t=AT, later=AT + 1, mac=v1(), short=v1()[:-1]))
+    assert refusal.value.reason == reason
+
+
+def test_while_a_secret_is_rolled_either_of_two_signatures_verifies_and_is_named() -> None:
+    header = f"t={AT},v1={v1(secret='whsec_old_secret_0000')},v1={v1(secret='whsec_new_secret_0000')}"
+    assert verify(header, new="whsec_new_secret_0000").key_ids == ("new",)
+    assert verify(header, old="whsec_old_secret_0000").key_ids == ("old",)
+
+
+def test_the_key_is_the_whole_secret_with_its_prefix() -> None:
+    with pytest.raises(SignatureInvalid):
+        verify(f"t={AT},v1={v1(secret=SECRET.removeprefix('whsec_'))}")
+
+
+def test_a_signature_made_with_an_empty_key_is_refused_even_if_that_key_is_configured() -> None:
+    with pytest.raises(SignatureInvalid):
+        verify(f"t={AT},v1={v1(secret='')}", empty="")
+
+
+def test_a_signature_from_the_future_is_refused_which_the_sdk_accepts() -> None:
+    later = 4_000_000_000  # in 2096: the SDK has its own clock
+    header = f"t={later},v1={v1(t=later)}"
+    assert sdk.WebhookSignature.verify_header("{}", header, SECRET, tolerance=300)
+    with pytest.raises(SignatureInvalid) as refusal:
+        verify(header)
+    assert refusal.value.reason == "outside_tolerance"
+
+
+def test_the_age_is_judged_to_the_fraction_of_a_second() -> None:
+    header = f"t={AT},v1={v1()}"
+    assert verify(header, received_at=NOON + timedelta(seconds=300))
+    with pytest.raises(SignatureInvalid):
+        verify(header, received_at=NOON + timedelta(seconds=300, milliseconds=1))
+
+
+# Envelope
+
+
+def test_a_thin_event_is_recognised_and_ignored() -> None:
+    thin = {
+        "id": "evt_v2",
+        "object": "v2.core.event",
+        "type": "v1.billing.meter.error_report_triggered",
+        "livemode": True,
+    }
+    found = stripe.normalize(Delivery("stripe", json.dumps(thin).encode(), {}, NOON), Verdict(("main",)), CREDENTIALS)
+    assert (found.events, found.ignored) == ((), ("v1.billing.meter.error_report_triggered",))
+    assert found.livemode is True
+
+
+def test_an_event_of_a_connected_account_carries_that_account() -> None:
+    (event,) = translated("charge.failed", CHARGE, account="acct_theirs").events
+    assert (event.account, event.event_id) == ("acct_theirs", "stripe:acct_theirs:evt_1")
+
+
+def test_an_event_of_our_own_goes_by_the_endpoints_account() -> None:
+    assert translated("charge.failed", CHARGE).delivery_id == "stripe:acct_ours:evt_1"
+
+
+def test_an_event_bridge_envelope_is_not_mistaken_for_an_event() -> None:
+    with pytest.raises(Unreadable):
+        stripe.normalize(Delivery("stripe", b'{"detail": {"object": "event"}}', {}, NOON), Verdict(()), CREDENTIALS)
+
+
+# The table of types
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "step", "minor", "cumulative"),
+    [
+        ("charge.succeeded", {**CHARGE, "captured": False}, PaymentStep.AUTHORIZED, 1999, True),
+        ("charge.succeeded", {**CHARGE, "captured": True, "amount_captured": 1500}, PaymentStep.CAPTURED, 1500, True),
+        ("charge.captured", {**CHARGE, "amount_captured": 1500}, PaymentStep.CAPTURED, 1500, True),
+        ("charge.pending", CHARGE, PaymentStep.PENDING, 1999, True),
+        ("charge.failed", CHARGE, PaymentStep.DECLINED, 1999, False),
+        ("charge.expired", CHARGE, PaymentStep.CANCELED, 1999, True),
+        ("charge.refunded", {**CHARGE, "amount_refunded": 700}, PaymentStep.REFUNDED, 700, True),
+        ("payment_intent.created", INTENT, PaymentStep.PENDING, 1999, False),
+        ("payment_intent.processing", INTENT, PaymentStep.PENDING, 1999, False),
+        ("payment_intent.requires_action", INTENT, PaymentStep.PENDING, 1999, False),
+        (
+            "payment_intent.amount_capturable_updated",
+            {**INTENT, "amount_capturable": 1800},
+            PaymentStep.AUTHORIZED,
+            1800,
+            True,
+        ),
+        ("payment_intent.succeeded", {**INTENT, "amount_received": 1800}, PaymentStep.CAPTURED, 1800, True),
+        ("payment_intent.payment_failed", INTENT, PaymentStep.DECLINED, 1999, False),
+        ("payment_intent.canceled", INTENT, PaymentStep.CANCELED, 1999, False),
+        ("checkout.session.completed", SESSION, PaymentStep.CAPTURED, 1999, True),
+        ("checkout.session.completed", {**SESSION, "payment_status": "unpaid"}, PaymentStep.PENDING, 1999, False),
+        ("checkout.session.async_payment_succeeded", SESSION, PaymentStep.CAPTURED, 1999, True),
+        ("checkout.session.async_payment_failed", SESSION, PaymentStep.DECLINED, 1999, False),
+        ("checkout.session.expired", SESSION, PaymentStep.CANCELED, 1999, False),
+        ("refund.created", {**REFUND, "status": "succeeded"}, PaymentStep.REFUNDED, 500, False),
+        ("refund.created", {**REFUND, "status": "pending"}, PaymentStep.REFUND_PENDING, 500, False),
+        ("refund.updated", {**REFUND, "status": "requires_action"}, PaymentStep.REFUND_PENDING, 500, False),
+        ("refund.updated", {**REFUND, "status": "canceled"}, PaymentStep.REFUND_FAILED, 500, False),
+        ("refund.failed", {**REFUND, "status": "failed"}, PaymentStep.REFUND_FAILED, 500, False),
+        ("charge.refund.updated", REFUND, PaymentStep.REFUNDED, 500, False),
+    ],
+)
+def test_each_type_tells_its_step_of_the_payment(
+    kind: str, subject: dict[str, Any], step: PaymentStep, minor: int, cumulative: bool
+) -> None:
+    event = payment(kind, subject)
+    assert (event.payment_id, event.step) == ("pi_1", step)
+    assert (event.amount, event.cumulative) == (Money(minor, "EUR"), cumulative)
+    assert event.occurred_at == NOON
+
+
+def test_every_type_of_the_adapter_is_one_that_the_sdk_knows() -> None:
+    known = set(inspect.getsource(sdk_events).split('"'))
+    assert set(stripe.TYPES) <= known
+
+
+def test_a_payment_goes_by_its_intent_and_its_charge_is_an_alias() -> None:
+    assert payment("charge.failed", CHARGE).aliases == ("ch_1",)
+    assert payment("payment_intent.succeeded", INTENT).aliases == ("ch_1",)
+    expanded = {**CHARGE, "payment_intent": {"id": "pi_1", "object": "payment_intent"}}
+    assert payment("charge.failed", expanded).payment_id == "pi_1"
+    alone = {**CHARGE, "payment_intent": None}
+    assert (payment("charge.failed", alone).payment_id, payment("charge.failed", alone).aliases) == ("ch_1", ())
+
+
+def test_a_session_without_a_payment_of_its_own_is_ignored() -> None:
+    assert translated("checkout.session.completed", {**SESSION, "payment_intent": None}).ignored
+
+
+def test_a_refund_counts_once_by_its_reference() -> None:
+    assert payment("refund.created", {**REFUND, "status": "succeeded"}).reference == "re_1"
+
+
+@pytest.mark.parametrize(
+    ("currency", "sent", "minor"),
+    [
+        ("jpy", 500, 500),
+        ("kwd", 1230, 1230),
+        ("isk", 50000, 500),
+        ("ugx", 50000, 500),
+        ("mga", 500, 50000),
+        ("usd", 5, 5),
+    ],
+)
+def test_amounts_follow_stripes_decimals(currency: str, sent: int, minor: int) -> None:
+    assert payment("charge.failed", {**CHARGE, "amount": sent, "currency": currency}).amount == Money(
+        minor, currency.upper()
+    )
+
+
+def test_digits_below_a_minor_unit_are_unreadable_rather_than_rounded() -> None:
+    with pytest.raises(Unreadable, match=r"data\.object\.amount"):
+        translated("charge.failed", {**CHARGE, "amount": 50001, "currency": "isk"})
+
+
+def test_a_charge_tells_of_card_customer_checks_and_our_own_metadata() -> None:
+    event = payment(
+        "charge.failed",
+        {
+            **CHARGE,
+            "customer": "cus_1",
+            "billing_details": {"email": "Ana@Music.example", "address": {"country": "DE"}},
+            "metadata": {
+                "ip": "2001:db8::1",
+                "device_id": "d-1",
+                "initiator": "mit",
+                "customer_id": "c-1",
+                "order_id": "o-1",
+            },
+            "outcome": {"reason": "stolen_card", "risk_score": 71},
+            "payment_method_details": {
+                "type": "card",
+                "card": {
+                    "brand": "visa",
+                    "fingerprint": "fp",
+                    "iin": "424242",
+                    "last4": "4242",
+                    "country": "US",
+                    "funding": "credit",
+                    "checks": {"cvc_check": "fail", "address_postal_code_check": "pass", "address_line1_check": "fail"},
+                    "three_d_secure": {"result": "attempt_acknowledged"},
+                },
+            },
+        },
+    )
+    assert event.card is not None
+    assert (event.card.fingerprint, event.card.bin, event.card.last4, event.card.network) == (
+        "fp",
+        "424242",
+        "4242",
+        "visa",
+    )
+    assert (event.customer_id, event.device_id, event.ip, event.initiator) == (
+        "c-1",
+        "d-1",
+        "2001:db8::1",
+        Initiator.MERCHANT,
+    )
+    assert (event.email_domain, event.billing_country, event.merchant_reference) == ("music.example", "DE", "o-1")
+    assert (event.cvv_result, event.avs_result, event.three_d_secure) == ("mismatch", "mismatch", "attempted")
+    assert (event.decline_code, event.hard_decline, event.provider_score) == ("stolen_card", True, 71.0)
+
+
+def test_an_intents_failure_is_told_by_its_last_error_where_no_charge_is_embedded() -> None:
+    error = {
+        "charge": "ch_2",
+        "code": "card_declined",
+        "decline_code": "insufficient_funds",
+        "advice_code": "do_not_try_again",
+        "payment_method": {"type": "card", "card": {"brand": "mastercard", "last4": "4444"}},
+    }
+    event = payment("payment_intent.payment_failed", {**INTENT, "latest_charge": None, "last_payment_error": error})
+    assert event.card is not None
+    assert (event.card.network, event.reference, event.aliases) == ("mastercard", "ch_2", ("ch_2",))
+    assert (event.decline_code, event.hard_decline) == ("insufficient_funds", True)
+
+
+# Disputes
+
+
+@pytest.mark.parametrize(
+    ("word", "stage", "status"),
+    [
+        ("warning_needs_response", DisputeStage.INQUIRY, DisputeStatus.NEEDS_RESPONSE),
+        ("warning_under_review", DisputeStage.INQUIRY, DisputeStatus.UNDER_REVIEW),
+        ("warning_closed", DisputeStage.INQUIRY, DisputeStatus.CLOSED),
+        ("needs_response", DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE),
+        ("under_review", DisputeStage.CHARGEBACK, DisputeStatus.UNDER_REVIEW),
+        ("won", DisputeStage.CHARGEBACK, DisputeStatus.WON),
+        ("lost", DisputeStage.CHARGEBACK, DisputeStatus.LOST),
+        ("prevented", DisputeStage.INQUIRY, DisputeStatus.PREVENTED),
+        ("appeal_needs_response", DisputeStage.PRE_ARBITRATION, DisputeStatus.NEEDS_RESPONSE),
+        ("appeal_under_review", DisputeStage.PRE_ARBITRATION, DisputeStatus.UNDER_REVIEW),
+    ],
+)
+def test_each_status_tells_stage_and_status(word: str, stage: DisputeStage, status: DisputeStatus) -> None:
+    event = dispute(status=word)
+    assert (event.stage, event.status, event.provider_status) == (stage, status, word)
+
+
+def test_a_status_we_do_not_know_still_tells_the_deadline_and_asks_for_a_person() -> None:
+    found = translated("charge.dispute.updated", {**CHARGE, "id": "du_1", "charge": "ch_1", "status": "brand_new",
+                                                  "evidence_details": {"due_by": DUE}})  # fmt: skip
+    (event,) = found.events
+    assert isinstance(event, DisputeChanged)
+    assert (event.stage, event.status) == (None, None)
+    assert event.respond_by
+    assert found.unreadable == ("data.object.status: a dispute status that we do not know",)
+
+
+@pytest.mark.parametrize("due", [0, None])
+def test_without_a_due_date_no_answer_is_possible(due: int | None) -> None:
+    event = dispute(evidence_details={"due_by": due})
+    assert (event.respond_by, event.can_respond) == (None, False)
+
+
+def test_a_deadline_is_kept_as_an_instant_and_as_it_was_written() -> None:
+    event = dispute()
+    assert event.respond_by == NOON + timedelta(days=9)
+    assert (event.respond_by_text, event.can_respond) == (str(DUE), True)
+    assert dispute(evidence_details={"due_by": DUE, "past_due": True}).can_respond is False
+
+
+def test_a_dispute_names_payment_reason_and_network() -> None:
+    event = dispute()
+    assert (event.dispute_id, event.payment_id, event.payment_aliases) == ("du_1", "pi_1", ("ch_1",))
+    assert (event.reason, event.reason_code, event.network) == (DisputeReason.FRAUD, "10.4", "visa")
+
+
+def test_money_that_moved_is_signed_and_without_the_fee() -> None:
+    moves = [{"amount": -1999, "currency": "eur", "fee": 1500}, {"amount": 1999, "currency": "eur", "fee": 0}]
+    taken = dispute("charge.dispute.funds_withdrawn", balance_transactions=moves[:1])
+    given = dispute("charge.dispute.funds_reinstated", balance_transactions=moves, status="won")
+    assert (taken.moved, given.moved) == (Money(-1999, "EUR"), Money(1999, "EUR"))
+    assert dispute("charge.dispute.funds_withdrawn").moved == Money(-1999, "EUR")
+    assert dispute("charge.dispute.closed", status="won").moved is None
+
+
+def test_smart_disputes_answer_in_our_name() -> None:
+    details = {"due_by": DUE, "submission_method": "smart_disputes", "submission_count": 1}
+    event = dispute(evidence_details=details)
+    assert (event.autodefended, event.evidence_submitted) == (True, True)
+
+
+# The rest
+
+
+def test_warnings_reviews_and_payouts_are_told() -> None:
+    warning = {"id": "issfr_1", "charge": "ch_1", "fraud_type": "misc", "actionable": False}
+    (warned,) = translated("radar.early_fraud_warning.created", warning).events
+    assert isinstance(warned, FraudWarned)
+    assert (warned.payment_id, warned.fraud_type, warned.actionable) == ("ch_1", "misc", False)
+    for kind, is_open in (("review.opened", True), ("review.closed", False)):
+        (review,) = translated(kind, {"id": "prv_1", "payment_intent": "pi_1", "closed_reason": "approved"}).events
+        assert isinstance(review, ReviewChanged)
+        assert (review.payment_id, review.open, review.verdict) == ("pi_1", is_open, "approved")
+    for word in ("created", "paid", "failed", "canceled", "updated", "reconciliation_completed"):
+        payout = {"id": "po_1", "status": "paid", "amount": 5, "currency": "usd"}
+        (paid,) = translated(f"payout.{word}", payout).events
+        assert isinstance(paid, PayoutChanged)
+        assert (paid.payout_id, paid.status, paid.amount) == ("po_1", "paid", Money(5, "USD"))

@@ -1,0 +1,252 @@
+"""A provider's API: asked patiently, left alone when it asks for that, and never another host in its place."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import urllib3
+
+from shared import settings
+from shared.domain.api import ApiRequest
+from shared.domain.errors import Misconfigured, Unavailable, Unreadable
+from shared.flows.fetch_resource import Fetcher
+from shared.runtime import apis
+from shared.runtime.apis import Apis, Breaker, ProviderApi, fetcher, retry_after
+from tests.simulator.apis import SimulatedApi, serving
+from tests.simulator.providers.shaping import ApiReply
+
+OK = ApiReply(200, b'{"id": 1}')
+
+
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def api() -> Iterator[SimulatedApi]:
+    with serving(lambda method, path, headers: OK) as running:
+        yield running
+
+
+def environment(key: str = "a-key", base_url: str = "") -> dict[str, str]:
+    return {"API_GOCARDLESS": json.dumps({"key": key, "base_url": base_url})}
+
+
+def an_api(base_url: str, time: Time | None = None) -> ProviderApi:
+    time = time or Time()
+    of = cast(Fetcher, SimpleNamespace(NAME="gocardless", API_HOSTS=frozenset({"api.gocardless.com"})))
+    pool = urllib3.PoolManager(retries=False)
+    return ProviderApi(of, settings.read(environment(base_url=base_url)), pool, time.clock, time.sleep)
+
+
+def a_request(base_url: str) -> ApiRequest:
+    return ApiRequest("GET", f"{base_url}/payments/PM1", {"Authorization": "Bearer a-key"})
+
+
+def test_an_answer_is_passed_on_as_it_is(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(404, b"no such thing")]
+    answer = an_api(api.url).send(a_request(api.url))
+    assert (answer.status, answer.body) == (404, b"no such thing")
+    assert api.asked == ["/payments/PM1"]
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+def test_a_servers_trouble_is_tried_again_with_growing_pauses(api: SimulatedApi, status: int) -> None:
+    api.troubles = [ApiReply(status)] * 2
+    time = Time()
+    assert an_api(api.url, time).send(a_request(api.url)).status == 200
+    assert len(api.asked) == 3
+    assert len(time.slept) == 2
+    assert all(0 < pause < apis.PATIENCE for pause in time.slept)
+
+
+def test_after_three_tries_it_is_unavailable_and_pubsub_comes_back(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(500)] * 9
+    with pytest.raises(Unavailable, match="500"):
+        an_api(api.url).send(a_request(api.url))
+    assert len(api.asked) == apis.TRIES
+
+
+def test_nobody_listening_is_unavailable() -> None:
+    with serving(lambda method, path, headers: OK) as gone:
+        url = gone.url
+    with pytest.raises(Unavailable):
+        an_api(url).send(a_request(url))
+
+
+def test_a_short_wait_that_the_provider_asks_for_is_kept_here(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(429, headers={"Retry-After": "3"})]
+    time = Time()
+    assert an_api(api.url, time).send(a_request(api.url)).status == 200
+    assert time.slept == [3.0]
+
+
+def test_a_long_wait_is_kept_by_everybody_and_pubsub_comes_back(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(429, headers={"Retry-After": "60"})]
+    time = Time()
+    asking = an_api(api.url, time)
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            asking.send(a_request(api.url))
+    assert (len(api.asked), time.slept) == (1, [])
+    time.now += 61
+    assert asking.send(a_request(api.url)).status == 200
+
+
+def test_a_limited_rate_opens_no_circuit(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(429, headers={"Retry-After": "60"})] * (2 * apis.BREAKS_AFTER)
+    time = Time()
+    asking = an_api(api.url, time)
+    while api.troubles:
+        with pytest.raises(Unavailable):
+            asking.send(a_request(api.url))
+        time.now += 61
+    assert asking.send(a_request(api.url)).status == 200
+
+
+def test_a_circuit_opens_after_failures_in_a_row_and_one_request_finds_out_for_all(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(500)] * 6
+    time = Time()
+    asking = an_api(api.url, time)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            asking.send(a_request(api.url))
+    asked = len(api.asked)
+    with pytest.raises(Unavailable, match="left alone"):
+        asking.send(a_request(api.url))
+    assert len(api.asked) == asked
+    time.now += apis.OPEN_FOR + 1
+    assert asking.send(a_request(api.url)).status == 200
+    assert asking.send(a_request(api.url)).status == 200
+
+
+def test_while_one_finds_out_the_others_wait() -> None:
+    time = Time()
+    breaker = Breaker("any", time.clock)
+    for _ in range(apis.BREAKS_AFTER):
+        breaker.failed()
+    time.now += apis.OPEN_FOR + 1
+    outcomes: list[str] = []
+
+    def ask() -> None:
+        try:
+            breaker.ask()
+            outcomes.append("asked")
+        except Unavailable:
+            outcomes.append("waited")
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["asked"] + ["waited"] * 7
+
+
+def test_a_redirect_is_not_followed(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(302, headers={"Location": f"{api.url}/elsewhere"})]
+    assert an_api(api.url).send(a_request(api.url)).status == 302
+    assert api.asked == ["/payments/PM1"]
+
+
+def test_an_answer_longer_than_any_object_is_not_held(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(200, b"x" * (apis.LARGEST + 1))]
+    with pytest.raises(Unreadable, match="bytes"):
+        an_api(api.url).send(a_request(api.url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.gocardless.com/payments/PM1",
+        "https://api.gocardless.com.example/payments/PM1",
+        "https://evil.example/payments/PM1",
+        "https://api.gocardless.com@evil.example/payments/PM1",
+        "https://api.gocardless.com:8443/payments/PM1",
+        "https://user@api.gocardless.com/payments/PM1",
+        "//api.gocardless.com/x",
+        "",
+    ],
+)
+def test_a_request_goes_to_the_providers_own_hosts_only(url: str) -> None:
+    with pytest.raises(Misconfigured, match="host"):
+        an_api("").send(ApiRequest("GET", url, {}))
+
+
+def test_a_simulators_address_takes_the_place_of_the_providers_and_nothing_else(api: SimulatedApi) -> None:
+    with pytest.raises(Misconfigured, match="host"):
+        an_api(api.url).send(a_request("https://api.gocardless.com"))
+
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.1),
+        ("99999", apis.LONGEST_WAIT),
+        ("Fri, 01 May 2026 12:00:30 GMT", 30.0),
+        ("Fri, 01 May 2026 11:00:00 GMT", 0.1),
+        ("soon", 1.0),
+        ("-5", 1.0),
+        ("Fri, 01 May 2026 12:00:30", 1.0),
+        ("", 1.0),
+        ("9" * 50, 1.0),
+    ],
+)
+def test_a_retry_after_is_read_within_bounds(text: str, seconds: float) -> None:
+    assert retry_after({"retry-after": text}, NOW) == seconds
+
+
+# Settings
+
+
+@pytest.mark.parametrize("text", ["no JSON", '{"key": ""}', '{"key": "a\\nb"}', '{"keys": {}}', "[]"])
+def test_a_key_that_no_request_can_carry_is_refused_at_start(text: str) -> None:
+    with pytest.raises(Misconfigured, match="API_GOCARDLESS") as refused:
+        Apis(settings.read({"API_GOCARDLESS": text}))
+    assert "a\nb" not in str(refused.value)
+
+
+def test_a_simulators_address_is_refused_on_cloud_run() -> None:
+    deployed = {"K_SERVICE": "fetch-resource", "PAYIN_BACKEND": "gcp", "GOOGLE_CLOUD_PROJECT": "p"}
+    with pytest.raises(Misconfigured, match="base_url"):
+        Apis(settings.read(deployed | environment(base_url="http://127.0.0.1:1")))
+
+
+def test_a_key_that_is_missing_is_said_when_it_is_needed() -> None:
+    of = fetcher("gocardless")
+    with pytest.raises(Misconfigured, match="API_GOCARDLESS"):
+        _ = Apis(settings.read({}))(of).credentials
+
+
+def test_one_api_is_kept_for_all_requests_of_a_provider() -> None:
+    made = Apis(settings.read(environment()))
+    assert made(fetcher("gocardless")) is made(fetcher("gocardless"))
+
+
+def test_a_provider_of_which_nothing_is_read_back_says_so() -> None:
+    with pytest.raises(Unreadable, match="stripe"):
+        fetcher("stripe")
+
+
+def test_a_key_is_in_no_text_of_ours() -> None:
+    made: Any = Apis(settings.read(environment(key="sk-very-secret")))(fetcher("gocardless")).credentials
+    assert "very-secret" not in repr(made)

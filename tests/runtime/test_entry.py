@@ -1,0 +1,138 @@
+"""Requests in, statuses out, through the same Flask application that functions-framework serves."""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, request
+from flask.testing import FlaskClient
+
+from shared.domain.codec import encode_event
+from shared.domain.errors import Conflict, Misconfigured, Unavailable
+from shared.runtime import entry, logs
+from tests.builders import a_payment_event
+
+
+def serving(build: Callable[[Any], entry.Handler], tmp_path: Path, **environment: str) -> FlaskClient:
+    handle = entry.start("under_test", build, {"PAYIN_HOME": str(tmp_path), **environment})
+    app = Flask("under_test")
+    app.add_url_rule("/", view_func=lambda: handle(request), methods=["GET", "POST", "PUT"])
+    return app.test_client()
+
+
+def push(data: bytes, **attributes: str) -> dict[str, Any]:
+    return {
+        "message": {"data": base64.b64encode(data).decode(), "attributes": attributes, "messageId": "1"},
+        "subscription": "projects/p/subscriptions/s",
+    }
+
+
+def test_a_pushed_event_reaches_the_consumer_and_is_acknowledged(tmp_path: Path) -> None:
+    seen: list[object] = []
+    event = a_payment_event()
+    client = serving(lambda _: entry.consume(seen.append), tmp_path)
+    assert client.post("/", json=push(encode_event(event), kind="payment")).status_code == 204
+    assert seen == [event]
+
+
+def test_an_eventarc_delivery_of_the_same_message_is_read_alike(tmp_path: Path) -> None:
+    seen: list[object] = []
+    client = serving(lambda _: entry.consume(seen.append), tmp_path)
+    headers = {"ce-type": "google.cloud.pubsub.topic.v1.messagePublished", "ce-id": "1", "ce-specversion": "1.0"}
+    assert client.post("/", json=push(encode_event(a_payment_event())), headers=headers).status_code == 204
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"[]", b'{"message": 1}', b'{"message": {"data": "%%%"}}', b'{"message": {"data": "e30="}}', b"\xff"],
+)
+def test_a_message_that_nobody_can_read_is_not_acknowledged_so_that_it_ends_in_the_dead_letters(
+    body: bytes, tmp_path: Path
+) -> None:
+    client = serving(lambda _: entry.consume(lambda _: None), tmp_path)
+    assert client.post("/", data=body).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Unavailable("store is down"), 503),
+        (Conflict("contended"), 503),
+        (Misconfigured("x"), 500),
+        (KeyError("bug"), 500),
+    ],
+)
+def test_whose_turn_it_is_decides_the_status_and_the_body_tells_nothing(
+    error: Exception, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    client = serving(lambda _: entry.consume(fail), tmp_path)
+    answer = client.post("/", json=push(encode_event(a_payment_event())))
+    assert (answer.status_code, answer.data) == (status, b"")
+    line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert line["reason"]
+    assert line["function"] == "under_test"
+
+
+def test_only_a_post_is_a_message(tmp_path: Path) -> None:
+    assert serving(lambda _: entry.consume(lambda _: None), tmp_path).get("/").status_code == 400
+
+
+def test_a_tick_of_another_job_is_acknowledged_and_left_alone(tmp_path: Path) -> None:
+    ticks: list[bytes] = []
+    client = serving(lambda _: entry.on_tick("check_deadlines", ticks.append), tmp_path)
+    assert client.post("/", json=push(b"", job="train_model")).status_code == 204
+    assert ticks == []
+    assert client.post("/", json=push(b"{}", job="check_deadlines")).status_code == 204
+    assert ticks == [b"{}"]
+
+
+@pytest.mark.parametrize(("body", "parameters"), [(b"", b""), (b'{"seed": 1}', b'{"seed": 1}')])
+def test_a_job_may_be_called_directly_with_its_parameters(body: bytes, parameters: bytes, tmp_path: Path) -> None:
+    ticks: list[bytes] = []
+    client = serving(lambda _: entry.on_tick("train_model", ticks.append), tmp_path)
+    assert client.post("/", data=body).status_code == 204
+    assert ticks == [parameters]
+    assert client.post("/", data=b"[1]").status_code == 400
+    assert client.get("/").status_code == 400
+
+
+def test_the_trace_of_the_message_is_on_every_line_logged_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+    def fail(_: object) -> None:
+        raise Unavailable("down")
+
+    client = serving(lambda _: entry.consume(fail), tmp_path, GOOGLE_CLOUD_PROJECT="shop")
+    client.post("/", json=push(encode_event(a_payment_event()), traceparent=trace))
+    line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert line["logging.googleapis.com/trace"] == f"projects/shop/traces/{'a' * 32}"
+    assert logs.traceparent.get() == ""
+
+
+def test_a_bad_revision_never_serves_and_says_in_one_sentence_what_to_set(tmp_path: Path) -> None:
+    import os
+    import subprocess
+    import sys
+
+    root = Path(__file__).resolve().parents[2]
+    started = subprocess.run(
+        [sys.executable, "-c", "import functions.webhook.main"],
+        cwd=root,
+        env={"PATH": os.environ["PATH"], "PAYIN_HOME": str(tmp_path), "PROVIDERS": "stripe"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert started.returncode == 78
+    assert started.stderr.strip().splitlines()[-1].startswith("webhook cannot start: WEBHOOK_STRIPE is not set")
+    assert "Traceback" not in started.stderr

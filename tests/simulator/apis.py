@@ -1,0 +1,55 @@
+"""Providers' APIs over real local HTTP, answered by their simulators, and troubled on demand."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+from tests.simulator.providers.shaping import ApiReply
+
+
+@dataclass
+class SimulatedApi:
+    """A running API. `troubles` are answered first, one a request; `asked` has every path, in order."""
+
+    url: str
+    troubles: list[ApiReply] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serving(answer: Callable[[str, str, dict[str, str]], ApiReply]) -> Iterator[SimulatedApi]:
+    api = SimulatedApi("")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            api.asked.append(self.path)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            reply = api.troubles.pop(0) if api.troubles else answer(self.command, self.path, headers)
+            self.send_response(reply.status)
+            for name, value in _with_length(reply).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(reply.body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def _with_length(reply: ApiReply) -> Mapping[str, str]:
+    return {"Content-Type": "application/json", "Content-Length": str(len(reply.body)), **reply.headers}

@@ -1,0 +1,167 @@
+"""What the internet does to webhooks: copies, disorder, month-old retries, forgeries, skewed clocks, broken bodies.
+
+`Post` takes the world's facts, lets each provider's simulator say them, and hands out sendings in order of the
+instant at which they leave. Everything it does on purpose is counted, so that a run can be held against the truth.
+"""
+
+import heapq
+import itertools
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tests.simulator.facts import Fact, FactKind, ProviderSimulator, SignedRequest
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chaos:
+    """Shares of bodies (0 to 1) to which each thing happens, independently.
+
+    duplicated: a second copy within minutes. reordered: leaves minutes to hours late, after what followed it; of
+    a dispute minutes, for its deadline does not wait.
+    month_late: a retry 30 days later; of a dispute it is a stale copy, for a dispute first told after its deadline
+    is lost in any system. forged: an attacker's altered copy rides along. skewed: the sender's clock is off by up to
+    `skew`, which every scheme tolerates. unreadable: the same delivery, authentic but broken, goes ahead of the
+    whole one. outages: from and to, after the start of the story, in which nothing of ours answers.
+    """
+
+    duplicated: float = 0.04
+    reordered: float = 0.05
+    month_late: float = 0.004
+    forged: float = 0.02
+    skewed: float = 0.05
+    unreadable: float = 0.003
+    skew: timedelta = 200 * SECOND
+    outages: tuple[tuple[timedelta, timedelta], ...] = ()
+
+
+CALM = Chaos(duplicated=0, reordered=0, month_late=0, forged=0, skewed=0, unreadable=0)
+
+
+class How(StrEnum):
+    """Why this sending exists."""
+
+    FIRST = "first"
+    DUPLICATE = "duplicate"
+    MONTH_LATE = "month_late"
+    FORGED = "forged"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """One request to be made at `at`. `tries` counts how often it has failed; it is signed when it leaves."""
+
+    provider: str
+    body: bytes
+    how: How
+    at: datetime
+    fact: Fact
+    skew: timedelta = timedelta()
+    tries: int = 0
+
+    def request(self, simulator: ProviderSimulator, now: datetime) -> SignedRequest:
+        """The request as it leaves at `now`, signed by a clock that is `skew` ahead."""
+        if self.how is How.FORGED:
+            return simulator.forge(self.body, now)
+        return simulator.sign(self.body, now + self.skew)
+
+
+@dataclass(order=True, slots=True)
+class _Due:
+    at: datetime
+    order: int
+    sending: Sending = field(compare=False)
+
+
+_DISPUTES = frozenset({FactKind.DISPUTE_OPENED, FactKind.DISPUTE_ANSWERED, FactKind.DISPUTE_WON, FactKind.DISPUTE_LOST})
+
+
+class Post:
+    """Between the world and our endpoint. `injected` counts what was done on purpose, by name."""
+
+    def __init__(self, chaos: Chaos, seed: int, simulators: Mapping[str, ProviderSimulator], end: datetime) -> None:
+        self.injected: Counter[str] = Counter()
+        self._chaos = chaos
+        self._rng = random.Random(f"chaos:{seed}")
+        self._simulators = simulators
+        self._end = end
+        self._heap: list[_Due] = []
+        self._order = itertools.count()
+
+    def take(self, facts: Iterable[Fact]) -> None:
+        """Let the providers say `facts`; what they send waits for its time."""
+        for fact in facts:
+            provider = fact.attempt.provider
+            for body in self._simulators[provider].requests(fact):
+                self._disturb(Sending(provider=provider, body=body, how=How.FIRST, at=fact.at + 2 * SECOND, fact=fact))
+
+    def until(self, instant: datetime) -> Iterator[Sending]:
+        """What leaves before `instant`, in order of time."""
+        while self._heap and self._heap[0].at < instant:
+            yield heapq.heappop(self._heap).sending
+
+    def retry(self, sending: Sending, now: datetime) -> None:
+        """Nobody answered, or with an error: again after 5 minutes, then ever less often, as providers do."""
+        wait = min(6 * HOUR, 5 * MINUTE * 3**sending.tries)
+        self.injected["retries"] += 1
+        self._push(replace(sending, at=now + wait, tries=sending.tries + 1))
+
+    @property
+    def waiting(self) -> int:
+        return len(self._heap)
+
+    def _push(self, sending: Sending) -> None:
+        heapq.heappush(self._heap, _Due(sending.at, next(self._order), sending))
+
+    def _disturb(self, sending: Sending) -> None:
+        chaos, fact = self._chaos, sending.fact
+        month_later = sending.at + 30 * DAY
+        if self._happens(chaos.skewed):
+            self.injected["skewed"] += 1
+            limit = int(chaos.skew.total_seconds())
+            sending = replace(sending, skew=self._rng.randrange(-limit, limit + 1) * SECOND)
+        if self._happens(chaos.unreadable):
+            self._inject(replace(sending, body=broken_copy(sending.body), how=How.UNREADABLE))
+        if self._happens(chaos.duplicated):
+            self._inject(replace(sending, how=How.DUPLICATE, at=sending.at + self._rng.randrange(1, 600) * SECOND))
+        if self._happens(chaos.forged):
+            self._inject(replace(sending, how=How.FORGED, at=sending.at + self._rng.randrange(1, 600) * SECOND))
+        if self._happens(chaos.month_late) and month_later < self._end:
+            self._inject(replace(sending, how=How.MONTH_LATE, at=month_later))
+            if fact.kind not in _DISPUTES:
+                return
+        if self._happens(chaos.reordered):
+            self.injected["reordered"] += 1
+            most = 30 * MINUTE if fact.kind in _DISPUTES else 4 * HOUR
+            sending = replace(sending, at=sending.at + self._rng.randrange(60, int(most.total_seconds())) * SECOND)
+        self._push(sending)
+
+    def _inject(self, sending: Sending) -> None:
+        self.injected[sending.how.value] += 1
+        self._push(sending)
+
+    def _happens(self, share: float) -> bool:
+        return self._rng.random() < share
+
+
+def broken_copy(body: bytes) -> bytes:
+    """`body` as an authentic delivery that cannot be read.
+
+    A scheme that signs raw bytes signs any bytes: the body is cut in half. Adyen signs eight members of each item, so
+    there the break is in one of the others: an instant that is none.
+    """
+    broken = _ADYEN_INSTANT.sub(b'"eventDate":"yesterday"', body)
+    return broken if broken != body else body[: len(body) // 2]
+
+
+_ADYEN_INSTANT = re.compile(rb'"eventDate"\s*:\s*"[^"]*"')

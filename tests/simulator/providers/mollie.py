@@ -1,0 +1,198 @@
+"""Mollie as our endpoint sees it: signed events around objects, classic pokes, and an API that tells of payments.
+
+Chargebacks take the money and nobody can answer them; Mollie tells of no early fraud warnings.
+"""
+
+import hashlib
+import hmac
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from shared.domain.events import Initiator
+from shared.domain.money import Money
+from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.providers.shaping import ApiReply, name, not_found, once, secret, zulu
+
+Json = dict[str, Any]
+
+_NETWORKS = {"visa": "Visa", "mastercard": "Mastercard", "amex": "American Express"}
+_FAILURES = {
+    "insufficient_funds": "insufficient_funds",
+    "stolen_card": "inactive_card",
+    "lost_card": "inactive_card",
+    "expired_card": "card_expired",
+    "incorrect_cvc": "invalid_cvv",
+}
+
+
+class Simulator:
+    name = "mollie"
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self._keys = {key: secret(seed, f"mollie-{key}")[:32] for key in ("current", "next")}
+        self._push = secret(seed, "mollie-push")[:32]
+        self._signing = "current"
+        self._payments: dict[str, Json] = {}
+
+    def environment(self) -> dict[str, str]:
+        return {"WEBHOOK_MOLLIE": json.dumps({"keys": {**self._keys, "push": self._push}})}
+
+    def rotate(self) -> None:
+        self._signing = "next"
+
+    def payment_id(self, attempt: Attempt) -> str:
+        return f"tr_{name('payment', attempt.id, 10)}"
+
+    def dispute_id(self, dispute: SimulatedDispute) -> str:
+        return f"chb_{name('dispute', dispute.id, 10)}"
+
+    def sign(self, body: bytes, at: datetime) -> SignedRequest:
+        """The signature does not depend on `at`: a retry is the same request."""
+        return self._signed(body, self._keys[self._signing])
+
+    def forge(self, body: bytes, at: datetime) -> SignedRequest:
+        return self._signed(body, "guessed_by_an_attacker")
+
+    def _signed(self, body: bytes, key: str) -> SignedRequest:
+        mac = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "Mollie/2.0",
+            "X-Mollie-Signature": f"sha256={mac}",
+        }
+        return SignedRequest("/mollie", headers, body)
+
+    def pushes(self, fact: Fact) -> list[SignedRequest]:
+        """What a classic webhook says of `fact`: that the payment changed."""
+        if not self.requests(fact):
+            return []
+        form = urlencode({"id": self.payment_id(fact.attempt)}).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Mollie/1.0"}
+        return [SignedRequest(f"/mollie?{urlencode({'key': self._push})}", headers, form)]
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> ApiReply:
+        """What the API says at `path`, such as /v2/payments/tr_1?embed=refunds,chargebacks."""
+        if not headers.get("authorization", "").startswith("Bearer "):
+            return ApiReply(401, b'{"status": 401, "title": "Unauthorized Request"}')
+        found = self._payments.get(path.partition("?")[0].removeprefix("/v2/payments/")) if method == "GET" else None
+        return ApiReply(200, json.dumps(found).encode()) if found else not_found()
+
+    def requests(self, fact: Fact) -> list[bytes]:
+        match fact.kind:
+            case FactKind.AUTHORIZED:
+                return [self._event(fact, "payment.authorized", self._payment(fact, "authorized", "authorizedAt"))]
+            case FactKind.CAPTURED:
+                return [self._event(fact, "payment.paid", self._payment(fact, "paid", "paidAt"))]
+            case FactKind.DECLINED:
+                return [self._event(fact, "payment.failed", self._payment(fact, "failed", "failedAt"))]
+            case FactKind.CANCELED:
+                return [self._event(fact, "payment.canceled", self._payment(fact, "canceled", "canceledAt"))]
+            case FactKind.REFUNDED:
+                refund = self._refund(fact)
+                self._keep(fact, "refunds", refund)
+                return [self._event(fact, "refund.refunded", refund)]
+            case FactKind.DISPUTE_LOST:
+                chargeback = self._chargeback(fact, None)
+                self._keep(fact, "chargebacks", chargeback)
+                return [self._event(fact, "chargeback.received", chargeback)]
+            case FactKind.DISPUTE_WON:
+                chargeback = self._chargeback(fact, fact.at)
+                self._keep(fact, "chargebacks", chargeback)
+                return [self._event(fact, "chargeback.reversed", chargeback)]
+            case FactKind.UNKNOWN_TYPE:
+                link = {"resource": "payment-link", "id": f"pl_{name('link', fact.attempt.id, 10)}", "mode": "test"}
+                return [self._event(fact, "payment-link.paid", link)]
+            case FactKind.FRAUD_WARNED | FactKind.DISPUTE_OPENED | FactKind.DISPUTE_ANSWERED:
+                return []
+
+    def _event(self, fact: Fact, kind: str, entity: Json) -> bytes:
+        event = {
+            "resource": "event",
+            "id": f"event_{name('event', f'{kind}{once(fact)}', 16)}",
+            "type": kind,
+            "entityId": entity["id"],
+            "createdAt": zulu(fact.at),
+            "_embedded": {"entity": entity},
+        }
+        return json.dumps(event, separators=(",", ":")).encode()
+
+    def _keep(self, fact: Fact, of: str, thing: Json) -> None:
+        """Embed `thing` in the payment that the API tells of."""
+        own = self.payment_id(fact.attempt)
+        if own not in self._payments:
+            self._payment(fact, "paid", "paidAt")
+        embedded = self._payments[own]["_embedded"]
+        embedded[of] = [*(one for one in embedded.get(of, []) if one["id"] != thing["id"]), thing]
+
+    def _payment(self, fact: Fact, status: str, when: str) -> Json:
+        attempt = fact.attempt
+        own = self.payment_id(attempt)
+        details = {
+            "cardFingerprint": name("fingerprint", attempt.card.token, 24),
+            "cardBin": attempt.card.bin,
+            "cardNumber": attempt.card.last4,
+            "cardLabel": _NETWORKS[attempt.card.network],
+            "cardFunding": attempt.card.funding,
+            "cardCountryCode": attempt.card.country,
+            "cardSecurity": "3dsecure" if attempt.three_d_secure else "normal",
+        }
+        if status == "failed":
+            details["failureReason"] = _FAILURES.get(attempt.decline_code or "", "card_declined")
+        told = {
+            "resource": "payment",
+            "id": own,
+            "mode": "test",
+            "createdAt": zulu(attempt.at),
+            "amount": _money(attempt.amount),
+            "description": attempt.plan,
+            "method": "creditcard",
+            "metadata": {
+                "customer_id": attempt.customer,
+                "order_id": attempt.id,
+                **({"device_id": attempt.device} if attempt.device else {}),
+                **({"ip": attempt.ip} if attempt.ip else {}),
+            },
+            "status": status,
+            when: zulu(fact.at),
+            "details": details,
+            "countryCode": attempt.country,
+            "billingAddress": {"country": attempt.country, "email": attempt.email},
+            "profileId": "pfl_SIMULATED",
+            "customerId": f"cst_{name('customer', attempt.customer, 10)}",
+            "sequenceType": "recurring" if attempt.initiator is Initiator.MERCHANT else "first",
+        }
+        if status == "paid":
+            told["amountCaptured"] = _money(attempt.amount)
+        # What the webhook tells stays as it was; the API's payment goes on changing.
+        self._payments[own] = {**told, "_embedded": self._payments.get(own, {}).get("_embedded", {})}
+        return told
+
+    def _refund(self, fact: Fact) -> Json:
+        return {
+            "resource": "refund",
+            "id": f"re_{name('refund', fact.refund_id or fact.attempt.id, 10)}",
+            "mode": "test",
+            "amount": _money(fact.amount or fact.attempt.amount),
+            "status": "refunded",
+            "paymentId": self.payment_id(fact.attempt),
+            "createdAt": zulu(fact.at),
+        }
+
+    def _chargeback(self, fact: Fact, reversed_at: datetime | None) -> Json:
+        assert fact.dispute is not None, "a dispute fact names its dispute"
+        return {
+            "resource": "chargeback",
+            "id": self.dispute_id(fact.dispute),
+            "amount": _money(fact.amount or fact.attempt.amount),
+            "reason": None,
+            "paymentId": self.payment_id(fact.attempt),
+            "createdAt": zulu(fact.at),
+            "reversedAt": zulu(reversed_at) if reversed_at else None,
+        }
+
+
+def _money(money: Money) -> Json:
+    return {"currency": money.currency, "value": f"{money.major():f}"}

@@ -1,0 +1,59 @@
+"""What the provider simulators share: names derived from the world's ids, and amounts as providers write them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from shared.domain.money import Money, exponent
+from tests.simulator.facts import Fact
+
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
+
+
+def name(kind: str, world_id: str, length: int, letters: str = _LETTERS) -> str:
+    """A provider's id for something of the world: the same every run, with no run of digits like a card's."""
+    number = int.from_bytes(hashlib.sha256(f"{kind}:{world_id}".encode()).digest())
+    found = []
+    for _ in range(length):
+        number, rest = divmod(number, len(letters))
+        found.append(letters[rest])
+    return "".join(found)
+
+
+def secret(seed: int, kind: str) -> str:
+    """64 hex digits."""
+    return hashlib.sha256(f"secret:{seed}:{kind}".encode()).hexdigest()
+
+
+def once(fact: Fact) -> str:
+    """What tells this fact from every other of the same payment."""
+    dispute = fact.dispute.id if fact.dispute else ""
+    return f"{fact.kind}:{fact.attempt.id}:{fact.refund_id or ''}:{dispute}:{fact.at.isoformat()}"
+
+
+def in_minor(money: Money, sent_with: Mapping[str, int]) -> int:
+    """The integer that a provider sends, where `sent_with` has the decimals in which it differs from ISO 4217."""
+    shift = sent_with.get(money.currency, exponent(money.currency)) - exponent(money.currency)
+    return money.minor * int(10**shift) if shift >= 0 else money.minor // int(10**-shift)
+
+
+def unix(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def zulu(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiReply:
+    """What a simulated provider's API answers."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def not_found() -> ApiReply:
+    return ApiReply(404, b'{"error": "not found"}')

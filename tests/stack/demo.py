@@ -1,0 +1,222 @@
+"""`make demo`: virtual weeks of a subscription business through the real functions, over real HTTP.
+
+Plays traffic with everything that goes wrong in it, trains the model on the first part, lets it decide on the rest,
+moves the clock through every dispute's deadline, and reads everything back. Exit code 0 only when every promise held.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.simulator.chaos import Chaos, Post
+from tests.simulator.loading import load
+from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, SCALES, World
+from tests.stack.picture import draw
+from tests.stack.player import Plan, Player
+from tests.stack.report import Report, measure
+from tests.stack.servers import Absent
+from tests.stack.stack import running
+from tests.stack.topology import ROOT
+
+MARK = "made-by-payin-demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    stack: str
+    scale: str
+    providers: tuple[str, ...]
+    seed: int
+    home: Path
+
+
+def plan_of(days: int) -> tuple[Plan, Chaos]:
+    """Train when two thirds of the traffic has passed; go down for six hours in the first week.
+
+    The simulated cardholders complain sooner than real ones, so that what is silent for twelve days counts as good,
+    and a few weeks hold fewer frauds than a real shop's year: training is asked to make do with less of both.
+    """
+    plan = Plan(
+        train=round(days * 0.68) * DAY,
+        rotate=round(days * 0.4) * DAY,
+        kill=14 * DAY + 7 * HOUR,  # in the morning on which the most renewals of the month run
+        training={"maturity_days": 12, "gap_days": 1, "least_frauds": 8, "least_frauds_held_out": 2},
+    )
+    return plan, Chaos(outages=((5 * DAY + 6 * HOUR, 5 * DAY + 12 * HOUR),))
+
+
+def play(demo: Demo, show: Callable[[World, datetime, str], None]) -> tuple[World, Player, Report, timedelta]:
+    """Run it all in `demo.home`, which must be empty."""
+    world = World(SCALES[demo.scale], demo.seed, demo.providers)
+    simulators = {name: load(name, demo.seed, demo.home / "providers") for name in demo.providers}
+    environment: dict[str, str] = {"PROVIDERS": ",".join(demo.providers)}
+    for simulator in simulators.values():
+        environment |= simulator.environment()
+    plan, chaos = plan_of(world.scale.days)
+    post = Post(chaos, demo.seed, simulators, world.end)
+    with running(demo.stack, demo.home, environment, clock=world.start, PAYIN_MODEL="none") as stack:
+        began = time.monotonic()
+        player = Player(stack, world, post, simulators, plan)
+        player.play(chaos.outages, lambda now, line: show(world, now, line))
+        took = timedelta(seconds=time.monotonic() - began)
+        return world, player, measure(stack, world, post, player, simulators), took
+
+
+@contextlib.contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """One demo at a time in `home`."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f".{home.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"another demo is running in {home}: wait for it, or choose another --home") from None
+        yield
+
+
+def fresh(home: Path) -> None:
+    """Make `home` an empty folder of ours; never delete what a demo did not write."""
+    if home.exists() and any(home.iterdir()):
+        if not (home / MARK).exists():
+            raise SystemExit(f"{home} is not empty and was not written by a demo: choose another --home")
+        shutil.rmtree(home)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / MARK).touch()
+
+
+@contextlib.contextmanager
+def progress(console: Console) -> Iterator[Callable[[World, datetime, str], None]]:
+    """A bar on a terminal, a line every virtual week elsewhere."""
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(None), TaskProgressColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("starting", total=1.0)
+
+            def move(world: World, now: datetime, line: str) -> None:
+                done = (now - world.start) / (world.end - world.start)
+                bar.update(task, completed=min(1.0, done), description=f"{now:%d %b %H:%M}  {line}")
+
+            yield move
+        return
+
+    def tell(world: World, now: datetime, line: str) -> None:
+        if (now - world.start) % (7 * DAY) == timedelta():
+            console.print(f"{now:%Y-%m-%d}  {line}")
+
+    yield tell
+
+
+def summary(console: Console, demo: Demo, player: Player, report: Report, took: timedelta, picture: Path) -> None:
+    """The run, for people."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+
+    def row(name: str, *parts: str) -> None:
+        table.add_row(name, "  ".join(part for part in parts if part))
+
+    found = report.deliveries
+    row(
+        "deliveries",
+        *(f"{found[name]:,} {name.replace('_', ' ')}" for name in ("accepted", "ignored", "unparsed") if found[name]),
+        f"{report.duplicates:,} of these duplicates",
+        f"{found['forged']:,} forged: refused",
+    )
+    injected = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(report.injected.items()))
+    row("injected", injected)
+    row("signed with", ", ".join(f"{name} {count:,}" for name, count in sorted(report.keys.items())))
+    row("payments", *(f"{count:,} {state.replace('_', ' ')}" for state, count in report.payments.most_common()))
+    row("decisions", *(f"{count:,} {outcome}" for outcome, count in report.decisions.most_common()))
+    quality = report.quality
+    if quality is not None:
+        row(
+            "model",
+            f"scored {quality.payments:,} later payments, {quality.frauds} of them fraud",
+            f"AP [bold]{quality.ap:.3f}[/bold] (guessing {quality.prior:.3f})",
+            f"without abuse of trials and friendly fraud AP {quality.ap_third_party:.3f} (guessing {quality.prior_third_party:.3f})",
+        )
+        for name, (precision, recall) in (("declined", quality.stopped), ("not approved", quality.caught)):
+            row("", f"{name}: precision {precision:.2f}, recall {recall:.2f}")
+        caught = (f"{kind.value.replace('_', ' ')} {hit}/{of}" for kind, (hit, of) in quality.recall_by.items() if of)
+        row("", f"not approved by kind: {', '.join(caught)}")
+    for stage in dict.fromkeys(stage for stage, _ in report.disputes):
+        of_stage = ((status, count) for (at, status), count in report.disputes.most_common() if at == stage)
+        row("disputes", stage.replace("_", " ") + ":", *(f"{n} {status.replace('_', ' ')}" for status, n in of_stage))
+    row("reminders", *(f"{count} at {rung}" for rung, count in report.reminders.items()))
+    row("deadlines", f"[bold]{report.missed} missed[/bold]", f"{player.ticks:,} runs of check_deadlines")
+    median, most = (seconds * 1000 for seconds in report.acknowledged)
+    row("acknowledged", f"p50 {median:.1f} ms  p99 {most:.1f} ms  over {len(player.sent.seconds):,} requests")
+    seconds = took.total_seconds()
+    row(
+        "speed",
+        f"{report.events:,} events in {seconds:.0f} s: {report.events / seconds:,.0f} a second, all functions on this machine",
+    )
+    row("written", f"{demo.home}  (documents, warehouse, models, logs)")
+    row("picture", str(picture))
+    console.print()
+    console.print(table)
+    console.print()
+    for problem in report.problems:
+        console.print(f"[bold red]broken promise:[/bold red] {problem}")
+    if not report.problems:
+        console.print(
+            "[bold green]every promise held[/bold green]: nothing lost, nothing doubled, no forgery in, no deadline missed"
+        )
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.stack.demo", description=__doc__)
+    parser.add_argument("--stack", choices=("embedded", "emulators"), default="embedded")
+    parser.add_argument("--scale", choices=tuple(SCALES), default="demo")
+    parser.add_argument("--providers", default=",".join(PROVIDER_NAMES), help="comma separated")
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--home", type=Path, help="where everything is written (default .payin/demo-<stack>)")
+    asked = parser.parse_args(arguments)
+    home = (asked.home or ROOT / ".payin" / f"demo-{asked.stack}").resolve()
+    providers = tuple(asked.providers.split(","))
+    if unknown := set(providers) - set(PROVIDER_NAMES):
+        parser.error(f"the simulated business uses {', '.join(PROVIDER_NAMES)}, not {', '.join(sorted(unknown))}")
+    demo = Demo(asked.stack, asked.scale, providers, asked.seed, home)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    with alone(home):
+        try:
+            return run(demo, console)
+        except Absent as missing:
+            console.print(f"the {demo.stack} stack cannot run here: {missing}")
+            return 2
+
+
+def run(demo: Demo, console: Console) -> int:
+    """The demo and its report; the exit code."""
+    home = demo.home
+    fresh(home)
+    console.print(f"Pay-In demo: {demo.scale} scale on the {demo.stack} stack, seed {demo.seed}, in {home}")
+    with progress(console) as show:
+        world, player, report, took = play(demo, show)
+    picture = home / "run.png"
+    weeks = (world.end - world.start) / (7 * DAY)
+    draw(
+        picture,
+        world,
+        player,
+        report,
+        f"{weeks:.0f} virtual weeks, {len({fact.attempt.id for fact in player.facts}):,} payments, "
+        f"{len(player.sent.seconds):,} deliveries in {took.total_seconds():.0f} s on the {demo.stack} stack, seed {demo.seed}",
+    )
+    summary(console, demo, player, report, took, picture)
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

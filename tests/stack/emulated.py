@@ -1,0 +1,169 @@
+"""The stack's broker on the Google Cloud SDK's emulators: real topics, real push subscriptions, Firestore, bqemulator.
+
+The Pub/Sub emulator accepts filters and ignores them, so every function sees every message of its topic, and lets be
+what is not for it. It acts on no BigQuery subscription either: the stack pulls and stores instead.
+"""
+
+import base64
+import json
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from tests.stack import emulators, topology
+from tests.stack.stack import TEAM, Taken
+
+PROJECT = "payin-local"
+DATASET = "payin"
+
+DRAINS_WITHIN = 300.0
+
+_TRACE = re.compile(rb'"logging.googleapis.com/trace":"[^"]*/([0-9a-f]{32})"')
+_PUBLISHED = re.compile(rb'"event":"delivery",.*"events":([0-9]+)')
+_NOT_DONE = re.compile(rb'"event":"(dependency_unavailable|request_failed|message_unreadable)"')
+
+
+class Traces:
+    """What functions still have to do, by their logs: the emulator tells no backlog.
+
+    A message carries the trace of the request that published it, and whoever handles it logs under that trace.
+    Deliveries of ours hold one event each, so one line for each trace is one message done.
+    """
+
+    def __init__(self, logs: Path, followers: Collection[str]) -> None:
+        self._logs = logs
+        self._followers = tuple(followers)
+        self._read: Counter[str] = Counter()
+        self._told: dict[str, set[bytes]] = defaultdict(set)
+        self._done: dict[str, set[bytes]] = defaultdict(set)
+
+    def expect(self, function: str, trace: str) -> None:
+        self._told[function].add(trace.encode())
+
+    def left(self) -> dict[str, int]:
+        """Traces that a function has not logged under, by function."""
+        for line in self._lines("webhook"):
+            published, trace = _PUBLISHED.search(line), _TRACE.search(line)
+            if published and trace and int(published[1]):
+                for function in self._followers:
+                    self._told[function].add(trace[1])
+        for function, told in self._told.items():
+            for line in self._lines(function):
+                if (trace := _TRACE.search(line)) and not _NOT_DONE.search(line):
+                    self._done[function].add(trace[1])
+            told -= self._done[function]
+        return {function: len(told) for function, told in self._told.items() if told}
+
+    def _lines(self, function: str) -> list[bytes]:
+        """Whole lines that were added since the last look."""
+        with (self._logs / f"{function}.log").open("rb") as file:
+            file.seek(self._read[function])
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read[function] += len(whole)
+        return whole.splitlines()
+
+
+class EmulatedBroker:
+    """Topics and subscriptions through Pub/Sub's REST interface, which is the emulator's too."""
+
+    def __init__(self, home: Path, hosts: Mapping[str, str]) -> None:
+        self._home = home
+        self._hosts = dict(hosts)
+        self._origin = f"http://{hosts['PUBSUB_EMULATOR_HOST']}/v1"
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=60))
+        self._pushed: list[str] = []
+        followers = [own.name for own in topology.pushed() if own.topic == "payment-events"]
+        self._traces = Traces(home / "logs", followers)
+
+    @classmethod
+    @contextmanager
+    def started(cls, home: Path) -> Iterator["EmulatedBroker"]:
+        """With emulators of its own, which stop at the end. Raises Absent where the machine lacks them."""
+        with emulators.running(home / "logs") as hosts:
+            yield cls(home, hosts)
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PAYIN_BACKEND": "gcp",
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "PAYIN_DATASET": DATASET,
+            "PAYIN_MODEL_BUCKET": (self._home / "models").as_uri(),
+            **self._hosts,
+        }
+
+    def prepare(self) -> None:
+        from shared.backends.gcp.warehouse import BigQueryWarehouse
+
+        BigQueryWarehouse(PROJECT, DATASET, self._hosts["BIGQUERY_EMULATOR_HOST"]).ensure_tables()
+        for topic in [*topology.topics(), topology.DEAD_LETTERS]:
+            self._put(f"projects/{PROJECT}/topics/{topic}", {})
+        for own in [*topology.stored().values(), TEAM]:
+            self._subscribe(own.name, own.topic, {})
+        self._subscribe(topology.DEAD_LETTERS, topology.DEAD_LETTERS, {})
+
+    def push_to(self, urls: Mapping[str, str]) -> None:
+        for own in topology.pushed():
+            dead_letters = f"projects/{PROJECT}/topics/{topology.DEAD_LETTERS}"
+            told = {
+                "pushConfig": {"pushEndpoint": urls[own.name]},
+                "filter": own.filter,
+                "deadLetterPolicy": {"deadLetterTopic": dead_letters, "maxDeliveryAttempts": 20},
+            }
+            self._subscribe(own.name, own.topic, told)
+            self._pushed.append(own.name)
+
+    def take(self, name: str, limit: int) -> list[Taken]:
+        at = f"projects/{PROJECT}/subscriptions/{name}"
+        answer = self._call("POST", f"{at}:pull", {"maxMessages": limit, "returnImmediately": True})
+        received = answer.get("receivedMessages", [])
+        if received:
+            self._call("POST", f"{at}:acknowledge", {"ackIds": [one["ackId"] for one in received]})
+        return [
+            Taken(
+                message["messageId"],
+                datetime.fromisoformat(message["publishTime"]),
+                base64.b64decode(message.get("data", "")),
+                message.get("attributes", {}),
+            )
+            for message in (one["message"] for one in received)
+        ]
+
+    def expect(self, function: str, trace: str) -> None:
+        self._traces.expect(function, trace)
+
+    def drain(self) -> None:
+        until = time.monotonic() + DRAINS_WITHIN
+        while left := self._traces.left():
+            if time.monotonic() > until:
+                raise TimeoutError(f"messages do not drain: {left}; see {self._home}/logs")
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        for name in self._pushed:  # or the emulator would go on knocking at closed doors
+            self._call("DELETE", f"projects/{PROJECT}/subscriptions/{name}", None)
+
+    def _subscribe(self, name: str, topic: str, told: Mapping[str, Any]) -> None:
+        subscription = {"topic": f"projects/{PROJECT}/topics/{topic}", "ackDeadlineSeconds": 60, **told}
+        self._put(f"projects/{PROJECT}/subscriptions/{name}", subscription)
+
+    def _put(self, path: str, told: Mapping[str, Any]) -> None:
+        self._call("PUT", path, told)
+
+    def _call(self, method: str, path: str, told: Mapping[str, Any] | None) -> dict[str, Any]:
+        body = None if told is None else json.dumps(told).encode()
+        headers = {"Content-Type": "application/json"}
+        answer = self._http.request(method, f"{self._origin}/{path}", body=body, headers=headers)
+        if answer.status != 200:
+            raise RuntimeError(
+                f"the Pub/Sub emulator answers {answer.status} to {method} {path}: {answer.data[:300]!r}"
+            )
+        read: dict[str, Any] = json.loads(answer.data)
+        return read

@@ -1,0 +1,219 @@
+"""Plays the simulated world against a running stack, in virtual time: the providers, the scheduler and the people.
+
+One step of the clock at a time: what providers send within the step leaves, signed, at its end; then, every few
+hours, the scheduler ticks, and the people who answer disputes act on the reminders they got.
+"""
+
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.domain.codec import decode, encode
+from shared.domain.disputes import DisputeReminder, Rung
+from shared.flows.score_payment import CHAMPION
+from tests.simulator.chaos import How, Post, Sending
+from tests.simulator.facts import Fact, FactKind, ProviderSimulator, SimulatedDispute
+from tests.simulator.world import DAY, HOUR, World
+from tests.stack.sender import Answered, Sender
+from tests.stack.stack import TEAM, Stack
+
+STEP = 4 * HOUR
+"""Long enough to keep several requests in flight, short enough that the last reminder, six hours before a deadline,
+leaves two hours to act on it."""
+ACTS_WITHIN = timedelta(minutes=40)
+TRAINS_WITHIN = 120.0
+
+# Which reminder makes the team act, by the dispute's luck: some never wait for one, some wait for the last.
+_PROMPT = 0.3
+_ACTS_ON = ((0.6, Rung.WEEK), (0.8, Rung.THREE_DAYS), (0.93, Rung.DAY), (1.0, Rung.SIX_HOURS))
+_LADDER = (Rung.WEEK, Rung.THREE_DAYS, Rung.DAY, Rung.SIX_HOURS)
+
+
+@dataclass(slots=True)
+class Sent:
+    """What happened on the wire. `bodies`: distinct accepted ones. `captured_at`: when a capture was first told, by attempt."""
+
+    answers: Counter[tuple[How, int]] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    accepted_at: list[tuple[datetime, str]] = field(default_factory=list)
+    refused_at: list[datetime] = field(default_factory=list)
+    captured_at: dict[str, datetime] = field(default_factory=dict)
+    bodies: set[tuple[str, bytes]] = field(default_factory=set)
+
+    def note(self, sending: Sending, answer: Answered, now: datetime) -> None:
+        self.answers[sending.how, answer.status] += 1
+        if answer.failed:
+            return
+        self.seconds.append(answer.seconds)
+        if answer.accepted:
+            self.accepted_at.append((now, sending.provider))
+            self.bodies.add((sending.provider, sending.body))
+            if sending.fact.kind is FactKind.CAPTURED and sending.how is not How.UNREADABLE:
+                self.captured_at.setdefault(sending.fact.attempt.id, now)
+        else:
+            self.refused_at.append(now)
+
+    def count(self, *how: How, accepted: bool) -> int:
+        return sum(
+            number
+            for (kind, status), number in self.answers.items()
+            if kind in how and (200 <= status < 300) is accepted and 0 < status < 500
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """When the operators do what, as offsets from the story's start.
+
+    train: the model is fitted on all before, and decides from then on. rotate: providers begin to sign with their
+    next key. kill: `record_payment` is killed in the middle of its work.
+    """
+
+    train: timedelta
+    rotate: timedelta
+    kill: timedelta
+    training: Mapping[str, object] = field(default_factory=dict)
+
+
+class Player:
+    """`facts` are those the world told so far; `reminders` those that the team received."""
+
+    def __init__(
+        self, stack: Stack, world: World, post: Post, simulators: Mapping[str, ProviderSimulator], plan: Plan
+    ) -> None:
+        self.sent = Sent()
+        self.facts: list[Fact] = []
+        self.disputes: dict[tuple[str, str], Fact] = {}
+        self.reminders: list[tuple[datetime, DisputeReminder]] = []
+        self.answered: Counter[str] = Counter()
+        self.trained_at: datetime | None = None
+        self.not_trained = ""
+        self.ticks = 0
+        self._busy = False
+        self._stack, self._world, self._post, self._simulators, self._plan = stack, world, post, simulators, plan
+        self._sender = Sender(stack.urls["webhook"])
+
+    def play(self, outages: Iterable[tuple[timedelta, timedelta]], show: Callable[[datetime, str], None]) -> None:
+        """The whole story, and then whatever still waits: late retries, undelivered messages, rows to be stored."""
+        start, plan = self._world.start, self._plan
+        due: list[tuple[datetime, Callable[[datetime], None]]] = [
+            (start + plan.train, self._train),
+            (start + plan.rotate, self._rotate),
+            *((start + begin, self._go_down) for begin, _ in outages),
+            *((start + end, self._come_back) for _, end in outages),
+        ]
+        due.sort(key=lambda entry: entry[0])
+        now = start
+        while now < self._world.end or self._post.waiting:
+            now += STEP
+            while due and due[0][0] <= now:
+                due.pop(0)[1](now)
+            self._stack.set_clock(now)
+            self._send(now)
+            if now - STEP < start + plan.kill <= now:  # what it has just been sent is not done
+                self._kill()
+            self._tick(now)
+            if (now - start) % DAY < STEP:
+                self._stack.store()
+            show(
+                now,
+                f"{len(self.facts):,} facts, {len(self.sent.seconds):,} deliveries, {len(self.reminders)} reminders",
+            )
+        self._stack.drain()
+        self._stack.store()
+        self._sender.close()
+
+    # -- providers ----------------------------------------------------------------------------------------------
+
+    def _send(self, now: datetime) -> None:
+        self._post.take(self._told(now))
+        sendings = list(self._post.until(now))
+        self._busy = self._busy or bool(sendings)
+        requests = [sending.request(self._simulators[sending.provider], now) for sending in sendings]
+        for sending, answer in zip(sendings, self._sender.send_all(requests), strict=True):
+            self.sent.note(sending, answer, now)
+            if answer.failed:
+                self._post.retry(sending, now)
+
+    def _told(self, now: datetime) -> Iterable[Fact]:
+        for fact in self._world.until(now):
+            self.facts.append(fact)
+            if fact.kind is FactKind.DISPUTE_OPENED and fact.dispute is not None:
+                provider = fact.attempt.provider
+                self.disputes[provider, self._simulators[provider].dispute_id(fact.dispute)] = fact
+                if self._world.luck_of(fact.dispute.id) < _PROMPT:
+                    self._answer(fact.dispute, fact.at + DAY, "unprompted")
+            yield fact
+
+    # -- the scheduler and the team -----------------------------------------------------------------------------
+
+    def _tick(self, now: datetime) -> None:
+        """check_deadlines runs on all that came; those whose turn it is answer at once, within minutes."""
+        if self._busy:
+            self._stack.drain()
+            self._busy = False
+        self._stack.tick("check_deadlines")
+        self._stack.drain()
+        self.ticks += 1
+        answers = 0
+        for message in self._stack.take(TEAM.name):
+            reminder = decode(message.data, DisputeReminder)
+            self.reminders.append((now, reminder))
+            answers += self._act_on(reminder, now)
+        if answers:
+            self._stack.set_clock(now + ACTS_WITHIN)
+            self._send(now + ACTS_WITHIN)
+
+    def _act_on(self, reminder: DisputeReminder, now: datetime) -> bool:
+        opened = self.disputes.get((reminder.provider, reminder.dispute_id))
+        dispute = opened.dispute if opened else None
+        if dispute is None or reminder.rung not in _LADDER:
+            return False
+        luck = self._world.luck_of(dispute.id)
+        acts_on = next(rung for most, rung in _ACTS_ON if luck < most)
+        if _LADDER.index(reminder.rung) < _LADDER.index(acts_on):
+            return False
+        return self._answer(dispute, now + timedelta(minutes=5), reminder.rung.value)
+
+    def _answer(self, dispute: SimulatedDispute, at: datetime, why: str) -> bool:
+        answered = self._world.answer(dispute.id, at)
+        self.answered[why] += answered
+        return answered
+
+    # -- the operators ------------------------------------------------------------------------------------------
+
+    def _train(self, now: datetime) -> None:
+        self._stack.drain()
+        self._stack.store()
+        self._stack.tick("train_model", encode(self._plan.training))
+        self._stack.drain()
+        until = time.monotonic() + TRAINS_WITHIN
+        log = self._stack.home / "logs" / "train_model.log"
+        while self._stack.ports.documents.get([CHAMPION]) == [None]:
+            refused = re.search(r'"event":"(?:training_refused|request_failed)".*', log.read_text(encoding="utf-8"))
+            if refused or time.monotonic() > until:
+                # Rules alone go on deciding, as they would in earnest.
+                self.not_trained = refused[0][:600] if refused else f"no champion; see {log}"
+                return
+            time.sleep(0.1)
+        self._stack.stop("score_payment")
+        self._stack.start("score_payment", PAYIN_MODEL="champion")
+        self.trained_at = now
+
+    def _rotate(self, now: datetime) -> None:
+        for simulator in self._simulators.values():
+            simulator.rotate()
+
+    def _kill(self) -> None:
+        self._stack.stop("record_payment", signal.SIGKILL)
+        self._stack.start("record_payment")
+
+    def _go_down(self, now: datetime) -> None:
+        self._stack.stop("webhook")
+
+    def _come_back(self, now: datetime) -> None:
+        self._stack.start("webhook")

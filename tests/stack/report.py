@@ -1,0 +1,288 @@
+"""What a run did, read back from what the functions wrote, and held against what the simulated world knows.
+
+Nothing here is taken from the functions' own word for it: deliveries are counted in the warehouse and against what
+was sent, payments and disputes in the documents and against the facts, decisions against the truth.
+"""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.disputes.deadlines import LOOKS
+from shared.domain.codec import from_document
+from shared.domain.decisions import Decision, Outcome
+from shared.domain.disputes import Dispute, Rung
+from shared.domain.events import DisputeStatus
+from shared.domain.money import Money
+from shared.flows.ports import Key, Snapshot
+from shared.flows.record_payment import payment_of
+from shared.flows.track_dispute import dispute_of
+from tests.simulator.chaos import How, Post
+from tests.simulator.facts import Attempt, FactKind, ProviderSimulator
+from tests.simulator.world import THIRD_PARTY, Fraud, World
+from tests.stack import topology
+from tests.stack.player import Player
+from tests.stack.stack import Stack
+
+LOOKED_FOR = LOOKS[Rung.LOOK_LAST]
+AUTHENTIC = (How.FIRST, How.DUPLICATE, How.MONTH_LATE, How.UNREADABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One payment that the model scored, and what it really was. score: 0 to 1."""
+
+    at: datetime
+    score: float
+    outcome: Outcome
+    fraud: Fraud | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well decisions agree with the truth, over payments scored by a model that never saw them.
+
+    ap: average precision of the score; prior: what guessing would get. stopped: precision and recall of decline;
+    caught: of everything but approve. recall_by: share of each kind that was not simply approved.
+    """
+
+    payments: int
+    frauds: int
+    ap: float
+    prior: float
+    ap_third_party: float
+    prior_third_party: float
+    stopped: tuple[float, float]
+    caught: tuple[float, float]
+    recall_by: Mapping[Fraud, tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts of everything, the quality of decisions, and `problems`: each a sentence about a broken promise."""
+
+    deliveries: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    keys: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+    payments: Counter[str] = field(default_factory=Counter)
+    captured: Counter[str] = field(default_factory=Counter)
+    decisions: Counter[str] = field(default_factory=Counter)
+    judged: list[Judged] = field(default_factory=list)
+    quality: Quality | None = None
+    disputes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reminders: Counter[str] = field(default_factory=Counter)
+    missed: int = 0
+    acknowledged: tuple[float, float] = (0.0, 0.0)
+    injected: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+def measure(
+    stack: Stack, world: World, post: Post, player: Player, simulators: Mapping[str, ProviderSimulator]
+) -> Report:
+    """Read everything back. Every disagreement with the world is a problem in the report."""
+    report = Report(injected=post.injected)
+    _deliveries(report, stack, player, post)
+    _payments(report, stack, player, simulators)
+    _decisions(report, stack, world, player, simulators)
+    _disputes(report, stack, player)
+    letters = stack.take(topology.DEAD_LETTERS)
+    _check(report, not letters, f"{len(letters)} messages were given up on (dead letters)")
+    return report
+
+
+def _check(report: Report, holds: bool, sentence: str) -> None:
+    if not holds:
+        report.problems.append(sentence)
+
+
+def _deliveries(report: Report, stack: Stack, player: Player, post: Post) -> None:
+    sent = player.sent
+    rows = stack.ports.warehouse.query(
+        "SELECT outcome, COUNT(*) AS total, COUNT(DISTINCT delivery_id) AS distinct_total FROM deliveries GROUP BY outcome"
+    )
+    report.deliveries.update({row["outcome"]: row["total"] for row in rows})
+    report.duplicates = sum(row["total"] - row["distinct_total"] for row in rows)
+    keys = stack.ports.warehouse.query(
+        "SELECT provider, key_id, COUNT(*) AS total FROM deliveries, UNNEST(key_ids) AS key_id GROUP BY provider, key_id"
+    )
+    report.keys.update({f"{row['provider']} {row['key_id']}": row["total"] for row in keys})
+    [events] = stack.ports.warehouse.query("SELECT COUNT(*) AS total FROM payment_events")
+    report.events = events["total"]
+    accepted, forged = sent.count(*AUTHENTIC, accepted=True), sent.count(How.FORGED, accepted=False)
+    report.deliveries["forged"] = forged
+    told = sum(total for outcome, total in report.deliveries.items() if outcome != "forged")
+    for sentence, is_, should_be in (
+        ("deliveries were acknowledged and are not in the warehouse", told, accepted),
+        ("forgeries were sent and not refused", forged, post.injected[How.FORGED.value]),
+        ("forgeries were accepted", sent.count(How.FORGED, accepted=True), 0),
+        ("authentic deliveries were refused", sent.count(*AUTHENTIC, accepted=False), 0),
+        (
+            "broken deliveries were not kept as unparsed",
+            report.deliveries["unparsed"],
+            post.injected[How.UNREADABLE.value],
+        ),
+        ("copies were not recognised", len(sent.bodies), told - report.duplicates),
+    ):
+        _check(report, is_ == should_be, f"{sentence}: {is_} instead of {should_be}")
+    cuts = statistics.quantiles(sent.seconds, n=100, method="inclusive")
+    report.acknowledged = (cuts[49], cuts[98])
+
+
+def _payments(report: Report, stack: Stack, player: Player, simulators: Mapping[str, ProviderSimulator]) -> None:
+    attempts: dict[Key, Attempt] = {}
+    kinds: dict[str, set[FactKind]] = {}
+    refunds: Counter[str] = Counter()
+    for fact in player.facts:
+        attempt = fact.attempt
+        attempts[Key("payments", f"{attempt.provider}:{simulators[attempt.provider].payment_id(attempt)}")] = attempt
+        kinds.setdefault(attempt.id, set()).add(fact.kind)
+        if fact.kind is FactKind.REFUNDED:
+            refunds[attempt.id] += (fact.amount or attempt.amount).minor
+    lost, wrong = [], []
+    for key, snapshot in _read(stack, list(attempts)):
+        attempt, payment = attempts[key], payment_of(snapshot)
+        if not kinds[attempt.id] & {FactKind.CAPTURED, FactKind.DECLINED} and attempt.provider == "paypal":
+            continue  # PayPal tells of it under its authorization's own name, or not at all
+        if payment is None:
+            lost.append(attempt.id)
+            continue
+        report.payments[payment.state.value] += 1
+        if payment.captured:
+            report.captured[payment.captured.currency] += payment.captured.minor
+        captured = attempt.amount.minor if FactKind.CAPTURED in kinds[attempt.id] else 0
+        if (_minor(payment.captured), _minor(payment.refunded)) != (captured, refunds[attempt.id]):
+            wrong.append(attempt.id)
+    _check(report, not lost, f"{len(lost)} payments were lost, such as {lost[:3]}")
+    _check(report, not wrong, f"{len(wrong)} payments have the wrong captured or refunded money, such as {wrong[:3]}")
+
+
+def _read(stack: Stack, keys: Sequence[Key]) -> Iterator[tuple[Key, Snapshot | None]]:
+    for start in range(0, len(keys), 200):
+        some = keys[start : start + 200]
+        yield from zip(some, stack.ports.documents.get(some), strict=True)
+
+
+def _minor(money: Money | None) -> int:
+    return money.minor if money else 0
+
+
+def _decisions(
+    report: Report, stack: Stack, world: World, player: Player, simulators: Mapping[str, ProviderSimulator]
+) -> None:
+    attempts: dict[Key, Attempt] = {}
+    for fact in player.facts:
+        if fact.kind in (FactKind.CAPTURED, FactKind.DECLINED):
+            name = simulators[fact.attempt.provider].payment_id(fact.attempt)
+            attempts[Key("decisions", f"{fact.attempt.provider}:{name}")] = fact.attempt
+    found = dict(_read(stack, list(attempts)))
+    led = {key: _led_to(key, snapshot) for key, snapshot in found.items()}
+    found |= dict(_read(stack, [key for key in led.values() if key not in found]))
+    undecided = []
+    for key, attempt in attempts.items():
+        snapshot = found[led[key]]
+        if snapshot is None or "event_id" not in snapshot.document:
+            undecided.append(attempt.id)
+            continue
+        decision = from_document(snapshot.document, Decision)
+        report.decisions[decision.outcome.value] += 1
+        if decision.model_digest is not None and player.trained_at is not None and attempt.at >= player.trained_at:
+            # A rule that declines by itself leaves no score: it is as sure as can be.
+            score = float(decision.outcome is Outcome.DECLINE) if decision.score is None else decision.score
+            report.judged.append(Judged(attempt.at, score, decision.outcome, world.truth.get(attempt.id)))
+    _check(report, not undecided, f"{len(undecided)} payments have no decision, such as {undecided[:3]}")
+    [stored] = stack.ports.warehouse.query("SELECT COUNT(DISTINCT event_id) AS total FROM fraud_decisions")
+    published = sum(report.decisions.values())
+    _check(
+        report,
+        stored["total"] >= published,
+        f"{published} decisions were made, {stored['total']} reached the warehouse",
+    )
+    _check(report, not player.not_trained, f"no model was trained: {player.not_trained}")
+    frauds = sum(one.fraud is not None for one in report.judged)
+    _check(
+        report,
+        0 < frauds < len(report.judged),
+        f"the model scored {len(report.judged)} payments, {frauds} of them fraud",
+    )
+    if 0 < frauds < len(report.judged):
+        report.quality = quality(report.judged)
+        _check(report, report.quality.ap > report.quality.prior, "the model ranks fraud no better than guessing")
+
+
+def _led_to(key: Key, snapshot: Snapshot | None) -> Key:
+    """Where the decision of a payment with several names is kept."""
+    other = snapshot.document.get("same_as") if snapshot else None
+    return Key("decisions", f"{key.id.partition(':')[0]}:{other}") if other else key
+
+
+def quality(judged: Sequence[Judged]) -> Quality:
+    """Of payments with at least one fraud and one honest among them."""
+    from sklearn.metrics import average_precision_score
+
+    frauds = [one.fraud is not None for one in judged]
+    third = [one for one in judged if one.fraud is None or one.fraud in THIRD_PARTY]
+    third_frauds = [one.fraud is not None for one in third]
+    recall_by = {}
+    for kind in Fraud:
+        of_kind = [one for one in judged if one.fraud is kind]
+        recall_by[kind] = (sum(one.outcome is not Outcome.APPROVE for one in of_kind), len(of_kind))
+    return Quality(
+        payments=len(judged),
+        frauds=sum(frauds),
+        ap=float(average_precision_score(frauds, [one.score for one in judged])),
+        prior=sum(frauds) / len(judged),
+        ap_third_party=float(average_precision_score(third_frauds, [one.score for one in third]))
+        if any(third_frauds)
+        else 0.0,
+        prior_third_party=sum(third_frauds) / len(third),
+        stopped=_precision_recall(judged, frozenset({Outcome.DECLINE})),
+        caught=_precision_recall(judged, frozenset(Outcome) - {Outcome.APPROVE}),
+        recall_by=recall_by,
+    )
+
+
+def _precision_recall(judged: Sequence[Judged], positive: frozenset[Outcome]) -> tuple[float, float]:
+    """1.0 precision where nothing was flagged: nobody was wronged."""
+    flagged = [one for one in judged if one.outcome in positive]
+    right = sum(one.fraud is not None for one in flagged)
+    frauds = sum(one.fraud is not None for one in judged)
+    return (right / len(flagged) if flagged else 1.0, right / frauds)
+
+
+def _disputes(report: Report, stack: Stack, player: Player) -> None:
+    tracked: dict[tuple[str, str], Dispute] = {}
+    after = ""
+    while snapshots := stack.ports.documents.scan("disputes", 200, after):
+        after = snapshots[-1].key.id
+        for snapshot in snapshots:
+            dispute = dispute_of(snapshot)
+            if dispute is not None:
+                tracked[dispute.provider, dispute.dispute_id] = dispute
+    for dispute in tracked.values():
+        report.disputes[str(dispute.stage), str(dispute.status)] += 1
+    lost = set(player.disputes) - set(tracked)
+    _check(report, not lost, f"{len(lost)} disputes were lost")
+    missed = [one for one in tracked.values() if one.status is DisputeStatus.EXPIRED or one.expired_cause is not None]
+    report.missed = len(missed)
+    _check(report, not missed, f"{len(missed)} deadlines were missed, such as {[one.dispute_id for one in missed[:3]]}")
+    report.reminders.update(reminder.rung.value for _, reminder in player.reminders)
+    twice = Counter(reminder.action_id for _, reminder in player.reminders)
+    again = sum(count - 1 for count in twice.values())
+    _check(report, again == 0, f"{again} reminders were sent twice")
+    # check_deadlines looks for the payment for a day; one that is told a month late is not found by then.
+    unlinked = [
+        one.dispute_id
+        for key, one in tracked.items()
+        if one.linked_to is None and one.heard_at is not None and _captured(player, key) <= one.heard_at + LOOKED_FOR
+    ]
+    _check(report, not unlinked, f"{len(unlinked)} disputes know no payment, such as {unlinked[:3]}")
+
+
+def _captured(player: Player, dispute: tuple[str, str]) -> datetime:
+    """When we could first know the disputed payment."""
+    opened = player.disputes[dispute]
+    return player.sent.captured_at.get(opened.attempt.id, opened.at)

@@ -1,0 +1,323 @@
+"""The local stack: every function under functions-framework, wired by `functions/topology.json`.
+
+`embedded` runs on the local backend (SQLite, DuckDB, files) and needs nothing installed; a pusher of ours stands in
+for push subscriptions. `emulators` runs on the Google Cloud SDK's Pub/Sub and Firestore emulators and bqemulator, with
+real push subscriptions. What stands in for BigQuery subscriptions is the same in both: `store`.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import urllib3
+
+from shared.backends.local.bus import LocalBus
+from shared.backends.local.sql import Database
+from shared.domain.codec import utc_text
+from shared.flows.ports import Message, Ports
+from shared.settings import Settings, read
+from tests.stack import topology
+from tests.stack.topology import ROOT, Subscription
+
+TEAM = Subscription("merchant-team", "dispute-actions")
+"""The people who answer disputes, reading their reminders."""
+
+STARTS_WITHIN = 60.0
+DRAINS_WITHIN = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that was pulled and acknowledged."""
+
+    message_id: str
+    published_at: datetime
+    data: bytes
+    attributes: Mapping[str, str]
+
+
+class Broker(Protocol):
+    """What differs between the two stacks."""
+
+    def environment(self) -> dict[str, str]:
+        """The settings under which functions reach this broker and its databases."""
+
+    def prepare(self) -> None:
+        """Topics, tables and pull subscriptions, before anything runs."""
+
+    def push_to(self, urls: Mapping[str, str]) -> None:
+        """Start delivering each function's subscription to its URL."""
+
+    def take(self, name: str, limit: int) -> list[Taken]:
+        """Pull and acknowledge what waits in a pull subscription, at most `limit`."""
+
+    def expect(self, function: str, trace: str) -> None:
+        """A message was published that `function` will handle under this trace."""
+
+    def drain(self) -> None:
+        """Return when no function has a message left. Raises TimeoutError."""
+
+    def close(self) -> None: ...
+
+
+class Process:
+    """One server of ours in a session of its own, so that it stops with all its children."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                list(command),
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it and its children; by force when it takes longer than ten seconds."""
+        for sign in (how, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, sign)
+            except ProcessLookupError:
+                break
+            try:
+                self._process.wait(10)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self._process.wait(10)
+
+    def last_words(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-12:])
+
+
+class Stack:
+    """Running functions. Use `running`, which also stops them."""
+
+    def __init__(
+        self, broker: Broker, home: Path, environment: Mapping[str, str], ports: Mapping[str, int] | None = None
+    ) -> None:
+        self.home = home
+        self.clock = home / "clock"
+        self._broker = broker
+        self._environment = {
+            "PAYIN_HOME": str(home),
+            "THREADS": "8",
+            "GUNICORN_LOG_LEVEL": "warning",
+            "OMP_WAIT_POLICY": "PASSIVE",  # training must not spin on the cores that the others need
+            **broker.environment(),
+            **environment,
+        }
+        taken = dict(ports or {})
+        free = _free_ports(len(topology.functions()))
+        self._ports = {name: taken.get(name, port) for name, port in zip(topology.functions(), free, strict=True)}
+        self._processes: dict[str, Process] = {}
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=1, read=30))
+
+    @property
+    def urls(self) -> dict[str, str]:
+        return {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
+
+    @cached_property
+    def settings(self) -> Settings:
+        return read(self._environment)
+
+    @cached_property
+    def ports(self) -> Ports:
+        """Everything the functions wrote, as they see it."""
+        from shared.runtime.app import App
+
+        return App("stack", self._environment).ports
+
+    def set_clock(self, instant: datetime) -> None:
+        """Move the virtual clock; atomically, as functions read it at any moment."""
+        new = self.clock.with_suffix(".new")
+        new.write_text(utc_text(instant), encoding="ascii")
+        os.replace(new, self.clock)
+
+    def use_clock(self, instant: datetime) -> None:
+        """Functions that start from now on live in virtual time."""
+        self.set_clock(instant)
+        self._environment["PAYIN_CLOCK"] = str(self.clock)
+
+    def start(self, *names: str, **environment: str) -> None:
+        """Start these functions together and wait until each answers. Raises RuntimeError with a log's last lines."""
+        for name in names:
+            source = ROOT / "functions" / name / "main.py"
+            command = [sys.executable, "-m", "functions_framework", "--source", str(source), "--target", name]
+            command += ["--host", "127.0.0.1", "--port", str(self._ports[name])]
+            log = self.home / "logs" / f"{name}.log"
+            self._processes[name] = Process(command, {**self._environment, **environment}, log)
+        for name in names:
+            self._wait_for(name)
+
+    def start_all(self, **environment: str) -> None:
+        self._broker.prepare()
+        self.start(*topology.functions(), **environment)
+        self._broker.push_to({own.name: f"{self.urls[own.function]}/" for own in topology.pushed() if own.function})
+
+    def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
+        self._processes.pop(name).end(how)
+
+    def close(self) -> None:
+        self._broker.close()
+        for process in self._processes.values():
+            process.end()
+        self._processes.clear()
+
+    def publish(self, topic: str, data: bytes, **attributes: str) -> None:
+        self.ports.bus.publish([Message(topic, data, attributes)])
+
+    def tick(self, job: str, data: bytes = b"{}") -> None:
+        """What Cloud Scheduler does: a message of `ticks` for `job`."""
+        trace = os.urandom(16).hex()
+        self.publish("ticks", data, job=job, traceparent=f"00-{trace}-{trace[:16]}-01")
+        self._broker.expect(job, trace)
+
+    def drain(self) -> None:
+        """Return when no function has anything left to do. Raises TimeoutError."""
+        self._broker.drain()
+
+    def take(self, name: str, limit: int = 1000) -> list[Taken]:
+        """Messages of a pull subscription, acknowledged."""
+        return self._broker.take(name, limit)
+
+    def store(self) -> int:
+        """BigQuery subscriptions: what waits for the warehouse becomes rows, with the message's own id and time."""
+        stored = 0
+        for table, own in topology.stored().items():
+            while messages := self._broker.take(own.name, 1000):
+                rows = [
+                    {**json.loads(one.data), "message_id": one.message_id, "publish_time": utc_text(one.published_at)}
+                    for one in messages
+                ]
+                self.ports.warehouse.append(table, rows)
+                stored += len(rows)
+        return stored
+
+    def _wait_for(self, name: str) -> None:
+        """Any HTTP answer will do: functions refuse a GET, and so prove that they serve."""
+        process = self._processes[name]
+        until = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < until and not process.ended():
+            try:
+                self._http.request("GET", self.urls[name])
+                return
+            except urllib3.exceptions.HTTPError:
+                time.sleep(0.02)
+            if process.log.stat().st_size and "cannot start" in process.last_words():
+                break
+        process.end(signal.SIGKILL)
+        raise RuntimeError(f"{name} does not start:\n{process.last_words()}")
+
+
+class EmbeddedBroker:
+    """The local bus, and a process that pushes."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._file = home / "payin.sqlite"
+        self._pusher: Process | None = None
+
+    def environment(self) -> dict[str, str]:
+        return {"PAYIN_BACKEND": "local", "PAYIN_DATABASE_URL": f"sqlite:///{self._file}"}
+
+    @cached_property
+    def _bus(self) -> LocalBus:
+        return LocalBus(Database(f"sqlite:///{self._file}"))
+
+    def prepare(self) -> None:
+        for own in [*topology.pushed(), *topology.stored().values(), TEAM]:
+            self._bus.subscribe(own.name, own.topic, own.filter, 10, topology.DEAD_LETTERS)
+        self._bus.subscribe(topology.DEAD_LETTERS, topology.DEAD_LETTERS)
+
+    def push_to(self, urls: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "tests.stack.push", str(self._file), json.dumps(dict(urls))]
+        self._pusher = Process(command, {}, self._home / "logs" / "push.log")
+
+    def take(self, name: str, limit: int) -> list[Taken]:
+        pulled = self._bus.pull(name, limit, 60)
+        if pulled:
+            self._bus.ack(name, [message.ack_id for message in pulled])
+        return [Taken(one.message_id, one.published_at, one.data, one.attributes) for one in pulled]
+
+    def expect(self, function: str, trace: str) -> None:
+        """The queue itself says what is left."""
+
+    def drain(self) -> None:
+        # A function publishes before its message is acknowledged, so one look that sees nothing waiting for any of them
+        # means that nothing is on its way. It is taken often: by SQL of our own, in microseconds.
+        names = [own.name for own in topology.pushed()]
+        waiting = f"SELECT EXISTS (SELECT 1 FROM queue WHERE subscription IN ({','.join('?' * len(names))}))"
+        until = time.monotonic() + DRAINS_WITHIN
+        with contextlib.closing(sqlite3.connect(self._file)) as connection:
+            while connection.execute(waiting, names).fetchone()[0]:
+                if time.monotonic() > until or (self._pusher is not None and self._pusher.ended()):
+                    left = {name: self._bus.backlog(name) for name in names}
+                    raise TimeoutError(f"messages do not drain: {left}; see {self._home}/logs")
+                time.sleep(0.004)
+
+    def close(self) -> None:
+        if self._pusher is not None:
+            self._pusher.end()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody held a moment ago, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@contextlib.contextmanager
+def running(
+    kind: str,
+    home: Path,
+    environment: Mapping[str, str],
+    *,
+    clock: datetime | None = None,
+    ports: Mapping[str, int] | None = None,
+    **overrides: str,
+) -> Iterator[Stack]:
+    """A stack of `kind`, all functions answering; everything it started is stopped at the end.
+
+    environment: the providers' secrets. clock: where virtual time begins; without it functions live in ours.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as cleanup:
+        if kind == "emulators":
+            from tests.stack.emulated import EmulatedBroker
+
+            broker: Broker = cleanup.enter_context(EmulatedBroker.started(home))
+        else:
+            broker = EmbeddedBroker(home)
+        stack = Stack(broker, home, environment, ports)
+        if clock is not None:
+            stack.use_clock(clock)
+        cleanup.callback(stack.close)
+        stack.start_all(**overrides)
+        yield stack

@@ -1,0 +1,99 @@
+"""The demo's own arithmetic, and its short form from end to end."""
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.domain.decisions import Outcome
+from tests.simulator.loading import load, names
+from tests.simulator.world import START, Fraud
+from tests.stack import topology
+from tests.stack.demo import MARK, fresh
+from tests.stack.report import Judged, quality
+from tests.stack.send import catalogue
+from tests.stack.topology import ROOT
+
+
+def judged(score: float, outcome: Outcome, fraud: Fraud | None) -> Judged:
+    return Judged(START, score, outcome, fraud)
+
+
+def test_quality_is_counted_against_the_truth() -> None:
+    found = quality(
+        [
+            judged(0.9, Outcome.DECLINE, Fraud.STOLEN_CARD),
+            judged(0.8, Outcome.DECLINE, None),
+            judged(0.7, Outcome.REVIEW, Fraud.ACCOUNT_TAKEOVER),
+            judged(0.2, Outcome.APPROVE, None),
+            judged(0.1, Outcome.APPROVE, Fraud.FRIENDLY),
+        ]
+    )
+    assert found.prior == 3 / 5
+    assert found.ap == pytest.approx((1 / 1 + 2 / 3 + 3 / 5) / 3)
+    assert found.stopped == (1 / 2, 1 / 3)
+    assert found.caught == (2 / 3, 2 / 3)
+    assert found.ap_third_party == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert found.recall_by[Fraud.FRIENDLY] == (0, 1)
+    assert found.recall_by[Fraud.STOLEN_CARD] == (1, 1)
+
+
+def test_flagging_nobody_wrongs_nobody() -> None:
+    found = quality([judged(0.5, Outcome.APPROVE, Fraud.STOLEN_CARD), judged(0.1, Outcome.APPROVE, None)])
+    assert found.stopped == (1.0, 0.0)
+
+
+def test_a_demo_never_deletes_what_it_did_not_write(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(SystemExit, match="not written by a demo"):
+        fresh(tmp_path)
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_a_demo_begins_again_in_its_own_folder(tmp_path: Path) -> None:
+    fresh(tmp_path / "run")
+    (tmp_path / "run" / "payin.sqlite").touch()
+    fresh(tmp_path / "run")
+    assert [file.name for file in (tmp_path / "run").iterdir()] == [MARK]
+
+
+@pytest.mark.parametrize("provider", names())
+def test_every_provider_can_send_payments_and_disputes_by_hand(provider: str, tmp_path: Path) -> None:
+    simulator = load(provider, 1, tmp_path)
+    said = catalogue(simulator, "p1", START)
+    expected = {
+        "stripe": {"charge.succeeded", "charge.dispute.created", "radar.early_fraud_warning.created", "refund.created"},
+        "adyen": {"AUTHORISATION", "CHARGEBACK", "NOTIFICATION_OF_FRAUD", "REFUND"},
+        "paypal": {"PAYMENT.CAPTURE.COMPLETED", "CUSTOMER.DISPUTE.CREATED", "PAYMENT.CAPTURE.REFUNDED"},
+    }
+    assert expected.get(provider, set()) <= set(said)
+    assert simulator.sign(next(iter(said.values())), START + timedelta(hours=1)).path.split("?")[0] == f"/{provider}"
+
+
+def test_every_function_of_the_topology_has_its_folder() -> None:
+    for name in topology.functions():
+        assert (ROOT / "functions" / name / "main.py").exists()
+    assert {own.topic for own in topology.pushed()} <= set(topology.topics())
+
+
+def run(stack: str, home: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.stack.demo", "--stack", stack, "--scale", "short", "--home", str(home)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (home / "run.png").stat().st_size > 20_000
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("embedded stack")
+def test_the_short_demo_keeps_every_promise(tmp_path: Path) -> None:
+    told = run("embedded", tmp_path / "home")
+    for line in ("every promise held", "0 missed", "forged: refused", "AP "):
+        assert line in told

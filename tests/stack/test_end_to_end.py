@@ -1,0 +1,176 @@
+"""Webhook to documents, decisions, disputes and reminders: every function a process, every step real HTTP."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.domain.codec import decode, from_document
+from shared.domain.decisions import Decision
+from shared.domain.disputes import Dispute, DisputeReminder, Rung
+from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus, Initiator
+from shared.domain.money import Money
+from shared.domain.payments import Payment, PaymentState
+from shared.flows.ports import Key
+from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedCard, SimulatedDispute
+from tests.simulator.loading import load
+from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, START
+from tests.stack import topology
+from tests.stack.sender import Answered, Sender
+from tests.stack.servers import Absent
+from tests.stack.stack import TEAM, Stack, running
+
+AMOUNTS = {"stripe": Money(3990, "KWD"), "adyen": Money(1690, "ISK"), "paypal": Money(1480, "JPY")}
+
+
+class Business:
+    """A running stack, and the three providers beside it."""
+
+    def __init__(self, stack: Stack, simulators: dict[str, ProviderSimulator]) -> None:
+        self.stack = stack
+        self.simulators = simulators
+        self._sender = Sender(stack.urls["webhook"])
+
+    def post(self, fact: Fact) -> list[Answered]:
+        """Everything that the fact's provider sends for it, twice, as providers do."""
+        self.stack.set_clock(fact.at)
+        simulator = self.simulators[fact.attempt.provider]
+        return [self._sender.send(simulator.sign(body, fact.at)) for body in simulator.requests(fact) for _ in range(2)]
+
+    def forge(self, fact: Fact) -> list[Answered]:
+        simulator = self.simulators[fact.attempt.provider]
+        return [self._sender.send(simulator.forge(body, fact.at)) for body in simulator.requests(fact)]
+
+    def close(self) -> None:
+        self._sender.close()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("embedded", marks=[pytest.mark.slow, pytest.mark.xdist_group("embedded stack")]),
+        pytest.param(
+            "emulators", marks=[pytest.mark.slow, pytest.mark.emulators, pytest.mark.xdist_group("emulators")]
+        ),
+    ],
+)
+def business(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Business]:
+    home = Path(tmp_path_factory.mktemp("stack"))
+    simulators = {name: load(name, 1, home / "providers") for name in PROVIDER_NAMES}
+    environment = {name: text for one in simulators.values() for name, text in one.environment().items()}
+    try:
+        with running(request.param, home, environment, clock=START, PAYIN_MODEL="none") as stack:
+            found = Business(stack, simulators)
+            yield found
+            found.close()
+    except Absent as missing:
+        pytest.skip(str(missing))
+
+
+def an_attempt(provider: str) -> Attempt:
+    return Attempt(
+        id=f"e2e-{provider}",
+        provider=provider,
+        at=START + HOUR,
+        amount=AMOUNTS[provider],
+        customer="c1",
+        email="ana@example.com",
+        card=SimulatedCard(token="card-1", bin="424242", last4="4242", network="visa", country="SE"),
+        device="dev-1",
+        ip="198.18.50.7",
+        initiator=Initiator.CUSTOMER,
+        cvv_matches=True,
+    )
+
+
+@pytest.mark.parametrize("provider", PROVIDER_NAMES)
+def test_a_payment_is_recorded_judged_disputed_and_its_deadline_reminded_of(business: Business, provider: str) -> None:
+    attempt = an_attempt(provider)
+    simulator, stack = business.simulators[provider], business.stack
+    dispute = SimulatedDispute(
+        id=f"dp-{provider}",
+        stage=DisputeStage.CHARGEBACK,
+        reason=DisputeReason.NOT_RECEIVED,
+        reason_code="13.1",
+        respond_by=attempt.at + 12 * DAY,
+    )
+    opened = Fact(
+        kind=FactKind.DISPUTE_OPENED, attempt=attempt, at=attempt.at + 2 * DAY, amount=attempt.amount, dispute=dispute
+    )
+    answers = [
+        *business.post(Fact(kind=FactKind.AUTHORIZED, attempt=attempt, at=attempt.at)),
+        *business.post(Fact(kind=FactKind.CAPTURED, attempt=attempt, at=attempt.at + timedelta(seconds=5))),
+        *business.post(opened),
+    ]
+    assert {answer.status for answer in answers} == {200}
+    assert {(answer.status, answer.body) for answer in business.forge(opened)} == {(401, b"")}
+    stack.drain()
+
+    payment_key = Key("payments", f"{provider}:{simulator.payment_id(attempt)}")
+    dispute_key = Key("disputes", f"{provider}:{simulator.dispute_id(dispute)}")
+    decision_key = Key("decisions", f"{provider}:{simulator.payment_id(attempt)}")
+    found = stack.ports.documents.get([payment_key, dispute_key, decision_key])
+    assert all(found)
+    payment, tracked, decision = (snapshot.document for snapshot in found if snapshot)
+    check_payment(from_document(payment, Payment), attempt)
+    check_dispute(from_document(tracked, Dispute), dispute)
+    assert from_document(decision, Decision).amount == attempt.amount
+
+    stack.set_clock(attempt.at + 6 * DAY)  # within the week before the deadline, and not within three days
+    for _ in range(3):
+        stack.tick("check_deadlines")
+    stack.drain()
+    reminders = [decode(message.data, DisputeReminder) for message in stack.take(TEAM.name)]
+    assert [(one.dispute_id, one.rung) for one in reminders] == [(simulator.dispute_id(dispute), Rung.WEEK)]
+    # A dispute may have been handled before its payment; it has found it by now.
+    [linked] = stack.ports.documents.get([dispute_key])
+    assert linked is not None
+    assert from_document(linked.document, Dispute).linked_to is not None
+
+
+def check_payment(payment: Payment, attempt: Attempt) -> None:
+    assert payment.state is PaymentState.CAPTURED
+    assert payment.captured == attempt.amount
+
+
+def check_dispute(tracked: Dispute, dispute: SimulatedDispute) -> None:
+    assert (tracked.stage, tracked.status) == (DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE)
+    assert tracked.respond_by == dispute.respond_by
+
+
+def test_what_was_received_and_decided_reaches_the_warehouse_once_for_each_message(business: Business) -> None:
+    attempt = Attempt(
+        **{**{name: getattr(an_attempt("stripe"), name) for name in Attempt.__slots__}, "id": "e2e-stored"}
+    )
+    sent = business.post(Fact(kind=FactKind.AUTHORIZED, attempt=attempt, at=attempt.at))
+    business.stack.drain()
+    business.stack.store()
+    name = business.simulators["stripe"].payment_id(attempt)
+    for table, rows in (("payment_events", len(sent)), ("fraud_decisions", 1)):
+        [counted] = business.stack.ports.warehouse.query(
+            f"SELECT COUNT(*) AS total, COUNT(DISTINCT event_id) AS events FROM {table} WHERE payment_id = @name",
+            {"name": name},
+        )
+        assert counted["total"] >= rows
+        assert counted["events"] == 1
+
+
+def test_a_function_killed_at_work_loses_nothing(business: Business) -> None:
+    import signal
+
+    attempts = [
+        Attempt(**{**{name: getattr(an_attempt("adyen"), name) for name in Attempt.__slots__}, "id": f"e2e-killed-{n}"})
+        for n in range(30)
+    ]
+    for attempt in attempts:
+        business.post(Fact(kind=FactKind.AUTHORIZED, attempt=attempt, at=attempt.at))
+    business.stack.stop("record_payment", signal.SIGKILL)
+    business.stack.start("record_payment")
+    business.stack.drain()
+    keys = [Key("payments", f"adyen:{business.simulators['adyen'].payment_id(attempt)}") for attempt in attempts]
+    assert all(business.stack.ports.documents.get(keys))
+
+
+def test_nothing_was_given_up_on(business: Business) -> None:
+    assert business.stack.take(topology.DEAD_LETTERS) == []

@@ -1,0 +1,44 @@
+"""Plans made once for all workers: Terraform takes seconds."""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from terraform import check, tool
+
+Plan = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> tool.StandIn:
+    """Terraform and the stand-in for the google provider; skips with the sentence that `make terraform-check` prints."""
+    try:
+        found = tool.choose(dry_run=True)
+    except tool.Missing as missing:
+        pytest.skip(str(missing))
+    assert isinstance(found, tool.StandIn)
+    return found
+
+
+@pytest.fixture(scope="session")
+def planned(stand_in: tool.StandIn, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Plan]:
+    """The plan of an environment, everything optional included, as `terraform show -json` tells it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def plan(env: str) -> Plan:
+        kept = shared / f"plan-{env}.json"
+        with (shared / f"plan-{env}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                scratch: Path = tmp_path_factory.mktemp(env)
+                kept.write_text(json.dumps(check.planned(tool.ROOT, env, stand_in, scratch)))
+        read: Plan = json.loads(kept.read_text())
+        return read
+
+    return plan

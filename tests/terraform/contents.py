@@ -1,0 +1,343 @@
+"""What the code needs of its infrastructure, and what a plan contains, in the same words: so that they can be compared."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from shared import providers, settings
+from terraform import bundle, policy
+
+# The framework's and Cloud Run's, not read by our settings.
+OF_THE_PLATFORM = {"THREADS", "LOG_EXECUTION_ID"}
+# Set by Cloud Run itself, and the local backend's own.
+NOT_DEPLOYED = {"K_SERVICE", "PAYIN_HOME", "PAYIN_DATABASE_URL"}
+TICKS = "ticks"
+TABLES = Path("shared/learning/sql/tables")
+# Where topics, collections and ports are spoken of; the backends below only carry them out.
+SAYING = ("shared.flows.", "shared.runtime.", "shared.learning.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """Everything as a set of words. publishes: `function/topic`. due: `collection/field`. needs: `function/part:access`.
+    columns: `table.column TYPE MODE`, nested ones with a further dot."""
+
+    functions: frozenset[str]
+    topics: frozenset[str]
+    publishes: frozenset[str]
+    jobs: frozenset[str]
+    collections: frozenset[str]
+    due: frozenset[str]
+    needs: frozenset[str]
+    environment: frozenset[str]
+    secrets: frozenset[str]
+    tables: frozenset[str]
+    columns: frozenset[str]
+
+
+def differences(code: Contents, plan: Contents) -> list[str]:
+    """A sentence for each thing that only one of them has."""
+    found = []
+    for part in fields(Contents):
+        wanted, there = getattr(code, part.name), getattr(plan, part.name)
+        found += [f"{part.name}: the code has {one}, Terraform has not" for one in sorted(wanted - there)]
+        found += [f"{part.name}: Terraform has {one}, the code has not" for one in sorted(there - wanted)]
+    return found
+
+
+# From the code.
+
+
+def of_code(root: Path) -> Contents:
+    """Read from the sources under `root`; `bundle.ROOT` must be the same."""
+    functions = frozenset(bundle.functions())
+    publishes: set[str] = set()
+    needs: set[str] = set()
+    collections: set[str] = set()
+    due: set[str] = set()
+    jobs: set[str] = set()
+    for function in functions:
+        modules = {
+            path.removesuffix(".py").replace("/", ".").removesuffix(".__init__"): _parsed(data)
+            for path, data in bundle.files(function).items()
+            if path.endswith(".py")
+        }
+        constants = {name: _constants(tree) for name, tree in modules.items()}
+        access: dict[str, str] = {}
+        for name, body in _reached(modules).items():
+            if name != "main" and not name.startswith(SAYING):
+                continue
+            known = _Known(name, modules[name], body, constants)
+            publishes |= {f"{function}/{topic}" for topic in known.first_of("Message")}
+            collections |= set(known.first_of("Key"))
+            due |= {f"{one}/{field}" for one, field in known.due()}
+            jobs |= set(known.first_of("on_tick"))
+            for part, kind in known.needs():
+                access[part] = max(access.get(part, ""), kind)  # "write" is above "read"
+        needs |= {f"{function}/{part}:{kind}" for part, kind in access.items()}
+    tables = {path.stem: json.loads(path.read_text()) for path in (root / TABLES).glob("*.json")}
+    return Contents(
+        functions=functions,
+        topics=frozenset({one.split("/")[1] for one in publishes} | ({TICKS} if jobs else set())),
+        publishes=frozenset(publishes),
+        jobs=frozenset(jobs),
+        collections=frozenset(collections),
+        due=frozenset(due),
+        needs=frozenset(needs),
+        environment=frozenset(
+            name for name in _environment(root) - NOT_DEPLOYED if not settings._LOCAL_ONLY.fullmatch(name)
+        ),
+        secrets=frozenset(_secrets(root)),
+        tables=frozenset(tables),
+        columns=frozenset(one for table, columns in tables.items() for one in _columns(table, columns)),
+    )
+
+
+def _reached(modules: Mapping[str, ast.Module]) -> dict[str, list[ast.stmt]]:
+    """The statements that a function can come to: those of `main`, and every definition that they name, on and on.
+    A module that is imported for one definition brings that one, and not its neighbours."""
+    reached: dict[str, list[ast.stmt]] = {"main": modules["main"].body}
+    waiting = [("main", statement) for statement in modules["main"].body]
+    seen: set[tuple[str, str]] = set()
+    definitions = {name: _definitions(tree) for name, tree in modules.items()}
+    while waiting:
+        module, statement = waiting.pop()
+        for target in _named(statement, module, modules[module]):
+            if target in seen or target[1] not in definitions.get(target[0], {}):
+                continue
+            seen.add(target)
+            for found in definitions[target[0]][target[1]]:
+                reached.setdefault(target[0], []).append(found)
+                waiting.append((target[0], found))
+    return reached
+
+
+@cache
+def _named(statement: ast.stmt, module: str, tree: ast.Module) -> frozenset[tuple[str, str]]:
+    """Module and name of everything that `statement` of `tree` names."""
+    imported = _imported(tree)
+    named: set[tuple[str, str]] = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in imported:
+                named.add((".".join(imported[name]), attribute))
+            case ast.Name(id=name):
+                named.add(imported.get(name, (module, name)))
+            case ast.ImportFrom(module=str(source), names=names):
+                # Inside a definition: imported where it is used.
+                named |= {(source, alias.name) for alias in names}
+    return frozenset(named) if not isinstance(statement, ast.ImportFrom) else frozenset()
+
+
+@cache
+def _imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
+    return {
+        alias.asname or alias.name: (node.module or "", alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+@cache
+def _definitions(tree: ast.Module) -> dict[str, list[ast.stmt]]:
+    found: dict[str, list[ast.stmt]] = {}
+    for statement in tree.body:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                found.setdefault(name, []).append(statement)
+            case ast.Assign(targets=targets):
+                for target in targets:
+                    found.setdefault(_name_of(target), []).append(statement)
+            case ast.AnnAssign(target=target):
+                found.setdefault(_name_of(target), []).append(statement)
+    return found
+
+
+@cache
+def _parsed(source: bytes) -> ast.Module:
+    return ast.parse(source)
+
+
+@cache
+def _constants(tree: ast.Module) -> dict[str, str]:
+    return {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+class _Known:
+    """A module whose names for texts are resolved, also those of other modules."""
+
+    def __init__(
+        self, name: str, tree: ast.Module, body: list[ast.stmt], constants: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        self._name = name
+        self._body = body
+        self._tree = ast.Module(body, [])
+        self._constants = constants
+        self._imported = _imported(tree)
+
+    def text(self, node: ast.expr) -> str | None:
+        match node:
+            case ast.Constant(value=str(value)):
+                return value
+            case ast.Name(id=name) if name in self._constants.get(self._name, {}):
+                return self._constants[self._name][name]
+            case ast.Name(id=name) if name in self._imported:
+                module, original = self._imported[name]
+                return self._constants.get(module, {}).get(original)
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in self._imported:
+                return self._constants.get(".".join(self._imported[name]), {}).get(attribute)
+            case _:
+                return None
+
+    def first_of(self, called: str) -> Iterator[str]:
+        """The text given first to every call of `called`; where it is a variable, every text in the function around."""
+        for scope in self._body:
+            for node in ast.walk(scope):
+                if not isinstance(node, ast.Call) or not node.args or _name_of(node.func) != called:
+                    continue
+                told = self.text(node.args[0])
+                if told is not None:
+                    yield told
+                elif isinstance(node.args[0], ast.Name):
+                    listed = [
+                        one
+                        for outer in ast.walk(scope)
+                        if isinstance(outer, ast.Tuple | ast.List)
+                        for one in outer.elts
+                    ]
+                    found = [text for one in listed if (text := self.text(one)) is not None]
+                    assert found, f"{self._name}:{node.lineno}: which {called} this makes cannot be read"
+                    yield from found
+
+    def due(self) -> Iterator[tuple[str, str]]:
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "due":
+                collection, field = (self.text(one) for one in node.args[:2])
+                if collection is None or field is None:
+                    raise AssertionError(f"{self._name}:{node.lineno}: which query this is cannot be read")
+                yield collection, field
+
+    def needs(self) -> Iterator[tuple[str, str]]:
+        """Parts of the ports that are used, and whether to write."""
+        calls = {_name_of(node.func): node for node in ast.walk(self._tree) if isinstance(node, ast.Call)}
+        writes = {"documents": {"change", "commit"}, "models": {"store"}, "warehouse": {"append"}}
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Attribute) and node.attr in writes and _name_of(node.value) == "ports":
+                yield node.attr, "write" if writes[node.attr] & set(calls) else "read"
+
+
+def _name_of(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _secrets(root: Path) -> Iterator[str]:
+    """One for each adapter; another where objects are read back with a key rather than with our own identity."""
+    for file in sorted((root / "shared" / "providers").glob("*.py")):
+        name = file.stem
+        if name == "__init__" or name in providers._NOT_PROVIDERS:
+            continue
+        yield f"WEBHOOK_{name.upper()}"
+        tree = _parsed(file.read_bytes())
+        defined = {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
+        told = {_name_of(target) for one in tree.body if isinstance(one, ast.Assign) for target in one.targets}
+        if "resource_request" in defined and "API_SCOPE" not in told:
+            yield f"API_{name.upper()}"
+
+
+def _environment(root: Path) -> set[str]:
+    """Variables read in settings.py: texts in capitals given to a call that has the environment."""
+    tree = ast.parse((root / "shared" / "settings.py").read_text())
+    return {
+        one.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and "environment"
+        in {
+            _name_of(each)
+            for each in (node.func.value if isinstance(node.func, ast.Attribute) else node.func, *node.args)
+        }
+        for one in node.args
+        if isinstance(one, ast.Constant) and isinstance(one.value, str) and re.fullmatch(r"[A-Z][A-Z_]+", one.value)
+    }
+
+
+def _columns(table: str, columns: list[dict[str, Any]]) -> Iterator[str]:
+    for column in columns:
+        name = f"{table}.{column['name']}"
+        yield f"{name} {column['type']} {column.get('mode', 'NULLABLE')}"
+        yield from _columns(name, column.get("fields", []))
+
+
+# From a plan.
+
+
+def of_plan(plan: Mapping[str, Any]) -> Contents:
+    """Read from `terraform show -json` of a plan."""
+    world = policy.world(plan, prod=False)
+
+    def keys(kind: str, name: str) -> list[str]:
+        """The keys of `for_each`, in order."""
+        pattern = re.compile(rf'{kind}\.{name}\["(.*)"\]')
+        return [found[1] for one in world.of(kind) if (found := pattern.fullmatch(one.address))]
+
+    def source(key: str) -> str:
+        """The function whose code a deployment runs."""
+        return re.sub(r"^webhook-\w+", "webhook", key)
+
+    deployed = world.of("google_cloudfunctions2_function")
+    services = [one.block("service_config") for one in deployed]
+    needs = {f"{source(key)}/documents:write" for key in keys("google_project_iam_member", "documents")}
+    needs |= {f"{source(key)}/warehouse:read" for key in keys("google_bigquery_dataset_iam_member", "warehouse")}
+    writers = keys("google_storage_bucket_iam_member", "models_write")
+    needs |= {
+        f"{source(key)}/models:{'write' if key in writers else 'read'}"
+        for key in keys("google_storage_bucket_iam_member", "models_read")
+    }
+    tables = {
+        one.values["table_id"]: json.loads(one.values["schema"])
+        for one in world.of("google_bigquery_table")
+        if not one.values.get("view")
+    }
+    return Contents(
+        functions=frozenset(one.block("build_config")["entry_point"] for one in deployed),
+        topics=frozenset(keys("google_pubsub_topic", "topic")),
+        publishes=frozenset(
+            source(key) if "/" not in key else f"{source(key.split('/')[0])}/{key.split('/')[1]}"
+            for key in keys("google_pubsub_topic_iam_member", "publisher")
+        ),
+        jobs=frozenset(
+            one.block("pubsub_target")["attributes"]["job"] for one in world.of("google_cloud_scheduler_job")
+        ),
+        collections=frozenset(
+            one.values["collection"] for one in world.of("google_firestore_field") if one.values["field"] == "*"
+        ),
+        due=frozenset(
+            f"{one.values['collection']}/{one.values['field']}"
+            for one in world.of("google_firestore_field")
+            if one.values["field"] != "*"
+        ),
+        needs=frozenset(needs),
+        environment=frozenset(name for service in services for name in service["environment_variables"])
+        - OF_THE_PLATFORM,
+        secrets=frozenset(
+            secret["key"] for service in services for secret in service.get("secret_environment_variables") or ()
+        ),
+        tables=frozenset(tables),
+        columns=frozenset(one for table, columns in tables.items() for one in _columns(table, columns)),
+    )

@@ -1,0 +1,64 @@
+"""`make terraform-check` finds what is wrong, says what it used, and pretends nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from terraform import check, tool
+
+# The line of each planted error and a word of what is said about it.
+PLANTED = {
+    18: "message_retention_durations",
+    23: "idd",
+    25: "dead_letter_topics",
+    29: '"location" is required',
+    42: "ALLOW_INTERNAL",
+    43: '"secret" is required',
+    48: "a number is required",
+    50: "event_triggers",
+    55: "google_pubsub_topik",
+    60: "Fraud_SA",
+}
+
+
+def test_every_planted_error_is_found_and_no_other(stand_in: tool.StandIn, tmp_path: Path) -> None:
+    folder = stand_in.folder / "planted_errors"
+    if not folder.is_dir():
+        pytest.skip("this stand-in comes without planted_errors")
+    found = check.errors(folder, stand_in, tmp_path)
+    for line, word in PLANTED.items():
+        assert [one for one in found if one.startswith(f"main.tf:{line}:") and word in one], f"{line}: {word}"
+    assert len(found) == len(PLANTED)
+
+
+@pytest.mark.parametrize("name", check.suites(tool.ROOT))
+@pytest.mark.slow
+def test_a_suite_of_terraform_tests_passes(name: str, stand_in: tool.StandIn, tmp_path: Path) -> None:
+    assert check.suite(tool.ROOT, name, stand_in, tmp_path) == []
+
+
+@pytest.mark.slow
+def test_what_dev_becomes_is_sound_and_stays(stand_in: tool.StandIn, tmp_path: Path) -> None:
+    # Two providers say as much as all, in a third of the time.
+    few = {"payment_providers": {"stripe": {}, "gocardless": {"api_versions": ["1"]}}}
+    assert check.environment(tool.ROOT, "dev", stand_in, tmp_path, few) == []
+
+
+def test_without_any_provider_it_says_so(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(tool.ROOT / "terraform" / "check.py")],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0
+    assert ran.stdout.startswith("terraform-check skipped: terraform is not installed")
+
+
+def test_the_stand_in_is_never_part_of_the_project() -> None:
+    names = {path.name for path in (tool.ROOT / "terraform").rglob("*") if ".terraform" not in path.parts}
+    assert not names & {"tfstub.py", "policy_check.py", "check_schema.py", ".terraform.lock.hcl"}
+    assert not [name for name in names if name.endswith((".schema.json", ".schema.json.gz"))]

@@ -1,0 +1,191 @@
+"""The infrastructure is what the code needs, no less and no more; and each kind of drift is seen."""
+
+import copy
+import json
+import re
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from shared.backends.tables import columns
+from shared.fraud.point_in_time import point_in_time_sql
+from shared.learning import data_set
+from shared.providers import names as providers
+from terraform import bundle, tool
+from tests.terraform.contents import Contents, differences, of_code, of_plan
+
+Plan = dict[str, Any]
+ROOT = tool.ROOT
+TOPOLOGY: dict[str, Any] = json.loads((ROOT / "functions" / "topology.json").read_text())
+
+
+@cache
+def code() -> Contents:
+    return of_code(ROOT)
+
+
+@pytest.mark.parametrize("env", ["dev", "prod"])
+def test_terraform_has_what_the_code_needs_and_nothing_else(env: str, planned: Callable[[str], Plan]) -> None:
+    assert differences(code(), of_plan(planned(env))) == []
+
+
+def test_the_topology_says_what_the_code_does() -> None:
+    here = code()
+    assert {
+        f"{name}/{topic}" for name, f in TOPOLOGY["functions"].items() for topic in f["publishes"]
+    } == here.publishes
+    assert {
+        f"{name}/{part}:{access}" for name, f in TOPOLOGY["functions"].items() for part, access in f["needs"].items()
+    } == here.needs
+    assert {name for name, f in TOPOLOGY["functions"].items() if "schedule" in f} == here.jobs
+    assert set(TOPOLOGY["collections"]) == here.collections
+    assert {f"{name}/{field}" for name, c in TOPOLOGY["collections"].items() for field in c.get("due", ())} == here.due
+    assert set(TOPOLOGY["tables"]) == here.tables
+
+
+def test_every_environment_serves_every_provider() -> None:
+    for file in (ROOT / "terraform" / "envs").glob("*.tfvars"):
+        served = re.findall(r"^  (\w+)\s*= \{", file.read_text().split("payment_providers")[1], re.MULTILINE)
+        assert sorted(served) == sorted(providers()), f"{file.name}: one entry in payment_providers for each adapter"
+
+
+def test_a_topic_that_is_published_is_also_read() -> None:
+    read = {f["topic"] for f in TOPOLOGY["functions"].values() if "topic" in f}
+    assert read | set(TOPOLOGY["warehouse"]) | set(TOPOLOGY["pulled"]) == set(TOPOLOGY["topics"])
+
+
+def test_tables_are_partitioned_and_clustered_by_columns_that_they_have() -> None:
+    for table, layout in TOPOLOGY["tables"].items():
+        types = {column.name: column.type for column in columns(table)}
+        assert types[layout["partition"]] in ("TIMESTAMP", "DATE")
+        assert 1 <= len(layout["cluster"]) <= 4
+        assert {*layout["cluster"], *layout["once"], layout["newest"]} <= set(types)
+        # Only so does a filter on the de-duplicating view reach the table under it.
+        assert layout["partition"] in layout["once"]
+
+
+def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
+    for sql in (data_set.COUNT_SQL, data_set.labeled_sql(point_in_time_sql())):
+        scans = [
+            (select, table.name)
+            for select in sqlglot.parse_one(sql, dialect="bigquery").find_all(exp.Select)
+            for table in [select.args["from_"].this if select.args.get("from_") else None]
+            if isinstance(table, exp.Table) and table.name in TOPOLOGY["tables"]
+        ]
+        assert scans
+        for select, table in scans:
+            filtered = {column.name for column in select.args["where"].find_all(exp.Column)}
+            assert TOPOLOGY["tables"][table]["partition"] in filtered, f"BigQuery would refuse this query of {table}"
+
+
+# Drift in the code: a change somebody makes there and forgets here.
+
+# Each is a definition anew of something that is reached, as an edit of it would be: what nothing calls is no drift.
+DRIFT_IN_CODE = {
+    "a topic": (
+        "shared/flows/record_payment.py",
+        '\ndef record_payment(event, ports, now):\n    ports.bus.publish([Message("refund-requests", b"")])\n',
+        "topics: the code has refund-requests, Terraform has not",
+    ),
+    "a collection": (
+        "shared/flows/track_dispute.py",
+        '\ndef track_dispute(event, ports, now):\n    ports.documents.get([Key("evidence", "1")])\n',
+        "collections: the code has evidence, Terraform has not",
+    ),
+    "a query": (
+        "shared/flows/track_dispute.py",
+        '\ndef track_dispute(event, ports, now):\n    ports.documents.due("cases", "stale_at", now, 1)\n',
+        "due: the code has cases/stale_at, Terraform has not",
+    ),
+    "a need": (
+        "shared/flows/record_payment.py",
+        "\ndef record_payment(event, ports, now):\n    ports.warehouse.query('SELECT 1')\n",
+        "needs: the code has record_payment/warehouse:read, Terraform has not",
+    ),
+    "a setting": (
+        "shared/settings.py",
+        '\ndef _more(environment):\n    return environment.get("PAYIN_REGION")\n',
+        "environment: the code has PAYIN_REGION, Terraform has not",
+    ),
+    "a job": (
+        "functions/check_deadlines/main.py",
+        '\nentry.on_tick("send_reports", lambda _: None)\n',
+        "jobs: the code has send_reports, Terraform has not",
+    ),
+    "a column": (
+        "shared/learning/sql/tables/deliveries.json",
+        None,
+        "columns: the code has deliveries.invented STRING NULLABLE, Terraform has not",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DRIFT_IN_CODE)
+def test_drift_in_the_code_is_seen(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("shared", "functions"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(bundle, "ROOT", tmp_path)
+    before = of_code(tmp_path)
+    name, added, sentence = DRIFT_IN_CODE[kind]
+    file = tmp_path / name
+    if added is None:
+        file.write_text(json.dumps([*json.loads(file.read_text()), {"name": "invented", "type": "STRING"}]))
+    else:
+        file.write_text(file.read_text() + added)
+    assert sentence in differences(of_code(tmp_path), before)
+
+
+# Drift in Terraform: something left out of the configuration, or invented there.
+
+DRIFT_IN_TERRAFORM = {
+    'google_pubsub_topic.topic["dispute-updates"]': "topics: the code has dispute-updates",
+    'google_pubsub_topic_iam_member.publisher["score_payment/fraud-decisions"]': "publishes: the code has score_payment/",
+    'google_cloud_scheduler_job.tick["check_deadlines"]': "jobs: the code has check_deadlines",
+    'google_firestore_field.unindexed["cases"]': "collections: the code has cases",
+    'google_firestore_field.due["disputes/next_action_at"]': "due: the code has disputes/next_action_at",
+    'google_project_iam_member.documents["track_dispute"]': "needs: the code has track_dispute/documents:write",
+    'google_storage_bucket_iam_member.models_write["train_model"]': "needs: the code has train_model/models:write",
+    'module.webhook["stripe"].google_cloudfunctions2_function.this': "secrets: the code has WEBHOOK_STRIPE",
+    'module.function["score_payment"].google_cloudfunctions2_function.this': "environment: the code has PAYIN_MODEL,",
+    'google_bigquery_table.table["deliveries"]': "tables: the code has deliveries",
+}
+
+
+def _without(module: dict[str, Any], address: str) -> bool:
+    """Remove `address` wherever it is; whether it was there."""
+    before = len(module.get("resources", []))
+    module["resources"] = [one for one in module.get("resources", []) if one["address"] != address]
+    found = len(module["resources"]) < before
+    return any([found, *(_without(child, address) for child in module.get("child_modules", []))])
+
+
+@pytest.mark.parametrize("address", DRIFT_IN_TERRAFORM)
+def test_what_terraform_leaves_out_is_seen(address: str, planned: Callable[[str], Plan]) -> None:
+    plan = planned("dev")
+    assert _without(plan["planned_values"]["root_module"], address), f"{address} is no resource of the plan"
+    assert any(one.startswith(DRIFT_IN_TERRAFORM[address]) for one in differences(code(), of_plan(plan)))
+
+
+def test_what_nothing_reaches_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("shared", "functions"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(bundle, "ROOT", tmp_path)
+    before = of_code(tmp_path)
+    flow = tmp_path / "shared" / "flows" / "record_payment.py"
+    flow.write_text(flow.read_text() + '\ndef unused():\n    return Message("nowhere", b"")\n')
+    assert of_code(tmp_path) == before
+
+
+def test_what_terraform_invents_is_seen(planned: Callable[[str], Plan]) -> None:
+    plan = planned("dev")
+    resources = plan["planned_values"]["root_module"]["resources"]
+    topic = copy.deepcopy(next(one for one in resources if one["address"].startswith("google_pubsub_topic.topic[")))
+    topic["address"] = 'google_pubsub_topic.topic["nobody-publishes"]'
+    resources.append(topic)
+    assert "topics: Terraform has nobody-publishes, the code has not" in differences(code(), of_plan(plan))

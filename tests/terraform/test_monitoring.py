@@ -1,0 +1,136 @@
+"""What is counted is told by the code, what alarms is counted, and whoever is called reads what to do."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from terraform import tool
+from tests.terraform.events import Told, told
+
+FOLDER = tool.ROOT / "terraform" / "monitoring"
+METRICS: dict[str, Any] = json.loads((FOLDER / "metrics.json").read_text())
+ALERTS: dict[str, Any] = json.loads((FOLDER / "alerts.json").read_text())
+SLOS: dict[str, Any] = json.loads((FOLDER / "slos.json").read_text())
+DASHBOARDS = {path.stem: path.read_text() for path in (FOLDER / "dashboards").glob("*.json")}
+TOLD = told(tool.ROOT)
+
+# Every line has them: shared/runtime/logs.py.
+ON_EVERY_LINE = {"event", "function"}
+
+
+def unknown(metrics: dict[str, Any], said: list[Told]) -> list[str]:
+    """Events and fields that are counted and that nothing tells."""
+    fields: dict[str, set[str | None]] = {}
+    for one in said:
+        fields.setdefault(one.event, set()).update(one.fields)
+    found = []
+    for name, metric in metrics.items():
+        found += [f"{name}: no code tells {event}" for event in metric["events"] if event not in fields]
+        read = {*metric["labels"], *([metric["value"]] if "value" in metric else [])} - ON_EVERY_LINE
+        there = set().union(*(fields.get(event, set()) for event in metric["events"]))
+        # None is a `**`: what is in it is not known here.
+        found += [
+            f"{name}: {field} is no field of {metric['events']}" for field in sorted(read - there) if None not in there
+        ]
+    return found
+
+
+def uncounted(metrics: dict[str, Any], said: list[Told]) -> list[str]:
+    """Alarms that no metric counts."""
+    counted = {event for metric in metrics.values() for event in metric["events"] if metric.get("severity") == "ERROR"}
+    return sorted({one.event for one in said if one.by in ("alarm", "failure")} - counted)
+
+
+def watched(text: str) -> set[str]:
+    return set(re.findall(r"logging\.googleapis\.com/user/(\w+)", text))
+
+
+def test_every_metric_counts_something_that_the_code_tells() -> None:
+    assert unknown(METRICS, TOLD) == []
+
+
+def test_every_alarm_is_counted() -> None:
+    assert uncounted(METRICS, TOLD) == []
+
+
+def test_every_alarm_calls_somebody() -> None:
+    called = {value for alert in ALERTS.values() for value in alert["when"].get("values", [])}
+    called |= {
+        event
+        for alert in ALERTS.values()
+        if (metric := alert["when"].get("metric")) != "payin_alarms" and metric
+        for event in METRICS[metric]["events"]
+    }
+    assert set(METRICS["payin_alarms"]["events"]) - called == set()
+
+
+def test_what_alerts_objectives_and_dashboards_watch_is_counted_and_what_is_counted_is_watched() -> None:
+    seen = watched(json.dumps(SLOS)) | {name for text in DASHBOARDS.values() for name in watched(text)}
+    seen |= {name for alert in ALERTS.values() if (name := alert["when"].get("metric") or alert["when"].get("absent"))}
+    assert seen == set(METRICS)
+
+
+def test_labels_that_are_watched_are_labels_of_the_metric() -> None:
+    for text in DASHBOARDS.values():
+        for widget in json.loads(text)["gridLayout"]["widgets"]:
+            for data in widget["xyChart"]["dataSets"]:
+                query = data["timeSeriesQuery"]["timeSeriesFilter"]
+                for name in watched(query["filter"]):
+                    by = {
+                        field.removeprefix("metric.label.") for field in query["aggregation"].get("groupByFields", ())
+                    }
+                    assert by <= set(METRICS[name]["labels"]), f"{widget['title']}: {by}"
+    for name, alert in ALERTS.items():
+        if metric := alert["when"].get("metric"):
+            used = {*alert["when"].get("by", ()), *([alert["when"]["label"]] if "label" in alert["when"] else [])}
+            assert used <= set(METRICS[metric]["labels"]), name
+
+
+def test_every_alert_says_what_it_means_what_to_do_first_and_how_to_go_back() -> None:
+    for name, alert in ALERTS.items():
+        assert len(alert["means"]) > 60, name
+        assert len(alert["first"]) == 3, f"{name}: three commands, no more and no less"
+        assert alert["rollback"], name
+        for command in alert["first"]:
+            assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl"}, f"{name}: {command}"
+
+
+def test_an_event_that_is_renamed_in_the_code_or_invented_here_is_seen() -> None:
+    renamed = [one for one in TOLD if one.event != "deadline_missed"]
+    assert "payin_deadlines_missed: no code tells deadline_missed" in unknown(METRICS, renamed)
+    lost = [Told(one.event, one.by, one.fields - {"latency_ms"}) for one in TOLD]
+    assert "payin_decision_latency: latency_ms is no field of ['payment_judged']" in unknown(METRICS, lost)
+    assert uncounted(METRICS, [*TOLD, Told("vault_is_open", "alarm", frozenset())]) == ["vault_is_open"]
+
+
+def test_both_sides_of_a_choice_are_told(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "choice.py").write_text(
+        "def f(bad):\n    say = alarm if bad else fact\n    name = 'a' if bad else 'b'\n    say(name, x=1)\n"
+    )
+    assert {(one.event, one.by) for one in told(tmp_path)} == {
+        (event, by) for event in "ab" for by in ("alarm", "fact")
+    }
+
+
+@pytest.mark.parametrize("env", ["dev", "prod"])
+def test_the_plan_holds_each_of_them_with_its_places_filled(env: str, planned: Callable[[str], dict[str, Any]]) -> None:
+    plan = planned(env)
+    addresses = {one["address"]: one["change"]["after"] for one in plan["resource_changes"]}
+    assert {f'google_logging_metric.ours["{name}"]' for name in METRICS} <= set(addresses)
+    assert {f'google_monitoring_dashboard.board["{name}"]' for name in DASHBOARDS} <= set(addresses)
+    for name in ALERTS:
+        policy = addresses[f'google_monitoring_alert_policy.alert["{name}"]']
+        assert not re.search(r"\{(project|region|env)\}", policy["documentation"][0]["content"])
+    for name, slo in SLOS.items():
+        objectives = [
+            address for address in addresses if address.startswith(f'google_monitoring_slo.objective["{name}')
+        ]
+        burns = [address for address in addresses if address.startswith(f'google_monitoring_alert_policy.burn["{name}')]
+        assert objectives
+        # A fast and a slow burn for each; an objective of none at all has an alert on the first one instead.
+        assert len(burns) == (0 if "none_of" in slo else 2 * len(objectives))

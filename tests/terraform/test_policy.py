@@ -1,0 +1,149 @@
+"""The policy holds of our plans, and each of its rules finds what it is there to find."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from terraform import policy
+
+Plan = dict[str, Any]
+
+
+def resources(module: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        *module.get("resources", []),
+        *(one for child in module.get("child_modules", []) for one in resources(child)),
+    ]
+
+
+def the(plan: Plan, address: str) -> dict[str, Any]:
+    """Values of the resource at `address`, to be spoiled."""
+    [found] = [one for one in resources(plan["planned_values"]["root_module"]) if one["address"] == address]
+    values: dict[str, Any] = found["values"]
+    return values
+
+
+@pytest.mark.parametrize("env", ["dev", "prod"])
+def test_our_plans_are_sound(env: str, planned: Callable[[str], Plan]) -> None:
+    assert policy.judge(planned(env), prod=env == "prod") == []
+
+
+def test_nothing_is_not_sound() -> None:
+    assert policy.judge({}, prod=False) == ["there is nothing in it"]
+
+
+SCORE = 'module.function["score_payment"].google_cloudfunctions2_function.this'
+WEBHOOK = 'module.webhook["stripe"].google_cloudfunctions2_function.this'
+Spoil = Callable[[Plan], object]
+SPOILED: dict[str, Spoil] = {
+    "THREADS differs": lambda p: the(p, SCORE)["service_config"][0].update(max_instance_request_concurrency=7),
+    "LOG_EXECUTION_ID unset": lambda p: the(p, SCORE)["service_config"][0]["environment_variables"].pop(
+        "LOG_EXECUTION_ID"
+    ),
+    "runtime is not": lambda p: the(p, SCORE)["build_config"][0].update(runtime="python310"),
+    "has no hash": lambda p: the(p, SCORE)["build_config"][0]["source"][0]["storage_source"][0].update(object="a.zip"),
+    "no service account of its own": lambda p: the(
+        p, 'module.function["score_payment"].google_service_account.runtime'
+    ).update(account_id="shared"),
+    "an event trigger": lambda p: the(p, SCORE).update(event_trigger=[{"event_type": "x"}]),
+    "is not pinned": lambda p: the(p, WEBHOOK)["service_config"][0].update(
+        secret_environment_variables=[{"key": "WEBHOOK_STRIPE", "secret": "webhook-stripe", "version": "latest"}]
+    ),
+    "no warm instance": lambda p: the(p, WEBHOOK)["service_config"][0].update(min_instance_count=0),
+    "loses its messages": lambda p: the(p, 'google_pubsub_subscription.dead_letter["score-payment"]').update(
+        name="elsewhere"
+    ),
+    "cannot be replayed": lambda p: the(p, 'google_pubsub_topic.topic["deliveries"]').update(
+        message_retention_duration=None
+    ),
+    "after 31 idle days": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(
+        expiration_policy=[]
+    ),
+    "256 bytes": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(filter="x" * 257),
+    "hold up all": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(
+        enable_message_ordering=True
+    ),
+    "has no dead letter": lambda p: the(p, 'google_pubsub_subscription.warehouse["deliveries"]').update(
+        dead_letter_policy=[]
+    ),
+    "comes back at once": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(retry_policy=[]),
+    "5 to 100": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]')["dead_letter_policy"][0].update(
+        max_delivery_attempts=3
+    ),
+    "without proof": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]')["push_config"][0].update(
+        oidc_token=[]
+    ),
+    "while its function still works": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(
+        ack_deadline_seconds=30
+    ),
+    "among the roles granted project-wide": lambda p: the(p, "google_project_iam_member.build").update(
+        role="roles/editor"
+    ),
+    "not held to our database": lambda p: the(p, 'google_project_iam_member.documents["score_payment"]').update(
+        condition=[]
+    ),
+    "among the roles granted": lambda p: the(p, 'google_storage_bucket_iam_member.models_read["score_payment"]').update(
+        role="roles/storage.admin"
+    ),
+    "only webhooks answer strangers": lambda p: the(
+        p, 'module.function["score_payment"].google_cloud_run_service_iam_member.invoker["push"]'
+    ).update(member="allUsers"),
+    "basic role": lambda p: the(p, 'module.ci[0].google_project_iam_member.deployer["roles/run.admin"]').update(
+        role="roles/owner"
+    ),
+    "whoever signs in": lambda p: the(p, "module.ci[0].google_iam_workload_identity_pool_provider.repository").update(
+        attribute_condition="true"
+    ),
+    "the secret is in the state": lambda p: the(
+        p, 'google_secret_manager_secret_version.provider["WEBHOOK_STRIPE/1"]'
+    ).update(secret_data="x"),
+    "one deployment reads a secret": lambda p: the(p, 'module.webhook["adyen"].google_cloudfunctions2_function.this')[
+        "service_config"
+    ][0].update(secret_environment_variables=the(p, WEBHOOK)["service_config"][0]["secret_environment_variables"]),
+    "rules of their own": lambda p: the(p, "google_storage_bucket.source").update(uniform_bucket_level_access=False),
+    "made public": lambda p: the(p, "google_storage_bucket.source").update(public_access_prevention="inherited"),
+    "could be deleted with it": lambda p: the(p, "google_storage_bucket.models").update(force_destroy=True),
+    "overwritten model": lambda p: the(p, "google_storage_bucket.models").update(versioning=[]),
+    "while decisions refer": lambda p: the(p, "google_storage_bucket.models").update(retention_policy=[]),
+    "is read whole": lambda p: the(p, 'google_bigquery_table.table["deliveries"]').update(clustering=None),
+    "pay for all": lambda p: the(p, 'google_bigquery_table.table["deliveries"]').update(require_partition_filter=False),
+    "rows could be deleted": lambda p: the(p, 'google_bigquery_table.table["deliveries"]').update(
+        deletion_protection=False
+    ),
+    "native mode": lambda p: the(p, "google_firestore_database.documents").update(type="DATASTORE_MODE"),
+    "documents could be deleted": lambda p: the(p, "google_firestore_database.documents").update(
+        delete_protection_state=None
+    ),
+    "a minute ago": lambda p: the(p, "google_firestore_database.documents").update(
+        point_in_time_recovery_enablement=None
+    ),
+    "which nothing counts": lambda p: the(p, 'google_logging_metric.ours["payin_alarms"]').update(name="renamed"),
+    "its documentation lacks": lambda p: the(p, 'google_monitoring_alert_policy.alert["dead_letters"]')[
+        "documentation"
+    ][0].update(content="?"),
+}
+
+
+@pytest.mark.parametrize("sentence", SPOILED)
+def test_a_spoiled_plan_is_found(sentence: str, planned: Callable[[str], Plan]) -> None:
+    plan = planned("prod")
+    SPOILED[sentence](plan)
+    assert any(sentence in finding for finding in policy.judge(plan, prod=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("google_project_iam_binding", "authoritative for everybody"),
+        ("google_pubsub_topic_iam_policy", "authoritative for everybody"),
+        ("google_service_account_key", "a key that can be copied"),
+    ],
+)
+def test_a_resource_that_is_never_wanted_is_found(kind: str, sentence: str, planned: Callable[[str], Plan]) -> None:
+    plan = copy.deepcopy(planned("dev"))
+    plan["planned_values"]["root_module"]["resources"].append(
+        {"address": f"{kind}.x", "mode": "managed", "type": kind, "name": "x", "values": {"role": "roles/viewer"}}
+    )
+    assert [one for one in policy.judge(plan, prod=False) if one.startswith(f"{kind}.x: {sentence}")]
