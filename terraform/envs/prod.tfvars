@@ -14,6 +14,7 @@ payment_providers = {
   checkout    = {}
   dlocal      = {}
   gocardless  = { api_versions = ["1"] }
+  google      = {}
   klarna      = { api_versions = ["1"] }
   mercadopago = { api_versions = ["1"] }
   mollie      = { api_versions = ["1"] }

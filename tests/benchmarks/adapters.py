@@ -8,6 +8,7 @@ rounds. `report` is the comparison with what is known of the provider's messages
 import json
 import tempfile
 import time
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -87,6 +88,24 @@ def gocardless(kit: Kit) -> Read:
     return lambda request: webhooks.parse(request.body, secret, request.headers["Webhook-Signature"])
 
 
+def google(kit: Kit) -> Read:
+    id_token = import_module("google.oauth2.id_token")
+    from shared.providers import google as adapter
+    from tests.simulator.providers.google import AUDIENCE
+
+    class Kept:
+        """Google's certificates, which the library would otherwise fetch for every token."""
+
+        status, data = 200, kit.fetch(adapter.CERTIFICATES)
+
+    def read(request: SignedRequest) -> object:
+        token, ages = request.headers["Authorization"].removeprefix("Bearer "), 10**9
+        id_token.verify_oauth2_token(token, lambda *_, **__: Kept, AUDIENCE, clock_skew_in_seconds=ages)
+        return json.loads(b64decode(json.loads(request.body)["message"]["data"]))
+
+    return read
+
+
 def mercadopago(kit: Kit) -> Read:
     validator = import_module("mercadopago.webhook").WebhookSignatureValidator
 
@@ -139,7 +158,8 @@ def square(kit: Kit) -> Read:
 
 
 SDKS: dict[str, Callable[[Kit], Read]] = {
-    sdk.__name__: sdk for sdk in (stripe, adyen, apple, braintree, gocardless, mercadopago, mollie, razorpay, square)
+    sdk.__name__: sdk
+    for sdk in (stripe, adyen, apple, braintree, gocardless, google, mercadopago, mollie, razorpay, square)
 }
 
 
