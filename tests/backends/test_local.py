@@ -1,9 +1,11 @@
 """What only the local backend has to prove: several processes, files, and databases that are not there."""
 
+import gc
 import os
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,21 @@ def test_several_processes_share_a_database_that_none_of_them_made(
 
 
 @pytest.mark.postgres
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_a_forgotten_database_gives_its_connections_back(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("postgres_url") if kind == "postgresql" else ""
+    ports = connect(settings.read({"PAYIN_HOME": str(tmp_path), "PAYIN_DATABASE_URL": url}))
+    assert ports.documents.get([Key("nothing", "there")]) == [None]
+    gc.collect()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        del ports
+        gc.collect()
+    assert [str(warning.message) for warning in told] == []
+
+
 @pytest.mark.usefixtures("postgres_url")  # skips, or fails, where there is no PostgreSQL
 def test_a_database_that_goes_away_is_unavailable_at_once(tmp_path: Path) -> None:
     server = postgres.start(tmp_path / "log")

@@ -2,6 +2,7 @@
 
 import random
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -126,6 +127,8 @@ class Database:
                     "postgresql+psycopg://<user>@<host>/<name>",
                     reason="bad_database_url",
                 ) from error
+            # Whoever forgets the database gives its connections back, rather than leave them to the garbage collector.
+            weakref.finalize(self, engine.dispose)
             _create_schema(engine)
         return engine
 
