@@ -22,7 +22,7 @@ $(VENV)/.ready: requirements.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
-demo: setup ## Weeks of simulated traffic through the real functions, with a summary and a picture (STACK=embedded|emulators SCALE=demo|short PROVIDERS=stripe,adyen)
+demo: setup ## Weeks of simulated traffic through the real functions, with a summary and a picture (STACK=embedded|emulators SCALE=demo|short PROVIDERS=all|stripe,adyen)
 	$(PY) -m tests.stack.demo --stack $(STACK) --scale $(SCALE) $(if $(PROVIDERS),--providers $(PROVIDERS))
 
 dev: setup ## Every function running locally, with URLs to curl (STACK=embedded|emulators)

@@ -5,8 +5,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Protocol, runtime_checkable
 
 from tests.simulator.providers.shaping import ApiReply
+
+
+@runtime_checkable
+class ApiSimulator(Protocol):
+    """A provider whose messages only name objects answers as its API does, too."""
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> ApiReply:
+        """What the API says at `path` to a request with these headers, named in lower case."""
 
 
 @dataclass

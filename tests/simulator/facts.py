@@ -5,7 +5,7 @@ provider would send for it, signed as the real one signs.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -93,10 +93,27 @@ class SignedRequest:
     fact: Fact | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What a story has to know of a provider besides what it sends.
+
+    repeats_for: how late the same request is still believed. skew: how far off its clock may be. named_when: the facts
+    of which one at least has to be told before a payment goes by the id that `payment_id` says. names_nobody: its messages tell neither card nor
+    customer, so that there is nothing to judge. refunds_what_is_lost: a lost dispute is a refund of the store's.
+    """
+
+    repeats_for: timedelta = timedelta(days=30)
+    skew: timedelta = timedelta(seconds=200)
+    named_when: frozenset[FactKind] = frozenset(FactKind)
+    names_nobody: bool = False
+    refunds_what_is_lost: bool = False
+
+
 class ProviderSimulator(Protocol):
     """Built as `Simulator(seed: int, folder: Path)`; `folder` is where it may keep its throw-away certificates."""
 
     name: str
+    habits: Habits
 
     def environment(self) -> dict[str, str]:
         """The settings under which our webhook verifies what this simulator signs."""

@@ -12,7 +12,7 @@ class Country:
 
     Three-decimal prices end in 0, as card networks settle two decimals. `sca`: most customer-initiated payments go
     through 3-D Secure. `network`: the first number of its addresses in 198.18.0.0/15, which RFC 2544 keeps for
-    tests. `paypal`: PayPal takes the currency.
+    tests.
     """
 
     code: str
@@ -24,7 +24,6 @@ class Country:
     gifts: tuple[int, int, int]
     network: int
     sca: bool = False
-    paypal: bool = True
 
 
 COUNTRIES = (
@@ -36,9 +35,22 @@ COUNTRIES = (
     Country("JP", "JPY", 8, 100, 1480, 2480, (3000, 5000, 10000), 110),
     Country("BR", "BRL", 8, 490, 3490, 5990, (10000, 20000, 40000), 130),
     Country("AU", "AUD", 4, 150, 1799, 2999, (3000, 6000, 12000), 150),
-    Country("KW", "KWD", 3, 300, 3990, 6990, (7500, 15000, 30000), 170, paypal=False),
-    Country("IS", "ISK", 3, 150, 1690, 2890, (3500, 7000, 14000), 190, sca=True, paypal=False),
+    Country("KW", "KWD", 3, 300, 3990, 6990, (7500, 15000, 30000), 170),
+    Country("IS", "ISK", 3, 150, 1690, 2890, (3500, 7000, 14000), 190, sca=True),
+    Country("IN", "INR", 4, 200, 13900, 22900, (50000, 100000, 200000), 210),
 )
+# Where a provider of part of the world is used: it takes the currency there, and people there pay with it.
+SELLS_IN: Mapping[str, frozenset[str]] = {
+    "paypal": frozenset({"US", "GB", "DE", "FR", "SE", "JP", "BR", "AU"}),
+    "braintree": frozenset({"US", "GB", "DE", "FR", "SE", "JP", "AU"}),
+    "dlocal": frozenset({"BR", "IN"}),
+    "gocardless": frozenset({"US", "GB", "DE", "FR", "SE", "AU"}),
+    "klarna": frozenset({"US", "GB", "DE", "FR", "SE", "AU"}),
+    "mercadopago": frozenset({"BR"}),
+    "mollie": frozenset({"GB", "DE", "FR", "SE"}),
+    "razorpay": frozenset({"IN"}),
+    "square": frozenset({"US", "GB", "FR", "JP", "AU"}),
+}
 BY_CODE: Mapping[str, Country] = {country.code: country for country in COUNTRIES}
 
 # The first numbers of addresses rented by anyone: data centres, proxies, VPNs. Honest people use them too.

@@ -29,6 +29,7 @@ from tests.simulator.places import (
     NETWORKS,
     PROXY_NETWORK,
     REASON_CODES,
+    SELLS_IN,
     SERVICE_REASONS,
     Country,
 )
@@ -41,8 +42,13 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 
-PROVIDERS = (("stripe", 50), ("adyen", 30), ("paypal", 20))
-PROVIDER_NAMES = tuple(provider for provider, _ in PROVIDERS)
+# By how much is paid through each, where it is used at all. The first three are the business that a demo shows.
+PROVIDERS = (
+    *(("stripe", 50), ("adyen", 30), ("paypal", 20)),
+    *((name, 12) for name in ("apple", "braintree", "checkout", "google", "gocardless", "klarna", "mollie", "square")),
+    *((name, 25) for name in ("dlocal", "mercadopago", "razorpay", "worldpay")),
+)
+PROVIDER_NAMES = tuple(provider for provider, _ in PROVIDERS[:3])
 
 # When people buy (UTC hours), and the days of a month on which subscriptions bunch.
 _HOURS = (2, 1, 1, 1, 1, 2, 3, 4, 5, 6, 6, 6, 7, 6, 6, 6, 7, 8, 9, 9, 8, 7, 5, 3)
@@ -99,16 +105,16 @@ SCALES = {
     for scale in (
         Scale(
             name="demo",
-            subscribers=560,
+            subscribers=420,
             days=56,
             settle_days=30,
-            signups=17.0,
-            gifts=5.5,
-            upgrades=3.0,
-            stolen_cards=1.5,
-            testing_bursts=0.22,
-            takeovers=0.55,
-            trial_abusers=0.3,
+            signups=12.8,
+            gifts=4.2,
+            upgrades=2.3,
+            stolen_cards=1.3,
+            testing_bursts=0.2,
+            takeovers=0.5,
+            trial_abusers=0.25,
         ),
         Scale(
             name="short",
@@ -623,7 +629,7 @@ class World:
         return attempt
 
     def _providers_of(self, country: Country) -> tuple[tuple[str, int], ...]:
-        return tuple((name, weight) for name, weight in self._providers if name != "paypal" or country.paypal)
+        return tuple((name, weight) for name, weight in self._providers if country.code in SELLS_IN.get(name, BY_CODE))
 
     def _country(self) -> Country:
         return self._rng.choices(self._countries, [country.weight for country in self._countries])[0]

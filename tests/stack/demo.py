@@ -7,6 +7,7 @@ moves the clock through every dispute's deadline, and reads everything back. Exi
 import argparse
 import contextlib
 import fcntl
+import json
 import shutil
 import sys
 import time
@@ -19,8 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tests.simulator.apis import ApiSimulator, serving
 from tests.simulator.chaos import Chaos, Post
-from tests.simulator.loading import load
+from tests.simulator.loading import load, names
 from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, SCALES, World
 from tests.stack.picture import draw
 from tests.stack.player import Plan, Player
@@ -61,11 +63,17 @@ def play(demo: Demo, show: Callable[[World, datetime, str], None]) -> tuple[Worl
     world = World(SCALES[demo.scale], demo.seed, demo.providers)
     simulators = {name: load(name, demo.seed, demo.home / "providers") for name in demo.providers}
     environment: dict[str, str] = {"PROVIDERS": ",".join(demo.providers)}
-    for simulator in simulators.values():
-        environment |= simulator.environment()
     plan, chaos = plan_of(world.scale.days)
     post = Post(chaos, demo.seed, simulators, world.end)
-    with running(demo.stack, demo.home, environment, clock=world.start, PAYIN_MODEL="none") as stack:
+    with contextlib.ExitStack() as cleanup:
+        for name, simulator in simulators.items():
+            environment |= simulator.environment()
+            if isinstance(simulator, ApiSimulator):
+                api = cleanup.enter_context(serving(simulator.answer))
+                environment[f"API_{name.upper()}"] = json.dumps({"key": "a-key-of-the-demo", "base_url": api.url})
+        stack = cleanup.enter_context(
+            running(demo.stack, demo.home, environment, clock=world.start, PAYIN_MODEL="none")
+        )
         began = time.monotonic()
         player = Player(stack, world, post, simulators, plan)
         player.play(chaos.outages, lambda now, line: show(world, now, line))
@@ -135,7 +143,11 @@ def summary(console: Console, demo: Demo, player: Player, report: Report, took: 
     )
     injected = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(report.injected.items()))
     row("injected", injected)
-    row("signed with", ", ".join(f"{name} {count:,}" for name, count in sorted(report.keys.items())))
+    signed: dict[str, list[str]] = {}
+    for name, count in sorted(report.keys.items()):
+        provider, _, key = name.partition(" ")
+        signed.setdefault(provider, []).append(f"{count:,} {key}")
+    row("signed with", ", ".join(f"{provider} {' + '.join(keys)}" for provider, keys in signed.items()))
     row("payments", *(f"{count:,} {state.replace('_', ' ')}" for state, count in report.payments.most_common()))
     row("decisions", *(f"{count:,} {outcome}" for outcome, count in report.decisions.most_common()))
     quality = report.quality
@@ -154,7 +166,12 @@ def summary(console: Console, demo: Demo, player: Player, report: Report, took: 
         of_stage = ((status, count) for (at, status), count in report.disputes.most_common() if at == stage)
         row("disputes", stage.replace("_", " ") + ":", *(f"{n} {status.replace('_', ' ')}" for status, n in of_stage))
     row("reminders", *(f"{count} at {rung}" for rung, count in report.reminders.items()))
-    row("deadlines", f"[bold]{report.missed} missed[/bold]", f"{player.ticks:,} runs of check_deadlines")
+    row(
+        "deadlines",
+        f"[bold]{report.missed} missed[/bold]",
+        f"{player.ticks:,} runs of check_deadlines",
+        f"{report.unsaid} answered where the provider does not say so" if report.unsaid else "",
+    )
     median, most = (seconds * 1000 for seconds in report.acknowledged)
     row("acknowledged", f"p50 {median:.1f} ms  p99 {most:.1f} ms  over {len(player.sent.seconds):,} requests")
     seconds = took.total_seconds()
@@ -179,14 +196,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.stack.demo", description=__doc__)
     parser.add_argument("--stack", choices=("embedded", "emulators"), default="embedded")
     parser.add_argument("--scale", choices=tuple(SCALES), default="demo")
-    parser.add_argument("--providers", default=",".join(PROVIDER_NAMES), help="comma separated")
+    parser.add_argument("--providers", default=",".join(PROVIDER_NAMES), help="comma separated, or all")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--home", type=Path, help="where everything is written (default .payin/demo-<stack>)")
     asked = parser.parse_args(arguments)
     home = (asked.home or ROOT / ".payin" / f"demo-{asked.stack}").resolve()
-    providers = tuple(asked.providers.split(","))
-    if unknown := set(providers) - set(PROVIDER_NAMES):
-        parser.error(f"the simulated business uses {', '.join(PROVIDER_NAMES)}, not {', '.join(sorted(unknown))}")
+    providers = names() if asked.providers == "all" else tuple(asked.providers.split(","))
+    if unknown := set(providers) - set(names()):
+        parser.error(f"the simulated business uses {', '.join(names())}, not {', '.join(sorted(unknown))}")
     demo = Demo(asked.stack, asked.scale, providers, asked.seed, home)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     with alone(home):

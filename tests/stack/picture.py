@@ -13,6 +13,7 @@ from tests.stack.report import Judged, Report
 
 _INK, _FAINT = "#1f2937", "#9ca3af"
 _PROVIDERS = {"stripe": "#4f46e5", "adyen": "#0d9488", "paypal": "#f59e0b"}
+_OTHERS = "#94a3b8"
 _REFUSED = "#dc2626"
 _STATUS = {
     "needs_response": "#f59e0b",
@@ -64,8 +65,10 @@ def draw(path: Path, world: World, player: Player, report: Report, subtitle: str
 def _traffic(axes: Any, world: World, player: Player) -> None:
     days = (world.end - world.start) // DAY + 1
     base = [0] * days
-    for provider, color in _PROVIDERS.items():
-        counted = _per_day(world.start, [at for at, name in player.sent.accepted_at if name == provider], days)
+    shown = [(name, color, {name}) for name, color in _PROVIDERS.items()]
+    others = {name for _, name in player.sent.accepted_at} - set(_PROVIDERS)
+    for provider, color, called in [*shown, (f"{len(others)} others", _OTHERS, others)]:
+        counted = _per_day(world.start, [at for at, name in player.sent.accepted_at if name in called], days)
         if any(counted):
             axes.bar(range(days), counted, 0.86, bottom=base, color=color, label=provider)
             base = [low + high for low, high in zip(base, counted, strict=True)]

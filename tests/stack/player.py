@@ -35,13 +35,14 @@ _LADDER = (Rung.WEEK, Rung.THREE_DAYS, Rung.DAY, Rung.SIX_HOURS)
 
 @dataclass(slots=True)
 class Sent:
-    """What happened on the wire. `bodies`: distinct accepted ones. `captured_at`: when a capture was first told, by attempt."""
+    """What happened on the wire. `bodies`: distinct accepted ones. `told`: what we could read of each attempt, and when
+    we first could."""
 
     answers: Counter[tuple[How, int]] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     accepted_at: list[tuple[datetime, str]] = field(default_factory=list)
     refused_at: list[datetime] = field(default_factory=list)
-    captured_at: dict[str, datetime] = field(default_factory=dict)
+    told: dict[str, dict[FactKind, datetime]] = field(default_factory=dict)
     bodies: set[tuple[str, bytes]] = field(default_factory=set)
 
     def note(self, sending: Sending, answer: Answered, now: datetime) -> None:
@@ -52,8 +53,8 @@ class Sent:
         if answer.accepted:
             self.accepted_at.append((now, sending.provider))
             self.bodies.add((sending.provider, sending.body))
-            if sending.fact.kind is FactKind.CAPTURED and sending.how is not How.UNREADABLE:
-                self.captured_at.setdefault(sending.fact.attempt.id, now)
+            if sending.how is not How.UNREADABLE:
+                self.told.setdefault(sending.fact.attempt.id, {}).setdefault(sending.fact.kind, now)
         else:
             self.refused_at.append(now)
 
@@ -80,7 +81,9 @@ class Plan:
 
 
 class Player:
-    """`facts` are those the world told so far; `reminders` those that the team received."""
+    """`facts` are those that providers told of so far; `disputes`, by the ids that providers give them, those among
+    them; `unsaid`: disputes that the team answered and whose provider says nothing of it; `reminders`: those that the
+    team received."""
 
     def __init__(
         self, stack: Stack, world: World, post: Post, simulators: Mapping[str, ProviderSimulator], plan: Plan
@@ -88,6 +91,7 @@ class Player:
         self.sent = Sent()
         self.facts: list[Fact] = []
         self.disputes: dict[tuple[str, str], Fact] = {}
+        self.unsaid: set[tuple[str, str]] = set()
         self.reminders: list[tuple[datetime, DisputeReminder]] = []
         self.answered: Counter[str] = Counter()
         self.trained_at: datetime | None = None
@@ -130,7 +134,7 @@ class Player:
     # -- providers ----------------------------------------------------------------------------------------------
 
     def _send(self, now: datetime) -> None:
-        self._post.take(self._told(now))
+        self._hear(list(self._world.until(now)))
         sendings = list(self._post.until(now))
         self._busy = self._busy or bool(sendings)
         requests = [sending.request(self._simulators[sending.provider], now) for sending in sendings]
@@ -139,15 +143,25 @@ class Player:
             if answer.failed:
                 self._post.retry(sending, now)
 
-    def _told(self, now: datetime) -> Iterable[Fact]:
-        for fact in self._world.until(now):
-            self.facts.append(fact)
-            if fact.kind is FactKind.DISPUTE_OPENED and fact.dispute is not None:
-                provider = fact.attempt.provider
-                self.disputes[provider, self._simulators[provider].dispute_id(fact.dispute)] = fact
-                if self._world.luck_of(fact.dispute.id) < _PROMPT:
-                    self._answer(fact.dispute, fact.at + DAY, "unprompted")
-            yield fact
+    def _hear(self, happened: list[Fact]) -> None:
+        """What happened, as far as the providers say it; some disputes are answered without a reminder."""
+        for fact in happened:
+            opened = fact.dispute if fact.kind is FactKind.DISPUTE_OPENED else None
+            if opened is not None and self._world.luck_of(opened.id) < _PROMPT:
+                self._answer(opened, fact.at + DAY, "unprompted")
+        said = self._post.take(happened)
+        self.facts += said
+        for fact in said:
+            if fact.dispute is not None:
+                self.disputes.setdefault(self._named(fact), fact)
+        self.unsaid |= {self._named(fact) for fact in happened if fact.kind is FactKind.DISPUTE_ANSWERED} - {
+            self._named(fact) for fact in said if fact.kind is FactKind.DISPUTE_ANSWERED
+        }
+
+    def _named(self, fact: Fact) -> tuple[str, str]:
+        """The dispute of `fact`, as our events name it."""
+        assert fact.dispute is not None, f"{fact.kind} is no news of a dispute"
+        return fact.attempt.provider, self._simulators[fact.attempt.provider].dispute_id(fact.dispute)
 
     # -- the scheduler and the team -----------------------------------------------------------------------------
 

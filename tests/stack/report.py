@@ -27,6 +27,7 @@ from tests.stack.player import Player
 from tests.stack.stack import Stack
 
 LOOKED_FOR = LOOKS[Rung.LOOK_LAST]
+PAYMENT_KINDS = (FactKind.AUTHORIZED, FactKind.CAPTURED, FactKind.DECLINED, FactKind.CANCELED, FactKind.REFUNDED)
 AUTHENTIC = (How.FIRST, How.DUPLICATE, How.MONTH_LATE, How.UNREADABLE)
 
 
@@ -61,7 +62,10 @@ class Quality:
 
 @dataclass(slots=True)
 class Report:
-    """Counts of everything, the quality of decisions, and `problems`: each a sentence about a broken promise."""
+    """Counts of everything, the quality of decisions, and `problems`: each a sentence about a broken promise.
+
+    unsaid: disputes that were answered at a provider that does not tell so; only our own record could.
+    """
 
     deliveries: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
@@ -75,6 +79,7 @@ class Report:
     disputes: Counter[tuple[str, str]] = field(default_factory=Counter)
     reminders: Counter[str] = field(default_factory=Counter)
     missed: int = 0
+    unsaid: int = 0
     acknowledged: tuple[float, float] = (0.0, 0.0)
     injected: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -138,6 +143,11 @@ def _payments(report: Report, stack: Stack, player: Player, simulators: Mapping[
     refunds: Counter[str] = Counter()
     for fact in player.facts:
         attempt = fact.attempt
+        refunds_it = fact.kind is FactKind.DISPUTE_LOST and simulators[attempt.provider].habits.refunds_what_is_lost
+        if refunds_it:
+            refunds[attempt.id] = attempt.amount.minor
+        if fact.kind not in PAYMENT_KINDS:
+            continue
         attempts[Key("payments", f"{attempt.provider}:{simulators[attempt.provider].payment_id(attempt)}")] = attempt
         kinds.setdefault(attempt.id, set()).add(fact.kind)
         if fact.kind is FactKind.REFUNDED:
@@ -145,8 +155,8 @@ def _payments(report: Report, stack: Stack, player: Player, simulators: Mapping[
     lost, wrong = [], []
     for key, snapshot in _read(stack, list(attempts)):
         attempt, payment = attempts[key], payment_of(snapshot)
-        if not kinds[attempt.id] & {FactKind.CAPTURED, FactKind.DECLINED} and attempt.provider == "paypal":
-            continue  # PayPal tells of it under its authorization's own name, or not at all
+        if not kinds[attempt.id] & simulators[attempt.provider].habits.named_when:
+            continue  # told under another name, or not at all
         if payment is None:
             lost.append(attempt.id)
             continue
@@ -175,7 +185,8 @@ def _decisions(
 ) -> None:
     attempts: dict[Key, Attempt] = {}
     for fact in player.facts:
-        if fact.kind in (FactKind.CAPTURED, FactKind.DECLINED):
+        habits = simulators[fact.attempt.provider].habits
+        if fact.kind in {FactKind.CAPTURED, FactKind.DECLINED} & habits.named_when and not habits.names_nobody:
             name = simulators[fact.attempt.provider].payment_id(fact.attempt)
             attempts[Key("decisions", f"{fact.attempt.provider}:{name}")] = fact.attempt
     found = dict(_read(stack, list(attempts)))
@@ -266,9 +277,13 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
         report.disputes[str(dispute.stage), str(dispute.status)] += 1
     lost = set(player.disputes) - set(tracked)
     _check(report, not lost, f"{len(lost)} disputes were lost")
-    missed = [one for one in tracked.values() if one.status is DisputeStatus.EXPIRED or one.expired_cause is not None]
-    report.missed = len(missed)
-    _check(report, not missed, f"{len(missed)} deadlines were missed, such as {[one.dispute_id for one in missed[:3]]}")
+    missed = [
+        one.dispute_id
+        for key, one in tracked.items()
+        if (one.status is DisputeStatus.EXPIRED or one.expired_cause is not None) and key not in player.unsaid
+    ]
+    report.missed, report.unsaid = len(missed), len(player.unsaid)
+    _check(report, not missed, f"{len(missed)} deadlines were missed, such as {missed[:3]}")
     report.reminders.update(reminder.rung.value for _, reminder in player.reminders)
     twice = Counter(reminder.action_id for _, reminder in player.reminders)
     again = sum(count - 1 for count in twice.values())
@@ -283,6 +298,7 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
 
 
 def _captured(player: Player, dispute: tuple[str, str]) -> datetime:
-    """When we could first know the disputed payment."""
+    """When we could first know the disputed payment; Klarna's authorization is all that is told of one."""
     opened = player.disputes[dispute]
-    return player.sent.captured_at.get(opened.attempt.id, opened.at)
+    told = player.sent.told.get(opened.attempt.id, {})
+    return told.get(FactKind.CAPTURED) or told.get(FactKind.AUTHORIZED) or opened.at

@@ -4,12 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from shared.domain.events import DisputeStage, Initiator
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import in_minor, name, secret
 
 Json = dict[str, Any]
@@ -32,6 +33,7 @@ _REFUSALS = {
 
 class Simulator:
     name = "adyen"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"adyen-{key}").upper() for key in ("current", "next")}
@@ -71,6 +73,11 @@ class Simulator:
             "Authorization": "Basic " + base64.b64encode(f"adyen:{password}".encode()).decode(),
         }
         return SignedRequest("/adyen", headers, json.dumps(notification).encode())
+
+    @staticmethod
+    def broken(body: bytes) -> bytes:
+        """Eight members of each item are signed; the break is in one of the others, an instant that is none."""
+        return re.sub(rb'"eventDate"\s*:\s*"[^"]*"', b'"eventDate": "yesterday"', body)
 
     def requests(self, fact: Fact) -> list[bytes]:
         attempt, dispute = fact.attempt, fact.dispute

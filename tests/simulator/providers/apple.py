@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -34,8 +34,8 @@ from cryptography.x509.oid import NameOID
 
 from shared.domain.events import DisputeReason, Initiator
 from shared.domain.money import Money
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import name, once, secret
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
+from tests.simulator.providers.shaping import name, once, secret, without
 
 Json = dict[str, Any]
 Issuer = tuple[EllipticCurvePrivateKey, x509.Certificate]
@@ -54,6 +54,7 @@ _NESTED = ("signedTransactionInfo", "signedRenewalInfo")
 
 class Simulator:
     name = "apple"
+    habits = Habits(repeats_for=timedelta(days=6), named_when=frozenset({FactKind.CAPTURED}), refunds_what_is_lost=True)
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._folder = folder
@@ -127,6 +128,11 @@ class Simulator:
             return value
 
         return json.dumps(closed(tree)).encode()
+
+    @staticmethod
+    def broken(body: bytes) -> bytes:
+        """What is signed is made of objects: the break is an object without its id."""
+        return without(body, "notificationUUID")
 
     def requests(self, fact: Fact) -> list[bytes]:
         if fact.dispute is not None:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlencode
 from xml.etree import ElementTree
 
 from shared.domain.events import DisputeReason, DisputeStage, Initiator
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import name, secret, zulu
 
 Json = dict[str, Any]
@@ -51,6 +51,7 @@ _CARDS = {"visa": "Visa", "mastercard": "MasterCard", "amex": "American Express"
 
 class Simulator:
     name = "braintree"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._private = {public: secret(seed, f"braintree-{public}")[:32] for public in ("current", "next")}

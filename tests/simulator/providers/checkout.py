@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.domain.events import DisputeReason, DisputeStage
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import in_minor, name, once, secret, zulu
 
 Json = dict[str, Any]
@@ -48,6 +48,7 @@ _ARBITRATIONS = {
 
 class Simulator:
     name = "checkout"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"checkout-{key}")[:36] for key in ("current", "next")}

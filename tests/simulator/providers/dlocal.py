@@ -10,7 +10,7 @@ from uuid import UUID
 
 from shared.domain.events import DisputeStage
 from shared.domain.money import Money
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import name, secret
 
 Json = dict[str, Any]
@@ -28,6 +28,7 @@ _REJECTIONS = {
 
 class Simulator:
     name = "dlocal"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         # The key id is the login; two logins are two accounts' keys.

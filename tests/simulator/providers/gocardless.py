@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.domain.events import DisputeReason
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import ApiReply, in_minor, name, not_found, once, secret, zulu
 
 Json = dict[str, Any]
@@ -28,6 +28,7 @@ _REASONS = {DisputeReason.FRAUD: "authorisation_disputed", DisputeReason.CANCELE
 
 class Simulator:
     name = "gocardless"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"gocardless-{key}")[:40] for key in ("current", "next")}

@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 
 from shared.domain.events import Initiator
 from shared.domain.money import Money, exponent
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import ApiReply, name, not_found, once, secret, unix, zulu
 
 Json = dict[str, Any]
@@ -43,6 +43,7 @@ _DIGITS = "0123456789"
 
 class Simulator:
     name = "google"
+    habits = Habits(skew=timedelta(seconds=50), named_when=frozenset({FactKind.CAPTURED}))
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._folder = folder
@@ -127,6 +128,13 @@ class Simulator:
             return ApiReply(401, b'{"error": {"code": 401, "status": "UNAUTHENTICATED"}}')
         found = self._objects.get(path) if method == "GET" else None
         return ApiReply(200, json.dumps(found).encode()) if found else not_found()
+
+    @staticmethod
+    def broken(body: bytes) -> bytes:
+        """The token names the subscription in the envelope; the break is in what the envelope holds."""
+        whole = json.loads(body)
+        data = whole["message"]["data"]
+        return json.dumps({**whole, "message": {**whole["message"], "data": data[: len(data) // 8 * 4]}}).encode()
 
     def requests(self, fact: Fact) -> list[bytes]:
         if fact.dispute is not None:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from shared.domain.events import DisputeReason, DisputeStage
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import ApiReply, in_minor, name, not_found, once, secret, zulu
 
 Json = dict[str, Any]
@@ -29,6 +29,7 @@ _REASONS = {
 
 class Simulator:
     name = "klarna"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         # The key id is Klarna's signing key id.

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.domain.events import DisputeReason
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import ApiReply, name, not_found, once, secret, unix, zulu
 
 Json = dict[str, Any]
@@ -30,6 +30,7 @@ _DETAILS = {
 
 class Simulator:
     name = "mercadopago"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"mercadopago-{key}") for key in ("current", "next")}
@@ -56,7 +57,7 @@ class Simulator:
         return self._signed(body, at, "guessed_by_an_attacker")
 
     def _signed(self, body: bytes, at: datetime, key: str) -> SignedRequest:
-        told = json.loads(body)
+        told = json.loads(body if body.endswith(b"}}") else body + b"}")  # a broken one goes to the same address
         own = told["data"]["id"]
         request_id = str(UUID(hex=hashlib.sha256(body).hexdigest()[:32]))
         stamp = unix(at)
@@ -75,6 +76,11 @@ class Simulator:
             return ApiReply(401, b'{"message": "invalid access token", "status": 401}')
         found = self._objects.get(path) if method == "GET" else None
         return ApiReply(200, json.dumps(found, default=float).encode()) if found else not_found()
+
+    @staticmethod
+    def broken(body: bytes) -> bytes:
+        """Of the body the signature needs the object's id alone, which is also in the address; the end is missing."""
+        return body[:-1]
 
     def requests(self, fact: Fact) -> list[bytes]:
         match fact.kind:

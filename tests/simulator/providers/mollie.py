@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from shared.domain.events import Initiator
 from shared.domain.money import Money
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import ApiReply, name, not_found, once, secret, zulu
 
 Json = dict[str, Any]
@@ -30,6 +30,7 @@ _FAILURES = {
 
 class Simulator:
     name = "mollie"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"mollie-{key}")[:32] for key in ("current", "next")}

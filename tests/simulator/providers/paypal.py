@@ -27,7 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from shared.domain.events import DisputeReason, Initiator
 from shared.domain.money import Money
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import name, once, secret, zulu
 
 Json = dict[str, Any]
@@ -51,6 +51,7 @@ _REASONS = {
 
 class Simulator:
     name = "paypal"
+    habits = Habits(named_when=frozenset({FactKind.CAPTURED, FactKind.DECLINED}))
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._folder = folder

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.domain.events import DisputeReason, DisputeStage
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import in_minor, name, once, secret, unix
 
 Json = dict[str, Any]
@@ -41,6 +41,7 @@ _PHASES = {
 
 class Simulator:
     name = "razorpay"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"razorpay-{key}") for key in ("current", "next")}

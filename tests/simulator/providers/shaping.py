@@ -1,6 +1,7 @@
 """What the provider simulators share: names derived from the world's ids, and amounts as providers write them."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +37,11 @@ def in_minor(money: Money, sent_with: Mapping[str, int]) -> int:
     """The integer that a provider sends, where `sent_with` has the decimals in which it differs from ISO 4217."""
     shift = sent_with.get(money.currency, exponent(money.currency)) - exponent(money.currency)
     return money.minor * int(10**shift) if shift >= 0 else money.minor // int(10**-shift)
+
+
+def without(body: bytes, member: str) -> bytes:
+    """The JSON object in `body` less one of its members."""
+    return json.dumps({name: value for name, value in json.loads(body).items() if name != member}).encode()
 
 
 def unix(at: datetime) -> int:

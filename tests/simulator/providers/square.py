@@ -11,7 +11,7 @@ from uuid import UUID
 
 from shared.domain.events import DisputeReason, DisputeStage, Initiator
 from shared.domain.money import Money
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import name, once, secret, zulu
 
 Json = dict[str, Any]
@@ -46,6 +46,7 @@ _INQUIRY = {
 
 class Simulator:
     name = "square"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"square-{key}")[:22] for key in ("current", "next")}

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.events import DisputeReason, DisputeStage
 from shared.domain.money import Money
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import in_minor, name, once, secret, unix
 
 Json = dict[str, Any]
@@ -28,6 +28,7 @@ _REASONS = {
 
 class Simulator:
     name = "stripe"
+    habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._secrets = {key: f"whsec_{secret(seed, f'stripe-{key}')[:32]}" for key in ("current", "next")}

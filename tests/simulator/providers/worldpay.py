@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.domain.events import DisputeStage
-from tests.simulator.facts import Attempt, Fact, FactKind, SignedRequest, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
 from tests.simulator.providers.shaping import name, once, secret
 
 Json = dict[str, Any]
@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 class Simulator:
     name = "worldpay"
+    habits = Habits(names_nobody=True)
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"worldpay-{key}") for key in ("current", "next")}
