@@ -15,11 +15,15 @@
 | deadline | none, and no reason code: Worldpay's chargeback events do not have them; ask the dispute portal |
 | not told | card, customer, decline codes, early fraud warnings |
 
-A payment is its `transactionReference`, which is the merchant's own. `sentForSettlement` is our capture, `settled` its
-confirmation. A dispute has no id of its own: it goes by its `reference`, or else by the payment's. The types
-informationRequested and chargebackReversed are from memory of older docs; if they never come, nothing is lost.
+A payment is its `transactionReference`, which is the merchant's own. `sentForSettlement` is our capture and
+`sentForRefund` our refund: their confirmations, `settled` and `refunded`, come in certain use cases only and do not say
+which part they confirm. `refundFailed` gives the money back to us. A dispute has no id of its own: it goes by its
+`reference`, or else by the payment's. `informationRequested` is all that the docs list as a chargeback event, and
+`chargedBack` they list as a payment's; chargebackReversed is not in them: if it never comes, nothing is lost.
 
-Sources: Worldpay docs "Events", "Events: signature", "Events: OpenAPI"; how hyperswitch verifies them.
+A forgery is answered 401, where the docs would have 400; neither acknowledges it.
+
+Sources: Worldpay docs "Events", "Events: signature", "Events: OpenAPI"; how hyperswitch verifies and maps them.
 """
 
 import re
@@ -172,7 +176,8 @@ PAYMENTS: dict[str, Translate] = {
     "error": _payment(PaymentStep.DECLINED),
 }
 REFUNDS: dict[str, Translate] = {
-    "sentForRefund": _payment(PaymentStep.REFUND_PENDING),
+    # Most merchants are never sent its confirmation.
+    "sentForRefund": _payment(PaymentStep.REFUNDED),
     "refunded": _payment(PaymentStep.REFUNDED),
     "refundFailed": _payment(PaymentStep.REFUND_FAILED),
 }

@@ -3,7 +3,8 @@
 import hashlib
 import hmac
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid, Unreadable
 from shared.domain.events import DisputeChanged, DisputeStage, DisputeStatus, PaymentChanged, PaymentStep, PayoutChanged
 from shared.domain.money import Money
+from shared.domain.payments import Payment, PaymentState, record
 from shared.providers import worldpay as adapter
 from shared.providers.protocol import Normalized
 from tests.providers.kits import NOON
@@ -93,7 +95,7 @@ def test_a_key_id_that_no_header_could_name_does_not_start() -> None:
         ("requestExpired", PaymentStep.CANCELED),
         ("refused", PaymentStep.DECLINED),
         ("error", PaymentStep.DECLINED),
-        ("sentForRefund", PaymentStep.REFUND_PENDING),
+        ("sentForRefund", PaymentStep.REFUNDED),
         ("refunded", PaymentStep.REFUNDED),
         ("refundFailed", PaymentStep.REFUND_FAILED),
     ],
@@ -103,6 +105,54 @@ def test_payments(kind: str, step: PaymentStep) -> None:
     assert isinstance(found, PaymentChanged)
     assert (found.step, found.payment_id, found.reference) == (step, "order-1", "part-1")
     assert (found.amount, found.aliases) == (Money(1250, "EUR"), ("d1",))
+
+
+def told_of(*told: tuple[str, int, str | None]) -> list[PaymentChanged]:
+    """Type, amount and the part's reference, a minute apart."""
+    found = []
+    for place, (kind, minor, part) in enumerate(told):
+        one = event(kind, amount={"value": minor, "currencyCode": "EUR"}, **({"reference": part} if part else {}))
+        found.append(replace(one, event_id=f"e{place}", occurred_at=NOON + timedelta(minutes=place)))
+    return found
+
+
+CAPTURED = (("authorized", 1250, None), ("sentForSettlement", 1250, None))
+
+
+@pytest.mark.parametrize(
+    ("told", "refunded", "state"),
+    [
+        ([("sentForRefund", 1250, None)], 1250, PaymentState.REFUNDED),
+        ([("sentForRefund", 1250, None), ("refunded", 1250, None)], 1250, PaymentState.REFUNDED),
+        # The confirmation does not say which part it confirms.
+        (
+            [
+                ("sentForRefund", 500, "a"),
+                ("refunded", 500, None),
+                ("sentForRefund", 500, "b"),
+                ("refunded", 500, None),
+            ],
+            1000,
+            PaymentState.PARTIALLY_REFUNDED,
+        ),
+        (
+            [("sentForRefund", 500, "a"), ("sentForRefund", 300, "b"), ("refundFailed", 300, "b")],
+            500,
+            PaymentState.PARTIALLY_REFUNDED,
+        ),
+        ([("sentForRefund", 1250, None), ("refundFailed", 1250, None)], 0, PaymentState.CAPTURED),
+    ],
+)
+def test_a_refund_counts_once_whether_or_not_it_is_confirmed(
+    told: list[tuple[str, int, str | None]], refunded: int, state: PaymentState
+) -> None:
+    events = told_of(*CAPTURED, *told)
+    for arriving in (events, events[::-1]):
+        payment = Payment(provider="worldpay", payment_id="order-1", account="main")
+        for one in arriving:
+            payment = record(payment, one)
+        assert payment.refunded == Money(refunded, "EUR")
+        assert payment.state is state
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class Simulator:
             case FactKind.CANCELED:
                 return [self._event(fact, "payment", "cancelled")]
             case FactKind.REFUNDED:
-                return [self._event(fact, "payment", "refunded", fact.refund_id or fact.attempt.id)]
+                return [self._event(fact, "payment", "sentForRefund", fact.refund_id or fact.attempt.id)]
             case FactKind.UNKNOWN_TYPE:
                 return [self._event(fact, "payment", "topUpRejected")]
             case FactKind.DISPUTE_OPENED if fact.dispute:
