@@ -2,7 +2,7 @@
 
 | fact | value |
 |---|---|
-| signed | the raw body, HMAC-SHA256, lower hex, in `Klarna-Signature`, with the key named by `Klarna-Signing-Key-Id`. The docs do not say how it is written; Klarna's partner's plugin for WooCommerce compares hex |
+| signed | the raw body, HMAC-SHA256, in `Klarna-Signature`, with the key named by `Klarna-Signing-Key-Id`. The docs do not say how it is written: Klarna's partner's plugin for WooCommerce compares hex, and base64 is taken too, for it proves as much |
 | key | the signing key as it is written; up to 50 may live. The key id is Klarna's |
 | not signed | nothing of the body |
 | age | the scheme has no time: a delivery replays for ever, and only its event id stops it |
@@ -11,9 +11,9 @@
 | identity | `metadata.event_id` |
 | mode | `metadata.live` |
 | amounts | integers in minor units, as ISO 4217 |
-| deadline | `representment.expires_at`, moved by `evidence_response_deadline_at`; for the appeal `arbitration_expires_at`; instants |
+| deadline | `representment.expires_at`, moved by `evidence_response_deadline_at`; for the appeal `arbitration_expires_at`; instants, but one of the reference's examples has no zone: then the earliest that it can mean |
 | fetch-back | GET /ordermanagement/v1/orders/{id} of the European API, for pushes; API_KLARNA's key is `<username>:<password>` |
-| not told | captures and refunds, but for orders that are read back; early fraud warnings |
+| not told | captures and refunds, but for orders that are read back; early fraud warnings; what a dispute took or gave back: when Klarna debits it is a matter of the contract, and the closing message has no amount |
 
 Pushes (Order Management, Checkout, Payments) are not signed at all: `?klarna_order_id=…` or
 `{"order_id", "event_type"}`. They are taken only from where a key id `push` is configured, by deliveries whose URL
@@ -25,12 +25,13 @@ Names: a payment is its payment request, with the payment transaction that comes
 transaction. What is read back is an order, which goes by its own id, its captures' ids are aliases. At Klarna PRE_ARBITRATION is a preliminary loss that may be appealed, and ARBITRATION the appeal.
 
 Sources: Klarna docs "Webhooks", "Disputes: states", "Integrate disputes notifications", "Monitor the payment request
-state"; its notifications, disputes and Order Management APIs' reference; krokedil's plugins.
+state"; its notifications, disputes and Order Management APIs' reference; the SDK generated from it; krokedil's plugins.
 """
 
 import base64
 import hmac
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -90,6 +91,7 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
         if key_id == signed_with and key_id != PUSH
     }
     key_id = matching_key(keys, delivery.body, [offered.lower()], hex_text)
+    key_id = key_id or matching_key(keys, delivery.body, [offered], base64.b64encode)
     if key_id is None:
         raise SignatureInvalid("no signature matches", reason="signature_mismatch")
     return Verdict(key_ids=(key_id,))
@@ -291,17 +293,31 @@ STATES = {
     "arbitration": (DisputeStage.ARBITRATION, DisputeStatus.UNDER_REVIEW),
 }
 OUTCOMES = {"WON": DisputeStatus.WON, "LOST": DisputeStatus.LOST}
-# Klarna's reasons are an open list.
+# The newer API's reasons, then older ones.
 REASONS = {
+    "refund_not_processed": DisputeReason.CREDIT_NOT_PROCESSED,
+    "products_or_services_not_received": DisputeReason.NOT_RECEIVED,
+    "products_defective_or_not_as_described": DisputeReason.NOT_AS_DESCRIBED,
+    "incorrect_amount": DisputeReason.OTHER,
+    "purchase_high_risk": DisputeReason.FRAUD,
+    "purchase_unauthorized": DisputeReason.FRAUD,
+    "non_compliance": DisputeReason.OTHER,
+    "non_guaranteed_payment_program": DisputeReason.OTHER,
     "fraud": DisputeReason.FRAUD,
     "high_risk_order": DisputeReason.FRAUD,
     "unauthorized_purchase": DisputeReason.FRAUD,
-    "purchase_unauthorized": DisputeReason.FRAUD,
     "goods_not_received": DisputeReason.NOT_RECEIVED,
     "faulty_goods": DisputeReason.NOT_AS_DESCRIBED,
     "already_paid": DisputeReason.DUPLICATE,
     "return": DisputeReason.CREDIT_NOT_PROCESSED,
-    "refund_not_processed": DisputeReason.CREDIT_NOT_PROCESSED,
+}
+# What became of Klarna's request for evidence: whether it can still be answered.
+REQUESTS = {
+    "EVIDENCE_REQUESTED": True,
+    "EVIDENCE_RECEIVED": False,
+    "EVIDENCE_REQUEST_EXPIRED": False,
+    "EVIDENCE_WAIVED": False,
+    "REPRESENTMENT_AUTOMATICALLY_REJECTED": False,
 }
 DEADLINES = (
     ("updated_fields", "evidence_response_deadline_at"),
@@ -324,14 +340,10 @@ def _dispute(dispute: Node, change: str | None, base: Base, lines: list[str]) ->
     elif change is not None and status is None:
         lines.append("metadata.event_type: a state of disputes that we do not know")
     due = next(((node, keys) for keys in DEADLINES for node in places if node.raw(*keys) is not None), None)
-    details = dispute.at("dispute_details")
-    amount = _money(details, "dispute_amount")
-    # The amount is withheld from the beginning, and paid out when we win.
-    moves = {"initiated": -1, "closed": 1 if status is DisputeStatus.WON else 0}.get(change or "", 0)
     names = [dispute.maybe_text(name) for name in (*TRANSACTIONS, "order_id", "payment_capture_id")]
     payments = [name for name in names if name]
-    reason = dispute.hint("dispute_reason")
-    word = dispute.hint("state")
+    reason, word = dispute.hint("dispute_reason"), dispute.hint("state")
+    open_ = REQUESTS.get(dispute.hint("representment", "state") or "", True)
     return DisputeChanged(
         **base,
         dispute_id=dispute.text("payment_dispute_id"),
@@ -339,18 +351,21 @@ def _dispute(dispute: Node, change: str | None, base: Base, lines: list[str]) ->
         payment_aliases=tuple(payments[1:]),
         stage=stage,
         status=status,
-        amount=amount,
-        moved=Money(moves * amount.minor, amount.currency) if moves and amount else None,
+        amount=_money(dispute.at("dispute_details"), "dispute_amount"),
         reason=REASONS.get(reason.lower(), DisputeReason.OTHER) if reason else None,
-        respond_by=due[0].instant(*due[1]) if due else None,
+        respond_by=due[0].deadline(*due[1]) if due else None,
         respond_by_text=due[0].text(*due[1]) if due else None,
-        can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
+        can_respond=open_ if status is DisputeStatus.NEEDS_RESPONSE else None,
         provider_status=f"{word} {outcome}" if word and outcome else word,
         evidence_submitted=True if status is DisputeStatus.UNDER_REVIEW else None,
     )
 
 
-WORDS = {"payload.dispute_outcome": OUTCOMES}
+WORDS: dict[str, Collection[str]] = {
+    "payload.dispute_outcome": OUTCOMES,
+    "payload.dispute_reason": REASONS,
+    "payload.representment.state": REQUESTS,
+}
 TRAITS = Traits(
     scheme="HMAC-SHA256 of the body, by key id; pushes: a secret in the URL",
     replay="event id",

@@ -182,6 +182,13 @@ class Node:
             raise unreadable(self.where(*keys), "not an RFC 3339 instant with an offset", "unreadable_time")
         return found
 
+    def deadline(self, *keys: str) -> datetime:
+        """The last moment that is meant there for certain, as aware UTC: see `no_later_than`."""
+        found = no_later_than(self.text(*keys))
+        if found is None:
+            raise unreadable(self.where(*keys), "neither an instant nor a date", "unreadable_time")
+        return found
+
     def unix(self, *keys: str) -> datetime:
         """Unix seconds, as aware UTC."""
         found = unix_time(self.integer(*keys))
@@ -310,6 +317,14 @@ def date_begins(text: str) -> datetime | None:
     A deadline that is a date without a zone has not passed before then. None for anything that is no such date.
     """
     return rfc3339(f"{text.strip()}T00:00:00+14:00") if len(text) <= 16 else None
+
+
+def no_later_than(text: str) -> datetime | None:
+    """The deadline `text` as aware UTC: an instant; where its zone is missing, the earliest that it is anywhere
+    (UTC+14); of a date, its first moment. None for anything else.
+    """
+    text = text.strip()
+    return rfc3339(text) or rfc3339(f"{text}+14:00") or rfc3339(f"{text}:00+14:00") or date_begins(text)
 
 
 def minor_money(node: Node, value: str, currency: str, sent_with: Mapping[str, int]) -> Money:

@@ -1,5 +1,6 @@
 """Klarna: key ids, states, disputes that count their arbitration otherwise, and pushes that nobody signs."""
 
+import base64
 import dataclasses
 import json
 from datetime import UTC, datetime
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from shared.disputes.lifecycle import record
 from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.disputes import Dispute
 from shared.domain.errors import SignatureInvalid, Unreadable
 from shared.domain.events import (
     DisputeChanged,
@@ -79,25 +82,79 @@ def test_payment_requests(state: str, step: PaymentStep) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "more", "stage", "status", "moved"),
+    ("state", "more", "stage", "status"),
     [
-        ("initiated", {}, DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE, -39900),
-        ("representment", {}, DisputeStage.CHARGEBACK, DisputeStatus.UNDER_REVIEW, None),
-        ("pre-arbitration", {}, DisputeStage.PRE_ARBITRATION, DisputeStatus.NEEDS_RESPONSE, None),
-        ("arbitration", {}, DisputeStage.ARBITRATION, DisputeStatus.UNDER_REVIEW, None),
-        ("closed", {"dispute_outcome": "WON"}, None, DisputeStatus.WON, 39900),
-        ("closed", {"dispute_outcome": "LOST"}, None, DisputeStatus.LOST, None),
-        ("closed", {"state_context": {"dispute_outcome": "WON"}}, None, DisputeStatus.WON, 39900),
+        ("initiated", {}, DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE),
+        ("representment", {}, DisputeStage.CHARGEBACK, DisputeStatus.UNDER_REVIEW),
+        ("pre-arbitration", {}, DisputeStage.PRE_ARBITRATION, DisputeStatus.NEEDS_RESPONSE),
+        ("arbitration", {}, DisputeStage.ARBITRATION, DisputeStatus.UNDER_REVIEW),
+        ("closed", {"dispute_outcome": "WON"}, None, DisputeStatus.WON),
+        ("closed", {"dispute_outcome": "LOST"}, None, DisputeStatus.LOST),
+        ("closed", {"state_context": {"dispute_outcome": "WON"}}, None, DisputeStatus.WON),
     ],
 )
-def test_disputes(
-    state: str, more: dict[str, Any], stage: DisputeStage | None, status: DisputeStatus, moved: int | None
-) -> None:
+def test_disputes(state: str, more: dict[str, Any], stage: DisputeStage | None, status: DisputeStatus) -> None:
     found = event(f"payment.dispute.state-change.{state}", a_dispute(**more))
     assert isinstance(found, DisputeChanged)
     assert (found.dispute_id, found.payment_id, found.payment_aliases) == ("d1", "t1", ("o1",))
     assert (found.stage, found.status, found.reason) == (stage, status, DisputeReason.CREDIT_NOT_PROCESSED)
-    assert found.moved == (Money(moved, "EUR") if moved else None)
+    assert found.amount == Money(39900, "EUR")
+
+
+def test_a_dispute_that_was_won_has_taken_no_money_though_its_last_message_has_no_amount() -> None:
+    dispute = Dispute(provider="klarna", dispute_id="d1", account="main")
+    told = a_dispute(representment={"state": "EVIDENCE_REQUESTED", "expires_at": "2026-05-22T09:45:00Z"})
+    closed = {key: told[key] for key in ("payment_dispute_id", "order_id")} | {"dispute_outcome": "WON"}
+    for hour, (state, payload) in enumerate((("initiated", told), ("closed", closed))):
+        kind, at = f"payment.dispute.state-change.{state}", f"2026-05-01T1{hour}:00:00Z"
+        dispute = record(dispute, event(kind, payload, event_id=state, occurred_at=at), NOON)
+    assert (dispute.status, dispute.amount) == (DisputeStatus.WON, Money(39900, "EUR"))
+    assert dispute.moved is None or dispute.moved.minor == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "ours"),
+    [
+        ("PRODUCTS_OR_SERVICES_NOT_RECEIVED", DisputeReason.NOT_RECEIVED),
+        ("PRODUCTS_DEFECTIVE_OR_NOT_AS_DESCRIBED", DisputeReason.NOT_AS_DESCRIBED),
+        ("PURCHASE_HIGH_RISK", DisputeReason.FRAUD),
+        ("PURCHASE_UNAUTHORIZED", DisputeReason.FRAUD),
+        ("INCORRECT_AMOUNT", DisputeReason.OTHER),
+        ("NEWFANGLED", DisputeReason.OTHER),
+    ],
+)
+def test_reasons(reason: str, ours: DisputeReason) -> None:
+    found = event("payment.dispute.state-change.initiated", a_dispute(dispute_reason=reason))
+    assert found.reason is ours
+
+
+@pytest.mark.parametrize(
+    ("request_", "can_respond"),
+    [("EVIDENCE_REQUESTED", True), ("EVIDENCE_WAIVED", False), ("REPRESENTMENT_AUTOMATICALLY_REJECTED", False)],
+)
+def test_a_request_for_evidence_that_is_over_waits_for_no_answer(request_: str, can_respond: bool) -> None:
+    payload = a_dispute(representment={"state": request_, "expires_at": "2026-05-22T09:45:00Z"})
+    assert event("payment.dispute.state-change.initiated", payload).can_respond is can_respond
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2025-06-24T05:51:48.123Z", datetime(2025, 6, 24, 5, 51, 48, 123000, tzinfo=UTC)),
+        ("2025-06-24T05:51:48", datetime(2025, 6, 23, 15, 51, 48, tzinfo=UTC)),
+        ("2025-06-24T05:51", datetime(2025, 6, 23, 15, 51, tzinfo=UTC)),
+        ("2025-06-24", datetime(2025, 6, 23, 10, tzinfo=UTC)),
+    ],
+)
+def test_a_deadline_without_a_zone_is_over_where_it_comes_first(text: str, instant: datetime) -> None:
+    found = event("payment.dispute.state-change.pre-arbitration", a_dispute(arbitration_expires_at=text))
+    assert (found.respond_by, found.respond_by_text) == (instant, text)
+
+
+@pytest.mark.parametrize("text", ["soon", "2025-06-24T05", "2025-06-24T05:51:48+1", "24.06.2025"])
+def test_a_deadline_that_is_none_is_for_a_person(text: str) -> None:
+    with pytest.raises(Unreadable, match="arbitration_expires_at"):
+        read("payment.dispute.state-change.pre-arbitration", a_dispute(arbitration_expires_at=text))
 
 
 @pytest.mark.parametrize(
@@ -154,6 +211,21 @@ def test_a_signature_is_judged_by_the_key_that_it_names_alone(tmp_path: Path) ->
         other = dataclasses.replace(delivery, headers={**delivery.headers, "klarna-signing-key-id": named})
         with pytest.raises(SignatureInvalid):
             kit.verify(other)
+
+
+def test_a_signature_is_hex_or_base64_of_the_same_bytes(tmp_path: Path) -> None:
+    kit = a_kit("klarna", tmp_path)
+    delivery = kit.signed(kit.bodies()[0])
+    digest = bytes.fromhex(delivery.headers["klarna-signature"])
+
+    def signed(value: str) -> Delivery:
+        return dataclasses.replace(delivery, headers={**delivery.headers, "klarna-signature": value})
+
+    for written in (digest.hex(), digest.hex().upper(), base64.b64encode(digest).decode()):
+        assert kit.verify(signed(written)).key_ids == ("current",)
+    for other in (base64.b64encode(digest).decode().swapcase(), base64.b64encode(digest).decode().rstrip("="), ""):
+        with pytest.raises(SignatureInvalid):
+            kit.verify(signed(other))
 
 
 # Pushes

@@ -17,13 +17,13 @@ from tests.simulator.providers.shaping import ApiReply, in_minor, name, not_foun
 Json = dict[str, Any]
 
 _REASONS = {
-    DisputeReason.FRAUD: "UNAUTHORIZED_PURCHASE",
-    DisputeReason.NOT_RECEIVED: "GOODS_NOT_RECEIVED",
-    DisputeReason.NOT_AS_DESCRIBED: "FAULTY_GOODS",
+    DisputeReason.FRAUD: "PURCHASE_UNAUTHORIZED",
+    DisputeReason.NOT_RECEIVED: "PRODUCTS_OR_SERVICES_NOT_RECEIVED",
+    DisputeReason.NOT_AS_DESCRIBED: "PRODUCTS_DEFECTIVE_OR_NOT_AS_DESCRIBED",
     DisputeReason.DUPLICATE: "ALREADY_PAID",
-    DisputeReason.CANCELED: "INCORRECT_INVOICE",
+    DisputeReason.CANCELED: "INCORRECT_AMOUNT",
     DisputeReason.CREDIT_NOT_PROCESSED: "REFUND_NOT_PROCESSED",
-    DisputeReason.OTHER: "INCORRECT_INVOICE",
+    DisputeReason.OTHER: "INCORRECT_AMOUNT",
 }
 
 
@@ -141,9 +141,13 @@ class Simulator:
             "recipient_account_id": "krn:partner:global:account:test:SIMULATED",
             "product_instance_id": "krn:partner:product:payment:simulated",
             "webhook_id": "krn:partner:global:notification:webhook:simulated",
+            "merchant_id": "K000000",
             "live": False,
         }
-        return json.dumps({"metadata": metadata, "payload": payload}).encode()
+        # Disputes repeat some of it outside.
+        outside = {key: metadata[key] for key in ("event_type", "event_id", "occurred_at")}
+        told = outside if "dispute" in kind else {}
+        return json.dumps({**told, "metadata": metadata, "payload": payload}).encode()
 
     def _request(self, fact: Fact, state: str) -> Json:
         attempt = fact.attempt
@@ -165,26 +169,40 @@ class Simulator:
         money = fact.amount or fact.attempt.amount
         due = zulu(fact.dispute.respond_by) if fact.dispute.respond_by else None
         outcome = "WON" if fact.kind is FactKind.DISPUTE_WON else "LOST"
-        told: dict[str, Json] = {
-            "initiated": {"representment": {"state": "EVIDENCE_REQUESTED", "expires_at": due}},
-            "pre-arbitration": {
-                "arbitration_expires_at": due,
-                "arbitration": {"preliminary_outcome": "LOST"},
-            },
-            "closed": {"dispute_outcome": outcome, "dispute_outcome_detailed": "REVIEWED", "closed_at": zulu(fact.at)},
-        }
-        return {
-            "payment_dispute_id": self.dispute_id(fact.dispute),
-            "payment_transaction_id": self.transaction_id(fact.attempt),
-            "payment_transaction_reference": fact.attempt.id,
-            "state": state.upper().replace("-", "_"),
+        # Only what opens a dispute here says why and how much.
+        opening = {
             "dispute_reason": _REASONS[fact.dispute.reason],
             "dispute_details": {
                 "dispute_amount": money.minor,
                 "currency": money.currency,
                 "created_by": "CUSTOMER",
             },
+            "created_at": zulu(fact.at),
+        }
+        request = {"requested_at": zulu(fact.at), "additional_information": "Show that the goods arrived."}
+        told: dict[str, Json] = {
+            "initiated": opening
+            | {"representment": {"state": "EVIDENCE_REQUESTED", "expires_at": due, "request": request}},
+            "representment": {
+                "partner_evidence": {
+                    "created_at": zulu(fact.at),
+                    "additional_information": "They did.",
+                    "attachments": [{"payment_dispute_attachment_id": "krn:1", "mime_type": "application/pdf"}],
+                }
+            },
+            "pre-arbitration": opening
+            | {"arbitration_expires_at": due, "arbitration": {"preliminary_outcome": "LOST"}},
+            "arbitration": {"arbitration_request": request},
+            "closed": {"dispute_outcome": outcome, "dispute_outcome_detailed": "REVIEWED", "closed_at": zulu(fact.at)},
+        }
+        return {
+            "payment_dispute_id": self.dispute_id(fact.dispute),
+            "payment_transaction_id": self.transaction_id(fact.attempt),
+            "payment_transaction_reference": fact.attempt.id,
+            "purchase_reference": fact.attempt.id,
+            "state": state.upper().replace("-", "_"),
             "updated_at": zulu(fact.at),
+            "configuration": {"base_framework": "FRAMEWORK_2026", "options": {"hold_policy": "NONE"}},
             **told.get(state, {}),
         }
 
