@@ -8,12 +8,15 @@
 | age | the scheme has no time: a delivery replays for ever, and only its event id stops it |
 | acknowledge | 2xx within 5 s; retried with growing pauses for 24 h, then the webhook is switched off until a person acts |
 | rotation | a retry of an older event stays signed with the old secret: keep both for 24 h |
-| identity | the body has none: type, the object's id and `created_at`, all of them signed; `account_id` as the account |
+| identity | the body has none: type, the object's id, `created_at` and the body's digest, all of them signed; `account_id` as the account |
 | amounts | integers in the currency's smallest unit, as ISO 4217 |
 | deadline | `respond_by`, unix seconds |
 | order | none is promised, and `payment.failed` may be followed by `payment.captured` of the same payment |
 | not told | the network's reason code (`reason_code` is Razorpay's wording), the card's fingerprint, mode |
 | merchant's own words | `notes`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant) |
+
+An authorization that is never captured is not voided but refunded, by Razorpay itself: the payment beside such a refund
+was not `captured`, no money of ours moves, and to us it is canceled. A payer who gave no e-mail address has Razorpay's.
 
 A dispute of phase `fraud` is the bank's report of fraud: an inquiry, and an early fraud warning. A UPI address names a
 person as an e-mail address does, and is never kept. Settlements name no currency.
@@ -22,6 +25,7 @@ Sources: Razorpay docs "Webhooks", "Payments webhook events", "Refunds", "Disput
 Razorpay's Python SDK.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +90,9 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     when = event if event.raw("created_at") is not None else event.at("payload")
     occurred_at = when.unix("created_at")
     own = thing.text("id") if member else thing.hint("id") or ""
-    delivery_id = f"{NAME}:{account}:{kind}:{own}:{when.integer('created_at')}"
+    # The published examples give `created_at` of the object to several events of it.
+    digest = hashlib.sha256(delivery.body).hexdigest()[:16]
+    delivery_id = f"{NAME}:{account}:{kind}:{own}:{when.integer('created_at')}:{digest}"
     if translate is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
     base: Base = {
@@ -126,6 +132,8 @@ REFUND_STATUSES = {
     "processed": PaymentStep.REFUNDED,
     "failed": PaymentStep.REFUND_FAILED,
 }
+# What stands for the address of a payer who gave none; it is nobody's, and one for all of them.
+NOBODY = frozenset({"void@razorpay.com", "null@razorpay.com"})
 NETWORKS = {"american express": "amex", "maestro": "mastercard", "diners club": "diners"}
 INITIATORS = {"customer": Initiator.CUSTOMER, "merchant": Initiator.MERCHANT}
 # Reasons that say that the same card will never be accepted.
@@ -140,7 +148,9 @@ def _payment(payment: Node, _: Node, kind: str, base: Base) -> list[AnyEvent]:
     notes = payment.at("notes")
     card = payment.at("card")
     network = card.lowered("network")
-    email_hash, email_domain = payment.email("email")
+    email = payment.raw("email")
+    given = not (type(email) is str and email.strip().lower() in NOBODY)
+    email_hash, email_domain = payment.email("email") if given else (None, None)
     declined = step is PaymentStep.DECLINED
     reason = payment.first_hint("error_reason", "error_code")
     return [
@@ -173,10 +183,12 @@ def _payment(payment: Node, _: Node, kind: str, base: Base) -> list[AnyEvent]:
     ]
 
 
-def _refund(refund: Node, _: Node, kind: str, base: Base) -> list[AnyEvent]:
+def _refund(refund: Node, payment: Node, kind: str, base: Base) -> list[AnyEvent]:
     step = REFUND_STEPS.get(kind) or REFUND_STATUSES.get(refund.word("status"))
     if step is None:
         raise unreadable(refund.where("status"), "a refund status that we do not know", "unknown_status")
+    if step is PaymentStep.REFUNDED and payment.flag("captured") is False:
+        step = PaymentStep.CANCELED
     return [
         PaymentChanged(
             **base,
@@ -288,7 +300,7 @@ TRAITS = Traits(
     retry_days=1,
     deadline="respond_by",
     response_api="PATCH /v1/disputes/{id}/contest",
-    payments=PAYMENTS,
+    payments=(*PAYMENTS, "refund.processed", "refund.speed_changed"),  # of what was never captured
     refunds=REFUNDS,
     disputes=DISPUTES,
     warnings=("payment.dispute.created",),  # in phase fraud

@@ -252,9 +252,11 @@ class Node:
         return (None, None) if domain and (len(domain) > LONGEST_TEXT or is_personal(domain)) else (hashed, domain)
 
     def customer(self, *names: str) -> str | None:
-        """Our customer's id. A merchant who uses the e-mail address for it gets the address's hash instead."""
+        """Our customer's id. A merchant who uses an e-mail or UPI address for it gets the address's hash instead."""
         for name in names:
-            found = self.hint(name) or self.email(name)[0]
+            found = self.hint(name)
+            if found is None or "@" in found:
+                found = self.email(name)[0]
             if found:
                 return found
         return None

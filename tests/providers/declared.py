@@ -148,7 +148,7 @@ DECLARED = {
         earliest=None,
         latest=None,
         not_webhooks={r"sdk/(?!fake_payment_authorized_webhook)": "an object of the API, not an event around it"},
-        silent=frozenset({FactKind.CANCELED, FactKind.FRAUD_WARNED}),
+        silent=frozenset({FactKind.FRAUD_WARNED}),
         reason_code=False,
     ),
     "apple": Declared(

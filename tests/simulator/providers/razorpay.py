@@ -83,13 +83,12 @@ class Simulator:
                 return [self._event(fact, "payment.captured", payment=self._payment(fact, "captured"))]
             case FactKind.DECLINED:
                 return [self._event(fact, "payment.failed", payment=self._payment(fact, "failed"))]
-            case FactKind.REFUNDED:
-                return [
-                    self._event(
-                        fact, "refund.processed", refund=self._refund(fact), payment=self._payment(fact, "captured")
-                    )
-                ]
-            case FactKind.CANCELED | FactKind.FRAUD_WARNED:
+            case FactKind.REFUNDED | FactKind.CANCELED:
+                # What was never captured is refunded by Razorpay itself.
+                status = "captured" if fact.kind is FactKind.REFUNDED else "refunded"
+                told = {"refund": self._refund(fact), "payment": self._payment(fact, status)}
+                return [self._event(fact, "refund.processed", **told)]
+            case FactKind.FRAUD_WARNED:
                 return []
             case FactKind.UNKNOWN_TYPE:
                 downtime = {"id": f"down_{name('downtime', once(fact), 14)}", "entity": "payment.downtime"}
