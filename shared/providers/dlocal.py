@@ -6,25 +6,29 @@
 | key | the secret key of that login. The key id is the login, or `<login>/<any label>` for a second secret of it |
 | boundaries | nothing stands between the three: the login must be one of ours and the date a whole RFC 3339 instant, so that no byte can change sides |
 | not signed | nothing of the body |
-| age | `X-Date` may lie 5 days back (retries last 4) and 5 minutes ahead; dLocal gives no tolerance of its own |
-| acknowledge | any 2xx; hourly for 6 h, then every 12 h for 4 days, 12 times at most |
+| age | `X-Date` may lie 8 days back (retries last 7 at most) and 5 minutes ahead; dLocal gives no tolerance of its own |
+| acknowledge | any 2xx; hourly for 6 h, then every 12 h for 4 days, 12 times at most; infractions hourly for 7 days |
 | rotation | a secret is changed at once: keep both until the retries are over |
-| identity | none is given, nor a type: kind, id, status, status code and date |
+| identity | none is given, nor a type: kind, id, status, status code and date; of an infraction its deadline too, which may be moved |
 | amounts | decimal numbers in major units, read exactly |
-| deadline | none for chargebacks; an infraction's `due_date`, an instant |
+| deadline | none for chargebacks; an infraction's `due_date`, an instant; without a zone the earliest that it can mean |
 | not told | early fraud warnings |
 
 Which object it is, its members tell: an `infraction`; else, beside a `payment_id`, a chargeback has statuses or
 members of its own and a refund others; else a payment. What could be either is unreadable. A capture is a payment
-that names its `authorization_id`: it goes on under that name. Of a chargeback `chargeback_date` is the time; where
+that names its `authorization_id`: it goes on under that name. A payment that was paid is dated by `approved_date`, any
+other by `created_date`: an authorization has both, and a cancellation may repeat only the latter. Enrollments and
+tokens of wallets, by which payers agree to later payments, come to the same URL and are ignored. Of a chargeback `chargeback_date` is the time; where
 only the constant `created_date` is sent, the order of its statuses decides which is the latest.
 
 The signature is not in SIGNED_HEADERS where it comes in `Authorization`, which is never stored.
 
 Sources: dLocal docs "Receive notifications", "Generate a signature", "Payment status codes", "Refund status codes",
-"Chargeback status", "Chargeback asynchronous notification", "The infraction object", "Infractions notifications".
+"Chargeback status", "Chargeback asynchronous notification", "The infraction object", "Infractions notifications",
+"The order object", "Cancel an enrollment", "Cancel token".
 """
 
+import hashlib
 import re
 from datetime import timedelta
 from typing import Any
@@ -49,7 +53,7 @@ from shared.providers.signing import as_bytes, header, hex_text, is_text_key, ma
 NAME = "dlocal"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-login", "x-date", "signature")
-OLDEST = timedelta(days=5)
+OLDEST = timedelta(days=8)
 SKEW = timedelta(minutes=5)
 
 _AUTHORIZATION = re.compile(r"V2-HMAC-SHA256, ?Signature: ?([0-9A-Fa-f]{64})", flags=re.ASCII)
@@ -87,21 +91,27 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
     if key_id is None:
         raise SignatureInvalid("no signature matches", reason="signature_mismatch")
     if not -SKEW <= delivery.received_at - signed_at <= OLDEST:
-        raise SignatureInvalid("not signed in the last five days", reason="outside_tolerance")
+        raise SignatureInvalid("not signed in the last eight days", reason="outside_tolerance")
     return Verdict(key_ids=(key_id,), signed_at=signed_at)
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
     body = opened(delivery)
     kind = _kind(body)
+    if kind == "enrollment":
+        agreed = (f"{kind}.{body.hint('status') or 'UNKNOWN'}",)
+        digest = hashlib.sha256(delivery.body).hexdigest()
+        return Normalized(f"{NAME}:{credentials.account}:{kind}.{digest}", types=agreed, ignored=agreed)
     thing = body.at("infraction") if kind == "infraction" else body
     own = thing.text("infraction_id" if kind == "infraction" else "id")
     status = thing.word("status")
-    when = next((name for name in TIMES[kind] if thing.raw(name) is not None), TIMES[kind][-1])
+    times = TIMES["paid" if kind == "payment" and status == "PAID" else kind]
+    when = next((name for name in times if thing.raw(name) is not None), times[-1])
     dated = thing.raw(when) is not None
     occurred_at = verdict.signed_at if verdict.signed_at and not dated else thing.instant(when)
     code = _code(thing) or thing.hint("analysis_status") or ""
-    delivery_id = f"{NAME}:{credentials.account}:{kind}.{own}.{status}.{code}.{thing.hint(when) or ''}"
+    due = f".{thing.hint('due_date') or ''}" if kind == "infraction" else ""
+    delivery_id = f"{NAME}:{credentials.account}:{kind}.{own}.{status}.{code}.{thing.hint(when) or ''}{due}"
     types = (f"{kind}.{status}",)
     base: Base = {
         "event_id": delivery_id,
@@ -128,7 +138,8 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
 
 # Where each kind tells its time, the best first.
 TIMES = {
-    "payment": ("approved_date", "created_date"),
+    "paid": ("approved_date", "created_date"),
+    "payment": ("created_date",),
     "refund": ("created_date",),
     "chargeback": ("chargeback_date", "created_date"),
     "infraction": ("creation_date",),
@@ -138,9 +149,11 @@ TIMES = {
 def _kind(body: Node) -> str:
     if body.at("infraction").value:
         return "infraction"
+    status, own = body.hint("status") or "", (body.hint("id") or "").upper()
+    if own.startswith("E-") or (body.raw("id") is None and ("enrollment" in body.value or "wallet" in body.value)):
+        return "enrollment"
     if body.raw("payment_id") is None:
         return "payment"
-    status, own = body.hint("status") or "", (body.hint("id") or "").upper()
     chargeback = status in CHARGEBACKS and status not in REFUNDS
     refund = status in REFUNDS and status not in CHARGEBACKS
     if chargeback or own.startswith("CHAR") or any(name in body.value for name in CHARGEBACK_MEMBERS):
@@ -317,7 +330,7 @@ def _infraction(infraction: Node, payment_id: str | None, own: str, status: str,
         amount=_money(priced),
         reason=DisputeReason.FRAUD if infraction.hint("reason") == "FRAUD" else DisputeReason.OTHER,
         network="pix",
-        respond_by=infraction.instant("due_date") if due is not None else None,
+        respond_by=infraction.deadline("due_date") if due is not None else None,
         respond_by_text=infraction.text("due_date") if due is not None else None,
         provider_status=status,
     )
@@ -330,9 +343,9 @@ WORDS = {
 }
 TRAITS = Traits(
     scheme="HMAC-SHA256 of login, date and body",
-    replay="signed time −5 d … +5 min, event id",
-    rotation="keep both secrets for 4 days",
-    retry_days=4,
+    replay="signed time −8 d … +5 min, event id",
+    rotation="keep both secrets for 7 days",
+    retry_days=7,
     deadline="infraction.due_date",
     payments=[f"payment.{status}" for status in STEPS],
     refunds=[f"refund.{status}" for status in REFUNDS],

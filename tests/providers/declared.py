@@ -115,7 +115,7 @@ DECLARED = {
         whole_body=True,
         headers={"x-login": r".+", "x-date": r".+", "authorization": r".+"},
         earliest=timedelta(minutes=5),
-        latest=timedelta(days=5),
+        latest=timedelta(days=8),
         not_webhooks={r"partial": "cut before its date"},
         silent=frozenset({FactKind.FRAUD_WARNED}),
         deadline=None,

@@ -14,6 +14,7 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid, Unreadable
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.money import Money
+from shared.domain.payments import Payment, PaymentState, record
 from shared.providers import dlocal as adapter
 from shared.providers.protocol import Normalized
 from tests.providers.kits import NOON, a_kit
@@ -97,8 +98,8 @@ def test_a_key_id_that_names_no_login_does_not_start() -> None:
 
 def test_a_stale_date_is_refused_though_it_is_signed(tmp_path: Path) -> None:
     kit = a_kit("dlocal", tmp_path)
-    late = dataclasses.replace(kit.signed(kit.bodies()[0]), received_at=NOON + timedelta(days=6))
-    with pytest.raises(SignatureInvalid, match="five days"):
+    late = dataclasses.replace(kit.signed(kit.bodies()[0]), received_at=NOON + timedelta(days=9))
+    with pytest.raises(SignatureInvalid, match="eight days"):
         kit.verify(late)
 
 
@@ -244,3 +245,57 @@ def test_an_object_without_a_date_is_as_old_as_its_signature() -> None:
 def test_each_status_of_one_object_is_an_event_of_its_own_and_a_copy_is_the_same() -> None:
     ids = [event(a_payment(status=status)).event_id for status in ("PENDING", "PAID", "PAID")]
     assert ids[0] != ids[1] == ids[2]
+
+
+def test_a_cancellation_that_repeats_only_the_first_date_ends_an_authorization_dated_later() -> None:
+    authorized = event(a_payment(status="AUTHORIZED", approved_date="2026-05-01T11:00:04.000+0000"))
+    canceled = event(a_payment(status="CANCELLED", status_code="400"))
+    for told in ((authorized, canceled), (canceled, authorized)):
+        payment = Payment(provider="dlocal", payment_id="D-4-1", account="main")
+        for one in told:
+            payment = record(payment, one)
+        assert payment.state is PaymentState.CANCELED
+
+
+def test_what_was_paid_is_dated_by_its_approval() -> None:
+    assert event(a_payment(approved_date="2026-05-01T12:00:00.000+0000")).occurred_at == NOON
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "E-4-32e1", "currency": "BRL", "created_date": "2026-05-01T12:00:00Z", "status": "CANCELLED"},
+        {"enrollment": {"id": "E-4-32e1", "external_id": "e1"}, "status": "CANCELLED", "status_code": "401"},
+        {"wallet": {"token": "979d887a"}, "status": "CANCELLED", "status_code": "400"},
+    ],
+)
+def test_an_enrollment_is_no_payment(body: dict[str, Any]) -> None:
+    told = read(body)
+    assert (told.events, told.ignored) == ((), ("enrollment.CANCELLED",))
+    assert told.delivery_id != read(body | {"status_detail": "again"}).delivery_id
+
+
+def test_a_payment_from_a_wallet_is_a_payment() -> None:
+    assert event(a_payment(wallet={"token": "979d887a"})).step is PaymentStep.CAPTURED
+
+
+def an_infraction(**changes: Any) -> dict[str, Any]:
+    infraction = {"infraction_id": "INF-1", "amount": "150.00", "status": "OPEN", "analysis_status": "PENDING"}
+    return {"infraction": infraction | {"creation_date": "2026-05-01T12:00:00Z"} | changes, "payment_id": "D-4-1"}
+
+
+def test_a_deadline_that_is_moved_is_an_event_of_its_own() -> None:
+    first, moved = (event(an_infraction(due_date=f"2026-05-0{day}T23:59:59Z")) for day in (8, 9))
+    assert first.event_id != moved.event_id
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-05-08T23:59:59", datetime(2026, 5, 8, 9, 59, 59, tzinfo=UTC)),
+        ("2026-05-08", datetime(2026, 5, 7, 10, tzinfo=UTC)),
+    ],
+)
+def test_a_deadline_without_a_zone_is_over_where_it_comes_first(text: str, instant: datetime) -> None:
+    found = event(an_infraction(due_date=text))
+    assert (found.respond_by, found.respond_by_text) == (instant, text)
