@@ -36,8 +36,8 @@ class Credentials:
     live: whether this endpoint takes real money; a delivery of the other mode is stored and never acted upon.
     account: the name used in event ids when the provider's payload names no account.
     trust: PEM of root certificates that replace the public roots; only a local stack may set it.
-    url: the endpoint's URL, character for character as the provider has it, where its signature covers that (Square)
-        or its token is for it (Google: the audience).
+    url: the endpoint's URL, character for character as the provider has it, where its signature covers that (Square:
+        several, with a space between) or its token is for it (Google: the audience).
     """
 
     keys: Mapping[str, str]

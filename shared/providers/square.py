@@ -4,14 +4,15 @@
 |---|---|
 | signed | the notification URL as it stands in the subscription, then the raw body, HMAC-SHA256, base64, in `x-square-hmacsha256-signature` |
 | key | the subscription's signature key as it is written. Two subscriptions on one URL have two keys: list both |
-| URL | `url` among the credentials, character for character (a slash at the end counts); never the request's Host |
+| URL | `url` among the credentials, character for character (a slash at the end counts); never the request's Host. Several, with a space between, where two subscriptions send here under two URLs, or while one moves |
 | not signed | nothing of the body; `x-square-signature` (SHA-1, deprecated) and the retry headers are not read |
 | age | the scheme has no time: a delivery replays for ever, and only its event id stops it |
 | acknowledge | any 2xx as soon as possible (older docs: 10 s); retried for 24 h (older docs: 72 h), then dropped |
 | rotation | a new key replaces the old one at once: keep both for the retry window |
 | identity | `event_id`, and `merchant_id` as the account |
 | amounts | integers in the currency's smallest unit, as ISO 4217 |
-| deadline | `due_at`, an instant |
+| deadline | `due_at`, an instant; without a zone the earliest that it can mean |
+| order | `created_at` of the event, which rises with the dispute's `version` |
 | not told | early fraud warnings, the network's reason code, the customer's address on the internet or device |
 
 Payments have two types of event, and their `status` says what happened. `dispute.state.changed` is the deprecated
@@ -62,7 +63,7 @@ def check_credentials(credentials: Credentials) -> None:
                 f"WEBHOOK_SQUARE key {key_id!r} is no signature key: set it to the subscription's, as it is written",
                 reason="bad_secret",
             )
-    if not _URL.fullmatch(credentials.url):
+    if not all(_URL.fullmatch(url) for url in credentials.url.split(" ")):
         raise Misconfigured(
             "WEBHOOK_SQUARE has no url: set it to the subscription's notification URL, for Square signs that too",
             reason="missing_url",
@@ -74,10 +75,11 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
     if not offered:
         raise SignatureInvalid("no x-square-hmacsha256-signature", reason="missing_signature")
     keys = {key_id: as_bytes(secret) for key_id, secret in credentials.keys.items()}
-    key_id = matching_key(keys, as_bytes(credentials.url) + delivery.body, [offered], base64.b64encode)
-    if key_id is None:
-        raise SignatureInvalid("no signature matches", reason="signature_mismatch")
-    return Verdict(key_ids=(key_id,))
+    for url in credentials.url.split(" "):
+        key_id = matching_key(keys, as_bytes(url) + delivery.body, [offered], base64.b64encode)
+        if key_id is not None:
+            return Verdict(key_ids=(key_id,))
+    raise SignatureInvalid("no signature matches", reason="signature_mismatch")
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
@@ -261,7 +263,7 @@ def _dispute(dispute: Node, base: Base) -> AnyEvent:
         amount=_money(dispute, "amount_money"),
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
         network=_network(dispute.lowered("card_brand")),
-        respond_by=dispute.instant("due_at") if due is not None else None,
+        respond_by=dispute.deadline("due_at") if due is not None else None,
         respond_by_text=dispute.text("due_at") if due is not None else None,
         can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
         provider_status=word,

@@ -81,7 +81,24 @@ def test_the_official_library_agrees(tmp_path: Path) -> None:
             assert verdict is genuine
 
 
-@pytest.mark.parametrize("url", ["", "payin.example/square", "https://payin.example/square ", "ftp://payin.example"])
+def test_two_subscriptions_may_send_here_under_two_urls(tmp_path: Path) -> None:
+    kit = a_kit("square", tmp_path)
+    delivery = kit.signed(kit.bodies()[0])
+    for urls in (f"https://old.example/square {kit.credentials.url}", f"{kit.credentials.url} https://old.example"):
+        both = dataclasses.replace(kit.credentials, url=urls)
+        adapter.check_credentials(both)
+        assert kit.verify(delivery, both).key_ids == ("current",)
+    with pytest.raises(SignatureInvalid):
+        kit.verify(delivery, dataclasses.replace(both, url="https://old.example/square https://old.example"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "payin.example/square", "https://payin.example/square ", "ftp://payin.example"),
+        *("https://payin.example  https://old.example", "https://payin.example old.example"),
+    ],
+)
 def test_an_endpoint_that_does_not_know_its_url_does_not_start(url: str) -> None:
     with pytest.raises(Misconfigured, match="url"):
         adapter.check_credentials(Credentials(keys={"k": "k" * 22}, url=url))
@@ -172,6 +189,18 @@ def test_a_state_that_we_do_not_know_is_said_and_the_rest_stands() -> None:
     normalized = read("dispute.state.updated", "dispute", {"id": "d1", "state": "NEWFANGLED"})
     assert len(normalized.unreadable) == len(normalized.events) == 1
     assert normalized.events[0].provider == "square"
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-05-20T00:00:00", datetime(2026, 5, 19, 10, tzinfo=UTC)),
+        ("2026-05-20", datetime(2026, 5, 19, 10, tzinfo=UTC)),
+    ],
+)
+def test_a_deadline_without_a_zone_is_over_where_it_comes_first(text: str, instant: datetime) -> None:
+    found = event("dispute.created", "dispute", {"id": "d1", "state": "EVIDENCE_REQUIRED", "due_at": text})
+    assert (found.respond_by, found.respond_by_text) == (instant, text)
 
 
 @pytest.mark.parametrize("kind", ["payout.sent", "payout.paid", "payout.failed"])
