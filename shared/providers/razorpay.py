@@ -44,6 +44,7 @@ from shared.domain.events import (
     PaymentStep,
     PayoutChanged,
 )
+from shared.domain.money import Money
 from shared.providers.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.reading import Node, minor_money, opened, unreadable
 from shared.providers.signing import as_bytes, header, hex_text, is_text_key, matching_key
@@ -244,6 +245,9 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
     if phase == "fraud":
         reason = DisputeReason.FRAUD
     amount = minor_money(dispute, "amount", "currency", {})
+    # Nothing is deducted before a dispute is lost.
+    lost = kind == "payment.dispute.lost" and dispute.raw("amount_deducted") is not None
+    taken = minor_money(dispute, "amount_deducted", "currency", {}) if lost else None
     due = dispute.raw("respond_by")
     card = payment.at("card")
     network = card.lowered("network")
@@ -256,6 +260,7 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
             stage=STAGES.get(phase or ""),
             status=status,
             amount=amount,
+            moved=Money(-taken.minor, taken.currency) if taken and taken.minor else None,
             reason=reason,
             network=NETWORKS.get(network, network) if network else None,
             respond_by=dispute.unix("respond_by") if due is not None else None,

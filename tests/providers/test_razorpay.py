@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,7 +23,8 @@ from shared.domain.money import Money
 from shared.domain.payments import Payment, PaymentState, record
 from shared.domain.privacy import email_parts
 from shared.providers import razorpay as adapter
-from shared.providers.protocol import Normalized
+from shared.providers.protocol import Normalized, Provider
+from shared.providers.unmapped import unmapped
 from tests.providers.kits import NOON, SAMPLES, a_kit
 
 SDK = SAMPLES / "razorpay" / "sdk" / "fake_payment_authorized_webhook.json"
@@ -242,6 +243,31 @@ def test_disputes(kind: str, status: str, ours: DisputeStatus, phase: str, stage
     assert found.respond_by_text == str(SECONDS + 86400)
     assert found.can_respond is (True if ours is DisputeStatus.NEEDS_RESPONSE else None)
     assert (found.reason, found.reason_code) == (DisputeReason.NOT_RECEIVED, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "deducted", "moved"),
+    [
+        ("created", 0, None),
+        ("won", 0, None),
+        ("lost", 500, Money(-500, "INR")),
+        ("lost", 0, None),
+        ("lost", None, None),
+    ],
+)
+def test_a_lost_dispute_takes_what_was_deducted_for_it(kind: str, deducted: int | None, moved: Money | None) -> None:
+    status = "open" if kind == "created" else kind
+    (found,) = events(f"payment.dispute.{kind}", dispute=a_dispute(status=status, amount_deducted=deducted))
+    assert found.moved == moved
+
+
+@pytest.mark.parametrize("kind", ["payout.processed", "virtual_account.credited", "transfer.processed"])
+def test_a_documented_type_that_nothing_follows_is_no_news(kind: str) -> None:
+    body = {"entity": "event", "event": kind, "contains": [], "payload": {}, "created_at": SECONDS}
+    delivery = Delivery("razorpay", json.dumps(body).encode(), {}, NOON)
+    told = adapter.normalize(delivery, Verdict(("k",)), Credentials(keys={"k": "s"}))
+    assert told.ignored == (kind,)
+    assert unmapped(cast(Provider, adapter), delivery, told) == ()
 
 
 def test_the_banks_report_of_fraud_is_an_inquiry_and_a_warning_told_once() -> None:
