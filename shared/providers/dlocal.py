@@ -7,7 +7,7 @@
 | boundaries | nothing stands between the three: the login must be one of ours and the date a whole RFC 3339 instant, so that no byte can change sides |
 | not signed | nothing of the body |
 | age | `X-Date` may lie 8 days back (retries last 7 at most) and 5 minutes ahead; dLocal gives no tolerance of its own |
-| acknowledge | any 2xx; hourly for 6 h, then every 12 h for 4 days, 12 times at most; infractions hourly for 7 days |
+| acknowledge | any 2xx, how soon is not said; hourly for 6 h, then every 12 h for 4 days, 12 times at most; infractions hourly for 7 days |
 | rotation | a secret is changed at once: keep both until the retries are over |
 | identity | none is given, nor a type: kind, id, status, status code and date; of an infraction its deadline too, which may be moved |
 | amounts | decimal numbers in major units, read exactly |

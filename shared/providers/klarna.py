@@ -6,7 +6,7 @@
 | key | the signing key as it is written; up to 50 may live. The key id is Klarna's |
 | not signed | nothing of the body |
 | age | the scheme has no time: a delivery replays for ever, and only its event id stops it |
-| acknowledge | 200, 201, 202 or 204; otherwise retried with growing delay for up to 12 h, then failed for good |
+| acknowledge | 200, 201, 202 or 204, how soon is not said; otherwise retried with growing delay for up to 12 h, then failed for good |
 | rotation | by key id, both live as long as one likes |
 | identity | `metadata.event_id` |
 | mode | `metadata.live` |

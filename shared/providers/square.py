@@ -8,7 +8,7 @@
 | not signed | nothing of the body; `x-square-signature` (SHA-1, deprecated) and the retry headers are not read |
 | age | the scheme has no time: a delivery replays for ever, and only its event id stops it |
 | acknowledge | any 2xx as soon as possible (older docs: 10 s); retried for 24 h (older docs: 72 h), then dropped |
-| rotation | a new key replaces the old one at once: keep both for the retry window |
+| rotation | a new key replaces the old one at once; whether retries are signed anew is not said: keep both for 72 h |
 | identity | `event_id`, and `merchant_id` as the account |
 | amounts | integers in the currency's smallest unit, as ISO 4217 |
 | deadline | `due_at`, an instant; without a zone the earliest that it can mean |
@@ -307,7 +307,7 @@ WORDS = {
 TRAITS = Traits(
     scheme="HMAC-SHA256 of URL and body",
     replay="event id",
-    rotation="keep both keys for 24 h",
+    rotation="keep both keys for 72 h",
     ack_seconds=10,
     retry_days=1,
     deadline="due_at",

@@ -7,7 +7,7 @@
 | asked for | the signature is off until Worldpay's implementation manager turns it on; without it nothing is accepted |
 | not signed | nothing of the body |
 | age | the scheme has no time: a delivery replays for ever, and only its event id stops it |
-| acknowledge | 200, nothing else; what is not acknowledged delays or loses later events in its queue. How often and how long it is retried is not settled |
+| acknowledge | 200, nothing else, within 10 s; retried after 30 s (older docs: 15 min) to 2 h, for a week. What is not acknowledged delays or loses later events in its queue |
 | rotation | both signatures are sent while a new secret comes in: list both key ids |
 | identity | `eventId` |
 | time | `eventTimestamp`, without a zone in the examples: read as UTC |
@@ -17,7 +17,8 @@
 
 A payment is its `transactionReference`, which is the merchant's own. `sentForSettlement` is our capture and
 `sentForRefund` our refund: their confirmations, `settled` and `refunded`, come in certain use cases only and do not say
-which part they confirm. `refundFailed` gives the money back to us. A dispute has no id of its own: it goes by its
+which part they confirm. `refundFailed` gives the money back to us. A payout by basic disbursement is told as a
+`sentForRefund` too: a payment with a refund and nothing else. A dispute has no id of its own: it goes by its
 `reference`, or else by the payment's. `informationRequested` is all that the docs list as a chargeback event, and
 `chargedBack` they list as a payment's; chargebackReversed is not in them: if it never comes, nothing is lost.
 
@@ -194,6 +195,8 @@ TRAITS = Traits(
     scheme="HMAC-SHA256 of the body, by key id",
     replay="event id",
     rotation="both keys sign",
+    ack_seconds=10,
+    retry_days=7,
     payments=PAYMENTS,
     refunds=REFUNDS,
     disputes=DISPUTES,
