@@ -10,7 +10,7 @@
 | acknowledge | any 2xx, how soon is not said; hourly for 6 h, then every 12 h for 4 days, 12 times at most; infractions hourly for 7 days |
 | rotation | a secret is changed at once: keep both until the retries are over |
 | identity | none is given, nor a type: kind, id, status, status code and date; of an infraction its deadline too, which may be moved |
-| amounts | decimal numbers in major units, read exactly |
+| amounts | decimal numbers in major units, read exactly. A refund is in the payer's currency whatever its payment was in: then their totals disagree, and say so |
 | deadline | none for chargebacks; an infraction's `due_date`, an instant; without a zone the earliest that it can mean |
 | not told | early fraud warnings |
 
@@ -24,8 +24,8 @@ only the constant `created_date` is sent, the order of its statuses decides whic
 The signature is not in SIGNED_HEADERS where it comes in `Authorization`, which is never stored.
 
 Sources: dLocal docs "Receive notifications", "Generate a signature", "Payment status codes", "Refund status codes",
-"Chargeback status", "Chargeback asynchronous notification", "The infraction object", "Infractions notifications",
-"The order object", "Cancel an enrollment", "Cancel token".
+"The refund object", "Chargeback status", "Chargeback asynchronous notification", "The infraction object", "Infractions
+notifications", "The order object", "Cancel an enrollment", "Cancel token".
 """
 
 import hashlib
