@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 from typing import Any, cast
 
@@ -141,6 +142,19 @@ def test_a_capture_that_is_told_twice_counts_once() -> None:
     (paid,) = events("order.paid", payment=a_payment(), order={"id": "order_1"})
     assert captured.reference == paid.reference
     assert captured.event_id != paid.event_id
+
+
+def test_a_payment_that_failed_may_still_be_captured_and_counts_once_in_any_order() -> None:
+    told = [
+        found
+        for kind in ("payment.failed", "payment.authorized", "payment.captured", "order.paid")
+        for found in events(kind, payment=a_payment(error_reason="card_expired" if kind == "payment.failed" else None))
+    ]
+    for arriving in permutations(told):
+        payment = Payment(provider="razorpay", payment_id="pay_1", account="acc_1")
+        for one in arriving:
+            payment = record(payment, one)
+        assert (payment.state, payment.captured) == (PaymentState.CAPTURED, Money(1999, "INR"))
 
 
 def test_a_decline_for_want_of_money_may_be_tried_again() -> None:
