@@ -5,7 +5,7 @@ import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,7 +24,8 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers import klarna as adapter
-from shared.providers.protocol import Normalized
+from shared.providers.protocol import Normalized, Provider
+from shared.providers.unmapped import unmapped
 from tests.providers.kits import NOON, a_kit
 
 TOKEN = "a-url-that-only-klarna-was-told"
@@ -192,6 +193,27 @@ def test_an_outcome_or_state_that_we_do_not_know_is_said_and_the_rest_stands(kin
     assert path in line
     assert "SPLIT" not in line
     assert len(normalized.events) == 1
+
+
+def test_what_is_published_of_a_completed_request_is_no_news_and_names_nobody() -> None:
+    address = {"street_address": "Kungsgatan 1", "postal_code": "11143", "city": "Stockholm", "country": "SE"}
+    person = {"given_name": "Ana", "family_name": "Lind", "email": "ana@music.example", "phone": "+46700000000"}
+    payload = {
+        "payment_request_id": "r1",
+        "state": "COMPLETED",
+        "klarna_network_session_token": "krn:token",
+        "klarna_customer": {"customer_profile": {**person, "address": address}},
+        "shipping": {"recipient": person, "address": address},
+    }
+    metadata = {"event_type": "payment.request.state-change.completed", "event_id": "e-1"}
+    body = {"metadata": metadata | {"occurred_at": "2026-05-01T12:00:00Z"}, "payload": payload}
+    delivery = Delivery("klarna", json.dumps(body).encode(), {}, NOON)
+    told = adapter.normalize(delivery, Verdict(("krn:key:1",)), CREDENTIALS)
+    assert unmapped(cast(Provider, adapter), delivery, told) == ()
+    (found,) = told.events
+    assert isinstance(found, PaymentChanged)
+    assert (found.billing_country, found.email_domain) == ("SE", "music.example")
+    assert not any(word in repr(found) for word in ("Ana", "Lind", "ana@", "Kungsgatan", "+467", "krn:token"))
 
 
 @pytest.mark.parametrize("kind", ["payment.request.state-change.newfangled", "customer.token.state-change.revoked"])
