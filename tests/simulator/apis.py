@@ -1,5 +1,6 @@
 """Providers' APIs over real local HTTP, answered by their simulators, and troubled on demand."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,13 +10,16 @@ from typing import Protocol, runtime_checkable
 
 from tests.simulator.providers.shaping import ApiReply
 
+Answering = Callable[[str, str, dict[str, str]], ApiReply]
+"""Method, path and headers (named in lower case) to what a provider's API says."""
+
 
 @runtime_checkable
 class ApiSimulator(Protocol):
     """A provider whose messages only name objects answers as its API does, too."""
 
     def answer(self, method: str, path: str, headers: dict[str, str]) -> ApiReply:
-        """What the API says at `path` to a request with these headers, named in lower case."""
+        """As `Answering`."""
 
 
 @dataclass
@@ -26,9 +30,13 @@ class SimulatedApi:
     troubles: list[ApiReply] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
+    def environment(self, provider: str) -> dict[str, str]:
+        """The setting under which our side asks it in the place of `provider`."""
+        return {f"API_{provider.upper()}": json.dumps({"key": "a-key-of-ours", "base_url": self.url})}
+
 
 @contextmanager
-def serving(answer: Callable[[str, str, dict[str, str]], ApiReply]) -> Iterator[SimulatedApi]:
+def serving(answer: Answering) -> Iterator[SimulatedApi]:
     api = SimulatedApi("")
 
     class Handler(BaseHTTPRequestHandler):

@@ -7,7 +7,6 @@ moves the clock through every dispute's deadline, and reads everything back. Exi
 import argparse
 import contextlib
 import fcntl
-import json
 import shutil
 import sys
 import time
@@ -70,7 +69,7 @@ def play(demo: Demo, show: Callable[[World, datetime, str], None]) -> tuple[Worl
             environment |= simulator.environment()
             if isinstance(simulator, ApiSimulator):
                 api = cleanup.enter_context(serving(simulator.answer))
-                environment[f"API_{name.upper()}"] = json.dumps({"key": "a-key-of-the-demo", "base_url": api.url})
+                environment |= api.environment(name)
         stack = cleanup.enter_context(
             running(demo.stack, demo.home, environment, clock=world.start, PAYIN_MODEL="none")
         )

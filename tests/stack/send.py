@@ -12,6 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
+
 from shared import providers as adapters
 from shared.domain.delivery import Delivery
 from shared.domain.events import DisputeReason, DisputeStage
@@ -20,16 +22,16 @@ from shared.runtime.certificates import Certificates
 from shared.settings import read
 from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedCard, SimulatedDispute
 from tests.simulator.loading import load, names
-from tests.stack.dev import HOME, SEED
+from tests.stack.dev import HOME, SAID, SEED
 from tests.stack.sender import NO_ANSWER, Sender
 
 
-def catalogue(simulator: ProviderSimulator, payment: str, now: datetime) -> dict[str, bytes]:
+def catalogue(simulator: ProviderSimulator, payment: str, now: datetime) -> dict[str, tuple[Fact, bytes]]:
     """Every event that `simulator` can say about one payment, by the provider's own name for it."""
     settings = read(simulator.environment())
     adapter, credentials = adapters.load(simulator.name), settings.credentials(simulator.name)
     certificates = Certificates(settings.certificates(simulator.name))
-    said: dict[str, bytes] = {}
+    said: dict[str, tuple[Fact, bytes]] = {}
     for fact in facts(simulator.name, payment, now):
         for body in simulator.requests(fact):
             request = simulator.sign(body, now)
@@ -38,7 +40,7 @@ def catalogue(simulator: ProviderSimulator, payment: str, now: datetime) -> dict
             delivery = Delivery(simulator.name, request.body, headers, now, path, query)
             verdict = adapter.verify(delivery, credentials, certificates)
             for name in adapter.normalize(delivery, verdict, credentials).types:
-                said.setdefault(name, body)
+                said.setdefault(name, (fact, body))
     return dict(sorted(said.items()))
 
 
@@ -71,6 +73,12 @@ def facts(provider: str, payment: str, now: datetime) -> Iterator[Fact]:
             )
 
 
+def say(home: Path, fact: Fact) -> None:
+    """Let the provider that `make dev` simulates know of `fact`: its API is asked for what a poke only names."""
+    with (home / SAID).open("ab") as file:
+        file.write(msgspec.json.encode(fact) + b"\n")
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.stack.send", description=__doc__)
     parser.add_argument("--provider", choices=names(), default="stripe")
@@ -91,8 +99,10 @@ def main(arguments: list[str]) -> int:
         print(f"{asked.provider} is not simulated to send {asked.event!r}; it can send:", file=sys.stderr)
         print("\n".join(f"  {name}" for name in known), file=sys.stderr)
         return 2
+    fact, body = known[asked.event]
+    say(asked.home, fact)
     sender = Sender(note["webhook"], 1)
-    answer = sender.send(simulator.sign(known[asked.event], now))
+    answer = sender.send(simulator.sign(body, now))
     sender.close()
     if answer.status == NO_ANSWER:
         print(f"{note['webhook']} does not answer: is `make dev` still running?", file=sys.stderr)

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from shared.domain.decisions import Outcome
+from tests.simulator.apis import ApiSimulator
 from tests.simulator.loading import load, names
 from tests.simulator.world import START, Fraud
 from tests.stack import topology
 from tests.stack.demo import MARK, fresh
+from tests.stack.dev import SAID, Informed
 from tests.stack.report import Judged, quality
-from tests.stack.send import catalogue
+from tests.stack.send import catalogue, say
 from tests.stack.topology import ROOT
 
 
@@ -69,7 +71,21 @@ def test_every_provider_can_send_payments_and_disputes_by_hand(provider: str, tm
         "paypal": {"PAYMENT.CAPTURE.COMPLETED", "CUSTOMER.DISPUTE.CREATED", "PAYMENT.CAPTURE.REFUNDED"},
     }
     assert expected.get(provider, set()) <= set(said)
-    assert simulator.sign(next(iter(said.values())), START + timedelta(hours=1)).path.split("?")[0] == f"/{provider}"
+    _, body = next(iter(said.values()))
+    assert simulator.sign(body, START + timedelta(hours=1)).path.split("?")[0] == f"/{provider}"
+
+
+def test_the_api_that_make_dev_simulates_knows_what_make_send_has_said(tmp_path: Path) -> None:
+    (tmp_path / SAID).touch()
+    provider, sender = load("gocardless", 1, tmp_path), load("gocardless", 1, tmp_path)
+    assert isinstance(provider, ApiSimulator)
+    api = Informed(provider, provider.answer, tmp_path / SAID)
+    fact, _ = catalogue(sender, "p1", START)["payments.confirmed"]
+    headers = {"authorization": "Bearer k", "gocardless-version": "2015-07-06"}
+    path = f"/payments/{sender.payment_id(fact.attempt)}"
+    assert api("GET", path, headers).status == 404
+    say(tmp_path, fact)
+    assert api("GET", path, headers).status == 200
 
 
 def test_every_function_of_the_topology_has_its_folder() -> None:
