@@ -24,6 +24,8 @@ STARTS = 7
 
 FIRST: dict[str, Callable[[], Request]] = {
     "webhook": lambda: stripe_delivery(datetime.now(UTC), str(time.time_ns())),
+    # A payment, which it lets be: no provider's API is part of the start.
+    "fetch_resource": lambda: pushed_payment(str(time.time_ns())),
     "record_payment": lambda: pushed_payment(str(time.time_ns())),
     "score_payment": lambda: pushed_payment(str(time.time_ns())),
     "track_dispute": lambda: pushed_dispute(str(time.time_ns())),
