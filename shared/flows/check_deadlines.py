@@ -8,7 +8,7 @@ from shared.disputes import deadlines, lifecycle
 from shared.disputes.deadlines import LEASE, LOOKS, REMINDERS, Task
 from shared.domain import timeline
 from shared.domain.codec import encode
-from shared.domain.disputes import Action, ActionState, Case, Dispute, DisputeReminder, Rung
+from shared.domain.disputes import Action, ActionState, Case, Dispute, DisputeReminder, ExpiredCause, Rung
 from shared.domain.errors import Unreadable
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.committing import Decision, Seen, change, write
@@ -36,6 +36,7 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
     """
     looked_at: set[Key] = set()
     done: dict[str, int] = {}
+    missed = 0
     # A dispute that cannot be handled stays due: it is looked at once a run, and ends the run when no other is left.
     while fresh := [due for due in _due(ports, now) if due.key not in looked_at]:
         looked_at.update(snapshot.key for snapshot in fresh)
@@ -48,20 +49,24 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
             for claim in mine:
                 claim.tell()
                 done[claim.rung] = done.get(claim.rung, 0) + 1
+                missed += claim.missed
             _mark(key, [claim.key for claim in mine], ports)
-    fact("deadlines_checked", looked_at=len(looked_at), **{f"done_{rung}": count for rung, count in done.items()})
+    by_rung = {f"done_{rung}": count for rung, count in done.items()}
+    fact("deadlines_checked", looked_at=len(looked_at), missed=missed, **by_rung)
     return Summary(len(looked_at), done)
 
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """An action that is ours to do: publish `message`, mark `key` in `dispute`, `tell` the log."""
+    """An action that is ours to do: publish `message`, mark `key` in `dispute`, `tell` the log. missed: a deadline that
+    could have been met."""
 
     dispute: Key
     key: str
     rung: Rung
     message: Message | None
     tell: Callable[[], None]
+    missed: bool = False
 
 
 def _due(ports: Ports, now: datetime) -> list[Snapshot]:
@@ -133,7 +138,12 @@ def _claim(at: Key, key: str, action: Action, dispute: Dispute, case: Case | Non
 
     if rung is Rung.EXPIRE and dispute.respond_by is not None:
         return _Claim(
-            at, key, rung, updated(dispute.respond_by), lambda: alarm("deadline_missed", cause=action.cause, **ids)
+            at,
+            key,
+            rung,
+            updated(dispute.respond_by),
+            lambda: alarm("deadline_missed", cause=action.cause, **ids),
+            missed=action.cause is not ExpiredCause.TOLD_TOO_LATE,
         )
     if rung is Rung.LINK:
         return _Claim(at, key, rung, updated(action.at), lambda: fact("dispute_linked", **ids))

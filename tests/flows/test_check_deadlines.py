@@ -175,11 +175,14 @@ def test_a_later_stage_after_an_expiry_is_reminded_of_again(ports: Ports) -> Non
 def test_a_missed_deadline_alarms_with_its_cause(
     ports: Ports, caplog: pytest.LogCaptureFixture, heard_at: datetime, checks: Sequence[datetime], cause: str
 ) -> None:
+    caplog.set_level("INFO", "payin")
     track(ports, a_dispute_event(respond_by=RESPOND_BY), now=heard_at)
     for at in [*checks, RESPOND_BY + 2 * DAY, RESPOND_BY + 3 * DAY]:
         check_deadlines(ports, at)
     missed = [entry.fields for entry in caplog.records if entry.message == "deadline_missed"]  # type: ignore[attr-defined]
     assert [told["cause"] for told in missed] == [cause]
+    runs = [entry.fields["missed"] for entry in caplog.records if entry.message == "deadlines_checked"]  # type: ignore[attr-defined]
+    assert runs == [*(0 for _ in checks), 0 if cause == "told_too_late" else 1, 0]
     assert [update["expired_cause"] for update in published(ports, "dispute-updates")] == [cause]
 
 

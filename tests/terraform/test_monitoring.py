@@ -90,6 +90,17 @@ def test_labels_that_are_watched_are_labels_of_the_metric() -> None:
             assert used <= set(METRICS[metric]["labels"]), name
 
 
+def test_an_objective_is_made_of_what_monitoring_takes() -> None:
+    # A ratio is of counts, a cut of a distribution; windows are of gauges, which no metric on logs is.
+    shared = {"title", "service", "goal", "means", "rollback"}
+    for name, slo in SLOS.items():
+        assert set(slo) - shared in ({"total", "bad"}, {"distribution", "within"}), name
+        assert 0 < slo["goal"] <= 0.9999, name
+        for part, distributed in (("total", False), ("bad", False), ("distribution", True)):
+            for metric in watched(slo.get(part, "")):
+                assert ("value" in METRICS[metric]) == distributed, f"{name}: {metric}"
+
+
 def test_every_alert_says_what_it_means_what_to_do_first_and_how_to_go_back() -> None:
     for name, alert in ALERTS.items():
         assert len(alert["means"]) > 60, name
@@ -126,11 +137,10 @@ def test_the_plan_holds_each_of_them_with_its_places_filled(env: str, planned: C
     for name in ALERTS:
         policy = addresses[f'google_monitoring_alert_policy.alert["{name}"]']
         assert not re.search(r"\{(project|region|env)\}", policy["documentation"][0]["content"])
-    for name, slo in SLOS.items():
+    for name in SLOS:
         objectives = [
             address for address in addresses if address.startswith(f'google_monitoring_slo.objective["{name}')
         ]
         burns = [address for address in addresses if address.startswith(f'google_monitoring_alert_policy.burn["{name}')]
         assert objectives
-        # A fast and a slow burn for each; an objective of none at all has an alert on the first one instead.
-        assert len(burns) == (0 if "none_of" in slo else 2 * len(objectives))
+        assert len(burns) == 2 * len(objectives), "a fast and a slow burn for each"
