@@ -64,6 +64,7 @@ locals {
 resource "google_service_account" "build" {
   account_id   = "build-functions"
   display_name = "Builds functions from their bundles"
+  depends_on   = [google_project_service.used]
 }
 
 resource "google_project_iam_member" "build" {

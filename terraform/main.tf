@@ -36,11 +36,12 @@ locals {
 }
 
 resource "google_project_service" "used" {
-  for_each = toset([
+  for_each = toset(concat([
     "artifactregistry.googleapis.com",
     "bigquery.googleapis.com",
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
     "cloudscheduler.googleapis.com",
     "firestore.googleapis.com",
     "iam.googleapis.com",
@@ -50,9 +51,13 @@ resource "google_project_service" "used" {
     "pubsub.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
+    "serviceusage.googleapis.com",
     "storage.googleapis.com",
     "sts.googleapis.com",
-  ])
+    ],
+    var.edge == null ? [] : ["compute.googleapis.com"],
+    var.billing_account == null ? [] : ["billingbudgets.googleapis.com"],
+  ))
   service            = each.value
   disable_on_destroy = false
 }

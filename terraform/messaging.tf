@@ -23,6 +23,7 @@ resource "google_service_account" "push" {
   for_each     = local.consumers
   account_id   = "push-${replace(each.key, "_", "-")}"
   display_name = "Calls ${each.key} for its subscription, and nothing else"
+  depends_on   = [google_project_service.used]
 }
 
 resource "google_pubsub_subscription" "push" {

@@ -61,6 +61,7 @@ resource "google_monitoring_notification_channel" "email" {
   display_name = each.value
   type         = "email"
   labels       = { email_address = each.value }
+  depends_on   = [google_project_service.used]
 }
 
 resource "google_monitoring_alert_policy" "alert" {
@@ -120,6 +121,7 @@ resource "google_monitoring_alert_policy" "alert" {
   alert_strategy {
     auto_close = "86400s"
   }
+  depends_on = [google_project_service.used]
 }
 
 resource "google_monitoring_custom_service" "service" {
@@ -225,4 +227,5 @@ resource "google_billing_budget" "month" {
   all_updates_rule {
     monitoring_notification_channels = [for channel in google_monitoring_notification_channel.email : channel.name]
   }
+  depends_on = [google_project_service.used]
 }

@@ -7,6 +7,7 @@ module "edge" {
   domain              = try(var.edge.domain, "")
   requests_per_minute = try(var.edge.requests_per_minute, 0)
   services            = { for provider in keys(var.payment_providers) : provider => module.webhook[provider].name }
+  depends_on          = [google_project_service.used]
 }
 
 module "ci" {
@@ -19,4 +20,5 @@ module "ci" {
   repository_owner_id = try(var.ci.repository_owner_id, "")
   ref                 = try(var.ci.ref, "")
   state_bucket        = try(var.ci.state_bucket, "")
+  depends_on          = [google_project_service.used]
 }

@@ -37,6 +37,26 @@ RESOURCE_ROLES = {
     "google_artifact_registry_repository_iam_member": {"roles/artifactregistry.writer"},
     "google_service_account_iam_member": {"roles/iam.workloadIdentityUser"},
 }
+# The API that a kind of resource is made through. A kind that is not listed is refused until somebody lists it.
+APIS = {
+    "google_artifact_registry_": "artifactregistry.googleapis.com",
+    "google_bigquery_": "bigquery.googleapis.com",
+    "google_billing_budget": "billingbudgets.googleapis.com",
+    "google_cloud_run_": "run.googleapis.com",
+    "google_cloud_scheduler_": "cloudscheduler.googleapis.com",
+    "google_cloudfunctions2_": "cloudfunctions.googleapis.com",
+    "google_compute_": "compute.googleapis.com",
+    "google_firestore_": "firestore.googleapis.com",
+    "google_iam_": "iam.googleapis.com",
+    "google_logging_": "logging.googleapis.com",
+    "google_monitoring_": "monitoring.googleapis.com",
+    "google_project_iam_": "cloudresourcemanager.googleapis.com",
+    "google_project_service": "serviceusage.googleapis.com",
+    "google_pubsub_": "pubsub.googleapis.com",
+    "google_secret_manager_": "secretmanager.googleapis.com",
+    "google_service_account": "iam.googleapis.com",
+    "google_storage_": "storage.googleapis.com",
+}
 EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
 
 
@@ -88,6 +108,14 @@ def _resources(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from module.get("resources", ())
     for child in module.get("child_modules", ()):
         yield from _resources(child)
+
+
+def apis(w: World) -> None:
+    enabled = {service.values["service"] for service in w.of("google_project_service")}
+    for resource in w.resources:
+        api = next((api for kind, api in APIS.items() if resource.type.startswith(kind)), None)
+        w.need(api, resource, "nobody has said through which API it is made")
+        w.need(api is None or api in enabled, resource, f"{api} is not enabled, so it cannot be made")
 
 
 def functions(w: World) -> None:
@@ -261,7 +289,7 @@ def alerts(w: World) -> None:
                 w.need(name in metrics, policy, f"watches {name}, which nothing counts")
 
 
-RULES: tuple[Callable[[World], None], ...] = (functions, subscriptions, access, secrets, storage, alerts)
+RULES: tuple[Callable[[World], None], ...] = (apis, functions, subscriptions, access, secrets, storage, alerts)
 
 
 def judge(shown: Mapping[str, Any], *, prod: bool, rules: Iterable[Callable[[World], None]] = RULES) -> list[str]:

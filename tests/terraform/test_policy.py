@@ -1,7 +1,7 @@
 """The policy holds of our plans, and each of its rules finds what it is there to find."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -38,6 +38,10 @@ SCORE = 'module.function["score_payment"].google_cloudfunctions2_function.this'
 WEBHOOK = 'module.webhook["stripe"].google_cloudfunctions2_function.this'
 Spoil = Callable[[Plan], object]
 SPOILED: dict[str, Spoil] = {
+    "through which API": lambda p: resources(p["planned_values"]["root_module"])[0].update(
+        type="google_alloydb_cluster"
+    ),
+    "is not enabled": lambda p: the(p, 'google_project_service.used["compute.googleapis.com"]').update(service="x"),
     "THREADS differs": lambda p: the(p, SCORE)["service_config"][0].update(max_instance_request_concurrency=7),
     "LOG_EXECUTION_ID unset": lambda p: the(p, SCORE)["service_config"][0]["environment_variables"].pop(
         "LOG_EXECUTION_ID"
@@ -147,3 +151,29 @@ def test_a_resource_that_is_never_wanted_is_found(kind: str, sentence: str, plan
         {"address": f"{kind}.x", "mode": "managed", "type": kind, "name": "x", "values": {"role": "roles/viewer"}}
     )
     assert [one for one in policy.judge(plan, prod=False) if one.startswith(f"{kind}.x: {sentence}")]
+
+
+def references(node: Any) -> Iterator[str]:
+    """Everything that an expression of the configuration names, at any depth."""
+    for name, inner in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if name == "references":
+            yield from inner
+        else:
+            yield from references(inner)
+
+
+def test_nothing_is_made_before_its_api_is_enabled(planned: Callable[[str], Plan]) -> None:
+    root = planned("prod")["configuration"]["root_module"]
+    waits = {one["address"]: {*references(one["expressions"]), *one.get("depends_on", ())} for one in root["resources"]}
+    # Not all of a module hangs on what it is given, so it must say so itself.
+    waits |= {f"module.{name}": set(call.get("depends_on", ())) for name, call in root["module_calls"].items()}
+    waits["local.deployed"] = {"module.function"}
+    after = {"google_project_service.used"}
+    while more := {
+        name
+        for name, said in waits.items()
+        if name not in after
+        and any(one == known or one.startswith((f"{known}.", f"{known}[")) for one in said for known in after)
+    }:
+        after |= more
+    assert set(waits) - after == set()

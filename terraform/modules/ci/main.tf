@@ -31,7 +31,7 @@ locals {
     "roles/artifactregistry.reader", "roles/bigquery.metadataViewer", "roles/cloudfunctions.viewer",
     "roles/cloudscheduler.viewer", "roles/compute.viewer", "roles/datastore.viewer", "roles/iam.securityReviewer",
     "roles/iam.workloadIdentityPoolViewer", "roles/logging.viewer", "roles/monitoring.viewer", "roles/pubsub.viewer",
-    "roles/run.viewer", "roles/secretmanager.viewer", "roles/serviceusage.serviceUsageViewer", "roles/storage.bucketViewer",
+    "roles/run.viewer", "roles/secretmanager.viewer", "roles/serviceusage.serviceUsageConsumer", "roles/storage.bucketViewer",
   ])
   changes = toset([
     "roles/artifactregistry.admin", "roles/bigquery.admin", "roles/cloudfunctions.admin", "roles/cloudscheduler.admin",
