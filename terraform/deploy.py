@@ -262,15 +262,15 @@ def summary(plan: Mapping[str, Any], before: Deployment | None, after: Deploymen
     rest: Counter[str] = Counter()
     for one in changes:
         verb = _verb(one["change"]["actions"])
-        if one["type"] == "google_cloudfunctions2_function" and verb != "delete":
-            lines += _function(one["change"], before, after)
-        elif verb in ("delete", "replace"):
+        if verb in ("delete", "replace"):
             lines.append(
                 f"!! {verb} {one['address']}" + (f": {LOSES[one['type']]} lost" if one["type"] in LOSES else "")
             )
+        if one["type"] == "google_cloudfunctions2_function" and verb != "delete":
+            lines += _function(one["change"], before, after)
         elif verb == "change":
             lines.append(f"change {one['address']}: {', '.join(_differing(one['change']))}")
-        else:
+        elif verb == "create":
             rest[one["type"].removeprefix("google_")] += 1
     if rest:
         lines.append("create " + ", ".join(f"{count} {kind}" for kind, count in sorted(rest.items())))
@@ -301,8 +301,8 @@ def _function(change: Mapping[str, Any], before: Deployment | None, after: Deplo
         known = before.files.get(function) if before and before.bundles.get(function) == here else None
         yield f"redeploy {new['name']}: {here} -> {there}"
         yield from (f"    {line}" for line in why(known, after.files[function]))
-    settings_before, settings_after = old["service_config"][0], new["service_config"][0]
-    for name in sorted({*settings_before, *settings_after}):
+    settings_before, settings_after = ({**one["build_config"][0], **one["service_config"][0]} for one in (old, new))
+    for name in sorted({*settings_before, *settings_after} - {"source"}):
         was, will = settings_before.get(name), settings_after.get(name)
         if name == "environment_variables":
             told = sorted(key for key in {*(was or {}), *(will or {})} if (was or {}).get(key) != (will or {}).get(key))
@@ -310,6 +310,9 @@ def _function(change: Mapping[str, Any], before: Deployment | None, after: Deplo
                 yield f"redeploy {new['name']}: environment {', '.join(told)}"
         elif was != will and will is not None:
             yield f"redeploy {new['name']}: {name} {was} -> {will}"
+    for name in sorted(set(new) - {"build_config", "service_config", "effective_labels", "terraform_labels"}):
+        if new[name] is not None and new[name] != old.get(name):
+            yield f"redeploy {new['name']}: {name}"
 
 
 # Commands.

@@ -79,6 +79,23 @@ def test_a_redeployment_names_the_settings_that_cause_it_and_no_values_of_the_en
     ]
 
 
+def test_a_function_that_is_made_anew_stands_out_and_every_other_change_of_one_is_told() -> None:
+    a, b = a_function("webhook-b.zip"), a_function("webhook-b.zip")
+    assert summary({"resource_changes": [a_change(FUNCTION, ["delete", "create"], a, b)]}, B, B) == [
+        f"!! replace {FUNCTION}",
+        "In all: 1 to replace",
+    ]
+    labelled = {**b, "labels": {"team": "risk"}}
+    assert summary({"resource_changes": [a_change(FUNCTION, ["update"], a, labelled)]}, B, B) == [
+        "redeploy webhook-stripe: labels",
+        "In all: 1 to change",
+    ]
+    newer = {**b, "build_config": [{**b["build_config"][0], "runtime": "python314"}]}
+    assert summary({"resource_changes": [a_change(FUNCTION, ["update"], a, newer)]}, B, B)[:1] == [
+        "redeploy webhook-stripe: runtime None -> python314"
+    ]
+
+
 def test_what_would_be_lost_stands_out() -> None:
     plan = {
         "resource_changes": [
