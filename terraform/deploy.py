@@ -1,6 +1,6 @@
 """`make deploy`, `make rollback`, `make destroy`: from sources to what runs, with one question in between.
 
-deploy: package, upload what is new, plan, say in words what changes and why, ask, apply, record, try it from outside.
+deploy: package, upload what is new, plan, say in words what changes and why, ask, record, apply, try it from outside.
 rollback: the same with the bundle that one function had before. destroy: everything, but never in prod.
 
 The record of a deployment (`deployments/<time>.json` in the bucket of bundles) holds each function's bundle and the
@@ -61,7 +61,7 @@ class Stop(Exception):
 
 @dataclass(frozen=True)
 class Deployment:
-    """What ran since `at`. bundles: function to object. files: function to path to the SHA-256 of its contents."""
+    """What was asked for at `at`, and runs since, as far as the apply came. bundles: function to object. files: function to path to the SHA-256 of its contents."""
 
     env: str
     at: str
@@ -150,7 +150,14 @@ class Target:
 
     def history(self) -> list[Deployment]:
         """Every deployment, oldest first."""
-        return [Deployment(**json.loads(self.shelf.read(name))) for name in self.shelf.names("deployments/")]
+        return [self._recorded(name) for name in self.shelf.names("deployments/")]
+
+    def latest(self) -> Deployment | None:
+        names = self.shelf.names("deployments/")
+        return self._recorded(names[-1]) if names else None
+
+    def _recorded(self, name: str) -> Deployment:
+        return Deployment(**json.loads(self.shelf.read(name)))
 
     def plan(self, bundles: Mapping[str, str], *more: str) -> dict[str, Any]:
         file = self.scratch / "bundles.tfvars.json"
@@ -335,8 +342,7 @@ def deploy(at: Target) -> None:
     for path in fresh:
         at.shelf.put(path, path.name)
     print(f"{len(files)} bundles, {len(fresh)} new in {at.shelf.said}")
-    history = at.history()
-    _carry_out(at, now, history[-1] if history else None)
+    _carry_out(at, now, at.latest())
 
 
 def rollback(at: Target, function: str) -> None:
@@ -375,8 +381,8 @@ def previous(history: Sequence[Deployment], function: str) -> Deployment:
 
 
 def destroy(at: Target) -> None:
-    history = at.history()
-    bundles = history[-1].bundles if history else bundle.names()
+    latest = at.latest()
+    bundles = latest.bundles if latest else bundle.names()
     plan = at.plan(bundles, "-destroy")
     print(*summary(plan, None, Deployment(at.env, _now(), "", bundles, {})), sep="\n")
     at.agreed()
@@ -394,8 +400,9 @@ def _carry_out(at: Target, now: Deployment, before: Deployment | None) -> None:
         print(f"dry run: {sentence}")
     if any(one["change"]["actions"] not in UNCHANGED for one in plan.get("resource_changes", ())):
         at.agreed()
-        at.apply()
+        # Before, not after: an apply that breaks off has replaced some functions, and a rollback must go back from them.
         at.record(now)
+        at.apply()
     smoke(at.terraform.output(), dry=at.dry)
 
 

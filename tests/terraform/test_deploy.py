@@ -193,6 +193,29 @@ def test_saying_no_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         at.agreed()
 
 
+class Breaking(tool.Terraform):
+    """Plans one change, and cannot apply it."""
+
+    def plan(self, out: Path, *arguments: str) -> dict[str, Any]:
+        return {
+            "resource_changes": [
+                a_change(FUNCTION, ["update"], a_function("webhook-a.zip"), a_function("webhook-b.zip"))
+            ]
+        }
+
+    def run(self, *arguments: str, check: bool = True, quiet: bool = True) -> "subprocess.CompletedProcess[str]":
+        raise tool.Failed("a quota was met")
+
+
+def test_a_deployment_that_breaks_off_is_on_record_so_that_a_rollback_goes_back_from_it(tmp_path: Path) -> None:
+    at = deploy.Target("dev", Breaking(tmp_path), deploy.Folder(tmp_path), tmp_path, dry=True, yes=False, secrets={})
+    at.record(A)
+    with pytest.raises(tool.Failed):
+        deploy._carry_out(at, B, A)
+    assert at.latest() == B
+    assert previous(at.history(), "webhook") == A
+
+
 @pytest.mark.slow
 def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
     stand_in: tool.StandIn, tmp_path: Path
