@@ -24,7 +24,8 @@ SAYING = ("shared.flows.", "shared.runtime.", "shared.learning.")
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """Everything as a set of words. publishes: `function/topic`. due: `collection/field`. needs: `function/part:access`.
+    """Everything as a set of words. publishes: `function/topic`. due: `collection/field`, what is asked for by range and
+    order (for Terraform, everything that is indexed or expires). needs: `function/part:access`.
     columns: `table.column TYPE MODE`, nested ones with a further dot."""
 
     functions: frozenset[str]
@@ -325,13 +326,11 @@ def of_plan(plan: Mapping[str, Any]) -> Contents:
             one.block("pubsub_target")["attributes"]["job"] for one in world.of("google_cloud_scheduler_job")
         ),
         collections=frozenset(
-            one.values["collection"] for one in world.of("google_firestore_field") if one.values["field"] == "*"
-        ),
-        due=frozenset(
-            f"{one.values['collection']}/{one.values['field']}"
+            one.values["collection"]
             for one in world.of("google_firestore_field")
-            if one.values["field"] != "*"
+            if one.values["field"] == "*" and not _indexes(one)
         ),
+        due=frozenset(_indexed(world)),
         needs=frozenset(needs),
         environment=frozenset(name for service in services for name in service["environment_variables"])
         - OF_THE_PLATFORM,
@@ -341,3 +340,21 @@ def of_plan(plan: Mapping[str, Any]) -> Contents:
         tables=frozenset(tables),
         columns=frozenset(one for table, columns in tables.items() for one in _columns(table, columns)),
     )
+
+
+def _indexes(field: policy.Resource) -> list[Mapping[str, Any]]:
+    indexes: list[Mapping[str, Any]] = field.block("index_config").get("indexes") or []
+    return indexes
+
+
+def _indexed(world: policy.World) -> Iterator[str]:
+    """Ascending within the collection is what `due` asks for and needs no further word; whatever else there is, is told."""
+    for one in world.of("google_firestore_field"):
+        name = f"{one.values['collection']}/{one.values['field']}"
+        for index in _indexes(one):
+            kind = index.get("array_config") or index.get("order"), index.get("query_scope")
+            yield name if kind == ("ASCENDING", "COLLECTION") else f"{name} {' '.join(map(str, kind))}"
+        if one.values.get("ttl_config"):
+            yield f"{name} expires"
+    for one in world.of("google_firestore_index"):
+        yield f"{one.values['collection']}/{'+'.join(field['field_path'] for field in one.values['fields'])}"

@@ -1,10 +1,10 @@
 """The infrastructure is what the code needs, no less and no more; and each kind of drift is seen."""
 
-import copy
 import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,26 @@ DRIFT_IN_CODE = {
         '\nentry.on_tick("send_reports", lambda _: None)\n',
         "jobs: the code has send_reports, Terraform has not",
     ),
+    "a publisher": (
+        "shared/flows/record_payment.py",
+        '\ndef record_payment(event, ports, now):\n    ports.bus.publish([Message("fraud-decisions", b"")])\n',
+        "publishes: the code has record_payment/fraud-decisions, Terraform has not",
+    ),
+    "a function": (
+        "functions/close_books/main.py",
+        "",
+        "functions: the code has close_books, Terraform has not",
+    ),
+    "a provider": (
+        "shared/providers/newpay.py",
+        "def resource_request(): ...\n",
+        "secrets: the code has API_NEWPAY, Terraform has not",
+    ),
+    "a table": (
+        "shared/learning/sql/tables/payouts.json",
+        "[]",
+        "tables: the code has payouts, Terraform has not",
+    ),
     "a column": (
         "shared/learning/sql/tables/deliveries.json",
         None,
@@ -134,6 +154,11 @@ def test_drift_in_the_code_is_seen(kind: str, tmp_path: Path, monkeypatch: pytes
     before = of_code(tmp_path)
     name, added, sentence = DRIFT_IN_CODE[kind]
     file = tmp_path / name
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        if file.name == "main.py":
+            (file.parent / "requirements.txt").touch()
     if added is None:
         file.write_text(json.dumps([*json.loads(file.read_text()), {"name": "invented", "type": "STRING"}]))
     else:
@@ -143,18 +168,23 @@ def test_drift_in_the_code_is_seen(kind: str, tmp_path: Path, monkeypatch: pytes
 
 # Drift in Terraform: something left out of the configuration, or invented there.
 
-DRIFT_IN_TERRAFORM = {
-    'google_pubsub_topic.topic["dispute-updates"]': "topics: the code has dispute-updates",
-    'google_pubsub_topic_iam_member.publisher["score_payment/fraud-decisions"]': "publishes: the code has score_payment/",
-    'google_cloud_scheduler_job.tick["check_deadlines"]': "jobs: the code has check_deadlines",
-    'google_firestore_field.unindexed["cases"]': "collections: the code has cases",
-    'google_firestore_field.due["disputes/next_action_at"]': "due: the code has disputes/next_action_at",
-    'google_project_iam_member.documents["track_dispute"]': "needs: the code has track_dispute/documents:write",
-    'google_storage_bucket_iam_member.models_write["train_model"]': "needs: the code has train_model/models:write",
-    'module.webhook["stripe"].google_cloudfunctions2_function.this': "secrets: the code has WEBHOOK_STRIPE",
-    'module.function["score_payment"].google_cloudfunctions2_function.this': "environment: the code has PAYIN_MODEL,",
-    'google_bigquery_table.table["deliveries"]': "tables: the code has deliveries",
-}
+DRIFT_IN_TERRAFORM = [
+    ('google_pubsub_topic.topic["dispute-updates"]', "topics: the code has dispute-updates"),
+    (
+        'google_pubsub_topic_iam_member.publisher["score_payment/fraud-decisions"]',
+        "publishes: the code has score_payment/",
+    ),
+    ('google_cloud_scheduler_job.tick["check_deadlines"]', "jobs: the code has check_deadlines"),
+    ('google_firestore_field.unindexed["cases"]', "collections: the code has cases"),
+    ('google_firestore_field.due["disputes/next_action_at"]', "due: the code has disputes/next_action_at"),
+    ('google_project_iam_member.documents["track_dispute"]', "needs: the code has track_dispute/documents:write"),
+    ('google_storage_bucket_iam_member.models_write["train_model"]', "needs: the code has train_model/models:write"),
+    ('module.webhook["stripe"].google_cloudfunctions2_function.this', "secrets: the code has WEBHOOK_STRIPE"),
+    ('module.function["score_payment"].google_cloudfunctions2_function.this', "environment: the code has PAYIN_MODEL,"),
+    ('google_bigquery_table.table["deliveries"]', "tables: the code has deliveries"),
+    ('google_bigquery_table.table["deliveries"]', "columns: the code has deliveries.body BYTES"),
+    ('module.function["train_model"].google_cloudfunctions2_function.this', "functions: the code has train_model"),
+]
 
 
 def _without(module: dict[str, Any], address: str) -> bool:
@@ -165,11 +195,17 @@ def _without(module: dict[str, Any], address: str) -> bool:
     return any([found, *(_without(child, address) for child in module.get("child_modules", []))])
 
 
-@pytest.mark.parametrize("address", DRIFT_IN_TERRAFORM)
-def test_what_terraform_leaves_out_is_seen(address: str, planned: Callable[[str], Plan]) -> None:
+@pytest.mark.parametrize(("address", "sentence"), DRIFT_IN_TERRAFORM)
+def test_what_terraform_leaves_out_is_seen(address: str, sentence: str, planned: Callable[[str], Plan]) -> None:
     plan = planned("dev")
     assert _without(plan["planned_values"]["root_module"], address), f"{address} is no resource of the plan"
-    assert any(one.startswith(DRIFT_IN_TERRAFORM[address]) for one in differences(code(), of_plan(plan)))
+    assert any(one.startswith(sentence) for one in differences(code(), of_plan(plan)))
+
+
+def test_each_kind_of_drift_is_planted_on_either_side() -> None:
+    kinds = {part.name for part in fields(Contents)}
+    assert {sentence.split(":")[0] for _, _, sentence in DRIFT_IN_CODE.values()} == kinds
+    assert {sentence.split(":")[0] for _, sentence in DRIFT_IN_TERRAFORM} == kinds
 
 
 def test_what_nothing_reaches_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,10 +218,41 @@ def test_what_nothing_reaches_needs_nothing(tmp_path: Path, monkeypatch: pytest.
     assert of_code(tmp_path) == before
 
 
-def test_what_terraform_invents_is_seen(planned: Callable[[str], Plan]) -> None:
+INDEX = {"order": "ASCENDING", "query_scope": "COLLECTION"}
+INVENTED: list[tuple[str, dict[str, Any], str]] = [
+    ('google_pubsub_topic.topic["nobody-publishes"]', {}, "topics: Terraform has nobody-publishes"),
+    (
+        "google_firestore_index.composite",
+        {"collection": "disputes", "fields": [{"field_path": "provider"}, {"field_path": "respond_by"}]},
+        "due: Terraform has disputes/provider+respond_by",
+    ),
+    (
+        'google_firestore_field.due["payments/updated_at"]',
+        {"collection": "payments", "field": "updated_at", "index_config": [{"indexes": [INDEX]}]},
+        "due: Terraform has payments/updated_at",
+    ),
+    (
+        "google_firestore_field.expiry",
+        {"collection": "decisions", "field": "expires_at", "index_config": [{}], "ttl_config": [{}]},
+        "due: Terraform has decisions/expires_at expires",
+    ),
+]
+
+
+@pytest.mark.parametrize(("address", "values", "sentence"), INVENTED)
+def test_what_terraform_invents_is_seen(
+    address: str, values: dict[str, Any], sentence: str, planned: Callable[[str], Plan]
+) -> None:
     plan = planned("dev")
-    resources = plan["planned_values"]["root_module"]["resources"]
-    topic = copy.deepcopy(next(one for one in resources if one["address"].startswith("google_pubsub_topic.topic[")))
-    topic["address"] = 'google_pubsub_topic.topic["nobody-publishes"]'
-    resources.append(topic)
-    assert "topics: Terraform has nobody-publishes, the code has not" in differences(code(), of_plan(plan))
+    kind = address.split(".")[0]
+    plan["planned_values"]["root_module"]["resources"].append(
+        {"address": address, "mode": "managed", "type": kind, "values": values}
+    )
+    assert [f"{sentence}, the code has not"] == differences(code(), of_plan(plan))
+
+
+def test_an_index_that_does_not_serve_its_query_is_seen(planned: Callable[[str], Plan]) -> None:
+    plan = planned("dev")
+    [due] = [one for one in plan["planned_values"]["root_module"]["resources"] if one["name"] == "due"]
+    due["values"]["index_config"][0]["indexes"][0]["order"] = "DESCENDING"
+    assert "due: the code has disputes/next_action_at, Terraform has not" in differences(code(), of_plan(plan))
