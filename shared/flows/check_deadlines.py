@@ -34,9 +34,9 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
     marked done. A run that dies in between leaves a claim, and the run after the lease publishes the same id again.
     Raises Unavailable; what was claimed until then is done by a later run.
     """
+    missed = 0
     looked_at: set[Key] = set()
     done: dict[str, int] = {}
-    missed = 0
     # A dispute that cannot be handled stays due: it is looked at once a run, and ends the run when no other is left.
     while fresh := [due for due in _due(ports, now) if due.key not in looked_at]:
         looked_at.update(snapshot.key for snapshot in fresh)
