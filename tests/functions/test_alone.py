@@ -144,11 +144,11 @@ def test_the_same_sources_give_the_same_bytes_and_a_change_renames_only_what_it_
 def test_a_bundle_is_the_same_bytes_under_another_umask_another_time_and_another_python(tmp_path: Path) -> None:
     ours = bundle.write("webhook", tmp_path)
     script = "import os, sys; os.umask(0o077); sys.argv[1:] = [sys.argv[1], 'webhook']; exec(open('terraform/bundle.py').read())"
-    pythons = [sys.executable, *filter(None, map(shutil.which, ("python3.12", "python3.13", "python3.14")))]
-    tried = 0
-    for number, python in enumerate(pythons):
-        if subprocess.run([python, "-c", "pass"], capture_output=True, check=False).returncode != 0:
-            continue  # a version manager's shim for a Python that is not installed
+    # Beside what is on the path: a version manager's, whose shims answer for the chosen version alone.
+    managed = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv").glob("versions/3.1[1-9]*/bin/python3")
+    found = [sys.executable, *map(shutil.which, ("python3.12", "python3.13", "python3.14")), *map(str, managed)]
+    versions = {_version(python): python for python in found if python}
+    for number, python in enumerate(one for version, one in versions.items() if version):
         tree = tmp_path / f"tree{number}"
         shutil.copytree(bundle.ROOT / "shared", tree / "shared", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("functions", "terraform"):
@@ -170,5 +170,10 @@ def test_a_bundle_is_the_same_bytes_under_another_umask_another_time_and_another
             capture_output=True,
         )
         assert (out / ours.name).read_bytes() == ours.read_bytes(), python
-        tried += 1
-    assert tried
+    assert _version(sys.executable) in versions
+
+
+def _version(python: str) -> str:
+    """`3.13`; empty for a shim of a Python that is not chosen."""
+    told = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
+    return subprocess.run([python, "-c", told], capture_output=True, text=True, check=False).stdout.strip()
