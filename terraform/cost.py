@@ -18,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 DAYS = 30
 MONTH = DAYS * 86_400
+BACKUPS = 7 + 14  # whole copies that storage.tf keeps: a week of daily ones, fourteen weekly ones
 MILLION, TIB, GIB, MIB = 1e6, 2**40, 2**30, 2**20
 
 
@@ -48,9 +49,11 @@ class Each:
     dispute_writes: int = 2
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_100
-    decision_bytes: int = 4_900
+    decision_bytes: int = 5_000
     update_bytes: int = 700
-    log_bytes: int = 420  # a line with its trace; three functions tell one each
+    log_bytes: int = 550  # a line with its trace; three functions tell one each
+    stored_bytes: int = 8_000  # a payment's document, its decision's and its share of what is kept of entities
+    written_bytes: int = 1_000  # a version of a document that is kept for a week
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class Price:
     pubsub_retained_gib_month: float = 0.27
     firestore_million_reads: float = 0.30  # cloud.google.com/firestore/pricing, one region
     firestore_million_writes: float = 0.90
-    firestore_gib_month: float = 0.15
+    firestore_gib_month: float = 0.15  # also of the versions that point-in-time recovery keeps
+    firestore_backup_gib_month: float = 0.03
     bigquery_gib_month: float = 0.02  # cloud.google.com/bigquery/pricing, active logical storage
     bigquery_scanned_tib: float = 6.25
     logging_gib: float = 0.50  # cloud.google.com/stackdriver/pricing
@@ -92,6 +96,11 @@ class Plan:
     price: Price = Price()
     functions: Any = None
     providers: Any = None
+
+    @property
+    def consumers(self) -> int:
+        """Subscriptions that push payment events."""
+        return sum(f.get("topic") == "payment-events" for f in self.functions.values())
 
     @property
     def events_a_day(self) -> float:
@@ -150,10 +159,11 @@ def costs(plan: Plan) -> Iterator[Line]:
 
     published = traffic.webhooks_a_day * each.delivery_bytes + plan.events_a_day * each.event_bytes
     published += traffic.payments_a_day * each.decision_bytes + plan.disputes_a_day * each.update_bytes
-    # Filtered-out messages are not delivered; track_dispute's filter leaves it the disputes.
-    pushed = (2 * plan.events_a_day + plan.disputes_a_day) * max(1_000, each.event_bytes)
+    # What a filter takes out is not sent, and is charged as delivered all the same.
+    pushed = plan.consumers * plan.events_a_day * max(1_000, each.event_bytes)
     yield line("Pub/Sub published", published * DAYS / TIB, "TiB", price.pubsub_tib, f"{published / 1e9:,.0f} GB/day")
-    yield line("Pub/Sub pushed", pushed * DAYS / TIB, "TiB", price.pubsub_tib, f"{pushed / 1e9:,.0f} GB/day")
+    of = f"{plan.consumers} subscriptions, filtered or not: {pushed / 1e9:,.0f} GB/day"
+    yield line("Pub/Sub pushed", pushed * DAYS / TIB, "TiB", price.pubsub_tib, of)
     yield line("Pub/Sub to BigQuery", published * DAYS / TIB, "TiB", price.pubsub_bigquery_tib, "all that is published")
     yield line("Pub/Sub retention", published * 31 / GIB, "GiB", price.pubsub_retained_gib_month, "31 days of it")
 
@@ -170,8 +180,17 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line(
         "Firestore writes", writes * DAYS / MILLION, "M", price.firestore_million_writes, f"{writes / 1e6:,.1f} M/day"
     )
-    stored = traffic.payments_a_day * DAYS * 8_000
+    stored = traffic.payments_a_day * DAYS * each.stored_bytes
+    versions = writes * 7 * each.written_bytes
     yield line("Firestore storage, each month more", stored / GIB, "GiB", price.firestore_gib_month, "8 kB a payment")
+    yield line("Firestore recovery", versions / GIB, "GiB", price.firestore_gib_month, "7 days of writes of 1 kB")
+    yield line(
+        "Firestore backups, each month more",
+        BACKUPS * stored / GIB,
+        "GiB",
+        price.firestore_backup_gib_month,
+        f"{BACKUPS} copies of it",
+    )
 
     yield line(
         "BigQuery storage, each month more", published * DAYS / GIB, "GiB", price.bigquery_gib_month, "rows of a month"
@@ -226,7 +245,7 @@ def limits(plan: Plan) -> Iterator[Limit]:
         f"{published:,.0f} MB/s of 4,000 MB/s in a large region, 200 MB/s in a small one",
         published < 200,
     )
-    pushed = 2 * events * max(1_000, plan.each.event_bytes) / 1e6
+    pushed = plan.consumers * events * max(1_000, plan.each.event_bytes) / 1e6
     yield Limit("Pub/Sub pushing", f"{pushed:,.1f} MB/s of 140 MB/s in a large region", pushed < 140)
     share = plan.traffic.payments_a_day / plan.traffic.webhooks_a_day
     writes = events * plan.each.record_writes + peak * share * plan.each.score_writes

@@ -1,5 +1,6 @@
 """The bill and the limits follow from what the flows really do, and the arithmetic is right."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,13 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.codec import encode_event
+from shared import providers, settings
+from shared.domain.codec import decode_event, encode_event
+from shared.domain.delivery import Delivery
 from shared.domain.events import PaymentStep
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
+from shared.flows.receive_delivery import receive
 from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import Scorer, score_payment
 from shared.flows.track_dispute import track_dispute
-from terraform import cost
+from shared.runtime import logs
+from terraform import cost, tool
+from tests.benchmarks.requests import stripe_delivery
+from tests.benchmarks.worlds import STRIPE
 from tests.builders import NOON, a_dispute_event, a_payment_event
 from tests.local import local_ports
 
@@ -81,8 +88,55 @@ def test_what_an_event_takes_is_what_the_flows_take(tmp_path: Path) -> None:
     assert len(encode_event(attempt)) <= each.event_bytes
 
 
+def test_a_message_and_a_line_are_no_larger_than_they_are_charged_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, each = Measured(tmp_path), cost.Each()
+    ports, _ = world.step()
+    request = stripe_delivery(NOON, "1")
+    delivery = Delivery("stripe", request.body, {k.lower(): v for k, v in request.headers.items()}, NOON, "/stripe")
+    credentials = settings.read({"WEBHOOK_STRIPE": STRIPE}).credentials("stripe")
+    logs.configure("score_payment", "payin-prod-example")
+    token = logs.traceparent.set(TRACEPARENT)
+    try:
+        receive(delivery, providers.load("stripe"), credentials, world, lambda _: b"")
+        event = decode_event(world.published[-1].data)
+        record_payment(event, ports, NOON)
+        score_payment(event, ports, NOON, Scorer(use_model=False))
+    finally:
+        logs.traceparent.reset(token)
+    largest = {
+        "deliveries": each.delivery_bytes,
+        "payment-events": each.event_bytes,
+        "fraud-decisions": each.decision_bytes,
+    }
+    assert {message.topic: size(message) <= largest[message.topic] for message in world.published} == dict.fromkeys(
+        largest, True
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= each.log_bytes
+
+
+def test_a_consumer_pays_for_what_its_filter_takes_out_too() -> None:
+    plan = cost.read_plan()
+    # Four consumers of 16 M events of 1.1 kB a day.
+    assert dollars(plan, "Pub/Sub pushed") == pytest.approx(4 * 16e6 * 1_100 * 30 / 2**40 * 40)
+
+
+def test_backups_are_as_many_as_are_configured() -> None:
+    text = (tool.ROOT / "terraform" / "storage.tf").read_text()
+    daily, weekly = (int(seconds) // 86_400 for seconds in re.findall(r'retention = "(\d+)s"', text))
+    assert daily + weekly // 7 == cost.BACKUPS
+
+
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
 def size(message: Message) -> int:
-    return len(message.data) + sum(len(name) + len(text) for name, text in message.attributes.items())
+    """With its trace, which the runtime adds."""
+    attributes = {"traceparent": TRACEPARENT, **message.attributes}
+    return len(message.data) + sum(len(name) + len(text) for name, text in attributes.items())
 
 
 def dollars(plan: cost.Plan, item: str) -> float:
@@ -113,3 +167,10 @@ def test_prod_as_configured_holds_five_thousand_deliveries_a_second() -> None:
 def test_a_limit_that_lacks_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     cost.main(["--set", "traffic.webhooks_a_second_peak=50000"])
     assert "LACKS  webhook-stripe" in capsys.readouterr().out
+
+
+def test_the_bill_in_the_readme_is_the_scripts(capsys: pytest.CaptureFixture[str]) -> None:
+    cost.main([])
+    assert capsys.readouterr().out in (tool.ROOT / "terraform" / "README.md").read_text(), (
+        "put `make cost` in there anew"
+    )
