@@ -56,6 +56,15 @@ resource "google_logging_metric" "ours" {
   depends_on = [google_project_service.used]
 }
 
+# Cloud Run writes a line for every request, larger than ours and with the sender's address. Of those that were answered
+# as they should be, ours say more; what is counted and timed of them (run.googleapis.com) does not come from the log.
+resource "google_logging_project_exclusion" "answered" {
+  name        = "answered-requests"
+  description = "Request lines of Cloud Run that tell of no trouble"
+  filter      = "resource.type=\"cloud_run_revision\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.status<400"
+  depends_on  = [google_project_service.used]
+}
+
 resource "google_monitoring_notification_channel" "email" {
   for_each     = toset(var.alert_emails)
   display_name = each.value

@@ -144,3 +144,10 @@ def test_the_plan_holds_each_of_them_with_its_places_filled(env: str, planned: C
         burns = [address for address in addresses if address.startswith(f'google_monitoring_alert_policy.burn["{name}')]
         assert objectives
         assert len(burns) == 2 * len(objectives), "a fast and a slow burn for each"
+
+
+def test_request_lines_are_kept_only_of_trouble_and_facts_always(planned: Callable[[str], dict[str, Any]]) -> None:
+    resources = planned("prod")["planned_values"]["root_module"]["resources"]
+    [kept_out] = [one["values"]["filter"] for one in resources if one["type"] == "google_logging_project_exclusion"]
+    assert 'log_id("run.googleapis.com/requests")' in kept_out
+    assert "httpRequest.status<400" in kept_out
