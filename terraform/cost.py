@@ -34,6 +34,8 @@ class Traffic:
     disputes_a_payment: float = 0.005
     events_a_dispute: float = 4.0
     busiest_provider: float = 0.6
+    """Addresses that the busiest provider sends from; Stripe lists twelve."""
+    busiest_addresses: float = 12
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class Plan:
     price: Price = Price()
     functions: Any = None
     providers: Any = None
+    """What the load balancer, if there is one, takes from one address in a minute."""
+    edge_requests: float = 0
 
     @property
     def consumers(self) -> int:
@@ -128,7 +132,9 @@ def read_plan(root: Path = ROOT) -> Plan:
         name: int(found[1]) if (found := re.search(r"max_instances\s*=\s*(\d+)", rest)) else None for name, rest in own
     }
     providers = {name: limit or functions["webhook"]["max_instances"] for name, limit in limits.items()}
-    return Plan(functions=functions, providers=providers)
+    variables = (root / "terraform" / "variables.tf").read_text()
+    [edge] = re.findall(r"requests_per_minute = optional\(number, (\d+)\)", variables)
+    return Plan(functions=functions, providers=providers, edge_requests=float(edge))
 
 
 def costs(plan: Plan) -> Iterator[Line]:
@@ -231,6 +237,12 @@ def limits(plan: Plan) -> Iterator[Limit]:
         "its concurrency",
         f"{concurrency} at once at {plan.instance.webhook:g}/s: full when a request takes {waits:,.0f} ms",
         waits > 100,
+    )
+    sent = 60 * peak * plan.traffic.busiest_provider / plan.traffic.busiest_addresses
+    yield Limit(
+        "load balancer, one address",
+        f"{sent:,.0f} a minute from each of {plan.traffic.busiest_addresses:g}, requests_per_minute {plan.edge_requests:,.0f}",
+        sent <= plan.edge_requests,
     )
     for name in ("record_payment", "score_payment"):
         need, have = math.ceil(events / getattr(plan.instance, name)), plan.functions[name]["max_instances"]

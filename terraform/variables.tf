@@ -128,7 +128,7 @@ variable "edge" {
   description = "Put a load balancer with Cloud Armor in front of the webhooks; then they take traffic from it alone. null: none."
   type = object({
     domain              = string
-    requests_per_minute = optional(number, 6000)
+    requests_per_minute = optional(number, 30000)
   })
   default = null
 }
