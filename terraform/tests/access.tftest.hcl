@@ -48,6 +48,21 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
     error_message = "A role is granted project-wide that need not be."
   }
   assert {
+    condition = toset(concat(
+      flatten([for f in merge(module.function, module.webhook) : f.roles]),
+      values(google_pubsub_topic_iam_member.publisher)[*].role, values(google_pubsub_topic_iam_member.dead_letter)[*].role,
+      values(google_pubsub_subscription_iam_member.dead_letter)[*].role,
+      values(google_storage_bucket_iam_member.models_read)[*].role, values(google_storage_bucket_iam_member.models_write)[*].role,
+      values(google_bigquery_dataset_iam_member.warehouse)[*].role, values(google_bigquery_table_iam_member.subscription)[*].role,
+      [google_storage_bucket_iam_member.build.role, google_artifact_registry_repository_iam_member.build.role],
+      )) == toset([
+      "roles/run.invoker", "roles/secretmanager.secretAccessor", "roles/pubsub.publisher", "roles/pubsub.subscriber",
+      "roles/storage.objectViewer", "roles/storage.objectCreator", "roles/bigquery.dataViewer", "roles/bigquery.dataEditor",
+      "roles/artifactregistry.writer",
+    ])
+    error_message = "A role is granted on a resource that is not among those that are needed."
+  }
+  assert {
     condition     = !anytrue([for name in concat(keys(google_project_iam_member.documents), keys(google_project_iam_member.queries), keys(google_storage_bucket_iam_member.models_read)) : startswith(name, "webhook")])
     error_message = "The webhook has no database, no warehouse and no models."
   }

@@ -38,6 +38,10 @@ output "ingress" {
   value = google_cloudfunctions2_function.this.service_config[0].ingress_settings
 }
 
+output "roles" {
+  value = distinct(concat(values(google_secret_manager_secret_iam_member.reads)[*].role, values(google_cloud_run_service_iam_member.invoker)[*].role))
+}
+
 output "invokers" {
   value = { for name, grant in google_cloud_run_service_iam_member.invoker : name => grant.member }
 }
