@@ -57,6 +57,30 @@ def test_every_alarm_is_counted() -> None:
     assert uncounted(METRICS, TOLD) == []
 
 
+# Told for whoever reads the log of one payment or one run; a rate of them means nothing.
+READ_IN_THE_LOG = {
+    "payment_already_judged",
+    "payment_event_ignored",
+    "scoring_ignored",
+    "dispute_event_ignored",
+    "dispute_linked",
+    "fetch_ignored",
+    "fraud_on_unnamed_payment",
+    "circuit_closed",
+    "training_rows_read",
+    "training_refused",
+    "model_fitted",
+    "model_trained",
+    "champion_not_comparable",
+    "champion_rolled_back",
+}
+
+
+def test_every_fact_is_counted_or_said_to_be_for_reading_alone() -> None:
+    counted = {event for metric in METRICS.values() for event in metric["events"]}
+    assert {one.event for one in TOLD} - counted == READ_IN_THE_LOG
+
+
 def test_every_alarm_calls_somebody() -> None:
     called = {value for alert in ALERTS.values() for value in alert["when"].get("values", [])}
     called |= {
