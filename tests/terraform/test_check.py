@@ -46,6 +46,18 @@ def test_what_dev_becomes_is_sound_and_stays(stand_in: tool.StandIn, tmp_path: P
     assert check.environment(tool.ROOT, "dev", stand_in, tmp_path, few) == []
 
 
+def test_the_registry_is_used_where_it_can_be_reached_the_stand_in_elsewhere_and_which_is_said(
+    stand_in: tool.StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool, "reachable", lambda: True)
+    assert tool.choose().said == "the google provider from registry.terraform.io"
+    # A dry run applies, so it never takes the real one.
+    assert tool.choose(dry_run=True) == stand_in
+    monkeypatch.setattr(tool, "reachable", lambda: False)
+    assert tool.choose() == stand_in
+    assert stand_in.said == "the stand-in for the google provider, schema 8.7.0"
+
+
 def test_without_any_provider_it_says_so(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, str(tool.ROOT / "terraform" / "check.py")],

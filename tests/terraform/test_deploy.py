@@ -16,8 +16,11 @@ from typing import Any
 
 import pytest
 
+from shared import providers
 from terraform import bundle, deploy, tool
 from terraform.deploy import Deployment, Stop, previous, smoke, summary, why
+from tests.providers.kits import a_kit
+from tests.runtime.test_webhook import Webhook
 
 A = Deployment(
     "dev",
@@ -177,6 +180,13 @@ def test_the_smoke_test_wants_strangers_refused_by_the_right_side(
         else:
             with pytest.raises(Stop, match=f"answered {status}"):
                 smoke(outputs, dry=False)
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_every_webhook_refuses_what_the_smoke_test_sends_in_the_way_it_wants(name: str, tmp_path: Path) -> None:
+    webhook = Webhook(tmp_path, **a_kit(name, tmp_path).simulator.environment())
+    status = webhook.post(b"{}", {"Content-Type": "application/x-www-form-urlencoded"}, f"/{name}").status_code
+    assert status in deploy.REFUSED_BY_US
 
 
 def test_prod_is_never_destroyed(capsys: pytest.CaptureFixture[str]) -> None:
