@@ -53,7 +53,7 @@ class Each:
     event_bytes: int = 1_100
     decision_bytes: int = 5_000
     update_bytes: int = 700
-    log_bytes: int = 550  # a line with its trace; three functions tell one each
+    log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     stored_bytes: int = 8_000  # a payment's document, its decision's and its share of what is kept of entities
     written_bytes: int = 1_000  # a version of a document that is kept for a week
 

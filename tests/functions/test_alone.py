@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,6 +53,26 @@ def test_a_bundle_starts_alone_and_answers(function: str, tmp_path: Path, gcp_en
         assert ask(url, request) in (200, 204), (tmp_path / "log").read_text()[-3000:]
         if function == "webhook":
             assert ask(url, Request("/stripe", {}, b"{}")) == 401
+
+
+def test_a_deployed_functions_facts_are_lines_of_json_with_their_trace(
+    tmp_path: Path, gcp_environment: dict[str, str]
+) -> None:
+    """With the settings of modules/function: the framework then writes our lines anew, with the execution's id."""
+    deployed = {"THREADS": "8", "LOG_EXECUTION_ID": "true"}
+    environment = {**gcp_environment, **deployed, "PROVIDERS": "stripe", "WEBHOOK_STRIPE": STRIPE}
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    with serving("webhook", tmp_path, environment) as url, ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask, url, Request("/stripe", headers, b"{}")) for _ in range(40)]
+        assert {one.result() for one in asked} == {401}
+    lines = [line for line in (tmp_path / "log").read_text().splitlines() if "delivery_refused" in line]
+    told = [json.loads(line) for line in lines]
+    assert len(told) == 40
+    for one in told:
+        assert (one["severity"], one["event"], one["provider"]) == ("INFO", "delivery_refused", "stripe")
+        assert one["logging.googleapis.com/trace"].endswith(f"/traces/{trace}")
+        assert one["logging.googleapis.com/labels"]["execution_id"]
 
 
 # What a start must not import: a client it does not use, a framework for training, a database driver of the local stack.
