@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.disputes import ExpiredCause
 from terraform import tool
 from tests.terraform.events import Told, told
 
@@ -90,6 +91,17 @@ def test_every_alarm_calls_somebody() -> None:
         for event in METRICS[metric]["events"]
     }
     assert set(METRICS["payin_alarms"]["events"]) - called == set()
+
+
+def test_an_alert_waits_for_and_its_commands_look_for_nothing_that_no_code_tells() -> None:
+    events = {one.event for one in TOLD}
+    for name, alert in ALERTS.items():
+        when = alert["when"]
+        known = {"event": set(METRICS.get(when.get("metric"), {}).get("events", ())), "cause": {*ExpiredCause}}
+        assert set(when.get("values", ())) <= known.get(when.get("label"), set()), name
+        for command in alert["first"]:
+            for looked_for in re.findall(r'jsonPayload\.event=(\([^)]*\)|"\w+")', command):
+                assert set(re.findall(r'"(\w+)"', looked_for)) <= events, f"{name}: {command}"
 
 
 def test_what_alerts_objectives_and_dashboards_watch_is_counted_and_what_is_counted_is_watched() -> None:
