@@ -94,8 +94,10 @@ class Bucket:
         return _ran(["gcloud", "storage", "buckets", "describe", self.said], check=False).returncode == 0
 
     def names(self, prefix: str) -> list[str]:
-        # No match is an error of gcloud's, and an empty shelf of ours.
+        # No match is an error of gcloud's, and an empty shelf of ours. Any other error must not look like one.
         found = _ran(["gcloud", "storage", "ls", f"{self.said}/{prefix}*"], check=False)
+        if found.returncode and "matched no objects" not in found.stderr:
+            raise Stop(f"{self.said} cannot be listed: {found.stderr.strip()}")
         return sorted(line.removeprefix(f"{self.said}/") for line in found.stdout.split())
 
     def put(self, file: Path, name: str) -> None:

@@ -125,6 +125,31 @@ def test_a_rollback_goes_back_and_a_second_one_further_back() -> None:
     assert previous([A, B, C, rolled_back], "webhook") == A
 
 
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        (
+            "echo gs://b/deployments/2.json; echo gs://b/deployments/1.json",
+            ["deployments/1.json", "deployments/2.json"],
+        ),
+        ("echo 'ERROR: One or more URLs matched no objects.' >&2; exit 1", []),
+        ("echo 'ERROR: Reauthentication failed.' >&2; exit 1", None),
+    ],
+)
+def test_a_bucket_that_cannot_be_listed_is_not_taken_for_an_empty_one(
+    said: str, names: list[str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gcloud").write_text(f"#!/bin/sh\n{said}\n")
+    (tmp_path / "gcloud").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    bucket = deploy.Bucket("b")
+    if names is not None:
+        assert bucket.names("deployments/") == names
+    else:
+        with pytest.raises(Stop, match="Reauthentication failed"):
+            bucket.names("deployments/")
+
+
 def test_what_never_changed_cannot_be_rolled_back() -> None:
     with pytest.raises(Stop, match="no earlier bundle"):
         previous([A, B, C], "score_payment")
