@@ -9,14 +9,14 @@ EVENT ?= charge.dispute.created
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev send test check bench providers clean
+.PHONY: help setup demo dev send test check bench providers pins clean
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## A virtual environment with everything in requirements.txt
 
-$(VENV)/.ready: requirements.txt
+$(VENV)/.ready: requirements.txt $(wildcard functions/*/requirements.txt)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Pay-In needs Python 3.11 or newer: make PYTHON=python3.13 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
@@ -46,6 +46,9 @@ bench: setup ## Speed, each figure as a ratio to a baseline measured in the same
 
 providers: setup ## What each provider's adapter verifies and follows, as a table
 	$(PY) -m tests.providers.table
+
+pins: setup ## Complete every function's requirements.txt with the versions installed here
+	$(PY) -m tests.functions.pins
 
 clean: ## Remove the virtual environments and everything the local stack wrote
 	rm -rf $(VENV) .venv-* .payin .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,9 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -30,26 +30,50 @@ def unpack(function: str, folder: Path) -> Path:
     return folder
 
 
+def required(function: str) -> list[Requirement]:
+    """The lines of the function's requirements.txt."""
+    text = (bundle.ROOT / "functions" / function / "requirements.txt").read_text(encoding="utf-8")
+    return [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def closure(requirements: Iterable[Requirement], python: str | None = None) -> dict[str, Distribution]:
+    """Everything that `requirements` bring here, by normalised name; with `python` (such as 3.13), what they would bring
+    there. Raises AssertionError for what is not installed here, or not in the version that is asked for."""
+    environment = {} if python is None else {"python_version": python, "python_full_version": f"{python}.0"}
+    waiting = list(requirements)
+    found: dict[str, Distribution] = {}
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        requirement = waiting.pop()
+        name = normalised(requirement.name)
+        if (name, frozenset(requirement.extras)) in seen:
+            continue
+        seen.add((name, frozenset(requirement.extras)))
+        try:
+            found[name] = distribution(name)
+        except PackageNotFoundError as error:
+            raise AssertionError(f"{name} is required and missing from requirements.txt") from error
+        here = found[name].version
+        assert requirement.specifier.contains(here), f"{requirement} is required, here is {here}"
+        for text in found[name].requires or []:
+            inner = Requirement(text)
+            extras = ["", *requirement.extras]
+            if inner.marker is None or any(inner.marker.evaluate({**environment, "extra": extra}) for extra in extras):
+                waiting.append(inner)
+    return found
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def only_its_packages(function: str, folder: Path) -> Path:
     """A folder of links to the distributions in the closure of the function's requirements, and nothing else.
 
     With `python -S` in front, it is what a virtual environment of these requirements would be, in milliseconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lines = (bundle.ROOT / "functions" / function / "requirements.txt").read_text().split()
-    waiting = [Requirement(line) for line in lines]
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while waiting:
-        requirement = waiting.pop()
-        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
-        if (name, frozenset(requirement.extras)) in seen:
-            continue
-        seen.add((name, frozenset(requirement.extras)))
-        try:
-            found = distribution(name)
-        except PackageNotFoundError as error:
-            raise AssertionError(f"{name} is required by {function} and missing from requirements.txt") from error
-        assert requirement.specifier.contains(found.version), f"{function} pins {requirement}, here is {found.version}"
+    for found in closure(required(function)).values():
         for file in found.files or []:
             top = file.parts[0]
             target = Path(str(found.locate_file(top)))
@@ -59,11 +83,6 @@ def only_its_packages(function: str, folder: Path) -> Path:
             if top not in ("..", "__pycache__") and not link.exists():
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(Path(str(found.locate_file(file))) if shared_by_many else target)
-        for text in found.requires or []:
-            inner = Requirement(text)
-            extras = [""] if not requirement.extras else ["", *requirement.extras]
-            if inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in extras):
-                waiting.append(inner)
     return folder
 
 

@@ -17,6 +17,7 @@ from terraform import bundle
 from tests.benchmarks.requests import pushed, pushed_dispute, pushed_payment, stripe_delivery
 from tests.benchmarks.servers import Request, post
 from tests.benchmarks.worlds import STRIPE
+from tests.functions import pins
 from tests.functions.alone import only_its_packages, serving, unpack
 
 CONSUMED = {
@@ -38,6 +39,12 @@ def ask(url: str, request: Request) -> int:
 def test_every_function_is_known_here_and_in_the_topology() -> None:
     topology = json.loads((bundle.ROOT / "functions" / "topology.json").read_text())
     assert bundle.functions() == FUNCTIONS == sorted(topology["functions"])
+
+
+@pytest.mark.parametrize("file", pins.files(), ids=lambda file: file.parent.name)
+def test_every_package_that_a_function_is_deployed_with_is_pinned(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text == pins.completed(text), "run `make pins`"
 
 
 def test_no_main_is_longer_than_thirty_lines() -> None:
