@@ -10,7 +10,7 @@
 | rotation | a rolled secret may live on for 24 h, with one v1 for each secret that is live |
 | identity | `id` (evt_…), and `account` for a connected account's event |
 | amounts | integers; zero-decimal list as ISO 4217 and MGA; ISK and UGX with two decimals that are 00 |
-| money | payments' captured and refunded amounts are running totals: `cumulative`; a refund object's is its own |
+| money | payments' captured and refunded amounts are running totals: `cumulative`; a refund object's is its own. A charge counts a hold that was released, whole or in part, as refunded: what was never captured is not. Whether a release also sends `refund.created` is not settled by public pages |
 | merchant's own words | `metadata`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant), `order_id` |
 
 Names: a payment is its payment intent, or its charge where there is none; the other of the two is an alias. A
@@ -22,6 +22,7 @@ codes"; the enumerations and object fields of Stripe's OpenAPI description.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -269,6 +270,19 @@ def _charge_succeeded(charge: Node, kind: str, base: Base) -> AnyEvent | None:
     return _charge(PaymentStep.AUTHORIZED, "amount")(charge, kind, base)
 
 
+def _charge_refunded(charge: Node, kind: str, base: Base) -> AnyEvent | None:
+    """What came back of what was captured. To Stripe the release of a hold, or of the rest of one, is a refund too."""
+    if charge.flag("captured") is False:
+        return _charge(PaymentStep.CANCELED, "amount")(charge, kind, base)
+    told = _money(charge, "amount_refunded")
+    released = _money(charge, "amount").minor - _money(charge, "amount_captured", "amount").minor
+    refunded = Money(told.minor - max(released, 0), told.currency)
+    if refunded.minor <= 0:
+        return None
+    found = _charge(PaymentStep.REFUNDED, "amount_refunded")(charge, kind, base)
+    return replace(found, amount=refunded) if isinstance(found, PaymentChanged) else found
+
+
 def _intent(step: PaymentStep, *amounts: str) -> "Translate":
     """A payment step told by a payment intent. Older API versions embed its charges, newer ones name the latest."""
 
@@ -431,7 +445,9 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
         respond_by=respond_by,
         respond_by_text=str(due) if respond_by else None,
         can_respond=can_respond,
-        autodefended=details.hint("submission_method") == "smart_disputes",
+        # It tells who answered last: an appeal, or a chargeback after an inquiry, asks again.
+        autodefended=details.hint("submission_method") == "smart_disputes"
+        and status is not DisputeStatus.NEEDS_RESPONSE,
         provider_status=word,
         evidence_submitted=submissions > 0 if type(submissions) is int else None,
     )
@@ -483,7 +499,7 @@ PAYMENTS: dict[str, Translate] = {
     "checkout.session.expired": _session(PaymentStep.CANCELED),
 }
 REFUNDS: dict[str, Translate] = {
-    "charge.refunded": _charge(PaymentStep.REFUNDED, "amount_refunded"),
+    "charge.refunded": _charge_refunded,
     "refund.created": _refund,
     "refund.updated": _refund,
     "refund.failed": _refund,

@@ -252,6 +252,24 @@ def test_each_type_tells_its_step_of_the_payment(
     assert event.occurred_at == NOON
 
 
+def test_a_hold_that_was_released_is_no_refund_though_stripe_calls_it_one() -> None:
+    event = payment("charge.refunded", {**CHARGE, "captured": False, "amount_captured": 0, "amount_refunded": 1999})
+    assert (event.step, event.amount) == (PaymentStep.CANCELED, Money(1999, "EUR"))
+
+
+@pytest.mark.parametrize(
+    ("captured", "sent", "refunded"), [(1999, 700, 700), (1500, 1199, 700), (1500, 1999, 1500), (2500, 700, 700)]
+)
+def test_a_refund_does_not_count_what_was_never_captured(captured: int, sent: int, refunded: int) -> None:
+    charge = {**CHARGE, "captured": True, "amount_captured": captured, "amount_refunded": sent}
+    assert payment("charge.refunded", charge).amount == Money(refunded, "EUR")
+
+
+def test_the_release_of_the_rest_of_a_hold_gives_nothing_back() -> None:
+    charge = {**CHARGE, "captured": True, "amount_captured": 1500, "amount_refunded": 499}
+    assert translated("charge.refunded", charge).ignored == ("charge.refunded",)
+
+
 def test_every_type_of_the_adapter_is_one_that_the_sdk_knows() -> None:
     known = set(inspect.getsource(sdk_events).split('"'))
     assert set(stripe.TYPES) <= known
@@ -421,8 +439,16 @@ def test_money_that_moved_is_signed_and_without_the_fee() -> None:
 
 def test_smart_disputes_answer_in_our_name() -> None:
     details = {"due_by": DUE, "submission_method": "smart_disputes", "submission_count": 1}
-    event = dispute(evidence_details=details)
+    event = dispute(status="under_review", evidence_details=details)
     assert (event.autodefended, event.evidence_submitted) == (True, True)
+
+
+@pytest.mark.parametrize("word", ["needs_response", "warning_needs_response", "appeal_needs_response"])
+def test_what_smart_disputes_answered_once_is_no_answer_when_stripe_asks_again(word: str) -> None:
+    details = {"due_by": DUE, "submission_method": "smart_disputes", "submission_count": 1}
+    asked_again = dispute(status=word, evidence_details=details)
+    assert asked_again.autodefended is False
+    assert asked_again.can_respond
 
 
 # The rest
