@@ -135,8 +135,8 @@ def _payment(step: PaymentStep, *amount: str, total: bool = False) -> "Translate
 
     def translate(data: Node, kind: str, base: Base) -> AnyEvent | None:
         source, metadata = data.at("source"), data.at("metadata")
-        if data.raw("destination") is not None and not source.value:
-            return None  # a payout, told by the same types
+        if data.raw("destination") is not None:
+            return None  # a payout, told by the same types; its source is an account of ours
         declined = step is PaymentStep.DECLINED
         code = data.hint("response_code")
         advice = data.hint("processing", "partner_merchant_advice_code") or ""

@@ -72,7 +72,9 @@ def test_what_changes_nothing_of_ours_is_ignored(kind: str) -> None:
 
 
 def test_a_payout_is_no_payment_though_it_has_the_same_type() -> None:
-    assert read("payment_approved", PAYMENT | {"destination": {"type": "card"}}).ignored == ("payment_approved",)
+    payout = PAYMENT | {"destination": {"type": "card"}}
+    for funded in ({}, {"source": {"type": "currency_account", "id": "ca_1"}}):
+        assert read("payment_approved", payout | funded).ignored == ("payment_approved",)
 
 
 def test_an_increment_tells_the_whole_authorization() -> None:
