@@ -357,12 +357,14 @@ def _sale(step: PaymentStep) -> "Translate":
 
 
 def _refund(step: PaymentStep) -> "Translate":
-    """A refund or reversal names the capture by its link upwards; older reversals are the capture itself."""
+    """A refund or reversal names the capture by its link upwards, or (v1) by a member; older reversals are the capture itself."""
 
     def translate(resource: Node, base: Base) -> list[AnyEvent]:
         refund = resource.text("id")
-        capture = _linked(resource, "up", "captures") or resource.maybe_text(
-            "supplementary_data", "related_ids", "capture_id"
+        capture = (
+            _linked(resource, "up", "captures")
+            or resource.maybe_text("supplementary_data", "related_ids", "capture_id")
+            or resource.maybe_text("capture_id")
         )
         if capture is None and step is not PaymentStep.REVERSED:
             raise unreadable(resource.where("links"), "no link to the refunded capture", "missing_field")

@@ -395,6 +395,12 @@ def test_a_refund_that_names_no_capture_is_unreadable() -> None:
         translated("PAYMENT.CAPTURE.REFUNDED", {"id": "REF1", "amount": AMOUNT})
 
 
+def test_a_refund_of_a_capture_of_v1_names_it_in_a_member() -> None:
+    resource = {"id": "REF1", "capture_id": "CAP1", "amount": {"total": "5.00", "currency": "EUR"}}
+    event = payment("PAYMENT.CAPTURE.REFUNDED", resource)
+    assert (event.payment_id, event.reference, event.amount) == ("CAP1", "REF1", Money(500, "EUR"))
+
+
 def test_a_refund_of_v1_is_negative_there_and_positive_here() -> None:
     resource = {**SALE, "id": "R1", "sale_id": "SALE1", "amount": {"total": "-5.00", "currency": "EUR"}}
     event = payment("PAYMENT.SALE.REFUNDED", resource)
