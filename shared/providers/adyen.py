@@ -46,7 +46,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.reading import Node, minor_money, opened, rfc3339, unreadable
+from shared.providers.reading import Node, deadline, minor_money, opened, unreadable
 from shared.providers.signing import basic_auth_matches, header, matching_key
 
 NAME = "adyen"
@@ -406,10 +406,10 @@ def _dispute(
         word = extra.hint("disputeStatus")
         by_hint = HINTS.get((word or "").lower()) if hinted else None
         code = extra.first_hint("chargebackReasonCode", "rfiReasonCode")
-        deadline = extra.hint("defensePeriodEndsAt")
-        respond_by = rfc3339(deadline) if deadline else None
-        if deadline and respond_by is None:
-            told.lines.append(f"{extra.where('defensePeriodEndsAt')}: not an RFC 3339 instant with an offset")
+        due = extra.hint("defensePeriodEndsAt")
+        respond_by = deadline(due) if due else None
+        if due and respond_by is None:
+            told.lines.append(f"{extra.where('defensePeriodEndsAt')}: neither an instant nor a date")
         amount = told.money()
         scheme = extra.lowered("chargebackSchemeCode") or extra.lowered("rfiSchemeCode")
         return DisputeChanged(
@@ -426,7 +426,7 @@ def _dispute(
             reason_code=code,
             network=_network(scheme or told.item.lowered("paymentMethod")),
             respond_by=respond_by,
-            respond_by_text=deadline,
+            respond_by_text=due,
             can_respond=extra.flag("defendable"),
             autodefended=extra.flag("autoDefended") is True,
             provider_status=word or told.code,

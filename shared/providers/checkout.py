@@ -7,12 +7,12 @@
 | also | `Authorization`, a header that the action can be given: where credentials have basic_auth, it must carry one of those |
 | not signed | nothing of the body |
 | age | the scheme has no time: a delivery replays for ever, and only its event id stops it |
-| acknowledge | any 2xx, within 10 s; otherwise retried. The schedule is not settled by public pages (about a day) |
+| acknowledge | any 2xx; otherwise retried. Neither the time to answer in (10 s is what we hold to) nor the schedule (about a day) is settled by public pages |
 | rotation | an action has one key, changed at once: keep both until the retries are over |
 | identity | `id` (evt_…) |
 | time | `timestamp`, or `created_on` of older payment events |
 | amounts | integers: ISO 4217, but CLP with two decimals that are 00; three-decimal currencies end in 0 |
-| deadline | `evidence_required_by`, an instant, absent from most types |
+| deadline | `evidence_required_by`, an instant, absent from most types; without a zone it is read as the earliest that it can mean |
 | not told | early fraud warnings |
 | merchant's own words | `metadata`: customer_id, device_id, ip, initiator |
 
@@ -41,7 +41,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.reading import Node, minor_money, opened, unreadable
+from shared.providers.reading import Node, deadline, minor_money, opened, unreadable
 from shared.providers.signing import as_bytes, basic_auth_matches, header, hex_text, is_text_key, matching_key
 
 NAME = "checkout"
@@ -99,7 +99,10 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     found = translate(data, kind, base)
     if found is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
-    return Normalized(delivery_id, events=(found,), types=(kind,))
+    notes: tuple[str, ...] = ()
+    if isinstance(found, DisputeChanged) and data.raw("evidence_required_by") is not None and not found.respond_by:
+        notes = (f"{data.where('evidence_required_by')}: neither an instant nor a date",)
+    return Normalized(delivery_id, events=(found,), types=(kind,), unreadable=notes)
 
 
 def _money(data: Node, *amount: str) -> Money | None:
@@ -134,9 +137,9 @@ def _payment(step: PaymentStep, *amount: str, total: bool = False) -> "Translate
     """`amount`: where this type tells what the step moved. `total`: that is the payment's whole."""
 
     def translate(data: Node, kind: str, base: Base) -> AnyEvent | None:
-        source, metadata = data.at("source"), data.at("metadata")
         if data.raw("destination") is not None:
             return None  # a payout, told by the same types; its source is an account of ours
+        source, metadata = data.at("source"), data.at("metadata")
         declined = step is PaymentStep.DECLINED
         code = data.hint("response_code")
         advice = data.hint("processing", "partner_merchant_advice_code") or ""
@@ -199,7 +202,7 @@ REASONS = {
 
 def _dispute(stage: DisputeStage, status: DisputeStatus, *, evidence: bool | None = None) -> "Translate":
     def translate(data: Node, kind: str, base: Base) -> AnyEvent:
-        due = data.raw("evidence_required_by")
+        due = data.hint("evidence_required_by")
         category = data.hint("category")
         return DisputeChanged(
             **base,
@@ -211,8 +214,8 @@ def _dispute(stage: DisputeStage, status: DisputeStatus, *, evidence: bool | Non
             reason=REASONS.get(category, DisputeReason.OTHER) if category else None,
             reason_code=data.hint("reason_code"),
             network=data.lowered("payment_method"),
-            respond_by=data.instant("evidence_required_by") if due is not None else None,
-            respond_by_text=data.text("evidence_required_by") if due is not None else None,
+            respond_by=deadline(due) if due else None,
+            respond_by_text=due,
             can_respond=True if kind == "dispute_evidence_required" else None,
             provider_status=kind.removeprefix("dispute_"),
             evidence_submitted=evidence,

@@ -183,8 +183,8 @@ class Node:
         return found
 
     def deadline(self, *keys: str) -> datetime:
-        """The last moment that is meant there for certain, as aware UTC: see `no_later_than`."""
-        found = no_later_than(self.text(*keys))
+        """The last moment that is meant there for certain, as aware UTC: see the function `deadline`."""
+        found = deadline(self.text(*keys))
         if found is None:
             raise unreadable(self.where(*keys), "neither an instant nor a date", "unreadable_time")
         return found
@@ -321,9 +321,11 @@ def date_begins(text: str) -> datetime | None:
     return rfc3339(f"{text.strip()}T00:00:00+14:00") if len(text) <= 16 else None
 
 
-def no_later_than(text: str) -> datetime | None:
-    """The deadline `text` as aware UTC: an instant; where its zone is missing, the earliest that it is anywhere
-    (UTC+14); of a date, its first moment. None for anything else.
+def deadline(text: str) -> datetime | None:
+    """The instant at which a deadline that a provider wrote as `text` is over, as aware UTC.
+
+    RFC 3339; a time without a zone is over where it comes first (UTC+14), and a date as `date_begins` says. None for
+    anything else.
     """
     text = text.strip()
     return rfc3339(text) or rfc3339(f"{text}+14:00") or rfc3339(f"{text}:00+14:00") or date_begins(text)

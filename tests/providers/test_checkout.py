@@ -141,6 +141,27 @@ def test_the_deadline_keeps_its_text() -> None:
     assert found.can_respond
 
 
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-05-20", datetime(2026, 5, 19, 10, tzinfo=UTC)),
+        ("2026-05-20T18:00:00", datetime(2026, 5, 20, 4, tzinfo=UTC)),
+    ],
+)
+def test_a_deadline_without_a_zone_is_read_as_the_earliest_that_it_can_mean(text: str, instant: datetime) -> None:
+    found = event("dispute_evidence_required", DISPUTE | {"evidence_required_by": text})
+    assert (found.respond_by, found.respond_by_text) == (instant, text)
+
+
+@pytest.mark.parametrize("due", ["next Friday", 7, {}])
+def test_a_deadline_that_cannot_be_read_does_not_hide_its_dispute(due: Any) -> None:
+    found = read("dispute_evidence_required", DISPUTE | {"evidence_required_by": due})
+    (opened,) = found.events
+    assert isinstance(opened, DisputeChanged)
+    assert (opened.status, opened.respond_by) == (DisputeStatus.NEEDS_RESPONSE, None)
+    assert found.unreadable == ("data.evidence_required_by: neither an instant nor a date",)
+
+
 def test_older_events_have_their_time_under_another_name() -> None:
     found = event("payment_captured", PAYMENT, timestamp=None, created_on="2026-04-30T12:00:00Z")
     assert found.occurred_at == datetime(2026, 4, 30, 12, tzinfo=UTC)

@@ -488,6 +488,21 @@ def test_a_dispute_names_payment_reason_deadline_and_what_can_be_done() -> None:
     assert dispute(links=[]).can_respond is None
 
 
+def test_a_deadline_without_a_zone_is_read_as_the_earliest_that_it_can_mean() -> None:
+    event = dispute(seller_response_due_date="2026-05-20")
+    assert (event.respond_by, event.respond_by_text) == (datetime(2026, 5, 19, 10, tzinfo=UTC), "2026-05-20")
+
+
+@pytest.mark.parametrize("due", ["next Friday", 7])
+def test_a_deadline_that_cannot_be_read_does_not_hide_its_dispute(due: Any) -> None:
+    resource = {"dispute_id": "PP-1", "status": "OPEN", "seller_response_due_date": due}
+    found = translated("CUSTOMER.DISPUTE.CREATED", resource)
+    (event,) = found.events
+    assert isinstance(event, DisputeChanged)
+    assert (event.status, event.respond_by) == (DisputeStatus.NEEDS_RESPONSE, None)
+    assert found.unreadable == ("resource.seller_response_due_date: neither an instant nor a date",)
+
+
 @pytest.mark.parametrize(
     ("word", "reason"),
     [

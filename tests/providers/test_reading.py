@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import Unreadable
-from shared.providers.reading import DEEPEST, parse, rfc3339, unix_time
+from shared.providers.reading import DEEPEST, deadline, parse, rfc3339, unix_time
 
 
 def test_numbers_with_a_point_are_exact_and_the_last_of_two_members_counts() -> None:
@@ -61,6 +61,24 @@ def test_no_text_makes_reading_an_instant_fail(text: str) -> None:
 def test_no_number_makes_reading_a_unix_time_fail(seconds: int) -> None:
     found = unix_time(seconds)
     assert found is None or found.timestamp() == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-05-20T18:00:00Z", datetime(2026, 5, 20, 18, tzinfo=UTC)),
+        (" 2026-05-20T18:00:00-07:00 ", datetime(2026, 5, 21, 1, tzinfo=UTC)),
+        ("2026-05-20T18:00:00", datetime(2026, 5, 20, 4, tzinfo=UTC)),
+        ("2026-05-20 18:00:00.5", datetime(2026, 5, 20, 4, 0, 0, 500000, tzinfo=UTC)),
+        ("2026-05-20", datetime(2026, 5, 19, 10, tzinfo=UTC)),
+        ("2026-05-20T18:00", None),
+        ("20/05/2026", None),
+        ("next Friday", None),
+        ("", None),
+    ],
+)
+def test_a_deadline_without_a_zone_is_over_where_that_time_comes_first(text: str, instant: datetime | None) -> None:
+    assert deadline(text) == instant
 
 
 @pytest.mark.parametrize("value", ["7", "true", '"7"', "7.0", "null", "9223372036854775808", "[]"])
