@@ -5,7 +5,7 @@
 | signed, of each item | `pspReference:originalReference:merchantAccountCode:merchantReference:amount.value:amount.currency:eventCode:success`, absent parts empty, nothing escaped; HMAC-SHA256, base64, in `additionalData.hmacSignature` |
 | key | the hex text of the Customer Area, decoded; basic auth on the URL is required beside it |
 | not signed | `additionalData`, `eventDate`, `reason`, `paymentMethod`, `operations`, `live`: what we read of them is named in `unsigned` |
-| age | there is no time and no nonce in the scheme: an item replays for ever, and only its event id stops it |
+| age | there is no time and no nonce in the scheme: an item replays for ever, and only its event id stops it. An `eventDate` more than 5 minutes after its delivery is not read |
 | batch | several items; every one is verified, or the delivery is refused |
 | acknowledge | 200 with the body `[accepted]`, within 10 s; otherwise repeated for up to 30 days, and later ones queue behind |
 | rotation | queued items stay signed with the key they were signed with: keep the previous one for 30 days |
@@ -26,6 +26,7 @@ import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from typing import Any
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
@@ -52,6 +53,7 @@ from shared.providers.signing import basic_auth_matches, header, matching_key
 NAME = "adyen"
 ANSWER = Answer(body=b"[accepted]")
 SIGNED_HEADERS = ("hmacsignature",)
+SKEW = timedelta(minutes=5)
 SENT_WITH = {"CLP": 2, "ISK": 2, "CVE": 0, "IDR": 0}
 
 UNSIGNED = (
@@ -166,7 +168,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
             item = Node(item.value, path)
             code = item.word("eventCode")
             types.append(code)
-            event = _event(item, code, verdict, delivery_id, livemode=bool(livemode), lines=lines)
+            event = _event(item, code, verdict, delivery, delivery_id, livemode=bool(livemode), lines=lines)
         except Unreadable as error:
             lines.append(str(error))
             continue
@@ -178,7 +180,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
 
 
 def _event(
-    item: Node, code: str, verdict: Verdict, delivery_id: str, *, livemode: bool, lines: list[str]
+    item: Node, code: str, verdict: Verdict, delivery: Delivery, delivery_id: str, *, livemode: bool, lines: list[str]
 ) -> AnyEvent | None:
     translate = CODES.get(code)
     if translate is None:
@@ -188,11 +190,15 @@ def _event(
     success = item.flag("success")
     if success is None:
         raise unreadable(item.where("success"), "neither true nor false")
+    occurred_at = item.instant("eventDate")
+    # Nobody signed it, and the latest fact is the one that counts: a made-up date would be the last word for ever.
+    if occurred_at > delivery.received_at + SKEW:
+        raise unreadable(item.where("eventDate"), "later than the delivery that it came in", "unlikely_time")
     base: Base = {
         "event_id": f"{NAME}:{account}:{code}.{psp}.{original or ''}.{'true' if success else 'false'}",
         "provider": NAME,
         "account": account,
-        "occurred_at": item.instant("eventDate"),
+        "occurred_at": occurred_at,
         "delivery_id": delivery_id,
         "livemode": livemode,
     }

@@ -2,7 +2,7 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -255,8 +255,23 @@ def test_cancel_or_refund_is_told_apart_by_an_unsigned_word_and_says_so() -> Non
 
 
 def test_a_replay_with_another_unsigned_date_is_the_same_event() -> None:
-    first, again = told(an_item()), told(an_item(eventDate="2027-01-01T00:00:00Z"))
+    first, again = told(an_item()), told(an_item(eventDate="2025-01-01T00:00:00Z"))
     assert first.event_id == again.event_id == "adyen:OurECOM:AUTHORISATION.QFQTPCQ8HXSKGK82..true"
+
+
+@pytest.mark.parametrize(("ahead", "read"), [(timedelta(minutes=5), True), (timedelta(minutes=5, seconds=1), False)])
+def test_a_date_that_nobody_signed_is_not_later_than_its_own_delivery(ahead: timedelta, read: bool) -> None:
+    found = translated(an_item("INFORMATION_SUPPLIED", eventDate=(NOON + ahead).isoformat()))
+    assert bool(found.events) is read
+    if not read:
+        assert found.unreadable == (
+            "notificationItems[0].NotificationRequestItem.eventDate: later than the delivery that it came in",
+        )
+
+
+def test_a_deadline_without_a_zone_is_read_as_the_earliest_that_it_can_mean() -> None:
+    event = dispute("CHARGEBACK", {"defensePeriodEndsAt": "2026-05-20"})
+    assert (event.respond_by, event.respond_by_text) == (datetime(2026, 5, 19, 10, tzinfo=UTC), "2026-05-20")
 
 
 def test_events_of_one_dispute_share_a_reference_and_have_ids_of_their_own() -> None:
