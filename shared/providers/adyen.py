@@ -16,7 +16,9 @@
 
 Only merchantReference may hold a colon: with one in any other signed field, the same signature would fit two
 different items. Official examples of later dispute events (CHARGEBACK_REVERSED, SECOND_CHARGEBACK, PREARBITRATION_*)
-have no originalReference; their reason codes may have a leading space.
+have no originalReference; their reason codes may have a leading space. Public pages leave open whether pspReference is
+then the dispute's or the payment's: switch on "Include the originalReference for CHARGEBACK_REVERSED events" in the
+webhook's risk settings, or such a dispute may end under another name.
 
 Sources: Adyen docs "Verify HMAC signatures", "Handle webhook events", "Webhook types", "Dispute webhooks", "Currency
 codes", "Refusal reasons", "Result codes: avsResult, cvcResult"; Adyen's OpenAPI Webhooks-v1.
@@ -491,7 +493,8 @@ DISPUTES: dict[str, Translate] = {
     "REQUEST_FOR_INFORMATION": _dispute(_D.INQUIRY, _T.NEEDS_RESPONSE, hinted=True),
     "NOTIFICATION_OF_CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=True),
     "CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=True, moves=-1),
-    "INFORMATION_SUPPLIED": _dispute(None, _T.UNDER_REVIEW),
+    # Documents were uploaded; whether they were also sent in our defense is known only to disputeStatus.
+    "INFORMATION_SUPPLIED": _dispute(None, _T.UNDER_REVIEW, hinted=True),
     "ISSUER_COMMENTS": _dispute(None, None),
     "CHARGEBACK_REVERSED": _dispute(_D.CHARGEBACK, _T.WON, final=False, moves=1),
     "SECOND_CHARGEBACK": _dispute(_D.PRE_ARBITRATION, _T.LOST, moves=-1),

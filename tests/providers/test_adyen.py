@@ -384,6 +384,21 @@ def test_a_chargeback_is_open_or_over_as_dispute_status_hints(hint: str, status:
     assert dispute("CHARGEBACK", {"disputeStatus": hint}).status is status
 
 
+@pytest.mark.parametrize(
+    ("hint", "status"),
+    [
+        (None, DisputeStatus.UNDER_REVIEW),
+        ("Responded", DisputeStatus.UNDER_REVIEW),
+        ("Pending", DisputeStatus.UNDER_REVIEW),
+        ("Undefended", DisputeStatus.NEEDS_RESPONSE),
+    ],
+)
+def test_documents_that_were_uploaded_are_no_defense_until_adyen_says_so(
+    hint: str | None, status: DisputeStatus
+) -> None:
+    assert dispute("INFORMATION_SUPPLIED", {"disputeStatus": hint} if hint else {}).status is status
+
+
 def test_a_later_event_without_the_original_reference_still_names_its_dispute() -> None:
     event = dispute("SECOND_CHARGEBACK", originalReference=None)
     assert (event.dispute_id, event.payment_id) == ("QFQTPCQ8HXSKGK82", None)
