@@ -427,7 +427,7 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
     if not due:
         can_respond = False
     elif status is DisputeStatus.NEEDS_RESPONSE:
-        can_respond = not details.flag("past_due")
+        can_respond = True  # past_due is about the evidence of the round before
     submissions = details.raw("submission_count")
     reason = dispute.hint("reason")
     return DisputeChanged(

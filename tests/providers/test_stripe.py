@@ -419,7 +419,11 @@ def test_a_deadline_is_kept_as_an_instant_and_as_it_was_written() -> None:
     event = dispute()
     assert event.respond_by == NOON + timedelta(days=9)
     assert (event.respond_by_text, event.can_respond) == (str(DUE), True)
-    assert dispute(evidence_details={"due_by": DUE, "past_due": True}).can_respond is False
+
+
+def test_evidence_that_was_late_in_one_round_does_not_close_the_next() -> None:
+    details = {"due_by": DUE, "past_due": True, "submission_count": 1}
+    assert dispute(status="appeal_needs_response", evidence_details=details).can_respond is True
 
 
 def test_a_dispute_names_payment_reason_and_network() -> None:
