@@ -19,6 +19,9 @@ different items. Official examples of later dispute events (CHARGEBACK_REVERSED,
 have no originalReference; their reason codes may have a leading space. Public pages leave open whether pspReference is
 then the dispute's or the payment's: switch on "Include the originalReference for CHARGEBACK_REVERSED events" in the
 webhook's risk settings, or such a dispute may end under another name.
+A capture that failed may be made again by Adyen (reason "Transaction Recaptured"). Public pages leave open whether it
+then has a pspReference of its own. If it has the failed one's, only its unsigned date and reason tell it from a replay
+of the first: it is not counted, and the payment stays authorized until somebody looks.
 
 Sources: Adyen docs "Verify HMAC signatures", "Handle webhook events", "Webhook types", "Dispute webhooks", "Currency
 codes", "Refusal reasons", "Result codes: avsResult, cvcResult"; Adyen's OpenAPI Webhooks-v1.
