@@ -387,6 +387,8 @@ HINTS = {
     "lost": DisputeStatus.LOST,
     "won": DisputeStatus.WON,
 }
+ANY = frozenset(HINTS.values())
+OVER = frozenset({DisputeStatus.EXPIRED, DisputeStatus.ACCEPTED, DisputeStatus.LOST})
 REASON_CODES: dict[DisputeReason, tuple[str, ...]] = {
     DisputeReason.FRAUD: (
         "10.1", "10.2", "10.3", "10.4", "10.5", "4837", "4849", "4863", "4870", "4871",
@@ -406,16 +408,18 @@ def _dispute(
     stage: DisputeStage | None,
     status: DisputeStatus | None,
     *,
-    hinted: bool = False,
+    hinted: frozenset[DisputeStatus] = frozenset(),
     final: bool = True,
     moves: int = 0,
 ) -> Translate:
-    """A dispute event. `hinted`: disputeStatus, which is not signed, may say better than the event code."""
+    """A dispute event. `hinted`: what disputeStatus, which is not signed, may say better than the event code."""
 
     def translate(told: _Item) -> AnyEvent | None:
         extra = told.extra()
         word = extra.hint("disputeStatus")
-        by_hint = HINTS.get((word or "").lower()) if hinted else None
+        by_hint = HINTS.get((word or "").lower())
+        if by_hint not in hinted:
+            by_hint = None
         code = extra.first_hint("chargebackReasonCode", "rfiReasonCode")
         due = extra.hint("defensePeriodEndsAt")
         respond_by = deadline(due) if due else None
@@ -493,20 +497,20 @@ REFUNDS: dict[str, Translate] = {
     "VOID_PENDING_REFUND": _modification(_S.REFUND_FAILED, None),
 }
 DISPUTES: dict[str, Translate] = {
-    "REQUEST_FOR_INFORMATION": _dispute(_D.INQUIRY, _T.NEEDS_RESPONSE, hinted=True),
-    "NOTIFICATION_OF_CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=True),
-    "CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=True, moves=-1),
+    "REQUEST_FOR_INFORMATION": _dispute(_D.INQUIRY, _T.NEEDS_RESPONSE, hinted=ANY),
+    "NOTIFICATION_OF_CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=ANY),
+    "CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=ANY, moves=-1),
     # Documents were uploaded; whether they were also sent in our defense is known only to disputeStatus.
-    "INFORMATION_SUPPLIED": _dispute(None, _T.UNDER_REVIEW, hinted=True),
+    "INFORMATION_SUPPLIED": _dispute(None, _T.UNDER_REVIEW, hinted=frozenset({_T.NEEDS_RESPONSE})),
     "ISSUER_COMMENTS": _dispute(None, None),
     "CHARGEBACK_REVERSED": _dispute(_D.CHARGEBACK, _T.WON, final=False, moves=1),
     "SECOND_CHARGEBACK": _dispute(_D.PRE_ARBITRATION, _T.LOST, moves=-1),
     "ISSUER_RESPONSE_TIMEFRAME_EXPIRED": _dispute(None, _T.WON),
-    "DISPUTE_DEFENSE_PERIOD_ENDED": _dispute(None, _T.EXPIRED, hinted=True),
-    "PREARBITRATION_OPEN": _dispute(_D.PRE_ARBITRATION, _T.NEEDS_RESPONSE, hinted=True),
+    "DISPUTE_DEFENSE_PERIOD_ENDED": _dispute(None, _T.EXPIRED, hinted=OVER),
+    "PREARBITRATION_OPEN": _dispute(_D.PRE_ARBITRATION, _T.NEEDS_RESPONSE, hinted=ANY),
     # Which side accepted or declined is known only to disputeStatus.
-    "PREARBITRATION_ACCEPTED": _dispute(_D.PRE_ARBITRATION, None, hinted=True),
-    "PREARBITRATION_DECLINED": _dispute(_D.PRE_ARBITRATION, None, hinted=True),
+    "PREARBITRATION_ACCEPTED": _dispute(_D.PRE_ARBITRATION, None, hinted=ANY),
+    "PREARBITRATION_DECLINED": _dispute(_D.PRE_ARBITRATION, None, hinted=ANY),
     "PREARBITRATION_WON": _dispute(_D.PRE_ARBITRATION, _T.WON),
     "PREARBITRATION_LOST": _dispute(_D.PRE_ARBITRATION, _T.LOST),
     "PREARBITRATION_ISSUER_WITHDRAWN": _dispute(_D.PRE_ARBITRATION, _T.WON),

@@ -399,6 +399,22 @@ def test_documents_that_were_uploaded_are_no_defense_until_adyen_says_so(
     assert dispute("INFORMATION_SUPPLIED", {"disputeStatus": hint} if hint else {}).status is status
 
 
+@pytest.mark.parametrize(
+    ("code", "hint", "status"),
+    [
+        ("DISPUTE_DEFENSE_PERIOD_ENDED", "Undefended", DisputeStatus.EXPIRED),
+        ("DISPUTE_DEFENSE_PERIOD_ENDED", "Pending", DisputeStatus.EXPIRED),
+        ("DISPUTE_DEFENSE_PERIOD_ENDED", "Accepted", DisputeStatus.ACCEPTED),
+        ("DISPUTE_DEFENSE_PERIOD_ENDED", "Lost", DisputeStatus.LOST),
+        ("INFORMATION_SUPPLIED", "Won", DisputeStatus.UNDER_REVIEW),
+    ],
+)
+def test_a_hint_says_more_than_the_signed_code_and_never_the_contrary(
+    code: str, hint: str, status: DisputeStatus
+) -> None:
+    assert dispute(code, {"disputeStatus": hint}).status is status
+
+
 def test_a_later_event_without_the_original_reference_still_names_its_dispute() -> None:
     event = dispute("SECOND_CHARGEBACK", originalReference=None)
     assert (event.dispute_id, event.payment_id) == ("QFQTPCQ8HXSKGK82", None)
