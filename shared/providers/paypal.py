@@ -4,7 +4,7 @@
 |---|---|
 | signed | `<transmission id>\\|<transmission time>\\|<our webhook's id>\\|<CRC-32 of the raw body>`, RSA PKCS #1 v1.5 with SHA-256 |
 | key | our webhook's id, which is in no request; a delivery to another webhook does not verify here |
-| not signed | the body itself is covered by its CRC-32 only: whoever holds one captured delivery can make another body with the same CRC. So age is bounded, events are deduplicated by id, and the API is to be asked before money is moved on a body's word |
+| not signed | the body itself is covered by its CRC-32 only: whoever holds one captured delivery can make another body with the same CRC. So age is bounded, events are deduplicated by id, and the API is to be asked before money is moved on a body's word. Another body under a transmission id that came before is not noticed: whether a retry keeps that id is not settled, and nothing here remembers it |
 | certificate | fetched from four hosts of PayPal only, two for each environment; chain to public roots; named `messageverificationcerts….paypal.com`, with `.sandbox.` exactly when the endpoint is not live; valid at receipt |
 | algorithm | SHA256withRSA, whatever the header offers |
 | age | sent at most 3 days and 5 minutes before receipt, at most 5 minutes after |

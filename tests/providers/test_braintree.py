@@ -140,6 +140,22 @@ def test_every_published_notification_verifies_and_is_read(file: Path) -> None:
     assert bool(normalized.events) != bool(normalized.ignored)
 
 
+def test_every_published_body_is_read_the_legacy_ones_too() -> None:
+    files = sorted((SAMPLES / "braintree").glob("*.xml"))
+    if not files:
+        pytest.skip("the folder of real payloads is absent")
+    assert any("legacy" in file.name for file in files)
+    for file in files:
+        normalized = adapter.normalize(a_form(file.read_text()), Verdict((PUBLIC,)), CREDENTIALS)
+        assert normalized.types == (file.name.split(".")[0],)
+        assert normalized.unreadable == ()
+        for found in normalized.events:
+            if isinstance(found, DisputeChanged):
+                assert found.amount
+                assert found.payment_id
+                assert found.respond_by
+
+
 def test_a_payload_whose_last_newline_was_stripped_verifies_too(tmp_path: Path) -> None:
     kit = a_kit("braintree", tmp_path)
     delivery = kit.signed(kit.bodies()[0])
