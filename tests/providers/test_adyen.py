@@ -3,6 +3,7 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime, timedelta
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -106,6 +107,50 @@ def test_adyens_own_signed_notifications_verify_with_their_published_key() -> No
         pytest.skip("the folder of real payloads is absent")
     for file in files:
         assert verify(batch(json.loads(file.read_bytes()))).key_ids == ("published",), file.name
+
+
+# Adyen's libraries for Python, Node and Java each publish items with the signature that Adyen gives them.
+PUBLISHED = [
+    (
+        "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056",
+        "coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0=",
+        ("7914073381342284", None, "TestMerchant", "TestPayment-1407325143704", 1130, "AUTHORISATION"),
+    ),
+    (
+        "DFB1EB5485895CFA84146406857104ABB4CBCABDC8AAF103A624C8F6A3EAAB00",
+        "xhpHvYq2u2Np0rstbZ6QjLGu7JWhvf7Iwaa6EviJSX0=",
+        ("pspReference", "originalReference", "merchantAccount", "reference", 1000, "CAPTURE"),
+    ),
+    (  # an amount may be sent as text: such an item is as genuine as the others, and Adyen would repeat it for a month
+        "9064450A8892A093D9E97EFCC9639DE31B74F3A7803135555A3C96F5A57915D6",
+        "NuEkADFmlCC6VgX+wcoPAegIWxVPNBPCuKlM4Hzo5qc=",
+        ("test_REPORT_AVAILABLE", None, "Magento2Rik", "testMerchantRef1", "0", "REPORT_AVAILABLE"),
+    ),
+    (
+        PUBLISHED_KEY,
+        "CZErGCNQaSsxbaQfZaJlakqo7KPP+mIa8a+wx3yNs9A=",
+        ("ZVWN7D3WSMK2WN82", None, "AntoniStroinski", "\\:/\\/slashes are fun", 1000, "AUTHORISATION"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "signature", "fields"), PUBLISHED)
+def test_the_published_vectors_verify(key: str, signature: str, fields: tuple[Any, ...]) -> None:
+    psp, original, account, reference, value, code = fields
+    item = an_item(
+        code,
+        pspReference=psp,
+        originalReference=original,
+        merchantAccountCode=account,
+        merchantReference=reference,
+        amount={"currency": "EUR", "value": value},
+        additionalData={"hmacSignature": signature},
+    )
+    credentials = Credentials(keys={"published": key}, basic_auth=CREDENTIALS.basic_auth)
+    assert adyen.verify(a_delivery(batch(item)), credentials, refuse_to_fetch).key_ids == ("published",)
+    item["success"] = "false"
+    with pytest.raises(SignatureInvalid):
+        adyen.verify(a_delivery(batch(item)), credentials, refuse_to_fetch)
 
 
 def test_the_sdk_and_we_agree_on_what_is_genuine() -> None:
@@ -220,6 +265,27 @@ def test_a_platform_webhook_is_verified_over_its_raw_body_and_ignored_as_a_type(
         flipped = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
         with pytest.raises(SignatureInvalid):
             verify(flipped, hmacsignature=mac)
+
+
+def test_the_published_platform_webhook_verifies_with_its_every_space() -> None:
+    told = {
+        "type": "merchant.created",
+        "environment": "test",
+        "createdAt": "01-01-2024",
+        "data": {
+            "capabilities": {"sendToTransferInstrument": {"requested": True, "requestedLevel": "notApplicable"}},
+            "companyId": "YOUR_COMPANY_ID",
+            "merchantId": "YOUR_MERCHANT_ACCOUNT",
+            "status": "PreActive",
+        },
+    }
+    body = f"\n{indent(json.dumps(told, indent=4), ' ' * 8)}\n{' ' * 8}".encode()
+    key = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
+    credentials = Credentials(keys={"published": key}, basic_auth=CREDENTIALS.basic_auth)
+    headers = {"hmacsignature": "fX74xUdztFmaXAn3IusMFFUBUSkLmDQUK0tm8xL6ZTU="}
+    assert adyen.verify(a_delivery(body, **headers), credentials, refuse_to_fetch).key_ids == ("published",)
+    with pytest.raises(SignatureInvalid):
+        adyen.verify(a_delivery(body.strip(), **headers), credentials, refuse_to_fetch)
 
 
 def test_a_classic_notification_is_never_verified_by_the_platform_header() -> None:
