@@ -5,7 +5,7 @@
 | signed | `<transmission id>\\|<transmission time>\\|<our webhook's id>\\|<CRC-32 of the raw body>`, RSA PKCS #1 v1.5 with SHA-256 |
 | key | our webhook's id, which is in no request; a delivery to another webhook does not verify here |
 | not signed | the body itself is covered by its CRC-32 only: whoever holds one captured delivery can make another body with the same CRC. So age is bounded, events are deduplicated by id, and the API is to be asked before money is moved on a body's word. Another body under a transmission id that came before is not noticed: whether a retry keeps that id is not settled, and nothing here remembers it |
-| certificate | fetched from four hosts of PayPal only, two for each environment; chain to public roots; named `messageverificationcerts….paypal.com`, with `.sandbox.` exactly when the endpoint is not live; valid at receipt |
+| certificate | fetched from four hosts of PayPal only, two for each environment; chain to public roots, through its issuer's, which is fetched from DigiCert where PayPal serves it alone (as its libraries expect; not settled by public pages); named `messageverificationcerts….paypal.com`, with `.sandbox.` exactly when the endpoint is not live; valid at receipt |
 | algorithm | SHA256withRSA, whatever the header offers |
 | age | sent at most 3 days and 5 minutes before receipt, at most 5 minutes after |
 | acknowledge | any 2xx; otherwise up to 25 tries over 3 days |
@@ -55,6 +55,7 @@ from shared.providers.signing import as_bytes, header
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.x509 import Certificate
     from cryptography.x509.verification import Store
 
 NAME = "paypal"
@@ -75,6 +76,8 @@ _CERTIFICATE_URL = re.compile(
     r"https://(api|api-m)(\.sandbox)?\.paypal\.com(?::443)?/v1/notifications/certs/[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}",
     flags=re.ASCII,
 )
+# DigiCert, whom PayPal's published certificates and the trust of its own libraries are from.
+_ISSUER_URL = re.compile(r"https?://cacerts\.digicert\.com/([A-Za-z0-9][A-Za-z0-9_.\-]{0,127})", flags=re.ASCII)
 _CERTIFICATE_NAME = re.compile(r"messageverificationcerts(\.[a-z0-9\-]+)*\.paypal\.com", flags=re.ASCII)
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 _TRANSMISSION_ID = re.compile(r"[A-Za-z0-9\-]{1,64}", flags=re.ASCII)
@@ -116,7 +119,7 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
     found = _CERTIFICATE_URL.fullmatch(url)
     if not found or bool(found[2]) == credentials.live:
         raise SignatureInvalid("not a certificate of PayPal's for this environment", reason="untrusted_certificate_url")
-    key = _public_key(fetch_certificate(url), credentials, delivery.received_at)
+    key = _public_key(fetch_certificate(url), credentials, delivery.received_at, fetch_certificate)
     crc = zlib.crc32(delivery.body)
     matched = [
         key_id
@@ -171,7 +174,9 @@ def _roots(trust: bytes | None) -> "Store":
     return Store(roots)
 
 
-def _public_key(pem: bytes, credentials: Credentials, at: datetime) -> "RSAPublicKey":
+def _public_key(
+    pem: bytes, credentials: Credentials, at: datetime, fetch_certificate: FetchCertificate
+) -> "RSAPublicKey":
     """The key of the certificate that `pem` starts with, once its name, chain and validity at `at` are proved."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -201,12 +206,33 @@ def _public_key(pem: bytes, credentials: Credentials, at: datetime) -> "RSAPubli
         or key.key_size < 2048
     ):
         raise SignatureInvalid("a certificate for another purpose", reason="untrusted_certificate")
-    policy = PolicyBuilder().store(_roots(credentials.trust)).time(at)
+    verifier = PolicyBuilder().store(_roots(credentials.trust)).time(at).build_server_verifier(x509.DNSName(name))
     try:
-        policy.build_server_verifier(x509.DNSName(name)).verify(leaf, others)
+        verifier.verify(leaf, others or _issuer(leaf, fetch_certificate))
     except VerificationError:
         raise SignatureInvalid("no chain to a trusted root, or not valid now", reason="untrusted_certificate") from None
     return key
+
+
+def _issuer(leaf: "Certificate", fetch_certificate: FetchCertificate) -> "list[Certificate]":
+    """The certificate of whoever issued `leaf`, from where `leaf` says that it is; none for any place but DigiCert's.
+
+    It need not be trusted to be fetched: it only links `leaf` to a root, or fails to.
+    """
+    from cryptography import x509
+    from cryptography.x509.oid import AuthorityInformationAccessOID
+
+    try:
+        told = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except x509.ExtensionNotFound:
+        return []
+    for access in told:
+        place = access.access_location.value if access.access_method == AuthorityInformationAccessOID.CA_ISSUERS else ""
+        found = _ISSUER_URL.fullmatch(place) if type(place) is str else None
+        if found:
+            with suppress(ValueError):
+                return [x509.load_der_x509_certificate(fetch_certificate(f"https://cacerts.digicert.com/{found[1]}"))]
+    return []
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid, Unavailable, Unreadable
@@ -170,6 +170,7 @@ def a_certificate(
     start: datetime = NOON - timedelta(days=30),
     end: datetime = NOON + timedelta(days=30),
     authority: bool = False,
+    issuer_at: str | None = None,
 ) -> tuple[Any, x509.Certificate]:
     key = key or generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -183,6 +184,11 @@ def a_certificate(
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
+    if issuer_at:
+        where = x509.AccessDescription(
+            AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(issuer_at)
+        )
+        builder = builder.add_extension(x509.AuthorityInformationAccess([where]), critical=False)
     if authority:
         usage = [False] * 9
         usage[5] = usage[6] = True
@@ -198,9 +204,16 @@ def root() -> tuple[Any, x509.Certificate]:
 
 
 def signed_by(
-    key: Any, certificates: list[x509.Certificate], root: x509.Certificate, live: bool = False
+    key: Any,
+    certificates: list[x509.Certificate],
+    root: x509.Certificate,
+    live: bool = False,
+    elsewhere: dict[str, bytes] | None = None,
 ) -> Callable[[], Verdict]:
-    """A delivery signed by `key`, whose certificate URL serves `certificates`, at an endpoint that trusts `root`."""
+    """A delivery signed by `key`, whose certificate URL serves `certificates`, at an endpoint that trusts `root`.
+
+    elsewhere: what other URLs serve; any that is not there must not be asked for.
+    """
     body, stamp = b"{}", "2026-05-01T12:00:00Z"
     message = f"id-1|{stamp}|{CREDENTIALS.keys['main']}|{zlib.crc32(body)}".encode()
     signature = key.sign(message, PKCS1v15(), SHA256()) if isinstance(key, RSAPrivateKey) else b"x"
@@ -213,7 +226,8 @@ def signed_by(
     }
     pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
     credentials = dataclasses.replace(CREDENTIALS, trust=root.public_bytes(Encoding.PEM), live=live)
-    return lambda: paypal.verify(Delivery("paypal", body, headers, NOON), credentials, lambda url: pem)
+    served = {headers["paypal-cert-url"]: pem, **(elsewhere or {})}
+    return lambda: paypal.verify(Delivery("paypal", body, headers, NOON), credentials, served.__getitem__)
 
 
 def test_a_chain_through_an_intermediate_is_followed(root: tuple[Any, x509.Certificate]) -> None:
@@ -222,6 +236,55 @@ def test_a_chain_through_an_intermediate_is_followed(root: tuple[Any, x509.Certi
     assert signed_by(key, [leaf, middle], root[1])().key_ids == ("main",)
     with pytest.raises(SignatureInvalid):
         signed_by(key, [leaf], root[1])()
+
+
+ISSUER_AT = "http://cacerts.digicert.com/DigiCertSHA2ExtendedValidationServerCA.crt"
+
+
+def test_a_certificate_served_without_its_issuer_names_where_that_is(root: tuple[Any, x509.Certificate]) -> None:
+    middle_key, middle = a_certificate("a middle", issuer=(root[0], root[1].subject), authority=True)
+    key, leaf = a_certificate(issuer=(middle_key, middle.subject), issuer_at=ISSUER_AT)
+    issuer = {ISSUER_AT.replace("http:", "https:"): middle.public_bytes(Encoding.DER)}
+    assert signed_by(key, [leaf], root[1], elsewhere=issuer)().key_ids == ("main",)
+    assert signed_by(key, [leaf, middle], root[1])().key_ids == ("main",)
+
+
+@pytest.mark.parametrize("served", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----"])
+def test_an_issuer_that_is_none_leads_to_no_root(root: tuple[Any, x509.Certificate], served: bytes) -> None:
+    middle_key, middle = a_certificate("a middle", issuer=(root[0], root[1].subject), authority=True)
+    key, leaf = a_certificate(issuer=(middle_key, middle.subject), issuer_at=ISSUER_AT)
+    with pytest.raises(SignatureInvalid) as refusal:
+        signed_by(key, [leaf], root[1], elsewhere={ISSUER_AT.replace("http:", "https:"): served})()
+    assert refusal.value.reason == "untrusted_certificate"
+
+
+def test_an_issuer_whom_no_root_knows_is_refused(root: tuple[Any, x509.Certificate]) -> None:
+    stranger_key, stranger = a_certificate("a stranger", authority=True)
+    key, leaf = a_certificate(issuer=(stranger_key, stranger.subject), issuer_at=ISSUER_AT)
+    issuer = {ISSUER_AT.replace("http:", "https:"): stranger.public_bytes(Encoding.DER)}
+    with pytest.raises(SignatureInvalid) as refusal:
+        signed_by(key, [leaf], root[1], elsewhere=issuer)()
+    assert refusal.value.reason == "untrusted_certificate"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/computeMetadata/v1/",
+        "http://cacerts.digicert.com.evil.example/A.crt",
+        "http://cacerts.digicert.com@evil.example/A.crt",
+        "http://cacerts.digicert.com:8080/A.crt",
+        "http://cacerts.digicert.com/../A.crt",
+        "http://cacerts.digicert.com/A.crt?x",
+        "ldap://cacerts.digicert.com/A.crt",
+    ],
+)
+def test_an_issuer_is_asked_for_nowhere_else(root: tuple[Any, x509.Certificate], url: str) -> None:
+    middle_key, middle = a_certificate("a middle", issuer=(root[0], root[1].subject), authority=True)
+    key, leaf = a_certificate(issuer=(middle_key, middle.subject), issuer_at=url)
+    with pytest.raises(SignatureInvalid) as refusal:
+        signed_by(key, [leaf], root[1])()
+    assert refusal.value.reason == "untrusted_certificate"
 
 
 def test_a_live_certificate_is_named_without_sandbox(root: tuple[Any, x509.Certificate]) -> None:
