@@ -204,12 +204,14 @@ def _dispute(stage: DisputeStage, status: DisputeStatus, *, evidence: bool | Non
     def translate(data: Node, kind: str, base: Base) -> AnyEvent:
         due = data.hint("evidence_required_by")
         category = data.hint("category")
+        # Visa's Rapid Dispute Resolution refunds by our own rules before a chargeback is filed.
+        prevented = data.hint("resolved_reason") == "rapid_dispute_resolution"
         return DisputeChanged(
             **base,
             dispute_id=data.text("id"),
             payment_id=data.maybe_text("payment_id"),
             stage=stage,
-            status=status,
+            status=DisputeStatus.PREVENTED if prevented else status,
             amount=_money(data, "amount"),
             reason=REASONS.get(category, DisputeReason.OTHER) if category else None,
             reason_code=data.hint("reason_code"),

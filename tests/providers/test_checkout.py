@@ -14,7 +14,9 @@ from shared.domain.errors import SignatureInvalid
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.money import Money
 from shared.providers import checkout as adapter
+from shared.providers import load
 from shared.providers.protocol import Normalized
+from shared.providers.unmapped import unmapped
 from tests.providers.kits import NOON, a_kit
 
 PAYMENT = {"id": "pay_1", "action_id": "act_1", "reference": "order-1", "amount": 1250, "currency": "EUR"}
@@ -128,6 +130,46 @@ def test_disputes(kind: str, stage: DisputeStage, status: DisputeStatus) -> None
     assert (found.dispute_id, found.payment_id, found.stage, found.status) == ("dsp_1", "pay_1", stage, status)
     assert (found.reason, found.reason_code, found.network) == (DisputeReason.NOT_AS_DESCRIBED, "13.3", "visa")
     assert found.respond_by is None
+
+
+@pytest.mark.parametrize(
+    ("why", "status"),
+    [
+        ("rapid_dispute_resolution", DisputeStatus.PREVENTED),
+        ("already_refunded", DisputeStatus.CLOSED),
+        (None, DisputeStatus.CLOSED),
+    ],
+)
+def test_what_visa_resolved_by_our_own_rules_was_prevented(why: str | None, status: DisputeStatus) -> None:
+    assert event("dispute_resolved", DISPUTE | {"resolved_reason": why}).status is status
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (
+            "payment_approved",
+            PAYMENT
+            | {
+                "3ds": {"challenged": False, "downgraded": False, "eci": "05", "enrolled": "Y", "exemption": "none"},
+                "cko_network_token_available": True,
+                "pan_type_processed": "fpan",
+                "processing": {"Aft": "False", "acquirer_reference_number": "1"},
+                "source": {"type": "card", "card_category": "CONSUMER", "card_wallet_type": "applepay", "name": "x"},
+            },
+        ),
+        (
+            "payment_voided",
+            PAYMENT | {"balances": {"total_voided": 20}, "event_links": {"payment": "x"}, "trigger": "x"},
+        ),
+        ("dispute_resolved", DISPUTE | {"resolved_reason": "rapid_dispute_resolution"}),
+    ],
+)
+def test_what_checkout_documents_is_no_news(kind: str, data: dict[str, Any]) -> None:
+    body = {"id": "evt_1", "type": kind, "source": "dispute", "timestamp": "2026-05-01T12:00:00+00:00", "data": data}
+    delivery = Delivery("checkout", json.dumps(body).encode(), {}, NOON)
+    normalized = adapter.normalize(delivery, Verdict(("k",)), Credentials(keys={"k": "s"}))
+    assert unmapped(load("checkout"), delivery, normalized) == ()
 
 
 def test_the_table_is_the_whole_of_what_is_followed() -> None:
