@@ -30,8 +30,9 @@ from shared.domain.events import (
     PayoutChanged,
 )
 from shared.domain.money import Money
-from shared.providers import paypal
+from shared.providers import load, paypal
 from shared.providers.protocol import Normalized
+from shared.providers.unmapped import unmapped
 from tests.providers.kits import SAMPLES, Kit, a_fact, a_kit, an_attempt
 from tests.simulator.facts import FactKind
 
@@ -579,6 +580,30 @@ def test_a_deadline_that_cannot_be_read_does_not_hide_its_dispute(due: Any) -> N
 )
 def test_each_reason_is_told_in_our_words(word: str, reason: DisputeReason) -> None:
     assert dispute(reason=word).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource"),
+    [
+        (
+            "CUSTOMER.DISPUTE.UPDATED",
+            {
+                "dispute_id": "PP-1",
+                "status": "OPEN",
+                "disputed_transactions": [{"buyer": {"payer_id": "X"}, "seller_protection_type": "X"}],
+                "fund_movements": [{"party": "SELLER"}],
+            },
+        ),
+        (
+            "PAYMENT.CAPTURE.REFUNDED",
+            {"id": "REF1", "capture_id": "CAP1", "amount": AMOUNT, "payer": {"merchant_id": "X"}, "links": [UP]},
+        ),
+    ],
+)
+def test_what_paypal_documents_is_no_news(kind: str, resource: dict[str, Any]) -> None:
+    whole = {"id": "WH-1", "event_type": kind, "create_time": "2026-05-01T12:00:00.000Z", "resource": resource}
+    delivery = Delivery("paypal", json.dumps(whole).encode(), {}, NOON)
+    assert unmapped(load("paypal"), delivery, translated(kind, resource)) == ()
 
 
 def test_payouts_are_told() -> None:
