@@ -3,7 +3,9 @@
 import base64
 import contextlib
 import dataclasses
+import inspect
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,9 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers import braintree as adapter
+from shared.providers import load
 from shared.providers.protocol import Normalized
+from shared.providers.unmapped import unmapped
 from tests.providers.kits import NOON, SAMPLES, a_fact, a_kit
 from tests.simulator.facts import FactKind
 
@@ -47,9 +51,13 @@ def a_form(xml: str, at: datetime = NOON) -> Delivery:
     return Delivery("braintree", body.encode(), {}, at)
 
 
-def read(kind: str, subject: str) -> Normalized:
+def a_notification(kind: str, subject: str) -> Delivery:
     xml = f"<notification><timestamp>2026-05-01T12:00:00Z</timestamp><kind>{kind}</kind><subject>{subject}</subject></notification>"
-    return adapter.normalize(a_form(xml), Verdict((PUBLIC,)), CREDENTIALS)
+    return a_form(xml)
+
+
+def read(kind: str, subject: str) -> Normalized:
+    return adapter.normalize(a_notification(kind, subject), Verdict((PUBLIC,)), CREDENTIALS)
 
 
 def event(kind: str, subject: str) -> Any:
@@ -146,14 +154,35 @@ def test_every_published_body_is_read_the_legacy_ones_too() -> None:
         pytest.skip("the folder of real payloads is absent")
     assert any("legacy" in file.name for file in files)
     for file in files:
-        normalized = adapter.normalize(a_form(file.read_text()), Verdict((PUBLIC,)), CREDENTIALS)
+        delivery = a_form(file.read_text())
+        normalized = adapter.normalize(delivery, Verdict((PUBLIC,)), CREDENTIALS)
         assert normalized.types == (file.name.split(".")[0],)
         assert normalized.unreadable == ()
+        assert unmapped(load("braintree"), delivery, normalized) == (), file.name
         for found in normalized.events:
             if isinstance(found, DisputeChanged):
                 assert found.amount
                 assert found.payment_id
                 assert found.respond_by
+
+
+def test_every_kind_and_every_member_that_the_official_library_knows_is_no_news() -> None:
+    braintree = pytest.importorskip("braintree")
+    kinds = {value for name, value in vars(braintree.WebhookNotification.Kind).items() if name[0].isupper()}
+    for kind in kinds - set(adapter.KINDS):
+        delivery = a_notification(kind, "<check>true</check>")
+        normalized = adapter.normalize(delivery, Verdict((PUBLIC,)), CREDENTIALS)
+        assert unmapped(load("braintree"), delivery, normalized) == (), kind
+    # What the library reads of an answer, it reads of a notification too: both are the same object.
+    source = inspect.getsource(braintree.transaction.Transaction)
+    read = set(re.findall(r'attributes\["([a-z_]+)"\]|"([a-z_]+)" in attributes', source)) | {
+        (name, "") for name in re.findall(r'"([a-z_]+)"', inspect.getsource(braintree.transaction.Transaction.__repr__))
+    }
+    members = {name for names in read for name in names if name} - {"credit_card_details", "meta_checkout_token"}
+    told = a_transaction(**dict.fromkeys(members - {"id", "type", "amount", "currency_iso_code", "status"}, ""))
+    delivery = a_notification("transaction_settled", told)
+    normalized = adapter.normalize(delivery, Verdict((PUBLIC,)), CREDENTIALS)
+    assert unmapped(load("braintree"), delivery, normalized) == ()
 
 
 def test_a_payload_whose_last_newline_was_stripped_verifies_too(tmp_path: Path) -> None:
