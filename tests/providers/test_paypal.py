@@ -227,7 +227,8 @@ def signed_by(
     }
     pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
     credentials = dataclasses.replace(CREDENTIALS, trust=root.public_bytes(Encoding.PEM), live=live)
-    served = {headers["paypal-cert-url"]: pem, **(elsewhere or {})}
+    served = elsewhere if elsewhere is not None else {}
+    served[headers["paypal-cert-url"]] = pem
     return lambda: paypal.verify(Delivery("paypal", body, headers, NOON), credentials, served.__getitem__)
 
 
@@ -257,6 +258,17 @@ def test_an_issuer_that_is_none_leads_to_no_root(root: tuple[Any, x509.Certifica
     with pytest.raises(SignatureInvalid) as refusal:
         signed_by(key, [leaf], root[1], elsewhere={ISSUER_AT.replace("http:", "https:"): served})()
     assert refusal.value.reason == "untrusted_certificate"
+
+
+def test_an_issuer_that_cannot_be_had_is_for_later(root: tuple[Any, x509.Certificate]) -> None:
+    class Down(dict[str, bytes]):
+        def __missing__(self, url: str) -> bytes:
+            raise Unavailable("down")
+
+    middle_key, middle = a_certificate("a middle", issuer=(root[0], root[1].subject), authority=True)
+    key, leaf = a_certificate(issuer=(middle_key, middle.subject), issuer_at=ISSUER_AT)
+    with pytest.raises(Unavailable):
+        signed_by(key, [leaf], root[1], elsewhere=Down())()
 
 
 def test_an_issuer_whom_no_root_knows_is_refused(root: tuple[Any, x509.Certificate]) -> None:
