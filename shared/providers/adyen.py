@@ -11,6 +11,7 @@
 | rotation | queued items stay signed with the key they were signed with: keep the previous one for 30 days |
 | identity | none is given: eventCode, pspReference, originalReference, success (signed ones only, so that a replay with another eventDate is the same event); a dispute's events share its pspReference |
 | amounts | integers; against ISO 4217, CLP and ISK have two decimals, CVE and IDR none |
+| not told | captures that Adyen makes by itself: such a payment stays authorized, and its refunds are measured against that |
 | platform webhooks | header `HmacSignature`: base64 HMAC-SHA256 over the raw body; verified and ignored as a type |
 | merchant's own words | `metadata.<key>` in additionalData: customer_id, device_id, ip, initiator |
 
