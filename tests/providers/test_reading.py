@@ -71,7 +71,7 @@ def test_no_number_makes_reading_a_unix_time_fail(seconds: int) -> None:
         ("2026-05-20T18:00:00", datetime(2026, 5, 20, 4, tzinfo=UTC)),
         ("2026-05-20 18:00:00.5", datetime(2026, 5, 20, 4, 0, 0, 500000, tzinfo=UTC)),
         ("2026-05-20", datetime(2026, 5, 19, 10, tzinfo=UTC)),
-        ("2026-05-20T18:00", None),
+        ("2026-05-20T18:00", datetime(2026, 5, 20, 4, tzinfo=UTC)),
         ("20/05/2026", None),
         ("next Friday", None),
         ("", None),
