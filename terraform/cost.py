@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shared.learning.request import TrainingRequest
+
 ROOT = Path(__file__).resolve().parent.parent
 DAYS = 30
 MONTH = DAYS * 86_400
@@ -201,10 +203,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line(
         "BigQuery storage, each month more", published * DAYS / GIB, "GiB", price.bigquery_gib_month, "rows of a month"
     )
-    scanned = 90 * (plan.events_a_day * each.event_bytes)
-    yield line(
-        "BigQuery training", scanned * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "90 days' events each night"
-    )
+    history = TrainingRequest().history_days
+    scanned = history * plan.events_a_day * each.event_bytes * DAYS / TIB
+    yield line("BigQuery training", scanned, "TiB", price.bigquery_scanned_tib, f"{history:g} days' events each night")
     lines = traffic.webhooks_a_day + 2 * plan.events_a_day + plan.disputes_a_day
     yield line(
         "Logging", lines * each.log_bytes * DAYS / GIB, "GiB", price.logging_gib, f"{lines / 1e6:,.0f} M lines/day"

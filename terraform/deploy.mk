@@ -21,4 +21,4 @@ destroy: setup ## Take an environment down; refuses in prod (ENV=dev DRY_RUN=1)
 	$(DEPLOY) destroy $(DEPLOY_FLAGS)
 
 cost: setup ## What it costs a month and which quotas it meets, with the arithmetic
-	$(PY) terraform/cost.py
+	$(PY) -m terraform.cost
