@@ -177,3 +177,11 @@ def test_the_bill_in_the_readme_is_the_scripts(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out in (tool.ROOT / "terraform" / "README.md").read_text(), (
         "put `make cost` in there anew"
     )
+
+
+def test_the_readme_names_the_sum() -> None:
+    plan = cost.read_plan()
+    month = sum(one.dollars for one in cost.costs(plan))
+    million = month / (plan.traffic.payments_a_day * cost.DAYS / 1e6)
+    told = (tool.ROOT / "README.md").read_text()
+    assert f"some ${round(month, -2):,.0f} a month at list prices, ${million:.0f} for a million" in told
