@@ -1,7 +1,8 @@
 """Certificates that a provider names by URL, fetched once a day per instance.
 
 Which URLs may be fetched is the adapter's judgement; here they are only fetched carefully: no redirect, seconds of
-timeout, a small body, one fetch at a time per URL.
+timeout, a small body, and few at a time, so that forgers who name ever other ones keep neither the instance's threads nor
+their host busy. What is known needs no turn.
 """
 
 import threading
@@ -13,6 +14,8 @@ from shared.domain.errors import SignatureInvalid, Unavailable
 
 DAY = 86_400.0
 LARGEST = 64 * 1024
+AT_ONCE = 2
+PATIENCE = 1.0  # seconds until the sender is told to come again
 MOST = 64  # certificates kept: a provider has a handful, an attacker may name any number under the allowed path
 
 
@@ -22,22 +25,30 @@ class Certificates:
     def __init__(self, folder: str | None = None) -> None:
         self._folder = folder
         self._cache: dict[str, tuple[float, bytes]] = {}
-        self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
 
     def __call__(self, url: str) -> bytes:
         """The PEM at `url`. Raises Unavailable when it cannot be had now, SignatureInvalid when its host knows of none."""
-        known = self._cache.get(url)
-        if known is not None and time.monotonic() - known[0] < DAY:
-            return known[1]
-        with self._lock:
-            known = self._cache.get(url)
-            if known is not None and time.monotonic() - known[0] < DAY:
-                return known[1]
+        known = self._known(url)
+        if known is not None:
+            return known
+        if not self._turns.acquire(timeout=PATIENCE):
+            raise Unavailable("too many certificates are asked for at once", reason="certificate_unavailable")
+        try:
+            known = self._known(url)
+            if known is not None:
+                return known
             pem = self._read(url) if self._folder else _fetch(url)
-            if len(self._cache) >= MOST:
-                self._cache.pop(next(iter(self._cache)))
+            while len(self._cache) >= MOST:
+                self._cache.pop(next(iter(self._cache)), None)
             self._cache[url] = (time.monotonic(), pem)
             return pem
+        finally:
+            self._turns.release()
+
+    def _known(self, url: str) -> bytes | None:
+        found = self._cache.get(url)
+        return found[1] if found is not None and time.monotonic() - found[0] < DAY else None
 
     def _read(self, url: str) -> bytes:
         name = PurePosixPath(urlsplit(url).path).name

@@ -1,16 +1,19 @@
 import http.server
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from shared.domain.errors import SignatureInvalid, Unavailable
-from shared.runtime.certificates import LARGEST, MOST, Certificates
+from shared.runtime.certificates import AT_ONCE, LARGEST, MOST, Certificates
 
 
 class Host(http.server.BaseHTTPRequestHandler):
     asked: list[str] = []  # noqa: RUF012 - one list for the server's life, which is what is counted
+    answers = threading.Event()
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
@@ -22,6 +25,10 @@ class Host(http.server.BaseHTTPRequestHandler):
             case "moved":
                 self.send_response(302)
                 self.send_header("Location", "/good")
+                self.end_headers()
+            case "slow":
+                Host.answers.wait(10)
+                self.send_response(404)
                 self.end_headers()
             case status:
                 self.send_response(int(status))
@@ -79,6 +86,19 @@ def test_a_sender_who_names_ever_other_certificates_does_not_fill_the_memory(hos
     for number in range(MOST + 5):
         certificates(f"{host}/good/{number}")
     assert len(certificates._cache) == MOST
+
+
+def test_names_that_a_forger_makes_up_keep_no_thread_waiting_and_no_known_certificate_from_its_users(host: str) -> None:
+    certificates = Certificates()
+    certificates(f"{host}/good")
+    Host.answers.clear()
+    with ThreadPoolExecutor(12) as threads:
+        forged = [threads.submit(certificates, f"{host}/slow/{number}") for number in range(12)]
+        turned_away = list(islice(as_completed(forged, timeout=5), 12 - AT_ONCE))
+        certificates(f"{host}/good")
+        Host.answers.set()
+    assert all(isinstance(one.exception(), Unavailable) for one in turned_away)
+    assert len(Host.asked) == 1 + AT_ONCE
 
 
 def test_a_local_stack_reads_the_simulators_files(tmp_path: Path) -> None:
