@@ -9,12 +9,12 @@
 | age | `ts` in seconds or in milliseconds (both are sent): at most 8 days before receipt, at most 5 minutes after |
 | acknowledge | 200 or 201 within 22 s; tried again after 15 minutes, then ever more seldom, for about a week |
 | rotation | one secret an application: renew it and keep both keys for the retries |
-| identity | `x-request-id` and `data.id` |
+| identity | `x-request-id` and `data.id`; the signed time where there is no request id |
 | amounts | decimal numbers in major units, read exactly |
-| deadline | `date_documentation_deadline` of the chargeback |
+| deadline | `date_documentation_deadline` of the chargeback; no answer is taken where it is not eligible for coverage or needs no documents |
 | fetch-back | GET /v1/payments/{id}, /v1/chargebacks/{id}, /post-purchase/v1/claims/{id} |
 | mode | `live_mode` of the object; the body's is not signed |
-| fraud alert | `stop_delivery_op_wh` names its payment only in the unsigned body: it is for a person to look at |
+| fraud alert | `stop_delivery_op_wh` has no `data.id`, and names its payment only in the unsigned body: it is for a person to look at. It is **not** sent again if it is refused |
 | merchant's own words | `metadata`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant) |
 
 Notifications of QR codes and of the older IPN are not signed: refused. The `order` topic of the Orders API is ignored:
@@ -95,13 +95,14 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
     # Two of anything would leave open which one was judged and which one was signed.
     if len(stamps) != 1 or not offered or not _STAMP.fullmatch(stamps[0]):
         raise SignatureInvalid("not one time and a v1 signature", reason="malformed_signature")
-    if own is None or (request_id and not _REQUEST_ID.fullmatch(request_id)):
+    if own is None or not (own or request_id) or (request_id and not _REQUEST_ID.fullmatch(request_id)):
         raise SignatureInvalid("no id that could have been signed", reason="malformed_signature")
     keys = {key_id: as_bytes(secret) for key_id, secret in credentials.keys.items()}
     rest = f"request-id:{request_id};ts:{stamps[0]};" if request_id else f"ts:{stamps[0]};"
     key_id = None
-    for form in {own, own.lower()}:
-        key_id = key_id or matching_key(keys, f"id:{form};{rest}".encode("ascii"), offered, hex_text)
+    for form in dict.fromkeys((own, own.lower())):
+        manifest = f"id:{form};{rest}" if form else rest
+        key_id = key_id or matching_key(keys, manifest.encode("ascii"), offered, hex_text)
     if key_id is None:
         raise SignatureInvalid("no signature matches", reason="signature_mismatch")
     number = int(stamps[0])
@@ -111,16 +112,21 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
     return Verdict(key_ids=(key_id,), signed_at=signed_at.astimezone(UTC), unsigned=UNSIGNED)
 
 
-def _query(delivery: Delivery) -> list[tuple[str, str]]:
+def _query(delivery: Delivery) -> list[tuple[str, str]] | None:
     try:
-        return parse_qsl(delivery.query, max_num_fields=_MOST_FIELDS)
+        return parse_qsl(delivery.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
-        return []
+        return None
 
 
 def _data_id(delivery: Delivery) -> str | None:
-    """The id that the URL names, once and only once."""
-    found = [value for name, value in _query(delivery) if name == "data.id"]
+    """The id that the URL names once and only once; empty where it names none; None where it is no id."""
+    query = _query(delivery)
+    if query is None:
+        return None
+    found = [value for name, value in query if name == "data.id"]
+    if not found:
+        return ""
     return found[0] if len(found) == 1 and _ID.fullmatch(found[0]) else None
 
 
@@ -131,7 +137,7 @@ TOPICS = {
     "topic_claims_integration_wh": "claims",
     "claim": "claims",
 }
-FRAUD_ALERT = "stop_delivery_op_wh"
+FRAUD_ALERTS = ("stop_delivery_op_wh", "delivery_cancellation")
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
@@ -139,14 +145,18 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     if own is None:
         raise unreadable("query.data.id", "missing", "missing_field")
     body = opened(delivery)
-    topic = body.hint("type") or body.hint("topic") or dict(_query(delivery)).get("type") or "unnamed"
+    topic = body.hint("type") or body.hint("topic") or dict(_query(delivery) or ()).get("type") or "unnamed"
     topic = topic if _ID.fullmatch(topic) else "unnamed"
     request_id = header(delivery.headers, "x-request-id")
-    delivery_id = f"{NAME}:{credentials.account}:{own}.{request_id if _REQUEST_ID.fullmatch(request_id) else ''}"
-    if topic == FRAUD_ALERT:
+    if not _REQUEST_ID.fullmatch(request_id):
+        request_id = f"at-{verdict.signed_at.timestamp():.3f}" if verdict.signed_at else ""
+    delivery_id = f"{NAME}:{credentials.account}:{own}.{request_id}"
+    if topic in FRAUD_ALERTS:
         line = "body: a fraud alert that nobody signed: ship nothing until a person looked at it"
         return Normalized(delivery_id, types=(topic,), unreadable=(line,))
     resource = TOPICS.get(topic)
+    if not own and (resource or topic == "unnamed"):
+        raise unreadable("query.data.id", "missing", "missing_field")
     if resource is None:
         return Normalized(delivery_id, types=(topic,), ignored=(topic,))
     poke = ResourceChanged(
@@ -194,8 +204,8 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     translate = READERS.get(event.resource)
     if translate is None:
         raise unreadable("resource", "not a kind of object that we know", "unknown_resource")
-    # Ids with letters may come in either case.
-    if _id(thing, "id").lower() != event.resource_id.lower():
+    # Ids with letters may come in either case; a chargeback is asked for by its own or by its case's.
+    if event.resource_id.lower() not in {_id(thing, name).lower() for name in ("id", "case_id") if thing.raw(name)}:
         raise unreadable("id", "another object than was asked for", "another_object")
     live = thing.flag("live_mode")
     base: Base = {
@@ -339,6 +349,10 @@ DOCUMENTATION = {
     "review_pending": DisputeStatus.UNDER_REVIEW,
     "valid": DisputeStatus.UNDER_REVIEW,
 }
+IN_PROCESS = "in_process"
+UNDECIDED = frozenset({"pending", "review_pending"})
+# Only where all of these hold are documents taken; their first one is written in two ways.
+CONDITIONS = ("coverage_eligible", "coverage_elegible", "documentation_required")
 REASONS = {"fraud": DisputeReason.FRAUD}
 
 
@@ -346,8 +360,11 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
     own = _id(chargeback, "id")
     currency = chargeback.maybe_text("currency") or chargeback.text("currency_id")
     papers, covered = chargeback.hint("documentation_status"), chargeback.flag("coverage_applied")
-    outcome = OUTCOMES.get(chargeback.hint("status") or "")
-    if outcome is None and covered is not None:
+    word = chargeback.hint("status")
+    outcome = OUTCOMES.get(word or "")
+    # Not covered may also be not covered yet: no ruling comes before the papers are in, or their time is over.
+    ruled = word != IN_PROCESS and papers not in UNDECIDED
+    if outcome is None and covered is not None and (covered or ruled):
         outcome = DisputeStatus.WON if covered else DisputeStatus.LOST
     status = outcome or DOCUMENTATION.get(papers or "", DisputeStatus.NEEDS_RESPONSE)
     due = chargeback.raw("date_documentation_deadline")
@@ -355,6 +372,7 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
     when = next((name for name in times if chargeback.raw(name) is not None), times[-1])
     reason = chargeback.hint("reason")
     payments = chargeback.raw("payments")
+    answerable = all(chargeback.flag(name) is not False for name in CONDITIONS)
     listed = Node({"id": payments[0]}, chargeback.where("payments[0]")) if type(payments) is list and payments else None
     return [
         DisputeChanged(
@@ -367,7 +385,7 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
             reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
             respond_by=chargeback.instant("date_documentation_deadline") if due is not None else None,
             respond_by_text=chargeback.text("date_documentation_deadline") if due is not None else None,
-            can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
+            can_respond=answerable if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=papers,
             evidence_submitted=True if status is DisputeStatus.UNDER_REVIEW else None,
         )
@@ -417,7 +435,7 @@ READERS: dict[str, Callable[[Node, Base], list[AnyEvent]]] = {
     "claims": _claim,
 }
 
-WORDS = {"type": (*TOPICS, FRAUD_ALERT)}
+WORDS = {"type": (*TOPICS, *FRAUD_ALERTS)}
 TRAITS = Traits(
     scheme="HMAC-SHA256 of the id and the time, not of the body",
     replay="signed time −8 d … +5 min, request id",
@@ -430,5 +448,5 @@ TRAITS = Traits(
     payments=("payment",),
     refunds=("payment",),
     disputes=[topic for topic, resource in TOPICS.items() if resource != "payments"],
-    warnings=(FRAUD_ALERT,),
+    warnings=FRAUD_ALERTS,
 )

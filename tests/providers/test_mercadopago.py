@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from shared import providers
 from shared.domain.api import ApiCredentials
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import SignatureInvalid, Unreadable
@@ -24,6 +25,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers import mercadopago as adapter
+from shared.providers.unmapped import unmapped
 from tests.providers.kits import NOON, SAMPLES, a_kit
 
 SECRET = "s" * 32
@@ -134,11 +136,55 @@ def test_topics_that_nothing_follows_are_ignored(topic: str) -> None:
     assert adapter.normalize(delivery, verdict(delivery), CREDENTIALS).ignored
 
 
-def test_a_fraud_alert_is_for_a_person_and_changes_nothing_by_itself() -> None:
-    delivery = signed(body=json.dumps({"type": adapter.FRAUD_ALERT, "data": {"payment_id": 1}}).encode())
+@pytest.mark.parametrize("topic", adapter.FRAUD_ALERTS)
+@pytest.mark.parametrize("query", [None, "", "type=stop_delivery_op_wh"])
+def test_a_fraud_alert_is_for_a_person_and_changes_nothing_by_itself(topic: str, query: str | None) -> None:
+    # Its URL has no data.id, so that the request id and the time are all that is signed.
+    body = json.dumps({"type": topic, "data": {"payment_id": 1, "merchant_order": 2}}).encode()
+    delivery = signed(own="123" if query is None else "", query=query, body=body)
     normalized = adapter.normalize(delivery, verdict(delivery), CREDENTIALS)
     assert normalized.events == ()
     assert "fraud alert" in normalized.unreadable[0]
+
+
+@pytest.mark.parametrize(
+    ("topic", "data"),
+    [
+        ("stop_delivery_op_wh", ("description", "merchant_order", "payment_id", "site_id")),
+        (
+            "topic_chargebacks_wh",
+            ("checkout", "date_updated", "id", "payment_id", "product_id", "site_id", "transaction_intent_id"),
+        ),
+        ("topic_claims_integration_wh", ("id", "resource")),
+        ("topic_merchant_order_wh", ("id",)),
+    ],
+)
+def test_the_members_of_a_documented_notification_are_no_news(topic: str, data: tuple[str, ...]) -> None:
+    told = {"type": topic, "action": "any", "actions": ["any"], "data": dict.fromkeys(data, "1"), "application_id": 1}
+    delivery = signed(body=json.dumps(told).encode())
+    assert (
+        unmapped(providers.load("mercadopago"), delivery, adapter.normalize(delivery, verdict(delivery), CREDENTIALS))
+        == ()
+    )
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"type": "payment"}', b'{"type": "payment", "data": {"id": "123"}}'])
+def test_a_message_that_signs_no_id_is_about_nothing(body: bytes) -> None:
+    delivery = signed(own="", query="", body=body)
+    with pytest.raises(Unreadable):
+        adapter.normalize(delivery, verdict(delivery), CREDENTIALS)
+
+
+def test_a_signature_of_nothing_but_the_time_proves_nothing() -> None:
+    with pytest.raises(SignatureInvalid):
+        verdict(signed(own="", query="", request_id=""))
+
+
+def test_two_deliveries_about_one_object_are_two_also_where_no_request_id_tells_them_apart() -> None:
+    stamp = int(NOON.timestamp())
+    first, later = (signed(request_id="", stamp=at) for at in (stamp, stamp + 1))
+    ids = {adapter.normalize(one, verdict(one), CREDENTIALS).delivery_id for one in (first, later)}
+    assert len(ids) == 2
 
 
 # Reading back
@@ -251,6 +297,11 @@ def test_refunds_that_are_told_in_sum_are_a_running_total() -> None:
         ({"documentation_status": "valid"}, DisputeStatus.UNDER_REVIEW),
         ({"documentation_status": "valid", "coverage_applied": True}, DisputeStatus.WON),
         ({"documentation_status": "valid", "coverage_applied": False}, DisputeStatus.LOST),
+        ({"documentation_status": "not_supplied", "coverage_applied": False}, DisputeStatus.LOST),
+        ({"documentation_status": "pending", "coverage_applied": False}, DisputeStatus.NEEDS_RESPONSE),
+        ({"documentation_status": "review_pending", "coverage_applied": False}, DisputeStatus.UNDER_REVIEW),
+        ({"status": "in_process", "coverage_applied": False}, DisputeStatus.NEEDS_RESPONSE),
+        ({"status": "in_process", "coverage_applied": True}, DisputeStatus.WON),
         ({"status": "settled"}, DisputeStatus.LOST),
         ({"status": "reimbursed"}, DisputeStatus.WON),
     ],
@@ -263,6 +314,22 @@ def test_chargebacks(more: dict[str, Any], status: DisputeStatus) -> None:
     assert found.amount == Money(100050, "ARS")
     assert found.respond_by == datetime(2026, 5, 11, 4, tzinfo=UTC)
     assert found.respond_by_text == "2026-05-11T00:00:00.000-04:00"
+
+
+@pytest.mark.parametrize("condition", ["coverage_eligible", "coverage_elegible", "documentation_required"])
+def test_a_chargeback_that_takes_no_documents_wants_no_answer(condition: str) -> None:
+    for met in (True, None, False):
+        (found,) = told("chargebacks", a_chargeback(**{condition: met}))
+        assert (found.status, found.can_respond) == (DisputeStatus.NEEDS_RESPONSE, met is not False)
+
+
+def test_a_chargeback_may_be_asked_for_by_its_case() -> None:
+    case = json.dumps(a_chargeback(case_id="CASE-1")).encode()
+    (found,) = adapter.read_resource(a_poke("chargebacks", "CASE-1"), case)
+    assert isinstance(found, DisputeChanged)
+    assert found.dispute_id == "234000062890459000"
+    with pytest.raises(Unreadable, match="another object"):
+        adapter.read_resource(a_poke("chargebacks", "CASE-2"), case)
 
 
 def test_a_chargeback_without_a_deadline_has_none_and_the_reason_fraud_is_fraud() -> None:
