@@ -121,6 +121,7 @@ def record(payment: Payment, event: PaymentChanged | ReviewChanged) -> Payment:
 def settle(payment: Payment) -> Payment:
     """`payment` with everything that follows from its facts computed anew."""
     facts = [payment.facts[event_id] for event_id in sorted(payment.facts, key=lambda id_: _order(id_, payment.facts))]
+    facts = _with_late_failures(facts)
     steps = {fact.step for fact in facts}
     currencies = list(dict.fromkeys(fact.amount.currency for fact in facts if fact.amount))
     currency = currencies[0] if currencies else None
@@ -177,6 +178,22 @@ def total(
     live = sum(minor for reference, minor in of_reference.items() if reference not in undone) - anonymous
     floor = max((minor - sum(lost for at, lost in undone.values() if at >= told) for told, minor in floors), default=0)
     return max(0, live, floor)
+
+
+def _with_late_failures(facts: list[PaymentFact]) -> list[PaymentFact]:
+    """`facts`, where a decline of what was captured before and not again after is a capture that failed.
+
+    Banks may report the failure of a Direct Debit after they had confirmed it, in the words of any other failure.
+    """
+    captures = {fact.reference: fact.occurred_at for fact in facts if fact.step is PaymentStep.CAPTURED}
+    return [
+        replace(fact, step=PaymentStep.CAPTURE_FAILED)
+        if fact.step is PaymentStep.DECLINED
+        and fact.reference
+        and fact.occurred_at > captures.get(fact.reference, fact.occurred_at)
+        else fact
+        for fact in facts
+    ]
 
 
 def _state(facts: list[PaymentFact], authorized: int, captured: int, refunded: int) -> PaymentState:

@@ -16,7 +16,9 @@
 | not told | cards, declines' network codes, fraud warnings, mode (an endpoint of the sandbox gets only its own) |
 
 A payment's amount never changes, so what is read back is the event itself with its money: it keeps the event's id.
-A chargeback has no id of its own and goes by its payment; it is final only once it is settled.
+A payment may fail after it was confirmed, where the bank reports late: the same `failed` then takes the money back,
+for it goes by the same reference. A chargeback has no id of its own and goes by its payment; it is final only once it
+is settled.
 
 Sources: GoCardless docs "Webhooks", "Event types", API reference (payments, refunds, events); the tests of the Python
 and Go libraries. Not settled in public: the number of retries, and the batch's size.

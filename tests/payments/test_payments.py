@@ -100,6 +100,25 @@ def test_a_decline_before_a_successful_retry_is_history() -> None:
         assert payment.details.decline_code == "insufficient_funds"
 
 
+def test_a_decline_of_what_had_been_captured_takes_the_money_back_until_it_is_captured_again() -> None:
+    captured = a_payment_event(CAPTURED, reference="PM1")
+    declined = a_payment_event(PaymentStep.DECLINED, reference="PM1", occurred_at=NOON + DAY)
+    again = a_payment_event(CAPTURED, reference="PM1", occurred_at=NOON + 2 * DAY)
+    for told in permutations([captured, declined]):
+        payment = payment_after(*told)
+        assert (payment.state, payment.captured) == (PaymentState.DECLINED, eur(0))
+    for told in permutations([captured, declined, again]):
+        payment = payment_after(*told)
+        assert (payment.state, payment.captured) == (PaymentState.CAPTURED, eur(1999))
+
+
+@pytest.mark.parametrize("reference", [None, "another attempt"])
+def test_a_decline_of_another_attempt_takes_nothing_back(reference: str | None) -> None:
+    captured = a_payment_event(CAPTURED, reference="ch_1")
+    declined = a_payment_event(PaymentStep.DECLINED, reference=reference, occurred_at=NOON + DAY)
+    assert payment_after(captured, declined).captured == eur(1999)
+
+
 @pytest.mark.parametrize(
     ("step", "state"),
     [

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain import payments
 from shared.domain.api import ApiCredentials
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Unreadable
@@ -22,8 +23,10 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money
+from shared.domain.payments import Payment
 from shared.providers import gocardless as adapter
 from shared.providers.protocol import Normalized
+from tests.builders import HOUR
 from tests.providers.kits import NOON, SAMPLES, a_kit
 
 FOLDER = SAMPLES / "gocardless"
@@ -175,6 +178,18 @@ def test_a_refund_of_a_mandate_is_of_no_payment() -> None:
 def test_a_failed_payment_says_why(cause: str, hard: bool) -> None:
     (found,) = told(a_poke("payments", "failed", cause=cause, reason_code="AM04"), PAYMENT)
     assert (found.decline_code, found.hard_decline) == (cause, hard)
+
+
+@pytest.mark.parametrize(("actions", "captured"), [(("failed",), 0), (("failed", "confirmed"), 1999)])
+def test_a_payment_that_fails_after_it_was_confirmed_is_not_money_until_it_is_confirmed_again(
+    actions: tuple[str, ...], captured: int
+) -> None:
+    payment = Payment(provider="gocardless", payment_id="PM123", account="main")
+    for hours, action in enumerate(("confirmed", *actions)):
+        poke = a_poke("payments", action)
+        (found,) = told(dataclasses.replace(poke, event_id=f"EV{hours}", occurred_at=NOON + hours * HOUR), PAYMENT)
+        payment = payments.record(payment, found)
+    assert payment.captured == Money(captured, "EUR")
 
 
 @pytest.mark.parametrize(
