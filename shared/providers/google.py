@@ -386,7 +386,8 @@ def _subscribed(subscription: Node, event: ResourceChanged, base: Base) -> list[
         step = LAPSED[state]
         events.append(
             PaymentChanged(
-                **_known(base, name, step.value, due),
+                # In a grace period it lasts until that ends, although the renewal has failed by now.
+                **_known(base, name, step.value, min(due, event.occurred_at)),
                 payment_id=name,
                 step=step,
                 amount=_money(items[0], "autoRenewingPlan", "recurringPrice"),
@@ -431,6 +432,7 @@ def _order(order: Node, event: ResourceChanged, base: Base) -> list[AnyEvent]:
         "initiator": Initiator.MERCHANT if _RENEWAL.search(own) else Initiator.CUSTOMER,
     }
     events: list[AnyEvent] = []
+    parts: list[Money] = []
     if state == "PENDING":
         known = _known(base, own, "pending", order.instant("createTime"))
         events.append(PaymentChanged(**known, **common, step=PaymentStep.PENDING, amount=total))
@@ -449,18 +451,28 @@ def _order(order: Node, event: ResourceChanged, base: Base) -> list[AnyEvent]:
         at = part.instant("processTime") if part.raw("processTime") is not None else created
         known = _known(base, own, f"{stamp}.{word.lower()}", at)
         amount = _money(part, "refundDetails", "total")
+        parts += [amount] if amount else []
         events.append(PaymentChanged(**known, **common, step=step, amount=amount, reference=f"{own}-{stamp}"))
     if history.raw("refundEvent") is not None:
-        events.append(_voided(history.at("refundEvent"), own, total, common, base))
+        events.append(_voided(history.at("refundEvent"), own, _rest(total, parts), common, base))
     if state == "PENDING_REFUND" and said == REVIEW:
         events.append(_review(order, own, total, base))
     return events
 
 
-def _voided(refund: Node, own: str, total: Money | None, common: Base, base: Base) -> AnyEvent:
+def _rest(total: Money | None, parts: list[Money]) -> Money | None:
+    """What is left of an order when parts of it have gone back, or are about to."""
+    if total is None or any(part.currency != total.currency for part in parts):
+        return total
+    return Money(max(0, total.minor - sum(max(0, part.minor) for part in parts)), total.currency)
+
+
+def _voided(refund: Node, own: str, rest: Money | None, common: Base, base: Base) -> AnyEvent:
     """The rest of the money went back: by our choice or Google's, or by a chargeback that nobody can answer."""
     at = refund.instant("eventTime")
-    amount = _money(refund, "refundDetails", "total") or total
+    told = _money(refund, "refundDetails", "total")
+    # The details of a full refund may be those of the whole order: what went back in parts went back once.
+    amount = rest if told is None or (rest and rest.currency == told.currency and rest.minor < told.minor) else told
     if refund.hint("refundReason") != "CHARGEBACK":
         known = _known(base, own, "refunded", at)
         refunded = PaymentStep.REFUNDED

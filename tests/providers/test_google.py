@@ -387,6 +387,24 @@ def test_an_order_tells_of_every_part_that_went_back() -> None:
     assert len({one.reference for one in (captured, pending, part, last)}) == 4
 
 
+@pytest.mark.parametrize(
+    "details", [{}, {"refundDetails": {"total": money()}}, {"refundDetails": {"total": money("7", 990_000_000)}}]
+)
+@pytest.mark.parametrize("reason", ["OTHER", "CHARGEBACK"])
+def test_no_more_goes_back_than_there_was_however_the_last_part_is_told(details: dict[str, Any], reason: str) -> None:
+    part = {"createTime": AT, "state": "PROCESSED_SUCCESSFULLY", "refundDetails": {"total": money("2", 0)}}
+    last = {"eventTime": LATER, "refundReason": reason, **details}
+    history = {"processedEvent": {"eventTime": AT}, "partialRefundEvents": [part], "refundEvent": last}
+    _, first, rest = told(a_poke("orders", ORDER), an_order(history, state="REFUNDED"))
+    assert first.amount.minor + rest.amount.minor == 999
+
+
+def test_a_renewal_that_failed_in_a_grace_period_failed_before_that_ends() -> None:
+    ends = {"expiryTime": "2026-05-08T12:00:00Z"}
+    (renewal,) = told(a_poke("subscriptions", TOKEN), a_subscription("IN_GRACE_PERIOD", lineItems=[ends]))
+    assert (renewal.payment_id.endswith("-renewal-2026-05-08"), renewal.occurred_at) == (True, NOON)
+
+
 def test_a_chargeback_is_lost_and_takes_the_money() -> None:
     history = {"refundEvent": {"eventTime": LATER, "refundReason": "CHARGEBACK"}}
     (found,) = told(a_poke("orders", ORDER), an_order(history, state="REFUNDED"))
