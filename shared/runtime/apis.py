@@ -95,9 +95,10 @@ class ProviderApi:
         """The answer, after at most three tries. Raises Unavailable, Unreadable (an answer longer than any object)
         and Misconfigured (an address that is not the provider's)."""
         self._check(request.url)
-        self._breaker.ask()
         until = self._clock() + PATIENCE
         for tries_left in reversed(range(TRIES)):
+            # Anew each time: another request may have been told to leave the provider alone meanwhile.
+            self._breaker.ask()
             trouble, answer, wait = self._try(request)
             if answer is not None:
                 self._breaker.fine()
@@ -125,7 +126,7 @@ class ProviderApi:
                 preload_content=False,
             )
             with answer:
-                body = answer.read(LARGEST + 1, decode_content=True)
+                body = self._body(answer)
                 answer.drain_conn() if len(body) <= LARGEST else answer.close()
         except urllib3.exceptions.HTTPError as error:
             return type(error).__name__, None, None
@@ -134,8 +135,19 @@ class ProviderApi:
         if answer.status in _SERVERS_TROUBLE:
             return f"status_{answer.status}", None, None
         if len(body) > LARGEST:
+            self._breaker.fine()
             raise Unreadable(f"{self._of.NAME} answered more than {LARGEST} bytes", reason="answer_too_large")
         return "", ApiAnswer(answer.status, body), None
+
+    def _body(self, answer: urllib3.BaseHTTPResponse) -> bytes:
+        """At most a byte more than LARGEST. urllib3's time limit is for each piece of it, this one for all of them."""
+        until = self._clock() + READ
+        body = bytearray()
+        while len(body) <= LARGEST and (piece := answer.read1(LARGEST + 1 - len(body), decode_content=True)):
+            body += piece
+            if self._clock() >= until:
+                raise urllib3.exceptions.TimeoutError("an answer that takes too long")
+        return bytes(body)
 
     def _check(self, url: str) -> None:
         address = urlsplit(url)

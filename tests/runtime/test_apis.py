@@ -1,9 +1,13 @@
 """A provider's API: asked patiently, left alone when it asks for that, and never another host in its place."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from time import monotonic
+from time import sleep as pause
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -35,6 +39,11 @@ class Time:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
+
+
+class RealTime(Time):
+    def clock(self) -> float:
+        return monotonic()
 
 
 @pytest.fixture
@@ -120,19 +129,91 @@ def test_a_limited_rate_opens_no_circuit(api: SimulatedApi) -> None:
 
 
 def test_a_circuit_opens_after_failures_in_a_row_and_one_request_finds_out_for_all(api: SimulatedApi) -> None:
-    api.troubles = [ApiReply(500)] * 6
+    api.troubles = [ApiReply(500)] * apis.BREAKS_AFTER
     time = Time()
     asking = an_api(api.url, time)
     for _ in range(2):
         with pytest.raises(Unavailable):
             asking.send(a_request(api.url))
     asked = len(api.asked)
+    assert asked == apis.BREAKS_AFTER
     with pytest.raises(Unavailable, match="left alone"):
         asking.send(a_request(api.url))
     assert len(api.asked) == asked
     time.now += apis.OPEN_FOR + 1
     assert asking.send(a_request(api.url)).status == 200
     assert asking.send(a_request(api.url)).status == 200
+
+
+def test_a_request_that_pauses_hears_what_another_was_told_meanwhile(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(500), ApiReply(429, headers={"Retry-After": "60"})]
+
+    class Meanwhile(Time):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            with pytest.raises(Unavailable):
+                asking.send(a_request(api.url))
+
+    asking = an_api(api.url, Meanwhile())
+    with pytest.raises(Unavailable, match="left alone"):
+        asking.send(a_request(api.url))
+    assert len(api.asked) == 2
+
+
+def test_the_one_that_finds_out_asks_once(api: SimulatedApi) -> None:
+    api.troubles = [ApiReply(500)] * 9
+    time = Time()
+    asking = an_api(api.url, time)
+    for asked in (3, apis.BREAKS_AFTER, apis.BREAKS_AFTER + 1):
+        with pytest.raises(Unavailable):
+            asking.send(a_request(api.url))
+        assert len(api.asked) == asked
+        time.now += apis.OPEN_FOR + 1
+
+
+def test_an_answer_in_drops_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apis, "READ", 0.3)
+    monkeypatch.setattr(apis, "TRIES", 1)
+    began = monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+                for _ in range(100):
+                    connection.sendall(b"x")
+                    pause(0.1)
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        with pytest.raises(Unavailable, match="TimeoutError"):
+            an_api(url, RealTime()).send(a_request(url))
+        assert monotonic() - began < 3
+        dripping.join(10)
+        assert not dripping.is_alive()
+
+
+@pytest.mark.parametrize("length", ["20", "chunked"])
+def test_an_answer_that_ends_early_is_no_answer(length: str) -> None:
+    head = "Transfer-Encoding: chunked" if length == "chunked" else f"Content-Length: {length}"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        def cut() -> None:
+            for _ in range(apis.TRIES):
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + b'9\r\n{"id": 1}')
+
+        cutting = threading.Thread(target=cut)
+        cutting.start()
+        with pytest.raises(Unavailable):
+            an_api(url).send(a_request(url))
+        cutting.join(10)
 
 
 def test_while_one_finds_out_the_others_wait() -> None:
