@@ -77,6 +77,7 @@ _PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+", flag
 _ORDER = re.compile(r"[A-Z]{2,8}\.[A-Za-z0-9_\-]{1,40}(?:\.\.[0-9]{1,6})?", flags=re.ASCII)
 _TOKEN = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._\-]{0,999}", flags=re.ASCII)
 _RENEWAL = re.compile(r"\.\.[0-9]+$", flags=re.ASCII)
+_STAMP = re.compile(r"[0-9]{1,15}", flags=re.ASCII)
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
 
 Base = dict[str, Any]
@@ -225,7 +226,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     if resource is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
     happened = told.raw("eventTimeMillis")
-    stamp = int(happened) if type(happened) is str and happened.isascii() and happened.isdigit() else happened
+    stamp = int(happened) if type(happened) is str and _STAMP.fullmatch(happened) else happened
     occurred_at = unix_milliseconds(stamp) if type(stamp) is int and stamp < 10**15 else None
     if occurred_at is None:
         raise unreadable("message.data.eventTimeMillis", "not a time of this century", "unreadable_time")

@@ -5,8 +5,10 @@ import dataclasses
 import json
 import re
 import timeit
+import tracemalloc
 from datetime import timedelta, timezone
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.domain.privacy import email_parts
+from shared.providers.unmapped import unmapped
 from tests.providers.declared import DECLARED, Declared
 from tests.providers.kits import NOON, SAMPLES, Kit, a_fact, a_kit, an_attempt, another, leaves, put
 from tests.simulator.facts import FactKind
@@ -366,6 +369,22 @@ def test_a_batch_or_message_with_an_unreadable_amount_says_where_and_not_what(ki
 # Anything at all
 
 
+ODD: tuple[Any, ...] = (
+    "9" * 5000,
+    10**4000,
+    -1,
+    "",
+    "\0",
+    "é" * 300,
+    True,
+    [[]],
+    [{}],
+    {"a": []},
+    "1e400",
+    "-0",
+    "0x1",
+    "NaN",
+)
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["", "1" * 400]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -412,6 +431,54 @@ def test_translation_of_anything_gives_events_or_unreadable(kit: Kit, data: st.D
         return
     for event in normalized.events:
         assert decode_event(encode_event(event)) == event
+
+
+def test_no_value_in_any_field_raises_anything_of_its_own(kit: Kit) -> None:
+    for body in kit.bodies():
+        whole = kit.signed(body).body
+        for path in leaves(kit.opened(whole)):
+            for value in ODD:
+                with contextlib.suppress(Unreadable):
+                    changed = kit.changed(whole, path, put(value))
+                    kit.normalize(Delivery(kit.provider.NAME, changed, {}, NOON), Verdict(("k",)))
+
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[' + b",".join([b"{}"] * 300_000) + b"]}",
+        b"{" + b",".join(b'"%d":1' % place for place in range(80_000)) + b"}",
+        b'{"a":"' + b"4 " * (MEBIBYTE // 2 - 4) + b'"}',
+        b'{"a":' * (MEBIBYTE // 5),
+        b"a=b&" * (MEBIBYTE // 4),
+        b"%3Ca%3E" * (MEBIBYTE // 7),
+        b"\xff" * MEBIBYTE,
+    ],
+    ids=lambda body: body[:8].decode("latin-1"),
+)
+def test_a_mebibyte_of_anything_is_judged_in_bounded_time_and_memory(kit: Kit, body: bytes) -> None:
+    """The largest body that the webhook takes: judged as it comes, and as a member of what the provider sends."""
+    genuine = kit.signed(kit.bodies()[0])
+    bodies = [body]
+    paths = [path for path in leaves(kit.opened(genuine.body)) if isinstance(path[-1], str)]
+    with contextlib.suppress(ValueError, RecursionError):
+        bodies.append(kit.changed(genuine.body, paths[-1], put(json.loads(body))))
+    for told in bodies:
+        delivery = dataclasses.replace(genuine, body=told)
+        began = process_time()
+        tracemalloc.start()
+        try:
+            refused(kit, delivery)
+            with contextlib.suppress(Unreadable):
+                unmapped(kit.provider, delivery, kit.normalize(delivery, Verdict(("k",))))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert process_time() - began < 10  # about a second at most, and tracing makes it several times slower
+        assert peak < 96 * MEBIBYTE
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What every provider whose objects are read back must do, found by name with the simulator that answers as its API."""
 
+import contextlib
 import dataclasses
 import json
 from typing import Any, cast
@@ -17,6 +18,7 @@ from shared.domain.errors import Unreadable
 from shared.domain.events import AnyEvent, DisputeChanged, PaymentChanged, PaymentStep, ResourceChanged
 from shared.flows.fetch_resource import Fetcher
 from tests.providers.kits import Kit, a_fact, a_kit, leaves, put
+from tests.providers.test_contract import ODD
 from tests.simulator.facts import FactKind
 
 PAN = "4242424242424242"
@@ -108,6 +110,14 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
+
+
+def test_no_value_in_any_field_raises_anything_of_its_own(kit: Kit, answers: Answered) -> None:
+    for poke, body in answers:
+        for path in leaves(json.loads(body)):
+            for value in ODD:
+                with contextlib.suppress(Unreadable):
+                    read(kit, poke, changed(body, path, value))
 
 
 @FUZZ
