@@ -55,11 +55,12 @@ def receive(
         events=len(events),
         ack_ms=round((perf_counter() - started) * 1000, 3),
     )
-    if unknown:
+    # Counted by type: of a batch with several, each is counted, for a path does not say in which item it was.
+    for kind in sorted(set(normalized.types)) or [""] if unknown else ():
         fact(
             "unmapped",
             provider=delivery.provider,
-            type=_types(normalized),
+            type=kind,
             count=len(unknown),
             paths=" ".join(unknown)[:2000],
             delivery_id=normalized.delivery_id,

@@ -197,7 +197,6 @@ HARD_DECLINES = frozenset(
 )
 REASONS = {
     "authorisation_disputed": DisputeReason.FRAUD,
-    "contact_details_invalid": DisputeReason.OTHER,
     "mandate_cancelled": DisputeReason.CANCELED,
 }
 
@@ -264,7 +263,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     )
 
 
-WORDS: dict[str, Collection[str]] = {}
+WORDS: dict[str, Collection[str]] = {"events.details.cause": (*REASONS, *HARD_DECLINES)}
 TRAITS = Traits(
     scheme="HMAC-SHA256 of the body",
     replay="event id",

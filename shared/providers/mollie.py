@@ -399,12 +399,6 @@ _FAILURES = (
     *("card_declined", "insufficient_funds", "invalid_cvv", "invalid_card_holder_name", "refused_by_issuer"),
     "unknown_reason",
 )
-WORDS = {
-    "Payment.status": STEPS,
-    "Payment.sequenceType": INITIATORS,
-    "Payment.details.failureReason": (*HARD_DECLINES, *_FAILURES),
-    "Refund.status": REFUND_STEPS,
-}
 TRAITS = Traits(
     scheme="HMAC-SHA256 of the body; classic: a secret in the URL",
     replay="object and state",
@@ -414,3 +408,10 @@ TRAITS = Traits(
     refunds=[f"refund.{status}" for status in REFUND_STEPS],
     disputes=("chargeback.received", "chargeback.reversed"),
 )
+WORDS = {
+    "Payment.status": STEPS,
+    "Payment.sequenceType": INITIATORS,
+    "Payment.details.failureReason": (*HARD_DECLINES, *_FAILURES),
+    "Refund.status": REFUND_STEPS,
+    "Event.type": (*TRAITS.payments, *TRAITS.refunds, *TRAITS.disputes),
+}

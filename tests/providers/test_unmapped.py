@@ -114,6 +114,30 @@ def test_a_status_and_a_field_that_stripe_adds_are_told_and_the_dispute_is_still
 
 
 @pytest.mark.parametrize(
+    ("name", "kind", "path", "word"),
+    [
+        ("apple", FactKind.CAPTURED, "subtype", "INVENTED"),
+        ("apple", FactKind.REFUNDED, "data.signedTransactionInfo.revocationType", "INVENTED"),
+        ("gocardless", FactKind.DECLINED, "events[].details.cause", "invented_cause"),
+        ("mollie", FactKind.CAPTURED, "type", "payment.invented"),
+        ("mercadopago", FactKind.CAPTURED, "type", "invented"),
+    ],
+)
+def test_a_word_that_a_provider_adds_is_told_where_it_stands(
+    name: str, kind: FactKind, path: str, word: str, tmp_path: Path
+) -> None:
+    kit = a_kit(name, tmp_path)
+    tree = kit.opened(kit.signed(kit.simulator.requests(a_fact(kind))[0]).body)
+    message = tree["signedPayload"]["payload"] if name == "apple" else tree
+    *way, last = path.split(".")
+    for step in way:
+        message = message[step.removesuffix("[]")]
+        message = message[0] if step.endswith("[]") else message.get("payload", message)
+    message[last] = word
+    assert report(kit, kit.sealed(tree)) == (f"{path}={word}",)
+
+
+@pytest.mark.parametrize(
     ("word", "told"),
     [
         ("new_reason", "data.object.reason=new_reason"),
@@ -199,6 +223,24 @@ def test_the_report_is_stored_with_the_delivery_and_counted(stripe: Kit, caplog:
     assert (fields["provider"], fields["type"], fields["count"]) == ("stripe", "charge.dispute.created", 2)
     assert fields["paths"] == "data.object.network_mediation data.object.reason=invented_reason"
     assert "a secret" not in caplog.text
+
+
+def test_a_batch_with_something_unknown_counts_for_each_of_its_types(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kit = a_kit("gocardless", tmp_path)
+    item = {"created_at": "2026-05-01T12:00:00Z", "resource_type": "payments", "links": {"payment": "PM1"}}
+    items = [
+        {**item, "id": "EV1", "action": "confirmed"},
+        {**item, "id": "EV2", "action": "failed", "details": {"cause": "invented_cause"}},
+        {**item, "id": "EV3", "action": "confirmed"},
+    ]
+    body = json.dumps({"events": items, "meta": {"webhook_id": "WB1"}}).encode()
+    with caplog.at_level("INFO", logger="payin"):
+        receive(kit.signed(body), kit.provider, kit.credentials, Bus(), kit.fetch)
+    told = [vars(record)["fields"] for record in caplog.records if record.getMessage() == "unmapped"]
+    assert [fields["type"] for fields in told] == ["payments.confirmed", "payments.failed"]
+    assert {fields["paths"] for fields in told} == {"events[].details.cause=invented_cause"}
 
 
 def test_a_delivery_without_anything_unknown_has_an_empty_report_and_no_fact(
