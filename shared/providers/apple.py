@@ -8,7 +8,7 @@
 | not signed | nothing |
 | algorithm | ES256, whatever the header offers |
 | age | signed at most 8 days before receipt (the last retry comes after 6.5), at most 5 minutes after |
-| acknowledge | 200 to 206; otherwise tried again after 1, 12, 24, 48 and 72 hours, in production only |
+| acknowledge | 200 to 206, within a few seconds (no figure is told); otherwise tried again 1, 12, 24, 48 and 72 hours after the one before, in production only |
 | rotation | no secret: leaves and intermediates change under the root, which lives until 2039. Two apps may share an endpoint |
 | identity | `notificationUUID`, and the bundle id as the account |
 | amounts | `price` in thousandths of the currency's major unit, whatever the currency |

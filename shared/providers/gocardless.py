@@ -6,7 +6,7 @@
 | key | the webhook endpoint's secret as it is written |
 | not signed | nothing of the body |
 | age | the scheme has no time: a delivery replays for ever, and only its events' ids stop it |
-| acknowledge | any 2xx (204 by convention); retried at growing pauses, up to 8 times, and on request |
+| acknowledge | any 2xx (204 by convention), within some 10 s as others report; retried at growing pauses, up to 8 times, and on request |
 | rotation | an endpoint has one secret: make a second endpoint, and keep both keys while the first one's retries run out |
 | identity | each event's `id` (EV…); `links.organisation` as the account, for a partner's |
 | batch | up to 250 events; one that cannot be read is named, and the others stand |
@@ -21,7 +21,8 @@ for it goes by the same reference. A chargeback has no id of its own and goes by
 is settled.
 
 Sources: GoCardless docs "Webhooks", "Event types", API reference (payments, refunds, events); the tests of the Python
-and Go libraries. Not settled in public: the number of retries, and the batch's size.
+and Go libraries. Not settled in public: how long it waits for an answer, the number of retries,
+and the batch's size.
 """
 
 import re

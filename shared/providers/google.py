@@ -8,7 +8,7 @@
 | audience | `url` among the credentials, as it stands in the push subscription (its endpoint's URL, where nothing else is set) |
 | not signed | **the whole body**: which purchase and what happened are read back from the API |
 | age | the token lives for an hour; one minute of skew |
-| acknowledge | 102, 200, 201, 202 or 204; anything else is sent again with growing pauses while the subscription keeps it (7 days) |
+| acknowledge | 102, 200, 201, 202 or 204, within the subscription's acknowledgement deadline (10 s, unless it is set); anything else is sent again with growing pauses while the subscription keeps it (7 days) |
 | rotation | two service accounts, and two subscriptions, may push at once. Google's own certificates change every few days and are fetched anew every hour |
 | identity | `messageId`, and the package as the account; the same news may be published twice, and is known by the order's state |
 | amounts | none in the message; the order has units and nanos of the major unit |

@@ -7,7 +7,7 @@
 | classic | a form with `id=tr_…` to the payment's own `webhookUrl`, signed by nobody. Taken only where a key id `push` is configured, by deliveries whose URL has that secret as `key`: anybody else could make us ask Mollie without end |
 | not signed | of a classic delivery nothing: it is a poke, and the payment is read back |
 | age | neither has a time: they replay for ever. An event's id is made of the object's id and state, so a replay is the same event |
-| acknowledge | 200; classic ones are retried 10 times over 26 h (from memory, not settled in public) |
+| acknowledge | 200, within a time that Mollie does not tell; classic ones are retried 10 times over 26 h (from memory, not settled in public) |
 | rotation | several webhooks, or several signatures during a migration: list both keys |
 | identity | none that both kinds share: the object's id, its status and its money |
 | amounts | decimal text in major units: `{value, currency}` |

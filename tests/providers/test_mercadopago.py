@@ -114,6 +114,18 @@ def test_an_id_that_was_not_signed_or_could_be_read_in_two_ways_is_refused(deliv
         verdict(delivery)
 
 
+def test_a_changed_byte_of_the_id_in_the_url_is_refused() -> None:
+    genuine = signed("ABC9-12_z")
+    begins = genuine.query.index("ABC9")
+    for place in range(begins, begins + 9):
+        for other in "0aZ-&%":
+            query = genuine.query[:place] + other + genuine.query[place + 1 :]
+            # Ids are signed in lower case, whatever the URL has.
+            if query.lower() != genuine.query.lower():
+                with pytest.raises(SignatureInvalid):
+                    verdict(dataclasses.replace(genuine, query=query))
+
+
 def test_nothing_of_the_body_counts_as_signed() -> None:
     delivery = signed(body=b'{"type": "payment", "action": "payment.approved", "data": {"id": "999"}}')
     (poke,) = adapter.normalize(delivery, verdict(delivery), CREDENTIALS).events
