@@ -145,7 +145,8 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     if own is None:
         raise unreadable("query.data.id", "missing", "missing_field")
     body = opened(delivery)
-    topic = body.hint("type") or body.hint("topic") or dict(_query(delivery) or ()).get("type") or "unnamed"
+    query = Node(dict(_query(delivery) or ()), "query")
+    topic = body.hint("type") or body.hint("topic") or query.hint("type") or "unnamed"
     topic = topic if _ID.fullmatch(topic) else "unnamed"
     request_id = header(delivery.headers, "x-request-id")
     if not _REQUEST_ID.fullmatch(request_id):

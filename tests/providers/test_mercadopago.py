@@ -148,6 +148,11 @@ def test_topics_that_nothing_follows_are_ignored(topic: str) -> None:
     assert adapter.normalize(delivery, verdict(delivery), CREDENTIALS).ignored
 
 
+def test_a_card_number_in_the_url_reaches_nobody() -> None:
+    delivery = signed(query="data.id=123&type=4242424242424242", body=b"{}")
+    assert "4242" not in repr(adapter.normalize(delivery, verdict(delivery), CREDENTIALS))
+
+
 @pytest.mark.parametrize("topic", adapter.FRAUD_ALERTS)
 @pytest.mark.parametrize("query", [None, "", "type=stop_delivery_op_wh"])
 def test_a_fraud_alert_is_for_a_person_and_changes_nothing_by_itself(topic: str, query: str | None) -> None:
