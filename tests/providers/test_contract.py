@@ -396,12 +396,21 @@ headers = st.dictionaries(
 )
 
 
+queries = st.text(max_size=60) | st.sampled_from(
+    ["data.id=1&data.id=2", "key=%ff", "data.id=%C3%A9", "&" * 999, "a=\udc80"]
+)
+
+
 @FUZZ
-@given(body=st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()), headers=headers)
+@given(
+    body=st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()),
+    headers=headers,
+    query=queries,
+)
 def test_verification_refuses_anything_else_and_raises_nothing_of_its_own(
-    kit: Kit, body: bytes, headers: dict[str, str]
+    kit: Kit, body: bytes, headers: dict[str, str], query: str
 ) -> None:
-    assert refused(kit, Delivery(kit.provider.NAME, body, headers, NOON))
+    assert refused(kit, Delivery(kit.provider.NAME, body, headers, NOON, query=query))
     genuine = kit.signed(kit.bodies()[0])
     other = dataclasses.replace(genuine, headers={**genuine.headers, **headers}, body=body)
     if refused(kit, other) is None:
@@ -414,7 +423,8 @@ def test_verification_refuses_anything_else_and_raises_nothing_of_its_own(
 @FUZZ
 @given(data=st.data())
 def test_translation_of_anything_gives_events_or_unreadable(kit: Kit, data: st.DataObject) -> None:
-    body = kit.signed(data.draw(st.sampled_from(kit.bodies()))).body
+    genuine = kit.signed(data.draw(st.sampled_from(kit.bodies())))
+    body, query = genuine.body, data.draw(st.just(genuine.query) | queries)
     for _ in range(data.draw(st.integers(0, 3))):
         paths = list(leaves(kit.opened(body)))
         if not paths:
@@ -426,7 +436,7 @@ def test_translation_of_anything_gives_events_or_unreadable(kit: Kit, data: st.D
     if data.draw(st.booleans()):
         body = data.draw(st.binary(max_size=50)) + body
     try:
-        normalized = kit.normalize(Delivery(kit.provider.NAME, body, {}, NOON), Verdict(("k",)))
+        normalized = kit.normalize(Delivery(kit.provider.NAME, body, {}, NOON, query=query), Verdict(("k",)))
     except Unreadable:
         return
     for event in normalized.events:
@@ -435,12 +445,13 @@ def test_translation_of_anything_gives_events_or_unreadable(kit: Kit, data: st.D
 
 def test_no_value_in_any_field_raises_anything_of_its_own(kit: Kit) -> None:
     for body in kit.bodies():
-        whole = kit.signed(body).body
+        whole, query = kit.signed(body).body, kit.signed(body).query
         for path in leaves(kit.opened(whole)):
             for value in ODD:
                 with contextlib.suppress(Unreadable):
                     changed = kit.changed(whole, path, put(value))
-                    kit.normalize(Delivery(kit.provider.NAME, changed, {}, NOON), Verdict(("k",)))
+                    delivery = Delivery(kit.provider.NAME, changed, {}, NOON, query=query)
+                    kit.normalize(delivery, Verdict(("k",)))
 
 
 MEBIBYTE = 1 << 20
