@@ -144,7 +144,12 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     own = _data_id(delivery)
     if own is None:
         raise unreadable("query.data.id", "missing", "missing_field")
-    body = opened(delivery)
+    lines: tuple[str, ...] = ()
+    try:
+        body = opened(delivery)
+    except Unreadable as error:
+        # Nothing of it is signed: what the URL signs and says is enough to read the object back.
+        body, lines = Node({}, ""), (str(error),)
     query = Node(dict(_query(delivery) or ()), "query")
     topic = body.hint("type") or body.hint("topic") or query.hint("type") or "unnamed"
     topic = topic if _ID.fullmatch(topic) else "unnamed"
@@ -154,12 +159,12 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     delivery_id = f"{NAME}:{credentials.account}:{own}.{request_id}"
     if topic in FRAUD_ALERTS:
         line = "body: a fraud alert that nobody signed: ship nothing until a person looked at it"
-        return Normalized(delivery_id, types=(topic,), unreadable=(line,))
+        return Normalized(delivery_id, types=(topic,), unreadable=(*lines, line))
     resource = TOPICS.get(topic)
     if not own and (resource or topic == "unnamed"):
         raise unreadable("query.data.id", "missing", "missing_field")
     if resource is None:
-        return Normalized(delivery_id, types=(topic,), ignored=(topic,))
+        return Normalized(delivery_id, types=(topic,), ignored=(topic,), unreadable=lines)
     poke = ResourceChanged(
         event_id=delivery_id,
         provider=NAME,
@@ -172,7 +177,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         resource_id=own,
         hint=body.hint("action"),
     )
-    return Normalized(delivery_id, events=(poke,), types=(topic,))
+    return Normalized(delivery_id, events=(poke,), types=(topic,), unreadable=lines)
 
 
 def _told_at(body: Node) -> datetime | None:

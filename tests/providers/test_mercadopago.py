@@ -148,6 +148,15 @@ def test_topics_that_nothing_follows_are_ignored(topic: str) -> None:
     assert adapter.normalize(delivery, verdict(delivery), CREDENTIALS).ignored
 
 
+def test_a_body_that_cannot_be_read_does_not_lose_what_the_url_names() -> None:
+    delivery = signed(body=b"<html>")
+    normalized = adapter.normalize(delivery, verdict(delivery), CREDENTIALS)
+    (poke,) = normalized.events
+    assert isinstance(poke, ResourceChanged)
+    assert (poke.resource, poke.resource_id) == ("payments", "123")
+    assert normalized.unreadable == ("body: not JSON",)
+
+
 def test_a_card_number_in_the_url_reaches_nobody() -> None:
     delivery = signed(query="data.id=123&type=4242424242424242", body=b"{}")
     assert "4242" not in repr(adapter.normalize(delivery, verdict(delivery), CREDENTIALS))
