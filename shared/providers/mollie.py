@@ -126,7 +126,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         state = whole.hint("status") or ("reversed" if whole.raw("reversedAt") else "received")
         kind, own = f"{resource}.{state}", f"{whole.word('id')}.{state}"
     delivery_id = f"{NAME}:{credentials.account}:{own}"
-    translate = RESOURCES.get(resource)
+    translate = RESOURCES.get(kind) or RESOURCES.get(resource)
     mode = thing.hint("mode")
     livemode = mode == "live" if mode in ("live", "test") else None
     if translate is None:
@@ -356,6 +356,11 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
     return _chargeback_history(chargeback, base)[-1:]
 
 
+def _chargeback_received(chargeback: Node, base: Base) -> list[AnyEvent]:
+    """How it began, although it may be reversed by the time that this is sent again."""
+    return _chargeback_history(chargeback, base)[:1]
+
+
 def _chargeback_history(chargeback: Node, base: Base) -> list[AnyEvent]:
     """Received, when the money went, and reversed, when it came back."""
     own, amount = chargeback.word("id"), _money(chargeback, "amount")
@@ -386,7 +391,9 @@ def _chargeback_history(chargeback: Node, base: Base) -> list[AnyEvent]:
 
 Translate = Callable[[Node, Base], list[AnyEvent]]
 
+# By the type of an event where that says more than the object.
 RESOURCES: dict[str, Translate] = {
+    "chargeback.received": _chargeback_received,
     "payment": _payment,
     "refund": _refund,
     "chargeback": _chargeback,

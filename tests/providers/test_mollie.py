@@ -204,6 +204,16 @@ def test_a_chargeback_takes_the_money_until_it_is_reversed(
     assert found.occurred_at == (NOON + timedelta(days=2) if reversed_at else NOON)
 
 
+def test_the_money_of_a_chargeback_adds_up_also_if_the_first_event_comes_with_the_second_ones_object() -> None:
+    reversed_by_now = a_chargeback(reversedAt=LATER)
+    told = [
+        event
+        for kind in ("chargeback.received", "chargeback.reversed")
+        for event in events(enveloped(kind, reversed_by_now))
+    ]
+    assert [(event.provider_status, event.moved.minor) for event in told] == [("received", -1999), ("reversed", 1999)]
+
+
 def test_a_capture_that_failed_takes_back_and_one_that_succeeded_is_read_in_its_payment() -> None:
     capture = {"resource": "capture", "id": "cpt_1", "paymentId": "tr_1", "amount": eur("5.00"), "createdAt": AT}
     (failed,) = events(capture | {"status": "failed"})
