@@ -1,6 +1,6 @@
 """A poke said that something changed: read the object back from the provider and tell what it says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -10,6 +10,8 @@ from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.telemetry import alarm, fact
 from shared.flows.ports import Bus
 from shared.flows.receive_delivery import event_message
+from shared.providers.reading import parse
+from shared.providers.unmapped import unmapped_words
 
 # Providers speak of an object before every server of theirs knows it: until then, "not found" means "not yet".
 SETTLES_WITHIN = timedelta(minutes=10)
@@ -18,12 +20,14 @@ SETTLES_WITHIN = timedelta(minutes=10)
 class Fetcher(Protocol):
     """What a provider's module offers as well, if its webhooks are pokes: how the object behind one is read back.
 
-    API_HOSTS: the only hosts that a request of its own may go to. A module with `API_SCOPE` is asked with an access
+    API_HOSTS: the only hosts that a request of its own may go to. RESOURCE_WORDS: kind of object → path in it → the
+    words that may stand there; any other is told of (see `unmapped_words`). A module with `API_SCOPE` is asked with an access
     token of our own service account for that scope, where no key is configured.
     """
 
     NAME: str
     API_HOSTS: frozenset[str]
+    RESOURCE_WORDS: Mapping[str, Mapping[str, Collection[str]]]
 
     def resource_request(self, event: ResourceChanged, api: ApiCredentials) -> ApiRequest:
         """How to ask for the object that `event` names. Raises Unreadable for an id that is none of the provider's."""
@@ -71,6 +75,8 @@ def fetch_resource(
         # Refused (401, 403) or redirected: an operator's turn, and until then the poke is kept.
         alarm("fetch_refused", provider=event.provider, resource=event.resource, status=answer.status)
         raise Unavailable(f"{event.provider} answered {answer.status}", reason="fetch_refused")
+    # First, for a word that cannot be read either is the one to be told of.
+    _tell_unknown(event, fetcher, answer.body)
     told = fetcher.read_resource(event, answer.body)
     events = [one for one in told if one.livemode == event.livemode]
     if len(events) != len(told):
@@ -88,6 +94,19 @@ def fetch_resource(
         events=len(events),
         age_seconds=max(0, int((now - event.occurred_at).total_seconds())),
     )
+
+
+def _tell_unknown(event: ResourceChanged, fetcher: Fetcher, body: bytes) -> None:
+    unknown = unmapped_words(parse(body).value, fetcher.RESOURCE_WORDS.get(event.resource, {}))
+    if unknown:
+        fact(
+            "unmapped",
+            provider=event.provider,
+            type=event.resource,
+            count=len(unknown),
+            paths=" ".join(unknown)[:2000],
+            delivery_id=event.delivery_id,
+        )
 
 
 def _missing(event: ResourceChanged, status: int, now: datetime) -> None:

@@ -264,6 +264,20 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     )
 
 
+RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "payments": {
+        "payments.status": (
+            *("pending_customer_approval", "customer_approval_denied", "pending_submission", "submitted"),
+            *("confirmed", "paid_out", "cancelled", "failed", "charged_back"),
+        )
+    },
+    "refunds": {
+        "refunds.status": (
+            *("created", "pending_submission", "submitted", "paid", "cancelled", "bounced", "failed"),
+            "funds_returned",
+        )
+    },
+}
 WORDS: dict[str, Collection[str]] = {"events.details.cause": (*REASONS, *HARD_DECLINES)}
 TRAITS = Traits(
     scheme="HMAC-SHA256 of the body",

@@ -30,7 +30,7 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -507,6 +507,20 @@ def _review(order: Node, own: str, total: Money | None, base: Base) -> AnyEvent:
     )
 
 
+RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "subscriptions": {
+        "subscriptionState": (
+            *LAPSED,
+            *("SUBSCRIPTION_STATE_ACTIVE", "SUBSCRIPTION_STATE_CANCELED", "SUBSCRIPTION_STATE_PAUSED"),
+            *("SUBSCRIPTION_STATE_PENDING", "SUBSCRIPTION_STATE_PENDING_PURCHASE_CANCELED"),
+        )
+    },
+    "orders": {
+        "state": ("PENDING", "PROCESSED", "CANCELED", "PENDING_REFUND", "PARTIALLY_REFUNDED", "REFUNDED"),
+        "orderHistory.partialRefundEvents[].state": REFUND_STEPS,
+        "orderHistory.refundEvent.refundReason": ("OTHER", "CHARGEBACK"),
+    },
+}
 WORDS: dict[str, tuple[str, ...]] = {}
 TRAITS = Traits(
     scheme="OIDC token of the sender; the body is unsigned",

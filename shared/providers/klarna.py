@@ -361,6 +361,12 @@ def _dispute(dispute: Node, change: str | None, base: Base, lines: list[str]) ->
     )
 
 
+RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "order": {
+        "status": ("AUTHORIZED", "PART_CAPTURED", "CAPTURED", "CLOSED", *ENDED),
+        "fraud_status": AUTHORIZED,
+    }
+}
 WORDS: dict[str, Collection[str]] = {
     "payload.dispute_outcome": OUTCOMES,
     "payload.dispute_reason": REASONS,

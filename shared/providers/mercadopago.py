@@ -25,7 +25,7 @@ validator, fixtures and entities. Not settled in public: the members of claims b
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -355,7 +355,7 @@ DOCUMENTATION = {
     "review_pending": DisputeStatus.UNDER_REVIEW,
     "valid": DisputeStatus.UNDER_REVIEW,
 }
-IN_PROCESS = "in_process"
+IN_PROCESS, NO_PAPERS = "in_process", "not_applicable"
 UNDECIDED = frozenset({"pending", "review_pending"})
 # Only where all of these hold are documents taken; their first one is written in two ways.
 CONDITIONS = ("coverage_eligible", "coverage_elegible", "documentation_required")
@@ -378,7 +378,7 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
     when = next((name for name in times if chargeback.raw(name) is not None), times[-1])
     reason = chargeback.hint("reason")
     payments = chargeback.raw("payments")
-    answerable = all(chargeback.flag(name) is not False for name in CONDITIONS)
+    answerable = papers != NO_PAPERS and all(chargeback.flag(name) is not False for name in CONDITIONS)
     listed = Node({"id": payments[0]}, chargeback.where("payments[0]")) if type(payments) is list and payments else None
     return [
         DisputeChanged(
@@ -441,6 +441,11 @@ READERS: dict[str, Callable[[Node, Base], list[AnyEvent]]] = {
     "claims": _claim,
 }
 
+RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "payments": {"status": STEPS, "refunds[].status": REFUND_STEPS},
+    "chargebacks": {"status": (*OUTCOMES, IN_PROCESS), "documentation_status": (*DOCUMENTATION, NO_PAPERS)},
+    "claims": {"status": ("opened", "closed"), "resolution.benefited[]": BENEFITED},
+}
 WORDS = {"type": (*TOPICS, *FRAUD_ALERTS)}
 TRAITS = Traits(
     scheme="HMAC-SHA256 of the id and the time, not of the body",

@@ -26,7 +26,7 @@ Python SDK (statuses, event types, failure reasons, signature validator).
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -415,6 +415,14 @@ TRAITS = Traits(
     refunds=[f"refund.{status}" for status in REFUND_STEPS],
     disputes=("chargeback.received", "chargeback.reversed"),
 )
+RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "payments": {
+        "status": STEPS,
+        "sequenceType": INITIATORS,
+        "details.failureReason": (*HARD_DECLINES, *_FAILURES),
+        "_embedded.refunds[].status": REFUND_STEPS,
+    }
+}
 WORDS = {
     "Payment.status": STEPS,
     "Payment.sequenceType": INITIATORS,

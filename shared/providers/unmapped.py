@@ -13,7 +13,7 @@ and "ignored" the documented types that nothing of ours follows (again, `*` for 
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,28 @@ def _check(word: str, known: frozenset[str], above: tuple[str, ...], found: set[
     word = word.strip()
     if word and word not in known and word.lower() not in known and len(found) < MOST:
         found.add(f"{'.'.join(above)}={_word(word)}")
+
+
+def unmapped_words(value: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """`path=word` of each word of `value` at a path of `known` that is not among its words, as `unmapped` tells them.
+
+    For objects that are read back: `[]` after a name in a path stands for each item of an array.
+    """
+    found: set[str] = set()
+    for path, words in known.items():
+        for word in _texts(value, path.replace("[]", "").split(".")):
+            _check(word, frozenset(words), (path,), found)
+    return tuple(sorted(found))
+
+
+def _texts(value: Any, steps: list[str]) -> Iterator[str]:
+    if type(value) is list:
+        for item in value:
+            yield from _texts(item, steps)
+    elif type(value) is str and not steps:
+        yield value
+    elif type(value) is dict and steps:
+        yield from _texts(value.get(steps[0]), steps[1:])
 
 
 def _name(key: str) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -128,6 +129,28 @@ def test_an_answer_that_cannot_be_read_is_for_a_person(world: World, body: bytes
     with pytest.raises(Unreadable):
         world.fetch(poke)
     assert world.bus.messages == []
+
+
+def test_a_word_that_an_object_has_and_no_table_is_told_and_counted(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    poke = first_poke(world)
+    path = next(
+        path
+        for path in fetcher(world.kit.provider.NAME).RESOURCE_WORDS[poke.resource]
+        if path.endswith(("status", "State"))
+    )
+    thing = json.loads(world.kit.answered(poke))
+    parent = thing
+    for step in path.split(".")[:-1]:
+        parent = parent[step]
+    parent[path.split(".")[-1]] = "invented"
+    world.api.troubles = [ApiReply(200, json.dumps(thing).encode())]
+    with caplog.at_level("INFO", logger="payin"), suppress(Unreadable):
+        world.fetch(poke)
+    (fields,) = (vars(record)["fields"] for record in caplog.records if record.getMessage() == "unmapped")
+    assert (fields["provider"], fields["type"]) == (world.kit.provider.NAME, poke.resource)
+    assert (fields["count"], fields["paths"]) == (1, f"{path}=invented")
 
 
 @pytest.mark.parametrize("own", ["../v2/x", "a/b", "x?y=1", "x#y", "é", "x" * 2000, " ", "a b"])

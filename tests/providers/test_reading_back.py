@@ -17,6 +17,7 @@ from shared.domain.codec import decode_event, encode_event
 from shared.domain.errors import Unreadable
 from shared.domain.events import AnyEvent, DisputeChanged, PaymentChanged, PaymentStep, ResourceChanged
 from shared.flows.fetch_resource import Fetcher
+from shared.providers.unmapped import unmapped_words
 from tests.providers.kits import Kit, a_fact, a_kit, leaves, put
 from tests.providers.test_contract import ODD
 from tests.simulator.facts import FactKind
@@ -80,6 +81,32 @@ def test_every_read_of_the_same_state_gives_the_same_events_and_they_travel(kit:
             assert decode_event(encode_event(event)) == event
             assert event.event_id.startswith(f"{kit.provider.NAME}:{poke.account}:")
             assert (event.delivery_id, event.unsigned) == (poke.delivery_id, ())
+
+
+def test_no_word_of_what_the_simulators_answer_is_unknown_and_an_invented_one_is_told(
+    kit: Kit, answers: Answered
+) -> None:
+    words = cast(Fetcher, kit.provider).RESOURCE_WORDS
+    told: set[tuple[str, str]] = set()
+    for poke, body in answers:
+        known = words[poke.resource]
+        assert unmapped_words(json.loads(body), known) == ()
+        for path in leaves(json.loads(body)):
+            found = unmapped_words(json.loads(changed(body, path, "Invented")), known)
+            told |= {(poke.resource, one.removesuffix("=Invented")) for one in found}
+    # Not everything that a provider may say is simulated.
+    assert told <= {(resource, path) for resource, known in words.items() for path in known}
+    assert {resource for resource, _ in told} >= {poke.resource for poke, _ in answers} & set(words)
+
+
+def test_a_personal_word_of_an_object_is_told_as_a_star(kit: Kit) -> None:
+    for known in cast(Fetcher, kit.provider).RESOURCE_WORDS.values():
+        for path in known:
+            *way, last = path.replace("[]", "").split(".")
+            thing: Any = {last: [PAN, "ana@music.example", "two words"]}
+            for step in reversed(way):
+                thing = {step: [thing]}
+            assert unmapped_words(thing, known) == (f"{path}=*",)
 
 
 def test_no_read_tells_of_more_money_than_there_was(kit: Kit, answers: Answered) -> None:
