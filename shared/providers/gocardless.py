@@ -21,8 +21,7 @@ for it goes by the same reference. A chargeback has no id of its own and goes by
 is settled.
 
 Sources: GoCardless docs "Webhooks", "Event types", API reference (payments, refunds, events); the tests of the Python
-and Go libraries. Not settled in public: how long it waits for an answer, the number of retries,
-and the batch's size.
+and Go libraries. Not settled in public: how long it waits for an answer, and how often it retries.
 """
 
 import re

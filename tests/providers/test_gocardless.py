@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared import providers
 from shared.domain import payments
 from shared.domain.api import ApiCredentials
 from shared.domain.delivery import Credentials, Delivery, Verdict
@@ -24,6 +25,7 @@ from shared.domain.money import Money
 from shared.domain.payments import Payment
 from shared.providers import gocardless as adapter
 from shared.providers.protocol import Normalized
+from shared.providers.unmapped import unmapped
 from tests.builders import HOUR
 from tests.providers.kits import NOON, SAMPLES, a_kit
 
@@ -127,6 +129,22 @@ def test_a_batch_of_what_nothing_follows_is_ignored() -> None:
     normalized = read(an_event("mandates", "created", "MD1"), an_event("payments", "surcharge_fee_debited"))
     assert normalized.ignored == ("mandates.created", "payments.surcharge_fee_debited")
     assert normalized.delivery_id == "gocardless:main:WB1"
+
+
+@pytest.mark.parametrize(
+    ("resource", "action", "told"),
+    [
+        ("mandates", "cancelled", ()),
+        ("billing_requests", "fulfilled", ()),
+        ("payments", "surcharge_fee_debited", ()),
+        ("payments", "exploded", ("type=payments.exploded",)),
+        ("loans", "created", ("type=loans.created",)),
+    ],
+)
+def test_what_is_documented_and_nothing_follows_is_no_news(resource: str, action: str, told: tuple[str, ...]) -> None:
+    body = json.dumps({"events": [an_event(resource, action)], "meta": {"webhook_id": "WB1"}}).encode()
+    normalized = read(an_event(resource, action))
+    assert unmapped(providers.load("gocardless"), Delivery("gocardless", body, {}, NOON), normalized) == told
 
 
 def test_a_batch_without_an_id_goes_by_its_first_event() -> None:
