@@ -18,6 +18,7 @@ from shared import providers
 from shared.domain.delivery import Delivery, Verdict
 from shared.domain.errors import Unreadable
 from shared.flows.receive_delivery import receive
+from shared.providers import braintree
 from shared.providers.protocol import Normalized
 from shared.providers.unmapped import MOST, unmapped
 from tests.providers.kits import NOON, Kit, a_fact, a_kit, leaves, put
@@ -176,6 +177,32 @@ def test_an_undocumented_type_is_told_and_a_documented_one_that_nobody_follows_i
     event = json.loads(a_dispute(stripe))
     for kind, told in (("customer.created", ()), ("customer.exploded", ("type=customer.exploded",))):
         assert report(stripe, json.dumps({**event, "type": kind}).encode()) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("checkout", "card_verified"),
+        ("checkout", "issuing_chargeback_processed"),
+        ("gocardless", "mandates.active"),
+        ("mercadopago", "topic_merchant_order_wh"),
+        ("paypal", "BILLING.SUBSCRIPTION.ACTIVATED"),
+        ("paypal", "INVOICING.INVOICE.PAID"),
+        ("paypal", "VAULT.PAYMENT-TOKEN.CREATED"),
+        ("stripe", "customer.subscription.updated"),
+    ],
+)
+def test_a_type_that_every_endpoint_gets_and_nobody_follows_is_no_news(name: str, kind: str) -> None:
+    nothing = Delivery(name, b"{}", {}, NOON)
+    for told, expected in ((kind, ()), (f"invented.{kind}", (f"type=invented.{kind}",))):
+        assert unmapped(providers.load(name), nothing, Normalized("any", ignored=(told,))) == expected
+
+
+def test_every_kind_of_the_braintree_library_is_followed_or_no_news() -> None:
+    kinds = pytest.importorskip("braintree").WebhookNotification.Kind
+    for kind in {value for name, value in vars(kinds).items() if name[0] != "_"} - set(braintree.OTHERS):
+        nothing = Delivery("braintree", b"", {}, NOON)
+        assert unmapped(providers.load("braintree"), nothing, Normalized("any", ignored=(kind,))) == (), kind
 
 
 def test_what_cannot_be_read_is_compared_all_the_same(stripe: Kit) -> None:
