@@ -30,6 +30,20 @@ class SignatureInvalid(Rejected):
     status = 401
 
 
+class MethodNotAllowed(Rejected):
+    """Deliveries, messages and ticks are posted. Answered 405."""
+
+    reason = "method_not_allowed"
+    status = 405
+
+
+class PathUnknown(Rejected):
+    """No provider that is served here has this path. Answered 404."""
+
+    reason = "unknown_path"
+    status = 404
+
+
 class PayloadTooLarge(Rejected):
     """The request body is longer than any real delivery. Answered 413 before the body is buffered."""
 

@@ -15,6 +15,7 @@ A consumer takes the POST of a Pub/Sub push subscription and of Eventarc alike: 
 import base64
 import binascii
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from shared.domain.codec import decode_event
-from shared.domain.errors import Misconfigured, PayInError, PayloadTooLarge, Rejected, Unavailable, Unreadable
+from shared.domain.errors import (
+    MethodNotAllowed,
+    Misconfigured,
+    PayInError,
+    PayloadTooLarge,
+    Rejected,
+    Unavailable,
+    Unreadable,
+)
+from shared.domain.privacy import mask
 from shared.domain.telemetry import alarm, fact, failure
 from shared.runtime import logs
 from shared.runtime.app import App
@@ -36,6 +46,9 @@ Handler = Callable[["Request"], Response]
 
 # Pub/Sub's own limit on a message is 10 MB; base64 and the envelope add a third.
 LARGEST_PUSH = 14 << 20
+
+# https://www.w3.org/TR/trace-context/#traceparent-header-field-values. It is logged: nothing else may pass for one.
+_TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,33 +117,37 @@ def on_tick(job: str, act: Callable[[bytes], object]) -> Handler:
 
 def _parameters(request: "Request") -> tuple[bytes, str]:
     """A job's JSON parameters, and the job that a tick names; a direct call's body is the parameters themselves."""
-    body = body_of(request, LARGEST_PUSH)
-    if request.method == "POST" and not body.strip():
+    body = _posted(request)
+    if not body.strip():
         return b"", ""
     try:
         direct = "message" not in msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable("not a JSON object", reason="malformed_push") from error
-    if request.method == "POST" and direct:
+    if direct:
         return body, ""
-    received = _read(request, body)
+    received = _read(body)
     return received.data, received.attributes.get("job", "")
 
 
 def _received(request: "Request") -> Received:
-    return _read(request, body_of(request, LARGEST_PUSH))
+    return _read(_posted(request))
 
 
-def _read(request: "Request", body: bytes) -> Received:
+def _posted(request: "Request") -> bytes:
     if request.method != "POST":
-        raise Rejected("messages are posted", reason="method")
+        raise MethodNotAllowed("messages and ticks are posted")
+    return body_of(request, LARGEST_PUSH)
+
+
+def _read(body: bytes) -> Received:
     try:
         push = msgspec.json.decode(body, type=_Push).message
         received = Received(base64.b64decode(push.data, validate=True), push.attributes, push.messageId)
     except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, RecursionError) as error:
         raise Unreadable("not a Pub/Sub push request", reason="malformed_push") from error
-    if received.attributes.get("traceparent"):
-        logs.traceparent.set(received.attributes["traceparent"])
+    if _TRACEPARENT.fullmatch(trace := received.attributes.get("traceparent", "")):
+        logs.traceparent.set(trace)
     return received
 
 
@@ -156,13 +173,14 @@ def _answering(function: str, handle: Handler) -> Handler:
         try:
             return handle(request)
         except Rejected as error:
-            fact("request_refused", reason=error.reason, status=error.status, path=request.path[:64])
-            return b"", error.status, {}
+            # Masked before it is cut: half a card number is none that the log would know.
+            fact("request_refused", reason=error.reason, status=error.status, path=mask(request.path)[:64])
+            return b"", error.status, {"Allow": "POST"} if error.status == MethodNotAllowed.status else {}
         except Unreadable as error:
-            alarm("message_unreadable", reason=error.reason, detail=str(error)[:300])
+            alarm("message_unreadable", reason=error.reason, detail=mask(str(error))[:300])
             return b"", 400, {}
         except Unavailable as error:
-            fact("dependency_unavailable", reason=error.reason, detail=str(error)[:300])
+            fact("dependency_unavailable", reason=error.reason, detail=mask(str(error))[:300])
             return b"", 503, {"Retry-After": "1"}
         except PayInError as error:
             failure("request_failed", error, reason=error.reason)
@@ -179,6 +197,6 @@ def _answering(function: str, handle: Handler) -> Handler:
 def _trace_of(request: "Request") -> str:
     """The sender's trace, if it has the W3C form, or a new one: webhook senders rarely have any."""
     text = request.headers.get("traceparent", "")
-    if len(text) == 55 and text.count("-") == 3 and text.isascii():
+    if _TRACEPARENT.fullmatch(text):
         return text
     return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shared.domain.delivery import Credentials, Delivery
-from shared.domain.errors import Misconfigured, Rejected
+from shared.domain.errors import MethodNotAllowed, Misconfigured, PathUnknown, Rejected
 from shared.flows.receive_delivery import receive
 from shared.providers import load, names
 from shared.providers.protocol import Answer, Provider
@@ -27,9 +27,9 @@ def webhook(app: App) -> Handler:
         if request.method == "GET" and name in served:
             return _challenged(request, *served[name])
         if request.method != "POST":
-            return b"", 405, {"Allow": "POST"}
+            raise MethodNotAllowed("a delivery is posted")
         if name not in served:
-            return b"", 404, {}
+            raise PathUnknown("no provider is served at this path")
         delivery = Delivery(
             provider=name,
             body=body_of(request, app.settings.max_body_bytes),
@@ -48,7 +48,7 @@ def webhook(app: App) -> Handler:
 def _challenged(request: "Request", provider: Provider, credentials: Credentials) -> Response:
     challenge: Callable[[str, Credentials], Answer | None] | None = getattr(provider, "challenge", None)
     if challenge is None:
-        return b"", 405, {"Allow": "POST"}
+        raise MethodNotAllowed("this provider sends no challenges")
     answer = challenge(request.query_string.decode("ascii", "replace"), credentials)
     if answer is None:
         raise Rejected("not a challenge", reason="malformed_challenge")

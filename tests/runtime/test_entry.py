@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def test_whose_turn_it_is_decides_the_status_and_the_body_tells_nothing(
 
 
 def test_only_a_post_is_a_message(tmp_path: Path) -> None:
-    assert serving(lambda _: entry.consume(lambda _: None), tmp_path).get("/").status_code == 400
+    answer = serving(lambda _: entry.consume(lambda _: None), tmp_path).get("/")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
 
 
 def test_a_tick_of_another_job_is_acknowledged_and_left_alone(tmp_path: Path) -> None:
@@ -100,7 +102,13 @@ def test_a_job_may_be_called_directly_with_its_parameters(body: bytes, parameter
     assert client.post("/", data=body).status_code == 204
     assert ticks == [parameters]
     assert client.post("/", data=b"[1]").status_code == 400
-    assert client.get("/").status_code == 400
+
+
+def test_reading_a_job_starts_none_and_alarms_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    client = serving(lambda _: entry.on_tick("train_model", lambda _: None), tmp_path)
+    assert client.get("/").status_code == 405
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["event"], line["severity"], line["reason"]) == ("request_refused", "INFO", "method_not_allowed")
 
 
 def test_the_trace_of_the_message_is_on_every_line_logged_for_it(
@@ -116,6 +124,20 @@ def test_the_trace_of_the_message_is_on_every_line_logged_for_it(
     line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
     assert line["logging.googleapis.com/trace"] == f"projects/shop/traces/{'a' * 32}"
     assert logs.traceparent.get() == ""
+
+
+@pytest.mark.parametrize(
+    "trace", ["4111111111111111", f"00-4111111111111111-ana@music.example-01{'0' * 15}", "00-a-b-01"]
+)
+def test_what_is_no_trace_is_not_taken_for_one(trace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(_: object) -> None:
+        raise Unavailable("down")
+
+    client = serving(lambda _: entry.consume(fail), tmp_path)
+    body = push(encode_event(a_payment_event()), traceparent=trace)
+    client.post("/", json=body, headers={"traceparent": trace})
+    told = json.loads(capsys.readouterr().out)["logging.googleapis.com/trace"]
+    assert re.fullmatch("projects/local/traces/[0-9a-f]{32}", told)
 
 
 def test_a_bad_revision_never_serves_and_says_in_one_sentence_what_to_set(tmp_path: Path) -> None:

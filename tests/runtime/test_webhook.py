@@ -96,7 +96,7 @@ def test_one_trace_goes_from_the_senders_request_to_every_message_of_it(webhook:
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
 def test_only_a_post_is_a_delivery(webhook: Webhook, method: str) -> None:
     answer = getattr(webhook.client, method)("/stripe")
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert (answer.status_code, answer.headers["Allow"], answer.data) == (405, "POST", b"")
 
 
 @pytest.mark.parametrize("path", ["/", "/adyen", "/stripe/extra", "/../stripe"])
@@ -109,6 +109,27 @@ def test_an_oversized_body_is_refused_by_its_announced_length_without_reading_it
     webhook = Webhook(tmp_path, PAYIN_MAX_BODY_BYTES="1000")
     assert webhook.post(b"x" * 1001, {}).status_code == 413
     assert webhook.post(b"x" * 1000, {}).status_code == 401
+
+
+def test_every_refusal_says_in_the_log_why(webhook: Webhook, capsys: pytest.CaptureFixture[str]) -> None:
+    delivery = stripe_delivery(NOW, "1")
+    webhook.post(delivery.body, {})
+    webhook.post(b"x" * ((1 << 20) + 1), {})
+    webhook.post(delivery.body, delivery.headers, "/adyen")
+    webhook.client.get("/stripe")
+    webhook.client.put("/adyen")
+    webhook.post(b"", {}, f"/{'x' * 50}/4111111111111111/ana@music.example")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    refused = [(line["status"], line["reason"]) for line in lines if line["event"] == "request_refused"]
+    assert refused == [
+        (401, "missing_signature"),
+        (413, "too_large"),
+        (404, "unknown_path"),
+        (405, "method_not_allowed"),
+        (405, "method_not_allowed"),
+        (404, "unknown_path"),
+    ]
+    assert lines[-1]["path"] == f"/{'x' * 50}/[card number]"[:64]
 
 
 def signed(webhook: Webhook, body: bytes) -> dict[str, str]:
@@ -199,9 +220,10 @@ def test_a_card_number_in_any_field_reaches_no_log_line_and_no_event(
         assert pan not in json.dumps(simulated.published("payment-events")), path
         simulated.published("deliveries")
     headers = signed(simulated, original)
-    for name in ("User-Agent", "Referer", "traceparent"):
-        simulated.post(original, headers | {name: pan})
-        simulated.post(original, {name: pan}, f"/{pan}")
+    traced = f"00-{pan}-ana@music.example-01{'0' * 15}"
+    for name, text in (("User-Agent", pan), ("Referer", pan), ("traceparent", pan), ("traceparent", traced)):
+        simulated.post(original, headers | {name: text})
+        simulated.post(original, {name: text}, f"/{pan}")
     simulated.client.post(f"/stripe?card={pan}", data=original, headers=headers)
     assert pan not in capsys.readouterr().out
 
