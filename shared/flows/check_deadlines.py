@@ -1,6 +1,6 @@
 """What is due on disputes is done: remind, expire, look for the payment. Each once, however often this runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -37,8 +37,7 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
     missed = 0
     looked_at: set[Key] = set()
     done: dict[str, int] = {}
-    # A dispute that cannot be handled stays due: it is looked at once a run, and ends the run when no other is left.
-    while fresh := [due for due in _due(ports, now) if due.key not in looked_at]:
+    for fresh in _pages(ports, now, looked_at):
         looked_at.update(snapshot.key for snapshot in fresh)
         claims = [claim for snapshot in fresh for claim in _claimed(snapshot, ports, now)]
         messages = [claim.message for claim in claims if claim.message]
@@ -69,8 +68,20 @@ class _Claim:
     missed: bool = False
 
 
-def _due(ports: Ports, now: datetime) -> list[Snapshot]:
-    return ports.documents.due(COLLECTION, "next_action_at", now, PAGE)
+def _pages(ports: Ports, now: datetime, looked_at: Container[Key]) -> Iterator[list[Snapshot]]:
+    """What is due and not in `looked_at`, page by page, each read when the one before is done.
+
+    A dispute that cannot be handled stays due: it is looked at once a run, and the page grows by as many of those as
+    stand in front, for a hundred of them must not hide the rest.
+    """
+    limit = PAGE
+    while True:
+        due = ports.documents.due(COLLECTION, "next_action_at", now, limit)
+        fresh = [snapshot for snapshot in due if snapshot.key not in looked_at]
+        yield fresh
+        if len(due) < limit:
+            return
+        limit = PAGE + len(due) - len(fresh)
 
 
 def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:

@@ -14,7 +14,7 @@ from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, DisputeStage, DisputeStatus
 from shared.flows import check_deadlines as flow
 from shared.flows.check_deadlines import Summary, check_deadlines
-from shared.flows.ports import Create, Key, Message, Ports
+from shared.flows.ports import Create, Document, Key, Message, Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from tests.builders import DAY, HOUR, MINUTE, NOON, SECOND, a_dispute_event, a_payment_event, a_refund_event
@@ -312,6 +312,18 @@ def test_more_than_a_page_is_done_in_one_run(ports: Ports, monkeypatch: pytest.M
         an_open_dispute(ports, dispute_id=f"dp_{number}")
     assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary(11, {"7d": 11})
     assert reminders(ports) == ["7d"] * 11
+
+
+def test_more_than_a_page_of_disputes_that_cannot_be_read_do_not_hide_the_others(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "PAGE", 4)
+    broken: Document = {"next_action_at": NOON, "facts": 7}
+    ports.documents.commit([Create(Key("disputes", f"stripe:broken_{number}"), broken) for number in range(9)])
+    for number in range(6):
+        an_open_dispute(ports, dispute_id=f"dp_{number}")
+    assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary(15, {"7d": 6})
+    assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary(9)
 
 
 def test_a_dispute_that_cannot_be_read_is_told_and_does_not_hold_up_the_others(
