@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 
 # ISO 4217:2015 amendment 177. Currencies that are not listed have two decimals.
 EXPONENTS: Mapping[str, int] = {
@@ -34,6 +34,9 @@ EXPONENTS: Mapping[str, int] = {
 
 # Far above any payment, far below what BigQuery's INT64 holds: a larger amount is a misread field.
 LARGEST_MINOR = 10**15
+
+# Wider than any amount: what does not fit is refused rather than rounded, and 1e999999 before it takes a gigabyte.
+_EXACT = Context(prec=50, Emin=-50, Emax=50, traps=[InvalidOperation, Overflow, Inexact])
 
 
 def exponent(currency: str) -> int:
@@ -99,11 +102,11 @@ def from_major(value: str | int | Decimal, currency: str) -> Money:
     if isinstance(value, str) and (len(value) > 32 or not value.isascii() or "_" in value or value != value.strip()):
         raise ValueError("an amount is a plain decimal number")
     try:
-        # Decimal of an int or str is exact; scaleb only moves the point.
+        # Decimal of an int or str is exact; scaleb only moves the point, or says that it cannot.
         amount = Decimal(value)
-        minor = amount.scaleb(exponent(currency))
+        minor = amount.scaleb(exponent(currency), _EXACT)
         if not amount.is_finite() or minor != minor.to_integral_value():
             raise ValueError(f"an amount in {currency} has digits below its minor unit")
-    except InvalidOperation as error:
+    except ArithmeticError as error:
         raise ValueError("an amount is a plain decimal number") from error
     return Money(int(minor), currency)

@@ -30,11 +30,15 @@ def test_an_amount_below_the_minor_unit_is_refused_not_rounded() -> None:
         from_major("19.999", "EUR")
     with pytest.raises(ValueError, match="below its minor unit"):
         from_major("100.5", "JPY")
+    with pytest.raises(ValueError, match=r"."):
+        from_major("1." + "0" * 28 + "1", "EUR")
     with pytest.raises(ValueError, match="below its minor unit"):
         from_minor(150050, "ISK", {"ISK": 2})
 
 
-@pytest.mark.parametrize("text", ["", "1e400", "NaN", "Infinity", "1_000", " 1", "one", "١", "9" * 40, "1,5"])
+@pytest.mark.parametrize(
+    "text", ["", "1e400", "1e999999", "1e-999999", "NaN", "Infinity", "1_000", " 1", "one", "١", "9" * 40, "1,5"]
+)
 def test_what_is_no_plain_decimal_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         from_major(text, "EUR")
