@@ -106,7 +106,7 @@ def load(data: bytes, digest: str) -> Model:
             for scored in (model.score(row),)
             for error in (expit(scored.raw) - probability, scored.score - score)
         ]
-    except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError, RecursionError) as error:
         raise Misconfigured(f"model {digest[:12]} cannot be read: {error!r}", reason="model_format") from error
     # Written so that an error that is no number is no proof either.
     if not errors or not all(abs(error) <= TOLERANCE for error in errors):

@@ -135,6 +135,8 @@ def test_a_model_that_does_not_give_its_golden_answers_is_refused(change: Callab
         lambda content: content["trees"][0]["right"].__setitem__(0, 0),
         lambda content: content["thresholds"].update(review=2),
         lambda content: content.update(tails=[[99, 1.0]]),
+        lambda content: content.update(baseline=10**400),
+        lambda content: content["trees"][0].update(count=[0] * len(content["trees"][0]["count"])),
     ],
 )
 def test_an_artifact_that_is_not_one_is_refused(change: Callable[[dict[str, Any]], object]) -> None:
