@@ -34,7 +34,7 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     least_leaf: Count | None = None
     challenge_capacity: Part = 0.10
     review_capacity: Part = 0.02
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
 
     def __post_init__(self) -> None:
         if self.train_part + self.calibrate_part >= 1:

@@ -166,7 +166,15 @@ def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "parameters", [b"[]", b'{"iterations": 0}', b'{"unknown": 1}', b'{"train_part": 0.9, "calibrate_part": 0.2}', b"{"]
+    "parameters",
+    [
+        b"[]",
+        b'{"seed": -1}',
+        b'{"iterations": 0}',
+        b'{"unknown": 1}',
+        b'{"train_part": 0.9, "calibrate_part": 0.2}',
+        b"{",
+    ],
 )
 def test_parameters_that_do_not_fit_are_refused(parameters: bytes, tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="training request"):
