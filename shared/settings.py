@@ -114,6 +114,14 @@ class Settings:
             )
         return ApiCredentials(key=read.key, base_url=read.base_url.rstrip("/"))
 
+    def model_bucket(self) -> str:
+        """The bucket that holds the models; empty for the local backend, which has a folder. Raises Misconfigured."""
+        if self.backend is BackendName.GCP and not self.bucket:
+            raise Misconfigured(
+                "PAYIN_MODEL_BUCKET is not set: name the bucket that holds the models", reason="missing_bucket"
+            )
+        return self.bucket
+
     def api_base_url(self, provider: str) -> str:
         """Where a simulator stands in for the provider's API; empty for the provider's own address."""
         return self.api(provider).base_url if self.environment.get(f"API_{provider.upper()}") else ""
@@ -164,6 +172,13 @@ def read(environment: Mapping[str, str]) -> Settings:
         raise Misconfigured(
             "GOOGLE_CLOUD_PROJECT is not set: PAYIN_BACKEND=gcp needs the project's id",
             reason="missing_project",
+        )
+    if settings.database_url.partition(":")[0].partition("+")[0] not in ("sqlite", "postgresql"):
+        # Its text is not repeated: it may hold a password.
+        raise Misconfigured(
+            "PAYIN_DATABASE_URL is no database we can open: set sqlite:///<file> or "
+            "postgresql+psycopg://<user>@<host>/<name>",
+            reason="bad_database_url",
         )
     if deployed:
         if settings.backend is not BackendName.GCP:

@@ -115,11 +115,12 @@ def _is_unavailable(ports: Ports) -> None:
     assert time.monotonic() - begun < 5
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://a@b/c", "sqlite://", "sqlite:///:memory:", "x://y"])
+@pytest.mark.parametrize(
+    "url", ["nonsense", "sqlite:nonsense", "mysql://a@b/c", "sqlite://", "sqlite:///:memory:", "x://y"]
+)
 def test_a_database_that_we_cannot_share_is_misconfigured(url: str, tmp_path: Path) -> None:
-    ports = connect(settings.read({"PAYIN_DATABASE_URL": url, "PAYIN_HOME": str(tmp_path)}))
     with pytest.raises(Misconfigured, match="PAYIN_DATABASE_URL"):
-        ports.documents.get([Key("c", "a")])
+        connect(settings.read({"PAYIN_DATABASE_URL": url, "PAYIN_HOME": str(tmp_path)})).documents.get([Key("c", "a")])
 
 
 def test_a_model_whose_file_was_changed_is_misconfigured(tmp_path: Path) -> None:

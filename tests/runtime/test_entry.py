@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,21 +143,30 @@ def test_what_is_no_trace_is_not_taken_for_one(trace: str, tmp_path: Path, capsy
     assert re.fullmatch("projects/local/traces/[0-9a-f]{32}", told)
 
 
-def test_a_bad_revision_never_serves_and_says_in_one_sentence_what_to_set(tmp_path: Path) -> None:
-    import os
-    import subprocess
-    import sys
-
+@pytest.mark.parametrize(
+    ("function", "environment", "says"),
+    [
+        ("webhook", {"PROVIDERS": "stripe"}, "WEBHOOK_STRIPE is not set"),
+        ("webhook", {"PROVIDERS": "strype"}, "no provider is called 'strype'"),
+        ("webhook", {}, "no provider can be served"),
+        ("score_payment", {}, "there is no champion model"),
+        ("train_model", {"PAYIN_BACKEND": "gcp", "GOOGLE_CLOUD_PROJECT": "p"}, "PAYIN_MODEL_BUCKET is not set"),
+        ("record_payment", {"PAYIN_DATABASE_URL": "mysql://db"}, "PAYIN_DATABASE_URL is no database"),
+    ],
+)
+def test_a_bad_revision_never_serves_and_says_in_one_sentence_what_to_set(
+    function: str, environment: dict[str, str], says: str, tmp_path: Path
+) -> None:
     root = Path(__file__).resolve().parents[2]
     started = subprocess.run(
-        [sys.executable, "-c", "import functions.webhook.main"],
+        [sys.executable, "-c", f"import functions.{function}.main"],
         cwd=root,
-        env={"PATH": os.environ["PATH"], "PAYIN_HOME": str(tmp_path), "PROVIDERS": "stripe"},
+        env={"PATH": os.environ["PATH"], "PAYIN_HOME": str(tmp_path), **environment},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert started.returncode == 78
-    assert started.stderr.strip().splitlines()[-1].startswith("webhook cannot start: WEBHOOK_STRIPE is not set")
+    assert started.stderr.strip().splitlines()[-1].startswith(f"{function} cannot start: {says}")
     assert "Traceback" not in started.stderr

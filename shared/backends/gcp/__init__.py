@@ -25,17 +25,16 @@ def connect(settings: Settings) -> Ports:
         return PubSubBus(settings.project, settings.pubsub_emulator)
 
     def models() -> Models:
-        if not settings.bucket:
-            raise Misconfigured("PAYIN_MODEL_BUCKET is not set: name the bucket that holds the models")
-        if settings.bucket.startswith("file://"):
+        bucket = settings.model_bucket()
+        if bucket.startswith("file://"):
             from pathlib import Path
 
             from shared.backends.local.models import FileModels
 
-            return FileModels(Path(settings.bucket.removeprefix("file://")))
+            return FileModels(Path(bucket.removeprefix("file://")))
         from shared.backends.gcp.models import BucketModels
 
-        return BucketModels(settings.bucket)
+        return BucketModels(bucket)
 
     def warehouse() -> Warehouse:
         from shared.backends.gcp.warehouse import BigQueryWarehouse
