@@ -1,9 +1,10 @@
 """A consumer is killed after every single step it takes, and gets its message again: nothing is lost or doubled.
 
 The consumer is a real process on a real SQLite bus and database; the kill is SIGKILL. What is left is compared with
-what a run without a crash leaves: every document, and every distinct published message.
+what a run without a crash leaves: every document, every distinct published message, and every model.
 """
 
+import json
 import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
@@ -15,13 +16,17 @@ from typing import Any, cast
 import pytest
 
 from shared.backends.local.bus import LocalBus
+from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.codec import decode, decode_event, encode, encode_event
 from shared.domain.events import AnyEvent, DisputeStatus
 from shared.flows.check_deadlines import check_deadlines
+from shared.flows.fetch_resource import fetch_resource
 from shared.flows.ports import Key, Message, Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import Scorer, score_payment
 from shared.flows.track_dispute import track_dispute
+from shared.flows.train_model import train_model
+from shared.runtime.apis import fetcher
 from tests.builders import (
     DAY,
     HOUR,
@@ -34,10 +39,13 @@ from tests.builders import (
     eur,
 )
 from tests.crashing import Steps, stepping
+from tests.learning.shop import DAYS, OPENED, fill, past
 from tests.local import COLLECTIONS, TOPICS, everything, local_ports, published
+from tests.providers.kits import Kit, a_kit
+from tests.simulator.facts import FactKind
 
-ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds")
-INBOX = "inbox"
+ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds", "registry")
+INBOX, EVENTS = "inbox", "payment-events"
 RESPOND_BY = NOON + 20 * DAY
 
 
@@ -53,29 +61,64 @@ def _scored(event: AnyEvent, ports: Ports) -> None:
     score_payment(event, ports, NOON, Scorer(use_model=False))
 
 
-def _on_event(consume: Callable[[AnyEvent, Ports], None]) -> Callable[[bytes, Ports], None]:
-    return lambda data, ports: consume(decode_event(data), ports)
+class MolliesApi:
+    """Mollie's API as its simulator answers it; each answer is a step."""
+
+    credentials = ApiCredentials(key="a-key-of-ours")
+
+    def __init__(self, kit: Kit, steps: Steps) -> None:
+        self._kit = kit
+        self._steps = steps
+
+    def send(self, request: ApiRequest) -> ApiAnswer:
+        path = request.url.partition("mollie.com")[2]
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        reply = cast(Any, self._kit.simulator).answer(request.method, path, headers)
+        self._steps.take()
+        return ApiAnswer(reply.status, reply.body)
 
 
-def _on_tick(data: bytes, ports: Ports) -> None:
+def mollie() -> tuple[Kit, list[AnyEvent]]:
+    """Mollie, of which a payment was captured and refunded, and its pokes about that: the same ones on every call."""
+    kit = a_kit("mollie", Path("nowhere"))
+    return kit, [poke for kind in (FactKind.CAPTURED, FactKind.REFUNDED) for poke in kit.pokes(kind)]
+
+
+def _fetched(data: bytes, ports: Ports, steps: Steps) -> None:
+    kit, _ = mollie()
+    fetch_resource(decode_event(data), fetcher, lambda _: MolliesApi(kit, steps), ports.bus, NOON)
+
+
+def _trained(data: bytes, ports: Ports, steps: Steps) -> None:
+    train_model(ports, OPENED + (DAYS + 10) * DAY, data)
+
+
+def _on_event(consume: Callable[[AnyEvent, Ports], None]) -> Callable[[bytes, Ports, Steps], None]:
+    return lambda data, ports, _: consume(decode_event(data), ports)
+
+
+def _on_tick(data: bytes, ports: Ports, steps: Steps) -> None:
     check_deadlines(ports, decode(data, datetime))
 
 
-CONSUMERS: dict[str, Callable[[bytes, Ports], None]] = {
+CONSUMERS: dict[str, Callable[[bytes, Ports, Steps], None]] = {
     "record_payment": _on_event(_recorded),
     "track_dispute": _on_event(_tracked),
     "score_payment": _on_event(_scored),
     "check_deadlines": _on_tick,
+    "fetch_resource": _fetched,
+    "train_model": _trained,
 }
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What was there before, and the messages that come, one after the other."""
+    """What was there before (told, or in the warehouse only), and the messages that come, one after the other."""
 
     consumer: str
     messages: Sequence[bytes]
     before: Sequence[AnyEvent] = ()
+    in_warehouse: Sequence[AnyEvent] = ()
 
 
 def told(*events: AnyEvent) -> list[bytes]:
@@ -132,6 +175,12 @@ SCENARIOS = {
         ticks(NOON + DAY, NOON + DAY + 5 * MINUTE),
         before=[a_dispute_event()],
     ),
+    "a payment that has to be read back": Scenario("fetch_resource", told(*mollie()[1])),
+    "a night's training": Scenario(
+        "train_model",
+        [json.dumps({"maturity_days": 8, "gap_days": 2, "iterations": 4, "least_frauds_held_out": 5}).encode()],
+        in_warehouse=list(past(payments=400, frauds=80)),
+    ),
 }
 
 
@@ -142,7 +191,7 @@ def consume(consumer: str, ports: Ports, steps: Steps) -> None:
     bus = cast(LocalBus, outside.bus)
     while pulled := bus.pull(INBOX, limit=1, lease_seconds=0):
         for message in pulled:
-            CONSUMERS[consumer](message.data, outside)
+            CONSUMERS[consumer](message.data, outside, steps)
             bus.ack(INBOX, [message.ack_id])
 
 
@@ -154,6 +203,7 @@ def consume_and_die(consumer: str, folder: Path, kill_after: int) -> None:
 class Outcome:
     documents: dict[Key, dict[str, Any]]
     published: set[bytes]
+    models: set[str]
     steps: list[int]
 
 
@@ -162,7 +212,9 @@ def play(scenario: Scenario, folder: Path, crash: tuple[int, int] | None = None)
     folder.mkdir()
     ports = local_ports(folder)
     bus = cast(LocalBus, ports.bus)
-    bus.subscribe(INBOX, INBOX)
+    for topic in (INBOX, EVENTS):
+        bus.subscribe(topic, topic)
+    fill(ports, iter(scenario.in_warehouse))
     for event in scenario.before:
         _recorded(event, ports)
         _tracked(event, ports)
@@ -177,14 +229,18 @@ def play(scenario: Scenario, folder: Path, crash: tuple[int, int] | None = None)
         taken = Steps()
         consume(scenario.consumer, ports, taken)
         steps.append(taken.taken)
-    messages = {encode(message) for topic in TOPICS for message in published(ports, topic)}
-    return Outcome(everything(ports, ALL), messages, steps)
+    messages = {encode(message) for topic in (*TOPICS, EVENTS) for message in published(ports, topic)}
+    models = {path.name for path in folder.glob("models/[!.]*")}
+    return Outcome(everything(ports, ALL), messages, models, steps)
 
 
 # Forked from a server that has imported everything: a real process, without the start of a new interpreter.
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(
-    ["pytest", "tests.flows.test_crashes", "shared.backends.local.bus", "shared.backends.local.documents"]
+    [
+        *("pytest", "tests.flows.test_crashes", "shared.backends.local.bus", "shared.backends.local.documents"),
+        *("shared.backends.local.warehouse", "shared.learning.fit", "shared.learning.evaluate"),
+    ]
 )
 
 
@@ -194,9 +250,11 @@ def test_a_consumer_killed_after_any_step_leaves_what_one_that_lives_leaves(name
     unharmed = play(scenario, tmp_path / "unharmed")
     # Pull, read and acknowledge at least: a scenario in which nothing happens would prove nothing.
     assert max(unharmed.steps) >= 4
+    assert bool(unharmed.models) == (SCENARIOS[name].consumer == "train_model")
     for message, steps in enumerate(unharmed.steps):
         for step in range(1, steps + 1):
             crashed = play(scenario, tmp_path / f"{message}_{step}", (message, step))
             where = f"killed after step {step} of message {message}"
             assert crashed.documents == unharmed.documents, where
             assert crashed.published == unharmed.published, where
+            assert crashed.models == unharmed.models, where
