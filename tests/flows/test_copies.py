@@ -14,6 +14,7 @@ from shared.backends.gcp import connect as connect_gcp
 from shared.backends.local import connect as connect_local
 from shared.domain.codec import encode_event
 from shared.domain.events import AnyEvent, PaymentChanged
+from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Bus, Key, Message, Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import Scorer, score_payment
@@ -21,7 +22,8 @@ from shared.flows.track_dispute import track_dispute
 from shared.runtime import entry
 from shared.settings import read
 from tests.benchmarks.requests import pushed
-from tests.builders import NOON, a_dispute_event, a_fraud_warning, a_payment_event
+from tests.benchmarks.servers import Request
+from tests.builders import DAY, NOON, a_dispute_event, a_fraud_warning, a_payment_event, a_refund_event
 
 COPIES = 50
 
@@ -82,7 +84,28 @@ CASES: dict[str, tuple[Act, Callable[[], AnyEvent], list[str], str]] = {
         "dispute-updates",
     ),
     "a warning": (lambda e, p: track_dispute(e, p, NOON), lambda: a_fraud_warning(payment_id=new("pi")), ["cases"], ""),
+    "a refund": (lambda e, p: track_dispute(e, p, NOON), lambda: a_refund_event(payment_id=new("pi")), ["cases"], ""),
 }
+
+
+def connected(environment: dict[str, str]) -> tuple[Ports, Recorded]:
+    connect = connect_gcp if environment.get("PAYIN_BACKEND") == "gcp" else connect_local
+    ports = connect(read(environment))
+    bus = Recorded(ports.bus)
+    return replace(ports, bus=bus), bus
+
+
+def statuses_of_copies(handler: entry.Handler, message: Request, environment: dict[str, str]) -> set[int]:
+    """What a function answers to so many copies of `message` at the same moment."""
+    handle = entry.start("copies", lambda _: handler, environment)
+    app = Flask("copies")
+    app.add_url_rule("/", view_func=lambda: handle(request), methods=["POST"])
+
+    def post(_: int) -> int:
+        return app.test_client().post("/", data=message.body, headers=message.headers).status_code
+
+    with ThreadPoolExecutor(COPIES) as threads:
+        return set(threads.map(post, range(COPIES)))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -90,24 +113,11 @@ def test_fifty_copies_at_once_have_one_effect_and_every_copy_is_acknowledged(
     case: str, environment: dict[str, str]
 ) -> None:
     act, an_event, collections, topic = CASES[case]
-    connect = connect_gcp if environment.get("PAYIN_BACKEND") == "gcp" else connect_local
-    ports = connect(read(environment))
-    bus = Recorded(ports.bus)
-    ports = Ports(documents=ports.documents, bus=bus, models=ports.models, warehouse=ports.warehouse)
-    handle = entry.start("copies", lambda _: entry.consume(lambda event: act(event, ports)), environment)
-    app = Flask("copies")
-    app.add_url_rule("/", view_func=lambda: handle(request), methods=["POST"])
+    ports, bus = connected(environment)
     event = an_event()
-    message = pushed(encode_event(event))
     before = {name: {s.key for s in ports.documents.scan(name, 1000)} for name in collections}
-
-    def post(_: int) -> int:
-        return app.test_client().post("/", data=message.body, headers=message.headers).status_code
-
-    with ThreadPoolExecutor(COPIES) as threads:
-        statuses = list(threads.map(post, range(COPIES)))
-
-    assert set(statuses) == {204}
+    consumer = entry.consume(lambda event: act(event, ports))
+    assert statuses_of_copies(consumer, pushed(encode_event(event)), environment) == {204}
     for name in collections:
         assert len({s.key for s in ports.documents.scan(name, 1000)} - before[name]) == 1
     bodies = {m.data for m in bus.published if m.topic == topic}
@@ -120,6 +130,16 @@ def test_fifty_copies_at_once_have_one_effect_and_every_copy_is_acknowledged(
         assert fifty is not None
         assert one is not None
         assert counts(fifty.document) == counts(one.document)
+
+
+def test_fifty_ticks_at_once_remind_once_and_every_tick_is_acknowledged(environment: dict[str, str]) -> None:
+    ports, bus = connected(environment)
+    dispute = a_dispute_event(dispute_id=new("dp"), payment_id=new("pi"))
+    track_dispute(dispute, ports, NOON)
+    job = entry.on_tick("check_deadlines", lambda _: check_deadlines(ports, NOON + 13 * DAY))
+    assert statuses_of_copies(job, pushed(b"", job="check_deadlines"), environment) == {204}
+    told = [message for message in bus.published if dispute.dispute_id.encode() in message.data]
+    assert [message.attributes["rung"] for message in told if message.topic == "dispute-actions"] == ["7d"]
 
 
 def counts(document: dict[str, Any]) -> Any:
