@@ -29,9 +29,9 @@ def everything(ports: Ports, collections: tuple[str, ...] = COLLECTIONS) -> dict
     }
 
 
-def wipe(ports: Ports) -> dict[Key, dict[str, Any]]:
+def wipe(ports: Ports, collections: tuple[str, ...] = COLLECTIONS) -> dict[Key, dict[str, Any]]:
     """Everything, and nothing is left of it."""
-    found = everything(ports)
+    found = everything(ports, collections)
     ports.documents.commit([Delete(key) for key in found])
     return found
 

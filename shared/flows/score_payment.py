@@ -131,7 +131,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
             at = max(attempt.at, found.reported_at)
             writes.append(_known_fraud(event.provider, event.payment_id, at))
             for entity in entities:
-                fraud = fraud_change(entity, documents[entity], at)
+                fraud = fraud_change(entity, at)
                 changes[entity] = merge(changes[entity], fraud) if entity in changes else fraud
         writes += (_accumulate(entities[entity], made) for entity, made in changes.items())
         return Effect(_Judged(decision, repeated=False), writes)
@@ -222,17 +222,21 @@ def _join(seen: Seen, found: _Found, at: int) -> Iterator[Write]:
 
 
 def _frauds(seen: Seen, decisions: Iterable[Decision], at: int) -> Iterator[Write]:
-    """Fraud became known, at `at` microseconds, of each of these payments: once a payment, on all that it named."""
+    """Fraud became known, at `at` microseconds, of each of these payments: once a payment, on all that it named, and
+    at the earliest instant that anybody tells."""
     changes: dict[Key, Change] = {}
     for decision in decisions:
-        claim = _known_fraud(decision.provider, decision.payment_id, max(at, microseconds(decision.occurred_at)))
-        if seen[claim.key] is not None:
+        known_at = max(at, microseconds(decision.occurred_at))
+        claim = _known_fraud(decision.provider, decision.payment_id, known_at)
+        known = seen[claim.key]
+        until_now = microseconds(known.document["known_at"]) if known else None
+        if until_now is not None and until_now <= known_at:
             continue
-        yield claim
+        yield write(claim.key, known, claim.document)
         for history in decision.history:
             if history.value is not None:
                 key = Key("feature_state", f"{history.entity}:{history.value}")
-                fraud = fraud_change(Entity(history.entity), None, microseconds(claim.document["known_at"]))
+                fraud = fraud_change(Entity(history.entity), known_at, not_at=until_now)
                 changes[key] = merge(changes[key], fraud) if key in changes else fraud
     yield from (_accumulate(key, made) for key, made in changes.items())
 

@@ -115,7 +115,7 @@ class Known:
         entities = self.attempt.entities
         if keeper not in entities or other not in entities:
             return None
-        seen = (self.documents.get(keeper) or {}).get("seen", {})
+        seen = self._seen_with(keeper)
         if _token(other, entities[other]) in seen:
             return False
         return True if len(seen) < SEEN_LIMIT else None
@@ -132,11 +132,16 @@ class Known:
         """What this payment adds to each entity's document."""
         adds: dict[Entity, dict[Measure, int]] = {entity: self.attempt.adds() for entity in self.attempt.entities}
         seen: dict[Entity, dict[Path, int]] = {entity: {} for entity in adds}
-        for keeper, other in PAIRS:
-            if self.novelty(keeper, other):
-                adds[keeper][NEW[other]] = adds[other][NEW[keeper]] = 1
-                seen[keeper][("seen", _token(other, self.attempt.entities[other]))] = self.attempt.at
         at = self.attempt.at
+        for keeper, other in PAIRS:
+            new = self.novelty(keeper, other)
+            if new:
+                adds[keeper][NEW[other]] = adds[other][NEW[keeper]] = 1
+            if new is not None:
+                token = _token(other, self.attempt.entities[other])
+                # Known already, but a late payment may have been the first.
+                if new or at < self._seen_with(keeper)[token]:
+                    seen[keeper]["seen", token] = at
         return {
             entity: _change(
                 entity,
@@ -149,6 +154,10 @@ class Known:
             for entity, measures in adds.items()
             if not self.saturated(entity)
         }
+
+    def _seen_with(self, keeper: Entity) -> Mapping[str, int]:
+        seen: Mapping[str, int] = (self.documents.get(keeper) or {}).get("seen", {})
+        return seen
 
     def _sums(self) -> Sums:
         sums: Sums = {}
@@ -229,9 +238,15 @@ class Known:
         return History(entity=entity, value=value, state=state, last_seen_at=None if last is None else instant(last))
 
 
-def fraud_change(entity: Entity, document: Document | None, known_at: int) -> Change:
-    """Fraud on a payment of this entity became known at `known_at` microseconds."""
-    return _change(entity, document, known_at, {Measure.FRAUDS: 1}, largest={}, smallest={})
+def fraud_change(entity: Entity, known_at: int, not_at: int | None = None) -> Change:
+    """Fraud on a payment of this entity became known at `known_at` microseconds; already then, and not at `not_at`.
+
+    News is no payment: it makes no bucket old, for payments before it may still be on their way.
+    """
+    counted = _change(entity, None, known_at, {Measure.FRAUDS: 1}, largest={}, smallest={})
+    if not_at is None:
+        return counted
+    return merge(counted, _change(entity, None, not_at, {Measure.FRAUDS: -1}, largest={}, smallest={}))
 
 
 def merge(first: Change, second: Change) -> Change:

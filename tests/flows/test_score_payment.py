@@ -3,16 +3,19 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.backends.tables import columns
 from shared.domain.codec import decode, encode
@@ -24,6 +27,7 @@ from shared.flows.ports import Create, Key, Message, Ports, Replace, Write
 from shared.flows.score_payment import CHAMPION, Scorer, score_payment
 from shared.flows.train_model import COLUMNS
 from shared.fraud.decide import recompute
+from shared.fraud.features import NEW, Grain
 from shared.fraud.model import Model, load
 from tests.builders import (
     DAY,
@@ -49,6 +53,12 @@ TOPIC = "fraud-decisions"
 @pytest.fixture
 def ports(tmp_path: Path) -> Ports:
     return local_ports(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_ports() -> Iterator[Ports]:
+    with TemporaryDirectory() as folder:
+        yield local_ports(Path(folder))
 
 
 def by_rules() -> Scorer:
@@ -201,6 +211,64 @@ def test_a_breakdown_at_any_step_is_made_good_by_redelivery(step: str, after: bo
 
 
 # Any order.
+
+
+@st.composite
+def a_shop_hour(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
+    """Payments of few cards and devices within an hour, news of fraud on them, and a delivery of it in any order."""
+    events: list[AnyEvent] = []
+    for number in range(draw(st.integers(1, 4))):
+        few = st.integers(0, 1)
+        payment = a_payment_event(
+            payment_id=f"pi_{number}",
+            aliases=(f"ch_{number}",),
+            occurred_at=NOON + draw(st.integers(0, 50)) * MINUTE,
+            card=a_card(fingerprint=f"fp_{draw(few)}"),
+            device_id=f"dev_{draw(few)}",
+        )
+        told = st.integers(-1, 5).map(lambda days: NOON + days * DAY)
+        names = st.sampled_from([{"payment_id": f"pi_{number}"}, {"payment_id": f"ch_{number}"}])
+        news = st.builds(lambda at, name: a_fraud_warning(occurred_at=at, **name), told, names) | st.builds(
+            lambda at, name: a_dispute_event(occurred_at=at, **name), told, names
+        )
+        events += [payment, *draw(st.lists(news, max_size=2))]
+    copies = draw(st.lists(st.sampled_from(events), max_size=4))
+    return events, draw(st.permutations(events + copies))
+
+
+def told_in_any_order(ports: Ports, events: Sequence[AnyEvent]) -> dict[Key, Any]:
+    """What `events` leave behind, apart from what each payment saw, and from when a pair was found to be new: both
+    are as of the moment at which it was judged."""
+    for event in events:
+        score_payment(event, ports, NOON + 6 * DAY, by_rules())
+    left: dict[Key, Any] = wipe(ports, COLLECTIONS)
+    for key, document in left.items():
+        if key.collection == "decisions":
+            left[key] = document.get("event_id", document)
+        for grain in set(Grain) & set(document):
+            counted = {
+                index: {measure: number for measure, number in bucket.items() if number and measure not in NEW.values()}
+                for index, bucket in document[grain].items()
+            }
+            # Nothing is the same as a count of 0.
+            document[grain] = {index: bucket for index, bucket in counted.items() if bucket}
+    return left
+
+
+@settings(max_examples=60, deadline=None)
+@given(a_shop_hour())
+def test_any_order_and_any_repetition_of_payments_and_news_leaves_the_same_history(
+    shared_ports: Ports, hour: tuple[list[AnyEvent], list[AnyEvent]]
+) -> None:
+    events, delivered = hour
+    assert told_in_any_order(shared_ports, events) == told_in_any_order(shared_ports, delivered)
+
+
+def test_news_of_fraud_does_not_age_the_payments_that_are_still_on_their_way(ports: Ports) -> None:
+    news = a_fraud_warning(payment_id="pi_2", occurred_at=NOON + DAY)
+    late, later = (a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * 10 * MINUTE) for n in (2, 3))
+    *_, last = score(ports, a_payment_event(), news, late, later)
+    assert values(last)["card_payments_1h"] == 2
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
