@@ -8,8 +8,9 @@ use (a virtual clock, throw-away certificates, an emulator) are refused.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
@@ -36,7 +37,7 @@ class Settings:
 
     backend: BackendName
     home: str
-    database_url: str
+    database_url: str = field(repr=False)
     project: str
     database: str
     bucket: str
@@ -49,7 +50,7 @@ class Settings:
     bigquery_emulator: str | None
     deployed: bool
     max_body_bytes: int
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
 
     def credentials(self, provider: str) -> Credentials:
         """WEBHOOK_<PROVIDER>: a JSON object, `{"keys": {"<key id>": "<secret>", ...}, "basic_auth": {"<user>":
@@ -61,13 +62,7 @@ class Settings:
                 f'{variable} is not set: give it {{"keys": {{"<key id>": "<secret>"}}}} for {provider} deliveries',
                 reason="missing_secret",
             )
-        try:
-            read = msgspec.json.decode(text, type=_WebhookSecrets)
-        except msgspec.MsgspecError as error:
-            # The decoder's message names a path and a type, never the text, which is a secret.
-            raise Misconfigured(
-                f"{variable} is not the JSON object it should be: {error}", reason="bad_secret"
-            ) from None
+        read = _secrets(variable, text, _WebhookSecrets)
         if not read.keys or not all(key and secret for key, secret in read.keys.items()):
             raise Misconfigured(
                 f"{variable} holds an empty key id or secret, and an empty key lets anyone sign",
@@ -99,12 +94,7 @@ class Settings:
                 f'{variable} is not set: give it {{"key": "<secret>"}} to read {provider} objects back',
                 reason="missing_secret",
             )
-        try:
-            read = msgspec.json.decode(text, type=_ApiSecret)
-        except msgspec.MsgspecError as error:
-            raise Misconfigured(
-                f"{variable} is not the JSON object it should be: {error}", reason="bad_secret"
-            ) from None
+        read = _secrets(variable, text, _ApiSecret)
         if not read.key or not read.key.isascii() or not read.key.isprintable():
             raise Misconfigured(f"{variable} holds a key that no request can carry", reason="empty_secret")
         if read.base_url and self.deployed:
@@ -143,6 +133,20 @@ class _WebhookSecrets(msgspec.Struct, forbid_unknown_fields=True):
 class _ApiSecret(msgspec.Struct, forbid_unknown_fields=True):
     key: str
     base_url: str = ""
+
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def _secrets(variable: str, text: str, of: type[_S]) -> _S:
+    try:
+        return msgspec.json.decode(text, type=of)
+    except msgspec.MsgspecError:
+        # The decoder's own message may quote a member's name, and a secret may have slipped into its place.
+        members = ", ".join(f'"{name}"' for name in of.__struct_fields__)
+        raise Misconfigured(
+            f"{variable} is not the JSON object it should be: its members are {members}", reason="bad_secret"
+        ) from None
 
 
 def read(environment: Mapping[str, str]) -> Settings:

@@ -40,8 +40,8 @@ class Credentials:
         several, with a space between) or its token is for it (Google: the audience).
     """
 
-    keys: Mapping[str, str]
-    basic_auth: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(repr=False)
+    basic_auth: Mapping[str, str] = field(default_factory=dict, repr=False)
     live: bool = False
     account: str = "main"
     trust: bytes | None = None

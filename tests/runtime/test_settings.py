@@ -30,6 +30,9 @@ def test_every_active_secret_is_read_with_its_key_id() -> None:
         ('{"keys": {"": "whsec_a"}}', "empty_secret"),
         ('{"keys": {"k1": "whsec_a"}, "basic_auth": {"adyen": ""}}', "empty_secret"),
         ('{"keys": {"k1": "whsec_a"}, "debug": true}', "bad_secret"),
+        # The secret in the place of a member's name.
+        ('{"whsec_a": "k1"}', "bad_secret"),
+        ('{"keys": {"whsec_a": 1}}', "bad_secret"),
     ],
 )
 def test_a_secret_that_could_verify_nothing_or_everything_is_refused(text: str, reason: str) -> None:
@@ -37,6 +40,19 @@ def test_a_secret_that_could_verify_nothing_or_everything_is_refused(text: str, 
         read({"WEBHOOK_STRIPE": text}).credentials("stripe")
     assert refused.value.reason == reason
     assert "whsec" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ['{"sk_live_a": "key"}', '{"key": 1}', "sk_live_a", '{"key": "sk_live_a\\n"}'])
+def test_a_key_that_cannot_be_read_is_not_repeated(text: str) -> None:
+    with pytest.raises(Misconfigured, match="API_MOLLIE") as refused:
+        read({"API_MOLLIE": text}).api("mollie")
+    assert "sk_live" not in str(refused.value)
+
+
+def test_no_secret_is_in_the_text_of_settings_or_credentials() -> None:
+    settings = read(SECRET | {"PAYIN_DATABASE_URL": "postgresql://payin:whsec_db@db/payin"})
+    assert "whsec" not in repr(settings)
+    assert "whsec" not in repr(settings.credentials("stripe"))
 
 
 @pytest.mark.parametrize(
