@@ -182,11 +182,19 @@ def update_of(
         update_id=update_id,
         event_id=event_id,
         occurred_at=occurred_at,
-        revision=len(dispute.facts) + len(dispute.actions) + (len(case.warnings) + len(case.refunds) if case else 0),
+        revision=_known(dispute, case),
         payment_known=dispute.linked_to is not None,
         flags=case.flags if case else (),
         **{name: getattr(dispute, name) for name in _COPIED},
     )
+
+
+def _known(dispute: Dispute, case: Case | None) -> int:
+    """How much is known of all that a row tells: none of these numbers ever falls, and one rises when the row changes."""
+    own = len(dispute.actions) + (dispute.linked_to is not None)
+    if case is None:
+        return own + len(dispute.facts)
+    return own + sum(told.facts for told in case.disputes.values()) + len(case.warnings) + len(case.refunds)
 
 
 _COPIED = (
@@ -204,6 +212,7 @@ def with_dispute(case: Case, dispute: Dispute) -> Case:
         return case
     summary = DisputeSummary(
         opened_at=dispute.first_at,
+        facts=len(dispute.facts),
         stage=dispute.stage,
         status=dispute.told_status,
         final=dispute.final,

@@ -134,9 +134,10 @@ class CaseFlag(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeSummary:
-    """A dispute as its payment's case sees it: what the provider told last."""
+    """A dispute as its payment's case sees it: what the provider told last, in how many facts."""
 
     opened_at: datetime
+    facts: int = 0
     stage: DisputeStage | None = None
     status: DisputeStatus | None = None
     final: bool = True

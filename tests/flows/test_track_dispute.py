@@ -116,6 +116,25 @@ def test_any_order_and_any_repetition_of_a_disputes_events_gives_the_same_docume
     }
 
 
+@settings(max_examples=60, deadline=None)
+@given(a_fight(), st.integers(0, 12))
+def test_of_two_rows_of_a_dispute_that_differ_the_later_has_the_greater_revision(
+    shared_ports: Ports, fight: tuple[list[AnyEvent], list[AnyEvent]], paid_after: int
+) -> None:
+    _, delivered = fight
+    published(shared_ports, "dispute-updates")
+    for event in [*delivered[:paid_after], a_payment_event(), *delivered[paid_after:]]:
+        record(shared_ports, event)
+        track(shared_ports, event)
+    wipe(shared_ports)
+    newest: dict[str, dict[str, Any]] = {}
+    for row in published(shared_ports, "dispute-updates"):
+        told = {name: value for name, value in row.items() if name not in ("update_id", "event_id", "occurred_at")}
+        before = newest.setdefault(row["dispute_id"], told)
+        assert told["revision"] > before["revision"] or told == before
+        newest[row["dispute_id"]] = told
+
+
 def test_fifty_copies_at_once_have_one_effect_and_tell_of_one_update(ports: Ports) -> None:
     event = a_dispute_event()
     with ThreadPoolExecutor(50) as pool:
