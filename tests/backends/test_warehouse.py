@@ -277,6 +277,15 @@ def test_rows_that_others_add_are_seen_by_the_next_query(tmp_path: Path) -> None
         assert here.query("SELECT COUNT(*) AS n FROM payment_events") == [{"n": number}]
 
 
+def test_a_row_that_does_not_fit_is_an_operators_turn_and_is_not_quoted(tmp_path: Path) -> None:
+    warehouse = LocalWarehouse(tmp_path)
+    warehouse.append("payment_events", [{"event_id": "a", "kind": "payment"}])
+    warehouse.append("payment_events", [{"event_id": "b", "kind": "payment", "occurred_at": "ana@music.example"}])
+    with pytest.raises(Misconfigured, match="a row of payment_events") as refused:
+        warehouse.query("SELECT event_id FROM payment_events")
+    assert "ana" not in str(refused.value)
+
+
 def test_many_small_files_are_read(tmp_path: Path) -> None:
     warehouse = LocalWarehouse(tmp_path)
     with ThreadPoolExecutor(8) as threads:

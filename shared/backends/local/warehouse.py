@@ -88,14 +88,20 @@ class LocalWarehouse:
         if new := sorted(there - known):
             # Values are bound as parameters; names of tables and columns are our own declarations.
             read = ", ".join(f"{_value(column)}" for column in of)
-            connection.execute(
+            insert = (
                 f"INSERT INTO \"{table}\" SELECT {read} FROM read_json($files, format = 'newline_delimited', "  # noqa: S608
-                "columns = $columns, maximum_object_size = 67108864)",
-                {
-                    "files": [str(folder / name) for name in new],
-                    "columns": {column.name: _type(column) for column in of},
-                },
+                "columns = $columns, maximum_object_size = 67108864)"
             )
+            files = [str(folder / name) for name in new]
+            try:
+                connection.execute(insert, {"files": files, "columns": {column.name: _type(column) for column in of}})
+            except duckdb.Error as error:
+                # DuckDB's own message would quote the row.
+                raise Misconfigured(
+                    f"a row of {table} is not as the table is declared, in one of {len(new)} files from {new[0]} on: "
+                    f"{type(error).__name__}",
+                    reason="bad_rows",
+                ) from None
         self._loaded[table] = there
 
 
