@@ -264,6 +264,18 @@ def test_any_order_and_any_repetition_of_payments_and_news_leaves_the_same_histo
     assert told_in_any_order(shared_ports, events) == told_in_any_order(shared_ports, delivered)
 
 
+def test_many_reports_of_one_fraud_at_the_same_moment_count_once_at_the_earliest(ports: Ports) -> None:
+    score(ports, a_payment_event())
+    reports = [a_fraud_warning(occurred_at=NOON + days * DAY) for days in range(5)] * 10
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(lambda report: score_payment(report, ports, NOON + 6 * DAY, by_rules()), reports))
+    state = everything(ports, COLLECTIONS)
+    assert state[Key("known_frauds", "stripe:pi_1")] == {"known_at": NOON}
+    card = state[Key("feature_state", "card:fp_1")]
+    assert card["ever"]["frauds"] == 1
+    assert [bucket["frauds"] for bucket in card["days"].values() if bucket.get("frauds")] == [1]
+
+
 def test_news_of_fraud_does_not_age_the_payments_that_are_still_on_their_way(ports: Ports) -> None:
     news = a_fraud_warning(payment_id="pi_2", occurred_at=NOON + DAY)
     late, later = (a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * 10 * MINUTE) for n in (2, 3))
