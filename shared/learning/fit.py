@@ -122,7 +122,7 @@ def _platt(raw: Floats, fraud: Flags, weight: Floats) -> tuple[float, float]:
         return float(np.sum(weight * (np.logaddexp(0, margin) - target * margin)))
 
     for _ in range(100):
-        probability = 1 / (1 + np.exp(-(design @ solution)))
+        probability = np.exp(-np.logaddexp(0, -(design @ solution)))  # the logistic curve, without overflow
         gradient = design.T @ (weight * (probability - target))
         curvature = design.T @ (design * (weight * probability * (1 - probability))[:, None]) + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
