@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.domain.codec import utc_text
 from shared.domain.errors import Unavailable
@@ -17,9 +20,19 @@ from shared.flows.check_deadlines import Summary, check_deadlines
 from shared.flows.ports import Create, Document, Key, Message, Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
-from tests.builders import DAY, HOUR, MINUTE, NOON, SECOND, a_dispute_event, a_payment_event, a_refund_event
+from tests.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOON,
+    SECOND,
+    a_dispute_event,
+    a_fraud_warning,
+    a_payment_event,
+    a_refund_event,
+)
 from tests.flows.counting import Counting
-from tests.local import everything, local_ports, published
+from tests.local import everything, local_ports, published, wipe
 
 DISPUTE = Key("disputes", "stripe:dp_1")
 RESPOND_BY = NOON + 20 * DAY
@@ -280,6 +293,49 @@ def test_a_dispute_ends_up_the_same_whether_it_came_before_or_after_its_payment(
     stored = {name: value for name, value in found[DISPUTE].items() if name != "actions"}
     assert (stored["linked_to"], stored["payment_id"], stored["next_action_at"]) == ("pi_9", "pi_9", NOON + 13 * DAY)
     assert list(found[Key("cases", "stripe:pi_9")]["disputes"]) == ["dp_1"]
+
+
+@st.composite
+def a_case(draw: st.DrawFn) -> list[AnyEvent]:
+    """Disputes, warnings and refunds of one payment, which all call by both of its names, and the payment itself."""
+    times = st.integers(0, 3).map(lambda number: NOON + number * DAY)
+    names: dict[str, Any] = {"payment_id": "pi_9", "payment_aliases": ("ch_9",)}
+    charge: dict[str, Any] = {"payment_id": "ch_9"}
+    disputes = st.builds(
+        lambda at, number, name: a_dispute_event(dispute_id=f"dp_{number}", occurred_at=at, **name),
+        times,
+        st.integers(1, 2),
+        st.sampled_from([names, charge]),
+    )
+    warnings = st.builds(lambda at: a_fraud_warning(occurred_at=at, **names), times)
+    refunds = st.builds(lambda at: a_refund_event(occurred_at=at, payment_id="pi_9", aliases=("ch_9",)), times)
+    told: list[AnyEvent] = draw(st.lists(disputes | warnings | refunds, min_size=1, max_size=5))
+    return [*told, a_payment_event(payment_id="pi_9", aliases=("ch_9",))]
+
+
+@given(st.data())
+@settings(max_examples=50, deadline=None)
+def test_a_case_ends_up_the_same_wherever_its_payment_comes_in(data: st.DataObject) -> None:
+    events = data.draw(a_case())
+    delivered = data.draw(st.permutations(events + data.draw(st.lists(st.sampled_from(events), max_size=3))))
+    found = []
+    with TemporaryDirectory() as folder:
+        ports = local_ports(Path(folder))
+        for order in (events, delivered):
+            for event in order:
+                record_payment(event, ports, NOON)
+                track_dispute(event, ports, NOON)
+            check_deadlines(ports, NOON + HOUR)
+            check_deadlines(ports, NOON + HOUR + 5 * MINUTE)
+            # What we did about it, and the signposts that were left on the way, tell of the way.
+            found.append(
+                {
+                    key: {name: value for name, value in document.items() if name != "actions"}
+                    for key, document in wipe(ports).items()
+                    if "moved_to" not in document
+                }
+            )
+    assert found[0] == found[1]
 
 
 # Cost
