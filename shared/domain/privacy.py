@@ -12,7 +12,8 @@ _DIGITS = re.compile(
     r"(?:[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32,64})(?![0-9A-Za-z])"
     r"|(?<![0-9])(?P<pan>[2-6](?:[ -]?[0-9]){12,18})(?![0-9])"
 )
-_EMAIL = re.compile(r"[A-Za-z0-9._%+'\-]{1,64}@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+")
+# Letters of every script: addresses have them on both sides since RFC 6531.
+_EMAIL = re.compile(r"[\w.%+'\-]{1,64}@[\w\-]+(?:\.[\w\-]+)+")
 _LUHN_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 

@@ -42,6 +42,13 @@ def test_an_email_address_is_masked_in_any_text(before: str, mark: str) -> None:
     assert "shopper@music.example" not in mask(f"{before}{mark}shopper@music.example")
 
 
+@pytest.mark.parametrize(
+    "address", ["josé@music.example", "ana@müsic.example", "用户@例子.广告", "ana_b@xn--msic-0ra.example"]
+)
+def test_an_address_in_any_script_is_masked(address: str) -> None:
+    assert mask(f"paid by <{address}>.") == "paid by <[e-mail]>."
+
+
 def test_luhn_knows_a_valid_number_from_a_mistyped_one() -> None:
     assert luhn("79927398713")
     assert not luhn("79927398710")
