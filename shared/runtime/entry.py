@@ -14,6 +14,7 @@ A consumer takes the POST of a Pub/Sub push subscription and of Eventarc alike: 
 
 import base64
 import binascii
+import io
 import os
 import re
 import sys
@@ -155,14 +156,20 @@ def body_of(request: "Request", most: int) -> bytes:
     """The body, exactly as received. Raises PayloadTooLarge before more than `most` bytes are held."""
     from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-    # Set before the first read: werkzeug refuses by Content-Length without reading, and stops a chunked body there.
-    request.max_content_length = most
+    too_large = PayloadTooLarge(f"the body is longer than {most} bytes")
+    if (request.content_length or 0) > most:
+        raise too_large
+    # A chunked body announces no length. Werkzeug cuts it off at this limit and says nothing, hence the one byte more.
+    request.max_content_length = most + 1
     try:
-        return request.get_data(cache=False)
+        body = request.get_data(cache=False)
     except RequestEntityTooLarge as error:
-        raise PayloadTooLarge(f"the body is longer than {most} bytes") from error
+        raise too_large from error
     except ClientDisconnected as error:
         raise Rejected("the body ended early", reason="disconnected") from error
+    if len(body) > most:
+        raise too_large
+    return body
 
 
 def _answering(function: str, handle: Handler) -> Handler:
@@ -173,6 +180,9 @@ def _answering(function: str, handle: Handler) -> Handler:
         try:
             return handle(request)
         except Rejected as error:
+            # functions-framework reads what is left of a body before it answers, however long that is, and answers
+            # 500 in our place when it may not.
+            request.stream = io.BytesIO()
             # Masked before it is cut: half a card number is none that the log would know.
             fact("request_refused", reason=error.reason, status=error.status, path=mask(request.path)[:64])
             return b"", error.status, {"Allow": "POST"} if error.status == MethodNotAllowed.status else {}

@@ -60,6 +60,7 @@ def test_a_bundle_starts_alone_and_answers(function: str, tmp_path: Path, gcp_en
         assert ask(url, request) in (200, 204), (tmp_path / "log").read_text()[-3000:]
         if function == "webhook":
             assert ask(url, Request("/stripe", {}, b"{}")) == 401
+            assert ask(url, Request("/stripe", {}, b"x" * (1 << 20) + b"x")) == 413
 
 
 def test_a_deployed_functions_facts_are_lines_of_json_with_their_trace(

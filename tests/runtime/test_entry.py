@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
+from functions_framework import read_request
 
 from shared.domain.codec import encode_event
 from shared.domain.errors import Conflict, Misconfigured, Unavailable
@@ -24,6 +25,7 @@ def serving(build: Callable[[Any], entry.Handler], tmp_path: Path, **environment
     handle = entry.start("under_test", build, {"PAYIN_HOME": str(tmp_path), **environment})
     app = Flask("under_test")
     app.add_url_rule("/", view_func=lambda: handle(request), methods=["GET", "POST", "PUT"])
+    app.after_request(read_request)
     return app.test_client()
 
 

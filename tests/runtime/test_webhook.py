@@ -1,5 +1,6 @@
 """The webhook function as its senders meet it: real adapter, real signature, real local bus."""
 
+import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
+from functions_framework import read_request
 
 from shared.runtime import entry, intake
 from tests.benchmarks.requests import stripe_delivery
@@ -19,7 +21,8 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 class Webhook:
-    """The function behind Flask's test client, at a standing clock, and what it published."""
+    """The function behind Flask's test client and functions-framework's own hook, at a standing clock, and what it
+    published."""
 
     def __init__(self, home: Path, **environment: str) -> None:
         clock = home / "clock"
@@ -32,6 +35,7 @@ class Webhook:
             app.add_url_rule(
                 rule, endpoint=rule, view_func=lambda **_: handle(request), methods=["GET", "POST", "PUT", "DELETE"]
             )
+        app.after_request(read_request)
         self.client: FlaskClient = app.test_client()
 
     def _build(self, app: Any) -> entry.Handler:
@@ -105,10 +109,40 @@ def test_a_path_that_no_provider_owns_is_not_found(webhook: Webhook, path: str) 
     assert webhook.post(delivery.body, delivery.headers, path).status_code == 404
 
 
+class Unread(io.BytesIO):
+    """A body that nobody may read."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise AssertionError("the body is read")
+
+    readline = readinto = read  # type: ignore[assignment]
+
+
 def test_an_oversized_body_is_refused_by_its_announced_length_without_reading_it(tmp_path: Path) -> None:
     webhook = Webhook(tmp_path, PAYIN_MAX_BODY_BYTES="1000")
-    assert webhook.post(b"x" * 1001, {}).status_code == 413
+    answer = webhook.client.post("/stripe", input_stream=Unread(b"x" * 1001))
+    assert (answer.status_code, answer.data) == (413, b"")
     assert webhook.post(b"x" * 1000, {}).status_code == 401
+
+
+@pytest.mark.parametrize(("size", "status"), [(1000, 401), (1001, 413), (100_000, 413)])
+def test_a_chunked_body_is_refused_where_it_grows_too_long(tmp_path: Path, size: int, status: int) -> None:
+    webhook = Webhook(tmp_path, PAYIN_MAX_BODY_BYTES="1000")
+    body = io.BytesIO(b"x" * size)
+    answer = webhook.client.post(
+        "/stripe",
+        input_stream=body,
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert (answer.status_code, answer.data) == (status, b"")
+    assert body.tell() <= 1001
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("PUT", "/stripe", 405), ("POST", "/nobody", 404)])
+def test_the_body_of_what_is_no_delivery_is_not_read(webhook: Webhook, method: str, path: str, status: int) -> None:
+    answer = webhook.client.open(path, method=method, input_stream=Unread(b"x" * 2000))
+    assert (answer.status_code, answer.data) == (status, b"")
 
 
 def test_every_refusal_says_in_the_log_why(webhook: Webhook, capsys: pytest.CaptureFixture[str]) -> None:
