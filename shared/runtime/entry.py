@@ -184,7 +184,7 @@ def _answering(function: str, handle: Handler) -> Handler:
             # 500 in our place when it may not.
             request.stream = io.BytesIO()
             # Masked before it is cut: half a card number is none that the log would know.
-            fact("request_refused", reason=error.reason, status=error.status, path=mask(request.path)[:64])
+            fact("request_refused", reason=error.reason, status=error.status, path=mask(request.path[:1024])[:64])
             return b"", error.status, {"Allow": "POST"} if error.status == MethodNotAllowed.status else {}
         except Unreadable as error:
             alarm("message_unreadable", reason=error.reason, detail=mask(str(error))[:300])
