@@ -20,7 +20,13 @@ from tests.benchmarks.worlds import STRIPE
 from tests.functions.alone import only_its_packages, unpack
 
 RUNS = 5
-SETTINGS = {"PAYIN_BACKEND": "gcp", "GOOGLE_CLOUD_PROJECT": "bench", "PAYIN_MODEL": "none", "PROVIDERS": "stripe"}
+SETTINGS = {
+    "PAYIN_BACKEND": "gcp",
+    "GOOGLE_CLOUD_PROJECT": "bench",
+    "PAYIN_MODEL_BUCKET": "bench",
+    "PAYIN_MODEL": "none",
+    "PROVIDERS": "stripe",
+}
 
 
 def main() -> None:
@@ -35,8 +41,8 @@ def main() -> None:
             # Alternating, so that a machine that slows down slows both.
             pairs = [
                 (
-                    _import_ms("import main", source, packages),
-                    _import_ms("import functions_framework", source, packages),
+                    import_ms("import main", source, packages),
+                    import_ms("import functions_framework", source, packages),
                 )
                 for _ in range(RUNS)
             ]
@@ -49,7 +55,7 @@ def main() -> None:
     Console().print(table)
 
 
-def _import_ms(statement: str, source: Path, packages: Path) -> float:
+def import_ms(statement: str, source: Path, packages: Path) -> float:
     command = f"import sys; sys.path[:0] = [{str(source)!r}, {str(packages)!r}]; {statement}"
     environment = {"PATH": os.environ["PATH"], **SETTINGS, "WEBHOOK_STRIPE": STRIPE}
     began = time.perf_counter()
