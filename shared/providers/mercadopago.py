@@ -26,9 +26,9 @@ validator, fixtures and entities. Not settled in public: the members of claims b
 
 import re
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.delivery import Credentials, Delivery, Verdict
@@ -109,14 +109,15 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
     signed_at = unix_milliseconds(number) if number > _MILLISECONDS_FROM else unix_time(number)
     if signed_at is None or not -SKEW <= delivery.received_at - signed_at <= OLDEST:
         raise SignatureInvalid("not signed in the last eight days", reason="outside_tolerance")
-    return Verdict(key_ids=(key_id,), signed_at=signed_at.astimezone(UTC), unsigned=UNSIGNED)
+    return Verdict(key_ids=(key_id,), signed_at=signed_at, unsigned=UNSIGNED)
 
 
 def _query(delivery: Delivery) -> list[tuple[str, str]] | None:
-    try:
-        return parse_qsl(delivery.query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
+    parts = delivery.query.split("&", _MOST_FIELDS)
+    if len(parts) > _MOST_FIELDS:
         return None
+    decoded = unquote_plus if "%" in delivery.query or "+" in delivery.query else str
+    return [(decoded(name), decoded(value)) for name, _, value in (part.partition("=") for part in parts)]
 
 
 def _data_id(delivery: Delivery) -> str | None:
