@@ -51,6 +51,19 @@ resource "google_firestore_field" "due" {
   depends_on = [google_firestore_field.unindexed]
 }
 
+# Firestore deletes what has expired, within a day or so. A field that expires needs no index.
+resource "google_firestore_field" "expires" {
+  for_each = { for pair in flatten([for collection, c in local.topology.collections : [
+    for field in try(c.expires, []) : { key = "${collection}/${field}", collection = collection, field = field }
+  ]]) : pair.key => pair }
+  database   = google_firestore_database.documents.name
+  collection = each.value.collection
+  field      = each.value.field
+  index_config {}
+  ttl_config {}
+  depends_on = [google_firestore_field.unindexed]
+}
+
 # Models are named by the SHA-256 of their bytes and never change.
 resource "google_storage_bucket" "models" {
   name                        = "${var.project}-payin-models"

@@ -14,7 +14,7 @@ from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentC
 from shared.domain.telemetry import alarm, fact
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
-from shared.flows.ports import Accumulate, Create, Key, Message, Models, Ports, Snapshot, Write
+from shared.flows.ports import Accumulate, Create, Document, Key, Message, Models, Ports, Snapshot, Write
 from shared.fraud import model as artifacts
 from shared.fraud.decide import decide
 from shared.fraud.features import Attempt, Entity, is_attempt, microseconds, tells_fraud
@@ -24,6 +24,9 @@ from shared.fraud.model import Model
 TOPIC = "fraud-decisions"
 CHAMPION = Key("registry", "champion")
 REFRESH = timedelta(minutes=1)
+# A feature looks a month back, training 400 days. Who has not paid for longer is forgotten, and is new again to both.
+FORGOTTEN_AFTER = timedelta(days=400)
+EXPIRES = {"feature_state": "expires_at"}
 
 
 def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: "Scorer") -> None:
@@ -133,7 +136,10 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
             for entity in entities:
                 fraud = fraud_change(entity, at)
                 changes[entity] = merge(changes[entity], fraud) if entity in changes else fraud
-        writes += (_accumulate(entities[entity], made) for entity, made in changes.items())
+        writes += (
+            _accumulate(entities[entity], made, _kept(documents[entity], attempt.at))
+            for entity, made in changes.items()
+        )
         return Effect(_Judged(decision, repeated=False), writes)
 
     decision, repeated = change(ports.documents, [*names, *entities.values(), *registry], effect)
@@ -249,8 +255,16 @@ def _known_fraud(provider: str, payment_id: str, at: int) -> Create:
     return Create(Key("known_frauds", f"{provider}:{payment_id}"), {"known_at": instant(at)})
 
 
-def _accumulate(key: Key, made: Change) -> Accumulate:
-    return Accumulate(key, add=made.add, largest=made.largest, smallest=made.smallest, drop=made.drop)
+def _accumulate(key: Key, made: Change, put: Mapping[tuple[str, ...], datetime] | None = None) -> Accumulate:
+    return Accumulate(key, add=made.add, largest=made.largest, smallest=made.smallest, put=put or {}, drop=made.drop)
+
+
+def _kept(document: Document | None, at: int) -> dict[tuple[str, ...], datetime]:
+    """Keep the entity's history for long enough after a payment at `at` microseconds, in whole days: said once a day."""
+    until = instant(at).replace(hour=0, minute=0, second=0, microsecond=0) + FORGOTTEN_AFTER
+    field = EXPIRES["feature_state"]
+    kept = (document or {}).get(field)
+    return {} if kept is not None and kept >= until else {(field,): until}
 
 
 def _message(decision: Decision) -> Message:

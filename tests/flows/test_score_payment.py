@@ -24,7 +24,7 @@ from shared.domain.errors import Conflict, Misconfigured, Unavailable
 from shared.domain.events import AnyEvent, DisputeReason, DisputeStage, PaymentStep
 from shared.domain.money import Money
 from shared.flows.ports import Create, Key, Message, Ports, Replace, Write
-from shared.flows.score_payment import CHAMPION, Scorer, score_payment
+from shared.flows.score_payment import CHAMPION, FORGOTTEN_AFTER, Scorer, score_payment
 from shared.flows.train_model import COLUMNS
 from shared.fraud.decide import recompute
 from shared.fraud.features import NEW, Grain
@@ -384,6 +384,20 @@ def test_old_buckets_are_dropped(ports: Ports) -> None:
     assert len(card["days"]) <= 31
     assert len(card["hours"]) <= 2
     assert card["ever"]["payments"] == 100
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_history_is_kept_for_four_hundred_days_after_the_latest_payment_whichever_comes_first(
+    order: Sequence[int], ports: Ports
+) -> None:
+    days = (0, 3, 7)
+    events = [a_payment_event(payment_id=f"pi_{day}", occurred_at=NOON + day * DAY) for day in days]
+    score(ports, *(events[place] for place in order))
+    kept = {
+        document["expires_at"] for key, document in everything(ports, COLLECTIONS).items() if key[0] == "feature_state"
+    }
+    midnight = NOON.replace(hour=0)
+    assert kept == {midnight + 7 * DAY + FORGOTTEN_AFTER}
 
 
 def test_the_amount_is_measured_against_the_customers_own_in_any_currency(ports: Ports) -> None:

@@ -77,6 +77,7 @@ def of_code(root: Path) -> Contents:
             publishes |= {f"{function}/{topic}" for topic in known.first_of("Message")}
             collections |= set(known.first_of("Key"))
             due |= {f"{one}/{field}" for one, field in known.due()}
+            due |= {f"{one}/{field} expires" for one, field in known.expires()}
             jobs |= set(known.first_of("on_tick"))
             for part, kind in known.needs():
                 access[part] = max(access.get(part, ""), kind)  # "write" is above "read"
@@ -229,6 +230,12 @@ class _Known:
                 if collection is None or field is None:
                     raise AssertionError(f"{self._name}:{node.lineno}: which query this is cannot be read")
                 yield collection, field
+
+    def expires(self) -> Iterator[tuple[str, str]]:
+        """What the module's EXPIRES says: the field of each collection by which its documents go."""
+        for node in self._tree.body:
+            if isinstance(node, ast.Assign) and [_name_of(target) for target in node.targets] == ["EXPIRES"]:
+                yield from ast.literal_eval(node.value).items()
 
     def needs(self) -> Iterator[tuple[str, str]]:
         """Parts of the ports that are used, and whether to write."""

@@ -45,7 +45,12 @@ def test_the_topology_says_what_the_code_does() -> None:
     } == here.needs
     assert {name for name, f in TOPOLOGY["functions"].items() if "schedule" in f} == here.jobs
     assert set(TOPOLOGY["collections"]) == here.collections
-    assert {f"{name}/{field}" for name, c in TOPOLOGY["collections"].items() for field in c.get("due", ())} == here.due
+    assert {
+        f"{name}/{field}{word}"
+        for name, c in TOPOLOGY["collections"].items()
+        for part, word in (("due", ""), ("expires", " expires"))
+        for field in c.get(part, ())
+    } == here.due
     assert set(TOPOLOGY["tables"]) == here.tables
 
 
@@ -177,6 +182,10 @@ DRIFT_IN_TERRAFORM = [
     ('google_cloud_scheduler_job.tick["check_deadlines"]', "jobs: the code has check_deadlines"),
     ('google_firestore_field.unindexed["cases"]', "collections: the code has cases"),
     ('google_firestore_field.due["disputes/next_action_at"]', "due: the code has disputes/next_action_at"),
+    (
+        'google_firestore_field.expires["feature_state/expires_at"]',
+        "due: the code has feature_state/expires_at expires",
+    ),
     ('google_project_iam_member.documents["track_dispute"]', "needs: the code has track_dispute/documents:write"),
     ('google_storage_bucket_iam_member.models_write["train_model"]', "needs: the code has train_model/models:write"),
     ('module.webhook["stripe"].google_cloudfunctions2_function.this', "secrets: the code has WEBHOOK_STRIPE"),
