@@ -1,5 +1,6 @@
-"""What a document may hold, checked the same way before every store, so that a document one takes the other takes too."""
+"""What a document or a message may hold, settled the same way before every store: what one takes the other takes too."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -7,6 +8,8 @@ from typing import Any
 
 from shared.flows.ports import Accumulate
 
+# Pub/Sub refuses the whole message for a longer one (cloud.google.com/pubsub/quotas#resource_limits).
+_ATTRIBUTE_BYTES = 1024
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
 
 
@@ -46,3 +49,12 @@ def check_paths(write: Accumulate) -> None:
     for path, following in pairwise(paths):
         if following[: len(path)] == path:
             raise ValueError("no path is written twice, or is the beginning of another")
+
+
+def attributes(told: Mapping[str, str]) -> dict[str, str]:
+    """`told`, as `Message` promises: a value that is too long is its digest instead."""
+    return {name: text if len(text.encode()) <= _ATTRIBUTE_BYTES else _digest(text) for name, text in told.items()}
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{hashlib.sha256(text.encode()).hexdigest()}"

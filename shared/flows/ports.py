@@ -92,7 +92,8 @@ class Documents(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A Pub/Sub message to be. Attribute values are text; `data` is JSON of ours."""
+    """A Pub/Sub message to be. Attribute values are text, and their SHA-256 where that has more than 1,024 bytes (a
+    provider's id may be long, and nobody filters by one); `data` is JSON of ours."""
 
     topic: str
     data: bytes

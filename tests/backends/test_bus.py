@@ -1,5 +1,6 @@
 """The bus: what is published is there for every subscription; the local one also behaves as Pub/Sub's subscriptions do."""
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,14 @@ def test_what_is_published_is_there_when_publish_returns(published: tuple[Bus, R
     )
     assert sorted(read(topic)) == [(b"\x00\xffraw", {"kind": "payment", "note": "ünï\"code'"}), (b"second", {})]
     assert read(f"{topic}-2") == [(b"{}", {})]
+
+
+def test_an_attribute_that_pubsub_would_refuse_travels_as_its_digest(published: tuple[Bus, Read], topic: str) -> None:
+    bus, read = published
+    fits, long = "é" * 512, "é" * 512 + "x"
+    bus.publish([Message(topic, b"{}", {"fits": fits, "long": long})])
+    [(_, attributes)] = read(topic)
+    assert attributes == {"fits": fits, "long": f"sha256-{hashlib.sha256(long.encode()).hexdigest()}"}
 
 
 def test_publishing_nothing_is_no_work(published: tuple[Bus, Read]) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from shared.backends.gcp.http import Http
 from shared.backends.once import Once
+from shared.backends.values import attributes
 from shared.domain.errors import Unavailable
 from shared.flows.ports import Message
 
@@ -44,7 +45,7 @@ class PubSubBus:
 
     def _send(self, topic: str, messages: Sequence[Message]) -> None:
         body = msgspec.json.encode(
-            {"messages": [{"data": message.data, "attributes": message.attributes} for message in messages]}
+            {"messages": [{"data": message.data, "attributes": attributes(message.attributes)} for message in messages]}
         )
         url = f"{self._topics}/{topic}:publish"
         status, _answer = self._http.request("POST", url, body, {"content-type": "application/json"})

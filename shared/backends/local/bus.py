@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from shared.backends.local.filters import compiled
 from shared.backends.local.sql import Database, queue, subscriptions
+from shared.backends.values import attributes
 from shared.flows.ports import Message
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,11 +124,12 @@ def _publish(connection: sa.Connection, messages: Sequence[Message], now: int) -
     wanting = connection.execute(sa.select(subscriptions).where(subscriptions.c.topic.in_(topics))).all()
     rows = []
     for message in messages:
+        told = attributes(message.attributes)
         row = {
             "message_id": str(secrets.randbits(53)),
             "published_at": now,
             "data": message.data,
-            "attributes": msgspec.json.encode(message.attributes).decode(),
+            "attributes": msgspec.json.encode(told).decode(),
             "attempts": 0,
             "visible_at": now,
             "lease": "",
@@ -135,7 +137,7 @@ def _publish(connection: sa.Connection, messages: Sequence[Message], now: int) -
         rows += [
             {"subscription": own.name, **row}
             for own in wanting
-            if own.topic == message.topic and compiled(own.filter)(message.attributes)
+            if own.topic == message.topic and compiled(own.filter)(told)
         ]
     if rows:
         connection.execute(sa.insert(queue), rows)
