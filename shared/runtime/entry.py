@@ -74,20 +74,24 @@ class _Push(msgspec.Struct):
 def start(function: str, build: Callable[[App], Handler], environment: Mapping[str, str] | None = None) -> Handler:
     """The handler of `function`, built at import, so that a bad revision never serves.
 
-    A Misconfigured is one sentence on standard error and exit code 78 (EX_CONFIG), not a stack trace.
+    What keeps it from starting is one sentence on standard error, no stack trace, and an exit code (sysexits.h): 78 for
+    Misconfigured, which an operator mends, 75 for Unavailable, which time does.
     """
     try:
         return _answering(function, build(App(function, environment)))
     except Misconfigured as error:
-        _refuse_to_start(function, error)
+        alarm("misconfigured", function=function, reason=error.reason)
+        _leave(78, function, error)
+    except Unavailable as error:
+        fact("dependency_unavailable", reason=error.reason, detail=mask(str(error))[:300])
+        _leave(75, function, error)
 
 
-def _refuse_to_start(function: str, error: Misconfigured) -> NoReturn:
-    alarm("misconfigured", function=function, reason=error.reason)
+def _leave(code: int, function: str, error: PayInError) -> NoReturn:
     sys.stderr.write(f"{function} cannot start: {error}\n")
     sys.stderr.flush()
     # functions-framework's worker would be restarted for ever on an exception; leave for good, as Cloud Run expects.
-    os._exit(78)
+    os._exit(code)
 
 
 def consume(act: Callable[[Any], object]) -> Handler:

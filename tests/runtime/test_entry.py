@@ -145,19 +145,23 @@ def test_what_is_no_trace_is_not_taken_for_one(trace: str, tmp_path: Path, capsy
     assert re.fullmatch("projects/local/traces/[0-9a-f]{32}", told)
 
 
+NOBODY_THERE = {"PAYIN_DATABASE_URL": "postgresql+psycopg://payin@127.0.0.1:1/postgres"}
+
+
 @pytest.mark.parametrize(
-    ("function", "environment", "says"),
+    ("function", "environment", "says", "code"),
     [
-        ("webhook", {"PROVIDERS": "stripe"}, "WEBHOOK_STRIPE is not set"),
-        ("webhook", {"PROVIDERS": "strype"}, "no provider is called 'strype'"),
-        ("webhook", {}, "no provider can be served"),
-        ("score_payment", {}, "there is no champion model"),
-        ("train_model", {"PAYIN_BACKEND": "gcp", "GOOGLE_CLOUD_PROJECT": "p"}, "PAYIN_MODEL_BUCKET is not set"),
-        ("record_payment", {"PAYIN_DATABASE_URL": "mysql://db"}, "PAYIN_DATABASE_URL is no database"),
+        ("webhook", {"PROVIDERS": "stripe"}, "WEBHOOK_STRIPE is not set", 78),
+        ("webhook", {"PROVIDERS": "strype"}, "no provider is called 'strype'", 78),
+        ("webhook", {}, "no provider can be served", 78),
+        ("score_payment", {}, "there is no champion model", 78),
+        ("train_model", {"PAYIN_BACKEND": "gcp", "GOOGLE_CLOUD_PROJECT": "p"}, "PAYIN_MODEL_BUCKET is not set", 78),
+        ("record_payment", {"PAYIN_DATABASE_URL": "mysql://db"}, "PAYIN_DATABASE_URL is no database", 78),
+        ("score_payment", NOBODY_THERE, "the database does not answer", 75),
     ],
 )
-def test_a_bad_revision_never_serves_and_says_in_one_sentence_what_to_set(
-    function: str, environment: dict[str, str], says: str, tmp_path: Path
+def test_what_cannot_start_never_serves_and_says_in_one_sentence_why(
+    function: str, environment: dict[str, str], says: str, code: int, tmp_path: Path
 ) -> None:
     root = Path(__file__).resolve().parents[2]
     started = subprocess.run(
@@ -169,6 +173,6 @@ def test_a_bad_revision_never_serves_and_says_in_one_sentence_what_to_set(
         timeout=60,
         check=False,
     )
-    assert started.returncode == 78
+    assert started.returncode == code
     assert started.stderr.strip().splitlines()[-1].startswith(f"{function} cannot start: {says}")
     assert "Traceback" not in started.stderr
