@@ -49,10 +49,12 @@ class Details:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFact:
-    """One event, as the timeline keeps it. `step` is None for a review. An unsigned amount is not kept."""
+    """One event, as the timeline keeps it. `step` is None for a review. An unsigned amount is not kept. `step_unsigned`:
+    the provider's own choice between a refund and a release, told outside its signature (Adyen's CANCEL_OR_REFUND)."""
 
     occurred_at: datetime
     step: PaymentStep | None = None
+    step_unsigned: bool | None = None
     amount: Money | None = None
     cumulative: bool | None = None
     reference: str | None = None
@@ -68,7 +70,8 @@ class Payment:
     authorized: the largest amount authorized at once. captured, refunded, reversed: totals; None where no such
     step was told or no amount known. first_at, last_at: the provider's times of its first and last fact.
     inconsistent: what does not add up, for a person: `currency_disagreement` (amounts in another currency than the
-    first are left out of every total), `timeline_full` (facts were left out).
+    first are left out of every total), `timeline_full` (facts were left out), `unsigned_step` (an unsigned word says
+    refund or release where signed facts prove the other, and those count).
     """
 
     provider: str
@@ -96,6 +99,7 @@ def fact_of(event: PaymentChanged | ReviewChanged) -> PaymentFact:
     return PaymentFact(
         occurred_at=occurred_at,
         step=event.step,
+        step_unsigned="step" in event.unsigned or None,
         amount=None if "amount" in event.unsigned else event.amount,
         cumulative=event.cumulative or None,
         reference=event.reference,
@@ -121,7 +125,8 @@ def record(payment: Payment, event: PaymentChanged | ReviewChanged) -> Payment:
 def settle(payment: Payment) -> Payment:
     """`payment` with everything that follows from its facts computed anew."""
     facts = [payment.facts[event_id] for event_id in sorted(payment.facts, key=lambda id_: _order(id_, payment.facts))]
-    facts = _with_late_failures(facts)
+    told = _with_late_failures(facts)
+    facts = _with_proved_steps(told)
     steps = {fact.step for fact in facts}
     currencies = list(dict.fromkeys(fact.amount.currency for fact in facts if fact.amount))
     currency = currencies[0] if currencies else None
@@ -145,7 +150,17 @@ def settle(payment: Payment) -> Payment:
         last_at=max((fact.occurred_at for fact in facts), default=None),
         review_open=_last(fact.review_open for fact in facts),
         details=Details(**{name: _last(getattr(fact.details, name) for fact in facts) for name in _DETAILS}),
-        inconsistent=tuple(sorted(full | ({_CURRENCIES} if len(currencies) > 1 else set()))),
+        inconsistent=tuple(
+            sorted(
+                full
+                | ({_CURRENCIES} if len(currencies) > 1 else set())
+                | (
+                    {_UNSIGNED}
+                    if any(one.step is not other.step for one, other in zip(told, facts, strict=True))
+                    else set()
+                )
+            )
+        ),
     )
 
 
@@ -196,6 +211,14 @@ def _with_late_failures(facts: list[PaymentFact]) -> list[PaymentFact]:
     ]
 
 
+def _with_proved_steps(facts: list[PaymentFact]) -> list[PaymentFact]:
+    """`facts`, where an unsigned choice is what signed facts prove: what was captured is refunded, what was not is
+    released."""
+    captured = any(fact.step is PaymentStep.CAPTURED for fact in facts)
+    proved = PaymentStep.REFUNDED if captured else PaymentStep.CANCELED
+    return [replace(fact, step=proved) if fact.step_unsigned else fact for fact in facts]
+
+
 def _state(facts: list[PaymentFact], authorized: int, captured: int, refunded: int) -> PaymentState:
     steps = {fact.step for fact in facts}
     if refunded or (PaymentStep.REFUNDED in steps and PaymentStep.REFUND_FAILED not in steps):
@@ -227,7 +250,7 @@ _AFTER_AUTHORIZATION = {
     PaymentStep.CANCELED: PaymentState.CANCELED,
 }
 _DETAILS = tuple(each.name for each in fields(Details))
-_CURRENCIES, _FULL = "currency_disagreement", "timeline_full"
+_CURRENCIES, _FULL, _UNSIGNED = "currency_disagreement", "timeline_full", "unsigned_step"
 # Left out last when a timeline overflows.
 _MATTERS = frozenset(PaymentStep) - {PaymentStep.PENDING, PaymentStep.REFUND_PENDING, PaymentStep.DECLINED}
 

@@ -166,6 +166,20 @@ def test_an_amount_that_nobody_signed_is_not_counted() -> None:
     assert payment_after(a_payment_event(AUTHORIZED), unsigned).captured == eur(1999)
 
 
+@pytest.mark.parametrize("word", [REFUNDED, PaymentStep.CANCELED])
+def test_whether_it_was_refunded_or_released_is_for_signed_facts_to_say(word: PaymentStep) -> None:
+    unsigned = a_payment_event(word, reference="mod_1", occurred_at=NOON + DAY, unsigned=("step",))
+    held, captured = a_payment_event(AUTHORIZED), a_payment_event(CAPTURED, occurred_at=NOON + HOUR)
+    for events in permutations((held, unsigned)):
+        payment = payment_after(*events)
+        assert (payment.state, payment.refunded) == (PaymentState.CANCELED, None)
+        assert payment.inconsistent == (("unsigned_step",) if word is REFUNDED else ())
+    for events in permutations((held, captured, unsigned)):
+        payment = payment_after(*events)
+        assert (payment.state, payment.refunded) == (PaymentState.REFUNDED, eur(1999))
+        assert payment.inconsistent == (() if word is REFUNDED else ("unsigned_step",))
+
+
 def test_details_are_the_latest_told_and_silence_does_not_erase_them() -> None:
     later = a_payment_event(CAPTURED, card=a_card(last4="1111"), customer_id=None, occurred_at=NOON + HOUR)
     for told in permutations([a_payment_event(AUTHORIZED), later]):
