@@ -367,7 +367,7 @@ def _modification(success: PaymentStep, failure: PaymentStep | None, *, total: b
 
 
 def _cancel_or_refund(told: _Item) -> AnyEvent | None:
-    """Adyen chose between the two, and says which outside its signature."""
+    """Adyen chose between the two, and says which outside its signature: what was captured before is what decides."""
     if not told.success:
         return None
     action = told.extra().hint("modification.action")
