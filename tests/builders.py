@@ -139,15 +139,3 @@ def a_payout_event(**fields: Any) -> PayoutChanged:
 def a_resource_event(**fields: Any) -> ResourceChanged:
     """A poke about pi_1."""
     return ResourceChanged(**{**_envelope(fields), "resource": "payment", "resource_id": "pi_1", **fields})
-
-
-def one_of_each() -> tuple[AnyEvent, ...]:
-    """An event of every kind."""
-    return (
-        a_payment_event(),
-        a_dispute_event(),
-        a_fraud_warning(),
-        a_review_event(),
-        a_payout_event(),
-        a_resource_event(),
-    )

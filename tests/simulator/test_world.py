@@ -13,7 +13,7 @@ from tests.simulator.facts import Fact, FactKind
 from tests.simulator.places import BY_CODE
 from tests.simulator.world import DAY, SCALES, THIRD_PARTY, Fraud, World
 
-DEMO, SHORT = SCALES["demo"], SCALES["short"]
+SHORT = SCALES["short"]
 
 
 @cache
