@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.domain.events import (
-    AnyEvent,
     Card,
     DisputeChanged,
     DisputeReason,
