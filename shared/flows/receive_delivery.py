@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from time import perf_counter
+from urllib.parse import unquote_plus
 
 from shared.domain.codec import encode, encode_event, utc_text
 from shared.domain.delivery import Credentials, Delivery, DeliveryOutcome, Verdict
@@ -33,39 +35,69 @@ def receive(
     except Rejected as error:
         fact("delivery_refused", provider=delivery.provider, reason=error.reason)
         raise
-    normalized, reason = _translate(delivery, provider, verdict, credentials)
-    outcome = _outcome(normalized, reason, credentials)
-    unknown = _unknown(delivery, provider, normalized)
-    events = normalized.events if outcome in (DeliveryOutcome.ACCEPTED, DeliveryOutcome.UNPARSED) else ()
-    bus.publish(
-        [
-            _delivery_message(delivery, provider, verdict, normalized, outcome, reason, unknown),
-            *(event_message(event) for event in events),
-        ]
-    )
+    understood = understand(delivery, provider, verdict, credentials)
+    normalized, outcome = understood.normalized, understood.outcome
+    bus.publish(messages(delivery, provider, verdict, credentials, understood, normalized.delivery_id))
     say = alarm if outcome in (DeliveryOutcome.UNPARSED, DeliveryOutcome.MODE_MISMATCH) else fact
     say(
         "delivery",
         provider=delivery.provider,
         outcome=outcome.value,
-        reason=reason,
+        reason=understood.reason,
         key_id=",".join(verdict.key_ids),
         delivery_id=normalized.delivery_id,
         types=_types(normalized),
-        events=len(events),
+        events=len(understood.events),
         ack_ms=round((perf_counter() - started) * 1000, 3),
     )
     # Counted by type: of a batch with several, each is counted, for a path does not say in which item it was.
-    for kind in sorted(set(normalized.types)) or [""] if unknown else ():
+    for kind in sorted(set(normalized.types)) or [""] if understood.unknown else ():
         fact(
             "unmapped",
             provider=delivery.provider,
             type=kind,
-            count=len(unknown),
-            paths=" ".join(unknown)[:2000],
+            count=len(understood.unknown),
+            paths=" ".join(understood.unknown)[:2000],
             delivery_id=normalized.delivery_id,
         )
     return provider.ANSWER
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What an authentic delivery comes to. `reason` is why some of it could not be read, empty where all could;
+    `unknown` is what the adapter does not know of it."""
+
+    normalized: Normalized
+    outcome: DeliveryOutcome
+    reason: str
+    unknown: tuple[str, ...]
+
+    @property
+    def events(self) -> tuple[AnyEvent, ...]:
+        """What is to be acted upon: nothing of the other mode."""
+        acted_upon = self.outcome in (DeliveryOutcome.ACCEPTED, DeliveryOutcome.UNPARSED)
+        return self.normalized.events if acted_upon else ()
+
+
+def understand(delivery: Delivery, provider: Provider, verdict: Verdict, credentials: Credentials) -> Understood:
+    """`delivery`, whose signature `verdict` proves, in our words. Raises nothing, whatever is in it."""
+    normalized, reason = _translate(delivery, provider, verdict, credentials)
+    outcome = _outcome(normalized, reason, credentials)
+    return Understood(normalized, outcome, reason, _unknown(delivery, provider, normalized))
+
+
+def messages(
+    delivery: Delivery,
+    provider: Provider,
+    verdict: Verdict,
+    credentials: Credentials,
+    understood: Understood,
+    delivery_id: str,
+) -> list[Message]:
+    """The row of `deliveries`, under the name `delivery_id`, and the events."""
+    row = _delivery_message(delivery, provider, verdict, credentials, understood, delivery_id)
+    return [row, *(event_message(event) for event in understood.events)]
 
 
 def _translate(
@@ -76,10 +108,10 @@ def _translate(
         normalized = provider.normalize(delivery, verdict, credentials)
         return normalized, "unreadable_items" if normalized.unreadable else ""
     except Unreadable as error:
-        return _nothing_of(delivery, credentials, str(error)), error.reason
+        return _nothing_of(delivery, provider, credentials, str(error)), error.reason
     except Exception as error:  # noqa: BLE001 - ours to mend: the authentic bytes are kept and replayed after the fix
         failure("normalize_failed", error, provider=delivery.provider)
-        return _nothing_of(delivery, credentials, type(error).__name__), "normalize_failed"
+        return _nothing_of(delivery, provider, credentials, type(error).__name__), "normalize_failed"
 
 
 def _unknown(delivery: Delivery, provider: Provider, normalized: Normalized) -> tuple[str, ...]:
@@ -95,8 +127,8 @@ def _types(normalized: Normalized) -> str:
     return ",".join(sorted(set(normalized.types)))[:200]
 
 
-def _nothing_of(delivery: Delivery, credentials: Credentials, why: str) -> Normalized:
-    digest = hashlib.sha256(delivery.body).hexdigest()
+def _nothing_of(delivery: Delivery, provider: Provider, credentials: Credentials, why: str) -> Normalized:
+    digest = hashlib.sha256(delivery.body + _kept_query(delivery, provider).encode()).hexdigest()
     return Normalized(delivery_id=f"{delivery.provider}:{credentials.account}:sha256-{digest}", unreadable=(why,))
 
 
@@ -112,29 +144,39 @@ def _delivery_message(
     delivery: Delivery,
     provider: Provider,
     verdict: Verdict,
-    normalized: Normalized,
-    outcome: DeliveryOutcome,
-    reason: str,
-    unknown: tuple[str, ...],
+    credentials: Credentials,
+    understood: Understood,
+    delivery_id: str,
 ) -> Message:
     kept = {name: delivery.headers[name] for name in provider.SIGNED_HEADERS if name in delivery.headers}
+    normalized, outcome = understood.normalized, understood.outcome.value
     row = {
-        "delivery_id": normalized.delivery_id,
+        "delivery_id": delivery_id,
         "provider": delivery.provider,
         "received_at": utc_text(delivery.received_at),
         "signed_at": utc_text(verdict.signed_at) if verdict.signed_at else None,
-        "outcome": outcome.value,
-        "reason": reason,
+        "outcome": outcome,
+        "reason": understood.reason,
         "key_ids": list(verdict.key_ids),
+        "unsigned": list(verdict.unsigned),
         "types": list(normalized.types),
         "unreadable": list(normalized.unreadable),
-        "unknown": list(unknown),
+        "unknown": list(understood.unknown),
         "livemode": normalized.livemode,
+        "endpoint_live": credentials.live,
+        "endpoint_account": credentials.account,
         "headers": encode(kept).decode(),
+        "query": _kept_query(delivery, provider),
         "body": base64.b64encode(delivery.body).decode("ascii"),
     }
-    attributes = {"provider": delivery.provider, "outcome": outcome.value, "delivery_id": normalized.delivery_id}
+    attributes = {"provider": delivery.provider, "outcome": outcome, "delivery_id": delivery_id}
     return Message("deliveries", encode(row), attributes)
+
+
+def _kept_query(delivery: Delivery, provider: Provider) -> str:
+    """The parameters of the query that hold a part of what the delivery says, as they were received."""
+    kept: Collection[str] = getattr(provider, "KEPT_QUERY", ())
+    return "&".join(part for part in delivery.query.split("&") if unquote_plus(part.partition("=")[0]) in kept)
 
 
 def event_message(event: AnyEvent) -> Message:

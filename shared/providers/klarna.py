@@ -57,6 +57,7 @@ from shared.providers.signing import as_bytes, header, hex_text, is_text_key, ma
 NAME = "klarna"
 ANSWER = Answer()
 SIGNED_HEADERS = ("klarna-signature", "klarna-signing-key-id")
+KEPT_QUERY = ("klarna_order_id",)
 PUSH = "push"
 """The key id whose secret is in the URL of pushes."""
 PUSH_UNSIGNED = ("occurred_at", "resource", "resource_id", "hint")

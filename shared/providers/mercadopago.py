@@ -55,6 +55,7 @@ __all__ = ["opened"]
 NAME = "mercadopago"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-signature", "x-request-id")
+KEPT_QUERY = ("data.id", "type")
 UNSIGNED = ("resource", "hint", "occurred_at")
 API_HOSTS = frozenset({"api.mercadopago.com"})
 OLDEST = timedelta(days=8)

@@ -74,6 +74,9 @@ class Provider(Protocol):
     `challenge(query: str, credentials: Credentials) -> Answer | None`: the answer to that query string, None for one
     that is no challenge.
 
+    One that says a part of a delivery in its URL names those parameters in `KEPT_QUERY`: they are kept with the raw
+    bytes, so that a stored delivery can be translated again. Never one that holds a secret.
+
     NAME: the path segment, metric label and first part of every event id.
     ANSWER: what an accepted delivery is answered.
     SIGNED_HEADERS: lower-case header names that verification reads and that are kept with the raw bytes, so that

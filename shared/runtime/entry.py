@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from shared.domain.codec import decode_event
+from shared.domain.codec import decode_event, encode
 from shared.domain.errors import (
     MethodNotAllowed,
     Misconfigured,
@@ -116,6 +116,15 @@ def on_tick(job: str, act: Callable[[bytes], object]) -> Handler:
         if asked_for in ("", job):
             act(parameters)
         return b"", 204, {}
+
+    return handle
+
+
+def on_call(act: Callable[[bytes], object]) -> Handler:
+    """An operator's call: the body is `act`'s JSON parameters, the answer what it returns, as JSON."""
+
+    def handle(request: "Request") -> Response:
+        return encode(act(_posted(request))), 200, {"Content-Type": "application/json"}
 
     return handle
 

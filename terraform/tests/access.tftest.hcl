@@ -19,7 +19,7 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
     error_message = "A function other than a webhook answers strangers."
   }
   assert {
-    condition     = alltrue([for name, f in module.function : local.functions[name].trigger != "pubsub" || (f.ingress == "ALLOW_INTERNAL_ONLY" && f.invokers == { push = google_service_account.push[name].member })])
+    condition     = alltrue([for name, f in module.function : f.ingress == "ALLOW_INTERNAL_ONLY" && f.invokers == { push = google_service_account.push[name].member } if local.functions[name].trigger == "pubsub"])
     error_message = "A consumer is called by its own subscription alone, from within Google Cloud."
   }
 
@@ -72,10 +72,21 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
   }
 }
 
+run "a_private_function_is_called_by_those_who_are_named" {
+  command = plan
+  variables {
+    invokers = { replay_deliveries = ["group:on-call@example.com"] }
+  }
+  assert {
+    condition     = values(module.function["replay_deliveries"].invokers) == ["group:on-call@example.com"]
+    error_message = "Replays may be asked for by others than those who were named."
+  }
+}
+
 run "nobody_opens_a_private_function_to_the_world" {
   command = plan
   variables {
-    invokers = { assess_payment = ["allUsers"] }
+    invokers = { replay_deliveries = ["allUsers"] }
   }
   expect_failures = [var.invokers]
 }

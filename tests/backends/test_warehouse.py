@@ -13,9 +13,11 @@ from shared.backends.local.warehouse import LocalWarehouse
 from shared.domain.codec import utc_text
 from shared.domain.errors import Misconfigured
 from shared.flows.ports import Ports, Warehouse
+from shared.flows.replay_deliveries import STORED_SQL
 from tests.backends import declared
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
 def payment(number: int, **members: Any) -> dict[str, Any]:
@@ -246,6 +248,28 @@ def test_the_local_warehouse_answers_as_bigquery_where_its_emulator_does_not(
 )
 def test_a_parameter_comes_back_as_it_is(warehouse: Warehouse, value: Any) -> None:
     assert warehouse.query("SELECT @value AS value", {"value": value}) == [{"value": value}]
+
+
+def test_a_replay_finds_the_latest_word_on_each_delivery_in_order_and_page_by_page(warehouse: Warehouse) -> None:
+    def row(delivery_id: str, minute: int, outcome: str, told: int) -> dict[str, Any]:
+        at = {"received_at": utc_text(NOON + timedelta(minutes=minute)), "publish_time": utc_text(NOON + told * HOUR)}
+        body = base64.b64encode(b"\x00\xff" + delivery_id.encode()).decode()
+        return {"delivery_id": delivery_id, "provider": "replayed", "outcome": outcome, "body": body, **at}
+
+    rows = [
+        row("b", 1, "unparsed", 1),
+        row("b", 1, "accepted", 2),
+        row("c", 1, "unparsed", 1),
+        row("a", 2, "unparsed", 1),
+    ]
+    warehouse.append("deliveries", [*rows, row("d", 3, "ignored", 1), row("e", 60, "unparsed", 1)])
+    asked = {"provider": "replayed", "since": NOON, "until": NOON + HOUR, "after": "", "ignored": False, "page": 2}
+    found = warehouse.query(STORED_SQL, asked)
+    assert [one["delivery_id"] for one in found] == ["c", "a"]
+    assert found[0]["received_at"] == NOON + timedelta(minutes=1)
+    assert (found[0]["key_ids"], found[0]["unsigned"], found[0]["query"]) == ([], [], None)
+    onwards = {"since": found[-1]["received_at"], "after": found[-1]["delivery_id"]}
+    assert [one["delivery_id"] for one in warehouse.query(STORED_SQL, {**asked, **onwards, "ignored": True})] == ["d"]
 
 
 def test_sql_that_is_none_is_misconfigured(warehouse: Warehouse) -> None:

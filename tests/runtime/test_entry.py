@@ -116,6 +116,13 @@ def test_reading_a_job_starts_none_and_alarms_nobody(tmp_path: Path, capsys: pyt
     assert (line["event"], line["severity"], line["reason"]) == ("request_refused", "INFO", "method_not_allowed")
 
 
+def test_an_operators_call_is_answered_with_what_was_done(tmp_path: Path) -> None:
+    client = serving(lambda _: entry.on_call(lambda asked: {"asked": asked.decode(), "done": 2}), tmp_path)
+    answer = client.post("/", data=b"all")
+    assert (answer.status_code, answer.json) == (200, {"asked": "all", "done": 2})
+    assert client.get("/").status_code == 405
+
+
 def test_the_trace_of_the_message_is_on_every_line_logged_for_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

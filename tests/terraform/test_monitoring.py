@@ -68,6 +68,7 @@ READ_IN_THE_LOG = {
     "fetch_ignored",
     "fraud_on_unnamed_payment",
     "circuit_closed",
+    "deliveries_replayed",
     "training_rows_read",
     "training_refused",
     "model_fitted",

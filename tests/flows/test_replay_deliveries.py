@@ -1,0 +1,202 @@
+"""What could not be read when it came is understood later from what was stored, as if it had been understood then."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from shared import providers, settings
+from shared.backends.local import connect
+from shared.domain.codec import utc_text
+from shared.domain.delivery import Delivery
+from shared.domain.errors import Rejected, Unreadable
+from shared.flows.ports import Message, Warehouse
+from shared.flows.receive_delivery import receive
+from shared.flows.replay_deliveries import PAGE, Replayed, replay_deliveries
+from shared.providers.protocol import Provider
+from tests.providers.kits import NOON, Kit, a_fact, a_kit
+from tests.simulator.facts import FactKind
+
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Shop:
+    """One provider's deliveries into a real warehouse, by a bus whose `deliveries` become rows at once."""
+
+    kit: Kit
+    warehouse: Warehouse
+    events: list[bytes] = field(default_factory=list)
+    published: int = 0
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self.published += 1
+            if message.topic == "deliveries":
+                row = json.loads(message.data) | {
+                    "publish_time": utc_text(NOON + self.published * timedelta(seconds=1))
+                }
+                self.warehouse.append("deliveries", [row])
+            else:
+                self.events.append(message.data)
+
+    def receive(self, *deliveries: Delivery, adapter: Provider | None = None) -> None:
+        for delivery in deliveries:
+            receive(delivery, adapter or self.kit.provider, self.kit.credentials, self, self.kit.fetch)
+
+    def replay(self, **changes: Any) -> Replayed:
+        asked = {"provider": self.kit.provider.NAME, "since": utc_text(NOON - DAY)} | changes
+        return replay_deliveries(msgspec.json.encode(asked), providers.load, self.warehouse, self, NOON + DAY)
+
+    def told(self) -> list[bytes]:
+        """The events since the last time we asked."""
+        told, self.events = self.events, []
+        return told
+
+
+class BeforeItWasMended:
+    """An adapter that verifies and cannot read."""
+
+    def __init__(self, adapter: Provider) -> None:
+        self._adapter = adapter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+    def normalize(self, *_: object) -> Any:
+        raise Unreadable("body: not as it was last week", reason="not_json")
+
+
+def a_shop(name: str, folder: Path) -> Shop:
+    return Shop(a_kit(name, folder / name), connect(settings.read({"PAYIN_HOME": str(folder)})).warehouse)
+
+
+def broken(shop: Shop) -> Provider:
+    return cast(Provider, BeforeItWasMended(shop.kit.provider))
+
+
+def everything_of(kit: Kit) -> list[Delivery]:
+    """Whatever the provider sends, pushes among it."""
+    requests = [kit.simulator.sign(body, NOON) for body in kit.bodies()]
+    if hasattr(kit.simulator, "pushes"):
+        requests += [push for kind in FactKind for push in cast(Any, kit.simulator).pushes(a_fact(kind))]
+    return [kit.delivery(request) for request in requests]
+
+
+@pytest.fixture
+def stripe(tmp_path: Path) -> Shop:
+    return a_shop("stripe", tmp_path)
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_every_stored_delivery_is_understood_again_as_if_it_had_been_at_once(name: str, tmp_path: Path) -> None:
+    shop = a_shop(name, tmp_path)
+    shop.receive(*everything_of(shop.kit))
+    at_once = shop.told()
+    assert at_once
+    shop = Shop(shop.kit, connect(settings.read({"PAYIN_HOME": str(tmp_path / "later")})).warehouse)
+    deliveries = everything_of(shop.kit)
+    shop.receive(*deliveries, adapter=broken(shop))
+    assert shop.told() == []
+    found = shop.replay()
+
+    def known(events: list[bytes]) -> set[str]:
+        """Each once, apart from the name of the delivery: what was not understood goes by the digest of its bytes."""
+        return {json.dumps(json.loads(event) | {"delivery_id": ""}, sort_keys=True) for event in events}
+
+    assert known(shop.told()) == known(at_once)
+    assert found.looked_at == len({(delivery.body, delivery.query) for delivery in deliveries}) >= found.replayed
+
+
+def test_what_was_replayed_is_not_replayed_again(stripe: Shop) -> None:
+    stripe.receive(*everything_of(stripe.kit), adapter=broken(stripe))
+    first = stripe.replay()
+    assert first.replayed == first.looked_at > 0
+    stripe.told()
+    assert stripe.replay() == Replayed(0, 0, 0, 0)
+    assert stripe.told() == []
+
+
+def test_what_still_cannot_be_read_stays_and_is_not_written_again(stripe: Shop) -> None:
+    stripe.receive(stripe.kit.signed(b'{"id": "evt_1", "type'))
+    before = stripe.published
+    assert stripe.replay() == Replayed(looked_at=1, replayed=0, unchanged=1, events=0)
+    assert stripe.published == before
+
+
+def test_a_batch_of_which_more_can_be_read_is_published_whole(tmp_path: Path) -> None:
+    shop = a_shop("gocardless", tmp_path)
+    bodies = [
+        json.loads(shop.kit.simulator.requests(a_fact(kind))[0]) for kind in (FactKind.CAPTURED, FactKind.REFUNDED)
+    ]
+    batch = {**bodies[0], "events": [event for body in bodies for event in body["events"]]}
+
+    class HalfMended(BeforeItWasMended):
+        def normalize(self, *arguments: Any) -> Any:
+            whole = self._adapter.normalize(*arguments)
+            return type(whole)(
+                whole.delivery_id, events=whole.events[:1], types=whole.types[:1], unreadable=("events[1]: not a name",)
+            )
+
+    shop.receive(shop.kit.signed(json.dumps(batch).encode()), adapter=cast(Provider, HalfMended(shop.kit.provider)))
+    assert len(shop.told()) == 1
+    assert shop.replay() == Replayed(looked_at=1, replayed=1, unchanged=0, events=2)
+    assert len(shop.told()) == 2
+
+
+def test_a_delivery_of_the_other_mode_is_still_not_acted_upon(stripe: Shop) -> None:
+    body = json.dumps(json.loads(stripe.kit.bodies()[0]) | {"livemode": True}).encode()
+    stripe.receive(stripe.kit.signed(body), adapter=broken(stripe))
+    assert stripe.replay().events == 0
+    assert stripe.told() == []
+    assert stripe.replay().looked_at == 0
+
+
+def test_types_that_nothing_followed_are_looked_at_when_asked_for(stripe: Shop) -> None:
+    [body] = stripe.kit.simulator.requests(a_fact(FactKind.UNKNOWN_TYPE))
+    stripe.receive(stripe.kit.signed(body))
+    assert stripe.replay().looked_at == 0
+    assert stripe.replay(ignored=True) == Replayed(looked_at=1, replayed=0, unchanged=1, events=0)
+
+
+def test_only_the_time_that_was_asked_for_is_looked_at(stripe: Shop) -> None:
+    stripe.receive(stripe.kit.signed(b"{", received_at=NOON))
+    for since, until, looked_at in ((NOON, None, 1), (NOON + timedelta(seconds=1), None, 0), (NOON - DAY, NOON, 0)):
+        asked = {"since": utc_text(since)} | ({"until": utc_text(until)} if until else {})
+        assert stripe.replay(**asked).looked_at == looked_at
+
+
+def test_more_than_a_page_is_looked_at_whole(stripe: Shop) -> None:
+    stripe.receive(*(stripe.kit.signed(f"{{{number}".encode()) for number in range(PAGE + 3)))
+    assert stripe.replay().looked_at == PAGE + 3
+
+
+def test_what_is_kept_of_a_url_holds_no_secret(tmp_path: Path) -> None:
+    for name in ("klarna", "mollie", "mercadopago"):
+        shop = a_shop(name, tmp_path)
+        shop.receive(*everything_of(shop.kit))
+        rows = shop.warehouse.query(f"SELECT query FROM deliveries WHERE provider = '{name}'")
+        assert rows
+        for secret in shop.kit.credentials.keys.values():
+            assert all(secret not in row["query"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"",
+        b"[]",
+        b'{"provider": "stripe"}',
+        b'{"provider": "stripe", "since": "2026-11-01T00:00:00"}',
+        b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z", "all": true}',
+        b'{"provider": "strype", "since": "2026-11-01T00:00:00Z"}',
+    ],
+)
+def test_a_request_that_does_not_fit_is_refused(asked: bytes, stripe: Shop) -> None:
+    with pytest.raises(Rejected):
+        replay_deliveries(asked, providers.load, stripe.warehouse, stripe, NOON)
