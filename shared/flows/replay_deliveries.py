@@ -16,7 +16,7 @@ from shared.flows.ports import Bus, Warehouse
 from shared.flows.receive_delivery import Understood, messages, understand
 from shared.providers.protocol import Provider
 
-PAGE = 500
+PAGE = 200  # bodies may have a mebibyte each, and a page is held at once
 
 # The latest word on each delivery, oldest first, from where the page before ended.
 STORED_SQL = """SELECT delivery_id, received_at, signed_at, outcome, key_ids, unsigned, types, unreadable,
