@@ -11,5 +11,5 @@ from tests.functions.alone import only_its_packages, unpack
 
 @pytest.mark.parametrize("function", bundle.functions())
 def test_every_bundle_can_be_imported_with_the_settings_of_the_benchmark(function: str, tmp_path: Path) -> None:
-    source, packages = unpack(function, tmp_path / "bundle"), only_its_packages(function, tmp_path / "packages")
-    assert import_ms("import main", source, packages) > 0
+    source, python = unpack(function, tmp_path / "bundle"), only_its_packages(function, tmp_path / "venv")
+    assert import_ms("import main", source, python) > 0
