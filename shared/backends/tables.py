@@ -22,6 +22,10 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fields: tuple["Column", ...] = ()
 
 
+# Made here, by the one thread that imports: see `shared.domain.codec` on what msgspec learns of a class.
+_COLUMNS = msgspec.json.Decoder(tuple[Column, ...])
+
+
 @cache
 def columns(table: str) -> tuple[Column, ...]:
     """The columns of `table`. Raises Misconfigured for a table that is not declared."""
@@ -29,7 +33,7 @@ def columns(table: str) -> tuple[Column, ...]:
         raise Misconfigured(
             f"no warehouse table is named {table!r}: declare it in shared/learning/sql/tables", reason="unknown_table"
         )
-    return msgspec.json.decode((_FOLDER / f"{table}.json").read_bytes(), type=tuple[Column, ...])
+    return _COLUMNS.decode((_FOLDER / f"{table}.json").read_bytes())
 
 
 @cache

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,7 +17,12 @@ from shared.domain.events import (
     PayoutChanged,
 )
 from shared.domain.money import Money
+from shared.fraud.decide import decide
+from shared.fraud.features import Attempt
+from shared.fraud.history import Known
+from tests.builders import NOON, a_payment_event
 
+ROOT = Path(__file__).resolve().parents[2]
 EVENTS = st.one_of(
     *(
         st.builds(
@@ -40,6 +48,30 @@ def test_every_event_comes_back_from_its_bytes_and_its_document(event: AnyEvent)
 @given(EVENTS)
 def test_the_same_event_always_gives_the_same_bytes(event: AnyEvent) -> None:
     assert encode_event(event) == encode_event(decode_event(encode_event(event)))
+
+
+# Alone in a process, for a class is learned once, and what goes wrong ends the process.
+AT_ONCE = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+from shared.domain.codec import decode
+from shared.domain.decisions import Decision
+data, start = sys.stdin.buffer.read(), threading.Barrier(32)
+def read():
+    start.wait()
+    decode(data, Decision)
+threads = [threading.Thread(target=read) for _ in range(32)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_many_threads_may_read_by_a_class_that_none_has_read_by_before() -> None:
+    attempt = Attempt.of(a_payment_event())
+    data = encode(decide(Known(attempt, dict.fromkeys(attempt.entities)), None, NOON))
+    for _ in range(3):
+        ran = subprocess.run([sys.executable, "-c", AT_ONCE], cwd=ROOT, input=data, capture_output=True, check=False)
+        assert (ran.returncode, ran.stderr) == (0, b"")
 
 
 def test_a_newer_writers_extra_member_does_not_stop_an_older_reader() -> None:
