@@ -138,7 +138,9 @@ def settle(payment: Payment) -> Payment:
     captured = total(facts, PaymentStep.CAPTURED, PaymentStep.CAPTURE_FAILED, currency, untold=authorized)
     refunded = total(facts, PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED, currency, untold=captured)
     reversed_ = total(facts, PaymentStep.REVERSED, None, currency, untold=captured)
-    full = {_FULL} & set(payment.inconsistent)
+    troubles = {_FULL} & set(payment.inconsistent)
+    troubles |= {_CURRENCIES} if len(currencies) > 1 else set()
+    troubles |= {_UNSIGNED} if facts != told else set()
     return replace(
         payment,
         state=_state(facts, authorized, captured, refunded),
@@ -150,17 +152,7 @@ def settle(payment: Payment) -> Payment:
         last_at=max((fact.occurred_at for fact in facts), default=None),
         review_open=_last(fact.review_open for fact in facts),
         details=Details(**{name: _last(getattr(fact.details, name) for fact in facts) for name in _DETAILS}),
-        inconsistent=tuple(
-            sorted(
-                full
-                | ({_CURRENCIES} if len(currencies) > 1 else set())
-                | (
-                    {_UNSIGNED}
-                    if any(one.step is not other.step for one, other in zip(told, facts, strict=True))
-                    else set()
-                )
-            )
-        ),
+        inconsistent=tuple(sorted(troubles)),
     )
 
 

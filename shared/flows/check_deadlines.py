@@ -1,6 +1,6 @@
 """What is due on disputes is done: remind, expire, look for the payment. Each once, however often this runs."""
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -34,11 +34,10 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
     marked done. A run that dies in between leaves a claim, and the run after the lease publishes the same id again.
     Raises Unavailable; what was claimed until then is done by a later run.
     """
-    missed = 0
-    looked_at: set[Key] = set()
+    looked_at = missed = 0
     done: dict[str, int] = {}
-    for fresh in _pages(ports, now, looked_at):
-        looked_at.update(snapshot.key for snapshot in fresh)
+    for fresh in _pages(ports, now):
+        looked_at += len(fresh)
         claims = [claim for snapshot in fresh for claim in _claimed(snapshot, ports, now)]
         messages = [claim.message for claim in claims if claim.message]
         if messages:
@@ -51,8 +50,8 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
                 missed += claim.missed
             _mark(key, [claim.key for claim in mine], ports)
     by_rung = {f"done_{rung}": count for rung, count in done.items()}
-    fact("deadlines_checked", looked_at=len(looked_at), missed=missed, **by_rung)
-    return Summary(len(looked_at), done)
+    fact("deadlines_checked", looked_at=looked_at, missed=missed, **by_rung)
+    return Summary(looked_at, done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +67,18 @@ class _Claim:
     missed: bool = False
 
 
-def _pages(ports: Ports, now: datetime, looked_at: Container[Key]) -> Iterator[list[Snapshot]]:
-    """What is due and not in `looked_at`, page by page, each read when the one before is done.
+def _pages(ports: Ports, now: datetime) -> Iterator[list[Snapshot]]:
+    """What is due, each dispute once, page by page, each page read when the one before is done.
 
     A dispute that cannot be handled stays due: it is looked at once a run, and the page grows by as many of those as
     stand in front, for a hundred of them must not hide the rest.
     """
+    looked_at: set[Key] = set()
     limit = PAGE
     while True:
         due = ports.documents.due(COLLECTION, "next_action_at", now, limit)
         fresh = [snapshot for snapshot in due if snapshot.key not in looked_at]
+        looked_at.update(snapshot.key for snapshot in fresh)
         yield fresh
         if len(due) < limit:
             return

@@ -9,7 +9,7 @@ from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.telemetry import alarm, fact
 from shared.flows.ports import Bus
-from shared.flows.receive_delivery import event_message
+from shared.flows.receive_delivery import event_message, tell_unknown
 from shared.providers.reading import parse
 from shared.providers.unmapped import unmapped_words
 
@@ -76,7 +76,8 @@ def fetch_resource(
         alarm("fetch_refused", provider=event.provider, resource=event.resource, status=answer.status)
         raise Unavailable(f"{event.provider} answered {answer.status}", reason="fetch_refused")
     # First, for a word that cannot be read either is the one to be told of.
-    _tell_unknown(event, fetcher, answer.body)
+    unknown = unmapped_words(parse(answer.body).value, fetcher.RESOURCE_WORDS.get(event.resource, {}))
+    tell_unknown(event.provider, event.resource, unknown, event.delivery_id)
     told = fetcher.read_resource(event, answer.body)
     events = [one for one in told if one.livemode == event.livemode]
     if len(events) != len(told):
@@ -94,19 +95,6 @@ def fetch_resource(
         events=len(events),
         age_seconds=max(0, int((now - event.occurred_at).total_seconds())),
     )
-
-
-def _tell_unknown(event: ResourceChanged, fetcher: Fetcher, body: bytes) -> None:
-    unknown = unmapped_words(parse(body).value, fetcher.RESOURCE_WORDS.get(event.resource, {}))
-    if unknown:
-        fact(
-            "unmapped",
-            provider=event.provider,
-            type=event.resource,
-            count=len(unknown),
-            paths=" ".join(unknown)[:2000],
-            delivery_id=event.delivery_id,
-        )
 
 
 def _missing(event: ResourceChanged, status: int, now: datetime) -> None:

@@ -51,16 +51,22 @@ def receive(
         ack_ms=round((perf_counter() - started) * 1000, 3),
     )
     # Counted by type: of a batch with several, each is counted, for a path does not say in which item it was.
-    for kind in sorted(set(normalized.types)) or [""] if understood.unknown else ():
+    for kind in sorted(set(normalized.types)) or [""]:
+        tell_unknown(delivery.provider, kind, understood.unknown, normalized.delivery_id)
+    return provider.ANSWER
+
+
+def tell_unknown(provider: str, kind: str, unknown: Collection[str], delivery_id: str) -> None:
+    """Say what an adapter does not know of a `kind` of message or object; nothing where it knows all."""
+    if unknown:
         fact(
             "unmapped",
-            provider=delivery.provider,
+            provider=provider,
             type=kind,
-            count=len(understood.unknown),
-            paths=" ".join(understood.unknown)[:2000],
-            delivery_id=normalized.delivery_id,
+            count=len(unknown),
+            paths=" ".join(unknown)[:2000],
+            delivery_id=delivery_id,
         )
-    return provider.ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +102,32 @@ def messages(
     delivery_id: str,
 ) -> list[Message]:
     """The row of `deliveries`, under the name `delivery_id`, and the events."""
-    row = _delivery_message(delivery, provider, verdict, credentials, understood, delivery_id)
-    return [row, *(event_message(event) for event in understood.events)]
+    kept = {name: delivery.headers[name] for name in provider.SIGNED_HEADERS if name in delivery.headers}
+    normalized, outcome = understood.normalized, understood.outcome.value
+    row = {
+        "delivery_id": delivery_id,
+        "provider": delivery.provider,
+        "received_at": utc_text(delivery.received_at),
+        "signed_at": utc_text(verdict.signed_at) if verdict.signed_at else None,
+        "outcome": outcome,
+        "reason": understood.reason,
+        "key_ids": list(verdict.key_ids),
+        "unsigned": list(verdict.unsigned),
+        "types": list(normalized.types),
+        "unreadable": list(normalized.unreadable),
+        "unknown": list(understood.unknown),
+        "livemode": normalized.livemode,
+        "endpoint_live": credentials.live,
+        "endpoint_account": credentials.account,
+        "headers": encode(kept).decode(),
+        "query": _kept_query(delivery, provider),
+        "body": base64.b64encode(delivery.body).decode("ascii"),
+    }
+    attributes = {"provider": delivery.provider, "outcome": outcome, "delivery_id": delivery_id}
+    return [
+        Message("deliveries", encode(row), attributes),
+        *(event_message(event) for event in understood.events),
+    ]
 
 
 def _translate(
@@ -138,39 +168,6 @@ def _outcome(normalized: Normalized, reason: str, credentials: Credentials) -> D
     if reason:
         return DeliveryOutcome.UNPARSED
     return DeliveryOutcome.ACCEPTED if normalized.events else DeliveryOutcome.IGNORED
-
-
-def _delivery_message(
-    delivery: Delivery,
-    provider: Provider,
-    verdict: Verdict,
-    credentials: Credentials,
-    understood: Understood,
-    delivery_id: str,
-) -> Message:
-    kept = {name: delivery.headers[name] for name in provider.SIGNED_HEADERS if name in delivery.headers}
-    normalized, outcome = understood.normalized, understood.outcome.value
-    row = {
-        "delivery_id": delivery_id,
-        "provider": delivery.provider,
-        "received_at": utc_text(delivery.received_at),
-        "signed_at": utc_text(verdict.signed_at) if verdict.signed_at else None,
-        "outcome": outcome,
-        "reason": understood.reason,
-        "key_ids": list(verdict.key_ids),
-        "unsigned": list(verdict.unsigned),
-        "types": list(normalized.types),
-        "unreadable": list(normalized.unreadable),
-        "unknown": list(understood.unknown),
-        "livemode": normalized.livemode,
-        "endpoint_live": credentials.live,
-        "endpoint_account": credentials.account,
-        "headers": encode(kept).decode(),
-        "query": _kept_query(delivery, provider),
-        "body": base64.b64encode(delivery.body).decode("ascii"),
-    }
-    attributes = {"provider": delivery.provider, "outcome": outcome, "delivery_id": delivery_id}
-    return Message("deliveries", encode(row), attributes)
 
 
 def _kept_query(delivery: Delivery, provider: Provider) -> str:

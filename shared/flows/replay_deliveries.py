@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,14 +93,7 @@ def replay_deliveries(
         counts["replayed"] += 1
         counts["events"] += len(understood.events)
     summary = Replayed(*(counts[name] for name in ("looked_at", "replayed", "unchanged", "events")))
-    fact(
-        "deliveries_replayed",
-        provider=request.provider,
-        looked_at=summary.looked_at,
-        replayed=summary.replayed,
-        unchanged=summary.unchanged,
-        events=summary.events,
-    )
+    fact("deliveries_replayed", provider=request.provider, **asdict(summary))
     return summary
 
 

@@ -123,8 +123,9 @@ def unmapped_words(value: Mapping[str, Any], known: Mapping[str, Collection[str]
     """
     found: set[str] = set()
     for path, words in known.items():
+        ours = frozenset(words)
         for word in _texts(value, path.replace("[]", "").split(".")):
-            _check(word, frozenset(words), (path,), found)
+            _check(word, ours, (path,), found)
     return tuple(sorted(found))
 
 

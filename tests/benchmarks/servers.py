@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.functions.alone import free_port
+from tests.stack.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from urllib.request import urlopen
 from packaging.requirements import Requirement
 
 from terraform import bundle
+from tests.stack.servers import free_port
 
 
 def unpack(function: str, folder: Path) -> Path:
@@ -84,13 +84,6 @@ def only_its_packages(function: str, folder: Path) -> Path:
 
 def site_packages(environment: Path) -> Path:
     return environment / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager
