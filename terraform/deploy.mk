@@ -1,15 +1,15 @@
 # Packaging, checking and deploying. ENV=dev|prod; DRY_RUN=1 does all of it against a stand-in, nothing leaves this machine.
 ENV ?= dev
-DEPLOY = $(PY) terraform/deploy.py
+DEPLOY = $(PY) terraform/tools/deploy.py
 DEPLOY_FLAGS = --env $(ENV) $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(SECRETS),--secrets $(SECRETS))
 
 .PHONY: package terraform-check deploy rollback destroy cost
 
 package: setup ## One deterministic zip per function, named by its contents
-	$(PY) terraform/bundle.py .payin/bundles
+	$(PY) terraform/tools/bundle.py .payin/bundles
 
 terraform-check: setup ## Format, validate, terraform test, plans held to the policy; says which provider it used
-	$(PY) terraform/check.py
+	$(PY) terraform/tools/check.py
 
 deploy: setup ## Package, upload, plan, say why, ask, apply, smoke test (ENV=dev|prod DRY_RUN=1 SECRETS=file YES=1)
 	$(DEPLOY) deploy $(DEPLOY_FLAGS)
@@ -21,4 +21,4 @@ destroy: setup ## Take an environment down; refuses in prod (ENV=dev DRY_RUN=1)
 	$(DEPLOY) destroy $(DEPLOY_FLAGS)
 
 cost: setup ## What it costs a month and which quotas it meets, with the arithmetic
-	$(PY) -m terraform.cost
+	$(PY) -m terraform.tools.cost

@@ -4,6 +4,8 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.disputes import lifecycle
+from shared.domain.disputes import Dispute
 from shared.domain.events import (
     Card,
     DisputeChanged,
@@ -138,3 +140,11 @@ def a_payout_event(**fields: Any) -> PayoutChanged:
 def a_resource_event(**fields: Any) -> ResourceChanged:
     """A poke about pi_1."""
     return ResourceChanged(**{**_envelope(fields), "resource": "payment", "resource_id": "pi_1", **fields})
+
+
+def dispute_after(*events: DisputeChanged) -> Dispute:
+    """A dispute of which `events` were told."""
+    dispute = Dispute(provider="stripe", dispute_id="dp_1", account="acct_1")
+    for event in events:
+        dispute = lifecycle.record(dispute, event, NOON)
+    return dispute

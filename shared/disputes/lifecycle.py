@@ -1,4 +1,4 @@
-"""From what was told of a dispute, in whatever order, to where it stands; and what a payment's case adds up to."""
+"""From what was told of a dispute, in whatever order, to where it stands."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -7,15 +7,12 @@ from typing import Any, TypeVar
 
 from shared.disputes.deadlines import action_key, is_awaiting, schedule
 from shared.disputes.reason_codes import look_up
-from shared.domain import payments, timeline
+from shared.domain import timeline
 from shared.domain.disputes import (
     Case,
-    CaseFlag,
     Dispute,
     DisputeFact,
-    DisputeSummary,
     DisputeUpdate,
-    FraudWarning,
     Rung,
 )
 from shared.domain.events import (
@@ -23,11 +20,8 @@ from shared.domain.events import (
     DisputeReason,
     DisputeStage,
     DisputeStatus,
-    FraudWarned,
-    PaymentChanged,
-    PaymentStep,
 )
-from shared.domain.money import Money
+from shared.domain.money import total_of
 
 T = TypeVar("T")
 
@@ -122,7 +116,7 @@ def settle(dispute: Dispute) -> Dispute:
     reasons = [fact.reason for fact in facts if fact.reason]
     listed = look_up(network, reason_code)
     moves = [fact.moved for fact in facts if fact.moved]
-    moved, one_currency = _sum(moves)
+    moved, one_currency = total_of(moves)
     told_can = _last([fact for fact in here if fact.occurred_at >= round_began], lambda fact: fact.can_respond)
     troubles = ({_FULL} & set(dispute.inconsistent)) | (set() if one_currency else {_CURRENCIES})
     told = replace(
@@ -203,93 +197,6 @@ _COPIED = (
 )
 
 
-# A payment's case.
-
-
-def with_dispute(case: Case, dispute: Dispute) -> Case:
-    """`case` with `dispute` as the provider tells it; what we did about it is no part of the case."""
-    if dispute.first_at is None:
-        return case
-    summary = DisputeSummary(
-        opened_at=dispute.first_at,
-        facts=len(dispute.facts),
-        stage=dispute.stage,
-        status=dispute.told_status,
-        final=dispute.final,
-        amount=dispute.amount,
-    )
-    return judge(replace(case, disputes={**case.disputes, dispute.dispute_id: summary}))
-
-
-def with_warning(case: Case, event: FraudWarned) -> Case:
-    """`case` with `event` among its fraud warnings."""
-    warning = FraudWarning(
-        occurred_at=event.occurred_at.astimezone(UTC),
-        warning_id=event.warning_id,
-        amount=event.amount,
-        fraud_type=event.fraud_type,
-        network=event.network,
-        actionable=event.actionable,
-    )
-    warnings, _ = timeline.add(case.warnings, event.event_id, warning, lambda id_, fact: (fact.occurred_at, id_))
-    return judge(replace(case, warnings=warnings))
-
-
-def with_refund(case: Case, event: PaymentChanged) -> Case:
-    """`case` with `event`, a refund or the failure of one."""
-    fact = replace(payments.fact_of(event), details=payments.Details())
-    refunds, _ = timeline.add(case.refunds, event.event_id, fact, lambda id_, fact: (fact.occurred_at, id_))
-    return judge(replace(case, refunds=refunds))
-
-
-def merge(case: Case, other: Case) -> Case:
-    """`case` and what was filed under another name of its payment."""
-    return judge(
-        replace(
-            case,
-            disputes={**other.disputes, **case.disputes},
-            warnings={**other.warnings, **case.warnings},
-            refunds={**other.refunds, **case.refunds},
-        )
-    )
-
-
-def judge(case: Case) -> Case:
-    """`case` with its totals and flags computed anew."""
-    refunds = sorted(case.refunds.items(), key=lambda item: (item[1].occurred_at, item[0]))
-    currencies = [fact.amount.currency for _, fact in refunds if fact.amount]
-    currency = currencies[0] if currencies else None
-    facts = [fact for _, fact in refunds]
-    minor = payments.total(facts, PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED, currency)
-    failed = {fact.reference for fact in facts if fact.step is PaymentStep.REFUND_FAILED}
-    # A provider may tell of a refund and not of its amount: that is a refund too.
-    untold = any(
-        fact.step is PaymentStep.REFUNDED and not fact.amount and fact.reference not in failed for fact in facts
-    )
-    taking = [case.disputes[id_] for id_ in sorted(case.disputes) if _takes_money(case.disputes[id_])]
-    disputed, _ = _sum([dispute.amount for dispute in taking if dispute.amount])
-    opened = min((dispute.opened_at for dispute in case.disputes.values()), default=None)
-    warned = min((warning.occurred_at for warning in case.warnings.values()), default=None)
-    flags = {
-        CaseFlag.REFUND_DISPUTE_COLLISION: bool(taking) and (minor > 0 or untold),
-        CaseFlag.WARNED_BEFORE_DISPUTE: opened is not None and warned is not None and warned < opened,
-        CaseFlag.SEVERAL_DISPUTES: len(case.disputes) > 1,
-    }
-    return replace(
-        case,
-        refunded=Money(minor, currency) if currency else None,
-        disputed=disputed,
-        flags=tuple(flag for flag, raised in flags.items() if raised),
-    )
-
-
-def _takes_money(dispute: DisputeSummary) -> bool:
-    """An inquiry only asks; a closed, prevented or finally won dispute leaves the money with us."""
-    if dispute.stage is DisputeStage.INQUIRY or dispute.status in (DisputeStatus.CLOSED, DisputeStatus.PREVENTED):
-        return False
-    return not (dispute.status is DisputeStatus.WON and dispute.final)
-
-
 def _order(event_id: str, dispute: Dispute) -> tuple[Any, ...]:
     fact = dispute.facts[event_id]
     stage = _STAGES[fact.stage] if fact.stage else -1
@@ -313,15 +220,6 @@ def _round_began(facts: Sequence[DisputeFact], told_status: DisputeStatus | None
 
 def _last(facts: Sequence[DisputeFact], told: Callable[[DisputeFact], T | None]) -> T | None:
     return next((value for fact in reversed(facts) if (value := told(fact)) is not None), None)
-
-
-def _sum(amounts: Sequence[Money]) -> tuple[Money | None, bool]:
-    """The sum of those in the first one's currency, and whether those were all."""
-    if not amounts:
-        return None, True
-    currency = amounts[0].currency
-    same = [amount.minor for amount in amounts if amount.currency == currency]
-    return Money(sum(same), currency), len(same) == len(amounts)
 
 
 _CURRENCIES, _FULL = "currency_disagreement", "timeline_full"

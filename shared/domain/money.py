@@ -1,6 +1,6 @@
 """Money: integer minor units and an ISO 4217 currency, always together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 
@@ -110,3 +110,12 @@ def from_major(value: str | int | Decimal, currency: str) -> Money:
     except ArithmeticError as error:
         raise ValueError("an amount is a plain decimal number") from error
     return Money(int(minor), currency)
+
+
+def total_of(amounts: Sequence[Money]) -> tuple[Money | None, bool]:
+    """The sum of those in the first one's currency, and whether those were all."""
+    if not amounts:
+        return None, True
+    currency = amounts[0].currency
+    same = [amount.minor for amount in amounts if amount.currency == currency]
+    return Money(sum(same), currency), len(same) == len(amounts)

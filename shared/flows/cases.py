@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from shared.disputes import lifecycle
+from shared.disputes.case import merge
 from shared.domain import timeline
 from shared.domain.codec import from_document
 from shared.domain.disputes import Case
@@ -41,7 +41,7 @@ def opened(provider: str, payment_id: str | None, names: Sequence[str], seen: Se
     for name in dict.fromkeys([payment_id, *names]):
         filed = _case(seen[Key(COLLECTION, f"{provider}:{name}")])
         if filed is not None and not filed.moved_to:
-            case = lifecycle.merge(case, filed)
+            case = merge(case, filed)
     return case
 
 

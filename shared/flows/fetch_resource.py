@@ -10,8 +10,8 @@ from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.telemetry import alarm, fact
 from shared.flows.ports import Bus
 from shared.flows.receive_delivery import event_message, tell_unknown
-from shared.providers.reading import parse
-from shared.providers.unmapped import unmapped_words
+from shared.providers.kit.reading import parse
+from shared.providers.kit.unmapped import unmapped_words
 
 # Providers speak of an object before every server of theirs knows it: until then, "not found" means "not yet".
 SETTLES_WITHIN = timedelta(minutes=10)

@@ -13,8 +13,8 @@ from shared.domain.errors import Rejected, Unreadable
 from shared.domain.events import KIND_OF, AnyEvent, PaymentChanged
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.ports import Bus, Message
-from shared.providers.protocol import Answer, Normalized, Provider
-from shared.providers.unmapped import unmapped
+from shared.providers.kit.protocol import Answer, Normalized, Provider
+from shared.providers.kit.unmapped import unmapped
 
 
 def receive(

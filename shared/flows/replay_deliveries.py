@@ -14,7 +14,7 @@ from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import fact
 from shared.flows.ports import Bus, Warehouse
 from shared.flows.receive_delivery import Understood, messages, understand
-from shared.providers.protocol import Provider
+from shared.providers.kit.protocol import Provider
 
 PAGE = 200  # bodies may have a mebibyte each, and a page is held at once
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.disputes import lifecycle
+from shared.disputes.case import with_dispute, with_refund, with_warning
 from shared.domain import timeline
 from shared.domain.codec import encode, from_document
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
@@ -106,7 +107,7 @@ def linked(dispute: Dispute, seen: Seen) -> tuple[Dispute, Case | None, list[Wri
     payment_id = dispute.linked_to or cases.find_payment(dispute.provider, names, seen)
     if payment_id != dispute.linked_to:
         dispute = lifecycle.settle(replace(dispute, linked_to=payment_id))
-    case = lifecycle.with_dispute(cases.opened(dispute.provider, payment_id, names, seen), dispute)
+    case = with_dispute(cases.opened(dispute.provider, payment_id, names, seen), dispute)
     return dispute, case, cases.filing(case, names, seen)
 
 
@@ -119,11 +120,11 @@ def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
         if isinstance(event, FraudWarned):
             payment_id = cases.find_payment(event.provider, names, seen)
             before = cases.opened(event.provider, payment_id, names, seen)
-            after, known = lifecycle.with_warning(before, event), event.event_id in before.warnings
+            after, known = with_warning(before, event), event.event_id in before.warnings
         else:
             # A payment's own event names it by its own id.
             before = cases.opened(event.provider, event.payment_id, names, seen)
-            after, known = lifecycle.with_refund(before, event), event.event_id in before.refunds
+            after, known = with_refund(before, event), event.event_id in before.refunds
         return Decision(
             _Tracked(known=known, disputes=_others(after, seen), case=after, flags_before=before.flags),
             cases.filing(after, names, seen),

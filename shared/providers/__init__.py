@@ -1,25 +1,41 @@
-"""Adapters: one module a provider, found by name, imported only when that provider is served."""
+"""Adapters: one package a provider, found by name, imported only when that provider is served."""
 
 import importlib
 import pkgutil
-from typing import cast
+from typing import Any, cast
 
 from shared.domain.errors import Misconfigured
-from shared.providers.protocol import Provider
+from shared.providers.kit.protocol import Provider
 
-_NOT_PROVIDERS = frozenset({"protocol", "signing", "reading", "unmapped"})
+_KIT = "kit"
+"""What adapters share."""
 
 
 def names() -> tuple[str, ...]:
-    """Every provider there is a module for, in order; imports none of them."""
-    found = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in found if name not in _NOT_PROVIDERS))
+    """Every provider there is a package for, in order; imports none of them."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != _KIT))
 
 
 def load(name: str) -> Provider:
-    """The adapter called `name`. Raises Misconfigured when there is none."""
+    """The adapter called `name`: its `webhook` module. Raises Misconfigured when there is none."""
+    return cast(Provider, _module(name, "webhook"))
+
+
+def load_api(name: str) -> Any:
+    """How the provider `name` is asked: its `api` module; None where there is nothing to ask for. Raises Misconfigured
+    for a provider that there is none of."""
+    return _module(name, "api")
+
+
+def _module(name: str, part: str) -> Any:
     if name not in names():
         raise Misconfigured(
             f"no provider is called {name!r}; there are: {', '.join(names())}", reason="unknown_provider"
         )
-    return cast(Provider, importlib.import_module(f"{__name__}.{name}"))
+    whole = f"{__name__}.{name}.{part}"
+    try:
+        return importlib.import_module(whole)
+    except ModuleNotFoundError as error:
+        if error.name != whole:
+            raise
+        return None

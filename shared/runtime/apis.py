@@ -37,8 +37,8 @@ _TOO_MANY = 429
 
 def fetcher(name: str) -> Fetcher:
     """The module of a provider whose objects we read back. Raises Misconfigured, Unreadable."""
-    module = providers.load(name)
-    if not hasattr(module, "read_resource"):
+    module = providers.load_api(name)
+    if module is None:
         raise Unreadable(f"nothing of {name} is read back", reason="not_fetched")
     return cast(Fetcher, module)
 

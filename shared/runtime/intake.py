@@ -7,7 +7,7 @@ from shared.domain.delivery import Credentials, Delivery
 from shared.domain.errors import MethodNotAllowed, Misconfigured, PathUnknown, Rejected
 from shared.flows.receive_delivery import receive
 from shared.providers import load, names
-from shared.providers.protocol import Answer, Provider
+from shared.providers.kit.protocol import Answer, Provider
 from shared.runtime.app import App
 from shared.runtime.certificates import Certificates
 from shared.runtime.entry import Handler, Response, body_of

@@ -21,7 +21,7 @@ from rich.progress import track
 from rich.table import Table
 
 from shared import providers
-from shared.providers.unmapped import unmapped
+from shared.providers.kit.unmapped import unmapped
 from tests.providers.kits import NOON, Kit, a_kit
 from tests.simulator.facts import SignedRequest
 
@@ -90,7 +90,7 @@ def gocardless(kit: Kit) -> Read:
 
 def google(kit: Kit) -> Read:
     id_token = import_module("google.oauth2.id_token")
-    from shared.providers import google as adapter
+    from shared.providers.google import webhook as adapter
     from tests.simulator.providers.google import AUDIENCE
 
     class Kept:

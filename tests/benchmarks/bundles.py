@@ -14,7 +14,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from terraform import bundle
+from terraform.tools import bundle
 from tests.benchmarks.worlds import STRIPE
 from tests.functions.alone import only_its_packages, site_packages, unpack
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from terraform import bundle
+from terraform.tools import bundle
 from tests.benchmarks.bundles import import_ms
 from tests.functions.alone import only_its_packages, unpack
 

@@ -23,7 +23,7 @@ from tests.simulator.apis import SimulatedApi, serving
 from tests.simulator.facts import FactKind
 from tests.simulator.providers.shaping import ApiReply
 
-POKES = [name for name in providers.names() if hasattr(providers.load(name), "read_resource")]
+POKES = [name for name in providers.names() if providers.load_api(name)]
 
 
 class Published:

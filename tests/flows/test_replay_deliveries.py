@@ -18,7 +18,7 @@ from shared.domain.errors import Rejected, Unreadable
 from shared.flows.ports import Message, Warehouse
 from shared.flows.receive_delivery import receive
 from shared.flows.replay_deliveries import PAGE, Replayed, replay_deliveries
-from shared.providers.protocol import Provider
+from shared.providers.kit.protocol import Provider
 from tests.providers.kits import NOON, Kit, a_fact, a_kit
 from tests.simulator.facts import FactKind
 

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 from packaging.requirements import Requirement
 
-from terraform import bundle
+from terraform.tools import bundle
 from tests.stack.servers import free_port
 
 

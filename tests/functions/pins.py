@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from terraform import bundle
+from terraform.tools import bundle
 from tests.functions.alone import closure, normalised
 
 MARK = "# What these bring along, by `make pins`."

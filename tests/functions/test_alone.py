@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from shared.backends.gcp.warehouse import BigQueryWarehouse
-from terraform import bundle
+from terraform.tools import bundle
 from tests.benchmarks.requests import pushed, pushed_dispute, pushed_payment, stripe_delivery
 from tests.benchmarks.servers import Request, post
 from tests.benchmarks.worlds import STRIPE
@@ -178,12 +178,12 @@ def test_a_bundle_holds_nothing_that_is_never_deployed_and_every_provider_adapte
         assert any(name.startswith("shared/learning/") and name.endswith(".py") for name in names) == (
             function == "train_model"
         )
-    providers = {path.name for path in (bundle.ROOT / "shared" / "providers").glob("*.py")}
-    assert {
-        name.split("/")[-1]
-        for name in bundle.files("webhook")
-        if name.startswith("shared/providers/") and name.endswith(".py")
-    } == providers
+    kept = {name for name in bundle.files("webhook") if name.startswith("shared/providers/") and name.endswith(".py")}
+    whole = {path.relative_to(bundle.ROOT).as_posix() for path in (bundle.ROOT / "shared/providers").rglob("*.py")}
+    asking = {name for name in whole if name.endswith("/api.py")}
+    assert asking
+    assert kept == whole - asking
+    assert asking <= set(bundle.files("fetch_resource"))
 
 
 def test_the_same_sources_give_the_same_bytes_and_a_change_renames_only_what_it_reaches(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_the_same_sources_give_the_same_bytes_and_a_change_renames_only_what_it_
 
 def test_a_bundle_is_the_same_bytes_under_another_umask_another_time_and_another_python(tmp_path: Path) -> None:
     ours = bundle.write("webhook", tmp_path)
-    script = "import os, sys; os.umask(0o077); sys.argv[1:] = [sys.argv[1], 'webhook']; exec(open('terraform/bundle.py').read())"
+    script = "import os, sys; os.umask(0o077); sys.argv[1:] = [sys.argv[1], 'webhook']; exec(open('terraform/tools/bundle.py').read())"
     # Beside what is on the path: a version manager's, whose shims answer for the chosen version alone.
     managed = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv").glob("versions/3.1[1-9]*/bin/python3")
     found = [sys.executable, *map(shutil.which, ("python3.12", "python3.13", "python3.14")), *map(str, managed)]
@@ -216,7 +216,7 @@ def test_a_bundle_is_the_same_bytes_under_another_umask_another_time_and_another
             [
                 python,
                 "-c",
-                script.replace("exec(", f"__file__ = {str(tree / 'terraform/bundle.py')!r}; exec("),
+                script.replace("exec(", f"__file__ = {str(tree / 'terraform/tools/bundle.py')!r}; exec("),
                 str(out),
             ],
             cwd=tree,

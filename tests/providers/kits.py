@@ -16,7 +16,7 @@ from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.money import Money
 from shared.flows.fetch_resource import Fetcher
-from shared.providers.protocol import Normalized, Provider
+from shared.providers.kit.protocol import Normalized, Provider
 from tests.simulator.facts import (
     Attempt,
     Fact,
@@ -64,6 +64,13 @@ class Kit:
     simulator: ProviderSimulator
     credentials: Credentials
     folder: Path
+    api: Fetcher | None
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """How the provider's objects are read back, of one whose objects are."""
+        assert self.api is not None, f"nothing of {self.provider.NAME} is read back"
+        return self.api
 
     def fetch(self, url: str) -> bytes:
         try:
@@ -128,17 +135,16 @@ class Kit:
 
     def told(self, event: AnyEvent) -> list[AnyEvent]:
         """What `event` means: for a poke, what the object behind it says, read back from the provider's API."""
-        if not isinstance(event, ResourceChanged) or not hasattr(self.provider, "read_resource"):
+        if not isinstance(event, ResourceChanged) or self.api is None:
             return [event]
-        read = cast(Fetcher, self.provider).read_resource(event, self.answered(event))
+        read = self.api.read_resource(event, self.answered(event))
         return [more for one in read for more in self.told(one)]
 
     def answered(self, poke: ResourceChanged) -> bytes:
         """What the provider's API says of the object behind `poke`."""
-        fetcher = cast(Fetcher, self.provider)
-        request = fetcher.resource_request(poke, ApiCredentials(key="a-key-of-ours"))
+        request = self.fetcher.resource_request(poke, ApiCredentials(key="a-key-of-ours"))
         url = urlsplit(request.url)
-        assert url.hostname in fetcher.API_HOSTS
+        assert url.hostname in self.fetcher.API_HOSTS
         headers = {name.lower(): value for name, value in request.headers.items()}
         path = url.path + (f"?{url.query}" if url.query else "")
         reply = cast(Any, self.simulator).answer(request.method, path, headers)
@@ -151,7 +157,7 @@ def a_kit(name: str, folder: Path, seed: int = 7) -> Kit:
     module = importlib.import_module(f"tests.simulator.providers.{name}")
     simulator = cast(ProviderSimulator, module.Simulator(seed, folder))
     credentials = settings.read(simulator.environment()).credentials(name)
-    return Kit(providers.load(name), simulator, credentials, folder)
+    return Kit(providers.load(name), simulator, credentials, folder, providers.load_api(name))
 
 
 # A body, leaf by leaf

@@ -1,6 +1,6 @@
 """`python -m tests.providers.shapes NAME …`: learn field names from a provider's simulator, real payloads and adapter.
 
-Adds to shared/providers/shapes/NAME.json what those have and it lacks, as names, never a value. Maps whose keys are
+Adds to shared/providers/NAME/shape.json what those have and it lacks, as names, never a value. Maps whose keys are
 the merchant's (`metadata`) are to be declared there by hand first, as `"*"`; so are types of a `"?"`.
 """
 
@@ -18,12 +18,14 @@ import pytest
 
 from shared import providers
 from shared.domain.delivery import Delivery, Verdict
-from shared.providers.reading import Node
+from shared.providers.kit.reading import Node
 from tests.providers.declared import DECLARED
 from tests.providers.kits import NOON, SAMPLES, a_fact, a_kit
 from tests.simulator.facts import FactKind
 
-SHAPES = Path(providers.__file__).parent / "shapes"
+
+def shape_of(name: str) -> Path:
+    return Path(providers.__file__).parent / name / "shape.json"
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,8 @@ def tidy(told: Any) -> Any:
 
 
 def main(names: list[str]) -> None:
-    SHAPES.mkdir(exist_ok=True)
     for name in names or providers.names():
-        path = SHAPES / f"{name}.json"
+        path = shape_of(name)
         file = json.loads(path.read_text()) if path.exists() else {"shape": {}}
         told = list(messages(name))
         for message in told:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared import providers
-from shared.providers.protocol import Traits
+from shared.providers.kit.protocol import Traits
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BEGINS, ENDS = "<!-- providers -->\n", "<!-- /providers -->\n"

@@ -25,8 +25,8 @@ from shared.domain.events import (
     ReviewChanged,
 )
 from shared.domain.money import Money
-from shared.providers import adyen
-from shared.providers.protocol import Normalized
+from shared.providers.adyen import webhook as adyen
+from shared.providers.kit.protocol import Normalized
 from tests.providers.kits import SAMPLES
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

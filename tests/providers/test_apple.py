@@ -25,8 +25,8 @@ from shared.domain.events import (
     PaymentStep,
 )
 from shared.domain.money import Money
-from shared.providers import apple as adapter
-from shared.providers.protocol import Normalized
+from shared.providers.apple import webhook as adapter
+from shared.providers.kit.protocol import Normalized
 from tests.providers.kits import NOON, SAMPLES, Kit, a_kit
 from tests.simulator.providers import apple as simulated
 

@@ -30,10 +30,10 @@ from shared.domain.events import (
     ReviewChanged,
 )
 from shared.domain.money import Money
-from shared.providers import braintree as adapter
 from shared.providers import load
-from shared.providers.protocol import Normalized
-from shared.providers.unmapped import unmapped
+from shared.providers.braintree import webhook as adapter
+from shared.providers.kit.protocol import Normalized
+from shared.providers.kit.unmapped import unmapped
 from tests.providers.kits import NOON, SAMPLES, a_fact, a_kit
 from tests.simulator.facts import FactKind
 

@@ -13,10 +13,10 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import SignatureInvalid
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.money import Money
-from shared.providers import checkout as adapter
 from shared.providers import load
-from shared.providers.protocol import Normalized
-from shared.providers.unmapped import unmapped
+from shared.providers.checkout import webhook as adapter
+from shared.providers.kit.protocol import Normalized
+from shared.providers.kit.unmapped import unmapped
 from tests.providers.kits import NOON, a_kit
 
 PAYMENT = {"id": "pay_1", "action_id": "act_1", "reference": "order-1", "amount": 1250, "currency": "EUR"}

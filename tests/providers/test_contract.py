@@ -31,7 +31,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.domain.privacy import email_parts
-from shared.providers.unmapped import unmapped
+from shared.providers.kit.unmapped import unmapped
 from tests.providers.declared import DECLARED, Declared
 from tests.providers.kits import NOON, SAMPLES, Kit, a_fact, a_kit, an_attempt, another, leaves, put
 from tests.simulator.facts import FactKind

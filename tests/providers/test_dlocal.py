@@ -15,8 +15,8 @@ from shared.domain.errors import Misconfigured, SignatureInvalid, Unreadable
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.money import Money
 from shared.domain.payments import Payment, PaymentState, record
-from shared.providers import dlocal as adapter
-from shared.providers.protocol import Normalized
+from shared.providers.dlocal import webhook as adapter
+from shared.providers.kit.protocol import Normalized
 from tests.providers.kits import NOON, a_kit
 
 SECRET = "s" * 40

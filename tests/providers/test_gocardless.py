@@ -23,9 +23,10 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.domain.payments import Payment
-from shared.providers import gocardless as adapter
-from shared.providers.protocol import Normalized
-from shared.providers.unmapped import unmapped
+from shared.providers.gocardless import api
+from shared.providers.gocardless import webhook as adapter
+from shared.providers.kit.protocol import Normalized
+from shared.providers.kit.unmapped import unmapped
 from tests.builders import HOUR
 from tests.providers.kits import NOON, SAMPLES, a_kit
 
@@ -68,7 +69,7 @@ REFUND = {"id": "RF123", "amount": 500, "currency": "EUR", "status": "paid", "li
 
 
 def told(poke: ResourceChanged, thing: dict[str, Any]) -> Any:
-    return adapter.read_resource(poke, json.dumps({poke.resource: thing}).encode())
+    return api.read_resource(poke, json.dumps({poke.resource: thing}).encode())
 
 
 def test_the_official_library_agrees(tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_a_payout_needs_no_reading_back() -> None:
 @pytest.mark.parametrize("livemode", [True, False])
 def test_the_object_is_asked_for_where_its_mode_is(livemode: bool) -> None:
     poke = dataclasses.replace(a_poke("payments", "confirmed"), livemode=livemode)
-    request = adapter.resource_request(poke, ApiCredentials(key="token"))
+    request = api.resource_request(poke, ApiCredentials(key="token"))
     host = "api.gocardless.com" if livemode else "api-sandbox.gocardless.com"
     assert (request.method, request.url) == ("GET", f"https://{host}/payments/PM123")
     assert request.headers["Authorization"] == "Bearer token"
@@ -181,7 +182,7 @@ def test_the_object_is_asked_for_where_its_mode_is(livemode: bool) -> None:
 def test_an_id_that_would_change_the_address_is_refused(own: str) -> None:
     poke = dataclasses.replace(a_poke("payments", "confirmed"), resource_id=own)
     with pytest.raises(Unreadable):
-        adapter.resource_request(poke, ApiCredentials(key="token"))
+        api.resource_request(poke, ApiCredentials(key="token"))
 
 
 @pytest.mark.parametrize(("action", "step"), adapter.PAYMENT_STEPS.items())

@@ -22,8 +22,9 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money
-from shared.providers import google as adapter
-from shared.providers.protocol import Normalized
+from shared.providers.google import api
+from shared.providers.google import webhook as adapter
+from shared.providers.kit.protocol import Normalized
 from tests.providers.kits import NOON, Kit, a_kit
 from tests.simulator.providers import google as simulated
 
@@ -265,7 +266,7 @@ def a_poke(resource: str, own: str, **changes: Any) -> ResourceChanged:
 
 
 def told(poke: ResourceChanged, thing: dict[str, Any]) -> Any:
-    return adapter.read_resource(poke, json.dumps(thing).encode())
+    return api.read_resource(poke, json.dumps(thing).encode())
 
 
 def money(units: Any = "9", nanos: Any = 990_000_000, currency: str = "USD") -> dict[str, Any]:
@@ -304,14 +305,14 @@ def a_subscription(state: str = "ACTIVE", **more: Any) -> dict[str, Any]:
     ],
 )
 def test_each_object_has_its_address(resource: str, own: str, path: str) -> None:
-    request = adapter.resource_request(a_poke(resource, own), ApiCredentials(key="token"))
+    request = api.resource_request(a_poke(resource, own), ApiCredentials(key="token"))
     host = "https://androidpublisher.googleapis.com/androidpublisher/v3/applications"
     assert request.url == f"{host}/{PACKAGE}/{path}"
 
 
 def test_a_package_that_would_change_the_address_asks_nobody() -> None:
     with pytest.raises(Unreadable):
-        adapter.resource_request(a_poke("orders", ORDER, account="../x"), ApiCredentials(key="token"))
+        api.resource_request(a_poke("orders", ORDER, account="../x"), ApiCredentials(key="token"))
 
 
 def test_a_subscription_leads_to_its_order_and_says_whose_it_is() -> None:

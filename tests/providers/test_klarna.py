@@ -23,9 +23,10 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money
-from shared.providers import klarna as adapter
-from shared.providers.protocol import Normalized, Provider
-from shared.providers.unmapped import unmapped
+from shared.providers.kit.protocol import Normalized, Provider
+from shared.providers.kit.unmapped import unmapped
+from shared.providers.klarna import api
+from shared.providers.klarna import webhook as adapter
 from tests.providers.kits import NOON, a_kit
 
 TOKEN = "a-url-that-only-klarna-was-told"
@@ -328,7 +329,7 @@ def read_back(**changes: Any) -> Any:
         resource="order",
         resource_id="o-1",
     )
-    return adapter.read_resource(poke, json.dumps(ORDER | changes).encode())
+    return api.read_resource(poke, json.dumps(ORDER | changes).encode())
 
 
 @pytest.mark.parametrize(

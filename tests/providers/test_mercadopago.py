@@ -24,8 +24,9 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money
-from shared.providers import mercadopago as adapter
-from shared.providers.unmapped import unmapped
+from shared.providers.kit.unmapped import unmapped
+from shared.providers.mercadopago import api
+from shared.providers.mercadopago import webhook as adapter
 from tests.providers.kits import NOON, SAMPLES, a_kit
 
 SECRET = "s" * 32
@@ -229,7 +230,7 @@ def a_poke(resource: str = "payments", own: str = "123", **changes: Any) -> Reso
 
 
 def told(resource: str, thing: dict[str, Any]) -> Any:
-    return adapter.read_resource(a_poke(resource, str(thing["id"])), json.dumps(thing).encode())
+    return api.read_resource(a_poke(resource, str(thing["id"])), json.dumps(thing).encode())
 
 
 def a_payment(status: str = "approved", **more: Any) -> dict[str, Any]:
@@ -269,12 +270,12 @@ def a_chargeback(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_each_object_has_its_address(resource: str, path: str) -> None:
-    request = adapter.resource_request(a_poke(resource), ApiCredentials(key="token"))
+    request = api.resource_request(a_poke(resource), ApiCredentials(key="token"))
     assert request.url == f"https://api.mercadopago.com{path}"
     assert request.headers["Authorization"] == "Bearer token"
 
 
-@pytest.mark.parametrize(("status", "step"), adapter.STEPS.items())
+@pytest.mark.parametrize(("status", "step"), api.STEPS.items())
 def test_payments(status: str, step: PaymentStep) -> None:
     found = told("payments", a_payment(status))[0]
     assert isinstance(found, PaymentChanged)
@@ -299,7 +300,7 @@ def test_amounts_are_read_exactly_by_the_currency() -> None:
             told("payments", a_payment(transaction_amount=odd))
 
 
-@pytest.mark.parametrize(("status", "step"), adapter.REFUND_STEPS.items())
+@pytest.mark.parametrize(("status", "step"), api.REFUND_STEPS.items())
 def test_a_payment_tells_of_each_refund(status: str, step: PaymentStep) -> None:
     refund = {"id": 9, "amount": 5, "status": status, "date_created": AT}
     captured, refunded = told("payments", a_payment(refunds=[refund], transaction_amount_refunded=5))
@@ -351,11 +352,11 @@ def test_a_chargeback_that_takes_no_documents_wants_no_answer(condition: str) ->
 
 def test_a_chargeback_may_be_asked_for_by_its_case() -> None:
     case = json.dumps(a_chargeback(case_id="CASE-1")).encode()
-    (found,) = adapter.read_resource(a_poke("chargebacks", "CASE-1"), case)
+    (found,) = api.read_resource(a_poke("chargebacks", "CASE-1"), case)
     assert isinstance(found, DisputeChanged)
     assert found.dispute_id == "234000062890459000"
     with pytest.raises(Unreadable, match="another object"):
-        adapter.read_resource(a_poke("chargebacks", "CASE-2"), case)
+        api.read_resource(a_poke("chargebacks", "CASE-2"), case)
 
 
 def test_a_chargeback_without_a_deadline_has_none_and_the_reason_fraud_is_fraud() -> None:

@@ -24,8 +24,9 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money
-from shared.providers import mollie as adapter
-from shared.providers.protocol import Normalized
+from shared.providers.kit.protocol import Normalized
+from shared.providers.mollie import api
+from shared.providers.mollie import webhook as adapter
 from tests.providers.kits import NOON, SAMPLES, a_fact, a_kit
 from tests.simulator.facts import FactKind
 
@@ -271,7 +272,7 @@ def a_poke(**changes: Any) -> ResourceChanged:
 
 
 def test_a_payment_is_asked_for_with_all_that_happened_to_it() -> None:
-    request = adapter.resource_request(a_poke(), ApiCredentials(key="live_key"))
+    request = api.resource_request(a_poke(), ApiCredentials(key="live_key"))
     assert request.url == "https://api.mollie.com/v2/payments/tr_1?embed=refunds,chargebacks"
     assert request.headers["Authorization"] == "Bearer live_key"
 
@@ -279,7 +280,7 @@ def test_a_payment_is_asked_for_with_all_that_happened_to_it() -> None:
 def test_a_payment_that_is_read_back_tells_its_refunds_and_both_states_of_its_chargebacks() -> None:
     refund = {"id": "re_1", "status": "refunded", "amount": eur("5.00"), "paymentId": "tr_1", "createdAt": AT}
     embedded = {"refunds": [refund], "chargebacks": [a_chargeback(reversedAt=LATER)]}
-    told = adapter.read_resource(a_poke(), json.dumps(a_payment(_embedded=embedded)).encode())
+    told = api.read_resource(a_poke(), json.dumps(a_payment(_embedded=embedded)).encode())
     assert [event.event_id.removeprefix("mollie:main:") for event in told] == [
         "tr_1.paid.1999",
         "re_1.refunded",
@@ -299,7 +300,7 @@ def test_what_is_read_back_is_what_a_signed_webhook_tells(tmp_path: Path) -> Non
 @pytest.mark.skipif(not SAMPLES.exists(), reason="the folder of real payloads is absent")
 def test_a_published_payment_is_read_back() -> None:
     body = (SAMPLES / "mollie" / "classic" / "payment_single_no_links.json").read_bytes()
-    (found,) = adapter.read_resource(a_poke(resource_id=json.loads(body)["id"]), body)
+    (found,) = api.read_resource(a_poke(resource_id=json.loads(body)["id"]), body)
     assert isinstance(found, PaymentChanged)
     assert (found.step, found.amount) == (PaymentStep.PENDING, Money(1000, "EUR"))
     assert found.occurred_at == datetime(2018, 3, 20, 9, 13, 37, tzinfo=UTC)

@@ -30,9 +30,10 @@ from shared.domain.events import (
     PayoutChanged,
 )
 from shared.domain.money import Money
-from shared.providers import load, paypal
-from shared.providers.protocol import Normalized
-from shared.providers.unmapped import unmapped
+from shared.providers import load
+from shared.providers.kit.protocol import Normalized
+from shared.providers.kit.unmapped import unmapped
+from shared.providers.paypal import webhook as paypal
 from tests.providers.kits import SAMPLES, Kit, a_fact, a_kit, an_attempt
 from tests.simulator.facts import FactKind
 

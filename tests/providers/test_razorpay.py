@@ -23,9 +23,9 @@ from shared.domain.events import (
 from shared.domain.money import Money
 from shared.domain.payments import Payment, PaymentState, record
 from shared.domain.privacy import email_parts
-from shared.providers import razorpay as adapter
-from shared.providers.protocol import Normalized, Provider
-from shared.providers.unmapped import unmapped
+from shared.providers.kit.protocol import Normalized, Provider
+from shared.providers.kit.unmapped import unmapped
+from shared.providers.razorpay import webhook as adapter
 from tests.providers.kits import NOON, SAMPLES, a_kit
 
 SDK = SAMPLES / "razorpay" / "sdk" / "fake_payment_authorized_webhook.json"

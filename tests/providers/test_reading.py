@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import Unreadable
-from shared.providers.reading import DEEPEST, deadline, parse, rfc3339, unix_time
+from shared.providers.kit.reading import DEEPEST, deadline, parse, rfc3339, unix_time
 
 
 def test_numbers_with_a_point_are_exact_and_the_last_of_two_members_counts() -> None:

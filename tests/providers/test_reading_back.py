@@ -16,14 +16,13 @@ from shared.domain.api import ApiCredentials
 from shared.domain.codec import decode_event, encode_event
 from shared.domain.errors import Unreadable
 from shared.domain.events import AnyEvent, DisputeChanged, PaymentChanged, PaymentStep, ResourceChanged
-from shared.flows.fetch_resource import Fetcher
-from shared.providers.unmapped import unmapped_words
+from shared.providers.kit.unmapped import unmapped_words
 from tests.providers.kits import Kit, a_fact, a_kit, leaves, put
 from tests.providers.test_contract import ODD
 from tests.simulator.facts import FactKind
 
 PAN = "4242424242424242"
-FETCHED = [name for name in providers.names() if hasattr(providers.load(name), "read_resource")]
+FETCHED = [name for name in providers.names() if providers.load_api(name)]
 FUZZ = hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 # Members that hold a provider's own ids, which may be plain numbers as long as a card's.
 NUMBERS = frozenset({"id", "payments", "payment_id", "resource_id"})
@@ -53,7 +52,7 @@ def answers(kit: Kit) -> Answered:
 
 
 def read(kit: Kit, poke: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
-    return cast(Fetcher, kit.provider).read_resource(poke, body)
+    return kit.fetcher.read_resource(poke, body)
 
 
 def changed(body: bytes, path: tuple[str | int, ...], value: Any) -> bytes:
@@ -86,7 +85,7 @@ def test_every_read_of_the_same_state_gives_the_same_events_and_they_travel(kit:
 def test_no_word_of_what_the_simulators_answer_is_unknown_and_an_invented_one_is_told(
     kit: Kit, answers: Answered
 ) -> None:
-    words = cast(Fetcher, kit.provider).RESOURCE_WORDS
+    words = kit.fetcher.RESOURCE_WORDS
     told: set[tuple[str, str]] = set()
     for poke, body in answers:
         known = words[poke.resource]
@@ -100,7 +99,7 @@ def test_no_word_of_what_the_simulators_answer_is_unknown_and_an_invented_one_is
 
 
 def test_a_personal_word_of_an_object_is_told_as_a_star(kit: Kit) -> None:
-    for known in cast(Fetcher, kit.provider).RESOURCE_WORDS.values():
+    for known in kit.fetcher.RESOURCE_WORDS.values():
         for path in known:
             *way, last = path.replace("[]", "").split(".")
             thing: Any = {last: [PAN, "ana@music.example", "two words"]}
@@ -174,7 +173,7 @@ def test_an_answer_of_anything_gives_events_or_unreadable(kit: Kit, answers: Ans
 def test_whatever_a_poke_says_an_address_is_the_providers_own(
     kit: Kit, answers: Answered, word: str, text: str
 ) -> None:
-    fetcher = cast(Fetcher, kit.provider)
+    fetcher = kit.fetcher
     poke = answers[0][0]
     usual = urlsplit(fetcher.resource_request(poke, ApiCredentials(key="k")).url)
     try:
@@ -192,6 +191,6 @@ def test_whatever_a_poke_says_an_address_is_the_providers_own(
 
 
 def test_a_key_is_only_in_the_header_that_carries_it(kit: Kit, answers: Answered) -> None:
-    request = cast(Fetcher, kit.provider).resource_request(answers[0][0], ApiCredentials(key="a-key-of-ours"))
+    request = kit.fetcher.resource_request(answers[0][0], ApiCredentials(key="a-key-of-ours"))
     assert "a-key-of-ours" not in request.url
     assert "a-key-of-ours" not in repr(request)

@@ -20,8 +20,8 @@ from shared.domain.events import (
     PayoutChanged,
 )
 from shared.domain.money import Money
-from shared.providers import square as adapter
-from shared.providers.protocol import Normalized
+from shared.providers.kit.protocol import Normalized
+from shared.providers.square import webhook as adapter
 from tests.providers.kits import NOON, SAMPLES, a_kit
 
 SIGNED = SAMPLES / "square" / "signed" / "webhooks.test_notification.json"

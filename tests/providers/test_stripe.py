@@ -24,8 +24,8 @@ from shared.domain.events import (
     ReviewChanged,
 )
 from shared.domain.money import Money
-from shared.providers import stripe
-from shared.providers.protocol import Normalized
+from shared.providers.kit.protocol import Normalized
+from shared.providers.stripe import webhook as stripe
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 AT = int(NOON.timestamp())

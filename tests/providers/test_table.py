@@ -7,7 +7,7 @@ import pytest
 
 from shared import providers
 from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged, PaymentStep
-from shared.providers.protocol import Traits
+from shared.providers.kit.protocol import Traits
 from tests.providers.declared import DECLARED
 from tests.providers.kits import Kit, a_fact, a_kit
 from tests.providers.table import README, markdown, written

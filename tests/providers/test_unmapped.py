@@ -18,11 +18,11 @@ from shared import providers
 from shared.domain.delivery import Delivery, Verdict
 from shared.domain.errors import Unreadable
 from shared.flows.receive_delivery import receive
-from shared.providers import braintree
-from shared.providers.protocol import Normalized
-from shared.providers.unmapped import MOST, unmapped
+from shared.providers.braintree import webhook as braintree
+from shared.providers.kit.protocol import Normalized
+from shared.providers.kit.unmapped import MOST, unmapped
 from tests.providers.kits import NOON, Kit, a_fact, a_kit, leaves, put
-from tests.providers.shapes import SHAPES
+from tests.providers.shapes import shape_of
 from tests.providers.test_contract import samples
 from tests.simulator.facts import FactKind
 
@@ -79,7 +79,7 @@ def free_names(told: Any) -> set[str]:
 
 
 def test_a_new_field_is_told_by_its_path_wherever_it_is(kit: Kit) -> None:
-    free = free_names(json.loads((SHAPES / f"{kit.provider.NAME}.json").read_text()))
+    free = free_names(json.loads(shape_of(kit.provider.NAME).read_text()))
     for body in kit.bodies():
         delivery = kit.signed(body)
         if not kit.normalize(delivery, Verdict(("k",))).events:
@@ -299,12 +299,12 @@ def test_comparing_two_kilobytes_takes_a_few_microseconds(stripe: Kit) -> None:
 
 
 def test_the_bundle_of_the_webhook_has_every_shape() -> None:
-    spec = importlib.util.spec_from_file_location("bundle", ROOT / "terraform" / "bundle.py")
+    spec = importlib.util.spec_from_file_location("bundle", ROOT / "terraform" / "tools" / "bundle.py")
     assert spec
     assert spec.loader
     bundle = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bundle)
-    assert {f"shared/providers/shapes/{name}.json" for name in providers.names()} <= set(bundle.files("webhook"))
+    assert {f"shared/providers/{name}/shape.json" for name in providers.names()} <= set(bundle.files("webhook"))
 
 
 def test_a_webhook_imports_the_adapter_that_it_serves_and_no_other() -> None:

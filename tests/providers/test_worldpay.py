@@ -14,8 +14,8 @@ from shared.domain.errors import Misconfigured, SignatureInvalid, Unreadable
 from shared.domain.events import DisputeChanged, DisputeStage, DisputeStatus, PaymentChanged, PaymentStep, PayoutChanged
 from shared.domain.money import Money
 from shared.domain.payments import Payment, PaymentState, record
-from shared.providers import worldpay as adapter
-from shared.providers.protocol import Normalized
+from shared.providers.kit.protocol import Normalized
+from shared.providers.worldpay import webhook as adapter
 from tests.providers.kits import NOON
 
 BODY = b'{"eventId": "e1"}'

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from terraform import check, tool
+from terraform.tools import check, tool
 
 Plan = dict[str, Any]
 

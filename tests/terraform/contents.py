@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from shared import providers, settings
-from terraform import bundle, policy
+from shared import settings
+from terraform.tools import bundle, policy
 
 # The framework's and Cloud Run's, not read by our settings.
 OF_THE_PLATFORM = {"THREADS", "LOG_EXECUTION_ID"}
@@ -256,16 +256,15 @@ def _name_of(node: ast.expr) -> str:
 
 def _secrets(root: Path) -> Iterator[str]:
     """One for each adapter; another where objects are read back with a key rather than with our own identity."""
-    for file in sorted((root / "shared" / "providers").glob("*.py")):
-        name = file.stem
-        if name == "__init__" or name in providers._NOT_PROVIDERS:
-            continue
-        yield f"WEBHOOK_{name.upper()}"
-        tree = _parsed(file.read_bytes())
-        defined = {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
-        told = {_name_of(target) for one in tree.body if isinstance(one, ast.Assign) for target in one.targets}
-        if "resource_request" in defined and "API_SCOPE" not in told:
-            yield f"API_{name.upper()}"
+    for file in sorted((root / "shared" / "providers").glob("*/*.py")):
+        name = file.parent.name
+        if file.name == "webhook.py" and name != "kit":
+            yield f"WEBHOOK_{name.upper()}"
+        if file.name == "api.py":
+            tree = _parsed(file.read_bytes())
+            told = {_name_of(target) for one in tree.body if isinstance(one, ast.Assign) for target in one.targets}
+            if "API_SCOPE" not in told:
+                yield f"API_{name.upper()}"
 
 
 def _environment(root: Path) -> set[str]:

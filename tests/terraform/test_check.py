@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from terraform import check, tool
+from terraform.tools import check, tool
 
 # The line of each planted error and a word of what is said about it.
 PLANTED = {
@@ -60,7 +60,7 @@ def test_the_registry_is_used_where_it_can_be_reached_the_stand_in_elsewhere_and
 
 def test_without_any_provider_it_says_so(tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, str(tool.ROOT / "terraform" / "check.py")],
+        [sys.executable, str(tool.ROOT / "terraform" / "tools" / "check.py")],
         env={"PATH": str(tmp_path)},
         capture_output=True,
         text=True,

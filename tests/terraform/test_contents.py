@@ -17,7 +17,7 @@ from shared.backends.tables import columns
 from shared.fraud.point_in_time import point_in_time_sql
 from shared.learning import data_set
 from shared.providers import names as providers
-from terraform import bundle, tool
+from terraform.tools import bundle, tool
 from tests.terraform.contents import Contents, differences, of_code, of_plan
 
 Plan = dict[str, Any]
@@ -134,7 +134,7 @@ DRIFT_IN_CODE = {
         "functions: the code has close_books, Terraform has not",
     ),
     "a provider": (
-        "shared/providers/newpay.py",
+        "shared/providers/newpay/api.py",
         "def resource_request(): ...\n",
         "secrets: the code has API_NEWPAY, Terraform has not",
     ),

@@ -19,7 +19,7 @@ from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import Scorer, score_payment
 from shared.flows.track_dispute import track_dispute
 from shared.runtime import logs
-from terraform import cost, tool
+from terraform.tools import cost, tool
 from tests.benchmarks.requests import stripe_delivery
 from tests.benchmarks.worlds import STRIPE
 from tests.builders import NOON, a_dispute_event, a_payment_event

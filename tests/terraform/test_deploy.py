@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from shared import providers
-from terraform import bundle, deploy, tool
-from terraform.deploy import Deployment, Stop, previous, smoke, summary, why
+from terraform.tools import bundle, deploy, tool
+from terraform.tools.deploy import Deployment, Stop, previous, smoke, summary, why
 from tests.providers.kits import a_kit
 from tests.runtime.test_webhook import Webhook
 
@@ -264,7 +264,7 @@ def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
 
     def run(*arguments: str) -> str:
         ran = subprocess.run(
-            [sys.executable, "terraform/deploy.py", *arguments, "--dry-run"],
+            [sys.executable, "terraform/tools/deploy.py", *arguments, "--dry-run"],
             cwd=tmp_path,
             env={**os.environ, "PAYIN_TERRAFORM_STAND_IN": str(stand_in.folder)},
             capture_output=True,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.domain.disputes import ExpiredCause
-from terraform import tool
+from terraform.tools import tool
 from tests.terraform.events import Told, told
 
 FOLDER = tool.ROOT / "terraform" / "monitoring"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from terraform import policy
+from terraform.tools import policy
 
 Plan = dict[str, Any]
 

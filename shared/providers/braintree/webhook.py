@@ -1,0 +1,514 @@
+"""Braintree: a form of base64 XML, signed with a key pair of the gateway account.
+
+| fact | value |
+|---|---|
+| signed | the text of `bt_payload` as received (some frameworks strip its last newline, so both are tried), HMAC-SHA1, lower hex, in `bt_signature`: `<public key>\\|<hex>` pairs joined by `&` |
+| key | the 20 raw bytes of SHA-1 of the private key; the key id is the public key |
+| not signed | nothing of the notification; other fields of the form are not read |
+| challenge | GET `?bt_challenge=<20 to 32 lower hex>` is answered `<public key>\\|<HMAC of the challenge>`. Whoever asks gets a signature of a text that base64 could be, so a payload that looks like a challenge is refused |
+| age | the scheme has none; the notification's own `timestamp`, which is signed, may be 31 days old and 5 minutes ahead |
+| acknowledge | any 2xx, within 30 s; otherwise hourly for 24 h (sandbox: 3 h). From memory of the docs, not settled; we answer in far less |
+| rotation | one signature for each key pair that is live: keep both pairs until the old one is deleted |
+| identity | none is given: the kind and the SHA-256 of the decoded XML, which holds the time; a retry repeats it |
+| amounts | decimal text in major units and `currency-iso-code`; where a kind sends no currency, we have no amount |
+| deadline | `reply-by-date`, a date without a zone: read as the first moment of that date anywhere (midnight at UTC+14), so finish the day before |
+| not told | authorizations, voids and refunds of ordinary cards, and early fraud warnings, have no notification |
+| XML | expat itself, with document types and entities refused: no library to import, none to trust |
+
+Names: a payment is its transaction; a local payment's `payment-id` is an alias of it, and its name while it has no
+transaction. A subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
+
+Sources: Braintree docs "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
+disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, cast
+from urllib.parse import parse_qsl
+from xml.parsers import expat
+
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import Misconfigured, SignatureInvalid, Unreadable
+from shared.domain.events import (
+    AnyEvent,
+    Card,
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    Initiator,
+    PaymentChanged,
+    PaymentStep,
+    PayoutChanged,
+    ReviewChanged,
+)
+from shared.domain.money import Money
+from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
+from shared.providers.kit.reading import DEEPEST, Node, date_begins, major_money, rfc3339, unreadable
+from shared.providers.kit.signing import as_bytes, hex_text, is_text_key, matching_key
+
+NAME = "braintree"
+ANSWER = Answer()
+SIGNED_HEADERS = ()
+OLDEST = timedelta(days=31)
+SKEW = timedelta(minutes=5)
+
+_KEY = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
+_CHALLENGE = re.compile(r"[a-f0-9]{20,32}", flags=re.ASCII)
+_PAYLOAD = re.compile(r"[A-Za-z0-9+/=\n]+", flags=re.ASCII)
+# The notification's own time is its first; later ones are a dispute's history.
+_TIMESTAMP = re.compile(rb"<timestamp[^<>]{0,64}>([^<>]{1,64})</timestamp>")
+_MOST_FIELDS, _MOST_PAIRS = 16, 16
+
+Base = dict[str, Any]
+
+
+def check_credentials(credentials: Credentials) -> None:
+    for public, private in credentials.keys.items():
+        if not _KEY.fullmatch(public) or not is_text_key(private):
+            raise Misconfigured(
+                "WEBHOOK_BRAINTREE keys are the gateway's API keys: the public key as the key id, the private key as"
+                " its secret",
+                reason="bad_secret",
+            )
+
+
+def challenge(query: str, credentials: Credentials) -> Answer | None:
+    """The answer to Braintree's GET when a webhook is set up, by the first key pair; None for what is no challenge."""
+    try:
+        asked = [value for field, value in parse_qsl(query, max_num_fields=_MOST_FIELDS) if field == "bt_challenge"]
+    except ValueError:
+        return None
+    if len(asked) != 1 or not _CHALLENGE.fullmatch(asked[0]):
+        return None
+    public, private = next((public, private) for public, private in credentials.keys.items() if private)
+    mac = hmac.digest(_hmac_key(private), asked[0].encode(), "sha1").hex()
+    return Answer(body=f"{public}|{mac}".encode())
+
+
+def _hmac_key(private: str) -> bytes:
+    """SHA-1 of the private key; empty, which never verifies, for an empty one."""
+    return hashlib.sha1(as_bytes(private), usedforsecurity=False).digest() if private else b""
+
+
+def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: FetchCertificate) -> Verdict:
+    signature, payload = _fields(delivery.body)
+    pairs = [pair.partition("|") for pair in signature.split("&", _MOST_PAIRS)[:_MOST_PAIRS]]
+    found: str | None = None
+    for public, private in credentials.keys.items():
+        offered = [mac for key, bar, mac in pairs if bar and key == public]
+        for message in (payload, payload + b"\n"):
+            found = found or matching_key({public: _hmac_key(private)}, message, offered, hex_text, "sha1")
+    if found is None:
+        raise SignatureInvalid("no signature matches", reason="signature_mismatch")
+    stamp = _TIMESTAMP.search(_decoded(payload))
+    signed_at = rfc3339(stamp[1].decode("ascii", "replace")) if stamp else None
+    # What has no readable time is unreadable altogether: nothing acts on it, and a person looks.
+    if signed_at and not -SKEW <= delivery.received_at - signed_at <= OLDEST:
+        raise SignatureInvalid("not of the last month", reason="outside_tolerance")
+    return Verdict(key_ids=(found,), signed_at=signed_at)
+
+
+def _fields(body: bytes) -> tuple[str, bytes]:
+    """The signature and the payload, each exactly once in the form. Raises SignatureInvalid."""
+    try:
+        form = parse_qsl(body.decode("ascii"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise SignatureInvalid("not a form", reason="malformed_signature") from None
+    signatures = [value for field, value in form if field == "bt_signature"]
+    payloads = [value for field, value in form if field == "bt_payload"]
+    if len(signatures) != 1 or len(payloads) != 1:
+        raise SignatureInvalid("not one bt_signature and one bt_payload", reason="missing_signature")
+    # Our own answer to a challenge would sign such a payload for anybody.
+    if not _PAYLOAD.fullmatch(payloads[0]) or _CHALLENGE.fullmatch(payloads[0].strip("\n")):
+        raise SignatureInvalid("not a payload", reason="malformed_signature")
+    return signatures[0], payloads[0].encode()
+
+
+def _decoded(payload: bytes) -> bytes:
+    """The XML; empty for what is no base64."""
+    try:
+        return base64.b64decode(payload.replace(b"\n", b""), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def opened(delivery: Delivery) -> Node:
+    """`parse_xml` of the notification, once however often it is asked for; memo `xml` has its bytes."""
+    found = delivery.memo.get("opened")
+    if found is None:
+        try:
+            xml = delivery.memo["xml"] = _decoded(_fields(delivery.body)[1])
+        except SignatureInvalid:
+            raise unreadable("body", "not a form of ours") from None
+        found = delivery.memo["opened"] = parse_xml(xml)
+    return cast(Node, found)
+
+
+def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
+    notification = opened(delivery).at("notification")
+    kind = notification.word("kind")
+    occurred_at = notification.instant("timestamp")
+    subject = notification.at("subject")
+    about = subject.at(next(iter(subject.value), ""))
+    delivery_id = f"{NAME}:{credentials.account}:{kind}.{hashlib.sha256(delivery.memo['xml']).hexdigest()}"
+    translate = KINDS.get(kind)
+    if translate is None:
+        return Normalized(delivery_id, types=(kind,), ignored=(kind,))
+    base: Base = {
+        "event_id": delivery_id,
+        "provider": NAME,
+        "account": credentials.account,
+        "occurred_at": occurred_at,
+        "delivery_id": delivery_id,
+        "livemode": credentials.live,
+        "unsigned": verdict.unsigned,
+    }
+    if not about.value:
+        raise unreadable(subject.path, "missing", "missing_field")
+    lines: list[str] = []
+    found = translate(about, base, lines)
+    if found is None:
+        return Normalized(delivery_id, types=(kind,), ignored=(kind,))
+    return Normalized(delivery_id, events=(found,), types=(kind,), unreadable=tuple(lines))
+
+
+def parse_xml(xml: bytes) -> Node:
+    """The document as nested objects: an element with children is an object of them, `type="array"` a list.
+
+    Text is stripped; `nil="true"` is None; of siblings with one name the last counts. Raises Unreadable for anything
+    that is not UTF-8 XML, declares a document type or nests deeper than `DEEPEST`.
+    """
+    root: dict[str, Any] = {}
+    open_: list[tuple[str, dict[str, str], dict[str, Any] | list[Any]]] = [("", {}, root)]
+    text: list[str] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        if len(open_) > DEEPEST:
+            raise Unreadable(f"body: nested deeper than {DEEPEST}", reason="too_deep")
+        text.clear()
+        open_.append((tag, attributes, [] if attributes.get("type") == "array" else {}))
+
+    def end(tag: str) -> None:
+        _, attributes, children = open_.pop()
+        value: Any = children
+        if not children and attributes.get("type") != "array":
+            value = None if attributes.get("nil") == "true" else "".join(text).strip()
+        text.clear()
+        siblings = open_[-1][2]
+        if isinstance(siblings, list):
+            siblings.append(value)
+        else:
+            siblings[tag] = value
+
+    def refuse(*_: object) -> None:
+        raise Unreadable("body: XML that declares a document type", reason="forbidden_xml")
+
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = text.append
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    try:
+        parser.Parse(xml, True)
+    except expat.ExpatError:
+        raise Unreadable("body: not XML", reason="not_xml") from None
+    return Node(root, "")
+
+
+# Payments
+
+STEPS = {
+    "authorizing": PaymentStep.PENDING,
+    "authorized": PaymentStep.AUTHORIZED,
+    "authorization_expired": PaymentStep.CANCELED,
+    "submitted_for_settlement": PaymentStep.CAPTURED,
+    "settling": PaymentStep.CAPTURED,
+    "settlement_confirmed": PaymentStep.CAPTURED,
+    "settlement_pending": PaymentStep.CAPTURED,
+    "settled": PaymentStep.CAPTURED,
+    "settlement_declined": PaymentStep.CAPTURE_FAILED,
+    "voided": PaymentStep.CANCELED,
+    "failed": PaymentStep.DECLINED,
+    "gateway_rejected": PaymentStep.DECLINED,
+    "processor_declined": PaymentStep.DECLINED,
+}
+# A transaction of type `credit` gives money back.
+CREDITS = {
+    PaymentStep.PENDING: PaymentStep.REFUND_PENDING,
+    PaymentStep.AUTHORIZED: PaymentStep.REFUND_PENDING,
+    PaymentStep.CAPTURED: PaymentStep.REFUNDED,
+    PaymentStep.CAPTURE_FAILED: PaymentStep.REFUND_FAILED,
+    PaymentStep.DECLINED: PaymentStep.REFUND_FAILED,
+    PaymentStep.CANCELED: PaymentStep.REFUND_FAILED,
+}
+CVV = {"M": "match", "N": "mismatch", "U": "unchecked", "S": "unchecked", "I": "unchecked", "A": "unchecked"}
+NETWORKS = {
+    "american express": "amex",
+    "diners club": "diners",
+    "mastercard": "mastercard",
+    "unionpay": "unionpay",
+}
+METHODS = {"credit_card": "card", "paypal_account": "paypal", "sepa_debit_account": "sepa_debit"}
+THREE_D_SECURE = {
+    "authenticate_successful": "authenticated",
+    "authenticate_attempt_successful": "attempted",
+    "authenticate_failed": "failed",
+    "authenticate_rejected": "failed",
+    "exempted": "exempted",
+}
+# Processor response codes that say that the same card will never be accepted: closed, stolen, lost, invalid, fraud.
+HARD_RESPONSES = frozenset({"2004", "2005", "2007", "2008", "2009", "2012", "2013", "2014", "2047", "2053", "2108"})
+
+
+def _money(node: Node, name: str = "amount", currency: str = "currency-iso-code") -> Money | None:
+    """None where the kind sends no amount or no currency with it."""
+    if node.raw(name) is None or node.raw(currency) is None:
+        return None
+    return major_money(node, name, currency)
+
+
+def _network(word: str | None) -> str | None:
+    return NETWORKS.get(word.lower(), word.lower()) if word else None
+
+
+def _evidence(transaction: Node) -> Base:
+    card, customer = transaction.at("credit-card"), transaction.at("customer")
+    email_hash, email_domain = customer.email("email")
+    street, postal = (transaction.hint(f"avs-{part}-response-code") for part in ("street-address", "postal-code"))
+    avs = {CVV.get(code or "") for code in (street, postal)}
+    kind = transaction.lowered("payment-instrument-type")
+    own = transaction.at("custom-fields")
+    recurring = transaction.flag("recurring")
+    funding = next((name for name in ("prepaid", "debit") if card.lowered(name) == "yes"), None)
+    return {
+        "method": METHODS.get(kind, kind) if kind else None,
+        "card": Card(
+            fingerprint=card.hint("unique-number-identifier"),
+            bin=card.digits("bin", least=6, most=8),
+            last4=card.digits("last-4", least=4, most=4),
+            network=_network(card.hint("card-type")),
+            funding=funding or ("credit" if card.lowered("debit") == "no" else None),
+        )
+        if card.hint("last-4") or card.hint("bin")
+        else None,
+        "customer_id": own.customer("customer-id", "customer_id") or customer.customer("id"),
+        "device_id": own.first_hint("device-id", "device_id"),
+        "ip": own.ip("ip"),
+        "email_hash": email_hash,
+        "email_domain": email_domain,
+        "billing_country": transaction.hint("billing", "country-code-alpha2"),
+        "initiator": None if recurring is None else Initiator.MERCHANT if recurring else Initiator.CUSTOMER,
+        "merchant_reference": transaction.hint("order-id"),
+        "three_d_secure": THREE_D_SECURE.get(transaction.hint("three-d-secure-info", "status") or ""),
+        "cvv_result": CVV.get(transaction.hint("cvv-response-code") or ""),
+        "avs_result": next((result for result in ("mismatch", "match", "unchecked") if result in avs), None),
+        "provider_score": transaction.score("risk-data", "transaction-risk-score"),
+        "network_transaction_id": transaction.hint("network-transaction-id"),
+    }
+
+
+def _payment(transaction: Node, base: Base, step: PaymentStep, **more: Any) -> AnyEvent | None:
+    """A step of the transaction, or of the one that it refunds. A credit that refunds none is no payment of ours."""
+    own, refunded = transaction.text("id"), None
+    if transaction.lowered("type") == "credit" or step is PaymentStep.REFUND_FAILED:
+        # The second name is in the SDK's sample of a failed refund only.
+        names = ("refunded-transaction-id", "refunded-transaction-fk")
+        refunded = next((found for name in names if (found := transaction.maybe_text(name))), None)
+        if refunded is None and step is not PaymentStep.REFUND_FAILED:
+            return None
+        step = CREDITS.get(step, step)
+    declined = step in (PaymentStep.DECLINED, PaymentStep.CAPTURE_FAILED)
+    code = transaction.hint("processor-response-code") or transaction.hint("gateway-rejection-reason")
+    return PaymentChanged(
+        **base,
+        payment_id=refunded or own,
+        step=step,
+        amount=_money(transaction),
+        reference=own,
+        decline_code=code if declined else None,
+        hard_decline=code in HARD_RESPONSES if declined and code else None,
+        **(_evidence(transaction) | more),
+    )
+
+
+def _transaction(step: PaymentStep) -> "Translate":
+    return lambda transaction, base, lines: _payment(transaction, base, step)
+
+
+def _retried(transaction: Node, base: Base, lines: list[str]) -> AnyEvent | None:
+    """A declined transaction tried again as another, which tells its own status."""
+    step = STEPS.get(transaction.word("status"))
+    if step is None:
+        raise unreadable(transaction.where("status"), "a status that we do not know", "unknown_status")
+    return _payment(transaction, base, step)
+
+
+def _subscription(step: PaymentStep) -> "Translate":
+    def translate(subscription: Node, base: Base, lines: list[str]) -> AnyEvent | None:
+        transactions = subscription.nodes("transactions")
+        if not transactions:
+            raise unreadable(subscription.where("transactions"), "missing", "missing_field")
+        return _payment(transactions[0], base, step, initiator=Initiator.MERCHANT)
+
+    return translate
+
+
+def _local(step: PaymentStep) -> "Translate":
+    """A payment by bank, wallet or voucher, which may never come to a transaction."""
+
+    def translate(local: Node, base: Base, lines: list[str]) -> AnyEvent | None:
+        payment = local.text("payment-id")
+        transaction = local.at("transaction")
+        if transaction.value:
+            return _payment(transaction, base, step, aliases=(payment,), method="local_payment")
+        return PaymentChanged(**base, payment_id=payment, step=step, method="local_payment")
+
+    return translate
+
+
+def _review(review: Node, base: Base, lines: list[str]) -> AnyEvent:
+    verdict = review.hint("decision")
+    return ReviewChanged(**base, payment_id=review.text("transaction-id"), open=False, verdict=verdict)
+
+
+def _disbursement(disbursement: Node, base: Base, lines: list[str]) -> AnyEvent:
+    account = disbursement.at("merchant-account")
+    told = {"amount": disbursement.raw("amount"), "currency-iso-code": account.raw("currency-iso-code")}
+    return PayoutChanged(
+        **base,
+        payout_id=disbursement.text("id"),
+        status="paid" if disbursement.flag("success") else "failed",
+        amount=_money(Node(told, disbursement.path)),
+    )
+
+
+# Disputes
+
+STAGES = {
+    "retrieval": DisputeStage.INQUIRY,
+    "chargeback": DisputeStage.CHARGEBACK,
+    "pre_arbitration": DisputeStage.PRE_ARBITRATION,
+}
+STATUSES = {
+    "open": DisputeStatus.NEEDS_RESPONSE,
+    "disputed": DisputeStatus.UNDER_REVIEW,
+    "under_review": DisputeStatus.UNDER_REVIEW,
+    "won": DisputeStatus.WON,
+    "lost": DisputeStatus.LOST,
+    "accepted": DisputeStatus.ACCEPTED,
+    "auto_accepted": DisputeStatus.ACCEPTED,
+    "expired": DisputeStatus.EXPIRED,
+}
+REASONS = {
+    "fraud": DisputeReason.FRAUD,
+    "not_recognized": DisputeReason.FRAUD,
+    "product_not_received": DisputeReason.NOT_RECEIVED,
+    "product_unsatisfactory": DisputeReason.NOT_AS_DESCRIBED,
+    "duplicate": DisputeReason.DUPLICATE,
+    "cancelled_recurring_transaction": DisputeReason.CANCELED,
+    "credit_not_processed": DisputeReason.CREDIT_NOT_PROCESSED,
+}
+
+
+def _dispute(word: str, *, moves: int = 0) -> "Translate":
+    """A dispute event. The kind of the notification says where it stands; the dispute's own status agrees with it."""
+
+    def translate(dispute: Node, base: Base, lines: list[str]) -> AnyEvent:
+        kind = dispute.word("kind")
+        stage = STAGES.get(kind)
+        if stage is None:
+            lines.append(f"{dispute.where('kind')}: a kind of dispute that we do not know")
+        status = STATUSES[word]
+        # Visa's Rapid Dispute Resolution refunds by our own rules before a chargeback is filed.
+        resolved = dispute.hint("pre-dispute-program") == "visa_rdr"
+        if resolved and status is DisputeStatus.ACCEPTED:
+            status = DisputeStatus.PREVENTED
+        due = dispute.hint("reply-by-date")
+        respond_by = date_begins(due) if due else None
+        if due and respond_by is None:
+            lines.append(f"{dispute.where('reply-by-date')}: not a date")
+        amount = _money(dispute, "amount-disputed") or _money(dispute)
+        moved = (_money(dispute, "amount-won") if moves > 0 else None) or amount
+        reason = dispute.hint("reason")
+        return DisputeChanged(
+            **base,
+            dispute_id=dispute.text("id"),
+            payment_id=dispute.maybe_text("transaction", "id"),
+            stage=stage,
+            status=status,
+            amount=amount,
+            moved=Money(moves * moved.minor, moved.currency)
+            if moves and moved and stage is not DisputeStage.INQUIRY
+            else None,
+            reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
+            reason_code=dispute.hint("reason-code"),
+            network=_network(dispute.hint("transaction", "payment-instrument-subtype")),
+            respond_by=respond_by,
+            respond_by_text=due,
+            can_respond=False if resolved else True if status is DisputeStatus.NEEDS_RESPONSE else None,
+            provider_status=dispute.hint("status") or word,
+            evidence_submitted=True if word == "disputed" else None,
+        )
+
+    return translate
+
+
+Translate = Callable[[Node, Base, list[str]], AnyEvent | None]
+
+PAYMENTS: dict[str, Translate] = {
+    "transaction_settled": _transaction(PaymentStep.CAPTURED),
+    "transaction_disbursed": _transaction(PaymentStep.CAPTURED),
+    "transaction_settlement_declined": _transaction(PaymentStep.CAPTURE_FAILED),
+    "transaction_retried": _retried,
+    "subscription_charged_successfully": _subscription(PaymentStep.CAPTURED),
+    "subscription_charged_unsuccessfully": _subscription(PaymentStep.DECLINED),
+    "local_payment_completed": _local(PaymentStep.CAPTURED),
+    "local_payment_funded": _local(PaymentStep.CAPTURED),
+    "local_payment_expired": _local(PaymentStep.DECLINED),
+}
+REFUNDS: dict[str, Translate] = {
+    "refund_failed": _transaction(PaymentStep.REFUND_FAILED),
+    "local_payment_reversed": _local(PaymentStep.REVERSED),
+}
+DISPUTES: dict[str, Translate] = {
+    "dispute_opened": _dispute("open", moves=-1),
+    "dispute_under_review": _dispute("under_review"),
+    "dispute_disputed": _dispute("disputed"),
+    "dispute_won": _dispute("won", moves=1),
+    "dispute_lost": _dispute("lost"),
+    "dispute_accepted": _dispute("accepted"),
+    "dispute_auto_accepted": _dispute("auto_accepted"),
+    "dispute_expired": _dispute("expired"),
+}
+OTHERS: dict[str, Translate] = {
+    "transaction_reviewed": _review,
+    "disbursement": _disbursement,
+    "disbursement_exception": _disbursement,
+}
+KINDS = PAYMENTS | REFUNDS | DISPUTES | OTHERS
+
+WORDS = {
+    "notification.subject.dispute.kind": STAGES,
+    "notification.subject.dispute.status": STATUSES,
+    "notification.subject.dispute.reason": REASONS,
+    "Transaction.status": STEPS,
+}
+TRAITS = Traits(
+    scheme="HMAC-SHA1 of the base64 XML, by key pair",
+    replay="signed time −31 d … +5 min, event id",
+    rotation="every live key pair signs",
+    ack_seconds=30,
+    retry_days=1,
+    deadline="reply-by-date (a date)",
+    response_api="PUT /disputes/{id}/finalize",
+    payments=PAYMENTS,
+    refunds=REFUNDS,
+    disputes=DISPUTES,
+)

@@ -1,0 +1,117 @@
+"""GoCardless' payments and refunds, read back: its webhooks say what happened, not how much."""
+
+from collections.abc import Collection
+from typing import Any
+
+from shared.domain.api import ApiCredentials, ApiRequest
+from shared.domain.events import (
+    AnyEvent,
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    PaymentChanged,
+    PaymentStep,
+    ResourceChanged,
+)
+from shared.providers.gocardless.webhook import (
+    CHARGEBACKS,
+    HARD_DECLINES,
+    NAME,
+    PAYMENT_STEPS,
+    REASONS,
+    REFUND_STEPS,
+    checked,
+)
+from shared.providers.kit.reading import minor_money, parse, unreadable
+
+Base = dict[str, Any]
+
+API_HOSTS = frozenset({"api.gocardless.com", "api-sandbox.gocardless.com"})
+API_VERSION = "2015-07-06"
+
+
+def resource_request(event: ResourceChanged, api: ApiCredentials) -> ApiRequest:
+    host = "https://api.gocardless.com" if event.livemode else "https://api-sandbox.gocardless.com"
+    return ApiRequest(
+        "GET",
+        f"{api.base_url or host}/{event.resource}/{checked(event.resource, event.resource_id)}",
+        {"Authorization": f"Bearer {api.key}", "GoCardless-Version": API_VERSION, "Accept": "application/json"},
+    )
+
+
+def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
+    thing = parse(body).at(event.resource)
+    if thing.word("id") != event.resource_id:
+        raise unreadable(thing.where("id"), "another object than was asked for", "another_object")
+    action, cause, code = (*(event.hint or "").split(" "), "-", "-", "-")[:3]
+    reason = cause if cause != "-" else None
+    base: Base = {
+        "event_id": event.event_id,
+        "provider": NAME,
+        "account": event.account,
+        "occurred_at": event.occurred_at,
+        "delivery_id": event.delivery_id,
+        "livemode": event.livemode,
+    }
+    amount = minor_money(thing, "amount", "currency", {})
+    if event.resource == "refunds":
+        payment_id = thing.maybe_text("links", "payment")
+        step = REFUND_STEPS.get(action)
+        # A refund of a mandate is of no payment of ours.
+        if payment_id is None or step is None:
+            return ()
+        return (PaymentChanged(**base, payment_id=payment_id, step=step, amount=amount, reference=event.resource_id),)
+    if action in CHARGEBACKS:
+        status, final, sign = CHARGEBACKS[action]
+        return (
+            DisputeChanged(
+                **base,
+                dispute_id=event.resource_id,
+                payment_id=event.resource_id,
+                stage=DisputeStage.CHARGEBACK,
+                status=status,
+                final=final,
+                amount=amount,
+                moved=type(amount)(sign * amount.minor, amount.currency) if sign else None,
+                reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
+                reason_code=code if code != "-" else None,
+                network=thing.lowered("scheme"),
+                can_respond=False,
+                provider_status=action,
+            ),
+        )
+    step = PAYMENT_STEPS.get(action)
+    if step is None:
+        return ()
+    declined = step is PaymentStep.DECLINED
+    return (
+        PaymentChanged(
+            **base,
+            payment_id=event.resource_id,
+            step=step,
+            amount=amount,
+            # Confirmed, then paid out: the same money, once.
+            reference=event.resource_id,
+            merchant_reference=thing.hint("reference"),
+            method=thing.lowered("scheme"),
+            customer_id=thing.at("metadata").customer("customer_id"),
+            decline_code=reason if declined else None,
+            hard_decline=reason in HARD_DECLINES if declined and reason else None,
+        ),
+    )
+
+
+RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "payments": {
+        "payments.status": (
+            *("pending_customer_approval", "customer_approval_denied", "pending_submission", "submitted"),
+            *("confirmed", "paid_out", "cancelled", "failed", "charged_back"),
+        )
+    },
+    "refunds": {
+        "refunds.status": (
+            *("created", "pending_submission", "submitted", "paid", "cancelled", "bounced", "failed"),
+            "funds_returned",
+        )
+    },
+}

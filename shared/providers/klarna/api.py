@@ -1,0 +1,96 @@
+"""Klarna's orders, read back from its Order Management API when a push has named them."""
+
+import base64
+from collections.abc import Collection
+from typing import Any
+
+from shared.domain.api import ApiCredentials, ApiRequest
+from shared.domain.events import (
+    AnyEvent,
+    PaymentChanged,
+    PaymentStep,
+    ResourceChanged,
+)
+from shared.providers.kit.reading import Node, minor_money, parse, unreadable
+from shared.providers.kit.signing import as_bytes
+from shared.providers.klarna.webhook import NAME, ORDER_ID
+
+Base = dict[str, Any]
+
+API_HOSTS = frozenset({"api.klarna.com", "api.playground.klarna.com"})
+
+
+def resource_request(event: ResourceChanged, api: ApiCredentials) -> ApiRequest:
+    if event.resource != "order" or not ORDER_ID.fullmatch(event.resource_id):
+        raise unreadable("resource_id", "not an order of Klarna's", "unreadable_id")
+    base = api.base_url or ("https://api.klarna.com" if event.livemode else "https://api.playground.klarna.com")
+    basic = base64.b64encode(as_bytes(api.key)).decode("ascii")
+    return ApiRequest(
+        "GET",
+        f"{base}/ordermanagement/v1/orders/{event.resource_id}",
+        {"Authorization": f"Basic {basic}", "Accept": "application/json"},
+    )
+
+
+AUTHORIZED = {
+    "ACCEPTED": PaymentStep.AUTHORIZED,
+    "PENDING": PaymentStep.PENDING,
+    "REJECTED": PaymentStep.DECLINED,
+}
+# Orders tell when they expire, but not when they were canceled: an authorization cannot be older than its order.
+ENDED = {"CANCELLED": "created_at", "EXPIRED": "expires_at"}
+
+
+def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
+    order = parse(body)
+    own, status, fraud = order.word("order_id"), order.word("status"), order.word("fraud_status")
+    if own != event.resource_id:
+        raise unreadable("order_id", "another object than was asked for", "another_object")
+    begun = AUTHORIZED.get(fraud)
+    if begun is None:
+        raise unreadable("fraud_status", "a fraud status that we do not know", "unknown_status")
+    captures = order.nodes("captures")
+    email_hash, email_domain = order.email("billing_address", "email")
+    common: Base = {
+        "provider": NAME,
+        "account": event.account,
+        "delivery_id": event.delivery_id,
+        "livemode": event.livemode,
+        "payment_id": own,
+        "aliases": tuple(capture.word("capture_id") for capture in captures),
+        "merchant_reference": order.first_hint("merchant_reference1", "klarna_reference"),
+        "method": "klarna",
+        "email_hash": email_hash,
+        "email_domain": email_domain,
+        "billing_country": order.hint("billing_address", "country"),
+    }
+
+    def told(step: PaymentStep, node: Node, when: str, amount: str, reference: str | None = None) -> AnyEvent:
+        """The same state read again is the same event."""
+        money = minor_money(
+            Node({**node.value, "currency": order.raw("purchase_currency")}, node.path), amount, "currency", {}
+        )
+        at = node.instant(when)
+        state = f"{reference or own}.{step.value}.{money.minor}.{int(at.timestamp() * 1000)}"
+        event_id = f"{NAME}:{event.account}:{state}"
+        return PaymentChanged(**common, event_id=event_id, occurred_at=at, step=step, amount=money, reference=reference)
+
+    events = [told(begun, order, "created_at", "order_amount")]
+    events += [
+        told(PaymentStep.CAPTURED, capture, "captured_at", "captured_amount", capture.word("capture_id"))
+        for capture in captures
+    ]
+    for place, refund in enumerate(order.nodes("refunds")):
+        reference = refund.maybe_text("refund_id") or f"{own}-refund-{place}"
+        events.append(told(PaymentStep.REFUNDED, refund, "refunded_at", "refunded_amount", reference))
+    if status in ENDED and not captures:
+        events.append(told(PaymentStep.CANCELED, order, ENDED[status], "order_amount"))
+    return tuple(events)
+
+
+RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "order": {
+        "status": ("AUTHORIZED", "PART_CAPTURED", "CAPTURED", "CLOSED", *ENDED),
+        "fraud_status": AUTHORIZED,
+    }
+}

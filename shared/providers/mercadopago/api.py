@@ -1,0 +1,278 @@
+"""Mercado Pago's payments, chargebacks and claims, read back: its webhooks only name them."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any
+
+from shared.domain.api import ApiCredentials, ApiRequest
+from shared.domain.events import (
+    AnyEvent,
+    Card,
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    Initiator,
+    PaymentChanged,
+    PaymentStep,
+    ResourceChanged,
+)
+from shared.domain.money import Money, from_major
+from shared.providers.kit.reading import Node, parse, unreadable
+from shared.providers.mercadopago.webhook import ID, NAME
+
+Base = dict[str, Any]
+
+API_HOSTS = frozenset({"api.mercadopago.com"})
+PATHS = {
+    "payments": "/v1/payments/",
+    "chargebacks": "/v1/chargebacks/",
+    "claims": "/post-purchase/v1/claims/",
+}
+
+
+def resource_request(event: ResourceChanged, api: ApiCredentials) -> ApiRequest:
+    path = PATHS.get(event.resource)
+    if path is None or not ID.fullmatch(event.resource_id):
+        raise unreadable("resource_id", "not an id of Mercado Pago's", "unreadable_id")
+    base = api.base_url or "https://api.mercadopago.com"
+    headers = {"Authorization": f"Bearer {api.key}", "Accept": "application/json"}
+    return ApiRequest("GET", f"{base}{path}{event.resource_id}", headers)
+
+
+def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
+    thing = parse(body)
+    translate = READERS.get(event.resource)
+    if translate is None:
+        raise unreadable("resource", "not a kind of object that we know", "unknown_resource")
+    # Ids with letters may come in either case; a chargeback is asked for by its own or by its case's.
+    if event.resource_id.lower() not in {_id(thing, name).lower() for name in ("id", "case_id") if thing.raw(name)}:
+        raise unreadable("id", "another object than was asked for", "another_object")
+    live = thing.flag("live_mode")
+    base: Base = {
+        "provider": NAME,
+        "account": event.account,
+        "delivery_id": event.delivery_id,
+        "livemode": event.livemode if live is None else live,
+    }
+    return tuple(translate(thing, base))
+
+
+def _id(node: Node, *keys: str) -> str:
+    """An id: a number, or a text. It may be as long as a card's number, which the API never tells."""
+    value = node.raw(*keys)
+    text = str(value) if type(value) is int else value
+    if type(text) is not str or not ID.fullmatch(text):
+        raise unreadable(node.where(*keys), "not an id", "missing_field")
+    return text
+
+
+def _known(base: Base, own: str, state: str, at: datetime) -> Base:
+    """Who tells it and when. The same state read again is the same event."""
+    stamp = int(at.timestamp() * 1000)
+    return {**base, "event_id": f"{NAME}:{base['account']}:{own}.{state}.{stamp}", "occurred_at": at}
+
+
+def _money(node: Node, value: str, currency: str) -> Money | None:
+    """Decimal number or text `value` of the currency that `currency` names. Raises Unreadable."""
+    amount = node.raw(value)
+    if amount is None:
+        return None
+    try:
+        return from_major(amount if not isinstance(amount, bool | float | dict | list) else "", currency)
+    except ValueError:
+        raise unreadable(node.where(value), "not an amount of that currency", "unreadable_money") from None
+
+
+STEPS = {
+    "pending": PaymentStep.PENDING,
+    "in_process": PaymentStep.PENDING,
+    "authorized": PaymentStep.AUTHORIZED,
+    "approved": PaymentStep.CAPTURED,
+    "in_mediation": PaymentStep.CAPTURED,
+    "refunded": PaymentStep.CAPTURED,
+    "charged_back": PaymentStep.CAPTURED,
+    "rejected": PaymentStep.DECLINED,
+    "cancelled": PaymentStep.CANCELED,
+}
+REFUND_STEPS = {
+    "approved": PaymentStep.REFUNDED,
+    "in_process": PaymentStep.REFUND_PENDING,
+    "authorized": PaymentStep.REFUND_PENDING,
+    "rejected": PaymentStep.REFUND_FAILED,
+    "cancelled": PaymentStep.REFUND_FAILED,
+}
+NETWORKS = {"master": "mastercard", "debmaster": "mastercard", "debvisa": "visa"}
+FUNDING = {"credit_card": "credit", "debit_card": "debit", "prepaid_card": "prepaid"}
+INITIATORS = {"customer": Initiator.CUSTOMER, "merchant": Initiator.MERCHANT}
+# Details that say that the same card will never be accepted.
+HARD_DECLINES = frozenset({"cc_rejected_blacklist", "cc_rejected_card_disabled", "cc_rejected_bad_filled_card_number"})
+
+
+def _payment(payment: Node, base: Base) -> list[AnyEvent]:
+    status, own = payment.word("status"), _id(payment, "id")
+    step = STEPS.get(status)
+    if step is None:
+        raise unreadable(payment.where("status"), "a payment status that we do not know", "unknown_status")
+    currency = payment.text("currency_id")
+    amount = _money(payment, "transaction_amount", currency)
+    created = payment.instant("date_created")
+    when = {PaymentStep.CAPTURED: "date_approved", PaymentStep.CANCELED: "date_last_updated"}.get(step, "date_created")
+    at = payment.instant(when) if payment.raw(when) is not None else created
+    card, metadata = payment.at("card"), payment.at("metadata")
+    network = payment.lowered("payment_method_id")
+    declined = step is PaymentStep.DECLINED
+    detail = payment.hint("status_detail")
+    email_hash, email_domain = payment.email("payer", "email")
+    events: list[AnyEvent] = [
+        PaymentChanged(
+            **_known(base, f"payment-{own}", step.value, at),
+            payment_id=own,
+            step=step,
+            amount=amount,
+            reference=own,
+            merchant_reference=payment.hint("external_reference"),
+            method=payment.lowered("payment_type_id"),
+            card=Card(
+                bin=card.digits("first_six_digits", least=6, most=8),
+                last4=card.digits("last_four_digits", least=4, most=4),
+                network=NETWORKS.get(network, network) if network else None,
+                funding=FUNDING.get(payment.lowered("payment_type_id") or ""),
+            )
+            if card.value
+            else None,
+            customer_id=metadata.customer("customer_id") or payment.at("payer").customer("id"),
+            device_id=metadata.hint("device_id"),
+            ip=metadata.ip("ip") or payment.ip("additional_info", "ip_address"),
+            email_hash=email_hash,
+            email_domain=email_domain,
+            initiator=INITIATORS.get(metadata.lowered("initiator") or ""),
+            decline_code=detail if declined else None,
+            hard_decline=detail in HARD_DECLINES if declined and detail else None,
+        )
+    ]
+    refunds = payment.nodes("refunds")
+    events.extend(_refund(refund, own, currency, base) for refund in refunds)
+    returned = _money(payment, "transaction_amount_refunded", currency)
+    if returned and returned.minor and not refunds:
+        # Told in sum alone: a running total, until somebody tells of its parts.
+        at = payment.instant("date_last_updated") if payment.raw("date_last_updated") is not None else created
+        known = _known(base, f"payment-{own}", f"refunded.{returned.minor}", at)
+        refunded = PaymentStep.REFUNDED
+        events.append(PaymentChanged(**known, payment_id=own, step=refunded, amount=returned, cumulative=True))
+    return events
+
+
+def _refund(refund: Node, payment_id: str, currency: str, base: Base) -> AnyEvent:
+    own, status = _id(refund, "id"), refund.hint("status") or "approved"
+    step = REFUND_STEPS.get(status)
+    if step is None:
+        raise unreadable(refund.where("status"), "a refund status that we do not know", "unknown_status")
+    return PaymentChanged(
+        **_known(base, f"refund-{own}", status, refund.instant("date_created")),
+        payment_id=payment_id,
+        step=step,
+        amount=_money(refund, "amount", currency),
+        reference=own,
+    )
+
+
+OUTCOMES = {"settled": DisputeStatus.LOST, "reimbursed": DisputeStatus.WON}
+# Where no outcome is told yet: of the papers.
+DOCUMENTATION = {
+    "pending": DisputeStatus.NEEDS_RESPONSE,
+    "not_supplied": DisputeStatus.NEEDS_RESPONSE,
+    "invalid": DisputeStatus.NEEDS_RESPONSE,
+    "review_pending": DisputeStatus.UNDER_REVIEW,
+    "valid": DisputeStatus.UNDER_REVIEW,
+}
+IN_PROCESS, NO_PAPERS = "in_process", "not_applicable"
+UNDECIDED = frozenset({"pending", "review_pending"})
+# Only where all of these hold are documents taken; their first one is written in two ways.
+CONDITIONS = ("coverage_eligible", "coverage_elegible", "documentation_required")
+REASONS = {"fraud": DisputeReason.FRAUD}
+
+
+def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
+    own = _id(chargeback, "id")
+    currency = chargeback.maybe_text("currency") or chargeback.text("currency_id")
+    papers, covered = chargeback.hint("documentation_status"), chargeback.flag("coverage_applied")
+    word = chargeback.hint("status")
+    outcome = OUTCOMES.get(word or "")
+    # Not covered may also be not covered yet: no ruling comes before the papers are in, or their time is over.
+    ruled = word != IN_PROCESS and papers not in UNDECIDED
+    if outcome is None and covered is not None and (covered or ruled):
+        outcome = DisputeStatus.WON if covered else DisputeStatus.LOST
+    status = outcome or DOCUMENTATION.get(papers or "", DisputeStatus.NEEDS_RESPONSE)
+    due = chargeback.raw("date_documentation_deadline")
+    times = ("date_last_updated", "date_created")
+    when = next((name for name in times if chargeback.raw(name) is not None), times[-1])
+    reason = chargeback.hint("reason")
+    payments = chargeback.raw("payments")
+    answerable = papers != NO_PAPERS and all(chargeback.flag(name) is not False for name in CONDITIONS)
+    listed = Node({"id": payments[0]}, chargeback.where("payments[0]")) if type(payments) is list and payments else None
+    return [
+        DisputeChanged(
+            **_known(base, f"chargeback-{own}", status.value, chargeback.instant(when)),
+            dispute_id=own,
+            payment_id=_id(listed, "id") if listed else _id(chargeback, "payment_id"),
+            stage=DisputeStage.CHARGEBACK,
+            status=status,
+            amount=_money(chargeback, "amount", currency),
+            reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
+            respond_by=chargeback.instant("date_documentation_deadline") if due is not None else None,
+            respond_by_text=chargeback.text("date_documentation_deadline") if due is not None else None,
+            can_respond=answerable if status is DisputeStatus.NEEDS_RESPONSE else None,
+            provider_status=papers,
+            evidence_submitted=True if status is DisputeStatus.UNDER_REVIEW else None,
+        )
+    ]
+
+
+BENEFITED = {"respondent": DisputeStatus.WON, "complainant": DisputeStatus.LOST}
+
+
+def _claim(claim: Node, base: Base) -> list[AnyEvent]:
+    """The buyer complains to Mercado Pago: an inquiry, for the card's bank knows nothing of it."""
+    own, word = _id(claim, "id"), claim.word("status")
+    benefited = claim.raw("resolution", "benefited")
+    names = benefited if type(benefited) is list else [benefited]
+    outcomes = {BENEFITED[name] for name in names if type(name) is str and name in BENEFITED}
+    status = DisputeStatus.NEEDS_RESPONSE
+    if word != "opened":
+        # Both sides, or none that is told: ended without a ruling.
+        status = outcomes.pop() if len(outcomes) == 1 else DisputeStatus.CLOSED
+    due = [
+        (action.instant("due_date"), action.text("due_date"))
+        for player in claim.nodes("players")
+        if player.raw("role") == "respondent"
+        for action in player.nodes("available_actions")
+        if action.raw("due_date") is not None
+    ]
+    first = min(due, default=(None, None))
+    when = "last_updated" if claim.raw("last_updated") is not None else "date_created"
+    return [
+        DisputeChanged(
+            **_known(base, f"claim-{own}", status.value, claim.instant(when)),
+            dispute_id=f"claim-{own}",
+            payment_id=_id(claim, "resource_id") if claim.raw("resource") == "payment" else None,
+            stage=DisputeStage.INQUIRY,
+            status=status,
+            respond_by=first[0],
+            respond_by_text=first[1],
+            can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
+            provider_status=word,
+        )
+    ]
+
+
+READERS: dict[str, Callable[[Node, Base], list[AnyEvent]]] = {
+    "payments": _payment,
+    "chargebacks": _chargeback,
+    "claims": _claim,
+}
+RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "payments": {"status": STEPS, "refunds[].status": REFUND_STEPS},
+    "chargebacks": {"status": (*OUTCOMES, IN_PROCESS), "documentation_status": (*DOCUMENTATION, NO_PAPERS)},
+    "claims": {"status": ("opened", "closed"), "resolution.benefited[]": BENEFITED},
+}

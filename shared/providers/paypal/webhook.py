@@ -1,0 +1,621 @@
+"""PayPal: REST webhooks, signed with RSA by a certificate that the delivery names.
+
+| fact | value |
+|---|---|
+| signed | `<transmission id>\\|<transmission time>\\|<our webhook's id>\\|<CRC-32 of the raw body>`, RSA PKCS #1 v1.5 with SHA-256 |
+| key | our webhook's id, which is in no request; a delivery to another webhook does not verify here |
+| not signed | the body itself is covered by its CRC-32 only: whoever holds one captured delivery can make another body with the same CRC. So age is bounded, events are deduplicated by id, and the API is to be asked before money is moved on a body's word. Another body under a transmission id that came before is not noticed: whether a retry keeps that id is not settled, and nothing here remembers it |
+| certificate | fetched from four hosts of PayPal only, two for each environment; chain to public roots, through its issuer's, which is fetched from DigiCert where PayPal serves it alone (as its libraries expect; not settled by public pages); named `messageverificationcerts….paypal.com`, with `.sandbox.` exactly when the endpoint is not live; valid at receipt |
+| algorithm | SHA256withRSA, whatever the header offers |
+| age | sent at most 3 days and 5 minutes before receipt, at most 5 minutes after |
+| acknowledge | any 2xx; otherwise up to 25 tries over 3 days |
+| rotation | no secret; certificates change by URL, and two webhook ids may be active |
+| identity | `id` (WH-…) |
+| amounts | decimal text in major units: `{value, currency_code}`, or `{total, currency}` in v1 |
+| mode | not in the body: the certificate's environment says it |
+| merchant's own words | `custom_id` (v1: `custom`): `c=<customer>&d=<device>&i=<ip>&n=<cit or mit>` |
+
+Names: a payment is its capture (v2) or sale (v1). A capture of an authorization also tells that the authorization
+was succeeded by it. An order is an alias of its captures.
+
+Public roots are certifi's (Mozilla's list).
+
+Sources: PayPal docs "Webhooks: integrate", "Webhook event names", "Disputes"; PayPal's OpenAPI descriptions
+notifications_webhooks_v1, customer_disputes_v1, payments_payment_v2; the certificate rule of PayPal's Java SDK.
+"""
+
+import base64
+import binascii
+import re
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import Misconfigured, SignatureInvalid
+from shared.domain.events import (
+    AnyEvent,
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    Initiator,
+    PaymentChanged,
+    PaymentStep,
+    PayoutChanged,
+)
+from shared.domain.money import Money
+from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
+from shared.providers.kit.reading import Node, deadline, major_money, opened, rfc3339, unreadable
+from shared.providers.kit.signing import as_bytes, header
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.x509 import Certificate
+    from cryptography.x509.verification import Store
+
+NAME = "paypal"
+ANSWER = Answer()
+SIGNED_HEADERS = (
+    "paypal-transmission-id",
+    "paypal-transmission-time",
+    "paypal-transmission-sig",
+    "paypal-cert-url",
+    "paypal-auth-algo",
+)
+OLDEST = timedelta(days=3, minutes=5)
+SKEW = timedelta(minutes=5)
+ALGORITHM = "SHA256withRSA"
+
+# One pattern over the whole URL, so that no parser's leniency (userinfo, ports, dots, escapes) can be used against us.
+_CERTIFICATE_URL = re.compile(
+    r"https://(api|api-m)(\.sandbox)?\.paypal\.com(?::443)?/v1/notifications/certs/[A-Za-z0-9][A-Za-z0-9_.\-]{0,127}",
+    flags=re.ASCII,
+)
+# DigiCert, whom PayPal's published certificates and the trust of its own libraries are from.
+_ISSUER_URL = re.compile(r"https?://cacerts\.digicert\.com/([A-Za-z0-9][A-Za-z0-9_.\-]{0,127})", flags=re.ASCII)
+_CERTIFICATE_NAME = re.compile(r"messageverificationcerts(\.[a-z0-9\-]+)*\.paypal\.com", flags=re.ASCII)
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
+_TRANSMISSION_ID = re.compile(r"[A-Za-z0-9\-]{1,64}", flags=re.ASCII)
+_WEBHOOK_ID = re.compile(r"[A-Za-z0-9\-]{1,64}", flags=re.ASCII)
+
+Base = dict[str, Any]
+
+
+def check_credentials(credentials: Credentials) -> None:
+    for key_id, webhook_id in credentials.keys.items():
+        if not _WEBHOOK_ID.fullmatch(webhook_id):
+            raise Misconfigured(
+                f"WEBHOOK_PAYPAL key {key_id!r} is no webhook id: set it to the webhook's id in PayPal's dashboard",
+                reason="bad_secret",
+            )
+    if credentials.trust is not None:
+        try:
+            _roots(credentials.trust)
+        except ValueError:
+            raise Misconfigured(
+                "root.pem in PAYIN_PAYPAL_CERTIFICATES holds no certificate: set it to the simulator's folder",
+                reason="bad_trust",
+            ) from None
+
+
+def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: FetchCertificate) -> Verdict:
+    sent, stamp, signature, url, algorithm = (header(delivery.headers, name) for name in SIGNED_HEADERS)
+    if not (sent and stamp and signature and url):
+        raise SignatureInvalid("a header of the signature is missing", reason="missing_signature")
+    if algorithm != ALGORITHM:
+        raise SignatureInvalid(f"signed with another algorithm than {ALGORITHM}", reason="wrong_algorithm")
+    signed_at = rfc3339(stamp)
+    decoded = _signature(signature)
+    if signed_at is None or decoded is None or not _TRANSMISSION_ID.fullmatch(sent):
+        raise SignatureInvalid("a header of the signature is malformed", reason="malformed_signature")
+    # Before the certificate is fetched: an old or made-up delivery costs no request.
+    if not -SKEW <= delivery.received_at - signed_at <= OLDEST:
+        raise SignatureInvalid("not sent in the last three days", reason="outside_tolerance")
+    found = _CERTIFICATE_URL.fullmatch(url)
+    if not found or bool(found[2]) == credentials.live:
+        raise SignatureInvalid("not a certificate of PayPal's for this environment", reason="untrusted_certificate_url")
+    key = _public_key(fetch_certificate(url), credentials, delivery.received_at, fetch_certificate)
+    crc = zlib.crc32(delivery.body)
+    matched = [
+        key_id
+        for key_id, webhook_id in credentials.keys.items()
+        if webhook_id and _signed(key, decoded, f"{sent}|{stamp}|{webhook_id}|{crc}")
+    ]
+    if not matched:
+        raise SignatureInvalid("no signature matches", reason="signature_mismatch")
+    return Verdict(key_ids=(matched[0],), signed_at=signed_at)
+
+
+def _signature(text: str) -> bytes | None:
+    """The signature's bytes; None unless `text` is exactly how base64 writes them."""
+    try:
+        decoded = base64.b64decode(as_bytes(text), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return decoded if base64.b64encode(decoded) == as_bytes(text) else None
+
+
+def _signed(key: "RSAPublicKey", signature: bytes, message: str) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    try:
+        key.verify(signature, as_bytes(message), PKCS1v15(), SHA256())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=4)
+def _roots(trust: bytes | None) -> "Store":
+    """The roots that a chain may end in: `trust`, or the public ones. Reading them takes milliseconds: once.
+
+    Raises ValueError where `trust` holds none.
+    """
+    from cryptography.x509 import load_pem_x509_certificate
+    from cryptography.x509.verification import Store
+
+    if trust is None:
+        import certifi
+
+        with open(certifi.where(), "rb") as file:
+            trust = file.read()
+    roots = []
+    for pem in _PEM.findall(trust):
+        # The public list holds old roots that a stricter reader refuses; the others stand without them.
+        with suppress(ValueError):
+            roots.append(load_pem_x509_certificate(pem))
+    return Store(roots)
+
+
+def _public_key(
+    pem: bytes, credentials: Credentials, at: datetime, fetch_certificate: FetchCertificate
+) -> "RSAPublicKey":
+    """The key of the certificate that `pem` starts with, once its name, chain and validity at `at` are proved."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.x509.verification import PolicyBuilder, VerificationError
+
+    try:
+        leaf, *others = x509.load_pem_x509_certificates(pem)
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        dns = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+        key = leaf.public_key()
+    except (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ):
+        raise SignatureInvalid("the certificate cannot be read", reason="untrusted_certificate") from None
+    name = next((name for name in dns if _CERTIFICATE_NAME.fullmatch(name)), None)
+    if (
+        name is None
+        or (".sandbox." in name) == credentials.live
+        or not isinstance(key, RSAPublicKey)
+        or key.key_size < 2048
+    ):
+        raise SignatureInvalid("a certificate for another purpose", reason="untrusted_certificate")
+    verifier = PolicyBuilder().store(_roots(credentials.trust)).time(at).build_server_verifier(x509.DNSName(name))
+    try:
+        verifier.verify(leaf, others or _issuer(leaf, fetch_certificate))
+    except VerificationError:
+        raise SignatureInvalid("no chain to a trusted root, or not valid now", reason="untrusted_certificate") from None
+    return key
+
+
+def _issuer(leaf: "Certificate", fetch_certificate: FetchCertificate) -> "list[Certificate]":
+    """The certificate of whoever issued `leaf`, from where `leaf` says that it is; none for any place but DigiCert's.
+
+    It need not be trusted to be fetched: it only links `leaf` to a root, or fails to.
+    """
+    from cryptography import x509
+    from cryptography.x509.oid import AuthorityInformationAccessOID
+
+    try:
+        told = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except x509.ExtensionNotFound:
+        return []
+    for access in told:
+        place = access.access_location.value if access.access_method == AuthorityInformationAccessOID.CA_ISSUERS else ""
+        found = _ISSUER_URL.fullmatch(place) if type(place) is str else None
+        if found:
+            with suppress(ValueError):
+                return [x509.load_der_x509_certificate(fetch_certificate(f"https://cacerts.digicert.com/{found[1]}"))]
+    return []
+
+
+def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
+    event = opened(delivery)
+    kind, event_id = event.word("event_type"), event.word("id")
+    delivery_id = f"{NAME}:{credentials.account}:{event_id}"
+    translate = TYPES.get(kind)
+    if translate is None:
+        return Normalized(delivery_id, types=(kind,), ignored=(kind,))
+    base: Base = {
+        "event_id": delivery_id,
+        "provider": NAME,
+        "account": credentials.account,
+        "occurred_at": event.instant("create_time"),
+        "delivery_id": delivery_id,
+        "livemode": credentials.live,
+        "unsigned": verdict.unsigned,
+    }
+    resource = event.at("resource")
+    if not resource.value:
+        raise unreadable("resource", "missing", "missing_field")
+    events = tuple(translate(resource, base))
+    notes = tuple(note for event in events if isinstance(event, DisputeChanged) for note in _doubts(resource, event))
+    return Normalized(delivery_id, events=events, types=(kind,), ignored=() if events else (kind,), unreadable=notes)
+
+
+# Payments
+
+INITIATORS = {"cit": Initiator.CUSTOMER, "mit": Initiator.MERCHANT}
+CVV = {"M": "match", "N": "mismatch", "P": "unchecked", "S": "unchecked", "U": "unchecked", "X": "unchecked"}
+AVS = {
+    **dict.fromkeys("XYDFM", "match"),
+    **dict.fromkeys("AWZPBN", "mismatch"),
+    **dict.fromkeys("CEGIRSU", "unchecked"),
+}
+# Processor response codes: the card is lost, stolen, closed, blocked or does not exist.
+HARD_RESPONSES = frozenset({"1000", "1330", "5110", "5130", "9500", "9510", "9520", "9530", "9540", "9600"})
+
+
+def _money(resource: Node, *keys: str) -> Money | None:
+    """v2's `{value, currency_code}` or v1's `{total, currency}`; refunds of v1 are negative, ours are not."""
+    amount = resource.at(*keys)
+    if not amount.value:
+        return None
+    value = "value" if amount.raw("value") is not None else "total"
+    currency = "currency_code" if amount.raw("currency_code") is not None else "currency"
+    money = major_money(amount, value, currency)
+    return Money(abs(money.minor), money.currency)
+
+
+def _own_words(resource: Node) -> Base:
+    """Our convention in `custom_id`: a query string. Anything else there is not ours, and tells nothing."""
+    text = resource.first_hint("custom_id", "custom") or ""
+    try:
+        words = Node(dict(parse_qsl(text, max_num_fields=8)), "custom_id")
+    except ValueError:
+        words = Node({}, "custom_id")
+    return {
+        "customer_id": words.customer("c"),
+        "device_id": words.hint("d"),
+        "ip": words.ip("i"),
+        "initiator": INITIATORS.get(words.lowered("n") or ""),
+    }
+
+
+def _linked(resource: Node, rel: str, kind: str) -> str | None:
+    """The id that a link of this relation ends in, as `…/captures/<id>`."""
+    for link in resource.nodes("links"):
+        href = link.raw("href")
+        if link.raw("rel") == rel and type(href) is str and len(href) <= 512:
+            head, _, name = href.partition("?")[0].rstrip("/").rpartition("/")
+            if head.endswith(f"/{kind}"):
+                return Node({"id": name}, resource.where("links")).maybe_text("id")
+    return None
+
+
+def _payment(
+    resource: Node, base: Base, step: PaymentStep, payment_id: str, *, suffix: str = "", **more: Any
+) -> PaymentChanged:
+    response = resource.at("processor_response")
+    code = response.hint("response_code")
+    declined = step is PaymentStep.DECLINED
+    return PaymentChanged(
+        **{**base, "event_id": base["event_id"] + suffix},
+        payment_id=payment_id,
+        step=step,
+        method="paypal",
+        amount=_money(resource, "amount"),
+        merchant_reference=resource.first_hint("invoice_id", "invoice_number"),
+        cvv_result=CVV.get(response.hint("cvv_code") or ""),
+        avs_result=AVS.get(response.hint("avs_code") or ""),
+        decline_code=(code or resource.hint("status_details", "reason")) if declined else None,
+        hard_decline=code in HARD_RESPONSES if declined and code else None,
+        network_transaction_id=resource.hint("network_transaction_reference", "id"),
+        **_own_words(resource),
+        **more,
+    )
+
+
+def _authorization(step: PaymentStep) -> "Translate":
+    def translate(resource: Node, base: Base) -> list[AnyEvent]:
+        order = resource.maybe_text("supplementary_data", "related_ids", "order_id")
+        return [_payment(resource, base, step, resource.text("id"), aliases=(order,) if order else ())]
+
+    return translate
+
+
+def _capture(step: PaymentStep) -> "Translate":
+    """A capture tells of itself and, once it is made, of the authorization that it takes the place of."""
+
+    def translate(resource: Node, base: Base) -> list[AnyEvent]:
+        capture = resource.text("id")
+        related = resource.at("supplementary_data", "related_ids")
+        order = related.maybe_text("order_id")
+        authorization = related.maybe_text("authorization_id") or _linked(resource, "up", "authorizations")
+        events: list[AnyEvent] = [
+            _payment(resource, base, step, capture, reference=capture, aliases=(order,) if order else ())
+        ]
+        if authorization and step is not PaymentStep.DECLINED:
+            events.append(_succeeded(resource, base, authorization, capture))
+        return events
+
+    return translate
+
+
+def _succeeded(resource: Node, base: Base, earlier: str, capture: str) -> PaymentChanged:
+    """The money of `earlier` goes on under `capture`."""
+    suffix = f"/{earlier}"
+    return _payment(resource, base, PaymentStep.SUCCEEDED_BY, earlier, suffix=suffix, reference=capture)
+
+
+def _sale(step: PaymentStep) -> "Translate":
+    """v1. A refund is a resource of its own that names its sale; a reversal may be the sale itself."""
+
+    def translate(resource: Node, base: Base) -> list[AnyEvent]:
+        own = resource.text("id")
+        sale = resource.maybe_text("sale_id") or _linked(resource, "sale", "sale")
+        if sale is None and step is PaymentStep.REFUNDED:
+            raise unreadable(resource.where("sale_id"), "missing", "missing_field")
+        parent = resource.maybe_text("parent_payment")
+        return [_payment(resource, base, step, sale or own, reference=own, aliases=(parent,) if parent else ())]
+
+    return translate
+
+
+def _refund(step: PaymentStep) -> "Translate":
+    """A refund or reversal names the capture by its link upwards, or (v1) by a member; older reversals are the capture itself."""
+
+    def translate(resource: Node, base: Base) -> list[AnyEvent]:
+        refund = resource.text("id")
+        capture = (
+            _linked(resource, "up", "captures")
+            or resource.maybe_text("supplementary_data", "related_ids", "capture_id")
+            or resource.maybe_text("capture_id")
+        )
+        if capture is None and step is not PaymentStep.REVERSED:
+            raise unreadable(resource.where("links"), "no link to the refunded capture", "missing_field")
+        return [_payment(resource, base, step, capture or refund, reference=refund)]
+
+    return translate
+
+
+def _order_approved(order: Node, base: Base) -> list[AnyEvent]:
+    units = order.nodes("purchase_units")
+    unit = units[0] if units else Node({}, order.where("purchase_units"))
+    email_hash, email_domain = order.email("payer", "email_address")
+    return [
+        _payment(
+            unit,
+            base,
+            PaymentStep.PENDING,
+            order.text("id"),
+            email_hash=email_hash,
+            email_domain=email_domain,
+            billing_country=order.hint("payer", "address", "country_code"),
+        )
+    ]
+
+
+def _order_completed(order: Node, base: Base) -> list[AnyEvent]:
+    """Its completed captures, each once more (the capture's own event has the same reference)."""
+    order_id = order.text("id")
+    events: list[AnyEvent] = []
+    for unit in order.nodes("purchase_units"):
+        for capture in unit.nodes("payments", "captures"):
+            if capture.hint("status") in (None, "COMPLETED"):
+                name = capture.text("id")
+                events.append(
+                    _payment(
+                        capture,
+                        base,
+                        PaymentStep.CAPTURED,
+                        name,
+                        suffix=f"/{name}",
+                        reference=name,
+                        aliases=(order_id,),
+                    )
+                )
+    return events
+
+
+def _approval_reversed(resource: Node, base: Base) -> list[AnyEvent]:
+    order = resource.maybe_text("order_id") or resource.text("id")
+    return [_payment(resource, base, PaymentStep.CANCELED, order)]
+
+
+# Disputes
+
+STAGES = {
+    "INQUIRY": DisputeStage.INQUIRY,
+    "CHARGEBACK": DisputeStage.CHARGEBACK,
+    "PRE_ARBITRATION": DisputeStage.PRE_ARBITRATION,
+    "ARBITRATION": DisputeStage.ARBITRATION,
+}
+STATUSES = {
+    "OPEN": DisputeStatus.NEEDS_RESPONSE,
+    "WAITING_FOR_SELLER_RESPONSE": DisputeStatus.NEEDS_RESPONSE,
+    "WAITING_FOR_BUYER_RESPONSE": DisputeStatus.UNDER_REVIEW,
+    "UNDER_REVIEW": DisputeStatus.UNDER_REVIEW,
+}
+STATES = {  # where `status` does not say
+    "OPEN_INQUIRIES": DisputeStatus.NEEDS_RESPONSE,
+    "REQUIRED_ACTION": DisputeStatus.NEEDS_RESPONSE,
+    "REQUIRED_OTHER_PARTY_ACTION": DisputeStatus.UNDER_REVIEW,
+    "UNDER_PAYPAL_REVIEW": DisputeStatus.UNDER_REVIEW,
+}
+# DENIED and NONE are not here: PayPal's documentation does not say which side they favour.
+OUTCOMES = {
+    "RESOLVED_SELLER_FAVOUR": DisputeStatus.WON,
+    "RESOLVED_SELLER_FAVOR": DisputeStatus.WON,
+    "RESOLVED_BUYER_FAVOUR": DisputeStatus.LOST,
+    "RESOLVED_BUYER_FAVOR": DisputeStatus.LOST,
+    "RESOLVED_WITH_PAYOUT": DisputeStatus.WON,  # PayPal refunded the buyer out of its own pocket
+    "CANCELED_BY_BUYER": DisputeStatus.CLOSED,
+    "ACCEPTED": DisputeStatus.ACCEPTED,
+}
+REASONS = {
+    "UNAUTHORISED": DisputeReason.FRAUD,
+    "UNAUTHORIZED": DisputeReason.FRAUD,
+    "MERCHANDISE_OR_SERVICE_NOT_RECEIVED": DisputeReason.NOT_RECEIVED,
+    "MERCHANDISE_OR_SERVICE_NOT_AS_DESCRIBED": DisputeReason.NOT_AS_DESCRIBED,
+    "DUPLICATE_TRANSACTION": DisputeReason.DUPLICATE,
+    "PAYMENT_BY_OTHER_MEANS": DisputeReason.DUPLICATE,
+    "CREDIT_NOT_PROCESSED": DisputeReason.CREDIT_NOT_PROCESSED,
+    "CANCELED_RECURRING_BILLING": DisputeReason.CANCELED,
+}
+# Relations of links by which a seller can answer. What is not linked is not allowed.
+ANSWERS = frozenset(
+    {"provide_evidence", "provide_supporting_info", "appeal", "make_offer", "send_message", "acknowledge_return_item"}
+)
+
+
+def _where_it_stands(dispute: Node, *, resolved: bool) -> tuple[DisputeStatus | None, bool]:
+    """(status, final)."""
+    status, state = dispute.hint("status") or "", dispute.hint("dispute_state") or ""
+    if resolved or status == "RESOLVED" or (not status and state == "RESOLVED"):
+        outcome = OUTCOMES.get(dispute.hint("dispute_outcome", "outcome_code") or "")
+        return outcome, outcome is not None and state != "APPEALABLE"
+    if state == "APPEALABLE":
+        return DisputeStatus.LOST, False
+    return STATUSES.get(status) or STATES.get(state), True
+
+
+def _doubts(dispute: Node, event: DisputeChanged) -> list[str]:
+    """What a person has to look up, a line each."""
+    doubts = []
+    if event.status is None:
+        doubts.append(f"{dispute.where('status')}: does not tell where the dispute stands: read it back")
+    if dispute.raw("seller_response_due_date") not in (None, "") and event.respond_by is None:
+        doubts.append(f"{dispute.where('seller_response_due_date')}: neither an instant nor a date")
+    return doubts
+
+
+def _dispute(*, resolved: bool) -> "Translate":
+    def translate(dispute: Node, base: Base) -> list[AnyEvent]:
+        transactions = dispute.nodes("disputed_transactions")
+        payment_id = transactions[0].maybe_text("seller_transaction_id") if transactions else None
+        status, final = _where_it_stands(dispute, resolved=resolved)
+        due = dispute.hint("seller_response_due_date")
+        links = {(link.hint("rel") or "").replace("-", "_") for link in dispute.nodes("links")} - {""}
+        reason = dispute.hint("reason")
+        evidence = dispute.nodes("evidences")
+        return [
+            DisputeChanged(
+                **base,
+                dispute_id=dispute.text("dispute_id"),
+                payment_id=payment_id,
+                stage=STAGES.get(dispute.hint("dispute_life_cycle_stage") or ""),
+                status=status,
+                final=final,
+                amount=_money(dispute, "dispute_amount"),
+                reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
+                reason_code=dispute.hint("external_reason_code"),
+                respond_by=deadline(due) if due else None,
+                respond_by_text=due,
+                can_respond=bool(links & ANSWERS) if links and status is DisputeStatus.NEEDS_RESPONSE else None,
+                provider_status=dispute.hint("dispute_outcome", "outcome_code") or dispute.hint("status"),
+                evidence_submitted=any(one.hint("source") == "SUBMITTED_BY_SELLER" for one in evidence) or None,
+            )
+        ]
+
+    return translate
+
+
+def _payout(name: tuple[str, ...], status: tuple[str, ...], amount: tuple[str, ...]) -> "Translate":
+    return lambda resource, base: [
+        PayoutChanged(
+            **base, payout_id=resource.text(*name), status=resource.word(*status), amount=_money(resource, *amount)
+        )
+    ]
+
+
+Translate = Callable[[Node, Base], list[AnyEvent]]
+
+_S = PaymentStep
+
+PAYMENTS: dict[str, Translate] = {
+    "CHECKOUT.ORDER.APPROVED": _order_approved,
+    "CHECKOUT.ORDER.COMPLETED": _order_completed,
+    "CHECKOUT.ORDER.VOIDED": _approval_reversed,
+    "CHECKOUT.PAYMENT-APPROVAL.REVERSED": _approval_reversed,
+    "PAYMENT.AUTHORIZATION.CREATED": _authorization(_S.AUTHORIZED),
+    "PAYMENT.AUTHORIZATION.VOIDED": _authorization(_S.CANCELED),
+    "PAYMENT.CAPTURE.COMPLETED": _capture(_S.CAPTURED),
+    "PAYMENT.CAPTURE.PENDING": _capture(_S.PENDING),
+    "PAYMENT.CAPTURE.DECLINED": _capture(_S.DECLINED),
+    "PAYMENT.CAPTURE.DENIED": _capture(_S.DECLINED),
+    "PAYMENT.SALE.COMPLETED": _sale(_S.CAPTURED),
+    "PAYMENT.SALE.PENDING": _sale(_S.PENDING),
+    "PAYMENT.SALE.DENIED": _sale(_S.DECLINED),
+}
+REFUNDS: dict[str, Translate] = {
+    "PAYMENT.CAPTURE.REFUNDED": _refund(_S.REFUNDED),
+    "PAYMENT.CAPTURE.REVERSED": _refund(_S.REVERSED),
+    "PAYMENT.REFUND.PENDING": _refund(_S.REFUND_PENDING),
+    "PAYMENT.REFUND.FAILED": _refund(_S.REFUND_FAILED),
+    "PAYMENT.SALE.REFUNDED": _sale(_S.REFUNDED),
+    "PAYMENT.SALE.REVERSED": _sale(_S.REVERSED),
+}
+DISPUTES: dict[str, Translate] = {
+    "CUSTOMER.DISPUTE.CREATED": _dispute(resolved=False),
+    "CUSTOMER.DISPUTE.UPDATED": _dispute(resolved=False),
+    "CUSTOMER.DISPUTE.RESOLVED": _dispute(resolved=True),
+    "RISK.DISPUTE.CREATED": _dispute(resolved=False),
+}
+OTHERS: dict[str, Translate] = {
+    **dict.fromkeys(
+        (
+            f"PAYMENT.PAYOUTS-ITEM.{end}"
+            for end in [
+                "SUCCEEDED",
+                "FAILED",
+                "BLOCKED",
+                "CANCELED",
+                "DENIED",
+                "HELD",
+                "REFUNDED",
+                "RETURNED",
+                "UNCLAIMED",
+            ]
+        ),
+        _payout(("payout_item_id",), ("transaction_status",), ("payout_item", "amount")),
+    ),
+    "PAYMENT.REFERENCED-PAYOUT-ITEM.COMPLETED": _payout(
+        ("item_id",), ("processing_state", "status"), ("payout_amount",)
+    ),
+}
+TYPES = PAYMENTS | REFUNDS | DISPUTES | OTHERS
+
+WORDS = {
+    "Resource.dispute_life_cycle_stage": STAGES,
+    "Resource.dispute_outcome.outcome_code": OUTCOMES,
+    "Resource.dispute_state": STATES,
+    "Resource.reason": REASONS,
+}
+TRAITS = Traits(
+    scheme="RSA-SHA256 of id, time, webhook id and CRC-32, by a certificate",
+    replay="signed time −3 d … +5 min, event id",
+    rotation="certificate by URL",
+    retry_days=3,
+    deadline="seller_response_due_date",
+    response_api="POST /v1/customer/disputes/{id}/provide-evidence",
+    payments=PAYMENTS,
+    refunds=REFUNDS,
+    disputes=DISPUTES,
+)

@@ -1,0 +1,546 @@
+"""Stripe: snapshot events, signed over the raw body.
+
+| fact | value |
+|---|---|
+| signed | `<t>.<raw body>`, HMAC-SHA256, lower hex, in `Stripe-Signature: t=<unix s>,v1=<hex>[,v1=<hex>]` |
+| key | the endpoint's secret as it is written, `whsec_` included, not decoded |
+| not signed | nothing of the body; schemes other than v1 are ignored |
+| age | within 300 s of receipt, both ways (Stripe's libraries refuse only old ones) |
+| acknowledge | any 2xx; live mode retries for up to 3 days, each retry signed anew; no order is promised |
+| rotation | a rolled secret may live on for 24 h, with one v1 for each secret that is live |
+| identity | `id` (evt_…), and `account` for a connected account's event |
+| amounts | integers; zero-decimal list as ISO 4217 and MGA; ISK and UGX with two decimals that are 00 |
+| money | payments' captured and refunded amounts are running totals: `cumulative`; a refund object's is its own. A charge counts a hold that was released, whole or in part, as refunded: what was never captured is not. Whether a release also sends `refund.created` is not settled by public pages |
+| merchant's own words | `metadata`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant), `order_id` |
+
+Names: a payment is its payment intent, or its charge where there is none; the other of the two is an alias. A
+dispute of an API version from before disputes had ids goes by its charge, which could have only one.
+Events of the v2 API (`object: v2.core.event`) carry no snapshot: recognised, and ignored.
+
+Sources: Stripe docs "Receive events in your webhook endpoint", "Event types", "Disputes", "Currencies", "Decline
+codes"; the enumerations and object fields of Stripe's OpenAPI description.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import Misconfigured, SignatureInvalid
+from shared.domain.events import (
+    AnyEvent,
+    Card,
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    FraudWarned,
+    Initiator,
+    PaymentChanged,
+    PaymentStep,
+    PayoutChanged,
+    ReviewChanged,
+)
+from shared.domain.money import Money
+from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
+from shared.providers.kit.reading import Node, minor_money, opened, unreadable
+from shared.providers.kit.signing import header, hex_text, matching_key
+
+NAME = "stripe"
+ANSWER = Answer()
+SIGNED_HEADERS = ("stripe-signature",)
+TOLERANCE = timedelta(seconds=300)
+SENT_WITH = {"MGA": 0, "ISK": 2, "UGX": 2}
+_MOST_SIGNATURES = 16
+
+Base = dict[str, Any]
+
+
+def check_credentials(credentials: Credentials) -> None:
+    for key_id, secret in credentials.keys.items():
+        if not secret.startswith("whsec_") or len(secret) < 16 or not secret.isascii():
+            raise Misconfigured(
+                f"WEBHOOK_STRIPE key {key_id!r} is no endpoint secret: set it to the whole whsec_… text",
+                reason="bad_secret",
+            )
+
+
+def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: FetchCertificate) -> Verdict:
+    signature = header(delivery.headers, "stripe-signature")
+    if not signature:
+        raise SignatureInvalid("no Stripe-Signature", reason="missing_signature")
+    times: set[str] = set()
+    offered: list[str] = []
+    for part in signature.split(","):
+        scheme, _, value = part.strip().partition("=")
+        if scheme == "t":
+            times.add(value)
+        elif scheme == "v1" and len(offered) < _MOST_SIGNATURES:
+            offered.append(value.lower())
+    # Two different times would leave open which one was judged and which one was signed.
+    if len(times) != 1 or not offered:
+        raise SignatureInvalid("not one time and a v1 signature", reason="malformed_signature")
+    stamp = times.pop()
+    if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        raise SignatureInvalid("the signed time is no number", reason="malformed_signature")
+    keys = {key_id: secret.encode("utf-8", "surrogatepass") for key_id, secret in credentials.keys.items()}
+    key_id = matching_key(keys, stamp.encode() + b"." + delivery.body, offered, hex_text)
+    if key_id is None:
+        raise SignatureInvalid("no signature matches", reason="signature_mismatch")
+    age = delivery.received_at.timestamp() - int(stamp)
+    if abs(age) > TOLERANCE.total_seconds():
+        raise SignatureInvalid("signed too long ago" if age > 0 else "signed in the future", reason="outside_tolerance")
+    return Verdict(key_ids=(key_id,), signed_at=datetime.fromtimestamp(int(stamp), UTC))
+
+
+def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
+    event = opened(delivery)
+    shape, kind, event_id = event.word("object"), event.word("type"), event.word("id")
+    account = event.maybe_text("account") or event.maybe_text("context") or credentials.account
+    delivery_id = f"{NAME}:{account}:{event_id}"
+    livemode = event.flag("livemode")
+    if shape.startswith("v2."):
+        return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
+    if shape != "event":
+        raise unreadable("object", "not an event", "not_an_event")
+    translate = TYPES.get(kind)
+    if translate is None:
+        return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
+    base: Base = {
+        "event_id": delivery_id,
+        "provider": NAME,
+        "account": account,
+        "occurred_at": event.unix("created"),
+        "delivery_id": delivery_id,
+        "livemode": bool(livemode),
+        "unsigned": verdict.unsigned,
+    }
+    subject = event.at("data", "object")
+    if not subject.value:
+        raise unreadable("data.object", "missing", "missing_field")
+    found = translate(subject, kind, base)
+    if found is None:
+        return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
+    notes: tuple[str, ...] = ()
+    if isinstance(found, DisputeChanged) and found.status is None:
+        notes = (f"{subject.where('status')}: a dispute status that we do not know",)
+    return Normalized(delivery_id, events=(found,), types=(kind,), livemode=livemode, unreadable=notes)
+
+
+# Payments
+
+
+def _names(subject: Node) -> tuple[str, tuple[str, ...]]:
+    """(payment id, aliases) of an object that names an intent, a charge, or both."""
+    intent, charge = subject.reference("payment_intent"), subject.reference("charge")
+    if intent is None and charge is None:
+        raise unreadable(subject.where("payment_intent"), "neither an intent nor a charge", "missing_field")
+    return intent or charge or "", (charge,) if intent and charge else ()
+
+
+def _money(subject: Node, *members: str) -> Money:
+    """The first of these amounts that is there, in the object's currency."""
+    name = next((member for member in members if subject.raw(member) is not None), members[0])
+    return minor_money(subject, name, "currency", SENT_WITH)
+
+
+THREE_D_SECURE = {
+    "authenticated": "authenticated",
+    "attempt_acknowledged": "attempted",
+    "exempted": "exempted",
+    "failed": "failed",
+    "not_supported": "not_supported",
+    "processing_error": "failed",
+}
+CHECKS = {"pass": "match", "fail": "mismatch", "unavailable": "unchecked", "unchecked": "unchecked"}
+INITIATORS = {
+    "customer": Initiator.CUSTOMER,
+    "cit": Initiator.CUSTOMER,
+    "merchant": Initiator.MERCHANT,
+    "mit": Initiator.MERCHANT,
+}
+# Stripe's decline codes that its documentation says never to retry with the same card.
+HARD_DECLINES = frozenset(
+    {
+        "card_not_supported",
+        "expired_card",
+        "fraudulent",
+        "incorrect_number",
+        "invalid_account",
+        "invalid_number",
+        "lost_card",
+        "merchant_blacklist",
+        "new_account_information_available",
+        "pickup_card",
+        "restricted_card",
+        "revocation_of_all_authorizations",
+        "revocation_of_authorization",
+        "security_violation",
+        "stolen_card",
+        "stop_payment_order",
+    }
+)
+
+
+def _address_check(checks: Node) -> str | None:
+    found = {CHECKS.get(checks.hint(name) or "") for name in ("address_line1_check", "address_postal_code_check")}
+    return next((result for result in ("mismatch", "match", "unchecked") if result in found), None)
+
+
+def _evidence(charge: Node, metadata: Node) -> Base:
+    """What a charge (or, after a decline, a payment method) tells about card, customer and checks."""
+    method = charge.at("payment_method_details") if charge.raw("payment_method_details") else charge
+    card = method.at("card")
+    checks = card.at("checks")
+    billing = charge.at("billing_details")
+    email_hash, email_domain = billing.email("email")
+    if email_hash is None:
+        email_hash, email_domain = charge.email("receipt_email")
+    network = card.lowered("network") or card.lowered("brand")
+    customer = metadata.customer("customer_id")
+    return {
+        "method": method.lowered("type"),
+        "card": Card(
+            fingerprint=card.hint("fingerprint"),
+            bin=card.digits("iin", least=6, most=8),
+            last4=card.digits("last4", least=4, most=4),
+            network=network,
+            funding=card.lowered("funding"),
+            country=card.hint("country"),
+        )
+        if card.value
+        else None,
+        "customer_id": customer or charge.hint("customer"),
+        "device_id": metadata.hint("device_id"),
+        "ip": metadata.ip("ip"),
+        "email_hash": email_hash,
+        "email_domain": email_domain,
+        "billing_country": billing.hint("address", "country"),
+        "initiator": INITIATORS.get(metadata.lowered("initiator") or ""),
+        "merchant_reference": metadata.first_hint("order_id", "merchant_reference"),
+        "three_d_secure": THREE_D_SECURE.get(card.hint("three_d_secure", "result") or ""),
+        "cvv_result": CHECKS.get(checks.hint("cvc_check") or ""),
+        "avs_result": _address_check(checks),
+        "provider_score": charge.score("outcome", "risk_score"),
+        "network_transaction_id": card.hint("network_transaction_id"),
+    }
+
+
+def _decline(charge: Node, error: Node) -> Base:
+    """Why it was declined: the issuer's word where there is one. Advice from the network beats our list."""
+    code = (
+        error.hint("decline_code")
+        or charge.hint("outcome", "reason")
+        or charge.hint("failure_code")
+        or error.hint("code")
+    )
+    advice = error.hint("advice_code") or charge.hint("outcome", "advice_code")
+    return {
+        "decline_code": code,
+        "hard_decline": code is not None and (advice == "do_not_try_again" or (not advice and code in HARD_DECLINES)),
+    }
+
+
+def _charge(step: PaymentStep, *amounts: str) -> "Translate":
+    """A payment step told by a charge; `amounts` are the members that hold its running total."""
+
+    def translate(charge: Node, kind: str, base: Base) -> AnyEvent:
+        charge_id, intent = charge.text("id"), charge.reference("payment_intent")
+        metadata = charge.at("metadata")
+        declined = step is PaymentStep.DECLINED
+        return PaymentChanged(
+            **base,
+            payment_id=intent or charge_id,
+            aliases=(charge_id,) if intent else (),
+            step=step,
+            amount=_money(charge, *amounts),
+            cumulative=not declined,
+            reference=charge_id if declined else None,
+            **_evidence(charge, metadata),
+            **(_decline(charge, charge.at("last_payment_error")) if declined else {}),
+        )
+
+    return translate
+
+
+def _charge_succeeded(charge: Node, kind: str, base: Base) -> AnyEvent | None:
+    if charge.flag("captured"):
+        return _charge(PaymentStep.CAPTURED, "amount_captured", "amount")(charge, kind, base)
+    return _charge(PaymentStep.AUTHORIZED, "amount")(charge, kind, base)
+
+
+def _charge_refunded(charge: Node, kind: str, base: Base) -> AnyEvent | None:
+    """What came back of what was captured. To Stripe the release of a hold, or of the rest of one, is a refund too."""
+    if charge.flag("captured") is False:
+        return _charge(PaymentStep.CANCELED, "amount")(charge, kind, base)
+    told = _money(charge, "amount_refunded")
+    released = _money(charge, "amount").minor - _money(charge, "amount_captured", "amount").minor
+    refunded = Money(told.minor - max(released, 0), told.currency)
+    if refunded.minor <= 0:
+        return None
+    found = _charge(PaymentStep.REFUNDED, "amount_refunded")(charge, kind, base)
+    return replace(found, amount=refunded) if isinstance(found, PaymentChanged) else found
+
+
+def _intent(step: PaymentStep, *amounts: str) -> "Translate":
+    """A payment step told by a payment intent. Older API versions embed its charges, newer ones name the latest."""
+
+    def translate(intent: Node, kind: str, base: Base) -> AnyEvent:
+        embedded = intent.nodes("charges", "data")
+        latest = intent.at("latest_charge") if type(intent.raw("latest_charge")) is dict else None
+        charge = embedded[0] if embedded else latest or Node({}, intent.where("latest_charge"))
+        error = intent.at("last_payment_error")
+        charge_id = charge.maybe_text("id") or intent.reference("latest_charge") or error.reference("charge")
+        metadata = intent.at("metadata")
+        declined = step is PaymentStep.DECLINED
+        evidence = _evidence(charge if charge.value or not declined else error.at("payment_method"), metadata)
+        if evidence["customer_id"] is None:
+            evidence["customer_id"] = intent.hint("customer")
+        if evidence["email_hash"] is None:
+            evidence["email_hash"], evidence["email_domain"] = intent.email("receipt_email")
+        return PaymentChanged(
+            **base,
+            payment_id=intent.text("id"),
+            aliases=(charge_id,) if charge_id else (),
+            step=step,
+            amount=_money(intent, *amounts),
+            cumulative=step in (PaymentStep.AUTHORIZED, PaymentStep.CAPTURED),
+            reference=charge_id if declined else None,
+            **evidence,
+            **(_decline(charge, error) if declined else {}),
+        )
+
+    return translate
+
+
+def _session(step: PaymentStep) -> "Translate":
+    """A payment step told by a checkout session, where the session has a payment of its own."""
+
+    def translate(session: Node, kind: str, base: Base) -> AnyEvent | None:
+        intent = session.reference("payment_intent")
+        if intent is None:  # a subscription's first invoice or a saved card: other events tell of its payment
+            return None
+        paid = step is not PaymentStep.CAPTURED or session.hint("payment_status") == "paid"
+        email_hash, email_domain = session.email("customer_details", "email")
+        metadata = session.at("metadata")
+        return PaymentChanged(
+            **base,
+            payment_id=intent,
+            step=step if paid else PaymentStep.PENDING,
+            amount=_money(session, "amount_total"),
+            cumulative=step is PaymentStep.CAPTURED and paid,
+            customer_id=metadata.customer("customer_id") or session.hint("customer"),
+            device_id=metadata.hint("device_id"),
+            ip=metadata.ip("ip"),
+            initiator=Initiator.CUSTOMER,  # a session is a page that the customer is on
+            email_hash=email_hash,
+            email_domain=email_domain,
+            billing_country=session.hint("customer_details", "address", "country"),
+            merchant_reference=session.hint("client_reference_id") or metadata.hint("order_id"),
+        )
+
+    return translate
+
+
+REFUND_STEPS = {
+    "succeeded": PaymentStep.REFUNDED,
+    "pending": PaymentStep.REFUND_PENDING,
+    "requires_action": PaymentStep.REFUND_PENDING,
+    "failed": PaymentStep.REFUND_FAILED,
+    "canceled": PaymentStep.REFUND_FAILED,  # the money stays, or comes back
+}
+
+
+def _refund(refund: Node, kind: str, base: Base) -> AnyEvent:
+    # Refunds of the oldest API versions have no status; they existed only once they had succeeded.
+    status = "failed" if kind == "refund.failed" else refund.maybe_text("status") or "succeeded"
+    step = REFUND_STEPS.get(status)
+    if step is None:
+        raise unreadable(refund.where("status"), "a refund status that we do not know", "unknown_status")
+    payment_id, aliases = _names(refund)
+    return PaymentChanged(
+        **base,
+        payment_id=payment_id,
+        aliases=aliases,
+        step=step,
+        amount=_money(refund, "amount"),
+        reference=refund.text("id"),
+        merchant_reference=refund.at("metadata").hint("order_id"),
+    )
+
+
+# Disputes and warnings
+
+STATUSES = {
+    "warning_needs_response": (DisputeStage.INQUIRY, DisputeStatus.NEEDS_RESPONSE),
+    "warning_under_review": (DisputeStage.INQUIRY, DisputeStatus.UNDER_REVIEW),
+    "warning_closed": (DisputeStage.INQUIRY, DisputeStatus.CLOSED),
+    "prevented": (DisputeStage.INQUIRY, DisputeStatus.PREVENTED),
+    "needs_response": (None, DisputeStatus.NEEDS_RESPONSE),
+    "under_review": (None, DisputeStatus.UNDER_REVIEW),
+    "won": (None, DisputeStatus.WON),
+    "lost": (None, DisputeStatus.LOST),
+    "charge_refunded": (None, DisputeStatus.CLOSED),  # only in old API versions
+    "appeal_needs_response": (DisputeStage.PRE_ARBITRATION, DisputeStatus.NEEDS_RESPONSE),
+    "appeal_under_review": (DisputeStage.PRE_ARBITRATION, DisputeStatus.UNDER_REVIEW),
+}
+REASONS = {
+    "fraudulent": DisputeReason.FRAUD,
+    "unrecognized": DisputeReason.FRAUD,
+    "debit_not_authorized": DisputeReason.FRAUD,
+    "product_not_received": DisputeReason.NOT_RECEIVED,
+    "product_unacceptable": DisputeReason.NOT_AS_DESCRIBED,
+    "duplicate": DisputeReason.DUPLICATE,
+    "subscription_canceled": DisputeReason.CANCELED,
+    "credit_not_processed": DisputeReason.CREDIT_NOT_PROCESSED,
+}
+
+
+def _moved(dispute: Node, kind: str) -> Money | None:
+    """The disputed money that this event took or gave back, without the dispute fee."""
+    sign = {"charge.dispute.funds_withdrawn": -1, "charge.dispute.funds_reinstated": 1}.get(kind)
+    if sign is None:
+        return None
+    moves = [_money(entry, "amount") for entry in dispute.nodes("balance_transactions") if entry.raw("amount")]
+    fitting = [money for money in moves if money.minor * sign > 0]
+    if fitting:
+        return fitting[-1]
+    whole = _money(dispute, "amount")
+    return Money(sign * whole.minor, whole.currency)
+
+
+def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
+    payment_id, aliases = _names(dispute)
+    word = dispute.word("status")
+    told, status = STATUSES.get(word, (None, None))
+    card = dispute.at("payment_method_details", "card")
+    by_case = DisputeStage.INQUIRY if card.hint("case_type") == "inquiry" else DisputeStage.CHARGEBACK
+    stage = told or (by_case if status else None)
+    details = dispute.at("evidence_details")
+    due_node, due_name = (
+        (details, "due_by") if details.raw("due_by") is not None else (dispute, "evidence_due_by")
+    )  # the second name is the one that API versions before 2015 used
+    due = due_node.raw(due_name) or 0
+    respond_by = due_node.unix(due_name) if due else None
+    can_respond: bool | None = None
+    if not due:
+        can_respond = False
+    elif status is DisputeStatus.NEEDS_RESPONSE:
+        can_respond = True  # past_due is about the evidence of the round before
+    submissions = details.raw("submission_count")
+    reason = dispute.hint("reason")
+    return DisputeChanged(
+        **base,
+        dispute_id=dispute.maybe_text("id") or dispute.reference("charge") or payment_id,
+        payment_id=payment_id,
+        payment_aliases=aliases,
+        stage=stage,
+        status=status,
+        amount=_money(dispute, "amount"),
+        moved=_moved(dispute, kind),
+        reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
+        reason_code=card.hint("network_reason_code") or dispute.hint("network_reason_code"),
+        network=card.lowered("network") or card.lowered("brand"),
+        respond_by=respond_by,
+        respond_by_text=str(due) if respond_by else None,
+        can_respond=can_respond,
+        # It tells who answered last: an appeal, or a chargeback after an inquiry, asks again.
+        autodefended=details.hint("submission_method") == "smart_disputes"
+        and status is not DisputeStatus.NEEDS_RESPONSE,
+        provider_status=word,
+        evidence_submitted=submissions > 0 if type(submissions) is int else None,
+    )
+
+
+def _warning(warning: Node, kind: str, base: Base) -> AnyEvent:
+    payment_id, aliases = _names(warning)
+    return FraudWarned(
+        **base,
+        warning_id=warning.text("id"),
+        payment_id=payment_id,
+        payment_aliases=aliases,
+        fraud_type=warning.hint("fraud_type"),
+        actionable=warning.flag("actionable"),
+    )
+
+
+def _review(review: Node, kind: str, base: Base) -> AnyEvent:
+    payment_id, _ = _names(review)
+    return ReviewChanged(
+        **base, payment_id=payment_id, open=kind == "review.opened", verdict=review.hint("closed_reason")
+    )
+
+
+def _payout(payout: Node, kind: str, base: Base) -> AnyEvent:
+    return PayoutChanged(
+        **base, payout_id=payout.text("id"), status=payout.word("status"), amount=_money(payout, "amount")
+    )
+
+
+Translate = Callable[[Node, str, Base], AnyEvent | None]
+
+PAYMENTS: dict[str, Translate] = {
+    "charge.succeeded": _charge_succeeded,
+    "charge.pending": _charge(PaymentStep.PENDING, "amount"),
+    "charge.captured": _charge(PaymentStep.CAPTURED, "amount_captured", "amount"),
+    "charge.failed": _charge(PaymentStep.DECLINED, "amount"),
+    "charge.expired": _charge(PaymentStep.CANCELED, "amount"),
+    "payment_intent.created": _intent(PaymentStep.PENDING, "amount"),
+    "payment_intent.processing": _intent(PaymentStep.PENDING, "amount"),
+    "payment_intent.requires_action": _intent(PaymentStep.PENDING, "amount"),
+    "payment_intent.amount_capturable_updated": _intent(PaymentStep.AUTHORIZED, "amount_capturable", "amount"),
+    "payment_intent.succeeded": _intent(PaymentStep.CAPTURED, "amount_received", "amount"),
+    "payment_intent.payment_failed": _intent(PaymentStep.DECLINED, "amount"),
+    "payment_intent.canceled": _intent(PaymentStep.CANCELED, "amount"),
+    "checkout.session.completed": _session(PaymentStep.CAPTURED),
+    "checkout.session.async_payment_succeeded": _session(PaymentStep.CAPTURED),
+    "checkout.session.async_payment_failed": _session(PaymentStep.DECLINED),
+    "checkout.session.expired": _session(PaymentStep.CANCELED),
+}
+REFUNDS: dict[str, Translate] = {
+    "charge.refunded": _charge_refunded,
+    "refund.created": _refund,
+    "refund.updated": _refund,
+    "refund.failed": _refund,
+    "charge.refund.updated": _refund,
+}
+DISPUTES: dict[str, Translate] = {
+    **dict.fromkeys(
+        (f"charge.dispute.{step}" for step in ("created", "updated", "closed", "funds_withdrawn", "funds_reinstated")),
+        _dispute,
+    ),
+}
+WARNINGS: dict[str, Translate] = {
+    "radar.early_fraud_warning.created": _warning,
+    "radar.early_fraud_warning.updated": _warning,
+}
+OTHERS: dict[str, Translate] = {
+    "review.opened": _review,
+    "review.closed": _review,
+    **dict.fromkeys(
+        (f"payout.{step}" for step in ("created", "paid", "failed", "canceled", "updated", "reconciliation_completed")),
+        _payout,
+    ),
+}
+TYPES = PAYMENTS | REFUNDS | DISPUTES | WARNINGS | OTHERS
+
+WORDS = {
+    "Dispute.status": STATUSES,
+    "Dispute.reason": REASONS,
+    "Refund.status": REFUND_STEPS,
+    "Charge.payment_method_details.card.checks.cvc_check": CHECKS,
+    "Charge.payment_method_details.card.three_d_secure.result": THREE_D_SECURE,
+}
+TRAITS = Traits(
+    scheme="HMAC-SHA256 of time and body",
+    replay="signed time ±300 s, event id",
+    rotation="both secrets sign for 24 h",
+    retry_days=3,
+    deadline="evidence_details.due_by",
+    response_api="POST /v1/disputes/{id}",
+    payments=PAYMENTS,
+    refunds=REFUNDS,
+    disputes=DISPUTES,
+    warnings=WARNINGS,
+)

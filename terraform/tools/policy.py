@@ -1,0 +1,313 @@
+"""What must hold of any plan or state, whoever wrote the configuration. `python terraform/tools/policy.py PLAN.json [prod]`.
+
+Reads `terraform show -json`. In a plan some values are not known yet; a rule about such a value is judged on a state.
+Each rule has its reason beside it; a finding is one line, `address: sentence`.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Project-wide, because the service has no narrower place to grant it. CI's are in modules/ci, reviewed there.
+PROJECT_ROLES = {
+    "roles/logging.logWriter": "the build's log",
+    "roles/datastore.user": "Firestore has no policy of its own; held to one database by a condition",
+    "roles/datastore.viewer": "as above",
+    "roles/bigquery.jobUser": "a query is run, and paid for, by a project",
+}
+CONDITIONED = {"roles/datastore.user", "roles/datastore.viewer"}
+
+# On one resource each. What is not listed is refused until somebody lists it.
+RESOURCE_ROLES = {
+    "google_pubsub_topic_iam_member": {"roles/pubsub.publisher"},
+    "google_pubsub_subscription_iam_member": {"roles/pubsub.subscriber"},
+    "google_storage_bucket_iam_member": {
+        "roles/storage.objectViewer",
+        "roles/storage.objectCreator",
+        "roles/storage.objectUser",
+    },
+    "google_secret_manager_secret_iam_member": {"roles/secretmanager.secretAccessor"},
+    "google_bigquery_dataset_iam_member": {"roles/bigquery.dataViewer", "roles/bigquery.dataEditor"},
+    "google_bigquery_table_iam_member": {"roles/bigquery.dataEditor"},
+    "google_cloud_run_service_iam_member": {"roles/run.invoker"},
+    "google_artifact_registry_repository_iam_member": {"roles/artifactregistry.writer"},
+    "google_service_account_iam_member": {"roles/iam.workloadIdentityUser"},
+}
+# The API that a kind of resource is made through. A kind that is not listed is refused until somebody lists it.
+APIS = {
+    "google_artifact_registry_": "artifactregistry.googleapis.com",
+    "google_bigquery_": "bigquery.googleapis.com",
+    "google_billing_budget": "billingbudgets.googleapis.com",
+    "google_cloud_run_": "run.googleapis.com",
+    "google_cloud_scheduler_": "cloudscheduler.googleapis.com",
+    "google_cloudfunctions2_": "cloudfunctions.googleapis.com",
+    "google_compute_": "compute.googleapis.com",
+    "google_firestore_": "firestore.googleapis.com",
+    "google_iam_": "iam.googleapis.com",
+    "google_logging_": "logging.googleapis.com",
+    "google_monitoring_": "monitoring.googleapis.com",
+    "google_project_iam_": "cloudresourcemanager.googleapis.com",
+    "google_project_service": "serviceusage.googleapis.com",
+    "google_pubsub_": "pubsub.googleapis.com",
+    "google_secret_manager_": "secretmanager.googleapis.com",
+    "google_service_account": "iam.googleapis.com",
+    "google_storage_": "storage.googleapis.com",
+}
+EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
+
+
+@dataclass(frozen=True)
+class Resource:
+    address: str
+    type: str
+    values: Mapping[str, Any]
+
+    def block(self, name: str) -> Mapping[str, Any]:
+        """The only block of that name; empty if there is none."""
+        blocks = self.values.get(name) or [{}]
+        first: Mapping[str, Any] = blocks[0]
+        return first
+
+    @property
+    def module(self) -> str:
+        return self.address.rpartition(f"{self.type}.")[0]
+
+
+@dataclass(frozen=True)
+class World:
+    """Managed resources, and whether they are to be as safe as production."""
+
+    resources: tuple[Resource, ...]
+    prod: bool
+    findings: list[str] = field(default_factory=list)
+
+    def of(self, kind: str) -> list[Resource]:
+        return [resource for resource in self.resources if resource.type == kind]
+
+    def need(self, holds: object, resource: Resource, sentence: str) -> None:
+        if not holds:
+            self.findings.append(f"{resource.address}: {sentence}")
+
+
+def world(shown: Mapping[str, Any], *, prod: bool) -> World:
+    """From `terraform show -json` of a plan or of a state."""
+    values = shown.get("planned_values") or shown.get("values") or {}
+    found = tuple(
+        Resource(one["address"], one["type"], one["values"])
+        for one in _resources(values.get("root_module", {}))
+        if one["mode"] == "managed"
+    )
+    return World(found, prod)
+
+
+def _resources(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from module.get("resources", ())
+    for child in module.get("child_modules", ()):
+        yield from _resources(child)
+
+
+def apis(w: World) -> None:
+    enabled = {service.values["service"] for service in w.of("google_project_service")}
+    for resource in w.resources:
+        api = next((api for kind, api in APIS.items() if resource.type.startswith(kind)), None)
+        w.need(api, resource, "nobody has said through which API it is made")
+        w.need(api is None or api in enabled, resource, f"{api} is not enabled, so it cannot be made")
+
+
+def functions(w: World) -> None:
+    identities = [
+        own.values["account_id"]
+        for own in w.of("google_service_account")
+        if own.address.endswith("google_service_account.runtime")
+    ]
+    for f in w.of("google_cloudfunctions2_function"):
+        build, service = f.block("build_config"), f.block("service_config")
+        environment = service.get("environment_variables") or {}
+        source = (build.get("source") or [{}])[0].get("storage_source", [{}])[0].get("object") or ""
+        w.need(
+            environment.get("THREADS") == str(service.get("max_instance_request_concurrency")),
+            f,
+            "THREADS differs from the concurrency, so requests queue inside the instance",
+        )
+        w.need(environment.get("LOG_EXECUTION_ID"), f, "LOG_EXECUTION_ID unset: every plan would want to change it")
+        w.need(build.get("runtime") == "python313", f, "runtime is not python313")
+        w.need(re.search(r"-[0-9a-f]{16}\.zip$", source), f, "the bundle's name has no hash: changes would not deploy")
+        w.need(
+            identities.count(f"fn-{f.values['name']}") == 1,
+            f,
+            "no service account of its own: it would run as the default one, which may edit the project",
+        )
+        w.need(
+            not f.values.get("event_trigger"), f, "an event trigger makes a subscription without a dead letter of ours"
+        )
+        for secret in service.get("secret_environment_variables") or ():
+            w.need(
+                secret.get("version") != "latest",
+                f,
+                f"{secret.get('key')} is not pinned: instances would differ in their keys",
+            )
+        if w.prod and f.values["name"].startswith(("webhook-", "score-payment")):
+            w.need(service.get("min_instance_count"), f, "no warm instance in prod, where a sender waits")
+
+
+def subscriptions(w: World) -> None:
+    names = {own.values["name"] for own in w.of("google_pubsub_subscription")}
+    for topic in w.of("google_pubsub_topic"):
+        if topic.values["name"].startswith("dead-letter-"):
+            w.need(
+                topic.values["name"] in names, topic, "a dead-letter topic without a subscription loses its messages"
+            )
+        w.need(topic.values.get("message_retention_duration") == "2678400s", topic, "cannot be replayed for 31 days")
+    for s in w.of("google_pubsub_subscription"):
+        w.need(s.block("expiration_policy").get("ttl") == "", s, "is deleted after 31 idle days")
+        w.need(len(s.values.get("filter") or "") <= 256, s, "Pub/Sub takes filters of 256 bytes at most")
+        w.need(not s.values.get("enable_message_ordering"), s, "ordering lets one bad message hold up all of its key")
+        if s.values.get("push_config") or s.values.get("bigquery_config"):
+            w.need(s.values.get("dead_letter_policy"), s, "has no dead letter, so a bad message is tried for ever")
+            w.need(s.values.get("retry_policy"), s, "has no retry policy, so a failing message comes back at once")
+            w.need(
+                5 <= s.block("dead_letter_policy").get("max_delivery_attempts", 0) <= 100,
+                s,
+                "max_delivery_attempts is 5 to 100",
+            )
+        if s.values.get("push_config"):
+            w.need(s.block("push_config").get("oidc_token"), s, "pushes without proof of who it is")
+            timeouts = [
+                f.block("service_config")["timeout_seconds"]
+                for f in w.of("google_cloudfunctions2_function")
+                if f.values["name"] == s.values["name"]
+            ]
+            w.need(
+                timeouts and s.values["ack_deadline_seconds"] > timeouts[0],
+                s,
+                "a message would be delivered again while its function still works on it",
+            )
+
+
+def access(w: World) -> None:
+    for resource in w.resources:
+        w.need(
+            not resource.type.endswith(("_iam_binding", "_iam_policy")),
+            resource,
+            "authoritative for everybody: it would remove grants that Google's own services need",
+        )
+        w.need(resource.type != "google_service_account_key", resource, "a key that can be copied; nothing needs one")
+        if resource.type == "google_project_iam_member":
+            if resource.address.startswith("module.ci[0]."):
+                w.need(
+                    resource.values["role"] not in ("roles/owner", "roles/editor", "roles/viewer"),
+                    resource,
+                    "basic role",
+                )
+                continue
+            role = resource.values["role"]
+            w.need(role in PROJECT_ROLES, resource, f"{role} is not among the roles granted project-wide")
+            if role in CONDITIONED:
+                w.need(resource.values.get("condition"), resource, f"{role} is not held to our database")
+        elif resource.type.endswith("_iam_member"):
+            role = resource.values["role"]
+            w.need(role in RESOURCE_ROLES.get(resource.type, ()), resource, f"{role} is not among the roles granted")
+        if resource.values.get("member") in EVERYBODY:
+            w.need(
+                resource.type == "google_cloud_run_service_iam_member"
+                and resource.values["service"].startswith("webhook-"),
+                resource,
+                "only webhooks answer strangers",
+            )
+    for pool in w.of("google_iam_workload_identity_pool_provider"):
+        condition = pool.values.get("attribute_condition") or ""
+        w.need(
+            re.search(r"repository_owner_id == '\d+'", condition),
+            pool,
+            "whoever signs in at the same issuer could ask: hold it to the owner's numeric id",
+        )
+
+
+def secrets(w: World) -> None:
+    for version in w.of("google_secret_manager_secret_version"):
+        w.need(not version.values.get("secret_data"), version, "the secret is in the state: use secret_data_wo")
+    readers: dict[str, set[str]] = {}
+    for f in w.of("google_cloudfunctions2_function"):
+        for secret in f.block("service_config").get("secret_environment_variables") or ():
+            readers.setdefault(secret["secret"], set()).add(f.values["name"])
+    for secret in w.of("google_secret_manager_secret"):
+        who = readers.get(secret.values["secret_id"], set())
+        w.need(len(who) == 1, secret, f"is read by {', '.join(sorted(who)) or 'nobody'}; one deployment reads a secret")
+
+
+def storage(w: World) -> None:
+    for bucket in w.of("google_storage_bucket"):
+        w.need(bucket.values.get("uniform_bucket_level_access"), bucket, "objects could have access rules of their own")
+        w.need(bucket.values.get("public_access_prevention") == "enforced", bucket, "could be made public")
+        if w.prod:
+            w.need(not bucket.values.get("force_destroy"), bucket, "prod's objects could be deleted with it")
+        if "model" in bucket.values["name"]:
+            w.need(bucket.block("versioning").get("enabled"), bucket, "an overwritten model would be gone")
+            w.need(
+                bucket.values.get("retention_policy"), bucket, "a model could be deleted while decisions refer to it"
+            )
+    for table in w.of("google_bigquery_table"):
+        if table.values.get("view"):
+            continue
+        w.need(table.values.get("time_partitioning") and table.values.get("clustering"), table, "is read whole")
+        w.need(table.values.get("require_partition_filter"), table, "a query may forget the partition and pay for all")
+        if w.prod:
+            w.need(table.values.get("deletion_protection"), table, "prod's rows could be deleted with it")
+    for database in w.of("google_firestore_database"):
+        w.need(database.values.get("type") == "FIRESTORE_NATIVE", database, "is not in native mode")
+        if w.prod:
+            w.need(
+                database.values.get("delete_protection_state") == "DELETE_PROTECTION_ENABLED",
+                database,
+                "prod's documents could be deleted",
+            )
+            w.need(
+                database.values.get("point_in_time_recovery_enablement") == "POINT_IN_TIME_RECOVERY_ENABLED",
+                database,
+                "prod's documents could not be put back to a minute ago",
+            )
+            w.need(w.of("google_firestore_backup_schedule"), database, "prod's documents are not backed up")
+
+
+def alerts(w: World) -> None:
+    metrics = {metric.values["name"] for metric in w.of("google_logging_metric")}
+    for policy in w.of("google_monitoring_alert_policy"):
+        text = policy.block("documentation").get("content") or ""
+        for heading in ("**What it means.**", "**First.**", "**Back.**"):
+            # A plan does not know the text while it holds an id that Google will give.
+            w.need(heading in text or not text, policy, f"its documentation lacks {heading}")
+        w.need(not re.search(r"\{(project|region|env)\}", text), policy, "its documentation has an unfilled place")
+        if w.prod:
+            w.need(policy.values.get("notification_channels") != [], policy, "nobody is told")
+        for condition in policy.values.get("conditions") or ():
+            watched = (condition.get("condition_threshold") or condition.get("condition_absent") or [{}])[0]
+            for name in re.findall(r"logging\.googleapis\.com/user/(\w+)", watched.get("filter") or ""):
+                w.need(name in metrics, policy, f"watches {name}, which nothing counts")
+
+
+RULES: tuple[Callable[[World], None], ...] = (apis, functions, subscriptions, access, secrets, storage, alerts)
+
+
+def judge(shown: Mapping[str, Any], *, prod: bool, rules: Iterable[Callable[[World], None]] = RULES) -> list[str]:
+    """Findings over `terraform show -json` of a plan or a state; none is good."""
+    w = world(shown, prod=prod)
+    if not w.resources:
+        return ["there is nothing in it"]
+    for rule in rules:
+        rule(w)
+    return w.findings
+
+
+def main(arguments: list[str]) -> int:
+    shown = json.loads(Path(arguments[0]).read_text())
+    findings = judge(shown, prod="prod" in arguments[1:])
+    print("\n".join(findings) or "no findings")
+    return bool(findings)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
