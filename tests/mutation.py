@@ -1,0 +1,112 @@
+"""`python -m tests.mutation [GROUP …]`: break the code on purpose, a line at a time, and see which tests notice.
+
+mutmut changes one thing in one function (a comparison, a number, a call) and runs the tests that reach that function. A
+change that no test notices survives: either a test is missing, or the change means the same. Each group is a part of
+the code with the tests that speak of it, and works in a copy of its own under `.payin/mutation`. Takes an hour or more
+for all; not part of the tests.
+"""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = ROOT / ".payin" / "mutation"
+BESIDE = ROOT.parent / "shared"
+"""Payloads and data sets that some tests read, where they are present."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """What is changed, by file and by name of the changed function, and the tests that should notice."""
+
+    only: tuple[str, ...]
+    tests: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+
+GROUPS = {
+    "domain": Group(
+        ("shared/domain/*",), ("tests/domain", "tests/payments", "tests/disputes", "tests/runtime/test_logs.py")
+    ),
+    "disputes": Group(("shared/disputes/*",), ("tests/disputes", "tests/flows/test_check_deadlines.py")),
+    "fraud": Group(("shared/fraud/*",), ("tests/fraud", "tests/flows/test_score_payment.py")),
+    "learning": Group(("shared/learning/*",), ("tests/learning", "tests/flows/test_train_model.py")),
+    "flows": Group(("shared/flows/*",), ("tests/flows",)),
+    "verify": Group(
+        ("shared/providers/*",),
+        ("tests/providers",),
+        ("shared.providers.*verify*", "shared.providers.kit.signing*"),
+    ),
+}
+CAUGHT = ("killed", "timeout", "suspicious", "caught by type check", "segfault")
+
+
+def run(name: str, group: Group) -> Counter[str]:
+    """How many changes came to which end. What survived is printed with its name, for `mutmut show`."""
+    folder = HOME / name
+    shutil.rmtree(folder, ignore_errors=True)
+    told = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for file in told.splitlines():
+        target = folder / file
+        if (ROOT / file).exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, target)
+    if BESIDE.is_dir():
+        # The changed copy stands in `mutants/`, so this is where its tests look beside the project.
+        for part in ("samples", "data"):
+            (folder / "shared" / part).symlink_to(BESIDE / part)
+    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + _settings(group))
+    mutmut = str(Path(sys.executable).with_name("mutmut"))
+    subprocess.run([mutmut, "run", *group.names], cwd=folder, check=False)
+    results = subprocess.run(
+        [mutmut, "results", "--all", "true"], cwd=folder, check=True, capture_output=True, text=True
+    )
+    ends: Counter[str] = Counter()
+    for line in results.stdout.splitlines():
+        mutant, _, end = line.strip().rpartition(": ")
+        if end in ("", "not checked"):
+            continue
+        ends[end] += 1
+        if end not in CAUGHT:
+            print(f"{end}: {mutant}")
+    return ends
+
+
+def _settings(group: Group) -> str:
+    def listed(texts: tuple[str, ...]) -> str:
+        return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+
+    settings = f"""
+[tool.mutmut]
+source_paths = ["shared"]
+only_mutate = {listed(group.only)}
+also_copy = {listed(tuple(sorted({"functions", "terraform", "README.md", "Makefile", "requirements.txt"})))}
+pytest_add_cli_args_test_selection = {listed(group.tests)}
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:randomly", "-x"]
+"""
+    tomllib.loads(settings)
+    return settings
+
+
+def main(names: list[str]) -> None:
+    table = Table("part", "changes", "noticed", "survived", "no test", "score")
+    for name in names or GROUPS:
+        ends = run(name, GROUPS[name])
+        caught, whole = sum(ends[end] for end in CAUGHT), sum(ends.values())
+        score = f"{caught / whole:.1%}" if whole else "–"
+        table.add_row(name, str(whole), str(caught), str(ends["survived"]), str(ends["no tests"]), score)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
