@@ -28,14 +28,20 @@ def test_a_refund_of_a_disputed_payment_collides_and_both_amounts_are_told() -> 
     [
         ({}, True),
         ({"stage": DisputeStage.INQUIRY}, False),
-        ({"status": LOST}, True),
+        ({"status": LOST}, False),
+        ({"status": LOST, "final": False}, True),
+        ({"status": DisputeStatus.ACCEPTED}, False),
+        ({"status": DisputeStatus.UNDER_REVIEW}, True),
+        ({"status": DisputeStatus.EXPIRED}, True),
         ({"status": WON}, False),
         ({"status": WON, "final": False}, True),
         ({"status": DisputeStatus.PREVENTED}, False),
         ({"status": DisputeStatus.CLOSED}, False),
     ],
 )
-def test_only_a_dispute_that_takes_money_collides_with_a_refund(fields: dict[str, object], collides: bool) -> None:
+def test_only_a_dispute_that_can_still_take_money_collides_with_a_refund(
+    fields: dict[str, object], collides: bool
+) -> None:
     case = with_refund(a_case(), a_refund_event())
     case = with_dispute(case, dispute_after(a_dispute_event(**fields)))
     assert (CaseFlag.REFUND_DISPUTE_COLLISION in case.flags) is collides
