@@ -125,8 +125,8 @@ def _fits(case: Case, refunded: Money | None, taking: Sequence[DisputeSummary]) 
     )
 
 
-def _refund_words(case: Case) -> set[totals.Word]:
-    return {payments.word_of(fact) for fact in case.refunds.values()}.union(totals.unfolded(case.folded or ""))
+def _refund_words(case: Case) -> list[totals.Word]:
+    return totals.unfolded(case.folded or "", map(payments.word_of, case.refunds.values()))
 
 
 def _with_refunds(case: Case, told: Mapping[str, PaymentFact]) -> Case:

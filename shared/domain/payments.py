@@ -146,9 +146,8 @@ def record(payment: Payment, event: PaymentChanged | ReviewChanged) -> Payment:
 def settle(payment: Payment) -> Payment:
     """`payment` with everything that follows from its facts computed anew."""
     facts, folded = payment.facts.values(), payment.folded or Folded()
-    told = {word_of(fact) for fact in facts if fact.step}
-    told.update(totals.unfolded(folded.words))
-    told.update(totals.Word("", step, totals.micros(at)) for step, at in folded.steps.items())
+    told = totals.unfolded(folded.words, (word_of(fact) for fact in facts if fact.step))
+    told += [totals.Word("", step, totals.micros(at)) for step, at in folded.steps.items()]
     proved = _with_proved_steps(told)
     words = totals.by_step(proved)
     currency, disagree = totals.currency_of(words)
@@ -226,12 +225,12 @@ def _folded(folded: Folded | None, left_out: list[PaymentFact]) -> tuple[Folded 
     return after, fits
 
 
-def _with_proved_steps(words: set[totals.Word]) -> set[totals.Word]:
+def _with_proved_steps(words: list[totals.Word]) -> list[totals.Word]:
     """`words`, where an unsigned choice is what signed facts prove: what was captured is refunded, what was not is
     released."""
     captured = any(word.step is PaymentStep.CAPTURED for word in words)
     proved = PaymentStep.REFUNDED if captured else PaymentStep.CANCELED
-    return {word._replace(step=proved) if word.unproved else word for word in words}
+    return [word._replace(step=proved) if word.unproved else word for word in words]
 
 
 def _state(

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from shared.domain.events import PaymentStep
 
-# What a text of words may take of a document's 1 MiB (Firestore): twelve to twenty thousand words.
-MOST_BYTES = 800_000
+# What a text of words may take of a document of 1 MiB (Firestore): some ten thousand words.
+MOST_BYTES = 600_000
 
 
 class Word(NamedTuple):
@@ -187,19 +187,25 @@ def moved(done: Iterable[Word], undone: Iterable[Word], currency: str | None, un
 def folded(text: str, words: Iterable[Word]) -> tuple[str, bool]:
     """`text`, which holds words, with `words` in it, and whether all fit.
 
-    A line for each different word, in order. The first MOST_BYTES of the lines of a union are among the first of each of its
-    parts, so what is left out of an overflow does not depend on the order either.
+    A line for each different word, in order; a line stays while those before it have less than MOST_BYTES. So the one that
+    crosses the bound stays, and all that would follow it, sooner or later, is left out: in every order the same.
     """
-    lines = sorted({*text.splitlines(), *(_line(word) for word in words)})
+    lines = text.splitlines()
+    for line in map(_line, words):
+        place = bisect_left(lines, line)
+        if place == len(lines) or lines[place] != line:
+            lines.insert(place, line)
     text = "\n".join(lines)
-    if len(text) <= MOST_BYTES:
-        return text, True
-    return text[: text.rfind("\n", 0, MOST_BYTES + 1)], False
+    end = text.find("\n", MOST_BYTES)
+    return (text, True) if end < 0 else (text[:end], False)
 
 
-def unfolded(text: str) -> list[Word]:
-    """The words in `text`."""
-    return [_word(line) for line in text.splitlines()]
+def unfolded(text: str, words: Iterable[Word] = ()) -> list[Word]:
+    """The words in `text`, and those of `words` that are not, each once."""
+    lines = text.splitlines()
+    told = [_word(line) for line in lines]
+    more = set(words)
+    return told + list(more.difference(told) if lines else more)
 
 
 def _line(word: Word) -> str:
@@ -210,15 +216,14 @@ def _line(word: Word) -> str:
 
 def _word(line: str) -> Word:
     reference, step, at, minor, currency = line.split(" ")
-    known = _STEPS.get(step)
     return Word(
         "" if reference == "-" else reference,
-        known or PaymentStep(step.rstrip("+?")),
+        _STEPS[step.rstrip("+?")],
         int(at),
         None if minor == "-" else int(minor),
         None if currency == "-" else currency,
-        known is None and "+" in step,
-        known is None and "?" in step,
+        "+" in step,
+        "?" in step,
     )
 
 
