@@ -76,7 +76,7 @@ def judge(case: Case) -> Case:
     currency, _ = totals.currency_of(words)
     refunded = totals.refunded(words, currency, untold=0)
     # A provider may tell of a refund and not of its amount: that is a refund too.
-    untold = refunded.stands and not refunded.minor
+    untold = totals.refunded(words, currency, untold=1) != refunded
     taking = [case.disputes[id_] for id_ in sorted(case.disputes) if _takes_money(case.disputes[id_])]
     disputed, _ = total_of([dispute.amount for dispute in taking if dispute.amount])
     opened = min((dispute.opened_at for dispute in case.disputes.values()), default=None)

@@ -379,7 +379,7 @@ def test_a_thousand_refunds_are_a_thousand_in_any_order_however_often_told() -> 
         )
         for number in range(0, 1000, 10)
     ]
-    events = [captured, opened, *refunds, *undone]
+    events: list[PaymentChanged | ReviewChanged] = [captured, opened, *refunds, *undone]
     expected = sum(10 + number % 7 for number in range(1000) if number % 10)
     there = payment_after(*events)
     random = Random(7)

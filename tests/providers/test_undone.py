@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.domain.events import PaymentChanged
-from shared.domain.payments import Payment, record
+from shared.domain.money import Money
+from shared.domain.payments import Payment, PaymentState, record
 from tests.builders import HOUR
 from tests.providers import test_adyen, test_apple, test_braintree, test_dlocal, test_gocardless, test_mollie
 from tests.providers.kits import NOON
@@ -70,6 +71,24 @@ def test_what_is_undone_and_done_again_counts_once(
         assert payment.captured.minor == captured
         assert (payment.refunded and payment.refunded.minor) == refunded
         assert after([*arriving, *told[:2]]) == payment
+
+
+def test_an_adjusted_authorization_of_adyen_is_captured_in_full() -> None:
+    def told(code: str, hours: int, value: int) -> PaymentChanged:
+        names = {"pspReference": f"MODIFICATION{hours}", "originalReference": "QFQTPCQ8HXSKGK82"} if hours else {}
+        (found,) = [test_adyen.told(test_adyen.an_item(code, amount={"currency": "EUR", "value": value}, **names))]
+        assert isinstance(found, PaymentChanged)
+        return replace(found, occurred_at=NOON + hours * HOUR)
+
+    words = [
+        told("AUTHORISATION", 0, 800),
+        told("AUTHORISATION_ADJUSTMENT", 1, 900),
+        told("AUTHORISATION_ADJUSTMENT", 2, 500),
+        told("CAPTURE", 3, 500),
+    ]
+    for arriving in permutations(words):
+        payment = after(arriving)
+        assert (payment.state, payment.authorized) == (PaymentState.CAPTURED, Money(500, "EUR"))
 
 
 def mollie_refund(status: str) -> Any:
