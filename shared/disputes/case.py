@@ -1,12 +1,14 @@
 """What a payment's case adds up to: its disputes, fraud warnings and refunds, side by side."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
-from shared.domain import payments, timeline
+from shared.domain import payments, timeline, totals
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudWarning
-from shared.domain.events import DisputeStage, DisputeStatus, FraudWarned, PaymentChanged, PaymentStep
+from shared.domain.events import DisputeStage, DisputeStatus, FraudWarned, PaymentChanged
 from shared.domain.money import Money, total_of
+from shared.domain.payments import PaymentFact
 
 
 def with_dispute(case: Case, dispute: Dispute) -> Case:
@@ -34,56 +36,70 @@ def with_warning(case: Case, event: FraudWarned) -> Case:
         network=event.network,
         actionable=event.actionable,
     )
-    warnings, _ = timeline.add(case.warnings, event.event_id, warning, lambda id_, fact: (fact.occurred_at, id_))
-    return judge(replace(case, warnings=warnings))
+    return judge(replace(case, warnings=_warnings(case.warnings, {event.event_id: warning})))
 
 
 def with_refund(case: Case, event: PaymentChanged) -> Case:
     """`case` with `event`, a refund or the failure of one."""
     fact = replace(payments.fact_of(event), details=payments.Details())
-    refunds, _ = timeline.add(case.refunds, event.event_id, fact, lambda id_, fact: (fact.occurred_at, id_))
-    return judge(replace(case, refunds=refunds))
+    return judge(_with_refunds(case, {event.event_id: fact}))
+
+
+def with_captured(case: Case, captured: Money | None, known: int | None) -> Case:
+    """`case` of a payment of which `captured` was captured, as follows from `known` words about it."""
+    if (case.captured, case.payment_known) == (captured, known):
+        return case
+    return judge(replace(case, captured=captured, payment_known=known))
 
 
 def merge(case: Case, other: Case) -> Case:
     """`case` and what was filed under another name of its payment."""
-    return judge(
-        replace(
-            case,
-            disputes={**other.disputes, **case.disputes},
-            warnings={**other.warnings, **case.warnings},
-            refunds={**other.refunds, **case.refunds},
-        )
+    if not (case.disputes or case.warnings or case.refunds or case.folded):
+        return replace(other, payment_id=case.payment_id)
+    captured = max(case, other, key=lambda each: each.payment_known or 0)
+    text, fits = totals.folded(case.folded or "", totals.unfolded(other.folded or ""))
+    merged = replace(
+        case,
+        disputes={**other.disputes, **case.disputes},
+        warnings=_warnings(case.warnings, other.warnings),
+        folded=text or None,
+        left_out=case.left_out or other.left_out or not fits or None,
+        captured=captured.captured,
+        payment_known=captured.payment_known,
     )
+    return judge(_with_refunds(merged, other.refunds))
 
 
 def judge(case: Case) -> Case:
     """`case` with its totals and flags computed anew."""
-    refunds = sorted(case.refunds.items(), key=lambda item: (item[1].occurred_at, item[0]))
-    currencies = [fact.amount.currency for _, fact in refunds if fact.amount]
-    currency = currencies[0] if currencies else None
-    facts = [fact for _, fact in refunds]
-    minor = payments.total(facts, PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED, currency)
-    failed = {fact.reference for fact in facts if fact.step is PaymentStep.REFUND_FAILED}
+    words = totals.by_step(_refund_words(case))
+    currency, _ = totals.currency_of(words)
+    refunded = totals.refunded(words, currency, untold=0)
     # A provider may tell of a refund and not of its amount: that is a refund too.
-    untold = any(
-        fact.step is PaymentStep.REFUNDED and not fact.amount and fact.reference not in failed for fact in facts
-    )
+    untold = totals.refunded(words, currency, untold=1) != refunded
     taking = [case.disputes[id_] for id_ in sorted(case.disputes) if _takes_money(case.disputes[id_])]
     disputed, _ = total_of([dispute.amount for dispute in taking if dispute.amount])
     opened = min((dispute.opened_at for dispute in case.disputes.values()), default=None)
     warned = min((warning.occurred_at for warning in case.warnings.values()), default=None)
+    returned = Money(refunded.minor, currency) if currency else None
     flags = {
-        CaseFlag.REFUND_DISPUTE_COLLISION: bool(taking) and (minor > 0 or untold),
+        CaseFlag.REFUND_DISPUTE_COLLISION: (refunded.minor > 0 or untold)
+        and any(_is_open(dispute) for dispute in taking)
+        and not _fits(case, None if untold else returned, taking),
         CaseFlag.WARNED_BEFORE_DISPUTE: opened is not None and warned is not None and warned < opened,
         CaseFlag.SEVERAL_DISPUTES: len(case.disputes) > 1,
+        CaseFlag.TIMELINE_FULL: len(case.refunds) == timeline.LIMIT or len(case.warnings) == timeline.LIMIT,
+        CaseFlag.TOTALS_INCOMPLETE: case.left_out is True,
     }
     return replace(
-        case,
-        refunded=Money(minor, currency) if currency else None,
-        disputed=disputed,
-        flags=tuple(flag for flag, raised in flags.items() if raised),
+        case, refunded=returned, disputed=disputed, flags=tuple(flag for flag, raised in flags.items() if raised)
     )
+
+
+def known(case: Case) -> int:
+    """How much `case` knows: it rises whenever anything that follows from the case changes, and never falls."""
+    told = sum(dispute.facts for dispute in case.disputes.values()) + len(case.warnings)
+    return told + len(_refund_words(case)) + (case.payment_known or 0)
 
 
 def _takes_money(dispute: DisputeSummary) -> bool:
@@ -91,3 +107,42 @@ def _takes_money(dispute: DisputeSummary) -> bool:
     if dispute.stage is DisputeStage.INQUIRY or dispute.status in (DisputeStatus.CLOSED, DisputeStatus.PREVENTED):
         return False
     return not (dispute.status is DisputeStatus.WON and dispute.final)
+
+
+def _is_open(dispute: DisputeSummary) -> bool:
+    """One that was decided for the customer has taken what it takes, be it by the very refund that settled it."""
+    return not (dispute.status in (DisputeStatus.LOST, DisputeStatus.ACCEPTED) and dispute.final)
+
+
+def _fits(case: Case, refunded: Money | None, taking: Sequence[DisputeSummary]) -> bool:
+    """Whether it is known that refunds and disputes together take no more than was captured."""
+    if case.captured is None or refunded is None or case.left_out:
+        return False
+    amounts = [refunded, *(dispute.amount for dispute in taking)]
+    minor = sum(amount.minor for amount in amounts if amount and amount.currency == case.captured.currency)
+    return minor <= case.captured.minor and all(
+        amount is not None and amount.currency == case.captured.currency for amount in amounts
+    )
+
+
+def _refund_words(case: Case) -> list[totals.Word]:
+    return totals.unfolded(case.folded or "", map(payments.word_of, case.refunds.values()))
+
+
+def _with_refunds(case: Case, told: Mapping[str, PaymentFact]) -> Case:
+    refunds, text, left_out = case.refunds, case.folded, case.left_out
+    for event_id, fact in told.items():
+        refunds, older = timeline.newest(refunds, event_id, fact)
+        if older:
+            text, fits = totals.folded(text or "", map(payments.word_of, older))
+            left_out = left_out or not fits or None
+    return replace(case, refunds=refunds, folded=text, left_out=left_out)
+
+
+def _warnings(warnings: Mapping[str, FraudWarning], told: Mapping[str, FraudWarning]) -> Mapping[str, FraudWarning]:
+    """Beyond the limit the earliest stay: by them a dispute was foretold."""
+    for event_id, warning in told.items():
+        warnings, _ = timeline.add(
+            warnings, event_id, warning, lambda id_, fact: (-totals.micros(fact.occurred_at), id_)
+        )
+    return warnings

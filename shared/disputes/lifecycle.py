@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from shared.disputes.case import known
 from shared.disputes.deadlines import action_key, is_awaiting, schedule
 from shared.disputes.reason_codes import look_up
 from shared.domain import timeline
@@ -188,7 +189,7 @@ def _known(dispute: Dispute, case: Case | None) -> int:
     own = len(dispute.actions) + (dispute.linked_to is not None)
     if case is None:
         return own + len(dispute.facts)
-    return own + sum(told.facts for told in case.disputes.values()) + len(case.warnings) + len(case.refunds)
+    return own + known(case)
 
 
 _COPIED = (

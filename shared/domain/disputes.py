@@ -130,6 +130,8 @@ class CaseFlag(StrEnum):
     REFUND_DISPUTE_COLLISION = "refund_dispute_collision"  # the customer may get the money twice
     WARNED_BEFORE_DISPUTE = "warned_before_dispute"
     SEVERAL_DISPUTES = "several_disputes"
+    TIMELINE_FULL = "timeline_full"  # the oldest refunds are no longer listed, but count; or warnings were left out
+    TOTALS_INCOMPLETE = "totals_incomplete"  # more refunds than a document can hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +162,11 @@ class FraudWarning:
 class Case:
     """All that can go wrong with one payment, side by side: its disputes, fraud warnings and refunds.
 
-    disputes by dispute id; warnings and refunds by event id. refunded, disputed: what went back by our choice, and
-    what the disputes that take money ask for. moved_to: this case was opened under another name of the payment and
-    has moved there; nothing else of it counts.
+    disputes by dispute id; warnings and refunds by event id. folded: what older refunds said, see `totals`; left_out:
+    there was no room for all of that. captured: the payment's, and payment_known, of how many words that is made: None
+    while the payment is not among ours. refunded, disputed: what went back by our choice, and what the disputes
+    that take money ask for. moved_to: this case was opened under another name of the payment and has moved there;
+    nothing else of it counts.
     """
 
     provider: str
@@ -170,6 +174,10 @@ class Case:
     disputes: Mapping[str, DisputeSummary] = field(default_factory=dict)
     warnings: Mapping[str, FraudWarning] = field(default_factory=dict)
     refunds: Mapping[str, PaymentFact] = field(default_factory=dict)
+    folded: str | None = None
+    left_out: bool | None = None
+    captured: Money | None = None
+    payment_known: int | None = None
     refunded: Money | None = None
     disputed: Money | None = None
     flags: tuple[CaseFlag, ...] = ()

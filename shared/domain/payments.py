@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.domain import timeline
+from shared.domain import timeline, totals
+from shared.domain.codec import encode
 from shared.domain.events import Card, Initiator, PaymentChanged, PaymentStep, ReviewChanged
 from shared.domain.money import Money
 
@@ -64,14 +65,30 @@ class PaymentFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Payment:
-    """A payment. Everything but its names and `facts` is computed from `facts` by `settle`.
+class Folded:
+    """What still counts of facts for which the timeline has no room. `words`: what they said of money, see `totals`;
+    `steps`: when each step that says nothing of money was told last; `told_at`: when each of `details`, and
+    `review_open`, was."""
 
-    authorized: the largest amount authorized at once. captured, refunded, reversed: totals; None where no such
-    step was told or no amount known. first_at, last_at: the provider's times of its first and last fact.
+    words: str = ""
+    steps: Mapping[PaymentStep, datetime] = field(default_factory=dict)
+    details: Details = Details()
+    review_open: bool | None = None
+    told_at: Mapping[str, datetime] = field(default_factory=dict)
+    first_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """A payment. Everything but its names, `facts` and `folded` is computed from those two by `settle`.
+
+    authorized: what is held. captured, refunded, reversed: totals, see `totals`; None where no such step was told or no
+    amount known. first_at, last_at: the provider's times of its first and last fact. known: of how many different words
+    all this is made; it rises whenever a total changes, and never falls.
     inconsistent: what does not add up, for a person: `currency_disagreement` (amounts in another currency than the
-    first are left out of every total), `timeline_full` (facts were left out), `unsigned_step` (an unsigned word says
-    refund or release where signed facts prove the other, and those count).
+    first are left out of every total), `timeline_full` (the oldest facts are no longer listed, but count),
+    `totals_incomplete` (there were more words than a document can hold: totals are of those that it holds),
+    `unsigned_step` (an unsigned word says refund or release where signed facts prove the other, and those count).
     """
 
     provider: str
@@ -88,7 +105,9 @@ class Payment:
     details: Details = Details()
     aliases: tuple[str, ...] = ()
     inconsistent: tuple[str, ...] = ()
+    known: int = 0
     facts: Mapping[str, PaymentFact] = field(default_factory=dict)
+    folded: Folded | None = None
 
 
 def fact_of(event: PaymentChanged | ReviewChanged) -> PaymentFact:
@@ -109,125 +128,150 @@ def fact_of(event: PaymentChanged | ReviewChanged) -> PaymentFact:
 
 def record(payment: Payment, event: PaymentChanged | ReviewChanged) -> Payment:
     """`payment` with `event` among its facts. The same payment, when the fact is known."""
-    facts, fits = timeline.add(payment.facts, event.event_id, fact_of(event), _worth)
+    facts, left_out = timeline.newest(payment.facts, event.event_id, fact_of(event))
+    folded, fits = _folded(payment.folded, left_out)
     told = event.aliases if isinstance(event, PaymentChanged) else ()
     return settle(
         replace(
             payment,
             facts=facts,
+            folded=folded,
             account=min(payment.account, event.account),
             aliases=tuple(sorted({*payment.aliases, *told} - {payment.payment_id, ""})),
-            inconsistent=payment.inconsistent if fits else (*payment.inconsistent, _FULL),
+            inconsistent=payment.inconsistent if fits else (*payment.inconsistent, _INCOMPLETE),
         )
     )
 
 
 def settle(payment: Payment) -> Payment:
     """`payment` with everything that follows from its facts computed anew."""
-    facts = [payment.facts[event_id] for event_id in sorted(payment.facts, key=lambda id_: _order(id_, payment.facts))]
-    told = _with_late_failures(facts)
-    facts = _with_proved_steps(told)
-    steps = {fact.step for fact in facts}
-    currencies = list(dict.fromkeys(fact.amount.currency for fact in facts if fact.amount))
-    currency = currencies[0] if currencies else None
+    facts, folded = payment.facts.values(), payment.folded or Folded()
+    told = totals.unfolded(folded.words, (word_of(fact) for fact in facts if fact.step))
+    told += [totals.Word("", step, totals.micros(at)) for step, at in folded.steps.items()]
+    proved = _with_proved_steps(told)
+    words = totals.by_step(proved)
+    currency, disagree = totals.currency_of(words)
 
     def money(step: PaymentStep, minor: int) -> Money | None:
-        return Money(minor, currency) if currency and step in steps else None
+        return Money(minor, currency) if currency and step in words else None
 
-    authorized = max((_minor(fact, currency) for fact in facts if fact.step is PaymentStep.AUTHORIZED), default=0)
-    captured = total(facts, PaymentStep.CAPTURED, PaymentStep.CAPTURE_FAILED, currency, untold=authorized)
-    refunded = total(facts, PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED, currency, untold=captured)
-    reversed_ = total(facts, PaymentStep.REVERSED, None, currency, untold=captured)
-    troubles = {_FULL} & set(payment.inconsistent)
-    troubles |= {_CURRENCIES} if len(currencies) > 1 else set()
-    troubles |= {_UNSIGNED} if facts != told else set()
+    authorized = totals.authorized(words, currency)
+    captured = totals.captured(words, currency, untold=authorized)
+    # What comes back before the capture was told is measured against the authorization.
+    whole = captured.minor or authorized
+    refunded = totals.refunded(words, currency, untold=whole)
+    reversed_ = totals.reversed_(words, currency, untold=whole)
+    details, review_open, _ = _latest(folded, facts)
+    troubles = {_INCOMPLETE} & set(payment.inconsistent)
+    troubles |= {_FULL} if payment.folded and len(payment.facts) == timeline.LIMIT else set()
+    troubles |= {_CURRENCIES} if disagree else set()
+    troubles |= {_UNSIGNED} if proved != told else set()
+    instants = [fact.occurred_at for fact in facts]
     return replace(
         payment,
-        state=_state(facts, authorized, captured, refunded),
+        state=_state(words, authorized, captured, refunded, reversed_),
         authorized=money(PaymentStep.AUTHORIZED, authorized),
-        captured=money(PaymentStep.CAPTURED, captured),
-        refunded=money(PaymentStep.REFUNDED, refunded),
-        reversed=money(PaymentStep.REVERSED, reversed_),
-        first_at=min((fact.occurred_at for fact in facts), default=None),
-        last_at=max((fact.occurred_at for fact in facts), default=None),
-        review_open=_last(fact.review_open for fact in facts),
-        details=Details(**{name: _last(getattr(fact.details, name) for fact in facts) for name in _DETAILS}),
+        captured=money(PaymentStep.CAPTURED, captured.minor),
+        refunded=money(PaymentStep.REFUNDED, refunded.minor),
+        reversed=money(PaymentStep.REVERSED, reversed_.minor),
+        first_at=min([*instants, *([folded.first_at] if folded.first_at else [])], default=None),
+        last_at=max(instants, default=None),
+        review_open=review_open,
+        details=details,
         inconsistent=tuple(sorted(troubles)),
+        known=sum(not _says_nothing_of_money(word) for word in told),
     )
 
 
-def total(
-    facts: Iterable[PaymentFact], step: PaymentStep, undo: PaymentStep | None, currency: str | None, untold: int = 0
-) -> int:
-    """Minor units of `currency` that all facts of `step` moved together, less what facts of `undo` undid.
-
-    Amounts of several references add up; several amounts of one reference do not, the largest holds. A running
-    total, or an amount without a reference, which might repeat any other, is only a floor. An undone reference
-    counts nothing, and lowers the running totals told before it was undone. An `undo` without a reference lowers
-    the total by what it tells, or to nothing. A fact of `step` without an amount moved `untold`.
-    """
-    facts = [fact for fact in facts if fact.amount is None or fact.amount.currency == currency]
-    of_reference: dict[str, int] = {}
-    floors: list[tuple[datetime, int]] = []
-    undone: dict[str | None, tuple[datetime, int]] = {}
-    for fact in facts:
-        minor = fact.amount.minor if fact.amount else untold
-        if fact.step is step and fact.reference and not fact.cumulative:
-            of_reference[fact.reference] = max(minor, of_reference.get(fact.reference, 0))
-        elif fact.step is step:
-            floors.append((fact.occurred_at, minor))
-    for fact in facts:
-        if undo is not None and fact.step is undo:
-            at, most = undone.get(fact.reference, (fact.occurred_at, of_reference.get(fact.reference or "", 0)))
-            told = fact.amount.minor if fact.amount else most or untold
-            undone[fact.reference] = max(at, fact.occurred_at), max(most, told)
-    anonymous = undone[None][1] if None in undone else 0
-    live = sum(minor for reference, minor in of_reference.items() if reference not in undone) - anonymous
-    floor = max((minor - sum(lost for at, lost in undone.values() if at >= told) for told, minor in floors), default=0)
-    return max(0, live, floor)
+def word_of(fact: PaymentFact) -> totals.Word:
+    """What `fact`, which has a step, says of money."""
+    amount = fact.amount
+    word = totals.Word(
+        totals.name_of(fact.reference),
+        fact.step or PaymentStep.PENDING,
+        totals.micros(fact.occurred_at),
+        amount.minor if amount else None,
+        amount.currency if amount else None,
+        bool(fact.cumulative),
+        bool(fact.step_unsigned),
+    )
+    return totals.Word("", word.step, word.at) if _says_nothing_of_money(word) else word
 
 
-def _with_late_failures(facts: list[PaymentFact]) -> list[PaymentFact]:
-    """`facts`, where a decline of what was captured before and not again after is a capture that failed.
-
-    Banks may report the failure of a Direct Debit after they had confirmed it, in the words of any other failure.
-    """
-    captures = {fact.reference: fact.occurred_at for fact in facts if fact.step is PaymentStep.CAPTURED}
-    return [
-        replace(fact, step=PaymentStep.CAPTURE_FAILED)
-        if fact.step is PaymentStep.DECLINED
-        and fact.reference
-        and fact.occurred_at > captures.get(fact.reference, fact.occurred_at)
-        else fact
-        for fact in facts
-    ]
+def _says_nothing_of_money(word: totals.Word) -> bool:
+    """A decline that names no attempt undoes none."""
+    return (word.step in _MOVE_NOTHING or (word.step is PaymentStep.DECLINED and not word.reference)) and (
+        not word.unproved
+    )
 
 
-def _with_proved_steps(facts: list[PaymentFact]) -> list[PaymentFact]:
-    """`facts`, where an unsigned choice is what signed facts prove: what was captured is refunded, what was not is
+def _folded(folded: Folded | None, left_out: list[PaymentFact]) -> tuple[Folded | None, bool]:
+    """`folded` with `left_out`, and whether there is room for their words."""
+    if not left_out:
+        return folded, True
+    before = folded or Folded()
+    words, steps = [], dict(before.steps)
+    for fact in left_out:
+        if fact.step and _says_nothing_of_money(word := word_of(fact)):
+            steps[fact.step] = max(fact.occurred_at, steps.get(fact.step, fact.occurred_at))
+        elif fact.step:
+            words.append(word)
+    text, fits = totals.folded(before.words, words)
+    details, review_open, told_at = _latest(before, left_out)
+    first_at = min([fact.occurred_at for fact in left_out] + ([before.first_at] if before.first_at else []))
+    after = Folded(
+        words=text, steps=steps, details=details, review_open=review_open, told_at=told_at, first_at=first_at
+    )
+    return after, fits
+
+
+def _with_proved_steps(words: list[totals.Word]) -> list[totals.Word]:
+    """`words`, where an unsigned choice is what signed facts prove: what was captured is refunded, what was not is
     released."""
-    captured = any(fact.step is PaymentStep.CAPTURED for fact in facts)
+    captured = any(word.step is PaymentStep.CAPTURED for word in words)
     proved = PaymentStep.REFUNDED if captured else PaymentStep.CANCELED
-    return [replace(fact, step=proved) if fact.step_unsigned else fact for fact in facts]
+    return [word._replace(step=proved) if word.unproved else word for word in words]
 
 
-def _state(facts: list[PaymentFact], authorized: int, captured: int, refunded: int) -> PaymentState:
-    steps = {fact.step for fact in facts}
-    if refunded or (PaymentStep.REFUNDED in steps and PaymentStep.REFUND_FAILED not in steps):
-        if PaymentStep.REVERSED in steps:
-            return PaymentState.REVERSED
-        # A refund that arrives before its capture is measured against the authorization.
-        return PaymentState.PARTIALLY_REFUNDED if refunded < (captured or authorized) else PaymentState.REFUNDED
-    if PaymentStep.REVERSED in steps:
+def _state(
+    words: totals.Words, authorized: int, captured: totals.Moved, refunded: totals.Moved, reversed_: totals.Moved
+) -> PaymentState:
+    """What the amounts say; where no money has moved, the latest step."""
+    whole, returned = captured.minor or authorized, refunded.minor + reversed_.minor
+    if reversed_.stands and reversed_.minor >= whole:
         return PaymentState.REVERSED
-    if captured or (PaymentStep.CAPTURED in steps and PaymentStep.CAPTURE_FAILED not in steps):
-        return PaymentState.PARTIALLY_CAPTURED if captured < authorized else PaymentState.CAPTURED
-    if PaymentStep.SUCCEEDED_BY in steps:
+    if (refunded.stands or reversed_.stands) and returned >= whole:
+        return PaymentState.REFUNDED
+    if returned:
+        return PaymentState.PARTIALLY_REFUNDED
+    if captured.stands and (captured.minor or not authorized):
+        return PaymentState.PARTIALLY_CAPTURED if captured.minor < authorized else PaymentState.CAPTURED
+    if PaymentStep.SUCCEEDED_BY in words:
         return PaymentState.SUCCEEDED_BY
     # A decline before a successful retry, or a pending before the answer, says nothing any more, whatever its time.
-    open_ = _AFTER_AUTHORIZATION if PaymentStep.AUTHORIZED in steps else _BEFORE_AUTHORIZATION
-    told = [(fact.occurred_at, list(open_).index(fact.step)) for fact in facts if fact.step in open_]
+    open_ = _AFTER_AUTHORIZATION if PaymentStep.AUTHORIZED in words else _BEFORE_AUTHORIZATION
+    told = [(word.at, rank) for rank, step in enumerate(open_) for word in words.get(step, ())]
     return list(open_.values())[max(told)[1]] if told else PaymentState.PENDING
+
+
+def _latest(folded: Folded, facts: Iterable[PaymentFact]) -> tuple[Details, bool | None, dict[str, datetime]]:
+    """The latest word on each detail and on the review, and when it was told. Of two at one instant the one whose bytes
+    are greater: any rule will do that knows nothing of who came first."""
+    values: dict[str, Any] = {name: getattr(folded.details, name) for name in folded.told_at if name != _REVIEW}
+    told_at = dict(folded.told_at)
+    if _REVIEW in told_at:
+        values[_REVIEW] = folded.review_open
+    for fact in facts:
+        at = fact.occurred_at
+        for name in (_REVIEW, *_DETAILS):
+            value = fact.review_open if name == _REVIEW else getattr(fact.details, name)
+            if value is None or (name in _ATTEMPT and fact.step in _GOING_BACK):
+                continue
+            known = told_at.get(name)
+            if known is None or at > known or (at == known and encode(value) > encode(values[name])):
+                values[name], told_at[name] = value, at
+    review_open = values.pop(_REVIEW, None)
+    return Details(**values), review_open, told_at
 
 
 # Which step is the state while no money has moved: the latest, and of two at one instant the lower row.
@@ -242,26 +286,14 @@ _AFTER_AUTHORIZATION = {
     PaymentStep.CANCELED: PaymentState.CANCELED,
 }
 _DETAILS = tuple(each.name for each in fields(Details))
+_REVIEW = "review_open"
 _CURRENCIES, _FULL, _UNSIGNED = "currency_disagreement", "timeline_full", "unsigned_step"
-# Left out last when a timeline overflows.
-_MATTERS = frozenset(PaymentStep) - {PaymentStep.PENDING, PaymentStep.REFUND_PENDING, PaymentStep.DECLINED}
-
-
-def _worth(event_id: str, fact: PaymentFact) -> tuple[bool, datetime, str]:
-    return fact.step in _MATTERS, fact.occurred_at, event_id
-
-
-def _order(event_id: str, facts: Mapping[str, PaymentFact]) -> tuple[datetime, str]:
-    return facts[event_id].occurred_at, event_id
-
-
-def _minor(fact: PaymentFact, currency: str | None) -> int:
-    return fact.amount.minor if fact.amount and fact.amount.currency == currency else 0
-
-
-def _last(values: Iterable[Any]) -> Any:
-    told = None
-    for value in values:
-        if value is not None:
-            told = value
-    return told
+_INCOMPLETE = "totals_incomplete"
+_MOVE_NOTHING = frozenset(
+    {PaymentStep.PENDING, PaymentStep.CANCELED, PaymentStep.REFUND_PENDING, PaymentStep.SUCCEEDED_BY}
+)
+# Why money did not go back says nothing of how it was paid.
+_GOING_BACK = frozenset(
+    {PaymentStep.REFUND_PENDING, PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED, PaymentStep.REVERSED}
+)
+_ATTEMPT = frozenset({"decline_code", "hard_decline"})

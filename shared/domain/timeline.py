@@ -4,14 +4,22 @@ So the order in which facts arrive cannot matter, nor how often each does: a set
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 from shared.domain.codec import encode, to_document
 
+
+class Dated(Protocol):
+    @property
+    def occurred_at(self) -> datetime: ...
+
+
 F = TypeVar("F")
+D = TypeVar("D", bound=Dated)
 
 # A real payment or dispute has a handful of facts, at most about 1 KB each; a document holds 1 MiB (Firestore).
-LIMIT = 400
+LIMIT = 200
 
 
 def add(
@@ -27,6 +35,23 @@ def add(
     merged = {**facts, event_id: fact if known is None else max(known, fact, key=encode)}
     kept = sorted(merged.items(), key=lambda item: worth(*item))[-LIMIT:]
     return dict(kept), len(merged) <= LIMIT
+
+
+def newest(facts: Mapping[str, D], event_id: str, fact: D) -> tuple[dict[str, D], list[D]]:
+    """The LIMIT newest of `facts` and `fact`, and those left out, for the caller to count in some other way.
+
+    Which ones are left out in the end is the same in every order, and so is which of two different facts under one id
+    stays: the later, or at one instant the one whose bytes are greater.
+    """
+    kept, left_out = dict(facts), []
+    known = kept.get(event_id)
+    if known is not None and known != fact:
+        fact, lost = sorted((fact, known), key=lambda each: (each.occurred_at, encode(each)), reverse=True)
+        left_out.append(lost)
+    kept[event_id] = fact
+    if len(kept) > LIMIT:
+        left_out.append(kept.pop(min(kept, key=lambda id_: (kept[id_].occurred_at, id_))))
+    return kept, left_out
 
 
 def compact(value: object) -> dict[str, Any]:

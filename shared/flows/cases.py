@@ -1,31 +1,33 @@
 """A payment's case: finding it under whatever name somebody uses, and writing it whole."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from shared.disputes.case import merge
+from shared.disputes.case import merge, with_captured
 from shared.domain import timeline
 from shared.domain.codec import from_document
 from shared.domain.disputes import Case
-from shared.flows import record_payment
+from shared.domain.money import Money
 from shared.flows.committing import Seen, write
 from shared.flows.ports import Key, Snapshot, Write
 
 COLLECTION = "cases"
+PAYMENTS, ALIASES = "payments", "payment_aliases"  # what `record_payment` writes
 
 
 def keys_to_find(provider: str, names: Iterable[str]) -> list[Key]:
     """All that `find_payment` and `opened` look at for a payment that is called by `names`."""
-    collections = (record_payment.COLLECTION, record_payment.ALIASES, COLLECTION)
+    collections = (PAYMENTS, ALIASES, COLLECTION)
     return [Key(collection, f"{provider}:{name}") for name in names for collection in collections]
 
 
 def find_payment(provider: str, names: Sequence[str], seen: Seen) -> str | None:
     """The payment among ours that `names` mean; None while there is none, or while an alias means several."""
     for name in names:
-        if seen[Key(record_payment.COLLECTION, f"{provider}:{name}")] is not None:
+        if seen[Key(PAYMENTS, f"{provider}:{name}")] is not None:
             return name
     for name in names:
-        alias = seen[Key(record_payment.ALIASES, f"{provider}:{name}")]
+        alias = seen[Key(ALIASES, f"{provider}:{name}")]
         if alias is not None and len(alias.document["payments"]) == 1:
             return str(next(iter(alias.document["payments"])))
     return None
@@ -33,16 +35,23 @@ def find_payment(provider: str, names: Sequence[str], seen: Seen) -> str | None:
 
 def opened(provider: str, payment_id: str | None, names: Sequence[str], seen: Seen) -> Case:
     """The case of the payment `payment_id`, or, while it is not among ours, of whatever is called by `names` (one
-    at least). What was filed under other names of it is taken in."""
+    at least). What was filed under other names of it is taken in, and what its payment says was captured."""
     if payment_id is None:
         cases = [_case(seen[Key(COLLECTION, f"{provider}:{name}")]) for name in names]
         payment_id = next((case.moved_to for case in cases if case and case.moved_to), names[0])
-    case = Case(provider=provider, payment_id=payment_id)
+    case, payment = Case(provider=provider, payment_id=payment_id), Key(PAYMENTS, f"{provider}:{payment_id}")
+    seen.read([payment, Key(COLLECTION, f"{provider}:{payment_id}")])
     for name in dict.fromkeys([payment_id, *names]):
         filed = _case(seen[Key(COLLECTION, f"{provider}:{name}")])
         if filed is not None and not filed.moved_to:
             case = merge(case, filed)
-    return case
+    return judged_by(seen[payment], case)
+
+
+def judged_by(payment: Snapshot | None, case: Case) -> Case:
+    """`case` with what the stored `payment` says was captured."""
+    told = from_document(payment.document, _Captured) if payment else _Captured()
+    return with_captured(case, told.captured, told.known)
 
 
 def filing(case: Case, names: Iterable[str], seen: Seen) -> list[Write]:
@@ -61,6 +70,20 @@ def filing(case: Case, names: Iterable[str], seen: Seen) -> list[Write]:
         if new is not None and new != filed:
             writes.append(write(key, seen[key], timeline.compact(new)))
     return writes
+
+
+def stored(case: Snapshot | None) -> Case | None:
+    """The case in a document, but no signpost to one."""
+    found = _case(case)
+    return None if found is None or found.moved_to else found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Captured:
+    """All that a case wants to know of a payment."""
+
+    captured: Money | None = None
+    known: int | None = None
 
 
 def _case(snapshot: Snapshot | None) -> Case | None:

@@ -85,7 +85,7 @@ def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
         return Decision(
             _Tracked(
                 known=before is not None and event.event_id in before.facts,
-                disputes=(after, *_others(case, seen, but=after)),
+                disputes=(after, *disputes_of(case, seen, but=after)),
                 case=case,
                 flags_before=_flags(case, seen),
                 inconsistent_before=before.inconsistent if before else (),
@@ -124,16 +124,17 @@ def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
         else:
             # A payment's own event names it by its own id.
             before = cases.opened(event.provider, event.payment_id, names, seen)
-            after, known = with_refund(before, event), event.event_id in before.refunds
+            after = with_refund(before, event)
+            known = event.event_id in before.refunds or after == before
         return Decision(
-            _Tracked(known=known, disputes=_others(after, seen), case=after, flags_before=before.flags),
+            _Tracked(known=known, disputes=disputes_of(after, seen), case=after, flags_before=before.flags),
             cases.filing(after, names, seen),
         )
 
     return change(ports.documents, cases.keys_to_find(event.provider, names), decide)
 
 
-def _others(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
+def disputes_of(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
     """The disputes of `case`, as stored, without `but`."""
     ids = sorted(set(case.disputes) - {but.dispute_id if but else ""}) if case else []
     keys = [Key(COLLECTION, f"{case.provider}:{dispute_id}") for dispute_id in ids] if case else []
@@ -169,9 +170,14 @@ def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracke
     else:
         name = "fraud_warning_tracked" if isinstance(event, FraudWarned) else "refund_tracked"
         fact(name, event_id=event.event_id, provider=event.provider, payment_id=event.payment_id, outcome=outcome)
-    collides = case is not None and CaseFlag.REFUND_DISPUTE_COLLISION in case.flags
     # Again on a repeat: the copy before may have died between its commit and this line.
-    if case and collides and (tracked.known or CaseFlag.REFUND_DISPUTE_COLLISION not in tracked.flags_before):
+    if case and (tracked.known or CaseFlag.REFUND_DISPUTE_COLLISION not in tracked.flags_before):
+        tell_of_collision(case)
+
+
+def tell_of_collision(case: Case) -> None:
+    """Alarm, if refunds and disputes of `case` collide."""
+    if CaseFlag.REFUND_DISPUTE_COLLISION in case.flags:
         alarm(
             "refund_dispute_collision",
             provider=case.provider,

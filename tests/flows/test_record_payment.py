@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,15 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, PaymentStep
 from shared.domain.money import Money
 from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import record_payment
+from shared.flows.track_dispute import track_dispute
 from tests.builders import (
     DAY,
     HOUR,
     MINUTE,
     NOON,
+    SECOND,
     a_dispute_event,
     a_payment_event,
     a_payout_event,
@@ -29,9 +33,9 @@ from tests.builders import (
     eur,
 )
 from tests.flows.counting import Counting
-from tests.local import everything, local_ports, wipe
+from tests.local import everything, local_ports, published, wipe
 
-PAYMENT = Key("payments", "stripe:pi_1")
+PAYMENT, CASE = Key("payments", "stripe:pi_1"), Key("cases", "stripe:pi_1")
 
 
 @pytest.fixture
@@ -157,3 +161,81 @@ def test_two_currencies_in_one_payment_alarm_once(ports: Ports, caplog: pytest.L
     yen = a_payment_event(amount=Money(5, "JPY"))
     record(ports, a_payment_event(), yen, yen, a_payment_event())
     assert [entry.message for entry in caplog.records if entry.levelname == "ERROR"] == ["payment_inconsistent"]
+
+
+def a_disputed_payment() -> list[AnyEvent]:
+    """EUR 1.00 captured, 0.30 refunded, the other 0.70 disputed."""
+    return [
+        a_payment_event(amount=eur(100), reference="cap_1"),
+        a_refund_event(amount=eur(30)),
+        a_dispute_event(amount=eur(70), occurred_at=NOON + 2 * DAY),
+    ]
+
+
+def both(ports: Ports, *events: AnyEvent) -> None:
+    for event in events:
+        record_payment(event, ports, NOON)
+        track_dispute(event, ports, NOON)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_part_refunded_and_the_rest_disputed_do_not_collide_whatever_is_known_first(
+    ports: Ports, order: tuple[int, ...]
+) -> None:
+    events = a_disputed_payment()
+    both(ports, *[events[place] for place in order])
+    found = everything(ports, ("payments", "cases"))
+    assert "flags" not in found[CASE]
+    assert published(ports, "dispute-updates")[-1]["flags"] == []
+    wipe(ports)
+    both(ports, *events, *events)
+    assert everything(ports, ("payments", "cases")) == found
+
+
+@pytest.mark.parametrize("captured_first", [True, False])
+def test_a_collision_ends_with_what_is_learned_of_the_payment_and_begins_with_it(
+    ports: Ports, caplog: pytest.LogCaptureFixture, captured_first: bool
+) -> None:
+    captured, refund, dispute = a_disputed_payment()
+    failed = a_payment_event(PaymentStep.CAPTURE_FAILED, reference="cap_1", occurred_at=NOON + 3 * DAY)
+    both(ports, *((captured, refund, dispute) if captured_first else (dispute, refund, captured)))
+    caplog.clear()
+    record(ports, failed)
+    assert everything(ports)[CASE]["flags"] == ["refund_dispute_collision"]
+    assert [entry.message for entry in caplog.records if entry.levelname == "ERROR"] == ["refund_dispute_collision"]
+    ended, begun = published(ports, "dispute-updates")[-2:]
+    assert (ended["flags"], begun["flags"]) == ([], ["refund_dispute_collision"])
+    assert begun["revision"] > ended["revision"]
+    record(ports, a_payment_event(amount=eur(100), reference="cap_1", occurred_at=NOON + 4 * DAY))
+    (over,) = published(ports, "dispute-updates")
+    assert (over["flags"], over["revision"] > begun["revision"]) == ([], True)
+
+
+def test_rows_that_could_not_be_published_are_published_by_the_redelivery(ports: Ports) -> None:
+    class Down:
+        def publish(self, messages: object) -> None:
+            raise Unavailable("the bus is down")
+
+    captured, refund, dispute = a_disputed_payment()
+    both(ports, dispute, refund)
+    published(ports, "dispute-updates")
+    with pytest.raises(Unavailable):
+        record(replace(ports, bus=Down()), captured)
+    assert published(ports, "dispute-updates") == []
+    record(ports, captured)
+    assert [update["flags"] for update in published(ports, "dispute-updates")] == [[]]
+
+
+def test_hundreds_of_refunds_are_recorded_in_full_and_say_that_the_timeline_is_full(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("ERROR", "payin")
+    refunds = [
+        a_refund_event(amount=eur(10), reference=f"re_{number}", occurred_at=NOON + number * SECOND)
+        for number in range(600)
+    ]
+    record(ports, a_payment_event(amount=eur(6000), occurred_at=NOON - DAY), *reversed(refunds), *refunds[:9])
+    stored = everything(ports)[PAYMENT]
+    assert (stored["refunded"], stored["state"]) == ({"minor": 6000, "currency": "EUR"}, "refunded")
+    assert stored["inconsistent"] == ["timeline_full"]
+    assert [entry.message for entry in caplog.records] == ["payment_inconsistent"]

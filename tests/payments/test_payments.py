@@ -1,10 +1,11 @@
 """What a set of facts means for a payment's state and money."""
 
 from itertools import permutations
+from random import Random
 
 import pytest
 
-from shared.domain import payments, timeline
+from shared.domain import payments, timeline, totals
 from shared.domain.codec import from_document
 from shared.domain.events import PaymentChanged, PaymentStep, ReviewChanged
 from shared.domain.money import Money
@@ -84,6 +85,151 @@ def test_a_failed_capture_leaves_the_authorization() -> None:
     failed = a_payment_event(PaymentStep.CAPTURE_FAILED, reference="cap_1", occurred_at=NOON + DAY)
     assert payment_after(a_payment_event(AUTHORIZED), capture, failed).state is PaymentState.AUTHORIZED
     assert payment_after(capture, failed).state is PaymentState.DECLINED
+
+
+def test_what_was_undone_and_happens_again_counts_again() -> None:
+    captured = [
+        a_payment_event(CAPTURED, amount=eur(2500), reference="PM1"),
+        a_payment_event(PaymentStep.DECLINED, amount=eur(2500), reference="PM1", occurred_at=NOON + DAY),
+        a_payment_event(PaymentStep.CAPTURE_FAILED, amount=None, reference="PM1", occurred_at=NOON + DAY + HOUR),
+        a_payment_event(PaymentStep.PENDING, amount=eur(2500), occurred_at=NOON + 2 * DAY),
+        a_payment_event(CAPTURED, amount=eur(2500), reference="PM1", occurred_at=NOON + 3 * DAY),
+    ]
+    for told in permutations(captured):
+        payment = payment_after(*told)
+        assert (payment.state, payment.captured) == (PaymentState.CAPTURED, eur(2500))
+    refunds = [
+        a_payment_event(CAPTURED, amount=eur(999)),
+        a_refund_event(amount=eur(999)),
+        a_refund_event(step=PaymentStep.REFUND_FAILED, amount=eur(999), occurred_at=NOON + 2 * DAY),
+        a_refund_event(amount=eur(999), occurred_at=NOON + 3 * DAY),
+    ]
+    for told in permutations(refunds):
+        payment = payment_after(*told)
+        assert (payment.state, payment.refunded) == (PaymentState.REFUNDED, eur(999))
+        assert payment_after(*told, *refunds[:3]) == payment
+
+
+def test_a_reference_that_happens_again_with_another_amount_moved_that_amount() -> None:
+    undone = a_refund_event(step=PaymentStep.REFUND_FAILED, amount=None, occurred_at=NOON + 2 * DAY)
+    again = a_refund_event(amount=eur(300), occurred_at=NOON + 3 * DAY)
+    for told in permutations([a_payment_event(CAPTURED), a_refund_event(amount=eur(500)), undone, again]):
+        assert payment_after(*told).refunded == eur(300)
+
+
+def test_a_reference_that_happens_again_without_an_amount_moved_what_it_had_moved_before() -> None:
+    undone = a_refund_event(step=PaymentStep.REFUND_FAILED, amount=None, occurred_at=NOON + 2 * DAY)
+    again = a_refund_event(amount=None, occurred_at=NOON + 3 * DAY)
+    for told in permutations([a_payment_event(CAPTURED), a_refund_event(amount=eur(500)), undone, again]):
+        assert payment_after(*told).refunded == eur(500)
+
+
+def test_of_doing_and_undoing_at_one_instant_the_undoing_is_the_later() -> None:
+    done, undone = a_refund_event(), a_refund_event(step=PaymentStep.REFUND_FAILED)
+    for told in permutations([a_payment_event(CAPTURED), done, undone, a_refund_event()]):
+        assert payment_after(*told).refunded == eur(0)
+
+
+def test_a_capture_that_nobody_numbers_counts_again_after_it_failed() -> None:
+    failed = a_payment_event(PaymentStep.CAPTURE_FAILED, amount=None, occurred_at=NOON + DAY)
+    again = a_payment_event(CAPTURED, amount=eur(800), occurred_at=NOON + 2 * DAY)
+    for told in permutations([a_payment_event(CAPTURED), failed]):
+        assert payment_after(*told).captured == eur(0)
+    for told in permutations([a_payment_event(CAPTURED), failed, again]):
+        assert payment_after(*told).captured == eur(800)
+
+
+def test_the_latest_running_total_holds_and_one_that_was_undone_since_is_lower() -> None:
+    first = a_refund_event(amount=eur(800), cumulative=True, reference=None)
+    lower = a_refund_event(amount=eur(300), cumulative=True, reference=None, occurred_at=NOON + 3 * DAY)
+    failed = a_refund_event(step=PaymentStep.REFUND_FAILED, amount=eur(500), occurred_at=NOON + 2 * DAY)
+    again = a_refund_event(amount=eur(500), occurred_at=NOON + 4 * DAY)
+    for told in permutations([a_payment_event(CAPTURED), first, lower]):
+        assert payment_after(*told).refunded == eur(300)
+    for told in permutations([a_payment_event(CAPTURED), first, failed]):
+        assert payment_after(*told).refunded == eur(300)
+    for told in permutations([a_payment_event(CAPTURED), first, failed, again]):
+        assert payment_after(*told).refunded == eur(800)
+
+
+@pytest.mark.parametrize("fields", [{}, {"cumulative": True, "reference": "adjustment"}, {"reference": "psp_1"}])
+def test_an_authorization_that_is_adjusted_states_the_new_total(fields: dict[str, object]) -> None:
+    held = a_payment_event(AUTHORIZED, amount=eur(800), reference="psp_1" if fields else None)
+    adjusted = a_payment_event(AUTHORIZED, amount=eur(500), occurred_at=NOON + HOUR, **fields)
+    captured = a_payment_event(CAPTURED, amount=eur(500), occurred_at=NOON + DAY, reference="cap_1")
+    for told in permutations([held, adjusted, captured]):
+        payment = payment_after(*told)
+        assert (payment.state, payment.authorized) == (PaymentState.CAPTURED, eur(500))
+    raised = a_payment_event(AUTHORIZED, amount=eur(1200), occurred_at=NOON + 2 * HOUR, **fields)
+    for told in permutations([held, adjusted, raised, captured]):
+        payment = payment_after(*told)
+        assert (payment.state, payment.authorized) == (PaymentState.PARTIALLY_CAPTURED, eur(1200))
+
+
+def test_separate_authorizations_add_up_and_one_told_again_changes_nothing() -> None:
+    first = a_payment_event(AUTHORIZED, amount=eur(800), reference="auth_1")
+    again = a_payment_event(AUTHORIZED, amount=eur(800), reference="auth_1", occurred_at=NOON + HOUR)
+    second = a_payment_event(AUTHORIZED, amount=eur(300), reference="auth_2", occurred_at=NOON + DAY)
+    adjusted = a_payment_event(AUTHORIZED, amount=eur(200), reference="auth_2", occurred_at=NOON + 2 * DAY)
+    total = a_payment_event(AUTHORIZED, amount=eur(900), cumulative=True, occurred_at=NOON + DAY + HOUR)
+    for told in permutations([first, again, second]):
+        assert payment_after(*told).authorized == eur(1100)
+    for told in permutations([first, second, total, adjusted]):
+        assert payment_after(*told).authorized == eur(800)
+
+
+@pytest.mark.parametrize(
+    ("refunded", "reversed_", "state"),
+    [
+        (0, 300, PaymentState.PARTIALLY_REFUNDED),
+        (0, 1000, PaymentState.REVERSED),
+        (300, 300, PaymentState.PARTIALLY_REFUNDED),
+        (400, 600, PaymentState.REFUNDED),
+        (400, 1000, PaymentState.REVERSED),
+        (1000, 0, PaymentState.REFUNDED),
+        (0, 0, PaymentState.CAPTURED),
+    ],
+)
+def test_the_state_is_what_the_amounts_say(refunded: int, reversed_: int, state: PaymentState) -> None:
+    events = [
+        a_payment_event(AUTHORIZED, amount=eur(1500)),
+        a_payment_event(CAPTURED, amount=eur(1000), occurred_at=NOON + HOUR),
+        a_payment_event(AUTHORIZED, amount=eur(1000), occurred_at=NOON + HOUR),
+        a_refund_event(amount=eur(refunded)),
+        a_payment_event(PaymentStep.REVERSED, amount=eur(reversed_), reference="rev_1", occurred_at=NOON + DAY),
+    ]
+    for told in permutations(events):
+        assert payment_after(*told).state is state
+
+
+def test_a_reversal_of_an_untold_amount_is_of_the_whole() -> None:
+    reversal = a_payment_event(PaymentStep.REVERSED, amount=None, reference="rev_1", occurred_at=NOON + DAY)
+    for before in ([], [a_payment_event(AUTHORIZED)], [a_payment_event(CAPTURED)]):
+        for told in permutations([*before, reversal]):
+            assert payment_after(*told).state is PaymentState.REVERSED
+
+
+def test_a_refund_of_an_untold_amount_that_arrives_before_its_capture_is_of_the_whole() -> None:
+    payment = payment_after(a_payment_event(AUTHORIZED), a_refund_event(amount=None))
+    assert payment.state is PaymentState.REFUNDED
+
+
+def test_a_verification_of_nothing_is_authorized_and_captured_by_nothing() -> None:
+    held = a_payment_event(AUTHORIZED, amount=eur(0))
+    assert payment_after(held).state is PaymentState.AUTHORIZED
+    assert payment_after(held, a_payment_event(CAPTURED, amount=eur(0))).state is PaymentState.CAPTURED
+    nothing = a_payment_event(CAPTURED, amount=eur(0))
+    assert payment_after(a_payment_event(AUTHORIZED), nothing).state is PaymentState.AUTHORIZED
+
+
+@pytest.mark.parametrize("step", [PaymentStep.REFUND_FAILED, PaymentStep.REFUNDED, PaymentStep.REFUND_PENDING])
+def test_why_a_refund_failed_is_no_decline_of_the_payment(step: PaymentStep) -> None:
+    failed = a_refund_event(step=step, decline_code="account_closed", hard_decline=True)
+    for told in permutations([a_payment_event(CAPTURED), failed]):
+        details = payment_after(*told).details
+        assert (details.decline_code, details.hard_decline) == (None, None)
+    declined = a_payment_event(PaymentStep.DECLINED, decline_code="do_not_honor", hard_decline=False)
+    assert payment_after(declined, failed).details.decline_code == "do_not_honor"
 
 
 def test_a_refund_that_arrives_before_its_capture_is_measured_against_the_authorization() -> None:
@@ -210,10 +356,55 @@ def test_an_endless_timeline_keeps_the_money_and_says_that_it_is_full() -> None:
     assert there == back
     assert len(there.facts) == timeline.LIMIT
     assert (there.state, there.inconsistent) == (PaymentState.CAPTURED, ("timeline_full",))
+    assert (there.first_at, there.last_at) == (NOON - DAY, noise[-1].occurred_at)
     assert payments.record(there, noise[0]) == there
+
+
+def test_a_thousand_refunds_are_a_thousand_in_any_order_however_often_told() -> None:
+    captured = a_payment_event(CAPTURED, amount=eur(100_000), customer_id="cus_9", occurred_at=NOON - DAY)
+    opened = a_review_event(occurred_at=NOON - DAY)
+    refunds = [
+        a_refund_event(
+            amount=eur(10 + number % 7), reference=f"re_{number}", occurred_at=NOON + number * SECOND, customer_id=None
+        )
+        for number in range(1000)
+    ]
+    undone = [
+        a_refund_event(
+            step=PaymentStep.REFUND_FAILED,
+            amount=None,
+            reference=f"re_{number}",
+            occurred_at=NOON + DAY,
+            customer_id=None,
+        )
+        for number in range(0, 1000, 10)
+    ]
+    events: list[PaymentChanged | ReviewChanged] = [captured, opened, *refunds, *undone]
+    expected = sum(10 + number % 7 for number in range(1000) if number % 10)
+    there = payment_after(*events)
+    random = Random(7)
+    shuffled = random.sample(events, len(events)) + random.sample(events, 100)
+    assert payment_after(*shuffled) == there
+    assert there.refunded == eur(expected)
+    assert (there.captured, there.details.customer_id, there.review_open) == (eur(100_000), "cus_9", True)
+    assert there.inconsistent == ("timeline_full",)
+    assert from_document(timeline.compact(there), Payment) == there
+
+
+def test_more_words_than_a_document_holds_are_told_as_incomplete_and_never_silently_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timeline, "LIMIT", 3)
+    monkeypatch.setattr(totals, "MOST_BYTES", 200)
+    refunds = [a_refund_event(amount=eur(10), reference=f"re_{number}") for number in range(9)]
+    events = [a_payment_event(CAPTURED), *refunds]
+    there, back = payment_after(*events), payment_after(*reversed(events), *events)
+    assert there == back
+    assert there.inconsistent == ("timeline_full", "totals_incomplete")
 
 
 def test_two_different_facts_under_one_id_leave_the_same_one_in_every_order() -> None:
     one = a_payment_event(CAPTURED, event_id="adyen:shop:1", amount=eur(5))
     other = a_payment_event(CAPTURED, event_id="adyen:shop:1", amount=eur(7))
     assert payment_after(one, other) == payment_after(other, one, other, one)
+    assert payment_after(one, other).inconsistent == ()

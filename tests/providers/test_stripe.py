@@ -227,6 +227,13 @@ def test_an_event_bridge_envelope_is_not_mistaken_for_an_event() -> None:
             1800,
             True,
         ),
+        (
+            "payment_intent.amount_capturable_updated",
+            {**INTENT, "amount_capturable": 700, "amount_received": 300},
+            PaymentStep.AUTHORIZED,
+            1000,
+            True,
+        ),
         ("payment_intent.succeeded", {**INTENT, "amount_received": 1800}, PaymentStep.CAPTURED, 1800, True),
         ("payment_intent.payment_failed", INTENT, PaymentStep.DECLINED, 1999, False),
         ("payment_intent.canceled", INTENT, PaymentStep.CANCELED, 1999, False),

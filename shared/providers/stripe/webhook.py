@@ -283,6 +283,14 @@ def _charge_refunded(charge: Node, kind: str, base: Base) -> AnyEvent | None:
     return replace(found, amount=refunded) if isinstance(found, PaymentChanged) else found
 
 
+def _held(intent: Node) -> Money:
+    """All that was authorized: what can still be captured, and of a multicapture what was captured before."""
+    told = _money(intent, "amount_capturable", "amount")
+    if intent.raw("amount_capturable") is None or intent.raw("amount_received") is None:
+        return told
+    return Money(told.minor + _money(intent, "amount_received").minor, told.currency)
+
+
 def _intent(step: PaymentStep, *amounts: str) -> "Translate":
     """A payment step told by a payment intent. Older API versions embed its charges, newer ones name the latest."""
 
@@ -304,7 +312,7 @@ def _intent(step: PaymentStep, *amounts: str) -> "Translate":
             payment_id=intent.text("id"),
             aliases=(charge_id,) if charge_id else (),
             step=step,
-            amount=_money(intent, *amounts),
+            amount=_held(intent) if step is PaymentStep.AUTHORIZED else _money(intent, *amounts),
             cumulative=step in (PaymentStep.AUTHORIZED, PaymentStep.CAPTURED),
             reference=charge_id if declined else None,
             **evidence,
@@ -489,7 +497,7 @@ PAYMENTS: dict[str, Translate] = {
     "payment_intent.created": _intent(PaymentStep.PENDING, "amount"),
     "payment_intent.processing": _intent(PaymentStep.PENDING, "amount"),
     "payment_intent.requires_action": _intent(PaymentStep.PENDING, "amount"),
-    "payment_intent.amount_capturable_updated": _intent(PaymentStep.AUTHORIZED, "amount_capturable", "amount"),
+    "payment_intent.amount_capturable_updated": _intent(PaymentStep.AUTHORIZED),
     "payment_intent.succeeded": _intent(PaymentStep.CAPTURED, "amount_received", "amount"),
     "payment_intent.payment_failed": _intent(PaymentStep.DECLINED, "amount"),
     "payment_intent.canceled": _intent(PaymentStep.CANCELED, "amount"),
