@@ -31,7 +31,7 @@ from shared.flows.score_payment import Scorer, score_payment
 from shared.fraud import features, history
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import point_in_time_sql
-from tests.builders import DAY, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event
+from tests.builders import DAY, MINUTE, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event
 from tests.local import local_ports, published
 
 CAP = 3
@@ -212,7 +212,7 @@ def deliveries(draw: st.DrawFn) -> list[Arrival]:
     return as_they_came(arrivals)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(deliveries(), st.booleans())
 def test_features_are_computed_as_served_however_late_twice_and_out_of_order_things_were_heard(
     arrivals: list[Arrival], decisions_stored: bool
@@ -286,6 +286,47 @@ def test_a_dispute_that_we_won_is_no_label_but_its_fraud_was_known_all_the_same(
     assert computed[later.event_id]["card_frauds_ever"] == 1
     earlier = ports.warehouse.query(point_in_time_sql(), {"since": FIRST, "as_of": NOON + 3 * DAY})
     assert [row["fraud_reported_at"] is not None for row in earlier if row["payment_id"] == "pi_1"] == [True]
+
+
+@pytest.mark.parametrize("stage", [*DisputeStage, None])
+def test_a_prevented_fraud_dispute_is_a_label_at_whatever_stage_the_provider_puts_it(
+    stage: DisputeStage | None, tmp_path: Path
+) -> None:
+    payment = a_payment_event()
+    prevented = a_dispute_event(stage=stage, status=DisputeStatus.PREVENTED, occurred_at=NOON + DAY)
+    row = from_warehouse([payment, prevented], local_ports(tmp_path))[payment.event_id]
+    assert row["fraud_reported_at"] == features.microseconds(NOON + DAY)
+
+
+@pytest.mark.parametrize(
+    ("event", "label"),
+    [
+        (a_dispute_event(status=DisputeStatus.WON, occurred_at=NOON + 3 * DAY), False),
+        (a_dispute_event(status=DisputeStatus.CLOSED, payment_id=None, occurred_at=NOON + 3 * DAY), False),
+        (a_dispute_event(status=DisputeStatus.WON, final=False, occurred_at=NOON + 3 * DAY), True),
+        (a_dispute_event(status=DisputeStatus.WON, dispute_id="dp_2", occurred_at=NOON + 3 * DAY), True),
+        (a_fraud_warning(occurred_at=NOON + 3 * DAY), True),
+    ],
+)
+def test_a_label_falls_with_the_claim_that_was_disproved_and_the_report_beside_it(
+    event: AnyEvent, label: bool, tmp_path: Path
+) -> None:
+    payment, report = a_payment_event(), a_fraud_warning(occurred_at=NOON + DAY)
+    told: list[AnyEvent] = [payment, report, a_dispute_event(occurred_at=NOON + 2 * DAY), event]
+    row = from_warehouse(told, local_ports(tmp_path))[payment.event_id]
+    assert (row["fraud_reported_at"] is not None) is label
+
+
+def test_the_event_that_was_decided_on_is_the_one_that_the_decision_names(tmp_path: Path) -> None:
+    authorized = a_payment_event(PaymentStep.AUTHORIZED, amount=Money(500, "EUR"))
+    captured = a_payment_event(PaymentStep.CAPTURED, amount=Money(400, "EUR"), occurred_at=NOON + MINUTE)
+    ports = local_ports(tmp_path)
+    # Heard in one order, decided in the other: the first delivery of the authorization failed.
+    served = served_on([(NOON + 2 * MINUTE, captured), (NOON + 3 * MINUTE, authorized)], ports)
+    rows = [msgspec.json.decode(encode_event(event, NOON + MINUTE)) for event in (authorized, captured)]
+    ports.warehouse.append("payment_events", rows)
+    ports.warehouse.append("fraud_decisions", [*served.values(), *served.values()])
+    assert_same(served, computed(ports))
 
 
 def test_nothing_after_as_of_is_seen(tmp_path: Path) -> None:
