@@ -166,12 +166,21 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
     )
 
 
+class _Noted(NamedTuple):
+    """claimed: somebody claims, or claimed, fraud. named: on a payment that we can look for. payments: of how many
+    known ones it said something new."""
+
+    claimed: bool
+    named: bool
+    payments: int = 0
+
+
 def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
     told = [name for name in (event.payment_id, *event.payment_aliases) if name]
     keys = [_decision_key(event.provider, name) for name in dict.fromkeys(told)]
     memory = [_dispute_key(event)] if isinstance(event, DisputeChanged) else []
 
-    def effect(seen: Seen) -> Effect[int | None]:
+    def effect(seen: Seen) -> Effect[_Noted]:
         remembered: list[Write] = []
         names, claims = keys, Claims()
         if isinstance(event, DisputeChanged):
@@ -184,7 +193,7 @@ def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
         else:
             claims = Claims.of_warning(event)
         if not names or claims == Claims():
-            return Effect(None, remembered)
+            return Effect(_Noted(claimed=claims != Claims(), named=bool(names)), remembered)
         seen.read(names)
         found = _Found.of(seen, names)
         noted = list(_claimed(seen, found.roots.values(), claims))
@@ -195,13 +204,15 @@ def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
             if (joined := known.joined(claims)) != known:
                 waiting.append(write(name, seen[name], {"claims": compact(joined)}))
         changed = sum(made.key.collection == KNOWN_FRAUDS for made in noted)
-        return Effect(changed, [*remembered, *noted, *waiting])
+        return Effect(_Noted(claimed=True, named=True, payments=changed), [*remembered, *noted, *waiting])
 
-    payments = change(ports.documents, [*keys, *memory], effect)
-    if payments is None:
-        fact("no_fraud_on_any_payment", event_id=event.event_id, provider=event.provider)
+    noted = change(ports.documents, [*keys, *memory], effect)
+    if not noted.claimed:
+        fact("scoring_ignored", event_id=event.event_id, provider=event.provider)
+    elif not noted.named:
+        fact("fraud_on_unnamed_payment", event_id=event.event_id, provider=event.provider)
     else:
-        fact("fraud_noted", event_id=event.event_id, provider=event.provider, payments=payments)
+        fact("fraud_noted", event_id=event.event_id, provider=event.provider, payments=noted.payments)
 
 
 @dataclass(frozen=True, slots=True)

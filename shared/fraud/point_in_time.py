@@ -1,10 +1,18 @@
 # ruff: noqa: S608 - every name and number in this SQL is a constant of ours; values are bound as parameters
 """The features of the past, compiled from the same declarations to one BigQuery query over `payment_events`.
 
-Each entity's rows are sorted once, and a window's sum is a running total before this row minus the running total of
-the buckets that have left the window: cost is linear in rows (times their sort), whatever the windows are, where a
-self-join would be quadratic on a busy address. Order is event time, then event id: a total order, so that the same
-rows always give the same features.
+A row is what was served: it sees what was known when its payment was decided on, in the windows of event time that the
+online history has. `known` is ordered by the instant of the decision (`fraud_decisions`), for everything else by when
+it was heard (`heard_at`: when we published it, or Pub/Sub's own time, or for rows that have neither when it happened).
+Two things can still differ by nature, and only for payments that share an entity: decisions made at the same moment on
+two machines, which did not see each other, and news that was published but not yet committed when a payment was read
+(a fraction of a second; as long as a backlog of `score_payment` lasts). History from before @since is not seen either.
+`served_sql` therefore takes the vector that the decision recorded, wherever there is one.
+
+Each entity's rows are sorted once by when they were known, and a window's sum is a running total before this row minus
+the running total of the buckets that have left the window: cost is linear in rows (times their sort), whatever the
+windows are, where a self-join would be quadratic on a busy address. Only payments that came later than their own bucket
+are joined. The order is total, so that the same rows always give the same features.
 """
 
 from collections.abc import Iterable
@@ -32,9 +40,11 @@ from shared.fraud.features import (
     FEATURES,
     FREE_MAIL,
     GRAIN_MICROSECONDS,
+    NAMES,
     NAMING,
     NEW,
     PAIRS,
+    SCHEMA_VERSION,
     SEEN_LIMIT,
     SMALL_AMOUNT,
     Amount,
@@ -73,9 +83,9 @@ _MEMBERS = tuple(
 
 
 def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT) -> str:
-    """One row for each decided payment between @since and @as_of (aware instants), as it was known at its time:
-    `event_id`, `provider`, `payment_id`, `at_us` (µs), `step`, `fraud_reported_at` (µs; the first report of fraud that
-    still stands at @as_of, null without one) and a column for each feature.
+    """One row for each payment decided on between @since and @as_of (aware instants), as it was known at its time:
+    `event_id`, `provider`, `payment_id`, `at_us` (µs), `step`, `fraud_reported_at` (µs; when fraud was first claimed, null
+    where nothing of it stands at @as_of) and a column for each feature.
 
     A duplicate of an event changes nothing. Payments before @since are not seen as history either.
     """
@@ -89,6 +99,27 @@ SELECT attempts.event_id, attempts.provider, attempts.payment_id, attempts.at_us
   {features}
 FROM attempts
 LEFT JOIN labels ON labels.root = attempts.event_id{joins}"""
+
+
+def served_sql() -> str:
+    """The rows of `point_in_time_sql`, with the vector itself where a decision of this schema recorded it: nothing is
+    closer to what was served. Computed are only those that no decision holds, or one of another schema."""
+    features = ",\n  ".join(
+        f"CASE WHEN served.event_id IS NULL THEN computed.{name} ELSE served.features[OFFSET({place})].value END AS {name}"
+        for place, name in enumerate(NAMES)
+    )
+    return f"""SELECT computed.event_id, computed.provider, computed.payment_id, computed.at_us, computed.step,
+  computed.fraud_reported_at,
+  {features}
+FROM (
+{point_in_time_sql()}
+) AS computed
+LEFT JOIN (
+  SELECT event_id, features
+  FROM fraud_decisions
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND schema_version = '{SCHEMA_VERSION}'
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY decided_at) = 1
+) AS served ON served.event_id = computed.event_id"""
 
 
 def _texts(values: Iterable[str]) -> str:
