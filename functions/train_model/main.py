@@ -1,16 +1,16 @@
-"""Nightly: labels, point-in-time rows, fit, evaluate, and a new champion if it earns it."""
+"""Nightly: labels, point-in-time rows, fit, evaluate, and a new champion if it earns it; on call: back to the one before."""
 
 import functions_framework
 from flask import Request
 
-from shared.flows.train_model import train_model as train
+from shared.flows.train_model import on_request
 from shared.runtime import entry
 from shared.runtime.app import App
 
 
 def build(app: App) -> entry.Handler:
     app.settings.model_bucket()  # now, rather than after a night of training with nowhere to put the model
-    return entry.on_tick("train_model", lambda parameters: train(app.ports, app.now(), parameters))
+    return entry.on_tick("train_model", lambda parameters: on_request(app.ports, app.now(), parameters))
 
 
 handle = entry.start("train_model", build)

@@ -62,9 +62,13 @@ def from_document(document: object, of: type[T]) -> T:
         raise Unreadable(f"not a stored {of.__name__}: {error}", reason="malformed_document") from error
 
 
-def encode_event(event: AnyEvent) -> bytes:
-    """An event as it travels on `payment-events` and lands in BigQuery: its members, and `kind`."""
-    return encode({"kind": KIND_OF[type(event)], **msgspec.to_builtins(event)})
+def encode_event(event: AnyEvent, heard_at: datetime | None = None) -> bytes:
+    """An event as it travels on `payment-events` and lands in BigQuery: its members, `kind`, and when we published it.
+
+    That is no part of the fact, which is the same however often it is told: no reader of events sees it.
+    """
+    heard = {} if heard_at is None else {"heard_at": heard_at}
+    return encode({"kind": KIND_OF[type(event)], **msgspec.to_builtins(event), **heard})
 
 
 def decode_event(data: bytes) -> AnyEvent:

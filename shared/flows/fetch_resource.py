@@ -85,7 +85,7 @@ def fetch_resource(
     if any(isinstance(one, ResourceChanged) and one.event_id == event.event_id for one in events):
         raise Unreadable("an object that leads to itself", reason="endless_resource")
     if events:
-        bus.publish([event_message(one) for one in events])
+        bus.publish([event_message(one, now) for one in events])
     fact(
         "resource_fetched",
         provider=event.provider,

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from time import perf_counter
 from urllib.parse import unquote_plus
 
@@ -37,7 +38,8 @@ def receive(
         raise
     understood = understand(delivery, provider, verdict, credentials)
     normalized, outcome = understood.normalized, understood.outcome
-    bus.publish(messages(delivery, provider, verdict, credentials, understood, normalized.delivery_id))
+    heard = delivery.received_at
+    bus.publish(messages(delivery, provider, verdict, credentials, understood, normalized.delivery_id, heard))
     say = alarm if outcome in (DeliveryOutcome.UNPARSED, DeliveryOutcome.MODE_MISMATCH) else fact
     say(
         "delivery",
@@ -100,8 +102,9 @@ def messages(
     credentials: Credentials,
     understood: Understood,
     delivery_id: str,
+    now: datetime,
 ) -> list[Message]:
-    """The row of `deliveries`, under the name `delivery_id`, and the events."""
+    """The row of `deliveries`, under the name `delivery_id`, and the events, as they are heard `now`."""
     kept = {name: delivery.headers[name] for name in provider.SIGNED_HEADERS if name in delivery.headers}
     normalized, outcome = understood.normalized, understood.outcome.value
     row = {
@@ -126,7 +129,7 @@ def messages(
     attributes = {"provider": delivery.provider, "outcome": outcome, "delivery_id": delivery_id}
     return [
         Message("deliveries", encode(row), attributes),
-        *(event_message(event) for event in understood.events),
+        *(event_message(event, now) for event in understood.events),
     ]
 
 
@@ -176,9 +179,9 @@ def _kept_query(delivery: Delivery, provider: Provider) -> str:
     return "&".join(part for part in delivery.query.split("&") if unquote_plus(part.partition("=")[0]) in kept)
 
 
-def event_message(event: AnyEvent) -> Message:
-    """`event` as it travels on `payment-events`, with what subscriptions filter by."""
+def event_message(event: AnyEvent, now: datetime) -> Message:
+    """`event` as it travels on `payment-events` from `now` on, with what subscriptions filter by."""
     attributes = {"kind": KIND_OF[type(event)], "provider": event.provider, "event_id": event.event_id}
     if isinstance(event, PaymentChanged):
         attributes["step"] = event.step.value
-    return Message("payment-events", encode_event(event), attributes)
+    return Message("payment-events", encode_event(event, now), attributes)

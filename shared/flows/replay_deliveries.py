@@ -89,7 +89,7 @@ def replay_deliveries(
         if not _is_more(understood, row):
             counts["unchanged"] += 1
             continue
-        bus.publish(messages(delivery, provider, verdict, credentials, understood, row["delivery_id"]))
+        bus.publish(messages(delivery, provider, verdict, credentials, understood, row["delivery_id"], now))
         counts["replayed"] += 1
         counts["events"] += len(understood.events)
     summary = Replayed(*(counts[name] for name in ("looked_at", "replayed", "unchanged", "events")))

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.domain.errors import Misconfigured
+from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import fact
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Key, Ports
+from shared.flows.recompute_decisions import recompute_decisions
 from shared.fraud import model as artifacts
 from shared.fraud.features import LONG_TAILED, NAMES, SCHEMA_VERSION, TRAINING_EXCLUDED, microseconds
 from shared.fraud.model import Model
-from shared.fraud.point_in_time import point_in_time_sql
+from shared.fraud.point_in_time import served_sql
 from shared.fraud.policy import Capacity, Costs, cheapest, within_capacity
 from shared.learning import request as requests
 from shared.learning.labels import matured_until
-from shared.learning.request import TrainingRequest
+from shared.learning.request import Recompute, RollBack, TrainingRequest
 
 if TYPE_CHECKING:
     from shared.learning.data_set import Floats, Table
@@ -47,7 +48,7 @@ class TrainingReport:
 
 
 def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> TrainingReport:
-    """Read what was known of past payments, label the mature ones, fit, calibrate and test in order of time, store the
+    """Read what was served of past payments, label the mature ones, fit, calibrate and test in order of time, store the
     model, and make it the champion if nothing speaks against it.
 
     parameters: JSON of `TrainingRequest`. The same rows give the same model, so a repeated tick changes nothing.
@@ -57,6 +58,8 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     from shared.learning import evaluate, export, fit, promote, split
 
     request = requests.read(parameters)
+    if not isinstance(request, TrainingRequest):
+        raise Rejected("not a training request: another thing is asked", reason="bad_training_request")
     whole, share = _labeled(ports, now, request)
     fact("training_rows_read", rows=len(whole), frauds=whole.frauds, share=share)
     if not len(whole):
@@ -119,11 +122,29 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     return report
 
 
-def roll_back(ports: Ports, now: datetime) -> str:
-    """Let the champion before this one decide again; answers its digest. Raises Misconfigured when there is none."""
+def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
+    """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"recompute": 1000}`. What came of it is told
+    by facts. Raises Rejected, Misconfigured, Unavailable."""
+    match requests.read(parameters):
+        case RollBack(roll_back=digest):
+            roll_back(ports, now, digest)
+        case Recompute(recompute=decisions, days=days):
+            recompute_decisions(ports, now, decisions, timedelta(days=days))
+        case _:
+            train_model(ports, now, parameters)
+
+
+def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
+    """Let the champion before this one decide again; answers the digest of the one that decides then.
+
+    unwanted: the digest that shall go; where another one decides, it is gone already and nothing changes. Raises
+    Misconfigured when none came before.
+    """
 
     def effect(seen: Seen) -> Effect[str]:
         current = seen[CHAMPION]
+        if current is not None and unwanted not in (None, current.document["digest"]):
+            return Effect(str(current.document["digest"]))
         former = [past["digest"] for past in current.document["former"]] if current else []
         if current is None or not former:
             raise Misconfigured("no champion came before this one: run train_model", reason="no_former_champion")
@@ -137,16 +158,14 @@ def roll_back(ports: Ports, now: datetime) -> str:
 
 
 def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> "tuple[Table, float]":
-    """Every labeled payment as it was known at its time, and the share of the genuine ones that were kept."""
+    """Every labeled payment as it was served, and the share of the genuine ones that were kept."""
     from shared.learning import data_set
 
     seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
     [counted] = ports.warehouse.query(data_set.COUNT_SQL, seen)
     share, below = data_set.sampling(int(counted["payments"]), request.max_rows)
     matured = microseconds(matured_until(now, request.maturity_days))
-    rows = ports.warehouse.query(
-        data_set.labeled_sql(point_in_time_sql()), {**seen, "matured_until": matured, "below": below}
-    )
+    rows = ports.warehouse.query(data_set.labeled_sql(served_sql()), {**seen, "matured_until": matured, "below": below})
     return data_set.table(rows, COLUMNS, share), share
 
 

@@ -16,15 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from shared.domain.events import (
-    DisputeChanged,
-    DisputeReason,
-    DisputeStage,
-    Event,
-    FraudWarned,
-    PaymentChanged,
-    PaymentStep,
-)
+from shared.domain.events import Event, PaymentChanged, PaymentStep
 from shared.fraud.reference_amount import EURO_MILLIONTHS, reference_minor
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -391,6 +383,7 @@ SCHEMA_VERSION = hashlib.sha256(
             BUCKETS,
             GRAIN_MICROSECONDS,
             PAIRS,
+            SEEN_LIMIT,
             SMALL_AMOUNT,
             EURO_MILLIONTHS,
         )
@@ -401,7 +394,6 @@ SCHEMA_VERSION = hashlib.sha256(
 ATTEMPT_STEPS = (PaymentStep.AUTHORIZED, PaymentStep.CAPTURED, PaymentStep.DECLINED)
 CARD_METHOD = "card"
 NAMING = tuple(path for paths in ENTITY_FIELDS.values() for path in paths)
-FRAUD_STAGES = (DisputeStage.CHARGEBACK, DisputeStage.PRE_ARBITRATION, DisputeStage.ARBITRATION)
 
 
 def is_attempt(event: Event) -> bool:
@@ -417,14 +409,6 @@ def is_attempt(event: Event) -> bool:
         return True
     named = event.step is not PaymentStep.CAPTURED or any(member(event, path) for path in NAMING)
     return event.card is not None and named
-
-
-def tells_fraud(event: Event) -> bool:
-    """Whether this event makes fraud on a payment known: an issuer's report, or a fraud chargeback. An inquiry asks;
-    it does not claim. A dispute that was settled before a chargeback (RDR) still says that the cardholder claims fraud."""
-    return isinstance(event, FraudWarned) or (
-        isinstance(event, DisputeChanged) and event.reason is DisputeReason.FRAUD and event.stage in FRAUD_STAGES
-    )
 
 
 def microseconds(instant: datetime) -> int:

@@ -67,7 +67,7 @@ _READS: Mapping[Entity, Mapping[Grain, tuple[tuple[Measure, Window, int], ...]]]
 }
 """Entity → width of bucket → the sums over so many of them."""
 
-_KEPT: Mapping[Entity, Mapping[Grain, int]] = {
+KEPT: Mapping[Entity, Mapping[Grain, int]] = {
     entity: {grain: max(count for _, _, count in reads) for grain, reads in grains.items()}
     for entity, grains in _READS.items()
 }
@@ -93,6 +93,9 @@ class Change:
     largest: Mapping[Path, int]
     smallest: Mapping[Path, int]
     drop: Sequence[Path]
+
+
+_NOTHING = Change(add={}, largest={}, smallest={}, drop=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,18 +169,23 @@ class Known:
                 continue
             for grain, reads in _READS[entity].items():
                 current = self.attempt.at // GRAIN_MICROSECONDS[grain]
+                # What the entity's newest payment has made too old is gone, whether or not it was dropped yet.
+                gone = (
+                    int(document.get(Moment.LAST, self.attempt.at)) // GRAIN_MICROSECONDS[grain] - KEPT[entity][grain]
+                )
                 totals = dict.fromkeys(reads, 0)
                 for index, bucket in document.get(grain, {}).items():
                     age = current - int(index)
-                    if age >= 0:
+                    if age >= 0 and int(index) > gone:
                         for read in reads:
                             if age < read[2]:
                                 totals[read] += bucket.get(read[0], 0)
                 for (measure, window, _), total in totals.items():
-                    sums[entity, measure, window] = total
+                    sums[entity, measure, window] = max(total, 0)
             ever = document.get("ever", {})
             for measure in _EVER[entity]:
-                sums[entity, measure, Window.EVER] = ever.get(measure, 0)
+                # Below nothing: fraud was disproved after what had counted it was forgotten.
+                sums[entity, measure, Window.EVER] = max(ever.get(measure, 0), 0)
         return sums
 
     def _value(self, feature: Feature, sums: Sums) -> float | None:
@@ -238,15 +246,18 @@ class Known:
         return History(entity=entity, value=value, state=state, last_seen_at=None if last is None else instant(last))
 
 
-def fraud_change(entity: Entity, known_at: int, not_at: int | None = None) -> Change:
-    """Fraud on a payment of this entity became known at `known_at` microseconds; already then, and not at `not_at`.
+def fraud_change(entity: Entity, known_at: int | None, before: int | None) -> Change:
+    """Fraud on a payment of this entity is known since `known_at` microseconds, and until now since `before`; None: it
+    is not.
 
     News is no payment: it makes no bucket old, for payments before it may still be on their way.
     """
-    counted = _change(entity, None, known_at, {Measure.FRAUDS: 1}, largest={}, smallest={})
-    if not_at is None:
-        return counted
-    return merge(counted, _change(entity, None, not_at, {Measure.FRAUDS: -1}, largest={}, smallest={}))
+    counted = [
+        _change(entity, None, at, {Measure.FRAUDS: number}, largest={}, smallest={})
+        for at, number in ((known_at, 1), (before, -1))
+        if at is not None and known_at != before
+    ]
+    return merge(*counted) if len(counted) == 2 else counted[0] if counted else _NOTHING
 
 
 def merge(first: Change, second: Change) -> Change:
@@ -296,13 +307,13 @@ def _change(
             # A late event whose buckets are gone still counts in the totals.
             for grain in _GRAINS[entity].get(measure, ()):
                 bucket, width = at // GRAIN_MICROSECONDS[grain], GRAIN_MICROSECONDS[grain]
-                if newest // width - bucket < _KEPT[entity][grain]:
+                if newest // width - bucket < KEPT[entity][grain]:
                     add[grain.value, str(bucket), measure.value] = number
             if measure in _EVER[entity]:
                 add["ever", measure.value] = number
     drop = [
         (grain.value, index)
-        for grain, kept in _KEPT[entity].items()
+        for grain, kept in KEPT[entity].items()
         for index in (document or {}).get(grain, {})
         if newest // GRAIN_MICROSECONDS[grain] - int(index) >= kept
     ]

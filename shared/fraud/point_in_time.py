@@ -1,16 +1,34 @@
 # ruff: noqa: S608 - every name and number in this SQL is a constant of ours; values are bound as parameters
 """The features of the past, compiled from the same declarations to one BigQuery query over `payment_events`.
 
-Each entity's rows are sorted once, and a window's sum is a running total before this row minus the running total of
-the buckets that have left the window: cost is linear in rows (times their sort), whatever the windows are, where a
-self-join would be quadratic on a busy address. Order is event time, then event id: a total order, so that the same
-rows always give the same features.
+A row is what was served: it sees what was known when its payment was decided on, in the windows of event time that the
+online history has. `known` is ordered by the instant of the decision (`fraud_decisions`), for everything else by when
+it was heard (`heard_at`: when we published it, or Pub/Sub's own time, or for rows that have neither when it happened).
+Two things can still differ by nature, and only for payments that share an entity: decisions made at the same moment on
+two machines, which did not see each other, and news that was published but not yet committed when a payment was read
+(a fraction of a second; as long as a backlog of `score_payment` lasts). History from before @since is not seen either.
+`served_sql` therefore takes the vector that the decision recorded, wherever there is one.
+
+Each entity's rows are sorted once by when they were known, and a window's sum is a running total before this row minus
+the running total of the buckets that have left the window: cost is linear in rows (times their sort), whatever the
+windows are, where a self-join would be quadratic on a busy address. Only payments that came later than their own bucket
+are joined. The order is total, so that the same rows always give the same features.
 """
 
 from collections.abc import Iterable
 from typing import assert_never
 
-from shared.domain.events import DisputeReason, PaymentStep
+from shared.domain.events import DisputeReason, DisputeStatus, PaymentStep
+from shared.fraud.claims import (
+    CLAIMING_STAGES,
+    CLAIMING_STATUS,
+    DISPROVED,
+    OPEN,
+    RULINGS,
+    STAGES,
+    UNTOLD_REASON,
+    WORD,
+)
 from shared.fraud.features import (
     ATTEMPT_STEPS,
     BUCKETS,
@@ -20,12 +38,14 @@ from shared.fraud.features import (
     CELLS,
     ENTITY_FIELDS,
     FEATURES,
-    FRAUD_STAGES,
     FREE_MAIL,
     GRAIN_MICROSECONDS,
+    NAMES,
     NAMING,
     NEW,
     PAIRS,
+    SCHEMA_VERSION,
+    SEEN_LIMIT,
     SMALL_AMOUNT,
     Amount,
     AmountDeviation,
@@ -44,6 +64,7 @@ from shared.fraud.features import (
     Total,
     Window,
 )
+from shared.fraud.history import KEPT
 from shared.fraud.reference_amount import reference_minor_sql
 
 _MEMBERS = tuple(
@@ -61,10 +82,10 @@ _MEMBERS = tuple(
 )
 
 
-def point_in_time_sql(cap: int = CAP) -> str:
-    """One row for each decided payment between @since and @as_of (aware instants), as it was known at its time:
-    `event_id`, `provider`, `payment_id`, `at_us` (µs), `step`, `fraud_reported_at` (µs; the first report of fraud that
-    still stands at @as_of, null without one) and a column for each feature.
+def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT) -> str:
+    """One row for each payment decided on between @since and @as_of (aware instants), as it was known at its time:
+    `event_id`, `provider`, `payment_id`, `at_us` (µs), `step`, `fraud_reported_at` (µs; when fraud was first claimed, null
+    where nothing of it stands at @as_of) and a column for each feature.
 
     A duplicate of an event changes nothing. Payments before @since are not seen as history either.
     """
@@ -73,11 +94,32 @@ def point_in_time_sql(cap: int = CAP) -> str:
         f"\nLEFT JOIN {entity}_history ON {entity}_history.event_id = attempts.event_id" for entity in Entity
     )
     features = ",\n  ".join(f"{_feature_sql(feature)} AS {feature.name}" for feature in FEATURES)
-    return f"""WITH {_COMMON_SQL}{entities}
-SELECT attempts.event_id, attempts.provider, attempts.payment_id, attempts.at_us, attempts.step, frauds.fraud_reported_at,
+    return f"""WITH {_common_sql(seen_limit)}{entities}
+SELECT attempts.event_id, attempts.provider, attempts.payment_id, attempts.at_us, attempts.step, labels.fraud_reported_at,
   {features}
 FROM attempts
-LEFT JOIN frauds ON frauds.event_id = attempts.event_id{joins}"""
+LEFT JOIN labels ON labels.root = attempts.event_id{joins}"""
+
+
+def served_sql() -> str:
+    """The rows of `point_in_time_sql`, with the vector itself where a decision of this schema recorded it: nothing is
+    closer to what was served. Computed are only those that no decision holds, or one of another schema."""
+    features = ",\n  ".join(
+        f"CASE WHEN served.event_id IS NULL THEN computed.{name} ELSE served.features[OFFSET({place})].value END AS {name}"
+        for place, name in enumerate(NAMES)
+    )
+    return f"""SELECT computed.event_id, computed.provider, computed.payment_id, computed.at_us, computed.step,
+  computed.fraud_reported_at,
+  {features}
+FROM (
+{point_in_time_sql()}
+) AS computed
+LEFT JOIN (
+  SELECT event_id, features
+  FROM fraud_decisions
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND schema_version = '{SCHEMA_VERSION}'
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY decided_at) = 1
+) AS served ON served.event_id = computed.event_id"""
 
 
 def _texts(values: Iterable[str]) -> str:
@@ -107,27 +149,79 @@ _ATTEMPT_COLUMNS = ",\n    ".join(
     )
 )
 
-_PAIR_COLUMNS = ",\n    ".join(
-    f"CASE WHEN {keeper} IS NULL OR {other} IS NULL THEN NULL WHEN ROW_NUMBER() OVER "
-    f"(PARTITION BY {keeper}, {other} ORDER BY at_us, event_id) = 1 THEN 1 ELSE 0 END AS new_{other}_of_{keeper}"
-    for keeper, other in PAIRS
-)
-
 _NAMED = "COALESCE(" + ", ".join(f"NULLIF({path}, '')" for path in NAMING) + ") IS NOT NULL"
 
-# News that came before the event that binds the name it speaks of to a payment is known from that event on.
-_CAME_LATER = "claims.at_us > owners.at_us OR (claims.at_us = owners.at_us AND claims.event_id > owners.event_id)"
+_PAIRS_SQL = [
+    (f"{keeper}_{other}", keeper, f"{keeper} IS NOT NULL AND {other} IS NOT NULL", other) for keeper, other in PAIRS
+]
 
-# A payment may be named by several ids (a charge and its intent). The first event that names any of them is decided
-# on; whatever names one of them later is the same payment, also through one more id between.
-_COMMON_SQL = f"""told AS (
-  SELECT *, UNIX_MICROS(occurred_at) AS at_us
-  FROM payment_events
+# Whether a pair is met for the first time, and how many others its keeper had met before, of any kind.
+_MET = ",\n    ".join(
+    f"CASE WHEN {both} AND ROW_NUMBER() OVER (PARTITION BY {keeper}, {other} ORDER BY heard) = 1 THEN 1 ELSE 0 END AS met_{pair}"
+    for pair, keeper, both, other in _PAIRS_SQL
+)
+_REMEMBERED = ",\n    ".join(
+    f"COALESCE(SUM({' + '.join(f'met_{pair}' for pair, of, _, _ in _PAIRS_SQL if of is keeper)}) OVER "
+    f"(PARTITION BY COALESCE({keeper}, event_id) ORDER BY heard ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) "
+    f"AS remembered_by_{keeper}"
+    for keeper in dict.fromkeys(keeper for keeper, _ in PAIRS)
+)
+
+
+def _new_sql(seen_limit: int) -> str:
+    """The counterpart of `Known.novelty`: unknown, where the keeper remembered too many already to remember this one."""
+    return ",\n    ".join(
+        f"CASE WHEN NOT ({both}) OR MIN(CASE WHEN met_{pair} = 1 THEN remembered_by_{keeper} END) OVER "
+        f"(PARTITION BY {keeper}, {other}) >= {seen_limit} THEN NULL ELSE met_{pair} END AS new_{other}_of_{keeper}"
+        for pair, keeper, both, other in _PAIRS_SQL
+    )
+
+
+def _stages_sql() -> str:
+    return " ".join(f"WHEN '{stage}' THEN {rank}" for stage, rank in STAGES.items())
+
+
+def _ruling_sql() -> str:
+    """The counterpart of `claims._ruling`."""
+    rulings = " ".join(f"WHEN '{status}' THEN {ruling}" for status, ruling in RULINGS.items())
+    not_final = f"status = '{DisputeStatus.WON}' AND NOT COALESCE(final, TRUE)"
+    return f"CASE WHEN {not_final} THEN {OPEN} ELSE CASE status {rulings} ELSE {OPEN} END END"
+
+
+# The order in which things became known, to the last tie: when we decided on an event, or else heard it.
+_HEARD = (
+    "CONCAT(LPAD(CAST(UNIX_MICROS(known_at) AS STRING), 17, '0'), "
+    "LPAD(CAST(UNIX_MICROS(occurred_at) AS STRING), 17, '0'), event_id)"
+)
+
+
+def _common_sql(seen_limit: int) -> str:
+    """What was told, the attempts that were decided on, and the news of fraud on them.
+
+    A payment may be named by several ids (a charge and its intent). The event that its decision names, or, where there
+    is no decision, the first that was heard, is decided on; whatever names one of its ids too is the same payment, also
+    through one more id between.
+    """
+    return f"""decided AS (
+  SELECT event_id AS decided_on, MIN(decided_at) AS decided_at
+  FROM fraud_decisions
+  WHERE occurred_at >= @since AND occurred_at <= @as_of
+  GROUP BY event_id
+),
+known AS (
+  SELECT *, COALESCE(decided_at, heard_at, publish_time, occurred_at) AS known_at
+  FROM payment_events LEFT JOIN decided ON decided_on = event_id
   WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind IN ('payment', 'dispute', 'fraud_warning')
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY occurred_at) = 1
+),
+told AS (
+  SELECT *, UNIX_MICROS(occurred_at) AS at_us, {_HEARD} AS heard
+  FROM known
+  WHERE known_at <= @as_of
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY known_at) = 1
 ),
 candidates AS (
-  SELECT event_id, provider, payment_id, aliases, at_us, step,
+  SELECT event_id, provider, payment_id, aliases, at_us, heard, step,
+    CASE WHEN decided_on IS NULL THEN 1 ELSE 0 END AS undecided,
     {_ATTEMPT_COLUMNS}
   FROM told
   WHERE kind = 'payment' AND step IN ({_texts(ATTEMPT_STEPS)})
@@ -135,95 +229,218 @@ candidates AS (
       OR (card IS NOT NULL AND (step <> '{PaymentStep.CAPTURED}' OR {_NAMED})))
 ),
 mentions AS (
-  SELECT event_id, provider, at_us, id
+  SELECT event_id, provider, heard, undecided, id
   FROM candidates CROSS JOIN UNNEST(ARRAY_CONCAT([payment_id], COALESCE(aliases, ARRAY<STRING>[]))) AS id
 ),
 owners AS (
-  SELECT provider, id, event_id, at_us FROM mentions
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY provider, id ORDER BY at_us, event_id) = 1
+  SELECT provider, id, event_id, heard, undecided FROM mentions
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY provider, id ORDER BY undecided, heard) = 1
 ),
 parents AS (
   SELECT mentions.event_id AS event_id, owners.event_id AS parent
   FROM mentions JOIN owners ON owners.provider = mentions.provider AND owners.id = mentions.id
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY mentions.event_id ORDER BY owners.at_us, owners.event_id) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY mentions.event_id ORDER BY owners.undecided, owners.heard) = 1
 ),
-attempts AS (
+met AS (
   SELECT candidates.*,
-    {_PAIR_COLUMNS}
+    {_MET}
   FROM candidates
   WHERE event_id IN (SELECT event_id FROM parents WHERE parent = event_id)
 ),
-claims AS (
-  SELECT event_id, provider, at_us, dispute_id,
+counted AS (
+  SELECT met.*,
+    {_REMEMBERED}
+  FROM met
+),
+attempts AS (
+  SELECT counted.*,
+    {_new_sql(seen_limit)}
+  FROM counted
+),
+news AS (
+  SELECT event_id, provider, heard,
+    CASE WHEN kind = 'dispute' THEN CONCAT('dispute:', dispute_id) ELSE CONCAT('report:', event_id) END AS claim,
+    CASE WHEN kind = 'fraud_warning' THEN at_us END AS warned_at,
+    CASE WHEN reason = '{DisputeReason.FRAUD}' THEN at_us END AS fraud_at,
+    CASE WHEN reason NOT IN ('{DisputeReason.FRAUD}', '{UNTOLD_REASON}') THEN at_us END AS other_at,
+    CASE WHEN stage IN ({_texts(CLAIMING_STAGES)}) OR status = '{CLAIMING_STATUS}' THEN at_us END AS claimed_at,
+    CASE WHEN status IS NOT NULL
+      THEN at_us * {WORD} + CASE stage {_stages_sql()} ELSE 0 END * 3 + {_ruling_sql()} END AS word,
+    CASE WHEN {_ruling_sql()} = {DISPROVED} THEN at_us END AS disproved_at,
     ARRAY_CONCAT(CASE WHEN payment_id IS NULL THEN ARRAY<STRING>[] ELSE [payment_id] END,
       COALESCE(payment_aliases, ARRAY<STRING>[])) AS ids
   FROM told
-  WHERE kind = 'fraud_warning'
-    OR (kind = 'dispute' AND reason = '{DisputeReason.FRAUD}' AND stage IN ({_texts(FRAUD_STAGES)}))
+  WHERE kind IN ('dispute', 'fraud_warning')
 ),
-overturned AS (
-  SELECT DISTINCT provider, dispute_id FROM told WHERE kind = 'dispute' AND status = 'won' AND COALESCE(final, TRUE)
-),
-claimed AS (
-  SELECT attempts.event_id AS event_id, overturned.dispute_id IS NULL AS stands,
-    CASE WHEN {_CAME_LATER} THEN claims.at_us ELSE owners.at_us END AS at_us,
-    CASE WHEN {_CAME_LATER} THEN claims.event_id ELSE owners.event_id END AS told_by
-  FROM (SELECT event_id, provider, at_us, dispute_id, id FROM claims CROSS JOIN UNNEST(ids) AS id) AS claims
-  JOIN owners ON owners.provider = claims.provider AND owners.id = claims.id
+links AS (
+  SELECT named.provider, named.claim, roots.parent AS root, MIN(GREATEST(named.heard, owners.heard)) AS linked
+  FROM (SELECT provider, claim, heard, id FROM news CROSS JOIN UNNEST(ids) AS id) AS named
+  JOIN owners ON owners.provider = named.provider AND owners.id = named.id
   JOIN parents ON parents.event_id = owners.event_id
   JOIN parents AS roots ON roots.event_id = parents.parent
-  JOIN attempts ON attempts.event_id = roots.parent
-  LEFT JOIN overturned ON overturned.provider = claims.provider AND overturned.dispute_id = claims.dispute_id
+  GROUP BY named.provider, named.claim, roots.parent
+),
+claims AS (
+  SELECT links.root, links.claim, GREATEST(news.heard, links.linked) AS heard, news.event_id, news.warned_at,
+    MAX(fraud_at) OVER so_far AS fraud_at, MAX(other_at) OVER so_far AS other_at,
+    MIN(claimed_at) OVER so_far AS claimed_at, MAX(word) OVER so_far AS word,
+    MAX(disproved_at) OVER so_far AS disproved_at
+  FROM links JOIN news ON news.provider = links.provider AND news.claim = links.claim
+  WINDOW so_far AS (PARTITION BY links.root, links.claim ORDER BY GREATEST(news.heard, links.linked), news.event_id
+    ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+made AS (
+  SELECT root, claim, heard, event_id, warned_at,
+    CASE WHEN fraud_at IS NULL THEN NULL ELSE claimed_at END AS claimed_at,
+    CASE WHEN fraud_at IS NULL OR claimed_at IS NULL THEN NULL ELSE disproved_at END AS disproved_at,
+    CASE WHEN claimed_at IS NOT NULL AND fraud_at >= COALESCE(other_at, 0)
+      AND MOD(MOD(COALESCE(word, 0), {WORD}), 3) <> {DISPROVED} THEN 1 ELSE 0 END AS stands
+  FROM claims
+),
+moved AS (
+  SELECT *, stands - COALESCE(LAG(stands) OVER (PARTITION BY root, claim ORDER BY heard, event_id), 0) AS more
+  FROM made
+),
+summed AS (
+  SELECT root, heard, event_id, SUM(more) OVER so_far AS standing, MAX(disproved_at) OVER so_far AS disproved_at,
+    MAX(warned_at) OVER so_far AS warned_until, MIN(COALESCE(warned_at, claimed_at)) OVER so_far AS first_at
+  FROM moved
+  WINDOW so_far AS (PARTITION BY root ORDER BY heard, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+verdicts AS (
+  SELECT root, heard, event_id,
+    CASE WHEN standing > 0 OR warned_until > COALESCE(disproved_at, -1) THEN first_at END AS known_at
+  FROM summed
+),
+turns AS (
+  SELECT root, heard, known_at, LAG(known_at) OVER (PARTITION BY root ORDER BY heard, event_id) AS before
+  FROM verdicts
 ),
 frauds AS (
-  SELECT event_id, at_us, told_by,
-    MIN(CASE WHEN stands THEN at_us END) OVER (PARTITION BY event_id) AS fraud_reported_at
-  FROM claimed
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY at_us, told_by) = 1
+  SELECT root, heard, known_at AS at_us, 1 AS number FROM turns WHERE known_at <> COALESCE(before, -1)
+  UNION ALL
+  SELECT root, heard, before, -1 FROM turns WHERE before <> COALESCE(known_at, -1)
+),
+labels AS (
+  SELECT root, known_at AS fraud_reported_at FROM verdicts
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY root ORDER BY heard DESC, event_id DESC) = 1
 )"""
 
 
 def _entity_sql(entity: Entity, cap: int) -> str:
-    """Two common table expressions: the entity's rows, payments and news of fraud alike, and the sums before each."""
-    kept = (
-        f"CASE WHEN ROW_NUMBER() OVER (PARTITION BY {entity}, DIV(at_us, {GRAIN_MICROSECONDS[Grain.MINUTES]}) "
-        f"ORDER BY at_us, event_id) <= {cap} THEN 1 ELSE 0 END"
-        if entity in CAPPED
-        else "1"
-    )
+    """The entity's rows, payments and news of fraud alike, and the sums before each payment.
+
+    A row counts in a window from when it was known until the entity's newest payment leaves it behind, so a sum over a
+    window is what was known before this row less what lies too far back from it. That holds for payments that are in
+    the newest bucket; the few that came later than that are joined, one by one, with the buckets that they look at.
+    """
+    windows = tuple(dict.fromkeys(window for _, window in CELLS[entity] if window is not Window.EVER))
+    grains = tuple(dict.fromkeys(BUCKETS[window][0] for window in windows))
     measures = tuple(dict.fromkeys(measure for measure, _ in CELLS[entity]))
     payment = ", ".join(f"{_adds_sql(entity, measure)} AS {measure}" for measure in measures)
-    news = ", ".join(f"{int(measure is Measure.FRAUDS)} AS {measure}" for measure in measures)
+    news = ", ".join(f"{'frauds.number' if measure is Measure.FRAUDS else '0'} AS {measure}" for measure in measures)
+    pairs = (f"new_{other}_of_{keeper}" for keeper, other in PAIRS if entity in (keeper, other))
+    columns = ", ".join(
+        (
+            "event_id",
+            f"{entity} AS value",
+            "at_us",
+            "heard",
+            "amount_reference",
+            "step",
+            *pairs,
+            f"{_kept_sql(entity, cap)} AS kept",
+        )
+    )
+    buckets = ", ".join(
+        f"DIV(at_us, {width}) AS {grain}, DIV(newest, {width}) AS newest_{grain}"
+        for grain, width in GRAIN_MICROSECONDS.items()
+    )
     sums = ",\n    ".join(_sum_sql(measure, window) for measure, window in CELLS[entity])
-    windows = tuple(dict.fromkeys(window for _, window in CELLS[entity] if window is not Window.EVER))
     left = "".join(
         f",\n    left_{window} AS (PARTITION BY value ORDER BY {BUCKETS[window][0]} "
         f"RANGE BETWEEN UNBOUNDED PRECEDING AND {BUCKETS[window][1]} PRECEDING)"
         for window in windows
+    ) + "".join(
+        f",\n    reached_{grain} AS (PARTITION BY value ORDER BY {grain} RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+        for grain in grains
     )
-    pairs = (f"new_{other}_of_{keeper}" for keeper, other in PAIRS if entity in (keeper, other))
-    columns = ", ".join(
-        ("event_id", f"{entity} AS value", "at_us", "amount_reference", "step", *pairs, f"{kept} AS kept")
+    late = "".join(_late_sql(entity, grain) for grain in grains)
+    joined = "".join(
+        f"\n  LEFT JOIN {entity}_late_{grain} ON {entity}_late_{grain}.event_id = running.event_id" for grain in grains
     )
-    grains = ", ".join(f"DIV(at_us, {width}) AS {grain}" for grain, width in GRAIN_MICROSECONDS.items())
+    taken = ",\n    ".join(
+        f"running.{measure}_{window}"
+        if window is Window.EVER
+        else f"CASE WHEN running.{grain} < running.newest_{grain} THEN COALESCE({entity}_late_{grain}.{measure}_{window}, 0) "
+        f"ELSE running.{measure}_{window} END AS {measure}_{window}"
+        for measure, window in CELLS[entity]
+        for grain in [BUCKETS[window][0] if window is not Window.EVER else None]
+    )
     return f""",
 {entity}_payments AS (
   SELECT {columns}
   FROM attempts WHERE {entity} IS NOT NULL
 ),
 {entity}_rows AS (
-  SELECT event_id, value, at_us, event_id AS told_by, 0 AS is_news, CASE WHEN kept = 1 THEN at_us END AS paid_at, {payment} FROM {entity}_payments
+  SELECT event_id, value, at_us, heard, 0 AS is_news, CASE WHEN kept = 1 THEN at_us END AS paid_at, {payment} FROM {entity}_payments
   UNION ALL
-  SELECT frauds.event_id, attempts.{entity}, frauds.at_us, frauds.told_by, 1, NULL, {news}
-  FROM frauds JOIN attempts ON attempts.event_id = frauds.event_id WHERE attempts.{entity} IS NOT NULL
+  SELECT frauds.root, attempts.{entity}, frauds.at_us, frauds.heard, 1, NULL, {news}
+  FROM frauds JOIN attempts ON attempts.event_id = frauds.root WHERE attempts.{entity} IS NOT NULL
 ),
-{entity}_history AS (
-  SELECT event_id, is_news,
+{entity}_timed AS (
+  SELECT *, {buckets}
+  FROM (
+    SELECT *, MAX(CASE WHEN is_news = 0 THEN at_us END) OVER (PARTITION BY value ORDER BY heard, is_news
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS newest
+    FROM {entity}_rows
+  ) AS aged
+){late},
+{entity}_running AS (
+  SELECT event_id, is_news, {", ".join(f"{grain}, newest_{grain}" for grain in grains)},
     MIN(paid_at) OVER earlier AS first_at, MAX(paid_at) OVER earlier AS last_at,
     {sums}
-  FROM (SELECT *, {grains} FROM {entity}_rows) AS timed
+  FROM {entity}_timed
   QUALIFY is_news = 0
-  WINDOW earlier AS (PARTITION BY value ORDER BY at_us, told_by, is_news ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING){left}
+  WINDOW earlier AS (PARTITION BY value ORDER BY heard, is_news ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING){left}
+),
+{entity}_history AS (
+  SELECT running.event_id, running.first_at, running.last_at,
+    {taken}
+  FROM {entity}_running AS running{joined}
+)"""
+
+
+def _kept_sql(entity: Entity, cap: int) -> str:
+    """1 where the document still took the payment: one that is so late that its five-minute count is gone, it takes."""
+    if entity not in CAPPED:
+        return "1"
+    bucket = f"DIV(at_us, {GRAIN_MICROSECONDS[Grain.MINUTES]})"
+    return (
+        f"CASE WHEN ROW_NUMBER() OVER (PARTITION BY {entity}, {bucket} ORDER BY heard) <= {cap} "
+        f"OR MAX({bucket}) OVER (PARTITION BY {entity} ORDER BY heard ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) "
+        f"- {bucket} >= {KEPT[entity][Grain.MINUTES]} THEN 1 ELSE 0 END"
+    )
+
+
+def _late_sql(entity: Entity, grain: Grain) -> str:
+    """The sums for payments that are older than the newest bucket of their time, over what was known and still kept."""
+    sums = ", ".join(
+        f"SUM(CASE WHEN known.{grain} > late.{grain} - {BUCKETS[window][1]} THEN known.{measure} ELSE 0 END) AS {measure}_{window}"
+        for measure, window in CELLS[entity]
+        if window is not Window.EVER and BUCKETS[window][0] is grain
+    )
+    return f""",
+{entity}_late_{grain} AS (
+  SELECT late.event_id, {sums}
+  FROM (
+    SELECT event_id, value, heard, {grain}, bucket
+    FROM {entity}_timed CROSS JOIN UNNEST(GENERATE_ARRAY(newest_{grain} - {KEPT[entity][grain] - 1}, {grain})) AS bucket
+    WHERE is_news = 0 AND {grain} < newest_{grain}
+  ) AS late
+  JOIN {entity}_timed AS known
+    ON known.value = late.value AND known.{grain} = late.bucket AND known.heard < late.heard
+  GROUP BY late.event_id
 )"""
 
 
@@ -251,10 +468,17 @@ def _adds_sql(entity: Entity, measure: Measure) -> str:
 
 
 def _sum_sql(measure: Measure, window: Window) -> str:
-    before = f"SUM({measure}) OVER earlier"
     if window is Window.EVER:
-        return f"{before} AS {measure}_{window}"
-    return f"{before} - COALESCE(SUM({measure}) OVER left_{window}, 0) AS {measure}_{window}"
+        return f"SUM({measure}) OVER earlier AS {measure}_{window}"
+    grain, count = BUCKETS[window]
+    # What was too old for the window already when it came never counts; news may also be of a bucket yet to come.
+    live = f"CASE WHEN newest_{grain} - {grain} < {count} THEN {measure} ELSE 0 END"
+    gone = f"COALESCE(SUM({live}) OVER left_{window}, 0)"
+    if measure is not Measure.FRAUDS:
+        return f"SUM({live}) OVER earlier - {gone} AS {measure}_{window}"
+    here = f"CASE WHEN newest_{grain} - {grain} BETWEEN 0 AND {count - 1} THEN {measure} ELSE 0 END"
+    ahead = f"CASE WHEN {grain} > newest_{grain} THEN {measure} ELSE 0 END"
+    return f"SUM({here}) OVER earlier + COALESCE(SUM({ahead}) OVER reached_{grain}, 0) - {gone} AS {measure}_{window}"
 
 
 def _feature_sql(feature: Feature) -> str:
@@ -279,7 +503,7 @@ def _feature_sql(feature: Feature) -> str:
             variance = f"CASE WHEN {squares} > {mean} * {mean} THEN {squares} - {mean} * {mean} ELSE 0 END"
             return f"(attempts.amount_reference - {mean}) / NULLIF(SQRT({variance} + {mean} / 4 * ({mean} / 4)), 0)"
         case Since():
-            return f"(attempts.at_us - {feature.entity}_history.{feature.moment}_at) / 1000000"
+            return f"GREATEST(attempts.at_us - {feature.entity}_history.{feature.moment}_at, 0) / 1000000"
         case Novelty():
             return f"attempts.new_{feature.other}_of_{feature.keeper}"
         case Amount():

@@ -1,7 +1,7 @@
 """What a payment turned out to be, and when one may say so.
 
-Fraud is what an issuer reported or a cardholder charged back as such, and we did not disprove (a dispute that we won
-is a genuine payment). No news becomes good news only with maturity: a younger payment is unknown, and leaving the
+Fraud is what an issuer reported or a cardholder claimed as such, and nobody disproved (`shared.fraud.claims`: a dispute
+that was won for good or withdrawn leaves a genuine payment, and what was settled to prevent one does not). No news becomes good news only with maturity: a younger payment is unknown, and leaving the
 unknown ones in as genuine would teach the model that recent fraud is fine. Declined payments never get a label.
 """
 

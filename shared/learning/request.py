@@ -1,6 +1,6 @@
-"""What a training run may be told; everything has a default that suits a real shop."""
+"""What `train_model` may be asked: to train, where everything has a default that suits a real shop, and two things more."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -41,9 +41,28 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("train_part and calibrate_part leave nothing to test on")
 
 
-def read(parameters: bytes) -> TrainingRequest:
-    """The request in a tick's JSON; empty means the defaults. Raises Rejected, naming the member that does not fit."""
+class RollBack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """roll_back: the digest of the champion that shall decide no more. A repeat finds another one, and does nothing."""
+
+    roll_back: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """recompute: how many of the newest stored decisions, of payments of the last `days`, to compute again."""
+
+    recompute: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    days: Annotated[float, msgspec.Meta(gt=0, le=400)] = 7
+
+
+def read(parameters: bytes) -> TrainingRequest | RollBack | Recompute:
+    """The request in a tick's JSON; empty means training with the defaults. Raises Rejected, naming the member that
+    does not fit."""
     try:
-        return msgspec.json.decode(parameters or b"{}", type=TrainingRequest)
+        asked = msgspec.json.decode(parameters or b"{}", type=dict[str, Any])
+        if "roll_back" in asked:
+            return msgspec.convert(asked, RollBack)
+        if "recompute" in asked:
+            return msgspec.convert(asked, Recompute)
+        return msgspec.convert(asked, TrainingRequest)
     except msgspec.MsgspecError as error:
         raise Rejected(f"not a training request: {error}", reason="bad_training_request") from error

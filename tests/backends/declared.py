@@ -53,9 +53,13 @@ def _column(name: str, hint: Any) -> dict[str, Any]:
 
 def tables() -> dict[str, Columns]:
     """Every table whose rows are messages of a dataclass of ours."""
-    kind = {"name": "kind", "type": "STRING", "mode": "NULLABLE"}
+    # What `codec.encode_event` adds to an event.
+    envelope: Columns = [
+        {"name": "kind", "type": "STRING", "mode": "NULLABLE"},
+        {"name": "heard_at", "type": "TIMESTAMP", "mode": "NULLABLE"},
+    ]
     return {
-        "payment_events": [kind, *columns_of(*KINDS.values()), *METADATA],
+        "payment_events": [*envelope, *columns_of(*KINDS.values()), *METADATA],
         "fraud_decisions": [*columns_of(Decision), *METADATA],
         "dispute_updates": [*columns_of(DisputeUpdate), *METADATA],
     }

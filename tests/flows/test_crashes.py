@@ -44,7 +44,7 @@ from tests.local import COLLECTIONS, TOPICS, everything, local_ports, published
 from tests.providers.kits import Kit, a_kit
 from tests.simulator.facts import FactKind
 
-ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds", "registry")
+ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds", "fraud_claims", "registry")
 INBOX, EVENTS = "inbox", "payment-events"
 RESPOND_BY = NOON + 20 * DAY
 

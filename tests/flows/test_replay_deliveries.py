@@ -106,10 +106,14 @@ def test_every_stored_delivery_is_understood_again_as_if_it_had_been_at_once(nam
     found = shop.replay()
 
     def known(events: list[bytes]) -> set[str]:
-        """Each once, apart from the name of the delivery: what was not understood goes by the digest of its bytes."""
-        return {json.dumps(json.loads(event) | {"delivery_id": ""}, sort_keys=True) for event in events}
+        """Each once, apart from the name of the delivery: what was not understood goes by the digest of its bytes; and
+        from when it was heard, which is when it was first understood."""
+        return {json.dumps(json.loads(event) | {"delivery_id": "", "heard_at": ""}, sort_keys=True) for event in events}
 
-    assert known(shop.told()) == known(at_once)
+    later = shop.told()
+    assert known(later) == known(at_once)
+    assert {json.loads(event)["heard_at"] for event in at_once} == {NOON.isoformat().replace("+00:00", "Z")}
+    assert {json.loads(event)["heard_at"] for event in later} == {(NOON + DAY).isoformat().replace("+00:00", "Z")}
     assert found.looked_at == len({(delivery.body, delivery.query) for delivery in deliveries}) >= found.replayed
 
 

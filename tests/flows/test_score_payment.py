@@ -21,7 +21,7 @@ from shared.backends.tables import columns
 from shared.domain.codec import decode, encode
 from shared.domain.decisions import Decision, Fallback, Outcome
 from shared.domain.errors import Conflict, Misconfigured, Unavailable
-from shared.domain.events import AnyEvent, DisputeReason, DisputeStage, PaymentStep
+from shared.domain.events import AnyEvent, DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, PaymentStep
 from shared.domain.money import Money
 from shared.flows.ports import Create, Key, Message, Ports, Replace, Write
 from shared.flows.score_payment import CHAMPION, FORGOTTEN_AFTER, Scorer, score_payment
@@ -46,7 +46,7 @@ from tests.flows.counting import Counting
 from tests.fraud.forests import artifact, fitted
 from tests.local import everything, local_ports, published, wipe
 
-COLLECTIONS = ("decisions", "known_frauds", "feature_state")
+COLLECTIONS = ("decisions", "known_frauds", "fraud_claims", "feature_state")
 TOPIC = "fraud-decisions"
 
 
@@ -126,9 +126,12 @@ def test_the_same_event_again_publishes_the_same_record_and_counts_nothing(ports
 
 def test_other_events_of_a_payment_change_nothing(ports: Ports) -> None:
     [first] = score(ports, a_payment_event(PaymentStep.AUTHORIZED))
+    before = everything(ports, COLLECTIONS)
+    assert score(ports, a_dispute_event(reason=DisputeReason.NOT_RECEIVED)) == []
     state = everything(ports, COLLECTIONS)
+    assert set(state) - {Key("fraud_claims", "stripe:dp_1")} == set(before)
     assert score(ports, a_payment_event(PaymentStep.CAPTURED), a_payment_event(PaymentStep.REFUNDED)) == []
-    assert score(ports, a_payout_event(), a_dispute_event(reason=DisputeReason.NOT_RECEIVED)) == []
+    assert score(ports, a_payout_event()) == []
     assert everything(ports, COLLECTIONS) == state
     assert first.event_id
 
@@ -228,10 +231,26 @@ def a_shop_hour(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
         )
         told = st.integers(-1, 5).map(lambda days: NOON + days * DAY)
         names = st.sampled_from([{"payment_id": f"pi_{number}"}, {"payment_id": f"ch_{number}"}])
+        unnamed = st.just({"payment_id": None})
         news = st.builds(lambda at, name: a_fraud_warning(occurred_at=at, **name), told, names) | st.builds(
-            lambda at, name: a_dispute_event(occurred_at=at, **name), told, names
+            lambda at, dispute_id, name, stage, status, final, reason: a_dispute_event(
+                occurred_at=at,
+                dispute_id=dispute_id,
+                stage=stage,
+                status=status,
+                final=final,
+                reason=reason,
+                **name,
+            ),
+            told,
+            st.just(f"dp_{number}"),
+            names | unnamed,
+            st.sampled_from([None, *DisputeStage]),
+            st.sampled_from([None, *DisputeStatus]),
+            st.booleans(),
+            st.sampled_from([None, DisputeReason.FRAUD, DisputeReason.FRAUD, DisputeReason.DUPLICATE]),
         )
-        events += [payment, *draw(st.lists(news, max_size=2))]
+        events += [payment, *draw(st.lists(news, max_size=4))]
     copies = draw(st.lists(st.sampled_from(events), max_size=4))
     return events, draw(st.permutations(events + copies))
 
@@ -245,6 +264,8 @@ def told_in_any_order(ports: Ports, events: Sequence[AnyEvent]) -> dict[Key, Any
     for key, document in left.items():
         if key.collection == "decisions":
             left[key] = document.get("event_id", document)
+        if "ever" in document:
+            document["ever"] = {measure: number for measure, number in document["ever"].items() if number}
         for grain in set(Grain) & set(document):
             counted = {
                 index: {measure: number for measure, number in bucket.items() if number and measure not in NEW.values()}
@@ -270,7 +291,7 @@ def test_many_reports_of_one_fraud_at_the_same_moment_count_once_at_the_earliest
     with ThreadPoolExecutor(50) as pool:
         list(pool.map(lambda report: score_payment(report, ports, NOON + 6 * DAY, by_rules()), reports))
     state = everything(ports, COLLECTIONS)
-    assert state[Key("known_frauds", "stripe:pi_1")] == {"known_at": NOON}
+    assert state[Key("known_frauds", "stripe:pi_1")]["known_at"] == NOON
     card = state[Key("feature_state", "card:fp_1")]
     assert card["ever"]["frauds"] == 1
     assert [bucket["frauds"] for bucket in card["days"].values() if bucket.get("frauds")] == [1]
@@ -294,7 +315,7 @@ def test_fraud_counts_once_for_each_payment_whichever_comes_first(order: Sequenc
     for index in (*order, *order):
         score_payment(events[index], ports, NOON + 3 * DAY, by_rules())
     state = everything(ports, COLLECTIONS)
-    assert list(state[Key("known_frauds", "stripe:pi_1")]) == ["known_at"]
+    assert state[Key("known_frauds", "stripe:pi_1")]["known_at"] == NOON + DAY
     for name in ("card:fp_1", "device:dev_1", "ip:203.0.113.7", "email_domain:example.com"):
         days = state[Key("feature_state", name)]["days"]
         assert sum(bucket.get("frauds", 0) for bucket in days.values()) == 1
@@ -324,6 +345,110 @@ def test_another_payment_of_a_card_with_known_fraud_is_declined_and_says_why(por
 def test_a_question_another_claim_or_an_unnamed_payment_is_no_known_fraud(event: AnyEvent, ports: Ports) -> None:
     _, later = score(ports, a_payment_event(), event, a_payment_event(payment_id="pi_2", occurred_at=NOON + 2 * DAY))
     assert values(later)["card_frauds_ever"] == 0
+
+
+# Fraud that was disproved.
+
+
+def renewal(ports: Ports, at: timedelta) -> Decision:
+    """The decision on the cardholder's next payment."""
+    number = len(everything(ports, ("decisions",)))
+    return score(ports, a_payment_event(payment_id=f"renewal_{number}", occurred_at=NOON + at))[-1]
+
+
+WON = {"status": DisputeStatus.WON, "occurred_at": NOON + 30 * DAY}
+
+
+@pytest.mark.parametrize(
+    ("ending", "stands"),
+    [
+        (WON, False),
+        ({**WON, "payment_id": None, "reason": None}, False),
+        ({**WON, "status": DisputeStatus.CLOSED}, False),
+        ({**WON, "final": False}, True),
+        ({**WON, "status": DisputeStatus.LOST}, True),
+        ({**WON, "status": DisputeStatus.ACCEPTED}, True),
+        ({**WON, "status": DisputeStatus.UNDER_REVIEW}, True),
+        ({**WON, "status": DisputeStatus.EXPIRED}, True),
+        ({**WON, "status": None}, True),
+        ({**WON, "occurred_at": NOON}, True),  # older than the chargeback that we know of
+        ({**WON, "dispute_id": "dp_2"}, True),  # of another dispute
+        ({**WON, "reason": DisputeReason.NOT_RECEIVED, "status": None}, False),  # it was never about fraud
+    ],
+)
+def test_a_fraud_dispute_that_was_won_for_good_or_withdrawn_declines_no_renewal(
+    ending: dict[str, Any], stands: bool, ports: Ports
+) -> None:
+    score(ports, a_payment_event(), a_dispute_event(occurred_at=NOON + DAY))
+    during = renewal(ports, 10 * DAY)
+    assert during.outcome is Outcome.DECLINE
+    assert codes(during) == ["known_fraud_on_card", "known_fraud_on_device", "known_fraud_of_customer"]
+    score(ports, a_dispute_event(**ending))
+    after = renewal(ports, 31 * DAY)
+    assert (after.outcome is Outcome.DECLINE) is stands
+    assert values(after)["card_frauds_ever"] == values(after)["customer_frauds_ever"] == int(stands)
+    if not stands:
+        assert values(after)["card_frauds_30d"] == values(after)["device_frauds_30d"] == 0
+
+
+def test_a_claim_that_is_made_again_declines_again(ports: Ports) -> None:
+    again = {**WON, "stage": DisputeStage.PRE_ARBITRATION, "status": DisputeStatus.NEEDS_RESPONSE}
+    told: list[tuple[DisputeChanged, bool]] = [
+        (a_dispute_event(occurred_at=NOON + DAY), True),
+        (a_dispute_event(**WON), False),
+        (a_dispute_event(**{**again, "occurred_at": NOON + 40 * DAY}), True),
+        (a_dispute_event(**{**WON, "occurred_at": NOON + 50 * DAY}), False),
+        (a_dispute_event(**{**again, "status": DisputeStatus.LOST, "occurred_at": NOON + 60 * DAY}), True),
+    ]
+    score(ports, a_payment_event())
+    for event, stands in told:
+        score(ports, event)
+        assert (codes(renewal(ports, 61 * DAY)) != []) is stands
+
+
+def test_what_a_dispute_came_to_is_the_same_in_every_order(ports: Ports) -> None:
+    events: list[AnyEvent] = [
+        a_payment_event(aliases=("ch_1",)),
+        a_dispute_event(payment_id="ch_1", occurred_at=NOON + DAY),
+        a_dispute_event(payment_id=None, stage=DisputeStage.PRE_ARBITRATION, occurred_at=NOON + 2 * DAY, reason=None),
+        a_dispute_event(payment_id=None, status=DisputeStatus.WON, occurred_at=NOON + 3 * DAY, reason=None),
+        a_fraud_warning(payment_id="pi_1", occurred_at=NOON + 12 * HOUR),
+    ]
+    left = [told_in_any_order(ports, [*order, *order[:2]]) for order in permutations(events)]
+    assert all(documents == left[0] for documents in left)
+    assert "frauds" not in left[0][Key("feature_state", "card:fp_1")]["ever"]
+
+
+@pytest.mark.parametrize(("reported", "stands"), [(0.5 * DAY, False), (29 * DAY, False), (31 * DAY, True)])
+def test_an_issuers_report_falls_with_the_dispute_that_answered_it_and_a_later_one_stands(
+    reported: timedelta, stands: bool, ports: Ports
+) -> None:
+    warning = a_fraud_warning(occurred_at=NOON + reported)
+    score(ports, a_payment_event(), a_dispute_event(occurred_at=NOON + DAY), warning)
+    assert codes(renewal(ports, 2 * DAY))
+    score(ports, a_dispute_event(**WON))
+    assert bool(codes(renewal(ports, 40 * DAY))) is stands
+
+
+def test_a_report_stands_whatever_becomes_of_a_dispute_about_something_else(ports: Ports) -> None:
+    other = {"reason": DisputeReason.NOT_RECEIVED}
+    score(ports, a_payment_event(), a_fraud_warning(), a_dispute_event(**other), a_dispute_event(**WON, **other))
+    assert codes(renewal(ports, 40 * DAY))[0] == "known_fraud_on_card"
+
+
+def test_another_fraud_dispute_of_the_payment_stands_when_one_was_won(ports: Ports) -> None:
+    second = a_dispute_event(dispute_id="dp_2", occurred_at=NOON + 2 * DAY)
+    score(ports, a_payment_event(), a_dispute_event(occurred_at=NOON + DAY), second, a_dispute_event(**WON))
+    assert values(renewal(ports, 40 * DAY))["card_frauds_ever"] == 1
+
+
+@pytest.mark.parametrize("stage", [*DisputeStage, None])
+def test_a_prevented_fraud_dispute_is_known_fraud_at_whatever_stage_the_provider_puts_it(
+    stage: DisputeStage | None, ports: Ports
+) -> None:
+    prevented = a_dispute_event(stage=stage, status=DisputeStatus.PREVENTED, occurred_at=NOON + DAY)
+    score(ports, a_payment_event(), prevented)
+    assert codes(renewal(ports, 2 * DAY))[0] == "known_fraud_on_card"
 
 
 def test_a_payment_by_another_name_is_the_same_payment(ports: Ports) -> None:

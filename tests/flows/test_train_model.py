@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +12,14 @@ import pytest
 
 from shared.domain.errors import Misconfigured, Rejected
 from shared.flows.ports import Create, Key, Ports
-from shared.flows.train_model import CHAMPION, TrainingReport, roll_back, train_model
+from shared.flows.score_payment import Scorer, score_payment
+from shared.flows.train_model import CHAMPION, TrainingReport, on_request, roll_back, train_model
 from shared.fraud import model
-from tests.builders import DAY
+from shared.fraud.features import NAMES
+from shared.fraud.point_in_time import served_sql
+from tests.builders import DAY, a_payment_event
 from tests.learning.shop import DAYS, OPENED, fill, past
-from tests.local import local_ports
+from tests.local import local_ports, published
 
 NOW = OPENED + (DAYS + 10) * DAY
 QUICK = json.dumps({"maturity_days": 8, "gap_days": 2, "iterations": 40}).encode()
@@ -136,6 +140,43 @@ def test_rolling_back_lets_the_former_champion_decide_again(tmp_path: Path) -> N
         roll_back(ports, NOW + 2 * DAY)
 
 
+def test_an_operator_rolls_back_by_a_message_that_may_come_twice(
+    shop: tuple[Ports, TrainingReport], tmp_path: Path
+) -> None:
+    good, first = shop
+    assert first.digest is not None
+    ports = local_ports(tmp_path)
+    data = json.loads(good.models.load(first.digest))
+    old, new = (ports.models.store(json.dumps(data | {"learning": name}).encode()) for name in ("old", "new"))
+    before = {"digest": old, "since": NOW - DAY}
+    ports.documents.commit([Create(CHAMPION, {"digest": new, "since": NOW, "former": [before, before]})])
+    message = json.dumps({"roll_back": new}).encode()
+    for _ in range(3):
+        on_request(ports, NOW, message)
+    assert champion(ports)["digest"] == old
+    assert champion(ports)["former"] == [before]
+
+
+def test_what_a_payment_was_served_is_what_it_trains_with(tmp_path: Path) -> None:
+    """Two machines at one moment: neither decision saw the other's payment, though one was made a microsecond later."""
+    ports = local_ports(tmp_path)
+    events = [a_payment_event(payment_id=f"pi_{n}", occurred_at=NOW + n * timedelta(microseconds=1)) for n in range(3)]
+    *_, late = (replace(event, occurred_at=event.occurred_at + DAY) for event in events)
+    fill(ports, iter([*events[:2], late]))
+    for event in (*events[:2], late):
+        score_payment(event, ports, event.occurred_at, Scorer(use_model=False))
+    first, second, last = published(ports, "fraud-decisions")
+    unseen = {**second, "features": first["features"]}
+    ports.warehouse.append("fraud_decisions", [first, unseen, {**last, "schema_version": "0" * 16}])
+    rows = ports.warehouse.query(served_sql(), {"since": NOW - DAY, "as_of": NOW + 2 * DAY})
+    found = {row["event_id"]: row for row in rows}
+    served = {feature["name"]: feature["value"] for feature in first["features"]}
+    for name in NAMES:
+        assert found[second["event_id"]][name] == served[name]
+    # Of another schema nothing is taken: what was served then is computed.
+    assert found[last["event_id"]]["card_payments_7d"] == 2
+
+
 def test_a_champion_of_another_schema_has_no_place_to_defend(
     shop: tuple[Ports, TrainingReport], tmp_path: Path
 ) -> None:
@@ -168,6 +209,9 @@ def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: 
 @pytest.mark.parametrize(
     "parameters",
     [
+        b'{"roll_back": true}',
+        b'{"recompute": 0}',
+        b'{"recompute": 10, "seed": 1}',
         b"[]",
         b'{"seed": -1}',
         b'{"iterations": 0}',
@@ -177,8 +221,9 @@ def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: 
     ],
 )
 def test_parameters_that_do_not_fit_are_refused(parameters: bytes, tmp_path: Path) -> None:
-    with pytest.raises(Rejected, match="training request"):
-        train_model(local_ports(tmp_path), NOW, parameters)
+    for asked in (train_model, on_request):
+        with pytest.raises(Rejected, match="training request"):
+            asked(local_ports(tmp_path), NOW, parameters)
 
 
 def test_the_registry_is_one_document() -> None:

@@ -15,25 +15,43 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.codec import encode_event
-from shared.domain.events import AnyEvent, Card, DisputeStage, DisputeStatus, Initiator, PaymentChanged, PaymentStep
+from shared.domain.events import (
+    AnyEvent,
+    Card,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    Initiator,
+    PaymentChanged,
+    PaymentStep,
+)
 from shared.domain.money import Money
 from shared.flows.ports import Ports
 from shared.flows.score_payment import Scorer, score_payment
 from shared.fraud import features, history
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import point_in_time_sql
-from tests.builders import DAY, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event
+from tests.builders import DAY, MINUTE, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event
 from tests.local import local_ports, published
 
 CAP = 3
 FIRST, LAST = NOON - 400 * DAY, NOON + 400 * DAY
 
 
+Arrival = tuple[datetime, AnyEvent]
+"""An event, and when a copy of it was heard."""
+
+
 def replayed(events: Sequence[AnyEvent], ports: Ports) -> dict[str, dict[str, Any]]:
     """The decisions published when `events` come in this order, by the event decided on."""
+    return served_on([(event.occurred_at, event) for event in events], ports)
+
+
+def served_on(arrivals: Sequence[Arrival], ports: Ports) -> dict[str, dict[str, Any]]:
+    """The decisions published on `arrivals`, in this order, by the event decided on."""
     scorer = Scorer(use_model=False)
-    for event in events:
-        score_payment(event, ports, event.occurred_at, scorer)
+    for now, event in arrivals:
+        score_payment(event, ports, now, scorer)
     return {decision["event_id"]: decision for decision in published(ports, "fraud-decisions")}
 
 
@@ -41,12 +59,23 @@ def from_warehouse(
     events: Sequence[AnyEvent], ports: Ports, as_of: datetime = LAST, cap: int = features.CAP
 ) -> dict[str, dict[str, Any]]:
     ports.warehouse.append("payment_events", [msgspec.json.decode(encode_event(event)) for event in events])
-    rows = ports.warehouse.query(point_in_time_sql(cap), {"since": FIRST, "as_of": as_of})
+    return computed(ports, as_of, cap)
+
+
+def computed(
+    ports: Ports, as_of: datetime = LAST, cap: int = features.CAP, seen_limit: int = features.SEEN_LIMIT
+) -> dict[str, dict[str, Any]]:
+    rows = ports.warehouse.query(point_in_time_sql(cap, seen_limit), {"since": FIRST, "as_of": as_of})
     return {row["event_id"]: row for row in rows}
 
 
 def in_order(events: Sequence[AnyEvent]) -> list[AnyEvent]:
     return sorted(events, key=lambda event: (event.occurred_at, event.event_id))
+
+
+def as_they_came(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """`arrivals` in the order in which they are told apart: of two at one instant, what happened first comes first."""
+    return sorted(arrivals, key=lambda arrival: (arrival[0], arrival[1].occurred_at, arrival[1].event_id))
 
 
 def assert_same(served: dict[str, dict[str, Any]], computed: dict[str, dict[str, Any]]) -> None:
@@ -85,7 +114,7 @@ def histories(draw: st.DrawFn) -> list[AnyEvent]:
     for index in range(draw(st.integers(1, 14))):
         at += timedelta(microseconds=draw(gaps))
         number = draw(st.integers(0, 5))
-        kind = draw(few(["payment"] * 5 + ["warning", "dispute"]))
+        kind = draw(few(["payment"] * 5 + ["warning"] + ["dispute"] * 3))
         names: dict[str, Any] = {
             "event_id": f"stripe:a:{draw(st.integers(0, 9))}{index}",
             "occurred_at": at,
@@ -141,9 +170,14 @@ def histories(draw: st.DrawFn) -> list[AnyEvent]:
         else:
             events.append(
                 a_dispute_event(
-                    **names,
-                    dispute_id=f"dp_{number}",
-                    stage=draw(few([*DisputeStage, None])),
+                    **{**names, "payment_id": draw(few([names["payment_id"], names["payment_id"], None]))},
+                    dispute_id=f"dp_{draw(st.integers(number, number + 1))}",
+                    stage=draw(few([*DisputeStage, DisputeStage.CHARGEBACK, None])),
+                    status=draw(few([*DisputeStatus, DisputeStatus.WON, None])),
+                    final=draw(few([True, True, False])),
+                    reason=draw(
+                        few([DisputeReason.FRAUD] * 3 + [DisputeReason.NOT_RECEIVED, DisputeReason.OTHER, None])
+                    ),
                     payment_aliases=draw(few([(), (f"ch_{number}",)])),
                 )
             )
@@ -157,6 +191,45 @@ def test_features_served_online_equal_those_computed_from_the_warehouse_row_by_r
         ports = local_ports(Path(folder))
         served = replayed(events, ports)
         assert_same(served, from_warehouse([*events, *events[:3]], ports, cap=CAP))
+
+
+delays = few(
+    [0] * 6 + [1, 60_000_000, 600_000_000, 3_600_000_000, 90_000_000_000, 3 * 86_400_000_000, 33 * 86_400_000_000]
+)
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[Arrival]:
+    """Histories as they are heard: late by minutes to a month, some of it at one instant, some of it twice."""
+    arrivals: list[Arrival] = []
+    for event in draw(histories()):
+        heard = event.occurred_at + timedelta(microseconds=draw(delays))
+        if draw(few([False, False, True])):
+            heard = heard.replace(hour=12, minute=0, second=0, microsecond=0) + DAY  # once a day, all at once
+        arrivals.append((heard, event))
+        if draw(few([False, False, False, True])):
+            arrivals.append((heard + timedelta(microseconds=draw(delays)), event))
+    return as_they_came(arrivals)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(deliveries(), st.booleans())
+def test_features_are_computed_as_served_however_late_twice_and_out_of_order_things_were_heard(
+    arrivals: list[Arrival], decisions_stored: bool
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(history, "CAP", CAP),
+        mock.patch.object(history, "SEEN_LIMIT", 1),
+    ):
+        ports = local_ports(Path(folder))
+        served = served_on(arrivals, ports)
+        # Rows come in any order.
+        rows = [msgspec.json.decode(encode_event(event, heard)) for heard, event in arrivals[::-1]]
+        ports.warehouse.append("payment_events", rows)
+        if decisions_stored:
+            ports.warehouse.append("fraud_decisions", list(served.values()))
+        assert_same(served, computed(ports, LAST + 400 * DAY, CAP, seen_limit=1))
 
 
 def test_a_busy_device_stops_counting_at_the_cap_in_both_places(tmp_path: Path) -> None:
@@ -213,6 +286,47 @@ def test_a_dispute_that_we_won_is_no_label_but_its_fraud_was_known_all_the_same(
     assert computed[later.event_id]["card_frauds_ever"] == 1
     earlier = ports.warehouse.query(point_in_time_sql(), {"since": FIRST, "as_of": NOON + 3 * DAY})
     assert [row["fraud_reported_at"] is not None for row in earlier if row["payment_id"] == "pi_1"] == [True]
+
+
+@pytest.mark.parametrize("stage", [*DisputeStage, None])
+def test_a_prevented_fraud_dispute_is_a_label_at_whatever_stage_the_provider_puts_it(
+    stage: DisputeStage | None, tmp_path: Path
+) -> None:
+    payment = a_payment_event()
+    prevented = a_dispute_event(stage=stage, status=DisputeStatus.PREVENTED, occurred_at=NOON + DAY)
+    row = from_warehouse([payment, prevented], local_ports(tmp_path))[payment.event_id]
+    assert row["fraud_reported_at"] == features.microseconds(NOON + DAY)
+
+
+@pytest.mark.parametrize(
+    ("event", "label"),
+    [
+        (a_dispute_event(status=DisputeStatus.WON, occurred_at=NOON + 3 * DAY), False),
+        (a_dispute_event(status=DisputeStatus.CLOSED, payment_id=None, occurred_at=NOON + 3 * DAY), False),
+        (a_dispute_event(status=DisputeStatus.WON, final=False, occurred_at=NOON + 3 * DAY), True),
+        (a_dispute_event(status=DisputeStatus.WON, dispute_id="dp_2", occurred_at=NOON + 3 * DAY), True),
+        (a_fraud_warning(occurred_at=NOON + 3 * DAY), True),
+    ],
+)
+def test_a_label_falls_with_the_claim_that_was_disproved_and_the_report_beside_it(
+    event: AnyEvent, label: bool, tmp_path: Path
+) -> None:
+    payment, report = a_payment_event(), a_fraud_warning(occurred_at=NOON + DAY)
+    told: list[AnyEvent] = [payment, report, a_dispute_event(occurred_at=NOON + 2 * DAY), event]
+    row = from_warehouse(told, local_ports(tmp_path))[payment.event_id]
+    assert (row["fraud_reported_at"] is not None) is label
+
+
+def test_the_event_that_was_decided_on_is_the_one_that_the_decision_names(tmp_path: Path) -> None:
+    authorized = a_payment_event(PaymentStep.AUTHORIZED, amount=Money(500, "EUR"))
+    captured = a_payment_event(PaymentStep.CAPTURED, amount=Money(400, "EUR"), occurred_at=NOON + MINUTE)
+    ports = local_ports(tmp_path)
+    # Heard in one order, decided in the other: the first delivery of the authorization failed.
+    served = served_on([(NOON + 2 * MINUTE, captured), (NOON + 3 * MINUTE, authorized)], ports)
+    rows = [msgspec.json.decode(encode_event(event, NOON + MINUTE)) for event in (authorized, captured)]
+    ports.warehouse.append("payment_events", rows)
+    ports.warehouse.append("fraud_decisions", [*served.values(), *served.values()])
+    assert_same(served, computed(ports))
 
 
 def test_nothing_after_as_of_is_seen(tmp_path: Path) -> None:

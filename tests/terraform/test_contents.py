@@ -14,7 +14,8 @@ import sqlglot
 from sqlglot import exp
 
 from shared.backends.tables import columns
-from shared.fraud.point_in_time import point_in_time_sql
+from shared.flows.recompute_decisions import NEWEST_SQL
+from shared.fraud.point_in_time import served_sql
 from shared.learning import data_set
 from shared.providers import names as providers
 from terraform.tools import bundle, tool
@@ -76,7 +77,7 @@ def test_tables_are_partitioned_and_clustered_by_columns_that_they_have() -> Non
 
 
 def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
-    for sql in (data_set.COUNT_SQL, data_set.labeled_sql(point_in_time_sql())):
+    for sql in (data_set.COUNT_SQL, data_set.labeled_sql(served_sql()), NEWEST_SQL):
         scans = [
             (select, table.name)
             for select in sqlglot.parse_one(sql, dialect="bigquery").find_all(exp.Select)

@@ -75,6 +75,7 @@ READ_IN_THE_LOG = {
     "model_trained",
     "champion_not_comparable",
     "champion_rolled_back",
+    "decisions_recomputed",
 }
 
 
