@@ -36,8 +36,9 @@ from shared.domain.errors import (
 )
 from shared.domain.privacy import mask
 from shared.domain.telemetry import alarm, fact, failure
-from shared.runtime import logs
+from shared.runtime import logs, server
 from shared.runtime.app import App
+from shared.settings import Settings
 
 if TYPE_CHECKING:
     from flask import Request
@@ -75,14 +76,22 @@ class _Push(msgspec.Struct):
 _PUSH = msgspec.json.Decoder(_Push)
 
 
-def start(function: str, build: Callable[[App], Handler], environment: Mapping[str, str] | None = None) -> Handler:
-    """The handler of `function`, built at import, so that a bad revision never serves.
+def start(
+    function: str,
+    build: Callable[[App], Handler],
+    environment: Mapping[str, str] | None = None,
+    largest: Callable[[Settings], int] = lambda _: LARGEST_PUSH,
+) -> Handler:
+    """The handler of `function`, built at import, so that a bad revision never serves. No body over `largest` is held.
 
     What keeps it from starting is one sentence on standard error, no stack trace, and an exit code (sysexits.h): 78 for
     Misconfigured, which an operator mends, 75 for Unavailable, which time does.
     """
     try:
-        return _answering(function, build(App(function, environment)))
+        app = App(function, environment)
+        handle = _answering(function, build(app))
+        server.install(largest(app.settings), app.settings.threads)
+        return handle
     except Misconfigured as error:
         alarm("misconfigured", function=function, reason=error.reason)
         _leave(78, function, error)
@@ -197,9 +206,6 @@ def _answering(function: str, handle: Handler) -> Handler:
         try:
             return handle(request)
         except Rejected as error:
-            # functions-framework reads what is left of a body before it answers, however long that is, and answers
-            # 500 in our place when it may not.
-            request.stream = io.BytesIO()
             # Masked before it is cut: half a card number is none that the log would know.
             fact("request_refused", reason=error.reason, status=error.status, path=mask(request.path[:1024])[:64])
             return b"", error.status, {"Allow": "POST"} if error.status == MethodNotAllowed.status else {}
@@ -216,6 +222,9 @@ def _answering(function: str, handle: Handler) -> Handler:
             failure("request_failed", error, reason="bug")
             return b"", 500, {}
         finally:
+            # functions-framework reads what is left of a body before it answers, and answers 500 in our place when it
+            # may not.
+            request.stream = io.BytesIO()
             logs.traceparent.reset(token)
 
     return answer
