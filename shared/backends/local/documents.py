@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any, assert_never
 
@@ -20,10 +21,27 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 # Statements are made once: for SQLAlchemy making one is more work than running it.
-_AMONG = sa.select(documents).where(
-    sa.tuple_(documents.c.collection, documents.c.id).in_(sa.bindparam("names", expanding=True))
-)
-_LOCKED = _AMONG.order_by(documents.c.collection, documents.c.id).with_for_update()
+
+
+@cache
+def _among(collections: int) -> sa.Select[Any]:
+    """Documents by id, out of so many collections. Equalities and nothing else: SQLite looks up each of them by the
+    primary key, while for a list of pairs it reads the whole table."""
+    named = [
+        sa.and_(
+            documents.c.collection == sa.bindparam(f"of{n}"),
+            documents.c.id.in_(sa.bindparam(f"named{n}", expanding=True)),
+        )
+        for n in range(collections)
+    ]
+    return sa.select(documents).where(sa.or_(*named))
+
+
+@cache
+def _locked(collections: int) -> sa.Select[Any]:
+    return _among(collections).order_by(documents.c.collection, documents.c.id).with_for_update()
+
+
 _UPDATE = (
     sa.update(documents)
     .where(documents.c.collection == sa.bindparam("of"), documents.c.id == sa.bindparam("named"))
@@ -45,8 +63,9 @@ class SqlDocuments:
     def get(self, keys: Sequence[Key]) -> list[Snapshot | None]:
         if not keys:
             return []
+        names = _names(keys)
         with self._database.read() as connection:
-            found = {_key(row): _snapshot(row) for row in connection.execute(_AMONG, _names(keys))}
+            found = {_key(row): _snapshot(row) for row in connection.execute(_among(len(names) // 2), names)}
         return [found.get(key) for key in keys]
 
     def commit(self, writes: Sequence[Write]) -> None:
@@ -64,7 +83,8 @@ class SqlDocuments:
         held = {}
         standing = [write.key for write in writes if not isinstance(write, Create)]
         if standing:
-            held = {_key(row): _snapshot(row) for row in connection.execute(_LOCKED, _names(standing))}
+            names = _names(standing)
+            held = {_key(row): _snapshot(row) for row in connection.execute(_locked(len(names) // 2), names)}
         for write in writes:
             before = held.get(write.key)
             match write:
@@ -124,7 +144,14 @@ class SqlDocuments:
 
 
 def _names(keys: Iterable[Key]) -> dict[str, Any]:
-    return {"names": [(_escape(key.collection), _escape(key.id)) for key in keys]}
+    """`of0`, `named0`, `of1`, ...: each collection and the ids out of it."""
+    ids: dict[str, list[str]] = {}
+    for key in keys:
+        ids.setdefault(_escape(key.collection), []).append(_escape(key.id))
+    names: dict[str, Any] = {}
+    for number, (collection, named) in enumerate(ids.items()):
+        names |= {f"of{number}": collection, f"named{number}": named}
+    return names
 
 
 def _update(connection: sa.Connection, before: Snapshot, document: Document) -> None:
