@@ -45,5 +45,5 @@ def read(parameters: bytes) -> TrainingRequest:
     """The request in a tick's JSON; empty means the defaults. Raises Rejected, naming the member that does not fit."""
     try:
         return msgspec.json.decode(parameters or b"{}", type=TrainingRequest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(f"not a training request: {error}", reason="bad_training_request") from error
