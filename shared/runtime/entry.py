@@ -208,11 +208,13 @@ def _read(body: bytes) -> Received:
 
 
 def body_of(request: "Request", most: int) -> bytes:
-    """The body, exactly as received. Raises PayloadTooLarge before more than `most` bytes are held."""
+    """The body, exactly as received and whole. Raises PayloadTooLarge before more than `most` bytes are held."""
     from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
     too_large = PayloadTooLarge(f"the body is longer than {most} bytes")
-    if (request.content_length or 0) > most:
+    ended_early = Rejected("the body ended early", reason="disconnected")
+    announced = request.content_length or 0
+    if announced > most:
         raise too_large
     # A chunked body announces no length. Werkzeug cuts it off at this limit and says nothing, hence the one byte more.
     request.max_content_length = most + 1
@@ -221,9 +223,11 @@ def body_of(request: "Request", most: int) -> bytes:
     except RequestEntityTooLarge as error:
         raise too_large from error
     except ClientDisconnected as error:
-        raise Rejected("the body ended early", reason="disconnected") from error
+        raise ended_early from error
     if len(body) > most:
         raise too_large
+    if len(body) < announced:
+        raise ended_early
     return body
 
 
