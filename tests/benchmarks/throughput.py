@@ -64,7 +64,9 @@ CONSUMERS: dict[str, Callable[[int], list[Request]]] = {
 def main() -> None:
     console = Console()
     for world, environment in worlds():
-        table = Table(title=f"events/s of one process, {world}, {CONNECTIONS} connections, {ROUNDS} x {REQUESTS} events")
+        table = Table(
+            title=f"events/s of one process, {world}, {CONNECTIONS} connections, {ROUNDS} x {REQUESTS} events"
+        )
         for heading in ("", "ours", "bare: read, commit, publish", "ratio", "p50 ms", "p99 ms"):
             table.add_column(heading, justify="right")
         for name, fresh in CONSUMERS.items():
