@@ -32,7 +32,8 @@ class Settings:
     warehouse). database_url: PAYIN_DATABASE_URL, any SQLAlchemy URL. project: GOOGLE_CLOUD_PROJECT. database:
     PAYIN_FIRESTORE_DATABASE. bucket: PAYIN_MODEL_BUCKET. dataset: PAYIN_DATASET. providers: PROVIDERS, comma
     separated; empty means all. model: PAYIN_MODEL, champion or none. clock: PAYIN_CLOCK, a file holding the
-    virtual instant. deployed: running on Cloud Run.
+    virtual instant. deployed: running on Cloud Run. threads: THREADS, functions-framework's own word for how many requests
+    an instance works on at once.
     """
 
     backend: BackendName
@@ -50,6 +51,7 @@ class Settings:
     bigquery_emulator: str | None
     deployed: bool
     max_body_bytes: int
+    threads: int
     environment: Mapping[str, str] = field(repr=False)
 
     def credentials(self, provider: str) -> Credentials:
@@ -170,6 +172,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         bigquery_emulator=environment.get("BIGQUERY_EMULATOR_HOST"),
         deployed=deployed,
         max_body_bytes=_positive(environment, "PAYIN_MAX_BODY_BYTES", 1 << 20),
+        threads=_positive(environment, "THREADS", 8),
         environment=environment,
     )
     if settings.backend is BackendName.GCP and not settings.project:

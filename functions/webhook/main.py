@@ -5,7 +5,7 @@ from flask import Request
 
 from shared.runtime import entry, intake
 
-handle = entry.start("webhook", intake.webhook)
+handle = entry.start("webhook", intake.webhook, largest=intake.largest)
 
 
 @functions_framework.http

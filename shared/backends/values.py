@@ -10,11 +10,16 @@ from shared.flows.ports import Accumulate
 
 # Pub/Sub refuses the whole message for a longer one (cloud.google.com/pubsub/quotas#resource_limits).
 _ATTRIBUTE_BYTES = 1024
+# Most of a document's values are one of these: they are passed first, for every document goes through here.
+_PLAIN = frozenset({str, bool, float, type(None)})
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
 
 
 def checked(value: Any) -> Any:
     """`value`, with instants in UTC. Raises TypeError or ValueError for what no store of ours can give back unchanged."""
+    kind = type(value)
+    if kind in _PLAIN or (kind is int and _SMALLEST <= value <= _LARGEST):
+        return value
     match value:
         case None | bool() | float() | str():
             return value

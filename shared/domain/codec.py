@@ -71,6 +71,9 @@ def encode_event(event: AnyEvent, heard_at: datetime | None = None) -> bytes:
     return encode({"kind": KIND_OF[type(event)], **msgspec.to_builtins(event), **heard})
 
 
+_INSTANTS = ("occurred_at", "respond_by")
+
+
 def decode_event(data: bytes) -> AnyEvent:
     """The event in a message of `payment-events`. Raises Unreadable for a kind or a shape that is not ours."""
     kind = decode(data, dict[str, msgspec.Raw]).get("kind")
@@ -78,9 +81,20 @@ def decode_event(data: bytes) -> AnyEvent:
     if of is None:
         raise Unreadable("a message of no known kind", reason="unknown_kind")
     event: AnyEvent = decode(data, of)
-    if event.occurred_at.tzinfo is None:
-        raise Unreadable("an event without a time zone", reason="naive_time")
+    for name in _INSTANTS:
+        if (instant := getattr(event, name, None)) is not None:
+            in_utc(instant)
     return event
+
+
+def in_utc(instant: datetime) -> datetime:
+    """`instant` in UTC. Raises Unreadable for one without a zone, and for one that is out of the calendar there."""
+    if instant.tzinfo is None:
+        raise Unreadable("an instant without a time zone", reason="naive_time")
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise Unreadable("an instant that is out of the calendar", reason="impossible_time") from error
 
 
 def utc_text(instant: datetime) -> str:

@@ -44,8 +44,13 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ignored: bool = False
 
     def __post_init__(self) -> None:
-        if self.since.tzinfo is None or (self.until is not None and self.until.tzinfo is None):
-            raise ValueError("an instant without a zone")
+        for instant in (self.since, self.until):
+            if instant is not None and instant.tzinfo is None:
+                raise ValueError("an instant without a zone")
+            try:
+                _ = instant and instant.astimezone(UTC)
+            except OverflowError:
+                raise ValueError("an instant that is out of the calendar") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def read(parameters: bytes) -> ReplayRequest:
     """The request in a call's JSON. Raises Rejected, naming the member that does not fit."""
     try:
         return msgspec.json.decode(parameters, type=ReplayRequest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(f"not a replay request: {error}", reason="bad_replay_request") from error
 
 

@@ -64,5 +64,5 @@ def read(parameters: bytes) -> TrainingRequest | RollBack | Recompute:
         if "recompute" in asked:
             return msgspec.convert(asked, Recompute)
         return msgspec.convert(asked, TrainingRequest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(f"not a training request: {error}", reason="bad_training_request") from error

@@ -36,8 +36,8 @@ _TOO_MANY = 429
 
 
 def fetcher(name: str) -> Fetcher:
-    """The module of a provider whose objects we read back. Raises Misconfigured, Unreadable."""
-    module = providers.load_api(name)
+    """The module of a provider whose objects we read back. Raises Unreadable, also for a provider that nobody knows."""
+    module = providers.load_api(name) if name in providers.names() else None
     if module is None:
         raise Unreadable(f"nothing of {name} is read back", reason="not_fetched")
     return cast(Fetcher, module)

@@ -10,16 +10,18 @@ A consumer takes the POST of a Pub/Sub push subscription and of Eventarc alike: 
 | Unreadable | never: stored as unparsed, 2xx | 400: redelivered, then dead-lettered for a person |
 | Unavailable | 503 | 503: redelivered with backoff |
 | anything else | 500 | 500: redelivered, then dead-lettered |
+
+Our own people, who call jobs and repairs directly, get a problem document (RFC 9457) with each of these statuses.
 """
 
 import base64
-import binascii
 import io
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -34,10 +36,12 @@ from shared.domain.errors import (
     Unavailable,
     Unreadable,
 )
+from shared.domain.events import AnyEvent
 from shared.domain.privacy import mask
 from shared.domain.telemetry import alarm, fact, failure
-from shared.runtime import logs
+from shared.runtime import logs, server
 from shared.runtime.app import App
+from shared.settings import Settings
 
 if TYPE_CHECKING:
     from flask import Request
@@ -47,6 +51,9 @@ Handler = Callable[["Request"], Response]
 
 # Pub/Sub's own limit on a message is 10 MB; base64 and the envelope add a third.
 LARGEST_PUSH = 14 << 20
+
+# In a request's environment: whoever called is one of us.
+_TELLS = "payin.tells"
 
 # https://www.w3.org/TR/trace-context/#traceparent-header-field-values. It is logged: nothing else may pass for one.
 _TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -75,14 +82,22 @@ class _Push(msgspec.Struct):
 _PUSH = msgspec.json.Decoder(_Push)
 
 
-def start(function: str, build: Callable[[App], Handler], environment: Mapping[str, str] | None = None) -> Handler:
-    """The handler of `function`, built at import, so that a bad revision never serves.
+def start(
+    function: str,
+    build: Callable[[App], Handler],
+    environment: Mapping[str, str] | None = None,
+    largest: Callable[[Settings], int] = lambda _: LARGEST_PUSH,
+) -> Handler:
+    """The handler of `function`, built at import, so that a bad revision never serves. No body over `largest` is held.
 
     What keeps it from starting is one sentence on standard error, no stack trace, and an exit code (sysexits.h): 78 for
     Misconfigured, which an operator mends, 75 for Unavailable, which time does.
     """
     try:
-        return _answering(function, build(App(function, environment)))
+        app = App(function, environment)
+        handle = _answering(function, build(app))
+        server.install(largest(app.settings), app.settings.threads)
+        return handle
     except Misconfigured as error:
         alarm("misconfigured", function=function, reason=error.reason)
         _leave(78, function, error)
@@ -102,10 +117,22 @@ def consume(act: Callable[[Any], object]) -> Handler:
     """A consumer of `payment-events`: `act` takes the event."""
 
     def handle(request: "Request") -> Response:
-        act(decode_event(_received(request).data))
+        act(_named(decode_event(_received(request).data)))
         return b"", 204, {}
 
     return handle
+
+
+# What documents are named by; where an event has one of them, it is never the empty text.
+_NAMES = ("event_id", "provider", "payment_id", "dispute_id", "warning_id", "payout_id", "resource_id")
+
+
+def _named(event: AnyEvent) -> AnyEvent:
+    """`event`. Raises Unreadable when something that it is about has no name."""
+    aliases = (*getattr(event, "aliases", ()), *getattr(event, "payment_aliases", ()))
+    if "" in aliases or any(getattr(event, name, None) == "" for name in _NAMES):
+        raise Unreadable("an event of something without a name", reason="no_name")
+    return event
 
 
 def on_tick(job: str, act: Callable[[bytes], object]) -> Handler:
@@ -121,7 +148,7 @@ def on_tick(job: str, act: Callable[[bytes], object]) -> Handler:
             act(parameters)
         return b"", 204, {}
 
-    return handle
+    return _telling(handle)
 
 
 def on_call(act: Callable[[bytes], object]) -> Handler:
@@ -130,7 +157,17 @@ def on_call(act: Callable[[bytes], object]) -> Handler:
     def handle(request: "Request") -> Response:
         return encode(act(_posted(request))), 200, {"Content-Type": "application/json"}
 
-    return handle
+    return _telling(handle)
+
+
+def _telling(handle: Handler) -> Handler:
+    """`handle`, called by our own people: they are told what does not fit. Strangers never are."""
+
+    def told(request: "Request") -> Response:
+        request.environ[_TELLS] = True
+        return handle(request)
+
+    return told
 
 
 def _parameters(request: "Request") -> tuple[bytes, str]:
@@ -162,7 +199,8 @@ def _read(body: bytes) -> Received:
     try:
         push = _PUSH.decode(body).message
         received = Received(base64.b64decode(push.data, validate=True), push.attributes, push.messageId)
-    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, not base64, not even ASCII.
         raise Unreadable("not a Pub/Sub push request", reason="malformed_push") from error
     if _TRACEPARENT.fullmatch(trace := received.attributes.get("traceparent", "")):
         logs.traceparent.set(trace)
@@ -170,11 +208,13 @@ def _read(body: bytes) -> Received:
 
 
 def body_of(request: "Request", most: int) -> bytes:
-    """The body, exactly as received. Raises PayloadTooLarge before more than `most` bytes are held."""
+    """The body, exactly as received and whole. Raises PayloadTooLarge before more than `most` bytes are held."""
     from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
     too_large = PayloadTooLarge(f"the body is longer than {most} bytes")
-    if (request.content_length or 0) > most:
+    ended_early = Rejected("the body ended early", reason="disconnected")
+    announced = request.content_length or 0
+    if announced > most:
         raise too_large
     # A chunked body announces no length. Werkzeug cuts it off at this limit and says nothing, hence the one byte more.
     request.max_content_length = most + 1
@@ -183,9 +223,11 @@ def body_of(request: "Request", most: int) -> bytes:
     except RequestEntityTooLarge as error:
         raise too_large from error
     except ClientDisconnected as error:
-        raise Rejected("the body ended early", reason="disconnected") from error
+        raise ended_early from error
     if len(body) > most:
         raise too_large
+    if len(body) < announced:
+        raise ended_early
     return body
 
 
@@ -197,28 +239,45 @@ def _answering(function: str, handle: Handler) -> Handler:
         try:
             return handle(request)
         except Rejected as error:
-            # functions-framework reads what is left of a body before it answers, however long that is, and answers
-            # 500 in our place when it may not.
-            request.stream = io.BytesIO()
             # Masked before it is cut: half a card number is none that the log would know.
             fact("request_refused", reason=error.reason, status=error.status, path=mask(request.path[:1024])[:64])
-            return b"", error.status, {"Allow": "POST"} if error.status == MethodNotAllowed.status else {}
+            allow = {"Allow": "POST"} if error.status == MethodNotAllowed.status else {}
+            return _problem(request, error.status, error, allow)
         except Unreadable as error:
             alarm("message_unreadable", reason=error.reason, detail=mask(str(error))[:300])
-            return b"", 400, {}
+            return _problem(request, 400, error)
         except Unavailable as error:
             fact("dependency_unavailable", reason=error.reason, detail=mask(str(error))[:300])
-            return b"", 503, {"Retry-After": "1"}
+            return _problem(request, 503, error, {"Retry-After": "1"})
         except PayInError as error:
             failure("request_failed", error, reason=error.reason)
-            return b"", 500, {}
+            return _problem(request, 500, error)
         except Exception as error:  # noqa: BLE001 - the boundary: logged with its traceback, answered 500, redelivered
             failure("request_failed", error, reason="bug")
-            return b"", 500, {}
+            return _problem(request, 500, PayInError("a fault of ours: its stack is in the log", reason="bug"))
         finally:
+            # functions-framework reads what is left of a body before it answers, and answers 500 in our place when it
+            # may not.
+            request.stream = io.BytesIO()
             logs.traceparent.reset(token)
 
     return answer
+
+
+def _problem(request: "Request", status: int, error: PayInError, headers: Mapping[str, str] | None = None) -> Response:
+    """Nothing but the status; to our own people a problem document (RFC 9457)."""
+    if _TELLS not in request.environ:
+        return b"", status, {**(headers or {})}
+    trace = logs.traceparent.get().split("-")[1]
+    told = {
+        "type": "about:blank",  # the status says what kind it is, `reason` which of ours
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": mask(str(error))[:1000],
+        "reason": error.reason,
+        "trace": trace,
+    }
+    return encode(told), status, {**(headers or {}), "Content-Type": "application/problem+json"}
 
 
 def _trace_of(request: "Request") -> str:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from flask import Request
 
 
+def largest(settings: Settings) -> int:
+    """The largest delivery."""
+    return settings.max_body_bytes
+
+
 def webhook(app: App) -> Handler:
     """POST /<provider>: one delivery. GET /<provider>?…: a challenge, of a provider that sends them."""
     served = served_providers(app.settings)
@@ -32,7 +37,7 @@ def webhook(app: App) -> Handler:
             raise PathUnknown("no provider is served at this path")
         delivery = Delivery(
             provider=name,
-            body=body_of(request, app.settings.max_body_bytes),
+            body=body_of(request, largest(app.settings)),
             headers=_headers(request),
             received_at=app.now(),
             path=request.path,

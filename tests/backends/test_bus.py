@@ -1,11 +1,13 @@
 """The bus: what is published is there for every subscription; the local one also behaves as Pub/Sub's subscriptions do."""
 
 import hashlib
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,45 @@ def test_a_bus_that_is_gone_is_unavailable_within_ten_seconds() -> None:
     with pytest.raises(Unavailable):
         PubSubBus("payin", f"127.0.0.1:{free_port()}").publish([Message("a", b"x"), Message("b", b"x")])
     assert datetime.now(UTC) - begun < timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(b"", b"{}", b"[]", b"\xff", b"<html>ok</html>", b'{"messageIds": "12"}', b'{"messageIds": ["1"]}'),
+        *(b'{"messageIds": ["1", ""]}', b'{"messageIds": ["1", "1"]}', b'{"messageIds": ["1", "2", "3"]}'),
+    ],
+)
+def test_a_publish_is_confirmed_by_one_id_a_message_and_by_nothing_else(answer: bytes) -> None:
+    with answering(answer) as host:
+        with pytest.raises(Unavailable) as refused:
+            PubSubBus("payin", host).publish([Message("a", b"x"), Message("a", b"y")])
+        assert refused.value.reason == "publish_unconfirmed"
+    with answering(b'{"messageIds": ["1", "2"], "kind": "new"}') as host:
+        PubSubBus("payin", host).publish([Message("a", b"x"), Message("a", b"y")])
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """A server that answers every POST with 200 and `body`."""
+
+    class Always(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own word
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Always) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 # Subscriptions of the local bus

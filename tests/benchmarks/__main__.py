@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-BENCHMARKS = ("acknowledgement", "cold_start", "bundles", "adapters", "scoring")
+BENCHMARKS = ("acknowledgement", "cold_start", "bundles", "adapters", "scoring", "growth", "throughput")
 ON_REQUEST = ("fraud_quality",)  # takes minutes, and data that is not part of the project
 
 

@@ -5,8 +5,6 @@ import logging
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -21,6 +19,7 @@ from shared.fraud.decide import decide
 from shared.fraud.features import Attempt
 from shared.fraud.history import Known
 from shared.learning.fit import with_tails
+from tests.benchmarks.timing import at, line, timed
 from tests.builders import HOUR, NOON, a_card, a_payment_event
 from tests.flows.counting import Counting
 from tests.fraud.forests import artifact, fitted, noise
@@ -40,13 +39,13 @@ def main() -> None:
     values = noise(ROWS, COLUMNS, seed=3).values
     rows = [[None if number != number else number for number in row] for row in values.tolist()]
     wide = with_tails(values, forest.tails)
-    ours = _timed(partial(walker.score, row) for row in rows)
+    ours = timed(partial(walker.score, row) for row in rows)
     # One thread: on one row it is the fastest, and the baseline must not be slow because the machine is busy.
     with threadpool_limits(limits=1):
-        theirs = _timed(partial(forest.forest.predict_proba, wide[at : at + 1]) for at in range(300))
-    _line("score and its reasons, 200 trees of 8 leaves", ours)
-    _line("scikit-learn, the score alone", theirs)
-    print(f"ratio of the medians: {_at(theirs, 0.5) / _at(ours, 0.5):.0f}")
+        theirs = timed(partial(forest.forest.predict_proba, wide[at : at + 1]) for at in range(300))
+    line("score and its reasons, 200 trees of 8 leaves", ours)
+    line("scikit-learn, the score alone", theirs)
+    print(f"ratio of the medians: {at(theirs, 0.5) / at(ours, 0.5):.0f}")
     with tempfile.TemporaryDirectory() as folder:
         _flow(local_ports(Path(folder)), data)
 
@@ -79,8 +78,8 @@ def _flow(ports: Ports, data: bytes) -> None:
         a_payment_event(payment_id=f"pi_{n}", card=a_card(fingerprint=f"fp_{n % 3}"), occurred_at=NOON + n * HOUR)
         for n in range(400)
     ]
-    whole = _timed(partial(score_payment, event, counted, event.occurred_at, scorer) for event in events)
-    _line("a payment through SQLite, everything included", whole)
+    whole = timed(partial(score_payment, event, counted, event.occurred_at, scorer) for event in events)
+    line("a payment through SQLite, everything included", whole)
     reads, commits = counting.reads / len(events), counting.commits / len(events)
     print(f"round trips to documents a payment: {reads:.2f} reads, {commits:.2f} commits (target 1 and 1)")
     attempt = Attempt.of(a_payment_event(payment_id="pi_last", occurred_at=NOON + 400 * HOUR))
@@ -90,26 +89,8 @@ def _flow(ports: Ports, data: bytes) -> None:
         attempt, {entity: shot.document if shot else None for (entity, _), shot in zip(keys, found, strict=True)}
     )
     current = scorer.current()
-    _line("features of it", _timed(known.features for _ in range(1000)))
-    _line(
+    line("features of it", timed(known.features for _ in range(1000)))
+    line(
         "decision on it: features, rules, score, reasons",
-        _timed(partial(decide, known, current, NOON) for _ in range(1000)),
+        timed(partial(decide, known, current, NOON) for _ in range(1000)),
     )
-
-
-def _timed(calls: Iterable[Callable[[], object]]) -> list[float]:
-    """Microseconds of each call, sorted."""
-    taken = []
-    for call in calls:
-        started = time.perf_counter()
-        call()
-        taken.append((time.perf_counter() - started) * 1e6)
-    return sorted(taken)
-
-
-def _at(taken: list[float], part: float) -> float:
-    return taken[int(len(taken) * part)]
-
-
-def _line(what: str, taken: list[float]) -> None:
-    print(f"{what}: p50 {_at(taken, 0.5):.0f} µs, p95 {_at(taken, 0.95):.0f} µs, p99 {_at(taken, 0.99):.0f} µs")

@@ -139,6 +139,20 @@ def test_a_chunked_body_is_refused_where_it_grows_too_long(tmp_path: Path, size:
     assert body.tell() <= 1001
 
 
+@pytest.mark.parametrize("terminated", [True, False])
+def test_a_body_shorter_than_announced_is_refused_whatever_the_server_makes_of_it(
+    webhook: Webhook, terminated: bool
+) -> None:
+    delivery = stripe_delivery(NOW, "1")
+    answer = webhook.client.post(
+        "/stripe",
+        input_stream=io.BytesIO(delivery.body),
+        headers=delivery.headers,
+        environ_overrides={"wsgi.input_terminated": terminated, "CONTENT_LENGTH": str(len(delivery.body) + 1)},
+    )
+    assert (answer.status_code, webhook.published("deliveries")) == (400, [])
+
+
 @pytest.mark.parametrize(("method", "path", "status"), [("PUT", "/stripe", 405), ("POST", "/nobody", 404)])
 def test_the_body_of_what_is_no_delivery_is_not_read(webhook: Webhook, method: str, path: str, status: int) -> None:
     answer = webhook.client.open(path, method=method, input_stream=Unread(b"x" * 2000))

@@ -12,8 +12,8 @@ from typing import Any
 from shared import settings
 from terraform.tools import bundle, policy
 
-# The framework's and Cloud Run's, not read by our settings.
-OF_THE_PLATFORM = {"THREADS", "LOG_EXECUTION_ID"}
+# The framework's, not read by our settings.
+OF_THE_PLATFORM = {"LOG_EXECUTION_ID"}
 # Set by Cloud Run itself, and the local backend's own.
 NOT_DEPLOYED = {"K_SERVICE", "PAYIN_HOME", "PAYIN_DATABASE_URL"}
 TICKS = "ticks"

@@ -48,9 +48,28 @@ class PubSubBus:
             {"messages": [{"data": message.data, "attributes": attributes(message.attributes)} for message in messages]}
         )
         url = f"{self._topics}/{topic}:publish"
-        status, _answer = self._http.request("POST", url, body, {"content-type": "application/json"})
+        status, answer = self._http.request("POST", url, body, {"content-type": "application/json"})
         if status != 200:
             raise Unavailable(f"Pub/Sub refuses to publish to {topic}: status {status}", reason="publish_refused")
+        if _confirmed(answer) != len(messages):
+            # An id is the receipt for a message (its 200 may be a proxy's, or cut short).
+            raise Unavailable(f"Pub/Sub does not confirm every message to {topic}", reason="publish_unconfirmed")
+
+
+class _Published(msgspec.Struct):
+    messageIds: tuple[str, ...] = ()  # noqa: N815 - Pub/Sub's own name
+
+
+# Made here, by the one thread that imports: see `shared.domain.codec` on what msgspec learns of a class.
+_PUBLISHED: Final = msgspec.json.Decoder(_Published)
+
+
+def _confirmed(answer: bytes) -> int:
+    """How many messages the answer has an id for, each another."""
+    try:
+        return len({one for one in _PUBLISHED.decode(answer).messageIds if one})
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return 0
 
 
 def _chunks(messages: Sequence[Message]) -> Iterator[list[Message]]:

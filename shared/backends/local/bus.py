@@ -90,8 +90,10 @@ class LocalBus:
             if spent:
                 _publish(connection, [_dead_letter(row, own.dead_letter_topic) for row in spent], at)
                 connection.execute(sa.delete(queue).where(queue.c.seq.in_([row.seq for row in spent])))
-            token = secrets.token_hex(8)
             leased = [row for row in rows if row not in spent]
+            if not leased:
+                return []
+            token = secrets.token_hex(8)
             connection.execute(
                 sa.update(queue)
                 .where(queue.c.seq.in_([row.seq for row in leased]))

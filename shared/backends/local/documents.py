@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any, assert_never
 
@@ -20,10 +21,27 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 # Statements are made once: for SQLAlchemy making one is more work than running it.
-_AMONG = sa.select(documents).where(
-    sa.tuple_(documents.c.collection, documents.c.id).in_(sa.bindparam("names", expanding=True))
-)
-_LOCKED = _AMONG.order_by(documents.c.collection, documents.c.id).with_for_update()
+
+
+@cache
+def _among(collections: int) -> sa.Select[Any]:
+    """Documents by id, out of so many collections. Equalities and nothing else: SQLite looks up each of them by the
+    primary key, while for a list of pairs it reads the whole table."""
+    named = [
+        sa.and_(
+            documents.c.collection == sa.bindparam(f"of{n}"),
+            documents.c.id.in_(sa.bindparam(f"named{n}", expanding=True)),
+        )
+        for n in range(collections)
+    ]
+    return sa.select(documents).where(sa.or_(*named))
+
+
+@cache
+def _locked(collections: int) -> sa.Select[Any]:
+    return _among(collections).order_by(documents.c.collection, documents.c.id).with_for_update()
+
+
 _UPDATE = (
     sa.update(documents)
     .where(documents.c.collection == sa.bindparam("of"), documents.c.id == sa.bindparam("named"))
@@ -33,6 +51,7 @@ _DELETE = sa.delete(documents).where(
     documents.c.collection == sa.bindparam("of"), documents.c.id == sa.bindparam("named")
 )
 _FORGET = sa.delete(instants).where(instants.c.collection == sa.bindparam("of"), instants.c.id == sa.bindparam("named"))
+_REMEMBER = sa.insert(instants)
 
 
 class SqlDocuments:
@@ -45,8 +64,9 @@ class SqlDocuments:
     def get(self, keys: Sequence[Key]) -> list[Snapshot | None]:
         if not keys:
             return []
+        names = _names(keys)
         with self._database.read() as connection:
-            found = {_key(row): _snapshot(row) for row in connection.execute(_AMONG, _names(keys))}
+            found = {_key(row): _snapshot(row) for row in connection.execute(_among(len(names) // 2), names)}
         return [found.get(key) for key in keys]
 
     def commit(self, writes: Sequence[Write]) -> None:
@@ -64,37 +84,38 @@ class SqlDocuments:
         held = {}
         standing = [write.key for write in writes if not isinstance(write, Create)]
         if standing:
-            held = {_key(row): _snapshot(row) for row in connection.execute(_LOCKED, _names(standing))}
+            names = _names(standing)
+            held = {_key(row): _snapshot(row) for row in connection.execute(_locked(len(names) // 2), names)}
+        changes = _Changes()
         for write in writes:
             before = held.get(write.key)
             match write:
                 case Create():
-                    if not self._inserted(connection, write.key, write.document):
+                    if not self._inserted(connection, write.key, write.document, changes):
                         raise Conflict("a document to be created is there already")
                 case Replace():
                     if before is None or before.version != write.version:
                         raise Conflict("a document to be replaced has changed")
-                    _update(connection, before, write.document)
+                    changes.update(before, write.document)
                 case Accumulate():
                     if before is not None:
-                        _update(connection, before, _accumulated(before.document, write))
-                    elif not self._inserted(connection, write.key, _accumulated({}, write)):
+                        changes.update(before, _accumulated(before.document, write))
+                    elif not self._inserted(connection, write.key, _accumulated({}, write), changes):
                         # Another made it since we looked. Waiting for its lock here, out of order, could be a circle.
                         raise TryAgain
                 case Delete():
                     if before is not None:
-                        named = _named(write.key)
-                        connection.execute(_DELETE, named)
-                        if _instants(before.document):
-                            connection.execute(_FORGET, named)
+                        changes.delete(before)
                 case _:
                     assert_never(write)
+        changes.make(connection)
 
-    def _inserted(self, connection: sa.Connection, key: Key, document: Document) -> bool:
-        row = {"collection": _escape(key.collection), "id": _escape(key.id)} | _written(document)
+    def _inserted(self, connection: sa.Connection, key: Key, document: Document, changes: "_Changes") -> bool:
+        """At once, for only the database can say whether somebody else was first."""
+        row = _row(key) | _written(document)
         if connection.execute(self._insert(), row, execution_options={"preserve_rowcount": True}).rowcount != 1:
             return False
-        _remember(connection, key, _instants(document))
+        changes.remember(key, _instants(document))
         return True
 
     def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
@@ -124,24 +145,50 @@ class SqlDocuments:
 
 
 def _names(keys: Iterable[Key]) -> dict[str, Any]:
-    return {"names": [(_escape(key.collection), _escape(key.id)) for key in keys]}
+    """`of0`, `named0`, `of1`, ...: each collection and the ids out of it."""
+    ids: dict[str, list[str]] = {}
+    for key in keys:
+        ids.setdefault(_escape(key.collection), []).append(_escape(key.id))
+    names: dict[str, Any] = {}
+    for number, (collection, named) in enumerate(ids.items()):
+        names |= {f"of{number}": collection, f"named{number}": named}
+    return names
 
 
-def _update(connection: sa.Connection, before: Snapshot, document: Document) -> None:
-    named = _named(before.key)
-    connection.execute(_UPDATE, named | _written(document))
-    then, now = _instants(before.document), _instants(document)
-    if then != now:
-        if then:
-            connection.execute(_FORGET, named)
-        _remember(connection, before.key, now)
+class _Changes:
+    """What is done to documents whose locks are held: each kind in one statement for all of them."""
 
+    def __init__(self) -> None:
+        self._updates: list[dict[str, Any]] = []
+        self._deletes: list[dict[str, Any]] = []
+        self._forgets: list[dict[str, Any]] = []
+        self._remembers: list[dict[str, Any]] = []
 
-def _remember(connection: sa.Connection, key: Key, found: Mapping[str, int]) -> None:
-    if found:
-        name = {"collection": _escape(key.collection), "id": _escape(key.id)}
-        rows = [name | {"field": _escape(field), "instant": instant} for field, instant in found.items()]
-        connection.execute(sa.insert(instants), rows)
+    def update(self, before: Snapshot, document: Document) -> None:
+        self._updates.append(_named(before.key) | _written(document))
+        then, now = _instants(before.document), _instants(document)
+        if then != now:
+            if then:
+                self._forgets.append(_named(before.key))
+            self.remember(before.key, now)
+
+    def delete(self, before: Snapshot) -> None:
+        self._deletes.append(_named(before.key))
+        if _instants(before.document):
+            self._forgets.append(_named(before.key))
+
+    def remember(self, key: Key, found: Mapping[str, int]) -> None:
+        self._remembers += [_row(key) | {"field": _escape(field), "instant": at} for field, at in found.items()]
+
+    def make(self, connection: sa.Connection) -> None:
+        for statement, rows in (
+            (_UPDATE, self._updates),
+            (_DELETE, self._deletes),
+            (_FORGET, self._forgets),
+            (_REMEMBER, self._remembers),
+        ):
+            if rows:
+                connection.execute(statement, rows)
 
 
 def _instants(document: Document) -> dict[str, int]:
@@ -197,6 +244,8 @@ def _number(value: Any, otherwise: int) -> Any:
 
 # How rows hold keys and documents.
 
+_PLAIN = frozenset({str, int, bool, type(None)})  # JSON has words for them, and most values are one of them
+
 
 def _escape(text: str) -> str:
     """PostgreSQL's text has no NUL. Order by code points is kept."""
@@ -205,6 +254,10 @@ def _escape(text: str) -> str:
 
 def _unescape(text: str) -> str:
     return text.replace("\x01\x01", "\x00").replace("\x01\x02", "\x01")
+
+
+def _row(key: Key) -> dict[str, Any]:
+    return {"collection": _escape(key.collection), "id": _escape(key.id)}
 
 
 def _named(key: Key) -> dict[str, Any]:
@@ -234,7 +287,10 @@ def _tagged(value: Any) -> Any:
         case list():
             return [_tagged(item) for item in value]
         case dict():
-            return {f"${key}" if key.startswith("$") else key: _tagged(item) for key, item in value.items()}
+            return {
+                f"${key}" if key.startswith("$") else key: item if type(item) in _PLAIN else _tagged(item)
+                for key, item in value.items()
+            }
         case _:
             return value
 
@@ -248,6 +304,8 @@ def _untagged(value: Any) -> Any:
         case list():
             return [_untagged(item) for item in value]
         case dict():
-            return {key.removeprefix("$"): _untagged(item) for key, item in value.items()}
+            return {
+                key.removeprefix("$"): item if type(item) in _PLAIN else _untagged(item) for key, item in value.items()
+            }
         case _:
             return value

@@ -4,7 +4,8 @@ import random
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, TypeVar
@@ -13,7 +14,6 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared.backends.once import Once
 from shared.domain.errors import Misconfigured, Unavailable
 
 T = TypeVar("T")
@@ -66,8 +66,13 @@ queue = sa.Table(
     sa.Index("queue_next", "subscription", "visible_at", "seq"),
 )
 
+PATIENCE: Final = 8.0
+"""Seconds that a read or a write waits for other writers, for a connection and for the server together: as long as
+Firestore's may take. Then it is somebody else's turn to try again."""
+
+_STATEMENT: Final = 5.0
+_CONNECT: Final = 2  # the least that libpq takes
 _SCHEMA_LOCK: Final = 0x70617969  # any number, the same in every process
-_ATTEMPTS: Final = 12
 # serialization_failure, deadlock_detected: nothing was written, and the next time goes better
 _TRY_AGAIN: Final = {"40001", "40P01"}
 
@@ -79,14 +84,51 @@ class TryAgain(Unavailable):
         super().__init__("another writer was first", reason="contended")
 
 
+_until: ContextVar[float | None] = ContextVar("until", default=None)
+
+
+def _left() -> float:
+    """Seconds that the read or write in hand may still take."""
+    until = _until.get()
+    return PATIENCE if until is None else max(until - time.monotonic(), 0.0)
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    token = _until.set(time.monotonic() + PATIENCE)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+@contextmanager
+def _alone(lock: Lock) -> Iterator[None]:
+    if not lock.acquire(timeout=_left()):
+        raise Unavailable("other threads wait for the database already", reason="database_busy")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Database:
-    """Connects at first use. Thread-safe; several processes may share the database."""
+    """Connects at first use. Thread-safe; several processes may share the database. Reads and writes take no longer
+    than PATIENCE, or raise Unavailable."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._engine = Once(self._connect)
+        self._connected: sa.Engine | None = None
+        self._connecting = Lock()
         # SQLite has one writer at a time and lets the others poll; within a process a lock is fair and quicker.
-        self._writer: Any = Lock() if url.startswith("sqlite") else nullcontext()
+        self._writer = Lock() if url.startswith("sqlite") else None
+
+    def _engine(self) -> sa.Engine:
+        if self._connected is None:
+            with _alone(self._connecting):
+                if self._connected is None:
+                    self._connected = self._connect()
+        return self._connected
 
     @property
     def dialect(self) -> str:
@@ -99,22 +141,29 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection for reading. One statement sees one instant."""
-        with _translated(), self._engine().connect() as connection:
+        with _patient(), _translated(), self._engine().connect() as connection:
             yield connection
 
     def write(self, body: Callable[[sa.Connection], T]) -> T:
         """Run `body` in one transaction and commit; again when it lost to another writer, so `body` must bear that."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                with (
-                    _translated(),
-                    self._writer,
-                    self._engine().execution_options(payin_writes=True).begin() as connection,
-                ):
-                    return body(connection)
-            except TryAgain:
-                time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 5)))  # noqa: S311 - jitter
-        raise Unavailable("the database is too contended", reason="contended")
+        with _patient():
+            attempt = 0
+            while True:
+                try:
+                    if self._writer is None:
+                        return self._written(body)
+                    with _alone(self._writer):
+                        return self._written(body)
+                except TryAgain:
+                    pause = random.uniform(0, 0.01 * 2 ** min(attempt, 5))  # noqa: S311 - jitter
+                    if pause >= _left():
+                        raise
+                    time.sleep(pause)
+                    attempt += 1
+
+    def _written(self, body: Callable[[sa.Connection], T]) -> T:
+        with _translated(), self._engine().execution_options(payin_writes=True).begin() as connection:
+            return body(connection)
 
     def _connect(self) -> sa.Engine:
         with _translated():
@@ -139,12 +188,12 @@ def _sqlite(url: sa.URL) -> sa.Engine:
             "PAYIN_DATABASE_URL names no file: several threads and processes share it", reason="bad_database_url"
         )
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, pool_size=8, max_overflow=56, pool_timeout=15)
+    engine = sa.create_engine(url, pool_size=8, max_overflow=56, pool_timeout=PATIENCE / 2)
 
     @event.listens_for(engine, "connect")
     def settle(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say
-        connection.execute("PRAGMA busy_timeout = 10000")
+        connection.execute(_busy_timeout())
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("PRAGMA journal_mode = WAL")
         # Survives a killed process; only a power cut may lose the last commits, never corrupt.
@@ -154,29 +203,56 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     def begin(connection: sa.Connection) -> None:
         # A transaction that reads first and writes later could not be upgraded while another writes.
         writes = connection.get_execution_options().get("payin_writes")
+        if writes:
+            # It waits here, and here alone: readers of a write-ahead log wait for nobody.
+            connection.exec_driver_sql(_busy_timeout())
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 
 
+def _busy_timeout() -> str:
+    return f"PRAGMA busy_timeout = {int(_left() * 1000)}"
+
+
 def _server(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() != "postgresql":
         raise exc.ArgumentError(url.get_backend_name())
-    return sa.create_engine(
+    from psycopg import Connection, OperationalError, errors
+
+    class Bounded(Connection[Any]):
+        """The server's own time limits end with the server: one that stands still answers nothing, and not even that."""
+
+        def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+            try:
+                return super().wait(gen, interval, min(_STATEMENT, _left()) if timeout is None else timeout)
+            except errors._WaitTimeout as error:
+                self.close()
+                raise OperationalError("the server does not answer") from error
+
+    engine = sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=4,
         max_overflow=8,
-        pool_timeout=15,
+        pool_timeout=PATIENCE / 2,
         pool_pre_ping=True,
         connect_args={
-            "connect_timeout": 3,
-            "options": "-c lock_timeout=5s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s",
+            "connect_timeout": _CONNECT,
+            "options": "-c lock_timeout=3s -c statement_timeout=5s -c idle_in_transaction_session_timeout=30s",
         },
     )
 
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
+        if not _left():
+            raise OperationalError("no time is left to connect")
+        return Bounded.connect(*arguments, **named)
+
+    return engine
+
 
 def _create_schema(engine: sa.Engine) -> None:
-    for attempt in range(_ATTEMPTS):
+    while True:
         try:
             with engine.execution_options(payin_writes=True).begin() as connection:
                 if engine.dialect.name == "postgresql":
@@ -185,7 +261,7 @@ def _create_schema(engine: sa.Engine) -> None:
                 return
         except exc.OperationalError as error:
             # Going over to WAL needs the file alone and does not wait for it.
-            if engine.dialect.name != "sqlite" or "locked" not in str(error.orig) or attempt + 1 == _ATTEMPTS:
+            if engine.dialect.name != "sqlite" or "locked" not in str(error.orig) or not _left():
                 raise
             time.sleep(random.uniform(0, 0.05))  # noqa: S311 - jitter
 

@@ -36,13 +36,16 @@ resource "google_cloudfunctions2_function" "this" {
     available_memory                 = var.memory
     available_cpu                    = var.cpu
     max_instance_request_concurrency = var.concurrency
-    timeout_seconds                  = var.timeout_seconds
-    min_instance_count               = var.min_instances
-    max_instance_count               = var.max_instances
-    ingress_settings                 = var.ingress
-    all_traffic_on_latest_revision   = true
+    # The front end answers 504 after this, from the request's first byte on, and the container works on. It ends TLS and
+    # slow headers itself, takes 32 MiB at most over HTTP/1, and promises to hold no body back until it is whole: a slow one
+    # takes a place of `concurrency` here. Ten seconds is what shared/runtime/server.py gives a request to arrive.
+    timeout_seconds                = var.timeout_seconds
+    min_instance_count             = var.min_instances
+    max_instance_count             = var.max_instances
+    ingress_settings               = var.ingress
+    all_traffic_on_latest_revision = true
     environment_variables = merge(var.environment, {
-      THREADS          = tostring(var.concurrency) # functions-framework would serve four per CPU and queue the rest
+      THREADS          = tostring(var.concurrency) # as many as Cloud Run sends at once: the rest would queue here
       LOG_EXECUTION_ID = "true"                    # Google sets it; unsaid, every plan would want to unset it
     })
 

@@ -1,0 +1,36 @@
+"""The least that any safe consumer does: read a message, read the documents that it names, commit what it adds to them,
+publish one message, acknowledge. No rule, no state, no model."""
+
+import base64
+import json
+import os
+from functools import cache
+
+import functions_framework
+from flask import Request
+
+from shared import settings
+from shared.flows.ports import Accumulate, Key, Message, Ports
+
+
+@cache
+def ports() -> Ports:
+    read = settings.read(os.environ)
+    if read.backend is settings.BackendName.GCP:
+        from shared.backends.gcp import connect
+    else:
+        from shared.backends.local import connect
+    return connect(read)
+
+
+@functions_framework.http
+def round_trips(request: Request) -> tuple[str, int]:
+    body = json.loads(request.get_data(cache=False))
+    event = json.loads(base64.b64decode(body["message"]["data"]))
+    # As many documents as a payment names, and the payment itself.
+    named = (event["payment_id"], event["card"]["fingerprint"], event["customer_id"], event["device_id"], event["ip"])
+    keys = [Key("baseline", name) for name in named]
+    ports().documents.get(keys)
+    ports().documents.commit([Accumulate(key, add={("n",): 1}) for key in keys])
+    ports().bus.publish([Message("fraud-decisions", b'{"payment_id":"' + named[0].encode() + b'"}')])
+    return "", 204

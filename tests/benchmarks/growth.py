@@ -1,0 +1,87 @@
+"""What a request costs as more is stored: nothing more, on both databases of the local backend."""
+
+import random
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import sqlalchemy as sa
+
+from shared.backends.local.bus import LocalBus
+from shared.backends.local.documents import SqlDocuments
+from shared.backends.local.sql import Database
+from shared.flows.ports import Accumulate, Create, Key, Message
+from tests.benchmarks.timing import line, timed
+from tests.builders import NOON
+from tests.stack import postgres
+from tests.stack.servers import Absent
+
+SIZES = (100, 10_000, 100_000)
+ASKED = 300
+
+
+def main() -> None:
+    for name, url in _databases():
+        database = Database(url)
+        documents, bus = SqlDocuments(database), LocalBus(database)
+        bus.subscribe("waiting", "later")
+        stored = 0
+        medians: dict[str, list[float]] = {}
+        for size in SIZES:
+            _fill(documents, bus, stored, size)
+            if database.dialect == "postgresql":
+                # As autovacuum would within a minute.
+                database.write(lambda connection: connection.execute(sa.text("ANALYZE")))
+            stored = size
+            for what, taken in _cost(documents, bus, size).items():
+                line(f"{name}, {size:,} documents: {what}", taken)
+                medians.setdefault(what, []).append(median(taken))
+        for what, costs in medians.items():
+            print(f"{name}: {what}: {costs[-1] / costs[0]:.2f} times at {SIZES[-1]:,} of what it is at {SIZES[0]:,}")
+
+
+def _databases() -> Iterator[tuple[str, str]]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield "SQLite", f"sqlite:///{folder}/growth.sqlite"
+        try:
+            server = postgres.start(Path(folder) / "log")
+        except Absent as absent:
+            print(f"without PostgreSQL: {absent}")
+            return
+        try:
+            yield "PostgreSQL", postgres.database_url(server.address, "postgres")
+        finally:
+            server.stop()
+
+
+def _fill(documents: SqlDocuments, bus: LocalBus, begin: int, end: int) -> None:
+    """Documents as large as a card's history, a message that waits for each."""
+    body = {"n": {str(number): number for number in range(30)}, "at": NOON}
+    for first in range(begin, end, 500):
+        several = range(first, min(first + 500, end))
+        documents.commit([Create(Key("feature_state", f"card:{number}"), body) for number in several])
+        bus.publish([Message("later", b"{}") for _ in several])
+
+
+def _cost(documents: SqlDocuments, bus: LocalBus, size: int) -> dict[str, list[float]]:
+    chance = random.Random(size)
+
+    def some() -> list[Key]:
+        names = [Key("feature_state", f"card:{chance.randrange(size)}") for _ in range(5)]
+        return list(dict.fromkeys([*names, Key("decisions", "none"), Key("known_frauds", "none")]))
+
+    reads = [partial(documents.get, some()) for _ in range(ASKED)]
+    commits = [
+        partial(documents.commit, [Accumulate(key, add={("n", "1"): 1}) for key in some()]) for _ in range(ASKED)
+    ]
+    due = [partial(documents.due, "feature_state", "at", NOON, 10) for _ in range(ASKED)]
+    publishes = [partial(bus.publish, [Message("nobody", b"{}")]) for _ in range(ASKED)]
+    return {
+        "a read of seven": timed(reads),
+        "a commit of seven": timed(commits),
+        "the first ten due": timed(due),
+        "a publish": timed(publishes),
+        "a pull of ten": timed([partial(bus.pull, "waiting", 10, 0.0) for _ in range(ASKED)]),
+    }

@@ -1,0 +1,95 @@
+"""Events a second of one process of each consumer, 8 connections, beside a bare handler that makes the same two round trips
+to documents and one publish; and where a payment's time goes while it is judged."""
+
+import random
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from shared.domain.codec import encode_event
+from shared.domain.events import PaymentChanged
+from tests.benchmarks.requests import pushed
+from tests.benchmarks.servers import Load, Request, load, running
+from tests.benchmarks.worlds import worlds
+from tests.builders import NOON, a_card, a_dispute_event, a_payment_event
+
+ROOT = Path(__file__).resolve().parents[2]
+CONNECTIONS = 8
+ROUNDS, REQUESTS = 3, 300
+
+
+def a_payment(number: int) -> PaymentChanged:
+    """One of a shop with some thousands of customers, a few of whom pay often."""
+    who = int(random.Random(number).paretovariate(1.2)) % 5000
+    return a_payment_event(
+        event_id=f"stripe:main:evt_{number}",
+        payment_id=f"pi_{number}",
+        card=a_card(fingerprint=f"fp_{who}"),
+        customer_id=f"cus_{who}",
+        device_id=f"device_{who % 900}",
+        ip=f"192.0.2.{who % 250}",
+        occurred_at=NOON + timedelta(seconds=number % 10**6),
+    )
+
+
+def payments(number: int) -> list[Request]:
+    first = time.time_ns()
+    events = [a_payment(first + n) for n in range(number)]
+    return [pushed(encode_event(event), kind="payment", step=event.step.value) for event in events]
+
+
+def disputes(number: int) -> list[Request]:
+    first = time.time_ns()
+    events = [
+        a_dispute_event(
+            event_id=f"stripe:main:evt_{first + n}", dispute_id=f"dp_{first + n}", payment_id=f"pi_{first + n}"
+        )
+        for n in range(number)
+    ]
+    return [pushed(encode_event(event), kind="dispute") for event in events]
+
+
+CONSUMERS: dict[str, Callable[[int], list[Request]]] = {
+    "record_payment": payments,
+    "score_payment": payments,
+    "track_dispute": disputes,
+}
+
+
+def main() -> None:
+    console = Console()
+    for world, environment in worlds():
+        table = Table(
+            title=f"events/s of one process, {world}, {CONNECTIONS} connections, {ROUNDS} x {REQUESTS} events"
+        )
+        for heading in ("", "ours", "bare: read, commit, publish", "ratio", "p50 ms", "p99 ms"):
+            table.add_column(heading, justify="right")
+        for name, fresh in CONSUMERS.items():
+            with environment() as settings:
+                settings |= {"THREADS": str(CONNECTIONS), "PAYIN_MODEL": "none"}
+                bare_at = ROOT / "tests/benchmarks/baseline/round_trips.py"
+                with (
+                    running(ROOT / "functions" / name / "main.py", name, settings, fresh(1)[0]) as port,
+                    running(bare_at, "round_trips", settings, payments(1)[0]) as bare_port,
+                ):
+                    load(port, fresh(100), CONNECTIONS)
+                    load(bare_port, payments(100), CONNECTIONS)
+                    ours: list[Load] = []
+                    bare: list[Load] = []
+                    for _ in range(ROUNDS):
+                        ours.append(load(port, fresh(REQUESTS), CONNECTIONS))
+                        bare.append(load(bare_port, payments(REQUESTS), CONNECTIONS))
+            rate, least = median(run.rate for run in ours), median(run.rate for run in bare)
+            ratio = median(one.rate / other.rate for one, other in zip(ours, bare, strict=True))
+            quantiles = (f"{median(run.quantile(part) for run in ours) * 1000:.1f}" for part in (0.5, 0.99))
+            table.add_row(name, f"{rate:.0f}", f"{least:.0f}", f"{ratio:.2f}", *quantiles)
+        console.print(table)
+
+
+if __name__ == "__main__":
+    main()
