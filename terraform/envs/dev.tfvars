@@ -15,7 +15,7 @@ payment_providers = {
   klarna      = { api_versions = ["1"] }
   mercadopago = { api_versions = ["1"] }
   mollie      = { api_versions = ["1"] }
-  paypal      = {}
+  paypal      = { api_versions = ["1"] }
   razorpay    = {}
   square      = {}
   stripe      = {}

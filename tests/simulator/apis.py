@@ -43,6 +43,7 @@ def serving(answer: Answering) -> Iterator[SimulatedApi]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             api.asked.append(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply = api.troubles.pop(0) if api.troubles else answer(self.command, self.path, headers)
@@ -51,6 +52,8 @@ def serving(answer: Answering) -> Iterator[SimulatedApi]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(reply.body)
+
+        do_POST = do_GET  # noqa: N815 - the base class's way of naming
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Quiet."""
