@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Protocol, runtime_checkable
 
+from tests.simulator.facts import ProviderSimulator
 from tests.simulator.providers.shaping import ApiReply
 
 Answering = Callable[[str, str, dict[str, str]], ApiReply]
@@ -69,6 +70,17 @@ def serving(answer: Answering) -> Iterator[SimulatedApi]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+@contextmanager
+def serving_all(simulators: Mapping[str, ProviderSimulator]) -> Iterator[dict[str, str]]:
+    """The APIs of those that answer as one, running, and the settings under which our side asks them."""
+    environment: dict[str, str] = {}
+    with ExitStack() as running:
+        for name, simulator in simulators.items():
+            if isinstance(simulator, ApiSimulator):
+                environment |= running.enter_context(serving(simulator.answer)).environment(name)
+        yield environment
 
 
 def _with_length(reply: ApiReply) -> Mapping[str, str]:

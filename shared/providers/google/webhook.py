@@ -18,7 +18,8 @@
 
 Names: a payment is its order; renewals end in `..0`, `..1`, …. A renewal that failed has no order yet: it goes by its
 subscription's order and the date it was due. A voided purchase does not say whether it was refunded or charged back:
-its order does. A review of a refund (July 2026: a customer's chargeback, before it is granted) is an inquiry.
+its order does. A review of a refund (July 2026: a customer's chargeback, before it is granted) is an inquiry; that
+an order's refund is pending is what proves it, for the notification proves nothing.
 
 Sources: Android docs "Real-time developer notifications reference"; Android Publisher API v3 (orders, purchases);
 Google Cloud docs "Push subscriptions: authentication"; google-auth. Not settled in public: what states an order under
