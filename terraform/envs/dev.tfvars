@@ -18,6 +18,6 @@ payment_providers = {
   paypal      = { api_versions = ["1"] }
   razorpay    = {}
   square      = {}
-  stripe      = {}
+  stripe      = { api_versions = ["1"] }
   worldpay    = {}
 }

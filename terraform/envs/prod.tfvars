@@ -21,6 +21,6 @@ payment_providers = {
   paypal      = { api_versions = ["1"] }
   razorpay    = {}
   square      = {}
-  stripe      = { max_instances = 25 }
+  stripe      = { api_versions = ["1"], max_instances = 25 }
   worldpay    = {}
 }

@@ -325,8 +325,8 @@ def test_one_api_is_kept_for_all_requests_of_a_provider() -> None:
 
 
 def test_a_provider_of_which_nothing_is_read_back_says_so() -> None:
-    with pytest.raises(Unreadable, match="stripe"):
-        fetcher("stripe")
+    with pytest.raises(Unreadable, match="worldpay"):
+        fetcher("worldpay")
 
 
 def test_a_key_is_in_no_text_of_ours() -> None:
