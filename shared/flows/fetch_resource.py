@@ -22,7 +22,8 @@ class Fetcher(Protocol):
 
     API_HOSTS: the only hosts that a request of its own may go to. RESOURCE_WORDS: kind of object → path in it → the
     words that may stand there; any other is told of (see `unmapped_words`). A module with `API_SCOPE` is asked with an access
-    token of our own service account for that scope, where no key is configured.
+    token of our own service account for that scope, where no key is configured; a module that is an `Exchanger` with the
+    token that the key is exchanged for.
     """
 
     NAME: str
@@ -38,12 +39,22 @@ class Fetcher(Protocol):
         names another object that has to be read for the rest. Raises Unreadable. Nothing else."""
 
 
+class Exchanger(Protocol):
+    """What such a module offers as well, if its API takes short-lived tokens in the place of a secret (RFC 6749 §4.4)."""
+
+    def token_request(self, api: ApiCredentials, *, livemode: bool) -> ApiRequest:
+        """How to exchange the configured key for a token, of live or of test data."""
+
+    def read_token(self, body: bytes) -> tuple[str, float]:
+        """The token, and for how many seconds it is good. Raises Unreadable."""
+
+
 class Api(Protocol):
     """One provider's API, as this function may use it."""
 
-    @property
-    def credentials(self) -> ApiCredentials:
-        """Raises Misconfigured where there are none, Unavailable where they cannot be had now."""
+    def credentials(self, *, livemode: bool) -> ApiCredentials:
+        """For live or for test data. Raises Misconfigured where there are none, Unavailable where they cannot be had
+        now."""
 
     def send(self, request: ApiRequest) -> ApiAnswer:
         """The final answer. Raises Unavailable while there is none: no connection, a server's own trouble, too many
@@ -67,7 +78,7 @@ def fetch_resource(
         return
     fetcher = fetchers(event.provider)
     api = apis(fetcher)
-    answer = api.send(fetcher.resource_request(event, api.credentials))
+    answer = api.send(fetcher.resource_request(event, api.credentials(livemode=event.livemode)))
     if answer.status in (404, 410):
         _missing(event, answer.status, now)
         return
@@ -99,6 +110,7 @@ def fetch_resource(
 
 def _missing(event: ResourceChanged, status: int, now: datetime) -> None:
     """Raises Unavailable for an object that may only be late."""
-    if status == 404 and now - event.occurred_at < SETTLES_WITHIN:
+    # Where nobody proved the time, it may lie in the future: nothing is asked for until then.
+    if status == 404 and abs(now - event.occurred_at) < SETTLES_WITHIN:
         raise Unavailable(f"{event.provider} does not know the object yet", reason="not_found_yet")
     alarm("resource_missing", provider=event.provider, resource=event.resource, event_id=event.event_id, status=status)

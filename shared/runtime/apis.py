@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Lock
@@ -20,7 +21,7 @@ from shared import providers
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
 from shared.domain.telemetry import alarm, fact
-from shared.flows.fetch_resource import Fetcher
+from shared.flows.fetch_resource import Exchanger, Fetcher
 from shared.settings import Settings
 
 CONNECT, READ = 2.0, 5.0
@@ -30,9 +31,12 @@ LARGEST = 1 << 20
 LONGEST_WAIT = 300.0
 BREAKS_AFTER = 5
 OPEN_FOR = 30.0
+# A token that would end on its way is none.
+RENEWED_BEFORE = 60.0
 
 _SERVERS_TROUBLE = frozenset({408, 500, 502, 503, 504})
 _TOO_MANY = 429
+_NO_LONGER_GOOD = 401
 
 
 def fetcher(name: str) -> Fetcher:
@@ -80,16 +84,35 @@ class ProviderApi:
         self._clock = clock
         self._breaker = Breaker(of.NAME, clock)
         self._tokens: Tokens | None = None
+        self._exchanged: dict[bool, tuple[str, float]] = {}
+        self._exchanging = Lock()
 
-    @property
-    def credentials(self) -> ApiCredentials:
-        """The configured key or, where there is none and the provider takes it, our service account's token."""
+    def credentials(self, *, livemode: bool) -> ApiCredentials:
+        """The configured key, the token that the provider wants in its place or, where there is no key and the provider
+        takes it, our service account's token."""
         scope = getattr(self._of, "API_SCOPE", None)
-        if scope is None or self._settings.environment.get(f"API_{self._of.NAME.upper()}"):
-            return self._settings.api(self._of.NAME)
-        if self._tokens is None:
-            self._tokens = Tokens(scope, self._pool)
-        return ApiCredentials(key=self._tokens())
+        if scope is not None and not self._settings.environment.get(f"API_{self._of.NAME.upper()}"):
+            if self._tokens is None:
+                self._tokens = Tokens(scope, self._pool)
+            return ApiCredentials(key=self._tokens())
+        configured = self._settings.api(self._of.NAME)
+        if not hasattr(self._of, "token_request"):
+            return configured
+        return replace(configured, key=self._token(cast(Exchanger, self._of), configured, livemode=livemode))
+
+    def _token(self, of: Exchanger, configured: ApiCredentials, *, livemode: bool) -> str:
+        """The token that is good now; one request gets it for all."""
+        with self._exchanging:
+            token, until = self._exchanged.get(livemode, ("", 0.0))
+            if self._clock() < until:
+                return token
+            answer = self.send(of.token_request(configured, livemode=livemode))
+            if answer.status != 200:
+                alarm("fetch_refused", provider=self._of.NAME, resource="token", status=answer.status)
+                raise Unavailable(f"{self._of.NAME} gave no token: {answer.status}", reason="fetch_refused")
+            token, seconds = of.read_token(answer.body)
+            self._exchanged[livemode] = token, self._clock() + seconds - RENEWED_BEFORE
+            return token
 
     def send(self, request: ApiRequest) -> ApiAnswer:
         """The answer, after at most three tries. Raises Unavailable, Unreadable (an answer longer than any object)
@@ -102,6 +125,8 @@ class ProviderApi:
             trouble, answer, wait = self._try(request)
             if answer is not None:
                 self._breaker.fine()
+                if answer.status == _NO_LONGER_GOOD:
+                    self._exchanged.clear()
                 return answer
             if wait is not None:
                 # The provider says how long to leave it alone, and that holds for everybody here.
@@ -120,6 +145,7 @@ class ProviderApi:
             answer = self._pool.request(
                 request.method,
                 request.url,
+                body=request.body or None,
                 headers=dict(request.headers),
                 timeout=urllib3.Timeout(connect=CONNECT, read=READ),
                 redirect=False,

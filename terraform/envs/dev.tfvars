@@ -15,9 +15,9 @@ payment_providers = {
   klarna      = { api_versions = ["1"] }
   mercadopago = { api_versions = ["1"] }
   mollie      = { api_versions = ["1"] }
-  paypal      = {}
+  paypal      = { api_versions = ["1"] }
   razorpay    = {}
   square      = {}
-  stripe      = {}
+  stripe      = { api_versions = ["1"] }
   worldpay    = {}
 }

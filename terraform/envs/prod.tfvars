@@ -18,9 +18,9 @@ payment_providers = {
   klarna      = { api_versions = ["1"] }
   mercadopago = { api_versions = ["1"] }
   mollie      = { api_versions = ["1"] }
-  paypal      = {}
+  paypal      = { api_versions = ["1"] }
   razorpay    = {}
   square      = {}
-  stripe      = { max_instances = 25 }
+  stripe      = { api_versions = ["1"], max_instances = 25 }
   worldpay    = {}
 }

@@ -64,11 +64,12 @@ def _scored(event: AnyEvent, ports: Ports) -> None:
 class MolliesApi:
     """Mollie's API as its simulator answers it; each answer is a step."""
 
-    credentials = ApiCredentials(key="a-key-of-ours")
-
     def __init__(self, kit: Kit, steps: Steps) -> None:
         self._kit = kit
         self._steps = steps
+
+    def credentials(self, *, livemode: bool) -> ApiCredentials:
+        return ApiCredentials(key=f"a-{'live' if livemode else 'test'}-key-of-ours")
 
     def send(self, request: ApiRequest) -> ApiAnswer:
         path = request.url.partition("mollie.com")[2]

@@ -74,6 +74,7 @@ DECLARED = {
             "paypal-auth-algo": r".+",
         },
         currencies=frozenset({"EUR", "JPY", "HUF"}),
+        poke=True,
         earliest=timedelta(minutes=5),
         latest=timedelta(days=3, minutes=5),
         not_webhooks={

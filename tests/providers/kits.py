@@ -10,12 +10,12 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from shared import providers, settings
-from shared.domain.api import ApiCredentials
+from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.money import Money
-from shared.flows.fetch_resource import Fetcher
+from shared.flows.fetch_resource import Exchanger, Fetcher
 from shared.providers.kit.protocol import Normalized, Provider
 from tests.simulator.facts import (
     Attempt,
@@ -142,7 +142,14 @@ class Kit:
 
     def answered(self, poke: ResourceChanged) -> bytes:
         """What the provider's API says of the object behind `poke`."""
-        request = self.fetcher.resource_request(poke, ApiCredentials(key="a-key-of-ours"))
+        api = ApiCredentials(key="a-key-of-ours")
+        if hasattr(self.fetcher, "token_request"):
+            exchanger = cast(Exchanger, self.fetcher)
+            token, _ = exchanger.read_token(self._asked(exchanger.token_request(api, livemode=poke.livemode)))
+            api = ApiCredentials(key=token)
+        return self._asked(self.fetcher.resource_request(poke, api))
+
+    def _asked(self, request: ApiRequest) -> bytes:
         url = urlsplit(request.url)
         assert url.hostname in self.fetcher.API_HOSTS
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -263,6 +263,7 @@ def a_push(query: str, body: bytes = b"") -> Delivery:
     [
         (f"key={TOKEN}&klarna_order_id=o-1", b"", None),
         (f"key={TOKEN}", b'{"order_id": "o-1", "event_type": "FRAUD_RISK_REJECTED"}', "FRAUD_RISK_REJECTED"),
+        (f"key={TOKEN}", b'{"event_id": "e-1", "session": {"session_id": "s-1", "order_id": "o-1"}}', None),
     ],
 )
 def test_a_push_is_a_poke_that_nobody_proved(query: str, body: bytes, hint: str | None) -> None:
@@ -301,7 +302,15 @@ def test_the_secret_of_pushes_signs_no_notification() -> None:
         adapter.verify(Delivery("klarna", b"{}", headers, NOON), CREDENTIALS, nobody)
 
 
-@pytest.mark.parametrize(("query", "body"), [("", b"{}"), ("klarna_order_id=<b>", b""), ("", b'{"order_id": {}}')])
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("", b"{}"),
+        ("klarna_order_id=<b>", b""),
+        ("", b'{"order_id": {}}'),
+        ("", b'{"session_id": "s-1", "authorization_token": "t"}'),
+    ],
+)
 def test_a_push_that_names_no_order_is_unreadable(query: str, body: bytes) -> None:
     with pytest.raises(Unreadable):
         adapter.normalize(a_push(query, body), Verdict(("push",)), CREDENTIALS)

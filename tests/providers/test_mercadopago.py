@@ -28,6 +28,7 @@ from shared.providers.kit.unmapped import unmapped
 from shared.providers.mercadopago import api
 from shared.providers.mercadopago import webhook as adapter
 from tests.providers.kits import NOON, SAMPLES, a_kit
+from tests.simulator.facts import FactKind
 
 SECRET = "s" * 32
 CREDENTIALS = Credentials(keys={"k": SECRET})
@@ -143,10 +144,51 @@ def test_topics(topic: str, resource: str) -> None:
     assert poke.resource == resource
 
 
-@pytest.mark.parametrize("topic", ["order", "mp-connect", "newfangled", "<b>"])
-def test_topics_that_nothing_follows_are_ignored(topic: str) -> None:
+@pytest.mark.parametrize("topic", sorted(adapter.IGNORED))
+def test_topics_that_say_nothing_about_money_are_ignored(topic: str) -> None:
     delivery = signed(body=json.dumps({"type": topic}).encode())
-    assert adapter.normalize(delivery, verdict(delivery), CREDENTIALS).ignored
+    told = adapter.normalize(delivery, verdict(delivery), CREDENTIALS)
+    assert (told.events, told.ignored, told.unreadable) == ((), (topic,), ())
+
+
+@pytest.mark.parametrize("topic", ["order", "orders", "invoice", "newfangled", "<b>"])
+def test_an_object_that_cannot_be_read_back_is_for_a_person(topic: str) -> None:
+    delivery = signed(body=json.dumps({"type": topic}).encode())
+    told = adapter.normalize(delivery, verdict(delivery), CREDENTIALS)
+    assert told.events == ()
+    assert "cannot be read back" in told.unreadable[0]
+
+
+@pytest.mark.parametrize(
+    ("topic", "first"),
+    [
+        ("topic_merchant_order_wh", "5"),
+        ("merchant_order", "5"),
+        ("subscription_authorized_payment", "6"),
+        ("subscription_preapproval", "pre"),
+        ("subscription", "pre"),
+        ("point_integration_wh", "int"),
+    ],
+)
+@pytest.mark.parametrize("kind", [FactKind.CAPTURED, FactKind.REFUNDED])
+def test_what_leads_to_payments_is_followed_to_what_they_tell(
+    topic: str, first: str, kind: FactKind, tmp_path: Path
+) -> None:
+    kit = a_kit("mercadopago", tmp_path)
+    (payment,) = kit.pokes(kind)
+    told = [dataclasses.replace(event, delivery_id="") for event in kit.told(payment)]
+    delivery = signed(f"{first}{payment.resource_id}", body=json.dumps({"type": topic}).encode())
+    (poke,) = adapter.normalize(delivery, verdict(delivery), CREDENTIALS).events
+    assert [dataclasses.replace(event, delivery_id="") for event in kit.told(poke)] == told
+
+
+def test_a_charge_of_a_subscription_that_was_not_tried_yet_tells_nothing() -> None:
+    delivery = signed("61", body=b'{"type": "subscription_authorized_payment"}')
+    (poke,) = adapter.normalize(delivery, verdict(delivery), CREDENTIALS).events
+    assert isinstance(poke, ResourceChanged)
+    assert api.read_resource(poke, b'{"id": 61, "status": "scheduled", "payment": null}') == ()
+    with pytest.raises(Unreadable, match="another object"):
+        api.read_resource(poke, b'{"id": 62, "payment": {"id": 7}}')
 
 
 def test_a_body_that_cannot_be_read_does_not_lose_what_the_url_names() -> None:

@@ -138,13 +138,52 @@ def test_a_classic_webhook_to_a_url_that_anyone_could_guess_is_refused(query: st
         adapter.verify(a_push(query), credentials, nobody)
 
 
-@pytest.mark.parametrize("body", [b"id=ord_1", b"id=sub_1", b"id=tr_", b"id=tr_1.2"])
-def test_a_classic_webhook_of_another_object_is_ignored(body: bytes) -> None:
-    verdict = Verdict((adapter.PUSH,), unsigned=adapter.PUSH_UNSIGNED)
-    assert adapter.normalize(a_push("", body), verdict, CREDENTIALS).ignored
+@pytest.mark.parametrize("kind", [FactKind.CAPTURED, FactKind.REFUNDED, FactKind.DISPUTE_LOST])
+def test_a_classic_webhook_of_an_order_or_a_link_is_read_back_into_what_its_payment_tells(
+    kind: FactKind, tmp_path: Path
+) -> None:
+    kit = a_kit("mollie", tmp_path)
+    (payment,) = kit.pokes(kind)
+    told = [dataclasses.replace(event, delivery_id="") for event in kit.told(payment)]
+    for own in kit.simulator.leading_to(a_fact(kind).attempt):  # type: ignore[attr-defined]
+        delivery = kit.delivery(kit.simulator.push(own))  # type: ignore[attr-defined]
+        (poke,) = kit.normalize(delivery, kit.verify(delivery)).events
+        assert [dataclasses.replace(event, delivery_id="") for event in kit.told(poke)] == told
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"id=", b"id=tr_1/../x", b"id=%ff", b"id=<b>", b"a=1&" * 99])
+@pytest.mark.parametrize("name", ["ord_1", "pl_1"])
+def test_an_order_or_a_link_that_a_signed_event_names_is_a_poke_too(name: str) -> None:
+    resource = "order" if name == "ord_1" else "payment-link"
+    thing = {"resource": resource, "id": name, "mode": "test", "createdAt": "2026-05-01T12:00:00+00:00"}
+    for whole in ({**enveloped(f"{resource}.paid", thing), "entityId": name}, thing):
+        (poke,) = events(whole)
+        assert isinstance(poke, ResourceChanged)
+        assert (poke.resource, poke.resource_id) == (f"{resource}s", name)
+
+
+def test_an_order_that_nobody_paid_yet_tells_nothing() -> None:
+    (poke,) = adapter.normalize(a_push("", b"id=ord_1"), Verdict((adapter.PUSH,)), CREDENTIALS).events
+    assert isinstance(poke, ResourceChanged)
+    assert api.read_resource(poke, b'{"id": "ord_1", "status": "created", "_embedded": {}}') == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"id=sub_1",
+        b"id=cst_1",
+        b"id=stl_1",
+        b"id=tr_",
+        b"id=tr_1.2",
+        b"",
+        b"{}",
+        b"id=",
+        b"id=tr_1/../x",
+        b"id=%ff",
+        b"id=<b>",
+        b"a=1&" * 99,
+    ],
+)
 def test_a_classic_webhook_that_names_nothing_is_unreadable(body: bytes) -> None:
     with pytest.raises(Unreadable):
         adapter.normalize(a_push("", body), Verdict((adapter.PUSH,)), CREDENTIALS)

@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import dataclasses
 import json
 import zlib
@@ -28,11 +29,13 @@ from shared.domain.events import (
     PaymentChanged,
     PaymentStep,
     PayoutChanged,
+    ResourceChanged,
 )
 from shared.domain.money import Money
 from shared.providers import load
 from shared.providers.kit.protocol import Normalized
 from shared.providers.kit.unmapped import unmapped
+from shared.providers.paypal import api
 from shared.providers.paypal import webhook as paypal
 from tests.providers.kits import SAMPLES, Kit, a_fact, a_kit, an_attempt
 from tests.simulator.facts import FactKind
@@ -72,12 +75,69 @@ def test_what_paypal_really_signed_verifies_and_its_old_certificate_is_no_longer
         verify(delivery)
     # The fixture holds the leaf without its issuer, so no chain can be built: here the signature alone is proved.
     monkeypatch.setattr(paypal, "_public_key", lambda *_: x509.load_pem_x509_certificate(leaf).public_key())
-    assert verify(delivery) == Verdict(key_ids=("its",), signed_at=sent_at)
+    assert verify(delivery) == Verdict(key_ids=("its",), signed_at=sent_at, unsigned=paypal.UNSIGNED)
     reserialised = dataclasses.replace(delivery, body=json.dumps(json.loads(delivery.body)).encode())
     with pytest.raises(SignatureInvalid, match="no signature matches"):
         verify(reserialised)
     with pytest.raises(SignatureInvalid, match="no signature matches"):
         verify(delivery, dataclasses.replace(credentials, keys={"other": "8PT597110X687430LKGECATA"}))
+
+
+# A body of the same CRC-32
+
+
+def of_the_same_crc(body: bytes, as_in: bytes) -> bytes:
+    """`body`, an object, with a member more that gives it the CRC-32 of `as_in`, as anybody can make it: a CRC is
+    affine, so enough bits in which letters may differ span every value."""
+    head, tail = body[:-1] + b',"pad":"', b'"}'
+    plain = b"@" * 64
+    wanted = zlib.crc32(head + plain + tail) ^ zlib.crc32(as_in)
+    basis: dict[int, tuple[int, int]] = {}
+    for bit in range(128):
+        place, change = divmod(bit, 2)
+        changed = bytearray(plain)
+        changed[place] ^= 1 << change  # '@' becomes a letter
+        moved, made_of = zlib.crc32(head + changed + tail) ^ zlib.crc32(head + plain + tail), 1 << bit
+        while moved:
+            top = moved.bit_length()
+            if top not in basis:
+                basis[top] = (moved, made_of)
+                break
+            moved, made_of = moved ^ basis[top][0], made_of ^ basis[top][1]
+    bits = 0
+    while wanted:
+        moved, made_of = basis[wanted.bit_length()]
+        wanted, bits = wanted ^ moved, bits ^ made_of
+    padding = bytes(64 ^ ((bits >> 2 * place) & 3) for place in range(64))
+    return head + padding + tail
+
+
+@pytest.mark.parametrize("kind", [FactKind.CAPTURED, FactKind.REFUNDED, FactKind.DISPUTE_OPENED])
+def test_another_body_of_the_same_crc_moves_no_money_no_deadline_no_id_and_no_label(kit: Kit, kind: FactKind) -> None:
+    genuine = kit.signed(kit.simulator.requests(a_fact(kind))[0])
+    (poke,) = kit.normalize(genuine, kit.verify(genuine)).events
+    whole = json.loads(genuine.body)
+    rich = {"value": "99999.00", "currency_code": "USD"}
+    whole["resource"] |= {"amount": rich, "dispute_amount": rich, "seller_response_due_date": "2036-01-01T00:00:00Z"}
+    whole["resource"] |= {"id": "ANOTHERPAYMENT", "reason": "UNAUTHORISED", "status": "RESOLVED"}
+    for kind_told in (whole["event_type"], "PAYMENT.CAPTURE.REVERSED", "CUSTOMER.DISPUTE.RESOLVED"):
+        told = json.dumps({**whole, "event_type": kind_told, "create_time": "2036-01-01T00:00:00Z"}).encode()
+        forged = dataclasses.replace(genuine, body=of_the_same_crc(told, genuine.body))
+        verdict = kit.verify(forged)  # PayPal's scheme cannot tell it apart
+        with contextlib.suppress(Unreadable):
+            for event in kit.normalize(forged, verdict).events:
+                assert isinstance(event, ResourceChanged)
+                assert kit.told(event) == kit.told(poke)
+
+
+def test_an_event_that_paypal_does_not_know_is_told_by_nobody(kit: Kit) -> None:
+    genuine = kit.signed(kit.simulator.requests(a_fact(FactKind.CAPTURED))[0])
+    invented = json.dumps({**json.loads(genuine.body), "id": "WH-INVENTED"}).encode()
+    forged = dataclasses.replace(genuine, body=of_the_same_crc(invented, genuine.body))
+    (poke,) = kit.normalize(forged, kit.verify(forged)).events
+    assert isinstance(poke, ResourceChanged)
+    with pytest.raises(AssertionError, match="404"):
+        kit.answered(poke)
 
 
 # Certificates
@@ -357,8 +417,13 @@ def test_a_root_that_is_none_is_refused_at_start(kit: Kit) -> None:
 
 
 def translated(kind: str, resource: dict[str, Any]) -> Normalized:
+    """What such a delivery comes to, its event read back."""
     whole = {"id": "WH-1", "event_type": kind, "create_time": "2026-05-01T12:00:00.000Z", "resource": resource}
-    return paypal.normalize(Delivery("paypal", json.dumps(whole).encode(), {}, NOON), Verdict(("main",)), CREDENTIALS)
+    body = json.dumps(whole).encode()
+    found = paypal.normalize(Delivery("paypal", body, {}, NOON), Verdict(("main",)), CREDENTIALS)
+    (poke,) = found.events
+    assert isinstance(poke, ResourceChanged)
+    return dataclasses.replace(found, events=api.read_resource(poke, body))
 
 
 def events(kind: str, resource: dict[str, Any]) -> tuple[AnyEvent, ...]:
@@ -400,7 +465,9 @@ CAPTURE = {
     "supplementary_data": {"related_ids": {"order_id": "ORD1"}},
 }
 UP = {"rel": "up", "href": "https://api.paypal.com/v2/payments/captures/CAP1"}
+ITSELF = {"rel": "self", "href": "https://api.paypal.com/v2/payments/captures/CAP1"}
 SALE = {"id": "SALE1", "amount": {"total": "19.99", "currency": "EUR"}, "parent_payment": "PAY-1"}
+SOLD = {"rel": "sale", "href": "https://api.paypal.com/v1/payments/sale/SALE1"}
 PAYMENT_TABLE = [
     ("PAYMENT.AUTHORIZATION.CREATED", {"id": "AUTH1", "amount": AMOUNT}, "AUTH1", PaymentStep.AUTHORIZED),
     ("PAYMENT.AUTHORIZATION.VOIDED", {"id": "AUTH1", "amount": AMOUNT}, "AUTH1", PaymentStep.CANCELED),
@@ -410,14 +477,16 @@ PAYMENT_TABLE = [
     ("PAYMENT.CAPTURE.DENIED", CAPTURE, "CAP1", PaymentStep.DECLINED),
     ("PAYMENT.CAPTURE.REFUNDED", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REFUNDED),
     ("PAYMENT.CAPTURE.REVERSED", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REVERSED),
-    ("PAYMENT.CAPTURE.REVERSED", CAPTURE, "CAP1", PaymentStep.REVERSED),
+    ("PAYMENT.CAPTURE.REVERSED", {**CAPTURE, "links": [ITSELF]}, "CAP1", PaymentStep.REVERSED),
     ("PAYMENT.REFUND.PENDING", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REFUND_PENDING),
     ("PAYMENT.REFUND.FAILED", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REFUND_FAILED),
     ("PAYMENT.SALE.COMPLETED", SALE, "SALE1", PaymentStep.CAPTURED),
     ("PAYMENT.SALE.PENDING", SALE, "SALE1", PaymentStep.PENDING),
     ("PAYMENT.SALE.DENIED", SALE, "SALE1", PaymentStep.DECLINED),
     ("PAYMENT.SALE.REFUNDED", {**SALE, "id": "R1", "sale_id": "SALE1"}, "SALE1", PaymentStep.REFUNDED),
-    ("PAYMENT.SALE.REVERSED", SALE, "SALE1", PaymentStep.REVERSED),
+    ("PAYMENT.SALE.REVERSED", {**SALE, "id": "R1", "sale_id": "SALE1"}, "SALE1", PaymentStep.REVERSED),
+    ("PAYMENT.SALE.REVERSED", {**SALE, "id": "R1", "links": [SOLD]}, "SALE1", PaymentStep.REVERSED),
+    ("PAYMENT.SALE.REVERSED", {**SALE, "links": [{**SOLD, "rel": "self"}]}, "SALE1", PaymentStep.REVERSED),
     ("CHECKOUT.ORDER.APPROVED", {"id": "ORD1", "purchase_units": [{"amount": AMOUNT}]}, "ORD1", PaymentStep.PENDING),
     (
         "CHECKOUT.ORDER.COMPLETED",
@@ -467,9 +536,12 @@ def test_our_own_words_travel_in_custom_id_and_anything_else_there_is_nothing() 
         assert (other.customer_id, other.device_id, other.ip, other.initiator) == (None, None, None, None)
 
 
-def test_a_refund_that_names_no_capture_is_unreadable() -> None:
-    with pytest.raises(Unreadable, match=r"resource\.links"):
-        translated("PAYMENT.CAPTURE.REFUNDED", {"id": "REF1", "amount": AMOUNT})
+@pytest.mark.parametrize("kind", paypal.REFUNDS)
+def test_a_refund_or_reversal_that_names_no_payment_is_unreadable_and_makes_none_under_its_own_id(kind: str) -> None:
+    own = {"rel": "self", "href": "https://api.paypal.com/v1/payments/refund/REF1"}
+    for links in ([], [own]):
+        with pytest.raises(Unreadable, match=r"resource\.(links|sale_id)"):
+            translated(kind, {"id": "REF1", "amount": AMOUNT, "parent_payment": "PAY-1", "links": links})
 
 
 def test_a_refund_of_a_capture_of_v1_names_it_in_a_member() -> None:

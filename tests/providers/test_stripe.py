@@ -1,17 +1,24 @@
+import dataclasses
 import hashlib
 import hmac
 import inspect
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import stripe as sdk
 import stripe._event as sdk_events
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from shared.domain.api import ApiCredentials
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import SignatureInvalid, Unreadable
 from shared.domain.events import (
+    AnyEvent,
     DisputeChanged,
     DisputeReason,
     DisputeStage,
@@ -21,11 +28,16 @@ from shared.domain.events import (
     PaymentChanged,
     PaymentStep,
     PayoutChanged,
+    ResourceChanged,
     ReviewChanged,
 )
 from shared.domain.money import Money
+from shared.domain.payments import Payment, record
 from shared.providers.kit.protocol import Normalized
+from shared.providers.stripe import api
 from shared.providers.stripe import webhook as stripe
+from tests.providers.kits import Kit, a_fact, a_kit
+from tests.simulator.facts import FactKind
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 AT = int(NOON.timestamp())
@@ -178,7 +190,7 @@ def test_the_age_is_judged_to_the_fraction_of_a_second() -> None:
 # Envelope
 
 
-def test_a_thin_event_is_recognised_and_ignored() -> None:
+def test_a_thin_event_of_what_nothing_follows_is_recognised_and_ignored() -> None:
     thin = {
         "id": "evt_v2",
         "object": "v2.core.event",
@@ -479,3 +491,112 @@ def test_warnings_reviews_and_payouts_are_told() -> None:
         (paid,) = translated(f"payout.{word}", payout).events
         assert isinstance(paid, PayoutChanged)
         assert (paid.payout_id, paid.status, paid.amount) == ("po_1", "paid", Money(5, "USD"))
+
+
+# Thin events
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    return a_kit("stripe", tmp_path)
+
+
+KINDS = [kind for kind in FactKind if kind is not FactKind.UNKNOWN_TYPE]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_thin_event_is_read_back_into_the_event_of_its_snapshot(kit: Kit, kind: FactKind) -> None:
+    snapshots = kit.events(a_fact(kind))
+    by_snapshot, by_thin_event = kit.pokes(kind)[::2], kit.pokes(kind)[1::2]
+    assert {poke.resource for poke in by_snapshot} <= {stripe.EVENTS}
+    assert {poke.resource for poke in by_thin_event} <= {stripe.THIN_EVENTS}
+    for pokes in (by_snapshot, by_thin_event):
+        told = [event for poke in pokes for event in kit.told(poke)]
+        assert [dataclasses.replace(one, delivery_id="") for one in told] == [
+            dataclasses.replace(one, delivery_id="") for one in snapshots
+        ]
+
+
+@given(order=st.permutations(range(9)))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+def test_snapshot_thin_or_both_in_any_order_give_one_payment(kit: Kit, order: list[int]) -> None:
+    kinds = (FactKind.AUTHORIZED, FactKind.CAPTURED, FactKind.REFUNDED)
+    snapshots = [event for kind in kinds for event in kit.events(a_fact(kind))]
+    thin = [event for kind in kinds for poke in kit.pokes(kind) for event in kit.told(poke)]
+    told = [*snapshots, *thin]
+    expected = recorded(snapshots)
+    assert recorded(thin) == expected
+    assert recorded([told[place % len(told)] for place in order] + told) == expected
+
+
+def recorded(events: Sequence[AnyEvent]) -> Payment:
+    """The payment that these events come to, less by which delivery they came."""
+    found = Payment(provider="stripe", payment_id="", account="acct_simulated")
+    for event in events:
+        assert isinstance(event, PaymentChanged)
+        found = record(
+            dataclasses.replace(found, payment_id=event.payment_id), dataclasses.replace(event, delivery_id="")
+        )
+    return found
+
+
+def a_thin_event(kind: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "evt_thin",
+        "object": "v2.core.event",
+        "type": kind,
+        "created": "2026-05-01T12:00:00.000Z",
+        "livemode": False,
+        "context": None,
+        "related_object": {"id": "ch_1", "type": "charge", "url": "https://elsewhere.example/v1/charges/ch_1"},
+        **changes,
+    }
+
+
+def normalized(thin: dict[str, Any]) -> Normalized:
+    return stripe.normalize(Delivery("stripe", json.dumps(thin).encode(), {}, NOON), Verdict(("main",)), CREDENTIALS)
+
+
+def the_poke(events: Sequence[AnyEvent]) -> ResourceChanged:
+    (poke,) = events
+    assert isinstance(poke, ResourceChanged)
+    return poke
+
+
+def test_a_thin_event_without_a_snapshot_leads_to_its_object_by_our_own_address() -> None:
+    thin = a_thin_event("v1.charge.captured", context="acct_theirs")
+    first = the_poke(normalized(thin).events)
+    second = the_poke(api.read_resource(first, json.dumps({**thin, "data": {}}).encode()))
+    request = api.resource_request(second, ApiCredentials(key="sk"))
+    assert request.url == "https://api.stripe.com/v1/charges/ch_1"
+    assert (request.headers["Stripe-Context"], request.headers["Authorization"]) == ("acct_theirs", "Bearer sk")
+    charge = {**CHARGE, "captured": True, "amount_captured": 1999}
+    (captured,) = api.read_resource(second, json.dumps(charge).encode())
+    assert isinstance(captured, PaymentChanged)
+    assert (captured.step, captured.amount, captured.occurred_at) == (PaymentStep.CAPTURED, Money(1999, "EUR"), NOON)
+    assert api.read_resource(second, json.dumps(charge).encode()) == (captured,)
+    (later,) = api.read_resource(second, json.dumps({**charge, "amount_captured": 2000}).encode())
+    assert later.event_id != captured.event_id
+
+
+def test_an_event_that_stripe_failed_to_make_is_a_gap_that_a_person_is_told_of_and_its_object_is_read_back() -> None:
+    kind = "v2.core.health.event_generation_failure.resolved"
+    found = normalized(a_thin_event(kind, related_object=None))
+    assert "gap" in found.unreadable[0]
+    first = the_poke(found.events)
+    impact = {
+        "event_type": "payment_intent.succeeded",
+        "related_object_id": "pi_1",
+        "related_object": {"id": "pi_1", "type": "payment_intent", "url": "https://dashboard.stripe.com/x"},
+    }
+    whole = a_thin_event(kind, related_object=None, data={"alert_id": "halert_1", "impact": impact})
+    second = the_poke(api.read_resource(first, json.dumps(whole).encode()))
+    assert (
+        api.resource_request(second, ApiCredentials(key="sk")).url == "https://api.stripe.com/v1/payment_intents/pi_1"
+    )
+    intent = {"id": "pi_1", "object": "payment_intent", "amount": 500, "amount_received": 500, "currency": "usd"}
+    (captured,) = api.read_resource(second, json.dumps(intent).encode())
+    assert isinstance(captured, PaymentChanged)
+    assert (captured.payment_id, captured.step, captured.amount) == ("pi_1", PaymentStep.CAPTURED, Money(500, "USD"))
+    customers = {**whole, "data": {"impact": {**impact, "event_type": "customer.created"}}}
+    assert api.read_resource(first, json.dumps(customers).encode()) == ()

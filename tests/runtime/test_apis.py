@@ -15,9 +15,10 @@ import pytest
 import urllib3
 
 from shared import settings
-from shared.domain.api import ApiRequest
+from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
 from shared.flows.fetch_resource import Fetcher
+from shared.providers.paypal import api as paypal
 from shared.runtime import apis
 from shared.runtime.apis import Apis, Breaker, ProviderApi, fetcher, retry_after
 from tests.simulator.apis import SimulatedApi, serving
@@ -315,7 +316,7 @@ def test_a_simulators_address_is_refused_on_cloud_run() -> None:
 def test_a_key_that_is_missing_is_said_when_it_is_needed() -> None:
     of = fetcher("gocardless")
     with pytest.raises(Misconfigured, match="API_GOCARDLESS"):
-        _ = Apis(settings.read({}))(of).credentials
+        Apis(settings.read({}))(of).credentials(livemode=True)
 
 
 def test_one_api_is_kept_for_all_requests_of_a_provider() -> None:
@@ -324,10 +325,94 @@ def test_one_api_is_kept_for_all_requests_of_a_provider() -> None:
 
 
 def test_a_provider_of_which_nothing_is_read_back_says_so() -> None:
-    with pytest.raises(Unreadable, match="stripe"):
-        fetcher("stripe")
+    with pytest.raises(Unreadable, match="worldpay"):
+        fetcher("worldpay")
 
 
 def test_a_key_is_in_no_text_of_ours() -> None:
-    made: Any = Apis(settings.read(environment(key="sk-very-secret")))(fetcher("gocardless")).credentials
+    made: Any = Apis(settings.read(environment(key="sk-very-secret")))(fetcher("gocardless")).credentials(livemode=True)
     assert "very-secret" not in repr(made)
+
+
+# A token in the place of the key
+
+
+class Exchanging:
+    """A provider's API that gives tokens and takes them until they are revoked."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        self.revoked = 0
+        self.status = 200
+
+    def __call__(self, method: str, path: str, headers: dict[str, str]) -> ApiReply:
+        if path == "/v1/oauth2/token":
+            assert (method, headers["authorization"]) == ("POST", "Basic YS1rZXk=")
+            self.given += 1
+            return ApiReply(self.status, json.dumps({"access_token": f"t{self.given}", "expires_in": 600}).encode())
+        number = int(headers["authorization"].removeprefix("Bearer t"))
+        return OK if number > self.revoked else ApiReply(401)
+
+
+def an_exchange(url: str, time: Time) -> ProviderApi:
+    told = {"API_PAYPAL": json.dumps({"key": "a-key", "base_url": url})}
+    return ProviderApi(
+        fetcher("paypal"), settings.read(told), urllib3.PoolManager(retries=False), time.clock, time.sleep
+    )
+
+
+def asked_with_a_token(asking: ProviderApi, url: str, *, livemode: bool = True) -> int:
+    key = asking.credentials(livemode=livemode).key
+    return asking.send(ApiRequest("GET", f"{url}/thing", {"Authorization": f"Bearer {key}"})).status
+
+
+def test_a_key_is_exchanged_once_until_its_token_is_about_to_end() -> None:
+    provider, time = Exchanging(), Time()
+    with serving(provider) as running:
+        asking = an_exchange(running.url, time)
+        assert [asked_with_a_token(asking, running.url) for _ in range(3)] == [200] * 3
+        assert provider.given == 1
+        time.now += 600 - apis.RENEWED_BEFORE
+        assert asked_with_a_token(asking, running.url) == 200
+        assert provider.given == 2
+
+
+def test_a_token_of_test_data_is_none_for_live_data() -> None:
+    provider = Exchanging()
+    with serving(provider) as running:
+        asking = an_exchange(running.url, Time())
+        assert asking.credentials(livemode=True) != asking.credentials(livemode=False)
+
+
+def test_a_token_that_is_refused_is_not_used_again() -> None:
+    provider = Exchanging()
+    with serving(provider) as running:
+        asking = an_exchange(running.url, Time())
+        assert asked_with_a_token(asking, running.url) == 200
+        provider.revoked = 1
+        assert [asked_with_a_token(asking, running.url) for _ in range(2)] == [401, 200]
+
+
+def test_a_key_that_gets_no_token_is_for_an_operator_and_the_poke_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    provider = Exchanging()
+    provider.status = 401
+    with serving(provider) as running, pytest.raises(Unavailable, match="401"):
+        an_exchange(running.url, Time()).credentials(livemode=True)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["fetch_refused"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"access_token": "t"}', b'{"access_token": "a b", "expires_in": 1}'])
+def test_an_answer_without_a_token_is_unreadable(body: bytes) -> None:
+    with serving(lambda method, path, headers: ApiReply(200, body)) as running, pytest.raises(Unreadable):
+        an_exchange(running.url, Time()).credentials(livemode=True)
+
+
+@pytest.mark.parametrize(("livemode", "host"), [(True, "api-m.paypal.com"), (False, "api-m.sandbox.paypal.com")])
+def test_paypals_token_is_asked_of_the_environment_that_the_event_is_of(*, livemode: bool, host: str) -> None:
+    asked = paypal.token_request(ApiCredentials(key="client:secret"), livemode=livemode)
+    assert (asked.method, asked.url) == ("POST", f"https://{host}/v1/oauth2/token")
+    assert (asked.body, asked.headers["Authorization"]) == (
+        b"grant_type=client_credentials",
+        "Basic Y2xpZW50OnNlY3JldA==",
+    )
+    assert "secret" not in repr(asked)

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Protocol, runtime_checkable
 
+from tests.simulator.facts import ProviderSimulator
 from tests.simulator.providers.shaping import ApiReply
 
 Answering = Callable[[str, str, dict[str, str]], ApiReply]
@@ -43,6 +44,7 @@ def serving(answer: Answering) -> Iterator[SimulatedApi]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             api.asked.append(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply = api.troubles.pop(0) if api.troubles else answer(self.command, self.path, headers)
@@ -51,6 +53,8 @@ def serving(answer: Answering) -> Iterator[SimulatedApi]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(reply.body)
+
+        do_POST = do_GET  # noqa: N815 - the base class's way of naming
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Quiet."""
@@ -66,6 +70,17 @@ def serving(answer: Answering) -> Iterator[SimulatedApi]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+@contextmanager
+def serving_all(simulators: Mapping[str, ProviderSimulator]) -> Iterator[dict[str, str]]:
+    """The APIs of those that answer as one, running, and the settings under which our side asks them."""
+    environment: dict[str, str] = {}
+    with ExitStack() as running:
+        for name, simulator in simulators.items():
+            if isinstance(simulator, ApiSimulator):
+                environment |= running.enter_context(serving(simulator.answer)).environment(name)
+        yield environment
 
 
 def _with_length(reply: ApiReply) -> Mapping[str, str]:

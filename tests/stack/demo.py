@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.simulator.apis import ApiSimulator, serving
+from tests.simulator.apis import serving_all
 from tests.simulator.chaos import Chaos, Post
 from tests.simulator.loading import load, names
 from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, SCALES, World
@@ -65,11 +65,9 @@ def play(demo: Demo, show: Callable[[World, datetime, str], None]) -> tuple[Worl
     plan, chaos = plan_of(world.scale.days)
     post = Post(chaos, demo.seed, simulators, world.end)
     with contextlib.ExitStack() as cleanup:
-        for name, simulator in simulators.items():
+        for simulator in simulators.values():
             environment |= simulator.environment()
-            if isinstance(simulator, ApiSimulator):
-                api = cleanup.enter_context(serving(simulator.answer))
-                environment |= api.environment(name)
+        environment |= cleanup.enter_context(serving_all(simulators))
         stack = cleanup.enter_context(
             running(demo.stack, demo.home, environment, clock=world.start, PAYIN_MODEL="none")
         )

@@ -26,40 +26,60 @@ DATASET = "payin"
 DRAINS_WITHIN = 300.0
 
 _TRACE = re.compile(rb'"logging.googleapis.com/trace":"[^"]*/([0-9a-f]{32})"')
-_PUBLISHED = re.compile(rb'"event":"delivery",.*"events":([0-9]+)')
+_PUBLISHED = re.compile(rb'"event":"(?:delivery|resource_fetched)",.*"events":([0-9]+)')
+_EVENT = re.compile(rb'"event":"([a-z_]+)"')
+_EVENT_ID = re.compile(rb'"event_id":"([^"]*)"')
 _NOT_DONE = re.compile(rb'"event":"(dependency_unavailable|request_failed|message_unreadable)"')
 
 
 class Traces:
     """What functions still have to do, by their logs: the emulator tells no backlog.
 
-    A message carries the trace of the request that published it, and whoever handles it logs under that trace.
-    Deliveries of ours hold one event each, so one line for each trace is one message done.
+    A message carries the trace of the request that published it, and whoever handles it logs one line under that trace
+    that names its event. The webhook and `fetch_resource`, which publish events, say how many.
     """
 
     def __init__(self, logs: Path, followers: Collection[str]) -> None:
         self._logs = logs
         self._followers = tuple(followers)
         self._read: Counter[str] = Counter()
-        self._told: dict[str, set[bytes]] = defaultdict(set)
-        self._done: dict[str, set[bytes]] = defaultdict(set)
+        # By function and trace: how many messages there are, and what was logged of them.
+        self._told: Counter[tuple[str, bytes]] = Counter()
+        self._done: dict[tuple[str, bytes], set[tuple[bytes, bytes]]] = defaultdict(set)
+        self._open: set[tuple[str, bytes]] = set()
 
     def expect(self, function: str, trace: str) -> None:
-        self._told[function].add(trace.encode())
+        self._tell(function, trace.encode(), 1)
+
+    def _tell(self, function: str, trace: bytes, messages: int) -> None:
+        self._told[function, trace] += messages
+        self._open.add((function, trace))
 
     def left(self) -> dict[str, int]:
-        """Traces that a function has not logged under, by function."""
-        for line in self._lines("webhook"):
-            published, trace = _PUBLISHED.search(line), _TRACE.search(line)
-            if published and trace and int(published[1]):
-                for function in self._followers:
-                    self._told[function].add(trace[1])
-        for function, told in self._told.items():
+        """Messages that a function has not logged, by function."""
+        for function in dict.fromkeys(["webhook", *self._followers, *(function for function, _ in self._told)]):
             for line in self._lines(function):
-                if (trace := _TRACE.search(line)) and not _NOT_DONE.search(line):
-                    self._done[function].add(trace[1])
-            told -= self._done[function]
-        return {function: len(told) for function, told in self._told.items() if told}
+                self._learn(function, line)
+        left: Counter[str] = Counter()
+        for one in list(self._open):
+            missing = self._told[one] - len(self._done[one])
+            if missing > 0:
+                left[one[0]] += missing
+            else:
+                self._open.discard(one)
+        return dict(left)
+
+    def _learn(self, function: str, line: bytes) -> None:
+        trace, event = _TRACE.search(line), _EVENT.search(line)
+        if not trace or not event or _NOT_DONE.search(line):
+            return
+        if published := _PUBLISHED.search(line):
+            for follower in self._followers:
+                self._tell(follower, trace[1], int(published[1]))
+        named = _EVENT_ID.search(line)
+        # Of a tick no event is named.
+        if named or function not in self._followers:
+            self._done[function, trace[1]].add((event[1], named[1] if named else b""))
 
     def _lines(self, function: str) -> list[bytes]:
         """Whole lines that were added since the last look."""

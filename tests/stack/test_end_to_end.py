@@ -13,6 +13,7 @@ from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus, Ini
 from shared.domain.money import Money
 from shared.domain.payments import Payment, PaymentState
 from shared.flows.ports import Key
+from tests.simulator.apis import serving_all
 from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedCard, SimulatedDispute
 from tests.simulator.loading import load
 from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, START
@@ -60,7 +61,10 @@ def business(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     simulators = {name: load(name, 1, home / "providers") for name in PROVIDER_NAMES}
     environment = {name: text for one in simulators.values() for name, text in one.environment().items()}
     try:
-        with running(request.param, home, environment, clock=START, PAYIN_MODEL="none") as stack:
+        with (
+            serving_all(simulators) as apis,
+            running(request.param, home, environment | apis, clock=START, PAYIN_MODEL="none") as stack,
+        ):
             found = Business(stack, simulators)
             yield found
             found.close()

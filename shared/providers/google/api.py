@@ -18,7 +18,7 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money, exponent
-from shared.providers.google.webhook import NAME, ORDER_ID, PACKAGE, PATTERNS, REVIEW, matching
+from shared.providers.google.webhook import NAME, ORDER_ID, PACKAGE, PATTERNS, matching
 from shared.providers.kit.reading import Node, parse, unreadable
 
 Base = dict[str, Any]
@@ -198,7 +198,9 @@ def _order(order: Node, event: ResourceChanged, base: Base) -> list[AnyEvent]:
         events.append(PaymentChanged(**known, **common, step=step, amount=amount, reference=f"{own}-{stamp}"))
     if history.raw("refundEvent") is not None:
         events.append(_voided(history.at("refundEvent"), own, _rest(total, parts), common, base))
-    if state == "PENDING_REFUND" and said == REVIEW:
+    if state == "PENDING_REFUND":
+        # Whether a review was announced or we asked for the refund ourselves, only an unproved notification says: of
+        # the two mistakes, a reminder too many is the smaller one.
         events.append(_review(order, own, total, base))
     return events
 

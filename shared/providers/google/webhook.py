@@ -18,7 +18,8 @@
 
 Names: a payment is its order; renewals end in `..0`, `..1`, …. A renewal that failed has no order yet: it goes by its
 subscription's order and the date it was due. A voided purchase does not say whether it was refunded or charged back:
-its order does. A review of a refund (July 2026: a customer's chargeback, before it is granted) is an inquiry.
+its order does. A review of a refund (July 2026: a customer's chargeback, before it is granted) is an inquiry; that
+an order's refund is pending is what proves it, for the notification proves nothing.
 
 Sources: Android docs "Real-time developer notifications reference"; Android Publisher API v3 (orders, purchases);
 Google Cloud docs "Push subscriptions: authentication"; google-auth. Not settled in public: what states an order under
@@ -183,7 +184,8 @@ def opened(delivery: Delivery) -> Node:
     return found
 
 
-# Types of subscriptionNotification after which money has moved, or has not although it was due.
+# Types of subscriptionNotification after which money has moved, or has not although it was due. One that is not known
+# may be such a type: the purchase is read back all the same.
 FOLLOWED = {
     1: "recovered",
     2: "renewed",
@@ -196,8 +198,11 @@ FOLLOWED = {
     17: "items_changed",
     20: "pending_purchase_canceled",
 }
+# Restarted, a new price or a later date agreed to, paused or to be, canceled later, pending items changed.
+NO_MONEY = frozenset({"7", "8", "9", "10", "11", "18", "19", "22"})
 PRODUCTS = {1: "purchased", 2: "canceled"}
 REVIEW = "pending_refund_review"
+UNNAMED = "unnamed"
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
@@ -210,7 +215,8 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     delivery_id = f"{NAME}:{package}:{message_id}"
     kind, resource, member, hint = _kind(told)
     if resource is None:
-        return Normalized(delivery_id, types=(kind,), ignored=(kind,))
+        lines = ("message.data: a kind of notification that we do not know",) if kind == UNNAMED else ()
+        return Normalized(delivery_id, types=(kind,), ignored=(kind,), unreadable=lines)
     happened = told.raw("eventTimeMillis")
     stamp = int(happened) if type(happened) is str and _STAMP.fullmatch(happened) else happened
     occurred_at = unix_milliseconds(stamp) if type(stamp) is int and stamp < 10**15 else None
@@ -237,23 +243,22 @@ def _kind(told: Node) -> tuple[str, str | None, tuple[str, ...], str | None]:
     voided, review = told.at("voidedPurchaseNotification"), told.at("pendingRefundReviewNotification")
     if subscription.value:
         number = subscription.raw("notificationType")
-        name = FOLLOWED.get(number) if type(number) is int else None
+        name = (FOLLOWED.get(number) if type(number) is int else None) or _number(number)
         where = ("subscriptionNotification", "purchaseToken")
-        return (f"subscription.{name or _number(number)}", "subscriptions" if name else None, where, name)
+        return f"subscription.{name}", None if name in NO_MONEY else "subscriptions", where, name
     if product.value:
         number = product.raw("notificationType")
-        name = PRODUCTS.get(number) if type(number) is int else None
-        where = ("oneTimeProductNotification", "purchaseToken")
-        return (f"product.{name or _number(number)}", "products" if name else None, where, name)
+        name = (PRODUCTS.get(number) if type(number) is int else None) or _number(number)
+        return f"product.{name}", "products", ("oneTimeProductNotification", "purchaseToken"), name
     if voided.value:
         return "voided_purchase", "orders", ("voidedPurchaseNotification", "orderId"), "voided"
     if review.value:
         return REVIEW, "orders", ("pendingRefundReviewNotification", "orderId"), REVIEW
-    return ("test" if told.at("testNotification").value else "unnamed"), None, (), None
+    return ("test" if told.at("testNotification").value else UNNAMED), None, (), None
 
 
 def _number(value: Any) -> str:
-    return str(value) if type(value) is int and 0 <= value < 1000 else "unnamed"
+    return str(value) if type(value) is int and 0 <= value < 1000 else UNNAMED
 
 
 def matching(node: Node, pattern: re.Pattern[str], *keys: str) -> str:

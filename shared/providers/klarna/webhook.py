@@ -15,8 +15,8 @@
 | fetch-back | GET /ordermanagement/v1/orders/{id} of the European API, for pushes; API_KLARNA's key is `<username>:<password>` |
 | not told | captures and refunds, but for orders that are read back; early fraud warnings; what a dispute took or gave back: when Klarna debits it is a matter of the contract, and the closing message has no amount |
 
-Pushes (Order Management, Checkout, Payments) are not signed at all: `?klarna_order_id=…` or
-`{"order_id", "event_type"}`. They are taken only from where a key id `push` is configured, by deliveries whose URL
+Pushes (Order Management, Checkout, Payments, Hosted Payment Page) are not signed at all: `?klarna_order_id=…`,
+`{"order_id", "event_type"}` or `{"session": {"order_id"}}`; one that names no order is unreadable, so a person is told. They are taken only from where a key id `push` is configured, by deliveries whose URL
 carries its secret as `key=`: give Klarna such a URL as the merchant URL, and know that access logs hold URLs. What they
 say is a poke all the same: the order is to be read back, and nothing else follows. A push has no id, so every one is an
 event of its own; its URL is not stored, so a stored one cannot be verified again.
@@ -151,7 +151,9 @@ def _poke(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Nor
         body = opened(delivery)
     except Unreadable:
         body = Node({}, "body")  # a push by URL has no body to speak of
-    order = body.word("order_id") if body.raw("order_id") is not None else query.word("klarna_order_id")
+    # A hosted payment page tells of its session, which names the order once there is one.
+    named = next((node for node in (body, body.at("session")) if node.raw("order_id") is not None), None)
+    order = named.word("order_id") if named else query.word("klarna_order_id")
     hint = body.hint("event_type")
     at: datetime = delivery.received_at
     delivery_id = f"{NAME}:{credentials.account}:push.{order}.{hint or ''}.{at.isoformat()}"

@@ -1,6 +1,7 @@
 """Mercado Pago's payments, chargebacks and claims, read back: its webhooks only name them."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,9 +26,14 @@ Base = dict[str, Any]
 
 API_HOSTS = frozenset({"api.mercadopago.com"})
 PATHS = {
-    "payments": "/v1/payments/",
-    "chargebacks": "/v1/chargebacks/",
-    "claims": "/post-purchase/v1/claims/",
+    "payments": "/v1/payments/{}",
+    "chargebacks": "/v1/chargebacks/{}",
+    "claims": "/post-purchase/v1/claims/{}",
+    # What leads to payments. A subscription does not name its charges; they are searched for.
+    "merchant_orders": "/merchant_orders/{}",
+    "authorized_payments": "/authorized_payments/{}",
+    "preapprovals": "/authorized_payments/search?preapproval_id={}",
+    "intents": "/point/integration-api/payment-intents/{}",
 }
 
 
@@ -37,11 +43,13 @@ def resource_request(event: ResourceChanged, api: ApiCredentials) -> ApiRequest:
         raise unreadable("resource_id", "not an id of Mercado Pago's", "unreadable_id")
     base = api.base_url or "https://api.mercadopago.com"
     headers = {"Authorization": f"Bearer {api.key}", "Accept": "application/json"}
-    return ApiRequest("GET", f"{base}{path}{event.resource_id}", headers)
+    return ApiRequest("GET", base + path.format(event.resource_id), headers)
 
 
 def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     thing = parse(body)
+    if event.resource in LEADING:
+        return tuple(_paid_by(thing, event))
     translate = READERS.get(event.resource)
     if translate is None:
         raise unreadable("resource", "not a kind of object that we know", "unknown_resource")
@@ -56,6 +64,37 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
         "livemode": event.livemode if live is None else live,
     }
     return tuple(translate(thing, base))
+
+
+LEADING = ("merchant_orders", "authorized_payments", "preapprovals", "intents")
+
+
+def _paid_by(thing: Node, event: ResourceChanged) -> list[ResourceChanged]:
+    """The payments that an order, a subscription or one of its charges, or a Point's intent led to so far: each is
+    read for itself."""
+    if event.resource == "preapprovals":
+        if type(thing.raw("results")) is not list:
+            raise unreadable("results", "missing", "missing_field")
+        charges = thing.nodes("results")
+        found = [charge.at("payment") for charge in charges]
+        owners = [_id(charge, "preapproval_id") for charge in charges]
+    else:
+        found = thing.nodes("payments") if event.resource == "merchant_orders" else [thing.at("payment")]
+        owners = [_id(thing, "id")]
+    if any(owner.lower() != event.resource_id.lower() for owner in owners):
+        raise unreadable("id", "another object than was asked for", "another_object")
+    named = dict.fromkeys(_id(payment, "id") for payment in found if payment.value)
+    return [
+        replace(
+            event,
+            event_id=f"{event.event_id}:{own}",
+            unsigned=(),
+            resource="payments",
+            resource_id=own,
+            hint=None,
+        )
+        for own in named
+    ]
 
 
 def _id(node: Node, *keys: str) -> str:

@@ -12,13 +12,14 @@
 | identity | `x-request-id` and `data.id`; the signed time where there is no request id |
 | amounts | decimal numbers in major units, read exactly |
 | deadline | `date_documentation_deadline` of the chargeback; no answer is taken where it is not eligible for coverage or needs no documents |
-| fetch-back | GET /v1/payments/{id}, /v1/chargebacks/{id}, /post-purchase/v1/claims/{id} |
+| fetch-back | GET /v1/payments/{id}, /v1/chargebacks/{id}, /post-purchase/v1/claims/{id}; merchant orders, subscriptions with their charges, and a Point's intents lead to their payments |
 | mode | `live_mode` of the object; the body's is not signed |
 | fraud alert | `stop_delivery_op_wh` has no `data.id`, and names its payment only in the unsigned body: it is for a person to look at. It is **not** sent again if it is refused |
 | merchant's own words | `metadata`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant) |
 
-Notifications of QR codes and of the older IPN are not signed: refused. The `order` topic of the Orders API is ignored:
-subscribe to `payment`. The buyer's documents and names are never kept.
+Notifications of QR codes and of the older IPN are not signed: refused. How the ids of the Orders API become those of
+payments is not settled in public: its `order` topic is for a person to look at, so subscribe to `payment` in its place,
+as is every topic that is not known. The buyer's documents and names are never kept.
 
 Sources: Mercado Pago docs "Webhooks", "Chargebacks: manage", "Payment status"; the official Python library's
 validator, fixtures and entities. Not settled in public: the members of claims beyond status, stage and resolution.
@@ -125,7 +126,20 @@ TOPICS = {
     "chargebacks": "chargebacks",
     "topic_claims_integration_wh": "claims",
     "claim": "claims",
+    "topic_merchant_order_wh": "merchant_orders",
+    "merchant_order": "merchant_orders",
+    "subscription_authorized_payment": "authorized_payments",
+    "subscription_preapproval": "preapprovals",
+    "subscription": "preapprovals",
+    "point_integration_wh": "intents",
 }
+# What tells of applications, wallets, cards on file, plans and parcels says nothing about money.
+IGNORED = frozenset(
+    {
+        *("mp-connect", "wallet_connect", "automatic-payments", "topic_card_id_wh"),
+        *("plan", "subscription_preapproval_plan", "delivery", "test"),
+    }
+)
 FRAUD_ALERTS = ("stop_delivery_op_wh", "delivery_cancellation")
 
 
@@ -153,6 +167,8 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     if not own and (resource or topic == "unnamed"):
         raise unreadable("query.data.id", "missing", "missing_field")
     if resource is None:
+        if topic not in IGNORED:
+            lines = (*lines, "body.type: a kind of object that cannot be read back: look what became of it")
         return Normalized(delivery_id, types=(topic,), ignored=(topic,), unreadable=lines)
     poke = ResourceChanged(
         event_id=delivery_id,
@@ -182,7 +198,7 @@ def _told_at(body: Node) -> datetime | None:
 # Disputes
 
 
-WORDS = {"type": (*TOPICS, *FRAUD_ALERTS)}
+WORDS = {"type": (*TOPICS, *FRAUD_ALERTS, *IGNORED)}
 TRAITS = Traits(
     scheme="HMAC-SHA256 of the id and the time, not of the body",
     replay="signed time −8 d … +5 min, request id",
@@ -192,8 +208,8 @@ TRAITS = Traits(
     deadline="date_documentation_deadline",
     response_api="POST /v1/chargebacks/{id}/documentation",
     fetch_back=True,
-    payments=("payment",),
+    payments=[topic for topic, resource in TOPICS.items() if resource not in ("chargebacks", "claims")],
     refunds=("payment",),
-    disputes=[topic for topic, resource in TOPICS.items() if resource != "payments"],
+    disputes=[topic for topic, resource in TOPICS.items() if resource in ("chargebacks", "claims")],
     warnings=FRAUD_ALERTS,
 )

@@ -1,6 +1,7 @@
 """Mollie's payments with their refunds and chargebacks, read back when a webhook has named them."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from shared.domain.api import ApiCredentials, ApiRequest
@@ -8,13 +9,13 @@ from shared.domain.events import (
     AnyEvent,
     ResourceChanged,
 )
-from shared.providers.kit.reading import parse, unreadable
+from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.mollie.webhook import (
     FAILURES,
     HARD_DECLINES,
+    IDS,
     INITIATORS,
     NAME,
-    PAYMENT_ID,
     REFUND_STEPS,
     STEPS,
     payment_events,
@@ -23,23 +24,36 @@ from shared.providers.mollie.webhook import (
 Base = dict[str, Any]
 
 API_HOSTS = frozenset({"api.mollie.com"})
+# A link may have been paid any number of times: its newest payments, as many as one answer holds.
+PATHS = {
+    "payments": "/v2/payments/{}?embed=refunds,chargebacks",
+    "orders": "/v2/orders/{}?embed=payments",
+    "payment-links": "/v2/payment-links/{}/payments?limit=250",
+}
 
 
 def resource_request(event: ResourceChanged, api: ApiCredentials) -> ApiRequest:
-    if event.resource != "payments" or not PAYMENT_ID.fullmatch(event.resource_id):
-        raise unreadable("resource_id", "not the id of a payment", "unreadable_id")
+    pattern = IDS.get(event.resource)
+    if pattern is None or not pattern.fullmatch(event.resource_id):
+        raise unreadable("resource_id", "not an id of Mollie's", "unreadable_id")
     base = api.base_url or "https://api.mollie.com"
     return ApiRequest(
         "GET",
-        f"{base}/v2/payments/{event.resource_id}?embed=refunds,chargebacks",
+        base + PATHS[event.resource].format(event.resource_id),
         {"Authorization": f"Bearer {api.key}", "Accept": "application/hal+json"},
     )
 
 
 def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     payment = parse(body)
+    if event.resource == "payment-links":
+        payment.integer("count")  # what has none is no list
+        return tuple(_payments_of(payment, event))
     if payment.word("id") != event.resource_id:
         raise unreadable("id", "another object than was asked for", "another_object")
+    if event.resource == "orders":
+        payment.word("status")
+        return tuple(_payments_of(payment, event))
     base: Base = {
         "provider": NAME,
         "account": event.account,
@@ -47,6 +61,21 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
         "livemode": payment.word("mode") == "live",
     }
     return tuple(payment_events(payment, base))
+
+
+def _payments_of(thing: Node, event: ResourceChanged) -> list[ResourceChanged]:
+    """The payments that an order or a link led to: each is read for itself, with its refunds and chargebacks."""
+    return [
+        replace(
+            event,
+            event_id=f"{event.event_id}:{payment.word('id')}",
+            unsigned=(),
+            resource="payments",
+            resource_id=payment.word("id"),
+            hint=None,
+        )
+        for payment in thing.nodes("_embedded", "payments")
+    ]
 
 
 RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {

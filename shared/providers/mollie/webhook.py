@@ -12,7 +12,7 @@
 | identity | none that both kinds share: the object's id, its status and its money |
 | amounts | decimal text in major units: `{value, currency}` |
 | deadline | none: a chargeback takes the money at once, and no call answers it |
-| fetch-back | GET /v2/payments/{id} with its refunds and chargebacks |
+| fetch-back | GET /v2/payments/{id} with its refunds and chargebacks; orders and payment links lead to their payments |
 | mode | `mode`, live or test; chargebacks do not say |
 | merchant's own words | `metadata`, where it is an object: `customer_id`, `device_id`, `ip`, `order_id` |
 
@@ -60,7 +60,13 @@ PUSH = "push"
 PUSH_UNSIGNED = ("event_id", "occurred_at", "resource", "resource_id", "hint")
 _MOST_SIGNATURES = 16
 _MOST_FIELDS = 16
-PAYMENT_ID = re.compile(r"tr_[A-Za-z0-9]{1,40}", flags=re.ASCII)
+# Kinds of object that can be read back, by how their ids are written: payments, and what leads to payments.
+IDS = {
+    "payments": re.compile(r"tr_[A-Za-z0-9]{1,40}", flags=re.ASCII),
+    "orders": re.compile(r"ord_[A-Za-z0-9]{1,40}", flags=re.ASCII),
+    "payment-links": re.compile(r"pl_[A-Za-z0-9]{1,40}", flags=re.ASCII),
+}
+LEADING = ("order", "payment-link")
 
 Base = dict[str, Any]
 
@@ -124,10 +130,11 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         state = whole.hint("status") or ("reversed" if whole.raw("reversedAt") else "received")
         kind, own = f"{resource}.{state}", f"{whole.word('id')}.{state}"
     delivery_id = f"{NAME}:{credentials.account}:{own}"
+    read_back = resource in LEADING or (enveloped and not thing.value)
     translate = RESOURCES.get(kind) or RESOURCES.get(resource)
     mode = thing.hint("mode")
     livemode = mode == "live" if mode in ("live", "test") else None
-    if translate is None:
+    if translate is None and resource not in LEADING:
         return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
     base: Base = {
         "provider": NAME,
@@ -136,10 +143,12 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         "livemode": credentials.live if livemode is None else livemode,
         "unsigned": verdict.unsigned,
     }
-    if enveloped and not thing.value:
-        # Subscribed to without the object: a payment can be read back, the others not by their id alone.
-        found: list[AnyEvent] = [_named(whole, "entityId", whole.instant("createdAt"), kind, own, base)]
-    else:
+    found: list[AnyEvent] = []
+    if read_back:
+        # It leads to payments, or was subscribed to without the object: refunds cannot be read by their id alone.
+        member = "entityId" if enveloped else "id"
+        found = [_named(whole, member, whole.instant("createdAt"), kind, own, base)]
+    elif translate is not None:
         found = translate(thing, base)
     return Normalized(
         delivery_id, events=tuple(found), types=(kind,), livemode=livemode, ignored=() if found else (kind,)
@@ -147,14 +156,13 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
 
 
 def _named(node: Node, member: str, at: Any, hint: str | None, own: str, base: Base) -> ResourceChanged:
-    """A payment that has to be read back."""
-    payment = node.text(member)
-    if not PAYMENT_ID.fullmatch(payment):
-        raise unreadable(node.where(member), "not the id of a payment", "unreadable_id")
+    """A payment that has to be read back, or something that leads to payments."""
+    named = node.text(member)
+    resource = next((kind for kind, pattern in IDS.items() if pattern.fullmatch(named)), None)
+    if resource is None:
+        raise unreadable(node.where(member), "not the id of a thing that can be read back", "unreadable_id")
     event_id = f"{NAME}:{base['account']}:{own}"
-    return ResourceChanged(
-        **base, event_id=event_id, occurred_at=at, resource="payments", resource_id=payment, hint=hint
-    )
+    return ResourceChanged(**base, event_id=event_id, occurred_at=at, resource=resource, resource_id=named, hint=hint)
 
 
 def _poke(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
@@ -162,9 +170,8 @@ def _poke(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Nor
     own = named.word("id")
     kind = f"{PUSH}.{own.partition('_')[0]}"
     # It has no id and no time: every one is an event of its own, and what is read back is known by its state.
-    delivery_id = f"{NAME}:{credentials.account}:{PUSH}.{own}.{utc_text(delivery.received_at)}"
-    if not PAYMENT_ID.fullmatch(own):
-        return Normalized(delivery_id, types=(kind,), ignored=(kind,))
+    name = f"{PUSH}.{own}.{utc_text(delivery.received_at)}"
+    delivery_id = f"{NAME}:{credentials.account}:{name}"
     base: Base = {
         "provider": NAME,
         "account": credentials.account,
@@ -172,9 +179,7 @@ def _poke(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Nor
         "livemode": credentials.live,
         "unsigned": verdict.unsigned,
     }
-    poke = ResourceChanged(
-        **base, event_id=delivery_id, occurred_at=delivery.received_at, resource="payments", resource_id=own
-    )
+    poke = _named(named, "id", delivery.received_at, None, name, base)
     return Normalized(delivery_id, events=(poke,), types=(kind,))
 
 
@@ -382,7 +387,10 @@ TRAITS = Traits(
     replay="object and state",
     rotation="several signatures, or webhooks",
     fetch_back=True,
-    payments=[*(f"payment.{status}" for status in STEPS), "capture.succeeded", "capture.failed"],
+    payments=[
+        *(f"payment.{status}" for status in STEPS),
+        *("capture.succeeded", "capture.failed", "payment-link.paid"),
+    ],
     refunds=[f"refund.{status}" for status in REFUND_STEPS],
     disputes=("chargeback.received", "chargeback.reversed"),
 )

@@ -4,13 +4,14 @@
 |---|---|
 | signed | `<transmission id>\\|<transmission time>\\|<our webhook's id>\\|<CRC-32 of the raw body>`, RSA PKCS #1 v1.5 with SHA-256 |
 | key | our webhook's id, which is in no request; a delivery to another webhook does not verify here |
-| not signed | the body itself is covered by its CRC-32 only: whoever holds one captured delivery can make another body with the same CRC. So age is bounded, events are deduplicated by id, and the API is to be asked before money is moved on a body's word. Another body under a transmission id that came before is not noticed: whether a retry keeps that id is not settled, and nothing here remembers it |
+| not signed | **the body**: it is covered by its CRC-32 only, and whoever holds one captured delivery can make another body with the same CRC for three days. PayPal's own call for verifying takes the same CRC, so it proves no more. So a delivery is a poke: its event is read back by id, and nothing else of the body counts |
 | certificate | fetched from four hosts of PayPal only, two for each environment; chain to public roots, through its issuer's, which is fetched from DigiCert where PayPal serves it alone (as its libraries expect; not settled by public pages); named `messageverificationcerts….paypal.com`, with `.sandbox.` exactly when the endpoint is not live; valid at receipt |
 | algorithm | SHA256withRSA, whatever the header offers |
 | age | sent at most 3 days and 5 minutes before receipt, at most 5 minutes after |
 | acknowledge | any 2xx; otherwise up to 25 tries over 3 days |
 | rotation | no secret; certificates change by URL, and two webhook ids may be active |
 | identity | `id` (WH-…) |
+| fetch-back | GET /v1/notifications/webhooks-events/{id}, which has the event as it was sent, for some weeks; API_PAYPAL's key is `<client id>:<secret>`, exchanged for a token. Events of the dashboard's simulator are not there |
 | amounts | decimal text in major units: `{value, currency_code}`, or `{total, currency}` in v1 |
 | mode | not in the body: the certificate's environment says it |
 | merchant's own words | `custom_id` (v1: `custom`): `c=<customer>&d=<device>&i=<ip>&n=<cit or mit>` |
@@ -47,6 +48,7 @@ from shared.domain.events import (
     PaymentChanged,
     PaymentStep,
     PayoutChanged,
+    ResourceChanged,
 )
 from shared.domain.money import Money
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
@@ -70,6 +72,9 @@ SIGNED_HEADERS = (
 OLDEST = timedelta(days=3, minutes=5)
 SKEW = timedelta(minutes=5)
 ALGORITHM = "SHA256withRSA"
+UNSIGNED = ("event_id", "occurred_at", "resource_id", "hint")
+EVENTS = "webhooks-events"
+EVENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,127}", flags=re.ASCII)
 
 # One pattern over the whole URL, so that no parser's leniency (userinfo, ports, dots, escapes) can be used against us.
 _CERTIFICATE_URL = re.compile(
@@ -128,7 +133,7 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
     ]
     if not matched:
         raise SignatureInvalid("no signature matches", reason="signature_mismatch")
-    return Verdict(key_ids=(matched[0],), signed_at=signed_at)
+    return Verdict(key_ids=(matched[0],), signed_at=signed_at, unsigned=UNSIGNED)
 
 
 def _signature(text: str) -> bytes | None:
@@ -236,27 +241,46 @@ def _issuer(leaf: "Certificate", fetch_certificate: FetchCertificate) -> "list[C
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
+    """A poke by the event's id. The body is read only to say at once what of it nobody can read."""
     event = opened(delivery)
     kind, event_id = event.word("event_type"), event.word("id")
     delivery_id = f"{NAME}:{credentials.account}:{event_id}"
-    translate = TYPES.get(kind)
-    if translate is None:
+    if kind not in TYPES:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
+    if not EVENT_ID.fullmatch(event_id):
+        raise unreadable("id", "not an event of PayPal's", "unreadable_id")
     base: Base = {
-        "event_id": delivery_id,
         "provider": NAME,
         "account": credentials.account,
-        "occurred_at": event.instant("create_time"),
         "delivery_id": delivery_id,
         "livemode": credentials.live,
         "unsigned": verdict.unsigned,
     }
+    said = told(event, {**base, "event_id": delivery_id})
+    if not said:
+        return Normalized(delivery_id, types=(kind,), ignored=(kind,))
+    poke = ResourceChanged(
+        **base,
+        event_id=f"{delivery_id}.poke",
+        occurred_at=event.instant("create_time"),
+        resource=EVENTS,
+        resource_id=event_id,
+        hint=kind,
+    )
+    disputes = (one for one in said if isinstance(one, DisputeChanged))
+    notes = tuple(note for dispute in disputes for note in _doubts(event.at("resource"), dispute))
+    return Normalized(delivery_id, events=(poke,), types=(kind,), unreadable=notes)
+
+
+def told(event: Node, base: Base) -> tuple[AnyEvent, ...]:
+    """What an event says, in our words; nothing of a type that nobody here follows. Raises Unreadable."""
+    translate = TYPES.get(event.word("event_type"))
+    if translate is None:
+        return ()
     resource = event.at("resource")
     if not resource.value:
         raise unreadable("resource", "missing", "missing_field")
-    events = tuple(translate(resource, base))
-    notes = tuple(note for event in events if isinstance(event, DisputeChanged) for note in _doubts(resource, event))
-    return Normalized(delivery_id, events=events, types=(kind,), ignored=() if events else (kind,), unreadable=notes)
+    return tuple(translate(resource, {**base, "occurred_at": event.instant("create_time")}))
 
 
 # Payments
@@ -365,21 +389,25 @@ def _succeeded(resource: Node, base: Base, earlier: str, capture: str) -> Paymen
 
 
 def _sale(step: PaymentStep) -> "Translate":
-    """v1. A refund is a resource of its own that names its sale; a reversal may be the sale itself."""
+    """v1. A refund or reversal is a resource of its own that names its sale; a reversal may be the sale itself, and
+    then its link to itself says so."""
 
     def translate(resource: Node, base: Base) -> list[AnyEvent]:
-        own = resource.text("id")
-        sale = resource.maybe_text("sale_id") or _linked(resource, "sale", "sale")
-        if sale is None and step is PaymentStep.REFUNDED:
-            raise unreadable(resource.where("sale_id"), "missing", "missing_field")
+        own = sale = resource.text("id")
+        if step in (PaymentStep.REFUNDED, PaymentStep.REVERSED):
+            named = resource.maybe_text("sale_id") or _linked(resource, "sale", "sale")
+            sale = named or _linked(resource, "self", "sale") or ""
+        if not sale:
+            raise unreadable(resource.where("sale_id"), "no sale is named", "missing_field")
         parent = resource.maybe_text("parent_payment")
-        return [_payment(resource, base, step, sale or own, reference=own, aliases=(parent,) if parent else ())]
+        return [_payment(resource, base, step, sale, reference=own, aliases=(parent,) if parent else ())]
 
     return translate
 
 
 def _refund(step: PaymentStep) -> "Translate":
-    """A refund or reversal names the capture by its link upwards, or (v1) by a member; older reversals are the capture itself."""
+    """A refund or reversal names the capture by its link upwards, or (v1) by a member; a reversal may be the capture
+    itself, and then its link to itself says so."""
 
     def translate(resource: Node, base: Base) -> list[AnyEvent]:
         refund = resource.text("id")
@@ -387,10 +415,11 @@ def _refund(step: PaymentStep) -> "Translate":
             _linked(resource, "up", "captures")
             or resource.maybe_text("supplementary_data", "related_ids", "capture_id")
             or resource.maybe_text("capture_id")
+            or _linked(resource, "self", "captures")
         )
-        if capture is None and step is not PaymentStep.REVERSED:
-            raise unreadable(resource.where("links"), "no link to the refunded capture", "missing_field")
-        return [_payment(resource, base, step, capture or refund, reference=refund)]
+        if capture is None:
+            raise unreadable(resource.where("links"), "no link to the capture", "missing_field")
+        return [_payment(resource, base, step, capture, reference=refund)]
 
     return translate
 
@@ -615,6 +644,7 @@ TRAITS = Traits(
     retry_days=3,
     deadline="seller_response_due_date",
     response_api="POST /v1/customer/disputes/{id}/provide-evidence",
+    fetch_back=True,
     payments=PAYMENTS,
     refunds=REFUNDS,
     disputes=DISPUTES,

@@ -1,4 +1,4 @@
-"""Stripe: snapshot events, signed over the raw body.
+"""Stripe: snapshot events, and thin ones that are read back; both signed over the raw body.
 
 | fact | value |
 |---|---|
@@ -11,13 +11,20 @@
 | identity | `id` (evt_…), and `account` for a connected account's event |
 | amounts | integers; zero-decimal list as ISO 4217 and MGA; ISK and UGX with two decimals that are 00 |
 | money | payments' captured and refunded amounts are running totals: `cumulative`; a refund object's is its own. A charge counts a hold that was released, whole or in part, as refunded: what was never captured is not. Whether a release also sends `refund.created` is not settled by public pages |
+| fetch-back | GET /v1/events/{id} for a thin event's snapshot; where a thin event names none, GET /v2/core/events/{id} does or names the object to read; API_STRIPE's key is a secret or restricted key |
 | merchant's own words | `metadata`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant), `order_id` |
 
 Names: a payment is its payment intent, or its charge where there is none; the other of the two is an alias. A
 dispute of an API version from before disputes had ids goes by its charge, which could have only one.
-Events of the v2 API (`object: v2.core.event`) carry no snapshot: recognised, and ignored.
 
-Sources: Stripe docs "Receive events in your webhook endpoint", "Event types", "Disputes", "Currencies", "Decline
+Thin events (`object: v2.core.event`) have a name of their own and carry nothing but the object's; `v1.charge.captured`
+is the thin `charge.captured`, and its `snapshot_event` the snapshot's id. So a thin event is a poke for that snapshot,
+and both together are one fact. Of an event that Stripe itself failed to make
+(`v2.core.health.event_generation_failure.resolved`) the object is read back, and a person is told that there was a gap.
+Events of the v2 API's own objects tell of no payment: ignored.
+
+Sources: Stripe docs "Receive events in your webhook endpoint", "Migrate from snapshot events to thin events", "Handle
+event-generation failures", "Event types", "Disputes", "Currencies", "Decline
 codes"; the enumerations and object fields of Stripe's OpenAPI description.
 """
 
@@ -40,6 +47,7 @@ from shared.domain.events import (
     PaymentChanged,
     PaymentStep,
     PayoutChanged,
+    ResourceChanged,
     ReviewChanged,
 )
 from shared.domain.money import Money
@@ -53,6 +61,9 @@ SIGNED_HEADERS = ("stripe-signature",)
 TOLERANCE = timedelta(seconds=300)
 SENT_WITH = {"MGA": 0, "ISK": 2, "UGX": 2}
 _MOST_SIGNATURES = 16
+THIN, SNAPSHOT = "v2.core.event", "event"
+EVENTS, THIN_EVENTS = "events", "core_events"
+FAILED_TO_TELL = "v2.core.health.event_generation_failure.resolved"
 
 Base = dict[str, Any]
 
@@ -100,32 +111,51 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     account = event.maybe_text("account") or event.maybe_text("context") or credentials.account
     delivery_id = f"{NAME}:{account}:{event_id}"
     livemode = event.flag("livemode")
-    if shape.startswith("v2."):
-        return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
-    if shape != "event":
+    if shape not in (THIN, SNAPSHOT):
         raise unreadable("object", "not an event", "not_an_event")
-    translate = TYPES.get(kind)
-    if translate is None:
-        return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
     base: Base = {
         "event_id": delivery_id,
         "provider": NAME,
         "account": account,
-        "occurred_at": event.unix("created"),
         "delivery_id": delivery_id,
         "livemode": bool(livemode),
         "unsigned": verdict.unsigned,
     }
+    notes: tuple[str, ...] = ()
+    found = poke(event, base) if shape == THIN else told(event, base)
+    if found is None:
+        return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
+    if kind == FAILED_TO_TELL:
+        notes = ("type: a gap, for Stripe failed to tell of something: its object is read back",)
+    if isinstance(found, DisputeChanged) and found.status is None:
+        notes = ("data.object.status: a dispute status that we do not know",)
+    return Normalized(delivery_id, events=(found,), types=(kind,), livemode=livemode, unreadable=notes)
+
+
+def told(event: Node, base: Base) -> AnyEvent | None:
+    """What a snapshot event says; None where nothing of ours follows it. Raises Unreadable."""
+    kind = event.word("type")
+    if kind not in TYPES:
+        return None
     subject = event.at("data", "object")
     if not subject.value:
         raise unreadable("data.object", "missing", "missing_field")
-    found = translate(subject, kind, base)
-    if found is None:
-        return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
-    notes: tuple[str, ...] = ()
-    if isinstance(found, DisputeChanged) and found.status is None:
-        notes = (f"{subject.where('status')}: a dispute status that we do not know",)
-    return Normalized(delivery_id, events=(found,), types=(kind,), livemode=livemode, unreadable=notes)
+    return TYPES[kind](subject, kind, {**base, "occurred_at": event.unix("created")})
+
+
+def poke(event: Node, base: Base) -> ResourceChanged | None:
+    """What to read for a thin event; None where nothing of ours follows it. Raises Unreadable."""
+    kind, own = event.word("type"), event.word("id")
+    if kind != FAILED_TO_TELL and kind.removeprefix("v1.") not in TYPES:
+        return None
+    snapshot = event.maybe_text("snapshot_event")
+    return ResourceChanged(
+        **{**base, "event_id": f"{base['event_id']}.poke"},
+        occurred_at=event.instant("created"),
+        resource=EVENTS if snapshot else THIN_EVENTS,
+        resource_id=snapshot or own,
+        hint=kind,
+    )
 
 
 # Payments
@@ -547,6 +577,7 @@ TRAITS = Traits(
     retry_days=3,
     deadline="evidence_details.due_by",
     response_api="POST /v1/disputes/{id}",
+    fetch_back=True,
     payments=PAYMENTS,
     refunds=REFUNDS,
     disputes=DISPUTES,

@@ -149,7 +149,20 @@ class Simulator:
             "refunds": [],
         }
         self._objects[f"/v1/payments/{own}"] = told
+        self._objects |= self._leading_to(own)
         return self._poke(fact, "payment", "payment.updated", own)
+
+    @staticmethod
+    def _leading_to(own: str) -> dict[str, Json]:
+        """What else of Mercado Pago's leads to a payment, by paths: its id with another first digit, or with letters."""
+        payment = {"id": int(own), "status": "approved"}
+        charge = {"id": int(f"6{own}"), "preapproval_id": f"pre{own}", "status": "processed", "payment": payment}
+        return {
+            f"/merchant_orders/5{own}": {"id": int(f"5{own}"), "status": "closed", "payments": [payment]},
+            f"/authorized_payments/6{own}": charge,
+            f"/authorized_payments/search?preapproval_id=pre{own}": {"paging": {"total": 1}, "results": [charge]},
+            f"/point/integration-api/payment-intents/int{own}": {"id": f"int{own}", "payment": {"id": int(own)}},
+        }
 
     def _refunded(self, fact: Fact) -> bytes:
         path = f"/v1/payments/{self.payment_id(fact.attempt)}"

@@ -37,6 +37,7 @@ class Simulator:
         self._push = secret(seed, "mollie-push")[:32]
         self._signing = "current"
         self._payments: dict[str, Json] = {}
+        self._led_to: dict[str, str] = {}
 
     def environment(self) -> dict[str, str]:
         return {"WEBHOOK_MOLLIE": json.dumps({"keys": {**self._keys, "push": self._push}})}
@@ -70,15 +71,29 @@ class Simulator:
         """What a classic webhook says of `fact`: that the payment changed."""
         if not self.requests(fact):
             return []
-        form = urlencode({"id": self.payment_id(fact.attempt)}).encode()
+        return [self.push(self.payment_id(fact.attempt))]
+
+    def push(self, own: str) -> SignedRequest:
+        """The classic webhook of any object."""
         headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Mollie/1.0"}
-        return [SignedRequest(f"/mollie?{urlencode({'key': self._push})}", headers, form)]
+        return SignedRequest(f"/mollie?{urlencode({'key': self._push})}", headers, urlencode({"id": own}).encode())
+
+    def leading_to(self, attempt: Attempt) -> tuple[str, str]:
+        """The order and the payment link by which `attempt` was made."""
+        found = (f"ord_{name('order', attempt.id, 6)}", f"pl_{name('link', attempt.id, 10)}")
+        self._led_to |= dict.fromkeys(found, self.payment_id(attempt))
+        return found
 
     def answer(self, method: str, path: str, headers: dict[str, str]) -> ApiReply:
         """What the API says at `path`, such as /v2/payments/tr_1?embed=refunds,chargebacks."""
         if not headers.get("authorization", "").startswith("Bearer "):
             return ApiReply(401, b'{"status": 401, "title": "Unauthorized Request"}')
-        found = self._payments.get(path.partition("?")[0].removeprefix("/v2/payments/")) if method == "GET" else None
+        _, _, kind, own, *rest = path.partition("?")[0].split("/")
+        found: Json | None = self._payments.get(own) if (method, kind, rest) == ("GET", "payments", []) else None
+        paid = self._payments.get(self._led_to.get(own, ""))
+        if paid and method == "GET" and (kind, rest) in (("orders", []), ("payment-links", ["payments"])):
+            found = {"_embedded": {"payments": [paid]}}
+            found |= {"count": 1} if rest else {"resource": "order", "id": own, "mode": "test", "status": "paid"}
         return ApiReply(200, json.dumps(found).encode()) if found else not_found()
 
     def requests(self, fact: Fact) -> list[bytes]:
@@ -104,8 +119,8 @@ class Simulator:
                 self._keep(fact, "chargebacks", chargeback)
                 return [self._event(fact, "chargeback.reversed", chargeback)]
             case FactKind.UNKNOWN_TYPE:
-                link = {"resource": "payment-link", "id": f"pl_{name('link', fact.attempt.id, 10)}", "mode": "test"}
-                return [self._event(fact, "payment-link.paid", link)]
+                profile = {"resource": "profile", "id": f"pfl_{name('profile', fact.attempt.id, 10)}", "mode": "test"}
+                return [self._event(fact, "profile.verified", profile)]
             case FactKind.FRAUD_WARNED | FactKind.DISPUTE_OPENED | FactKind.DISPUTE_ANSWERED:
                 return []
 

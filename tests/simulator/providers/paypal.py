@@ -1,7 +1,8 @@
 """PayPal as our endpoint sees it: REST webhooks signed by a certificate under a throw-away root of our own.
 
 Three in four payments are captured at once, which is one message; the others are authorized first, so that the
-capture takes the authorization's place under another id. PayPal tells of no early fraud warnings.
+capture takes the authorization's place under another id. PayPal tells of no early fraud warnings. Its API tells of
+every event that was sent.
 """
 
 import base64
@@ -28,7 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from shared.domain.events import DisputeReason, Initiator
 from shared.domain.money import Money
 from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import name, once, secret, zulu
+from tests.simulator.providers.shaping import ApiReply, name, not_found, once, secret, zulu
 
 Json = dict[str, Any]
 
@@ -58,6 +59,8 @@ class Simulator:
         self._seed = seed
         self._webhooks = {key: secret(seed, f"paypal-{key}")[:17].upper() for key in ("current", "next")}
         self._signing = "current"
+        self._token = secret(seed, "paypal-token")
+        self._events: dict[str, Json] = {}
         folder.mkdir(parents=True, exist_ok=True)
         root, root_certificate = _kept(folder, "root", None)
         self._certificates = {key: f"CERT-simulated-{key}" for key in self._webhooks}
@@ -108,6 +111,17 @@ class Simulator:
             "PAYPAL-AUTH-VERSION": "v2",
         }
         return SignedRequest("/paypal", headers, body)
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> ApiReply:
+        """What the API says at `path`: a token for a client's id and secret, and the events that were sent for a token."""
+        scheme, _, proof = headers.get("authorization", "").partition(" ")
+        if (method, path) == ("POST", "/v1/oauth2/token") and scheme == "Basic" and proof:
+            answered = {"access_token": self._token, "token_type": "Bearer", "expires_in": 32400}
+            return ApiReply(200, json.dumps(answered).encode())
+        if (scheme, proof) != ("Bearer", self._token):
+            return ApiReply(401, b'{"error": "invalid_token"}')
+        found = self._events.get(path.removeprefix("/v1/notifications/webhooks-events/")) if method == "GET" else None
+        return ApiReply(200, json.dumps(found).encode()) if found else not_found()
 
     def requests(self, fact: Fact) -> list[bytes]:
         authorizes = self._authorizes(fact.attempt)
@@ -161,6 +175,7 @@ class Simulator:
             "resource": resource,
             "links": [{"href": f"{_API}/v1/notifications/webhooks-events/{event_id}", "rel": "self", "method": "GET"}],
         }
+        self._events[event_id] = event
         return json.dumps(event, separators=(",", ":")).encode()
 
     def _own_words(self, attempt: Attempt) -> str:

@@ -1,16 +1,19 @@
-"""Stripe as our endpoint sees it: snapshot events of API version 2025-09-30, each signed at its delivery."""
+"""Stripe as our endpoint sees it: snapshot events of API version 2025-09-30, each signed at its delivery.
+
+A destination for thin events gets a thin one beside each, and the API tells of both and of the objects.
+"""
 
 import hashlib
 import hmac
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from shared.domain.events import DisputeReason, DisputeStage
 from shared.domain.money import Money
 from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import in_minor, name, once, secret, unix
+from tests.simulator.providers.shaping import ApiReply, in_minor, name, not_found, once, secret, unix, zulu
 
 Json = dict[str, Any]
 
@@ -33,6 +36,7 @@ class Simulator:
     def __init__(self, seed: int, folder: Path) -> None:
         self._secrets = {key: f"whsec_{secret(seed, f'stripe-{key}')[:32]}" for key in ("current", "next")}
         self._signing = "current"
+        self._things: dict[str, Json] = {}
 
     def environment(self) -> dict[str, str]:
         return {"WEBHOOK_STRIPE": json.dumps({"keys": self._secrets, "account": "acct_simulated"})}
@@ -60,6 +64,46 @@ class Simulator:
             "Stripe-Signature": f"t={unix(at)},v1={mac},v0={'0' * 64}",
         }
         return SignedRequest("/stripe", headers, body)
+
+    def pushes(self, fact: Fact) -> list[SignedRequest]:
+        """The thin events beside the snapshots, and each again as the API versions before 2026-09-30 send it."""
+        found = []
+        for body in self.requests(fact):
+            thin = self.thin(json.loads(body)["id"])
+            bare = {key: value for key, value in thin.items() if key != "snapshot_event"}
+            found += [self.sign(json.dumps(one).encode(), fact.at) for one in (thin, bare)]
+        return found
+
+    def thin(self, snapshot: str) -> Json:
+        """The thin event that belongs to the snapshot event of that id."""
+        event = self._things[f"/v1/events/{snapshot}"]
+        subject = event["data"]["object"]
+        own = f"evt_{name('thin', snapshot, 38)}"
+        found: Json = {
+            "id": own,
+            "object": "v2.core.event",
+            "type": f"v1.{event['type']}",
+            "created": zulu(datetime.fromtimestamp(event["created"], UTC)),
+            "livemode": False,
+            "context": None,
+            "related_object": {"id": subject["id"], "type": subject["object"], "url": self._place(subject)},
+            "snapshot_event": snapshot,
+            "reason": None,
+        }
+        self._things[f"/v2/core/events/{own}"] = {**found, "changes": None, "data": {}}
+        return found
+
+    def _place(self, subject: Json) -> str:
+        """Where the API has an object."""
+        plural = subject["object"].replace(".", "/").replace("checkout/session", "checkout/sessions")
+        return f"/v1/{plural if plural.endswith('s') else plural + 's'}/{subject['id']}"
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> ApiReply:
+        """What the API says at `path`."""
+        if not headers.get("authorization", "").startswith("Bearer ") or not headers.get("stripe-version"):
+            return ApiReply(401, b'{"error": {"type": "invalid_request_error"}}')
+        found = self._things.get(path) if method == "GET" else None
+        return ApiReply(200, json.dumps(found).encode()) if found else not_found()
 
     def requests(self, fact: Fact) -> list[bytes]:
         match fact.kind:
@@ -103,6 +147,7 @@ class Simulator:
             "request": {"id": None, "idempotency_key": None},
             "type": kind,
         }
+        self._things |= {f"/v1/events/{event['id']}": event, self._place(subject): subject}
         # Stripe indents its event bodies by two spaces.
         return json.dumps(event, indent=2).encode()
 
