@@ -12,6 +12,7 @@
 | identity | none is given: eventCode, pspReference, originalReference, success (signed ones only, so that a replay with another eventDate is the same event); a dispute's events share its pspReference |
 | amounts | integers; against ISO 4217, CLP and ISK have two decimals, CVE and IDR none |
 | not told | captures that Adyen makes by itself: such a payment stays authorized, and its refunds are measured against that |
+| not ours | PAYOUT_THIRDPARTY and its kin pay somebody else, on our order; VOID_PENDING_REFUND ends a refund at a terminal that was of no payment (its originalReference is that refund), as is REFUND_WITH_DATA without one: ignored as types |
 | platform webhooks | header `HmacSignature`: base64 HMAC-SHA256 over the raw body; verified and ignored as a type |
 | merchant's own words | `metadata.<key>` in additionalData: customer_id, device_id, ip, initiator |
 
@@ -48,7 +49,6 @@ from shared.domain.events import (
     Initiator,
     PaymentChanged,
     PaymentStep,
-    PayoutChanged,
     ReviewChanged,
 )
 from shared.domain.money import Money
@@ -242,6 +242,12 @@ class _Item:
         amount = self.item.at("amount")
         return minor_money(amount, "value", "currency", SENT_WITH) if amount.value else None
 
+    def changed(self) -> str:
+        """The payment that this changes. Raises Unreadable: a change is never a payment of its own name."""
+        if self.original is None:
+            raise unreadable(self.item.where("originalReference"), "missing", "missing_field")
+        return self.original
+
     def extra(self) -> Node:
         return self.item.at("additionalData")
 
@@ -300,7 +306,9 @@ def _evidence(told: _Item) -> Base:
     return {
         "method": "card" if network else brand,
         "card": card if network or card.last4 or card.fingerprint else None,
-        "customer_id": extra.customer("metadata.customer_id", "shopperReference", "recurring.shopperReference"),
+        "customer_id": extra.customer(
+            "metadata.customer_id", "shopperReference", "tokenization.shopperReference", "recurring.shopperReference"
+        ),
         "device_id": extra.hint("metadata.device_id"),
         "ip": extra.ip("shopperIP") or extra.ip("metadata.ip"),
         "email_hash": email_hash,
@@ -361,9 +369,23 @@ def _own(success: PaymentStep, failure: PaymentStep | None) -> Translate:
 
 def _modification(success: PaymentStep, failure: PaymentStep | None, *, total: bool = False) -> Translate:
     """A change of an earlier payment: that one is originalReference, and pspReference names the change."""
-    return lambda told: _payment(
-        told, success if told.success else failure, told.original or told.psp, cumulative=total
-    )
+
+    def translate(told: _Item) -> AnyEvent | None:
+        step = success if told.success else failure
+        return _payment(told, step, told.changed(), cumulative=total) if step else None
+
+    return translate
+
+
+def _expired(told: _Item) -> AnyEvent | None:
+    """What was not captured of an authorization, which Adyen's own example names by pspReference alone."""
+    return _payment(told, PaymentStep.CANCELED, told.original or told.psp) if told.success else None
+
+
+def _unreferenced(success: PaymentStep, failure: PaymentStep) -> Translate:
+    """A refund that may be of no payment at all: then it gives money to a card that paid elsewhere."""
+    follow = _modification(success, failure)
+    return lambda told: follow(told) if told.original else None
 
 
 def _cancel_or_refund(told: _Item) -> AnyEvent | None:
@@ -372,7 +394,7 @@ def _cancel_or_refund(told: _Item) -> AnyEvent | None:
         return None
     action = told.extra().hint("modification.action")
     step = PaymentStep.REFUNDED if action == "refund" else PaymentStep.CANCELED
-    return _payment(told, step, told.original or told.psp, unsigned=("step",))
+    return _payment(told, step, told.changed(), unsigned=("step",))
 
 
 # Disputes
@@ -458,7 +480,7 @@ def _warning(told: _Item) -> AnyEvent:
     return FraudWarned(
         **told.base,
         warning_id=told.psp,
-        payment_id=told.original or told.psp,
+        payment_id=told.changed(),
         amount=told.money(),
         fraud_type=extra.hint("nofReasonCode"),
         network=_network(extra.lowered("nofSchemeCode") or told.item.lowered("paymentMethod")),
@@ -466,12 +488,7 @@ def _warning(told: _Item) -> AnyEvent:
 
 
 def _review(verdict: str) -> Translate:
-    return lambda told: ReviewChanged(**told.base, payment_id=told.original or told.psp, open=False, verdict=verdict)
-
-
-def _payout(told: _Item) -> AnyEvent:
-    status = told.code.lower() if told.success else f"{told.code.lower()}_failed"
-    return PayoutChanged(**told.base, payout_id=told.original or told.psp, status=status, amount=told.money())
+    return lambda told: ReviewChanged(**told.base, payment_id=told.changed(), open=False, verdict=verdict)
 
 
 _S, _D, _T = PaymentStep, DisputeStage, DisputeStatus
@@ -486,16 +503,15 @@ PAYMENTS: dict[str, Translate] = {
     "CAPTURE_FAILED": _modification(_S.CAPTURE_FAILED, None),
     "CANCELLATION": _modification(_S.CANCELED, None),
     "TECHNICAL_CANCEL": _modification(_S.CANCELED, None),
-    "EXPIRE": _modification(_S.CANCELED, None),
+    "EXPIRE": _expired,
 }
 REFUNDS: dict[str, Translate] = {
     "CANCEL_OR_REFUND": _cancel_or_refund,
     "REFUND": _modification(_S.REFUNDED, _S.REFUND_FAILED),
-    "REFUND_WITH_DATA": _modification(_S.REFUNDED, _S.REFUND_FAILED),
+    "REFUND_WITH_DATA": _unreferenced(_S.REFUNDED, _S.REFUND_FAILED),
     "REFUND_FAILED": _modification(_S.REFUND_FAILED, None),
     "REFUNDED_REVERSED": _modification(_S.REFUND_FAILED, None),
     "POSTPONED_REFUND": _modification(_S.REFUND_PENDING, _S.REFUND_FAILED),
-    "VOID_PENDING_REFUND": _modification(_S.REFUND_FAILED, None),
 }
 DISPUTES: dict[str, Translate] = {
     "REQUEST_FOR_INFORMATION": _dispute(_D.INQUIRY, _T.NEEDS_RESPONSE, hinted=ANY),
@@ -525,7 +541,6 @@ WARNINGS: dict[str, Translate] = {
 OTHERS: dict[str, Translate] = {
     "MANUAL_REVIEW_ACCEPT": _review("approved"),
     "MANUAL_REVIEW_REJECT": _review("rejected"),
-    **dict.fromkeys(("PAYOUT_THIRDPARTY", "PAYOUT_DECLINE", "PAYOUT_EXPIRE", "PAIDOUT_REVERSED"), _payout),
 }
 CODES = PAYMENTS | REFUNDS | DISPUTES | WARNINGS | OTHERS
 

@@ -16,7 +16,7 @@
 | XML | expat itself, with document types and entities refused: no library to import, none to trust |
 
 Names: a payment is its transaction; a local payment's `payment-id` is an alias of it, and its name while it has no
-transaction. A subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
+transaction. The transaction that another one tried again (`retried-transaction-id`) is an alias of that other one. A subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
 
 Sources: Braintree docs "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
 disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0.
@@ -318,10 +318,11 @@ def _payment(transaction: Node, base: Base, step: PaymentStep, **more: Any) -> A
     """A step of the transaction, or of the one that it refunds. A credit that refunds none is no payment of ours."""
     own, refunded = transaction.text("id"), None
     if transaction.lowered("type") == "credit" or step is PaymentStep.REFUND_FAILED:
-        # The second name is in the SDK's sample of a failed refund only.
-        names = ("refunded-transaction-id", "refunded-transaction-fk")
-        refunded = next((found for name in names if (found := transaction.maybe_text(name))), None)
-        if refunded is None and step is not PaymentStep.REFUND_FAILED:
+        refunded = transaction.maybe_text("refunded-transaction-id")
+        # `refunded-transaction-fk`, in the SDK's sample of a failed refund, is a key in Braintree's own database.
+        if refunded is None and (step is PaymentStep.REFUND_FAILED or transaction.raw("refunded-transaction-fk")):
+            raise unreadable(transaction.where("refunded-transaction-id"), "missing", "missing_field")
+        if refunded is None:
             return None
         step = CREDITS.get(step, step)
     declined = step in (PaymentStep.DECLINED, PaymentStep.CAPTURE_FAILED)
@@ -343,11 +344,12 @@ def _transaction(step: PaymentStep) -> "Translate":
 
 
 def _retried(transaction: Node, base: Base, lines: list[str]) -> AnyEvent | None:
-    """A declined transaction tried again as another, which tells its own status."""
+    """A declined transaction tried again as another, which tells its own status and, as an alias, what it tries again."""
     step = STEPS.get(transaction.word("status"))
     if step is None:
         raise unreadable(transaction.where("status"), "a status that we do not know", "unknown_status")
-    return _payment(transaction, base, step)
+    declined = transaction.maybe_text("retried-transaction-id")
+    return _payment(transaction, base, step, aliases=(declined,) if declined else ())
 
 
 def _subscription(step: PaymentStep) -> "Translate":
