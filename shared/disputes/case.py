@@ -13,15 +13,21 @@ def with_dispute(case: Case, dispute: Dispute) -> Case:
     """`case` with `dispute` as the provider tells it; what we did about it is no part of the case."""
     if dispute.first_at is None:
         return case
+    own = [fact for fact in dispute.facts.values() if fact.told_as is None]
     summary = DisputeSummary(
         opened_at=dispute.first_at,
-        facts=len(dispute.facts),
+        facts=len(own),
         stage=dispute.stage,
         status=dispute.told_status,
         final=dispute.final,
         amount=dispute.amount,
     )
     return judge(replace(case, disputes={**case.disputes, dispute.dispute_id: summary}))
+
+
+def with_unplaced(case: Case, stray: Dispute) -> Case:
+    """`case` with the number of facts that were told under the payment's name `stray.dispute_id`."""
+    return replace(case, unplaced={**case.unplaced, stray.dispute_id: len(stray.facts)})
 
 
 def with_warning(case: Case, event: FraudWarned) -> Case:
@@ -53,6 +59,7 @@ def merge(case: Case, other: Case) -> Case:
             disputes={**other.disputes, **case.disputes},
             warnings={**other.warnings, **case.warnings},
             refunds={**other.refunds, **case.refunds},
+            unplaced={**other.unplaced, **case.unplaced},
         )
     )
 

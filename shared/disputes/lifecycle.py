@@ -1,6 +1,6 @@
 """From what was told of a dispute, in whatever order, to where it stands."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -155,6 +155,37 @@ def settle(dispute: Dispute) -> Dispute:
     return replace(told, next_action_at=schedule(told))
 
 
+def reunited(disputes: Iterable[Dispute], names: Collection[str]) -> list[Dispute]:
+    """`disputes`, all those of one payment, where what was told under one of the payment's `names` is told of the
+    only dispute that there is besides.
+
+    A provider's later message may name the payment alone and leave open that it does (Adyen's CHARGEBACK_REVERSED).
+    Nothing says of which dispute it tells while there are several: then it stands by itself.
+    """
+    found = list(disputes)
+    strays = [one for one in found if one.dispute_id in names and not names_in(one.facts.values())]
+    others = [one for one in found if one not in strays]
+    heir = others[0].dispute_id if len(others) == 1 else None
+    told = [
+        (event_id, replace(fact, told_as=stray.dispute_id))
+        for stray in strays
+        for event_id, fact in stray.facts.items()
+        if heir is not None
+    ]
+    return [
+        *(_with_told(one, told) for one in others),
+        *(settle(replace(stray, same_as=heir)) for stray in strays),
+    ]
+
+
+def _with_told(dispute: Dispute, told: Iterable[tuple[str, DisputeFact]]) -> Dispute:
+    """`dispute` with its own facts and those `told` of it under another name."""
+    facts = {event_id: fact for event_id, fact in dispute.facts.items() if fact.told_as is None}
+    for event_id, fact in told:
+        facts, _ = timeline.add(facts, event_id, fact, _worth)
+    return settle(replace(dispute, facts=facts)) if facts != dispute.facts else dispute
+
+
 def names_in(facts: Iterable[DisputeFact]) -> tuple[str, ...]:
     """Every name that `facts`, oldest first, give the payment: ids before aliases, the latest first."""
     newest = list(facts)[::-1]
@@ -188,7 +219,8 @@ def _known(dispute: Dispute, case: Case | None) -> int:
     own = len(dispute.actions) + (dispute.linked_to is not None)
     if case is None:
         return own + len(dispute.facts)
-    return own + sum(told.facts for told in case.disputes.values()) + len(case.warnings) + len(case.refunds)
+    told = sum(told.facts for told in case.disputes.values()) + sum(case.unplaced.values())
+    return own + told + len(case.warnings) + len(case.refunds)
 
 
 _COPIED = (

@@ -45,6 +45,12 @@ def opened(provider: str, payment_id: str | None, names: Sequence[str], seen: Se
     return case
 
 
+def of(provider: str, name: str, seen: Seen) -> Case | None:
+    """The case that is filed under `name`, wherever it has moved; None where there is none."""
+    case = _case(seen[Key(COLLECTION, f"{provider}:{name}")])
+    return of(provider, case.moved_to, seen) if case and case.moved_to else case
+
+
 def filing(case: Case, names: Iterable[str], seen: Seen) -> list[Write]:
     """The writes that put `case` where it belongs and leave a signpost at every other name it was filed under.
 

@@ -4,7 +4,7 @@ import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from textwrap import indent
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from Adyen import util as sdk
@@ -25,7 +25,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.adyen import webhook as adyen
-from shared.providers.kit.protocol import Normalized
+from shared.providers.kit.protocol import Normalized, Provider
 from shared.providers.kit.unmapped import unmapped
 from tests.providers.kits import SAMPLES
 
@@ -606,7 +606,7 @@ def test_warnings_and_reviews_are_told() -> None:
 def test_money_paid_to_somebody_else_is_no_payout_of_ours_and_no_news(code: str) -> None:
     found = translated(an_item(code, originalReference="99"))
     assert (found.events, found.ignored) == ((), (code,))
-    assert unmapped(adyen, a_delivery(batch(an_item(code))), found) == ()
+    assert unmapped(cast(Provider, adyen), a_delivery(batch(an_item(code))), found) == ()
 
 
 @pytest.mark.parametrize(

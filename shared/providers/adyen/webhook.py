@@ -19,8 +19,9 @@
 Only merchantReference may hold a colon: with one in any other signed field, the same signature would fit two
 different items. Official examples of later dispute events (CHARGEBACK_REVERSED, SECOND_CHARGEBACK, PREARBITRATION_*)
 have no originalReference; their reason codes may have a leading space. Public pages leave open whether pspReference is
-then the dispute's or the payment's: switch on "Include the originalReference for CHARGEBACK_REVERSED events" in the
-webhook's risk settings, or such a dispute may end under another name.
+then the dispute's or the payment's. Both are found: what is told under the payment's name belongs to its only dispute;
+where there are several, or none, it stands by itself and is alarmed a day later. So switch on "Include the
+originalReference for CHARGEBACK_REVERSED events" in the webhook's risk settings.
 A capture that failed may be made again by Adyen (reason "Transaction Recaptured"). Public pages leave open whether it
 then has a pspReference of its own. If it has the failed one's, only its unsigned date and reason tell it from a replay
 of the first: it is not counted, and the payment stays authorized until somebody looks.
