@@ -289,16 +289,26 @@ INTERACTIONS = {"ecommerce": Initiator.CUSTOMER, "moto": Initiator.CUSTOMER, "co
 INITIATORS = {"customer": Initiator.CUSTOMER, "merchant": Initiator.MERCHANT}
 
 
+# The tokenization's name is the recurring one's successor. Whom a PayPal account belongs to is better than nobody.
+CUSTOMERS = (
+    *("metadata.customer_id", "shopperReference", "tokenization.shopperReference", "recurring.shopperReference"),
+    "paypalPayerId",
+)
+COUNTRIES = ("billingAddress.country", "shopperCountry", "countryCode", "paypalPayerResidenceCountry")
+
+
 def _evidence(told: _Item) -> Base:
     """What additionalData tells of card, shopper and checks."""
     extra = told.extra()
     brand = told.item.lowered("paymentMethod") or extra.lowered("paymentMethod")
     network = _network(brand)
     email_hash, email_domain = extra.email("shopperEmail")
+    if email_hash is None:
+        email_hash, email_domain = extra.email("paypalEmail")
     avs, cvc = extra.hint("avsResult"), extra.hint("cvcResult")
     card = Card(
-        fingerprint=extra.first_hint("alias", "PaymentAccountReference"),
-        bin=extra.digits("cardBin", least=6, most=8),
+        fingerprint=extra.first_hint("alias", "PaymentAccountReference", "paymentAccountReference"),
+        bin=extra.digits("cardBin", least=6, most=8) or extra.digits("issuerBin", least=6, most=8),
         last4=extra.digits("cardSummary", least=4, most=4),
         network=network,
         funding=extra.lowered("fundingSource"),
@@ -307,21 +317,19 @@ def _evidence(told: _Item) -> Base:
     return {
         "method": "card" if network else brand,
         "card": card if network or card.last4 or card.fingerprint else None,
-        "customer_id": extra.customer(
-            "metadata.customer_id", "shopperReference", "tokenization.shopperReference", "recurring.shopperReference"
-        ),
+        "customer_id": extra.customer(*CUSTOMERS),
         "device_id": extra.hint("metadata.device_id"),
         "ip": extra.ip("shopperIP") or extra.ip("metadata.ip"),
         "email_hash": email_hash,
         "email_domain": email_domain,
-        "billing_country": extra.hint("shopperCountry"),
+        "billing_country": extra.first_hint(*COUNTRIES),
         "initiator": INITIATORS.get(extra.lowered("metadata.initiator") or "")
         or INTERACTIONS.get(extra.lowered("shopperInteraction") or ""),
         "three_d_secure": _three_d_secure(extra),
         "cvv_result": CVC.get(cvc[:1], "unchecked") if cvc else None,
         "avs_result": AVS.get(avs[:1], "unchecked") if avs else None,
         "provider_score": extra.score("totalFraudScore"),
-        "network_transaction_id": extra.hint("networkTxReference"),
+        "network_transaction_id": extra.first_hint("networkTxReference", "visaTransactionId"),
     }
 
 

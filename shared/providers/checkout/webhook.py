@@ -156,7 +156,7 @@ def _payment(step: PaymentStep, *amount: str, total: bool = False) -> "Translate
             merchant_reference=data.hint("reference"),
             method=source.lowered("type"),
             card=Card(
-                fingerprint=source.hint("fingerprint"),
+                fingerprint=source.first_hint("fingerprint", "payment_account_reference"),
                 bin=source.digits("bin", least=6, most=8),
                 last4=source.digits("last_4", least=4, most=4),
                 network={"american express": "amex", "diners club international": "diners"}.get(network or "", network),

@@ -142,7 +142,7 @@ TIMES = {
     "payment": ("created_date",),
     "refund": ("created_date",),
     "chargeback": ("chargeback_date", "created_date"),
-    "infraction": ("creation_date",),
+    "infraction": ("last_modified_date", "creation_date"),
 }
 
 
@@ -233,7 +233,7 @@ def _payment(payment: Node, own: str, status: str, base: Base) -> AnyEvent | Non
         ip=payer.ip("ip"),
         email_hash=email_hash,
         email_domain=email_domain,
-        billing_country=payment.hint("country"),
+        billing_country=payer.hint("address", "country") or payment.hint("country"),
         decline_code=code,
         hard_decline=code in HARD_CODES if code else None,
     )
