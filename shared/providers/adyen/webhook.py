@@ -60,6 +60,7 @@ from shared.providers.kit.signing import basic_auth_matches, header, matching_ke
 NAME = "adyen"
 ANSWER = Answer(body=b"[accepted]")
 SIGNED_HEADERS = ("hmacsignature",)
+PAYLOAD_VERSION = ()
 SKEW = timedelta(minutes=5)
 SENT_WITH = {"CLP": 2, "ISK": 2, "CVE": 0, "IDR": 0}
 
@@ -562,6 +563,7 @@ TRAITS = Traits(
     retry_days=30,
     deadline="defensePeriodEndsAt",
     response_api="DisputeService v30 /defendDispute",
+    verified_again="yes, but for the password",
     payments=PAYMENTS,
     refunds=REFUNDS,
     disputes=DISPUTES,

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 NAME = "apple"
 ANSWER = Answer()
 SIGNED_HEADERS = ()
+PAYLOAD_VERSION = (("version",),)
 OLDEST = timedelta(days=8)
 SKEW = timedelta(minutes=5)
 ANSWER_WITHIN = timedelta(hours=12)

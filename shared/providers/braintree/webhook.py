@@ -58,6 +58,7 @@ from shared.providers.kit.signing import as_bytes, hex_text, is_text_key, matchi
 NAME = "braintree"
 ANSWER = Answer()
 SIGNED_HEADERS = ()
+PAYLOAD_VERSION = ()
 OLDEST = timedelta(days=31)
 SKEW = timedelta(minutes=5)
 

@@ -47,6 +47,7 @@ from shared.providers.kit.signing import as_bytes, basic_auth_matches, header, h
 NAME = "checkout"
 ANSWER = Answer()
 SIGNED_HEADERS = ("cko-signature",)
+PAYLOAD_VERSION = (("version",),)
 SENT_WITH = {"CLP": 2}
 
 Base = dict[str, Any]
@@ -276,6 +277,7 @@ TRAITS = Traits(
     ack_seconds=10,
     deadline="evidence_required_by",
     response_api="PUT /disputes/{id}/evidence",
+    verified_again="yes, but for the password",
     payments=PAYMENTS,
     refunds=REFUNDS,
     disputes=DISPUTES,

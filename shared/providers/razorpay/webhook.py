@@ -53,6 +53,7 @@ from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key
 NAME = "razorpay"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-razorpay-signature",)
+PAYLOAD_VERSION = ()
 
 Base = dict[str, Any]
 

@@ -50,6 +50,7 @@ from shared.providers.kit.signing import as_bytes, header, is_text_key, matching
 NAME = "square"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-square-hmacsha256-signature",)
+PAYLOAD_VERSION = ()
 
 _URL = re.compile(r"https?://[!-~]{1,500}", flags=re.ASCII)
 

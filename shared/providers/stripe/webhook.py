@@ -50,6 +50,7 @@ from shared.providers.kit.signing import header, hex_text, matching_key
 NAME = "stripe"
 ANSWER = Answer()
 SIGNED_HEADERS = ("stripe-signature",)
+PAYLOAD_VERSION = (("api_version",),)
 TOLERANCE = timedelta(seconds=300)
 SENT_WITH = {"MGA": 0, "ISK": 2, "UGX": 2}
 _MOST_SIGNATURES = 16
