@@ -164,7 +164,7 @@ def _payload_version(delivery: Delivery, provider: Provider) -> str | None:
     except Unreadable:
         return None
     except Exception as error:  # noqa: BLE001 - ours to mend, as a report that fails: the delivery is whole without it
-        failure("payload_version_failed", error, provider=delivery.provider)
+        failure("unmapped_failed", error, provider=delivery.provider)
         return None
     return "/".join(one for one in told if one) or None
 
