@@ -170,7 +170,7 @@ def in_terraform(file: str, pattern: str) -> int:
 def outage() -> int:
     """Whole hours that the tries of a message outlast."""
     first, last = (in_terraform("messaging.tf", rf'{name}_wait\s*= "(\d+)s"') for name in ("first", "last"))
-    waits = [min(last, first * 2**nth) for nth in range(in_terraform("messaging.tf", r"tries\s*= (\d+)") - 1)]
+    waits = [min(last, first << nth) for nth in range(in_terraform("messaging.tf", r"tries\s*= (\d+)") - 1)]
     return sum(waits) // 3600
 
 
