@@ -15,15 +15,21 @@ def with_dispute(case: Case, dispute: Dispute) -> Case:
     """`case` with `dispute` as the provider tells it; what we did about it is no part of the case."""
     if dispute.first_at is None:
         return case
+    own = [fact for fact in dispute.facts.values() if fact.told_as is None]
     summary = DisputeSummary(
         opened_at=dispute.first_at,
-        facts=len(dispute.facts),
+        facts=len(own),
         stage=dispute.stage,
         status=dispute.told_status,
         final=dispute.final,
         amount=dispute.amount,
     )
     return judge(replace(case, disputes={**case.disputes, dispute.dispute_id: summary}))
+
+
+def with_unplaced(case: Case, stray: Dispute) -> Case:
+    """`case` with the number of facts that were told under the payment's name `stray.dispute_id`."""
+    return replace(case, unplaced={**case.unplaced, stray.dispute_id: len(stray.facts)})
 
 
 def with_warning(case: Case, event: FraudWarned) -> Case:
@@ -54,7 +60,7 @@ def with_captured(case: Case, captured: Money | None, known: int | None) -> Case
 
 def merge(case: Case, other: Case) -> Case:
     """`case` and what was filed under another name of its payment."""
-    if not (case.disputes or case.warnings or case.refunds or case.folded):
+    if not (case.disputes or case.warnings or case.refunds or case.folded or case.unplaced):
         return replace(other, payment_id=case.payment_id)
     captured = max(case, other, key=lambda each: each.payment_known or 0)
     text, fits = totals.folded(case.folded or "", totals.unfolded(other.folded or ""))
@@ -62,6 +68,7 @@ def merge(case: Case, other: Case) -> Case:
         case,
         disputes={**other.disputes, **case.disputes},
         warnings=_warnings(case.warnings, other.warnings),
+        unplaced={**other.unplaced, **case.unplaced},
         folded=text or None,
         left_out=case.left_out or other.left_out or not fits or None,
         captured=captured.captured,
@@ -98,7 +105,7 @@ def judge(case: Case) -> Case:
 
 def known(case: Case) -> int:
     """How much `case` knows: it rises whenever anything that follows from the case changes, and never falls."""
-    told = sum(dispute.facts for dispute in case.disputes.values()) + len(case.warnings)
+    told = sum(dispute.facts for dispute in case.disputes.values()) + sum(case.unplaced.values()) + len(case.warnings)
     return told + len(_refund_words(case)) + (case.payment_known or 0)
 
 

@@ -41,6 +41,8 @@ class Task:
 
 def tasks(dispute: Dispute) -> list[Task]:
     """Everything still to be done by check_deadlines, if nobody tells us anything new; in no order."""
+    if dispute.same_as is not None:
+        return []
     found = []
     if is_awaiting(dispute) and dispute.respond_by is not None:
         found += [_task(dispute, rung, dispute.respond_by - before) for rung, before in REMINDERS.items()]

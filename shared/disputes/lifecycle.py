@@ -1,6 +1,6 @@
 """From what was told of a dispute, in whatever order, to where it stands."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -154,6 +154,37 @@ def settle(dispute: Dispute) -> Dispute:
     if expiry is not None:
         told = replace(told, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
     return replace(told, next_action_at=schedule(told))
+
+
+def reunited(disputes: Iterable[Dispute], names: Collection[str]) -> list[Dispute]:
+    """`disputes`, all those of one payment, where what was told under one of the payment's `names` is told of the
+    only dispute that there is besides.
+
+    A provider's later message may name the payment alone and leave open that it does (Adyen's CHARGEBACK_REVERSED).
+    Nothing says of which dispute it tells while there are several: then it stands by itself.
+    """
+    found = list(disputes)
+    strays = [one for one in found if one.dispute_id in names and not names_in(one.facts.values())]
+    others = [one for one in found if one not in strays]
+    heir = others[0].dispute_id if len(others) == 1 else None
+    told = [
+        (event_id, replace(fact, told_as=stray.dispute_id))
+        for stray in strays
+        for event_id, fact in stray.facts.items()
+        if heir is not None
+    ]
+    return [
+        *(_with_told(one, told) for one in others),
+        *(settle(replace(stray, same_as=heir)) for stray in strays),
+    ]
+
+
+def _with_told(dispute: Dispute, told: Iterable[tuple[str, DisputeFact]]) -> Dispute:
+    """`dispute` with its own facts and those `told` of it under another name."""
+    facts = {event_id: fact for event_id, fact in dispute.facts.items() if fact.told_as is None}
+    for event_id, fact in told:
+        facts, _ = timeline.add(facts, event_id, fact, _worth)
+    return settle(replace(dispute, facts=facts)) if facts != dispute.facts else dispute
 
 
 def names_in(facts: Iterable[DisputeFact]) -> tuple[str, ...]:

@@ -55,8 +55,8 @@ class Action:
 class DisputeFact:
     """One event, as the timeline keeps it: the members of `events.DisputeChanged`, instants in UTC.
 
-    heard_at: when we first stored it; the only member that is ours. `unsigned` names those that nobody proved;
-    an unsigned amount is not kept.
+    heard_at: when we first stored it. `unsigned` names those that nobody proved; an unsigned amount is not kept.
+    told_as: the dispute id that it was told under, where that is the payment's own name and not this dispute's.
     """
 
     occurred_at: datetime
@@ -78,6 +78,7 @@ class DisputeFact:
     evidence_submitted: bool | None = None
     arn: str | None = None
     unsigned: tuple[str, ...] = ()
+    told_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,8 @@ class Dispute:
     deadline_heard_at: when we first heard of this deadline. moved: money taken (negative) and given back, in all.
     linked_to: the payment, once it is among ours; payment_id: that, or the name the provider told.
     first_at, last_at: the provider's times of the first and last fact. inconsistent: as for payments.
-    next_action_at: when check_deadlines has to look at it again; None when never.
+    next_action_at: when check_deadlines has to look at it again; None when never. same_as: this is what was told
+    under the payment's own name, and it counts among the facts of that dispute of the payment.
     """
 
     provider: str
@@ -122,6 +124,7 @@ class Dispute:
     heard_at: datetime | None = None
     inconsistent: tuple[str, ...] = ()
     next_action_at: datetime | None = None
+    same_as: str | None = None
     facts: Mapping[str, DisputeFact] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
 
@@ -165,8 +168,8 @@ class Case:
     disputes by dispute id; warnings and refunds by event id. folded: what older refunds said, see `totals`; left_out:
     there was no room for all of that. captured: the payment's, and payment_known, of how many words that is made: None
     while the payment is not among ours. refunded, disputed: what went back by our choice, and what the disputes
-    that take money ask for. moved_to: this case was opened under another name of the payment and has moved there;
-    nothing else of it counts.
+    that take money ask for. unplaced: how many facts of disputes were told under a name of the payment, by that name.
+    moved_to: this case was opened under another name of the payment and has moved there; nothing else of it counts.
     """
 
     provider: str
@@ -181,6 +184,7 @@ class Case:
     refunded: Money | None = None
     disputed: Money | None = None
     flags: tuple[CaseFlag, ...] = ()
+    unplaced: Mapping[str, int] = field(default_factory=dict)
     moved_to: str | None = None
 
 

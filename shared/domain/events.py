@@ -146,7 +146,7 @@ class DisputeChanged(Event):
         than an instant; respond_by_text is what the provider wrote. can_respond False: no answer is possible.
     final: False for an outcome that may still be turned over (Adyen's reversed chargeback).
     autodefended: the provider answers in our name.
-    reason_code: the network's code as text, stripped. provider_status: the provider's own word, for people.
+    reason_code: the network's code as text, stripped, or the provider's own (Razorpay). provider_status: the provider's own word, for people.
     moved: money that this event took (negative) or gave back (positive).
     """
 

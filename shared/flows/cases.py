@@ -54,6 +54,12 @@ def judged_by(payment: Snapshot | None, case: Case) -> Case:
     return with_captured(case, told.captured, told.known)
 
 
+def of(provider: str, name: str, seen: Seen) -> Case | None:
+    """The case that is filed under `name`, wherever it has moved; None where there is none."""
+    case = _case(seen[Key(COLLECTION, f"{provider}:{name}")])
+    return of(provider, case.moved_to, seen) if case and case.moved_to else case
+
+
 def filing(case: Case, names: Iterable[str], seen: Seen) -> list[Write]:
     """The writes that put `case` where it belongs and leave a signpost at every other name it was filed under.
 

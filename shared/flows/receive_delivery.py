@@ -14,6 +14,7 @@ from shared.domain.errors import Rejected, Unreadable
 from shared.domain.events import KIND_OF, AnyEvent, PaymentChanged
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.ports import Bus, Message
+from shared.providers import version
 from shared.providers.kit.protocol import Answer, Normalized, Provider
 from shared.providers.kit.unmapped import unmapped
 
@@ -106,6 +107,7 @@ def messages(
 ) -> list[Message]:
     """The row of `deliveries`, under the name `delivery_id`, and the events, as they are heard `now`."""
     kept = {name: delivery.headers[name] for name in provider.SIGNED_HEADERS if name in delivery.headers}
+    kept |= getattr(provider, "kept_headers", lambda headers: {})(delivery.headers)
     normalized, outcome = understood.normalized, understood.outcome.value
     row = {
         "delivery_id": delivery_id,
@@ -122,6 +124,8 @@ def messages(
         "livemode": normalized.livemode,
         "endpoint_live": credentials.live,
         "endpoint_account": credentials.account,
+        "adapter_version": version(delivery.provider),
+        "payload_version": _payload_version(delivery, provider),
         "headers": encode(kept).decode(),
         "query": _kept_query(delivery, provider),
         "body": base64.b64encode(delivery.body).decode("ascii"),
@@ -154,6 +158,18 @@ def _unknown(delivery: Delivery, provider: Provider, normalized: Normalized) -> 
     except Exception as error:  # noqa: BLE001 - a report that fails is ours to mend, and the delivery is whole without it
         failure("unmapped_failed", error, provider=delivery.provider)
         return ()
+
+
+def _payload_version(delivery: Delivery, provider: Provider) -> str | None:
+    """What the message says of its own version; None where it says nothing, or cannot be opened."""
+    try:
+        told = [provider.opened(delivery).hint(*path) for path in provider.PAYLOAD_VERSION]
+    except Unreadable:
+        return None
+    except Exception as error:  # noqa: BLE001 - ours to mend, as a report that fails: the delivery is whole without it
+        failure("unmapped_failed", error, provider=delivery.provider)
+        return None
+    return "/".join(one for one in told if one) or None
 
 
 def _types(normalized: Normalized) -> str:

@@ -88,7 +88,7 @@ def replay_deliveries(
         raise Rejected(str(error), reason="unknown_provider") from error
     counts: Counter[str] = Counter()
     for row in _stored(request, warehouse, request.until or now):
-        delivery, verdict, credentials = _as_received(request.provider, row)
+        delivery, verdict, credentials = as_received(request.provider, row)
         understood = understand(delivery, provider, verdict, credentials)
         counts["looked_at"] += 1
         if not _is_more(understood, row):
@@ -132,7 +132,9 @@ def _stored(request: ReplayRequest, warehouse: Warehouse, until: datetime) -> It
         since, after = page[-1]["received_at"], page[-1]["delivery_id"]
 
 
-def _as_received(provider: str, row: Mapping[str, Any]) -> tuple[Delivery, Verdict, Credentials]:
+def as_received(provider: str, row: Mapping[str, Any]) -> tuple[Delivery, Verdict, Credentials]:
+    """The delivery in a row of `deliveries`, what proved it then, and its endpoint, without keys. `Traits.verified_again`
+    says of which providers that delivery proves itself once more."""
     delivery = Delivery(
         provider=provider,
         body=row["body"] or b"",

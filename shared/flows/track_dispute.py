@@ -1,10 +1,11 @@
 """A dispute, a fraud warning or a refund becomes part of its dispute and of its payment's case."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.disputes import lifecycle
-from shared.disputes.case import with_dispute, with_refund, with_warning
+from shared.disputes.case import with_dispute, with_refund, with_unplaced, with_warning
 from shared.domain import timeline
 from shared.domain.codec import encode, from_document
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
@@ -74,26 +75,62 @@ class _Tracked:
 def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
     key = Key(COLLECTION, f"{event.provider}:{event.dispute_id}")
     told = [name for name in (event.payment_id, *event.payment_aliases) if name]
+    namesakes = _namesakes(event.provider, told) if told else [Key(cases.COLLECTION, key.id)]
 
     def decide(seen: Seen) -> Decision[_Tracked]:
         before = dispute_of(seen[key])
         blank = Dispute(provider=event.provider, dispute_id=event.dispute_id, account=event.account)
-        after, case, filing = linked(lifecycle.record(before or blank, event, now), seen)
-        writes: list[Write] = filing
-        if after != before:
-            writes = [write(key, seen[key], timeline.compact(after)), *filing]
+        recorded, case, filing = linked(lifecycle.record(before or blank, event, now), seen)
+        if case is None and (named := cases.of(event.provider, event.dispute_id, seen)) is not None and named.disputes:
+            case = named  # nobody has named its payment: its own id is that name
+        family = _family(recorded, case, seen)
+        if case is not None:
+            for one in family:
+                case = with_dispute(case, one) if lifecycle.names(one) else with_unplaced(case, one)
+            filing = cases.filing(case, lifecycle.names(recorded), seen)
+        changed = [one for one in family if one != dispute_of(seen[_key(one)])]
+        own = next(one for one in family if one.dispute_id == event.dispute_id)
+        first = own.same_as or own.dispute_id
         return Decision(
             _Tracked(
                 known=before is not None and event.event_id in before.facts,
-                disputes=(after, *disputes_of(case, seen, but=after)),
+                disputes=tuple(
+                    sorted(
+                        (one for one in family if one.same_as is None),
+                        key=lambda one: (one.dispute_id != first, one.dispute_id),
+                    )
+                ),
                 case=case,
                 flags_before=_flags(case, seen),
                 inconsistent_before=before.inconsistent if before else (),
             ),
-            writes,
+            [*(write(_key(one), seen[_key(one)], timeline.compact(one)) for one in changed), *filing],
         )
 
-    return change(ports.documents, [key, *cases.keys_to_find(event.provider, told)], decide)
+    return change(ports.documents, [key, *cases.keys_to_find(event.provider, told), *namesakes], decide)
+
+
+def _namesakes(provider: str, names: Iterable[str]) -> list[Key]:
+    """Where what was told under the payment's `names` is, if it was taken for the dispute's."""
+    return [Key(COLLECTION, f"{provider}:{name}") for name in names]
+
+
+def _key(dispute: Dispute) -> Key:
+    return Key(COLLECTION, f"{dispute.provider}:{dispute.dispute_id}")
+
+
+def _family(dispute: Dispute, case: Case | None, seen: Seen) -> list[Dispute]:
+    """`dispute` and all others of its payment, with what was told of the only one under the payment's name."""
+    if case is None:
+        return [dispute]
+    names = dict.fromkeys([case.payment_id, *lifecycle.names(dispute)])
+    known = dict.fromkeys([*case.disputes, *names])
+    keys = [key for key in _namesakes(case.provider, known) if key != _key(dispute)]
+    seen.read(keys)
+    others = [one for key in keys if (one := dispute_of(seen[key])) is not None]
+    return lifecycle.reunited(
+        [dispute, *(one for one in others if one.dispute_id in case.disputes or not lifecycle.names(one))], names
+    )
 
 
 def linked(dispute: Dispute, seen: Seen) -> tuple[Dispute, Case | None, list[Write]]:
@@ -103,7 +140,7 @@ def linked(dispute: Dispute, seen: Seen) -> tuple[Dispute, Case | None, list[Wri
     if not names:
         return dispute, None, []
     # Already read, unless the names are known from earlier messages only.
-    seen.read(cases.keys_to_find(dispute.provider, names))
+    seen.read([*cases.keys_to_find(dispute.provider, names), *_namesakes(dispute.provider, names)])
     payment_id = dispute.linked_to or cases.find_payment(dispute.provider, names, seen)
     if payment_id != dispute.linked_to:
         dispute = lifecycle.settle(replace(dispute, linked_to=payment_id))

@@ -146,6 +146,7 @@ SCENARIOS = {
             a_dispute_event(payment_aliases=("ch_1",)),
             a_refund_event(amount=eur(500)),
             a_dispute_event(payment_id=None, status=DisputeStatus.LOST, occurred_at=NOON + DAY),
+            a_dispute_event(dispute_id="pi_1", payment_id=None, status=DisputeStatus.WON, occurred_at=NOON + 2 * DAY),
         ),
     ),
     "a payment, another of the same card, and news of fraud": Scenario(

@@ -1,8 +1,9 @@
 """What could not be read when it came is understood later from what was stored, as if it had been understood then."""
 
+import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -14,10 +15,10 @@ from shared import providers, settings
 from shared.backends.local import connect
 from shared.domain.codec import utc_text
 from shared.domain.delivery import Delivery
-from shared.domain.errors import Rejected, Unreadable
+from shared.domain.errors import Rejected, SignatureInvalid, Unreadable
 from shared.flows.ports import Message, Warehouse
 from shared.flows.receive_delivery import receive
-from shared.flows.replay_deliveries import PAGE, Replayed, replay_deliveries
+from shared.flows.replay_deliveries import PAGE, Replayed, as_received, replay_deliveries
 from shared.providers.kit.protocol import Provider
 from tests.providers.kits import NOON, Kit, a_fact, a_kit
 from tests.simulator.facts import FactKind
@@ -204,3 +205,68 @@ def test_what_is_kept_of_a_url_holds_no_secret(tmp_path: Path) -> None:
 def test_a_request_that_does_not_fit_is_refused(asked: bytes, stripe: Shop) -> None:
     with pytest.raises(Rejected):
         replay_deliveries(asked, providers.load, stripe.warehouse, stripe, NOON)
+
+
+# From the row alone
+
+
+def rows(shop: Shop) -> list[dict[str, Any]]:
+    return shop.warehouse.query("SELECT * FROM deliveries ORDER BY received_at, delivery_id")
+
+
+def verified_again(shop: Shop, row: dict[str, Any]) -> bool:
+    """Whether the row proves itself by the endpoint's keys, its password added where it has one."""
+    delivery, then, _ = as_received(shop.kit.provider.NAME, row)
+    for user, password in list(shop.kit.credentials.basic_auth.items())[:1]:
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        delivery = replace(delivery, headers={**delivery.headers, "authorization": f"Basic {pair}"})
+    try:
+        return shop.kit.verify(delivery) == then
+    except SignatureInvalid:
+        return False
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_a_stored_delivery_is_verified_again_from_its_row_as_the_table_says(name: str, tmp_path: Path) -> None:
+    shop = a_shop(name, tmp_path)
+    # By the microsecond: every judgement of age is made against when it was received.
+    at = NOON + timedelta(microseconds=1)
+    signed = [shop.kit.signed(body, NOON, at) for body in shop.kit.bodies()]
+    shop.receive(*signed)
+    told = shop.kit.provider.TRAITS.verified_again
+    assert len(rows(shop)) == len(signed)
+    assert {verified_again(shop, row) for row in rows(shop)} == {not told.startswith("no")}
+
+
+@pytest.mark.parametrize("name", ["klarna", "mollie"])
+def test_a_push_is_not_verified_again_for_the_secret_in_its_address_is_not_kept(name: str, tmp_path: Path) -> None:
+    shop = a_shop(name, tmp_path)
+    pushes = cast(Any, shop.kit.simulator).pushes(a_fact(FactKind.CAPTURED))
+    shop.receive(*(shop.kit.delivery(request) for request in pushes))
+    assert {verified_again(shop, row) for row in rows(shop)} == {False}
+    assert "no: " in shop.kit.provider.TRAITS.verified_again
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_a_changed_row_proves_nothing(name: str, tmp_path: Path) -> None:
+    shop = a_shop(name, tmp_path)
+    shop.receive(shop.kit.signed(shop.kit.bodies()[0]))
+    (row,) = rows(shop)
+    if not shop.kit.provider.TRAITS.verified_again.startswith("no"):
+        assert verified_again(shop, row)
+    assert not verified_again(shop, row | {"headers": "{}", "body": b"{}"})
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_a_row_names_the_adapters_version_and_the_payloads_own(name: str, tmp_path: Path) -> None:
+    shop = a_shop(name, tmp_path)
+    shop.receive(*(shop.kit.signed(body) for body in shop.kit.bodies()))
+    assert {row["adapter_version"] for row in rows(shop)} == {providers.version(name)}
+    told = {row["payload_version"] for row in rows(shop)}
+    assert (told == {None}) is (shop.kit.provider.PAYLOAD_VERSION == ()), told
+
+
+def test_a_version_is_of_the_adapters_own_text() -> None:
+    versions = [providers.version(name) for name in providers.names()]
+    assert len(set(versions)) == len(versions)
+    assert all(len(version) == 12 for version in versions)

@@ -86,6 +86,16 @@ def a_fight(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
         unsigned=st.sampled_from([(), ("respond_by",), ("amount",)]),
         autodefended=st.booleans(),
     )
+    # Told under the payment's name, which the provider leaves open.
+    strays = st.builds(
+        a_dispute_event,
+        dispute_id=st.just("pi_1"),
+        payment_id=st.none(),
+        occurred_at=times,
+        stage=st.none() | st.sampled_from(DisputeStage),
+        status=st.none() | st.sampled_from(DisputeStatus),
+        moved=st.sampled_from([None, eur(1999)]),
+    )
     warnings = st.builds(a_fraud_warning, occurred_at=times, warning_id=st.sampled_from(["w1", "w2"]))
     refunds = st.builds(
         a_refund_event,
@@ -94,7 +104,7 @@ def a_fight(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
         reference=st.sampled_from([None, "re_1", "re_2"]),
         amount=st.sampled_from([None, eur(500), eur(1999)]),
     )
-    events: list[AnyEvent] = draw(st.lists(dispute_events | warnings | refunds, min_size=1, max_size=7))
+    events: list[AnyEvent] = draw(st.lists(dispute_events | strays | warnings | refunds, min_size=1, max_size=7))
     copies: list[AnyEvent] = draw(st.lists(st.sampled_from(events), max_size=5))
     return events, draw(st.permutations(events + copies))
 
@@ -133,6 +143,34 @@ def test_of_two_rows_of_a_dispute_that_differ_the_later_has_the_greater_revision
         before = newest.setdefault(row["dispute_id"], told)
         assert told["revision"] > before["revision"] or told == before
         newest[row["dispute_id"]] = told
+
+
+STRAY = Key("disputes", "stripe:pi_1")
+
+
+@pytest.mark.parametrize("opened_first", [True, False])
+def test_what_is_told_under_the_payments_name_is_told_of_its_only_dispute(ports: Ports, opened_first: bool) -> None:
+    opened = a_dispute_event(respond_by=NOON + 9 * DAY)
+    won = a_dispute_event(
+        dispute_id="pi_1", payment_id=None, status=DisputeStatus.WON, moved=eur(1999), occurred_at=NOON + DAY
+    )
+    track(ports, *((opened, won) if opened_first else (won, opened)))
+    found = document(ports, DISPUTE)
+    assert (found["status"], found["moved"]) == ("won", {"minor": 1999, "currency": "EUR"})
+    assert set(document(ports, CASE)["disputes"]) == {"dp_1"}
+    assert document(ports, STRAY)["same_as"] == "dp_1"
+    assert "next_action_at" not in document(ports, STRAY)
+    newest = published(ports, "dispute-updates")[-1]
+    assert (newest["dispute_id"], newest["status"], newest["payment_id"]) == ("dp_1", "won", "pi_1")
+
+
+def test_what_is_told_under_the_payments_name_stands_by_itself_while_there_are_several_disputes(ports: Ports) -> None:
+    won = a_dispute_event(dispute_id="pi_1", payment_id=None, status=DisputeStatus.WON, occurred_at=NOON + DAY)
+    track(ports, a_dispute_event(), won, a_dispute_event(dispute_id="dp_2"))
+    assert document(ports, DISPUTE)["status"] == "needs_response"
+    assert "same_as" not in document(ports, STRAY)
+    # Looked for, and in a day told of as a dispute without a payment.
+    assert document(ports, STRAY)["next_action_at"]
 
 
 def test_fifty_copies_at_once_have_one_effect_and_tell_of_one_update(ports: Ports) -> None:

@@ -18,8 +18,8 @@ class Declared:
     earliest, latest: how far receipt may lie before and after the signed time; None where the scheme has no time.
     not_webhooks: sample files that are no webhook's body, by pattern, with the reason.
     silent: what the provider sends no message for. deadline: how it writes until when a dispute can be answered,
-    "instant", "date", a time from the message on, or None for not at all. reason_code: whether it tells the network's. customer: whether it tells
-    who paid, from which device and address. decline_code: whether it tells why a payment was declined. currencies:
+    "instant", "date", a time from the message on, or None for not at all. reason_code: what it tells of the network's
+    10.4. customer: whether it tells who paid, from which device and address. decline_code: whether it tells why a payment was declined. currencies:
     those it has, of the contract suite's; None for all. numbers: members that hold the provider's own ids where these
     are plain numbers as long as a card's; it must be a provider that never sees a card's number. poke: its
     messages name objects and no amounts, and the suite reads the objects back from the simulator's API. bare: nothing
@@ -33,7 +33,7 @@ class Declared:
     not_webhooks: Mapping[str, str] = field(default_factory=dict)
     silent: frozenset[FactKind] = frozenset()
     deadline: str | timedelta | None = "instant"
-    reason_code: bool = True
+    reason_code: str | None = "10.4"
     customer: bool = True
     decline_code: bool = True
     currencies: frozenset[str] | None = None
@@ -101,7 +101,7 @@ DECLARED = {
             r"signed/": "a body with its signature, verified in test_square",
         },
         silent=frozenset({FactKind.FRAUD_WARNED}),
-        reason_code=False,
+        reason_code=None,
         customer=False,
         currencies=frozenset({"EUR", "JPY"}),
     ),
@@ -128,7 +128,7 @@ DECLARED = {
         latest=None,
         silent=frozenset({FactKind.FRAUD_WARNED, FactKind.DISPUTE_ANSWERED, FactKind.DISPUTE_LOST}),
         deadline=None,
-        reason_code=False,
+        reason_code=None,
         customer=False,
         decline_code=False,
     ),
@@ -138,7 +138,7 @@ DECLARED = {
         earliest=None,
         latest=None,
         silent=frozenset({FactKind.CAPTURED, FactKind.REFUNDED, FactKind.FRAUD_WARNED}),
-        reason_code=False,
+        reason_code=None,
         customer=False,
         decline_code=False,
         currencies=frozenset({"EUR", "HUF"}),
@@ -150,7 +150,7 @@ DECLARED = {
         latest=None,
         not_webhooks={r"sdk/(?!fake_payment_authorized_webhook)": "an object of the API, not an event around it"},
         silent=frozenset({FactKind.FRAUD_WARNED}),
-        reason_code=False,
+        reason_code="fraudulent_transaction",  # a wording of its own
     ),
     "apple": Declared(
         whole_body=True,
@@ -160,7 +160,7 @@ DECLARED = {
         not_webhooks={r"decoded/": "what is inside a JWS, read in test_apple"},
         silent=frozenset({FactKind.AUTHORIZED, FactKind.FRAUD_WARNED, FactKind.DISPUTE_ANSWERED}),
         deadline=timedelta(hours=12),
-        reason_code=False,
+        reason_code=None,
         customer=False,
         decline_code=False,
         numbers=frozenset({"transactionId", "originalTransactionId"}),
@@ -187,7 +187,7 @@ DECLARED = {
             r"no_links": "an answer of the API, read in test_mollie",
         },
         silent=frozenset({FactKind.FRAUD_WARNED, FactKind.DISPUTE_OPENED, FactKind.DISPUTE_ANSWERED}),
-        reason_code=False,
+        reason_code=None,
         currencies=frozenset({"EUR", "JPY", "HUF"}),
     ),
     "mercadopago": Declared(
@@ -198,7 +198,7 @@ DECLARED = {
         latest=timedelta(days=8),
         not_webhooks={r".": "an answer of the API, read in test_mercadopago"},
         silent=frozenset({FactKind.FRAUD_WARNED}),
-        reason_code=False,
+        reason_code=None,
         currencies=frozenset({"EUR", "CLP"}),
         poke=True,
     ),
@@ -211,7 +211,7 @@ DECLARED = {
         not_webhooks={r"pubsub_envelope": "its data is no JSON, as published"},
         silent=frozenset({FactKind.AUTHORIZED, FactKind.FRAUD_WARNED, FactKind.DISPUTE_ANSWERED, FactKind.DISPUTE_WON}),
         deadline=timedelta(hours=24),
-        reason_code=False,
+        reason_code=None,
         customer=False,
         decline_code=False,
         numbers=frozenset({"messageId"}),

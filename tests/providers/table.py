@@ -23,6 +23,7 @@ COLUMNS = (
     "fraud warnings",
     "deadline",
     "answered by",
+    "verified again",
     "read back",
 )
 NONE = "–"
@@ -41,6 +42,7 @@ def row(name: str, traits: Traits) -> tuple[str, ...]:
         *(str(len(types)) if types else NONE for types in counted),
         traits.deadline or NONE,
         traits.response_api or NONE,
+        traits.verified_again,
         "yes" if traits.fetch_back else NONE,
     )
 

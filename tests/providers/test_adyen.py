@@ -4,7 +4,7 @@ import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from textwrap import indent
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from Adyen import util as sdk
@@ -21,12 +21,12 @@ from shared.domain.events import (
     Initiator,
     PaymentChanged,
     PaymentStep,
-    PayoutChanged,
     ReviewChanged,
 )
 from shared.domain.money import Money
 from shared.providers.adyen import webhook as adyen
-from shared.providers.kit.protocol import Normalized
+from shared.providers.kit.protocol import Normalized, Provider
+from shared.providers.kit.unmapped import unmapped
 from tests.providers.kits import SAMPLES
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -314,7 +314,9 @@ def test_cancel_or_refund_is_told_apart_by_an_unsigned_word_and_says_so() -> Non
         ("cancel", PaymentStep.CANCELED),
         ("refund", PaymentStep.REFUNDED),
     ):
-        event = told(an_item("CANCEL_OR_REFUND", additionalData={"modification.action": action}))
+        event = told(
+            an_item("CANCEL_OR_REFUND", originalReference="99", additionalData={"modification.action": action})
+        )
         assert isinstance(event, PaymentChanged)
         assert event.step is step
         assert "step" in event.unsigned
@@ -373,7 +375,7 @@ def test_events_of_one_dispute_share_a_reference_and_have_ids_of_their_own() -> 
         ("REFUND_FAILED", True, PaymentStep.REFUND_FAILED),
         ("REFUNDED_REVERSED", True, PaymentStep.REFUND_FAILED),
         ("POSTPONED_REFUND", True, PaymentStep.REFUND_PENDING),
-        ("VOID_PENDING_REFUND", True, PaymentStep.REFUND_FAILED),
+        ("VOID_PENDING_REFUND", True, None),
         ("RECURRING_CONTRACT", True, None),
         ("REPORT_AVAILABLE", True, None),
         ("A_CODE_OF_NEXT_YEAR", True, None),
@@ -590,7 +592,7 @@ def test_an_approval_code_in_reason_is_not_taken_for_a_decline() -> None:
     assert event.decline_code is None
 
 
-def test_warnings_reviews_and_payouts_are_told() -> None:
+def test_warnings_and_reviews_are_told() -> None:
     warned = told(an_item("NOTIFICATION_OF_FRAUD", originalReference="99", additionalData={"nofReasonCode": "6", "nofSchemeCode": "visa"}))  # fmt: skip
     assert isinstance(warned, FraudWarned)
     assert (warned.payment_id, warned.fraud_type, warned.network) == ("99", "6", "visa")
@@ -598,7 +600,47 @@ def test_warnings_reviews_and_payouts_are_told() -> None:
         review = told(an_item(code, originalReference="99"))
         assert isinstance(review, ReviewChanged)
         assert (review.payment_id, review.open, review.verdict) == ("99", False, verdict)
-    for code in ("PAYOUT_THIRDPARTY", "PAYOUT_DECLINE", "PAYOUT_EXPIRE", "PAIDOUT_REVERSED"):
-        payout = told(an_item(code, originalReference="99"))
-        assert isinstance(payout, PayoutChanged)
-        assert (payout.payout_id, payout.status) == ("99", code.lower())
+
+
+@pytest.mark.parametrize("code", ["PAYOUT_THIRDPARTY", "PAYOUT_DECLINE", "PAYOUT_EXPIRE", "PAIDOUT_REVERSED"])
+def test_money_paid_to_somebody_else_is_no_payout_of_ours_and_no_news(code: str) -> None:
+    found = translated(an_item(code, originalReference="99"))
+    assert (found.events, found.ignored) == ((), (code,))
+    assert unmapped(cast(Provider, adyen), a_delivery(batch(an_item(code))), found) == ()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("REFUND", "REFUND_FAILED", "REFUNDED_REVERSED", "POSTPONED_REFUND", "CANCEL_OR_REFUND"),
+        *("CAPTURE", "CAPTURE_FAILED", "CANCELLATION", "TECHNICAL_CANCEL", "AUTHORISATION_ADJUSTMENT"),
+        *("NOTIFICATION_OF_FRAUD", "MANUAL_REVIEW_ACCEPT", "MANUAL_REVIEW_REJECT"),
+    ],
+)
+def test_a_change_that_names_no_payment_makes_none_under_its_own_name(code: str) -> None:
+    found = translated(an_item(code))
+    assert found.events == ()
+    assert found.unreadable == ("notificationItems[0].NotificationRequestItem.originalReference: missing",)
+
+
+@pytest.mark.parametrize("code", ["REFUND_WITH_DATA", "VOID_PENDING_REFUND"])
+def test_a_refund_of_no_payment_and_its_end_are_nobodys_payment(code: str) -> None:
+    original = "9913140798220028" if code == "VOID_PENDING_REFUND" else None  # the refund that it ends
+    found = translated(an_item(code, originalReference=original))
+    assert (found.events, found.ignored, found.unreadable) == ((), (code,), ())
+
+
+@pytest.mark.parametrize(("original", "payment"), [(None, "QFQTPCQ8HXSKGK82"), ("99", "99")])
+def test_an_authorization_that_expired_is_named_with_or_without_a_reference_of_its_end(
+    original: str | None, payment: str
+) -> None:
+    event = told(an_item("EXPIRE", originalReference=original))
+    assert isinstance(event, PaymentChanged)
+    assert (event.payment_id, event.step) == (payment, PaymentStep.CANCELED)
+
+
+@pytest.mark.parametrize("member", ["shopperReference", "tokenization.shopperReference", "recurring.shopperReference"])
+def test_the_shopper_is_read_under_each_of_adyens_names_for_it(member: str) -> None:
+    event = told(an_item(additionalData={member: "customer-1"}))
+    assert isinstance(event, PaymentChanged)
+    assert event.customer_id == "customer-1"

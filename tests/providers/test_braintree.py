@@ -217,7 +217,12 @@ def test_the_official_library_signs_what_we_verify_and_answers_challenges_as_we_
         form = gateway.webhook_testing.sample_notification(kind, "my_id")
         body = urlencode({name: form[name] for name in ("bt_signature", "bt_payload")}).encode()
         delivery = Delivery("braintree", body, {}, datetime.now(UTC))
-        normalized = adapter.normalize(delivery, adapter.verify(delivery, CREDENTIALS, nobody), CREDENTIALS)
+        verdict = adapter.verify(delivery, CREDENTIALS, nobody)
+        if kind == "refund_failed":  # the sample names what it refunds by a database key alone
+            with pytest.raises(Unreadable, match="refunded-transaction-id"):
+                adapter.normalize(delivery, verdict, CREDENTIALS)
+            continue
+        normalized = adapter.normalize(delivery, verdict, CREDENTIALS)
         assert normalized.types == (kind,)
         assert normalized.unreadable == ()
     asked = "20f9f8ed05f77439fe955c977e4c8a53"
@@ -360,7 +365,14 @@ NO_TRANSACTION = "<local-payment-expired><payment-id>p1</payment-id></local-paym
             "t1",
             1250,
         ),
-        ("refund_failed", TRANSACTION, PaymentStep.REFUND_FAILED, "t1", "t1", 1250),
+        (
+            "refund_failed",
+            a_transaction(refunded_transaction_id="t0", refunded_transaction_fk="1"),
+            PaymentStep.REFUND_FAILED,
+            "t0",
+            "t1",
+            1250,
+        ),
         (
             "transaction_retried",
             a_transaction(status="submitted_for_settlement"),
@@ -384,6 +396,28 @@ def test_payments(
 
 def test_a_local_payment_keeps_its_first_name_as_an_alias() -> None:
     assert event("local_payment_funded", LOCAL).aliases == ("p1",)
+
+
+def test_a_transaction_tried_again_is_one_of_its_own_and_known_by_the_one_that_was_declined() -> None:
+    subject = a_transaction(status="submitted_for_settlement", retried_transaction_id="t0")
+    found = event("transaction_retried", subject)
+    assert (found.payment_id, found.reference, found.aliases) == ("t1", "t1", ("t0",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("refund_failed", {}),
+        ("refund_failed", {"refunded_transaction_fk": "1"}),
+        ("refund_failed", {"type": "credit", "refunded_transaction_fk": "1"}),
+        ("transaction_settled", {"type": "credit", "refunded_transaction_fk": "1"}),
+    ],
+)
+def test_a_refund_that_names_no_transaction_makes_no_payment_under_a_key_or_a_name_of_its_own(
+    kind: str, changes: dict[str, str]
+) -> None:
+    with pytest.raises(Unreadable, match="refunded-transaction-id: missing"):
+        read(kind, a_transaction(**changes))
 
 
 def test_a_subscription_charges_without_the_customer_and_only_its_newest_transaction_is_told() -> None:

@@ -299,7 +299,7 @@ def test_a_dispute_is_followed_from_its_first_message_to_its_last(
         assert event.payment_id in (None, *names)
         assert event.amount == fact.attempt.amount or (event.amount is None and kind is not FactKind.DISPUTE_OPENED)
         if kind is FactKind.DISPUTE_OPENED:
-            assert event.reason_code == ("10.4" if declared.reason_code else None)
+            assert event.reason_code == declared.reason_code
             due = fact.dispute.respond_by
             assert due is not None
             if declared.deadline == "date":

@@ -299,3 +299,8 @@ def test_a_deadline_that_is_moved_is_an_event_of_its_own() -> None:
 def test_a_deadline_without_a_zone_is_over_where_it_comes_first(text: str, instant: datetime) -> None:
     found = event(an_infraction(due_date=text))
     assert (found.respond_by, found.respond_by_text) == (instant, text)
+
+
+def test_an_infraction_is_dated_by_its_last_change() -> None:
+    found = event(an_infraction(status="CLOSED", last_modified_date="2026-05-03T09:00:00Z"))
+    assert found.occurred_at == datetime(2026, 5, 3, 9, tzinfo=UTC)

@@ -256,7 +256,23 @@ def test_disputes(kind: str, status: str, ours: DisputeStatus, phase: str, stage
     assert found.respond_by == datetime.fromtimestamp(SECONDS + 86400, UTC)
     assert found.respond_by_text == str(SECONDS + 86400)
     assert found.can_respond is (True if ours is DisputeStatus.NEEDS_RESPONSE else None)
-    assert (found.reason, found.reason_code) == (DisputeReason.NOT_RECEIVED, None)
+    assert (found.reason, found.reason_code) == (
+        DisputeReason.NOT_RECEIVED,
+        "goods_or_services_not_received_or_partially_received",
+    )
+
+
+@pytest.mark.parametrize(
+    "phase", ["fraud", "retrieval", "chargeback", "pre_arbitration", "arbitration", "of next year"]
+)
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [("duplicate_processing", DisputeReason.DUPLICATE), ("fraudulent_transaction", DisputeReason.FRAUD)],
+)
+def test_the_reason_is_what_its_code_says_whatever_the_phase(phase: str, code: str, reason: DisputeReason) -> None:
+    found = events("payment.dispute.won", dispute=a_dispute(status="won", phase=phase, reason_code=code))[0]
+    assert isinstance(found, DisputeChanged)
+    assert (found.reason, found.reason_code) == (reason, code)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +303,12 @@ def test_a_documented_type_that_nothing_follows_is_no_news(kind: str) -> None:
 def test_the_banks_report_of_fraud_is_an_inquiry_and_a_warning_told_once() -> None:
     dispute = a_dispute(phase="fraud", reason_code="anything")
     inquiry, warning = events("payment.dispute.created", payment=a_payment(), dispute=dispute)
-    assert (inquiry.stage, inquiry.reason) == (DisputeStage.INQUIRY, DisputeReason.FRAUD)
+    assert isinstance(inquiry, DisputeChanged)
+    assert (inquiry.stage, inquiry.reason, inquiry.reason_code) == (
+        DisputeStage.INQUIRY,
+        DisputeReason.FRAUD,
+        "anything",
+    )
     assert isinstance(warning, FraudWarned)
     assert (warning.warning_id, warning.payment_id, warning.amount) == ("disp_1", "pay_1", Money(1999, "INR"))
     assert inquiry.event_id != warning.event_id

@@ -381,6 +381,14 @@ def test_a_charge_tells_of_card_customer_checks_and_our_own_metadata() -> None:
     assert (event.decline_code, event.hard_decline, event.provider_score) == ("stolen_card", True, 71.0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "thing"),
+    [("charge.failed", CHARGE), ("payment_intent.payment_failed", {**INTENT, "last_payment_error": {}})],
+)
+def test_a_customer_of_the_second_generation_is_an_account(kind: str, thing: dict[str, Any]) -> None:
+    assert payment(kind, {**thing, "customer": None, "customer_account": "acct_c1"}).customer_id == "acct_c1"
+
+
 def test_an_intents_failure_is_told_by_its_last_error_where_no_charge_is_embedded() -> None:
     error = {
         "charge": "ch_2",

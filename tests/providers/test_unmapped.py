@@ -252,6 +252,14 @@ def test_the_report_is_stored_with_the_delivery_and_counted(stripe: Kit, caplog:
     assert "a secret" not in caplog.text
 
 
+def test_a_type_that_nobody_ever_listed_is_counted_as_news(stripe: Kit, caplog: pytest.LogCaptureFixture) -> None:
+    event = json.loads(a_dispute(stripe)) | {"type": "customer.exploded"}
+    with caplog.at_level("INFO", logger="payin"):
+        receive(stripe.signed(json.dumps(event).encode()), stripe.provider, stripe.credentials, Bus(), stripe.fetch)
+    (fields,) = (vars(record)["fields"] for record in caplog.records if record.getMessage() == "unmapped")
+    assert (fields["type"], fields["paths"]) == ("customer.exploded", "type=customer.exploded")
+
+
 def test_a_batch_with_something_unknown_counts_for_each_of_its_types(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

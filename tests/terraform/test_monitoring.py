@@ -3,12 +3,16 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared import providers
+from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
+from shared.runtime import apis
 from terraform.tools import tool
 from tests.terraform.events import Told, told
 
@@ -18,6 +22,7 @@ ALERTS: dict[str, Any] = json.loads((FOLDER / "alerts.json").read_text())
 SLOS: dict[str, Any] = json.loads((FOLDER / "slos.json").read_text())
 DASHBOARDS = {path.stem: path.read_text() for path in (FOLDER / "dashboards").glob("*.json")}
 TOLD = told(tool.ROOT)
+TOPOLOGY: dict[str, Any] = json.loads((tool.ROOT / "functions" / "topology.json").read_text())
 
 # Every line has them: shared/runtime/logs.py.
 ON_EVERY_LINE = {"event", "function"}
@@ -146,6 +151,88 @@ def test_every_alert_says_what_it_means_what_to_do_first_and_how_to_go_back() ->
         assert alert["rollback"], name
         for command in alert["first"]:
             assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl"}, f"{name}: {command}"
+
+
+# Figures in what people read
+
+
+def figures(text: str) -> list[str]:
+    """What `text` says of how long and how often: "six hours", "24 hours", "half a minute", "five times"."""
+    number = r"(?:\d+ to )?\d+|five|six|fifteen|twenty|two|half an?|an?"
+    found: list[str] = re.findall(rf"\b(?:{number}) (?:seconds?|minutes?|hours?|days?|weeks?|tries|times)\b", text)
+    return found
+
+
+def in_terraform(file: str, pattern: str) -> int:
+    [found] = re.findall(pattern, (tool.ROOT / "terraform" / file).read_text())
+    return int(found)
+
+
+def outage() -> int:
+    """Whole hours that the tries of a message outlast."""
+    first, last = (in_terraform("messaging.tf", rf'{name}_wait\s*= "(\d+)s"') for name in ("first", "last"))
+    waits = [min(last, first << nth) for nth in range(in_terraform("messaging.tf", r"tries\s*= (\d+)") - 1)]
+    return sum(waits) // 3600
+
+
+def hours(time: timedelta) -> float:
+    return time / timedelta(hours=1)
+
+
+def tries() -> int:
+    return in_terraform("messaging.tf", r"tries\s*= (\d+)")
+
+
+def ack_seconds() -> list[int]:
+    return [seconds for name in providers.names() if (seconds := providers.load(name).TRAITS.ack_seconds)]
+
+
+# What each says, and whether that is so.
+SAID: dict[str, dict[str, Callable[[], bool]]] = {
+    "deadlines_unchecked": {
+        "five minutes": lambda: TOPOLOGY["functions"]["check_deadlines"]["schedule"] == "*/5 * * * *",
+        "half an hour": lambda: ALERTS["deadlines_unchecked"]["when"]["for"] == "1800s",
+        "six hours": lambda: min(hours(before) for before in REMINDERS.values()) == 6,
+    },
+    "case_needs_a_person": {"24 hours": lambda: max(hours(after) for after in LOOKS.values()) == 24},
+    "requests_fail": {"twenty tries": lambda: tries() == 20},
+    "dead_letters": {
+        "twenty tries": lambda: tries() == 20,
+        "two hours": lambda: outage() == 2,
+        "31 days": lambda: in_terraform("main.tf", r'retention\s*= "(\d+)s"') == 31 * 86400,
+    },
+    "backlog_ages": {"fifteen minutes": lambda: ALERTS["backlog_ages"]["when"]["above"] == 15 * 60},
+    "dependencies_unavailable": {"two hours": lambda: outage() == 2},
+    "objects_not_read_back": {
+        "five times": lambda: apis.BREAKS_AFTER == 5,
+        "half a minute": lambda: apis.OPEN_FOR == 30,
+    },
+    "webhook_latency": {"5 to 30 seconds": lambda: [min(ack_seconds()), max(ack_seconds())] == [5, 30]},
+    "no_deadline_missed": {"28 days": lambda: in_terraform("monitoring.tf", r"rolling_period_days = (\d+)") == 28},
+}
+
+
+@pytest.mark.parametrize("name", [*ALERTS, *SLOS])
+def test_every_figure_in_what_people_are_told_is_the_codes(name: str) -> None:
+    said = set(figures((ALERTS | SLOS)[name]["means"]))
+    held = SAID.get(name, {})
+    assert said == set(held), "say in SAID where each figure comes from"
+    assert {figure: holds() for figure, holds in held.items()} == dict.fromkeys(held, True)
+
+
+def test_a_figure_is_found_in_digits_and_in_words() -> None:
+    text = "twenty tries over two hours, a week of it, half an hour, 3 to 30 seconds, 31 days, of two rows a minute"
+    assert sorted(figures(text)) == sorted(
+        ["twenty tries", "two hours", "a week", "half an hour", "3 to 30 seconds", "31 days", "a minute"]
+    )
+
+
+def test_what_a_provider_says_anew_calls_somebody_its_new_types_too() -> None:
+    assert ALERTS["provider_speaks_anew"]["when"] == {
+        "metric": "payin_unmapped",
+        "by": ["provider", "type"],
+        "above": 0,
+    }
 
 
 def test_an_event_that_is_renamed_in_the_code_or_invented_here_is_seen() -> None:

@@ -12,14 +12,16 @@
 | identity | none is given: eventCode, pspReference, originalReference, success (signed ones only, so that a replay with another eventDate is the same event); a dispute's events share its pspReference |
 | amounts | integers; against ISO 4217, CLP and ISK have two decimals, CVE and IDR none |
 | not told | captures that Adyen makes by itself: such a payment stays authorized, and its refunds are measured against that |
+| not ours | PAYOUT_THIRDPARTY and its kin pay somebody else, on our order; VOID_PENDING_REFUND ends a refund at a terminal that was of no payment (its originalReference is that refund), as is REFUND_WITH_DATA without one: ignored as types |
 | platform webhooks | header `HmacSignature`: base64 HMAC-SHA256 over the raw body; verified and ignored as a type |
 | merchant's own words | `metadata.<key>` in additionalData: customer_id, device_id, ip, initiator |
 
 Only merchantReference may hold a colon: with one in any other signed field, the same signature would fit two
 different items. Official examples of later dispute events (CHARGEBACK_REVERSED, SECOND_CHARGEBACK, PREARBITRATION_*)
 have no originalReference; their reason codes may have a leading space. Public pages leave open whether pspReference is
-then the dispute's or the payment's: switch on "Include the originalReference for CHARGEBACK_REVERSED events" in the
-webhook's risk settings, or such a dispute may end under another name.
+then the dispute's or the payment's. Both are found: what is told under the payment's name belongs to its only dispute;
+where there are several, or none, it stands by itself and is alarmed a day later. So switch on "Include the
+originalReference for CHARGEBACK_REVERSED events" in the webhook's risk settings.
 A capture that failed may be made again by Adyen (reason "Transaction Recaptured"). Public pages leave open whether it
 then has a pspReference of its own. If it has the failed one's, only its unsigned date and reason tell it from a replay
 of the first: it is not counted, and the payment stays authorized until somebody looks.
@@ -48,7 +50,6 @@ from shared.domain.events import (
     Initiator,
     PaymentChanged,
     PaymentStep,
-    PayoutChanged,
     ReviewChanged,
 )
 from shared.domain.money import Money
@@ -59,6 +60,7 @@ from shared.providers.kit.signing import basic_auth_matches, header, matching_ke
 NAME = "adyen"
 ANSWER = Answer(body=b"[accepted]")
 SIGNED_HEADERS = ("hmacsignature",)
+PAYLOAD_VERSION = ()
 SKEW = timedelta(minutes=5)
 SENT_WITH = {"CLP": 2, "ISK": 2, "CVE": 0, "IDR": 0}
 
@@ -242,6 +244,12 @@ class _Item:
         amount = self.item.at("amount")
         return minor_money(amount, "value", "currency", SENT_WITH) if amount.value else None
 
+    def changed(self) -> str:
+        """The payment that this changes. Raises Unreadable: a change is never a payment of its own name."""
+        if self.original is None:
+            raise unreadable(self.item.where("originalReference"), "missing", "missing_field")
+        return self.original
+
     def extra(self) -> Node:
         return self.item.at("additionalData")
 
@@ -282,16 +290,26 @@ INTERACTIONS = {"ecommerce": Initiator.CUSTOMER, "moto": Initiator.CUSTOMER, "co
 INITIATORS = {"customer": Initiator.CUSTOMER, "merchant": Initiator.MERCHANT}
 
 
+# The tokenization's name is the recurring one's successor. Whom a PayPal account belongs to is better than nobody.
+CUSTOMERS = (
+    *("metadata.customer_id", "shopperReference", "tokenization.shopperReference", "recurring.shopperReference"),
+    "paypalPayerId",
+)
+COUNTRIES = ("billingAddress.country", "shopperCountry", "countryCode", "paypalPayerResidenceCountry")
+
+
 def _evidence(told: _Item) -> Base:
     """What additionalData tells of card, shopper and checks."""
     extra = told.extra()
     brand = told.item.lowered("paymentMethod") or extra.lowered("paymentMethod")
     network = _network(brand)
     email_hash, email_domain = extra.email("shopperEmail")
+    if email_hash is None:
+        email_hash, email_domain = extra.email("paypalEmail")
     avs, cvc = extra.hint("avsResult"), extra.hint("cvcResult")
     card = Card(
-        fingerprint=extra.first_hint("alias", "PaymentAccountReference"),
-        bin=extra.digits("cardBin", least=6, most=8),
+        fingerprint=extra.first_hint("alias", "PaymentAccountReference", "paymentAccountReference"),
+        bin=extra.digits("cardBin", least=6, most=8) or extra.digits("issuerBin", least=6, most=8),
         last4=extra.digits("cardSummary", least=4, most=4),
         network=network,
         funding=extra.lowered("fundingSource"),
@@ -300,19 +318,19 @@ def _evidence(told: _Item) -> Base:
     return {
         "method": "card" if network else brand,
         "card": card if network or card.last4 or card.fingerprint else None,
-        "customer_id": extra.customer("metadata.customer_id", "shopperReference", "recurring.shopperReference"),
+        "customer_id": extra.customer(*CUSTOMERS),
         "device_id": extra.hint("metadata.device_id"),
         "ip": extra.ip("shopperIP") or extra.ip("metadata.ip"),
         "email_hash": email_hash,
         "email_domain": email_domain,
-        "billing_country": extra.hint("shopperCountry"),
+        "billing_country": extra.first_hint(*COUNTRIES),
         "initiator": INITIATORS.get(extra.lowered("metadata.initiator") or "")
         or INTERACTIONS.get(extra.lowered("shopperInteraction") or ""),
         "three_d_secure": _three_d_secure(extra),
         "cvv_result": CVC.get(cvc[:1], "unchecked") if cvc else None,
         "avs_result": AVS.get(avs[:1], "unchecked") if avs else None,
         "provider_score": extra.score("totalFraudScore"),
-        "network_transaction_id": extra.hint("networkTxReference"),
+        "network_transaction_id": extra.first_hint("networkTxReference", "visaTransactionId"),
     }
 
 
@@ -361,9 +379,23 @@ def _own(success: PaymentStep, failure: PaymentStep | None) -> Translate:
 
 def _modification(success: PaymentStep, failure: PaymentStep | None, *, total: bool = False) -> Translate:
     """A change of an earlier payment: that one is originalReference, and pspReference names the change."""
-    return lambda told: _payment(
-        told, success if told.success else failure, told.original or told.psp, cumulative=total
-    )
+
+    def translate(told: _Item) -> AnyEvent | None:
+        step = success if told.success else failure
+        return _payment(told, step, told.changed(), cumulative=total) if step else None
+
+    return translate
+
+
+def _expired(told: _Item) -> AnyEvent | None:
+    """What was not captured of an authorization, which Adyen's own example names by pspReference alone."""
+    return _payment(told, PaymentStep.CANCELED, told.original or told.psp) if told.success else None
+
+
+def _unreferenced(success: PaymentStep, failure: PaymentStep) -> Translate:
+    """A refund that may be of no payment at all: then it gives money to a card that paid elsewhere."""
+    follow = _modification(success, failure)
+    return lambda told: follow(told) if told.original else None
 
 
 def _cancel_or_refund(told: _Item) -> AnyEvent | None:
@@ -372,7 +404,7 @@ def _cancel_or_refund(told: _Item) -> AnyEvent | None:
         return None
     action = told.extra().hint("modification.action")
     step = PaymentStep.REFUNDED if action == "refund" else PaymentStep.CANCELED
-    return _payment(told, step, told.original or told.psp, unsigned=("step",))
+    return _payment(told, step, told.changed(), unsigned=("step",))
 
 
 # Disputes
@@ -458,7 +490,7 @@ def _warning(told: _Item) -> AnyEvent:
     return FraudWarned(
         **told.base,
         warning_id=told.psp,
-        payment_id=told.original or told.psp,
+        payment_id=told.changed(),
         amount=told.money(),
         fraud_type=extra.hint("nofReasonCode"),
         network=_network(extra.lowered("nofSchemeCode") or told.item.lowered("paymentMethod")),
@@ -466,12 +498,7 @@ def _warning(told: _Item) -> AnyEvent:
 
 
 def _review(verdict: str) -> Translate:
-    return lambda told: ReviewChanged(**told.base, payment_id=told.original or told.psp, open=False, verdict=verdict)
-
-
-def _payout(told: _Item) -> AnyEvent:
-    status = told.code.lower() if told.success else f"{told.code.lower()}_failed"
-    return PayoutChanged(**told.base, payout_id=told.original or told.psp, status=status, amount=told.money())
+    return lambda told: ReviewChanged(**told.base, payment_id=told.changed(), open=False, verdict=verdict)
 
 
 _S, _D, _T = PaymentStep, DisputeStage, DisputeStatus
@@ -486,16 +513,15 @@ PAYMENTS: dict[str, Translate] = {
     "CAPTURE_FAILED": _modification(_S.CAPTURE_FAILED, None),
     "CANCELLATION": _modification(_S.CANCELED, None),
     "TECHNICAL_CANCEL": _modification(_S.CANCELED, None),
-    "EXPIRE": _modification(_S.CANCELED, None),
+    "EXPIRE": _expired,
 }
 REFUNDS: dict[str, Translate] = {
     "CANCEL_OR_REFUND": _cancel_or_refund,
     "REFUND": _modification(_S.REFUNDED, _S.REFUND_FAILED),
-    "REFUND_WITH_DATA": _modification(_S.REFUNDED, _S.REFUND_FAILED),
+    "REFUND_WITH_DATA": _unreferenced(_S.REFUNDED, _S.REFUND_FAILED),
     "REFUND_FAILED": _modification(_S.REFUND_FAILED, None),
     "REFUNDED_REVERSED": _modification(_S.REFUND_FAILED, None),
     "POSTPONED_REFUND": _modification(_S.REFUND_PENDING, _S.REFUND_FAILED),
-    "VOID_PENDING_REFUND": _modification(_S.REFUND_FAILED, None),
 }
 DISPUTES: dict[str, Translate] = {
     "REQUEST_FOR_INFORMATION": _dispute(_D.INQUIRY, _T.NEEDS_RESPONSE, hinted=ANY),
@@ -525,7 +551,6 @@ WARNINGS: dict[str, Translate] = {
 OTHERS: dict[str, Translate] = {
     "MANUAL_REVIEW_ACCEPT": _review("approved"),
     "MANUAL_REVIEW_REJECT": _review("rejected"),
-    **dict.fromkeys(("PAYOUT_THIRDPARTY", "PAYOUT_DECLINE", "PAYOUT_EXPIRE", "PAIDOUT_REVERSED"), _payout),
 }
 CODES = PAYMENTS | REFUNDS | DISPUTES | WARNINGS | OTHERS
 
@@ -538,6 +563,7 @@ TRAITS = Traits(
     retry_days=30,
     deadline="defensePeriodEndsAt",
     response_api="DisputeService v30 /defendDispute",
+    verified_again="yes, but for the password",
     payments=PAYMENTS,
     refunds=REFUNDS,
     disputes=DISPUTES,

@@ -48,6 +48,7 @@ from shared.domain.events import (
     PaymentStep,
 )
 from shared.domain.money import Money, exponent
+from shared.providers.kit.countries import alpha_2
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, parse, unix_milliseconds, unreadable
 from shared.providers.kit.signing import base64url
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 NAME = "apple"
 ANSWER = Answer()
 SIGNED_HEADERS = ()
+PAYLOAD_VERSION = (("version",),)
 OLDEST = timedelta(days=8)
 SKEW = timedelta(minutes=5)
 ANSWER_WITHIN = timedelta(hours=12)
@@ -329,6 +331,8 @@ def _id(node: Node, name: str) -> str:
 
 # Payments
 
+# Our own id where the app sets one, else Apple's for this app in the customer's Apple account.
+CUSTOMERS = ("appAccountToken", "appTransactionId")
 INITIATORS = {"PURCHASE": Initiator.CUSTOMER, "RENEWAL": Initiator.MERCHANT}
 
 
@@ -365,7 +369,8 @@ def _payment(about: _Notification, transaction: Node, step: PaymentStep, **more:
         payment_id=_id(transaction, "transactionId"),
         step=step,
         method="apple",
-        customer_id=transaction.hint("appAccountToken"),
+        customer_id=transaction.customer(*CUSTOMERS),
+        billing_country=alpha_2(transaction.hint("storefront")),
         initiator=INITIATORS.get(transaction.hint("transactionReason") or ""),
         **more,
     )
@@ -396,7 +401,7 @@ def _renewal(step: PaymentStep) -> "Translate":
                 step=step,
                 amount=_money(renewal, "renewalPrice"),
                 method="apple",
-                customer_id=renewal.hint("appAccountToken"),
+                customer_id=renewal.customer(*CUSTOMERS),
                 initiator=Initiator.MERCHANT,
             )
         ]

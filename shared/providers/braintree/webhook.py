@@ -16,7 +16,8 @@
 | XML | expat itself, with document types and entities refused: no library to import, none to trust |
 
 Names: a payment is its transaction; a local payment's `payment-id` is an alias of it, and its name while it has no
-transaction. A subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
+transaction. The transaction that another one tries again (`retried-transaction-id`) or settles a part of
+(`authorized-transaction-id`) is an alias of that other one. A subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
 
 Sources: Braintree docs "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
 disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0.
@@ -49,6 +50,7 @@ from shared.domain.events import (
     ReviewChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.countries import alpha_2
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import DEEPEST, Node, date_begins, major_money, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, hex_text, is_text_key, matching_key
@@ -56,6 +58,7 @@ from shared.providers.kit.signing import as_bytes, hex_text, is_text_key, matchi
 NAME = "braintree"
 ANSWER = Answer()
 SIGNED_HEADERS = ()
+PAYLOAD_VERSION = ()
 OLDEST = timedelta(days=31)
 SKEW = timedelta(minutes=5)
 
@@ -290,20 +293,24 @@ def _evidence(transaction: Node) -> Base:
     return {
         "method": METHODS.get(kind, kind) if kind else None,
         "card": Card(
-            fingerprint=card.hint("unique-number-identifier"),
+            fingerprint=card.first_hint("unique-number-identifier", "payment-account-reference"),
             bin=card.digits("bin", least=6, most=8),
             last4=card.digits("last-4", least=4, most=4),
             network=_network(card.hint("card-type")),
             funding=funding or ("credit" if card.lowered("debit") == "no" else None),
+            country=alpha_2(card.hint("country-of-issuance")),
         )
         if card.hint("last-4") or card.hint("bin")
         else None,
-        "customer_id": own.customer("customer-id", "customer_id") or customer.customer("id"),
+        "customer_id": own.customer("customer-id", "customer_id")
+        or customer.customer("id")
+        or transaction.customer("customer-id"),
         "device_id": own.first_hint("device-id", "device_id"),
         "ip": own.ip("ip"),
         "email_hash": email_hash,
         "email_domain": email_domain,
-        "billing_country": transaction.hint("billing", "country-code-alpha2"),
+        "billing_country": transaction.hint("billing", "country-code-alpha2")
+        or alpha_2(transaction.hint("billing", "country-code-alpha3")),
         "initiator": None if recurring is None else Initiator.MERCHANT if recurring else Initiator.CUSTOMER,
         "merchant_reference": transaction.hint("order-id"),
         "three_d_secure": THREE_D_SECURE.get(transaction.hint("three-d-secure-info", "status") or ""),
@@ -314,14 +321,17 @@ def _evidence(transaction: Node) -> Base:
     }
 
 
-def _payment(transaction: Node, base: Base, step: PaymentStep, **more: Any) -> AnyEvent | None:
+def _payment(
+    transaction: Node, base: Base, step: PaymentStep, aliases: tuple[str | None, ...] = (), **more: Any
+) -> AnyEvent | None:
     """A step of the transaction, or of the one that it refunds. A credit that refunds none is no payment of ours."""
     own, refunded = transaction.text("id"), None
     if transaction.lowered("type") == "credit" or step is PaymentStep.REFUND_FAILED:
-        # The second name is in the SDK's sample of a failed refund only.
-        names = ("refunded-transaction-id", "refunded-transaction-fk")
-        refunded = next((found for name in names if (found := transaction.maybe_text(name))), None)
-        if refunded is None and step is not PaymentStep.REFUND_FAILED:
+        refunded = transaction.maybe_text("refunded-transaction-id")
+        # `refunded-transaction-fk`, in the SDK's sample of a failed refund, is a key in Braintree's own database.
+        if refunded is None and (step is PaymentStep.REFUND_FAILED or transaction.raw("refunded-transaction-fk")):
+            raise unreadable(transaction.where("refunded-transaction-id"), "missing", "missing_field")
+        if refunded is None:
             return None
         step = CREDITS.get(step, step)
     declined = step in (PaymentStep.DECLINED, PaymentStep.CAPTURE_FAILED)
@@ -329,6 +339,7 @@ def _payment(transaction: Node, base: Base, step: PaymentStep, **more: Any) -> A
     return PaymentChanged(
         **base,
         payment_id=refunded or own,
+        aliases=tuple(alias for alias in (*aliases, transaction.maybe_text("authorized-transaction-id")) if alias),
         step=step,
         amount=_money(transaction),
         reference=own,
@@ -343,11 +354,11 @@ def _transaction(step: PaymentStep) -> "Translate":
 
 
 def _retried(transaction: Node, base: Base, lines: list[str]) -> AnyEvent | None:
-    """A declined transaction tried again as another, which tells its own status."""
+    """A declined transaction tried again as another, which tells its own status and, as an alias, what it tries again."""
     step = STEPS.get(transaction.word("status"))
     if step is None:
         raise unreadable(transaction.where("status"), "a status that we do not know", "unknown_status")
-    return _payment(transaction, base, step)
+    return _payment(transaction, base, step, (transaction.maybe_text("retried-transaction-id"),))
 
 
 def _subscription(step: PaymentStep) -> "Translate":
@@ -367,7 +378,7 @@ def _local(step: PaymentStep) -> "Translate":
         payment = local.text("payment-id")
         transaction = local.at("transaction")
         if transaction.value:
-            return _payment(transaction, base, step, aliases=(payment,), method="local_payment")
+            return _payment(transaction, base, step, (payment,), method="local_payment")
         return PaymentChanged(**base, payment_id=payment, step=step, method="local_payment")
 
     return translate
@@ -455,6 +466,7 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
             can_respond=False if resolved else True if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=dispute.hint("status") or word,
             evidence_submitted=True if word == "disputed" else None,
+            arn=dispute.hint("transaction", "acquirer-reference-number"),
         )
 
     return translate

@@ -47,6 +47,7 @@ from shared.providers.kit.signing import as_bytes, basic_auth_matches, header, h
 NAME = "checkout"
 ANSWER = Answer()
 SIGNED_HEADERS = ("cko-signature",)
+PAYLOAD_VERSION = (("version",),)
 SENT_WITH = {"CLP": 2}
 
 Base = dict[str, Any]
@@ -156,7 +157,7 @@ def _payment(step: PaymentStep, *amount: str, total: bool = False) -> "Translate
             merchant_reference=data.hint("reference"),
             method=source.lowered("type"),
             card=Card(
-                fingerprint=source.hint("fingerprint"),
+                fingerprint=source.first_hint("fingerprint", "payment_account_reference"),
                 bin=source.digits("bin", least=6, most=8),
                 last4=source.digits("last_4", least=4, most=4),
                 network={"american express": "amex", "diners club international": "diners"}.get(network or "", network),
@@ -276,6 +277,7 @@ TRAITS = Traits(
     ack_seconds=10,
     deadline="evidence_required_by",
     response_api="PUT /disputes/{id}/evidence",
+    verified_again="yes, but for the password",
     payments=PAYMENTS,
     refunds=REFUNDS,
     disputes=DISPUTES,

@@ -21,7 +21,7 @@ other by `created_date`: an authorization has both, and a cancellation may repea
 tokens of wallets, by which payers agree to later payments, come to the same URL and are ignored. Of a chargeback `chargeback_date` is the time; where
 only the constant `created_date` is sent, the order of its statuses decides which is the latest.
 
-The signature is not in SIGNED_HEADERS where it comes in `Authorization`, which is never stored.
+`Authorization` is never stored; the signature in it, which is no secret, is kept as `Signature`.
 
 Sources: dLocal docs "Receive notifications", "Generate a signature", "Payment status codes", "Refund status codes",
 "The refund object", "Chargeback status", "Chargeback asynchronous notification", "The infraction object", "Infractions
@@ -30,6 +30,7 @@ notifications", "The order object", "Cancel an enrollment", "Cancel token".
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -53,6 +54,7 @@ from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key
 NAME = "dlocal"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-login", "x-date", "signature")
+PAYLOAD_VERSION = ()
 OLDEST = timedelta(days=8)
 SKEW = timedelta(minutes=5)
 
@@ -93,6 +95,11 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
     if not -SKEW <= delivery.received_at - signed_at <= OLDEST:
         raise SignatureInvalid("not signed in the last eight days", reason="outside_tolerance")
     return Verdict(key_ids=(key_id,), signed_at=signed_at)
+
+
+def kept_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    found = _AUTHORIZATION.fullmatch(header(headers, "authorization"))
+    return {"signature": found[1]} if found else {}
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
@@ -142,7 +149,7 @@ TIMES = {
     "payment": ("created_date",),
     "refund": ("created_date",),
     "chargeback": ("chargeback_date", "created_date"),
-    "infraction": ("creation_date",),
+    "infraction": ("last_modified_date", "creation_date"),
 }
 
 
@@ -233,7 +240,7 @@ def _payment(payment: Node, own: str, status: str, base: Base) -> AnyEvent | Non
         ip=payer.ip("ip"),
         email_hash=email_hash,
         email_domain=email_domain,
-        billing_country=payment.hint("country"),
+        billing_country=payer.hint("address", "country") or payment.hint("country"),
         decline_code=code,
         hard_decline=code in HARD_CODES if code else None,
     )

@@ -45,6 +45,7 @@ from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key
 NAME = "gocardless"
 ANSWER = Answer(status=204)
 SIGNED_HEADERS = ("webhook-signature",)
+PAYLOAD_VERSION = ()
 
 _ID = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
 

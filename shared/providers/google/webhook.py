@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 NAME = "google"
 ANSWER = Answer(status=204)
 SIGNED_HEADERS = ()
+PAYLOAD_VERSION = (("message", "data", "version"),)
 UNSIGNED = ("event_id", "account", "occurred_at", "resource", "resource_id", "hint")
 CERTIFICATES = "https://www.googleapis.com/oauth2/v1/certs"
 ISSUERS = frozenset({"accounts.google.com", "https://accounts.google.com"})
@@ -287,6 +288,7 @@ TRAITS = Traits(
     deadline="24 h after a refund's review began",
     response_api="POST orders/{id}:reviewrefund",
     fetch_back=True,
+    verified_again="no: the token is not kept",
     payments=[
         *(f"subscription.{name}" for name in FOLLOWED.values()),
         *(f"product.{name}" for name in PRODUCTS.values()),

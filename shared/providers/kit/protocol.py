@@ -49,7 +49,8 @@ class Traits:
     scheme: what proves a delivery. replay: what stops an old one. rotation: how a key changes without a gap.
     ack_seconds: how long the provider waits for its 2xx; retry_days: for how long it repeats; None where that is not
         settled. deadline: its field that says until when a dispute can be answered. response_api: its call that
-        answers one; both empty where there is none. fetch_back: whether some messages only name what is to be read.
+        answers one; both empty where there is none. verified_again: whether a stored delivery can be, by its row and the
+        endpoint's keys alone. fetch_back: whether some messages only name what is to be read.
     payments, refunds, disputes, warnings: its types of message that tell of each, out of the adapter's own tables.
     """
 
@@ -60,6 +61,7 @@ class Traits:
     retry_days: float | None = None
     deadline: str = ""
     response_api: str = ""
+    verified_again: str = "yes"
     fetch_back: bool = False
     payments: Collection[str] = ()
     refunds: Collection[str] = ()
@@ -74,6 +76,9 @@ class Provider(Protocol):
     `challenge(query: str, credentials: Credentials) -> Answer | None`: the answer to that query string, None for one
     that is no challenge.
 
+    One whose signature comes in a header that is never stored has a function
+    `kept_headers(headers: Mapping[str, str]) -> Mapping[str, str]`: that signature, under the name of a signed header.
+
     One that says a part of a delivery in its URL names those parameters in `KEPT_QUERY`: they are kept with the raw
     bytes, so that a stored delivery can be translated again. Never one that holds a secret.
 
@@ -81,6 +86,7 @@ class Provider(Protocol):
     ANSWER: what an accepted delivery is answered.
     SIGNED_HEADERS: lower-case header names that verification reads and that are kept with the raw bytes, so that
         a stored delivery can be verified again. Never one that holds a secret (`authorization`).
+    PAYLOAD_VERSION: paths at which a message says of which version of the provider's API it is; empty where it does not.
     WORDS: path in its `shape.json` → the words that may stand there, out of the adapter's own tables; any other
         is told of (see `unmapped`).
     TRAITS: for the table of providers.
@@ -89,6 +95,7 @@ class Provider(Protocol):
     NAME: str
     ANSWER: Answer
     SIGNED_HEADERS: tuple[str, ...]
+    PAYLOAD_VERSION: tuple[tuple[str, ...], ...]
     WORDS: Mapping[str, Collection[str]]
     TRAITS: Traits
 

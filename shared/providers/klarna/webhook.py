@@ -56,6 +56,7 @@ from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key
 NAME = "klarna"
 ANSWER = Answer()
 SIGNED_HEADERS = ("klarna-signature", "klarna-signing-key-id")
+PAYLOAD_VERSION = (("metadata", "event_version"),)
 KEPT_QUERY = ("klarna_order_id",)
 PUSH = "push"
 """The key id whose secret is in the URL of pushes."""
@@ -302,6 +303,7 @@ TRAITS = Traits(
     deadline="representment.expires_at",
     response_api="POST /disputes/{id}/represent",
     fetch_back=True,
+    verified_again="yes; pushes no: their secret is not kept",
     payments=[f"payment.request.state-change.{state}" for state in STEPS],
     disputes=[
         *(f"payment.dispute.state-change.{state}" for state in (*STATES, "closed")),

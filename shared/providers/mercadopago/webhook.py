@@ -44,6 +44,7 @@ __all__ = ["opened"]
 NAME = "mercadopago"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-signature", "x-request-id")
+PAYLOAD_VERSION = (("api_version",),)
 KEPT_QUERY = ("data.id", "type")
 UNSIGNED = ("resource", "hint", "occurred_at")
 OLDEST = timedelta(days=8)

@@ -55,6 +55,7 @@ from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key
 NAME = "mollie"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-mollie-signature",)
+PAYLOAD_VERSION = ()
 PUSH = "push"
 """The key id whose secret is in the URL of classic webhooks."""
 PUSH_UNSIGNED = ("event_id", "occurred_at", "resource", "resource_id", "hint")
@@ -387,6 +388,7 @@ TRAITS = Traits(
     replay="object and state",
     rotation="several signatures, or webhooks",
     fetch_back=True,
+    verified_again="yes; classic ones no: their secret is not kept",
     payments=[
         *(f"payment.{status}" for status in STEPS),
         *("capture.succeeded", "capture.failed", "payment-link.paid"),

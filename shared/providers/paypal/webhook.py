@@ -69,6 +69,7 @@ SIGNED_HEADERS = (
     "paypal-cert-url",
     "paypal-auth-algo",
 )
+PAYLOAD_VERSION = (("event_version",), ("resource_version",))
 OLDEST = timedelta(days=3, minutes=5)
 SKEW = timedelta(minutes=5)
 ALGORITHM = "SHA256withRSA"

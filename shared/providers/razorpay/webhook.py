@@ -12,7 +12,8 @@
 | amounts | integers in the currency's smallest unit, as ISO 4217 |
 | deadline | `respond_by`, unix seconds |
 | order | none is promised, and `payment.failed` may be followed by `payment.captured` of the same payment |
-| not told | the network's reason code (`reason_code` is Razorpay's wording), the card's fingerprint, mode |
+| reason | `reason_code` is Razorpay's own wording, kept as it is, not the network's code |
+| not told | the card's fingerprint, mode |
 | merchant's own words | `notes`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant) |
 
 An authorization that is never captured is not voided but refunded, by Razorpay itself: the payment beside such a refund
@@ -52,6 +53,7 @@ from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key
 NAME = "razorpay"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-razorpay-signature",)
+PAYLOAD_VERSION = ()
 
 Base = dict[str, Any]
 
@@ -241,9 +243,9 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
     word, phase = dispute.word("status"), dispute.lowered("phase")
     status = STATUSES.get(word)
     wording = dispute.lowered("reason_code") or ""
-    reason = next((ours for part, ours in REASONS if part in wording), DisputeReason.OTHER)
-    if phase == "fraud":
-        reason = DisputeReason.FRAUD
+    # The phase is a reason only where the code is none that we know.
+    otherwise = DisputeReason.FRAUD if phase == "fraud" else DisputeReason.OTHER
+    reason = next((ours for part, ours in REASONS if part in wording), otherwise)
     amount = minor_money(dispute, "amount", "currency", {})
     # Nothing is deducted before a dispute is lost.
     lost = kind == "payment.dispute.lost" and dispute.raw("amount_deducted") is not None
@@ -262,6 +264,7 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
             amount=amount,
             moved=Money(-taken.minor, taken.currency) if taken and taken.minor else None,
             reason=reason,
+            reason_code=dispute.hint("reason_code"),
             network=NETWORKS.get(network, network) if network else None,
             respond_by=dispute.unix("respond_by") if due is not None else None,
             respond_by_text=str(dispute.integer("respond_by")) if due is not None else None,

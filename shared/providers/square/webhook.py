@@ -50,6 +50,7 @@ from shared.providers.kit.signing import as_bytes, header, is_text_key, matching
 NAME = "square"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-square-hmacsha256-signature",)
+PAYLOAD_VERSION = ()
 
 _URL = re.compile(r"https?://[!-~]{1,500}", flags=re.ASCII)
 
@@ -167,7 +168,13 @@ def _payment(payment: Node, base: Base) -> AnyEvent:
     own = payment.text("id")
     details = payment.at("card_details")
     card = details.at("card")
-    email_hash, email_domain = payment.email("buyer_email_address")
+    later = payment.at("buy_now_pay_later_details")
+    emails = (
+        payment.email("buyer_email_address"),
+        later.email("afterpay_details", "email_address"),
+        later.email("clearpay_details", "email_address"),
+    )
+    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
     by_customer = payment.flag("customer_details", "customer_initiated")
     errors = [code for error in details.nodes("errors") if (code := error.hint("code"))]
     code = errors[0] if errors and step is PaymentStep.DECLINED else None
@@ -191,10 +198,12 @@ def _payment(payment: Node, base: Base) -> AnyEvent:
         )
         if card.value
         else None,
-        customer_id=payment.customer("customer_id"),
+        customer_id=payment.customer("customer_id") or card.customer("customer_id"),
         email_hash=email_hash,
         email_domain=email_domain,
-        billing_country=payment.hint("billing_address", "country"),
+        billing_country=payment.hint("billing_address", "country")
+        or card.hint("billing_address", "country")
+        or payment.hint("wallet_details", "cash_app_details", "buyer_country_code"),
         initiator=None if by_customer is None else Initiator.CUSTOMER if by_customer else Initiator.MERCHANT,
         cvv_result=CHECKS.get((details.hint("cvv_status") or "").removeprefix("CVV_")),
         avs_result=CHECKS.get((details.hint("avs_status") or "").removeprefix("AVS_")),

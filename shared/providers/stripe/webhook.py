@@ -58,6 +58,7 @@ from shared.providers.kit.signing import header, hex_text, matching_key
 NAME = "stripe"
 ANSWER = Answer()
 SIGNED_HEADERS = ("stripe-signature",)
+PAYLOAD_VERSION = (("api_version",),)
 TOLERANCE = timedelta(seconds=300)
 SENT_WITH = {"MGA": 0, "ISK": 2, "UGX": 2}
 _MOST_SIGNATURES = 16
@@ -241,7 +242,7 @@ def _evidence(charge: Node, metadata: Node) -> Base:
         )
         if card.value
         else None,
-        "customer_id": customer or charge.hint("customer"),
+        "customer_id": customer or charge.first_hint("customer", "customer_account"),
         "device_id": metadata.hint("device_id"),
         "ip": metadata.ip("ip"),
         "email_hash": email_hash,
@@ -334,7 +335,7 @@ def _intent(step: PaymentStep, *amounts: str) -> "Translate":
         declined = step is PaymentStep.DECLINED
         evidence = _evidence(charge if charge.value or not declined else error.at("payment_method"), metadata)
         if evidence["customer_id"] is None:
-            evidence["customer_id"] = intent.hint("customer")
+            evidence["customer_id"] = intent.first_hint("customer", "customer_account")
         if evidence["email_hash"] is None:
             evidence["email_hash"], evidence["email_domain"] = intent.email("receipt_email")
         return PaymentChanged(
@@ -361,6 +362,8 @@ def _session(step: PaymentStep) -> "Translate":
             return None
         paid = step is not PaymentStep.CAPTURED or session.hint("payment_status") == "paid"
         email_hash, email_domain = session.email("customer_details", "email")
+        if email_hash is None:
+            email_hash, email_domain = session.email("customer_email")
         metadata = session.at("metadata")
         return PaymentChanged(
             **base,
@@ -368,7 +371,7 @@ def _session(step: PaymentStep) -> "Translate":
             step=step if paid else PaymentStep.PENDING,
             amount=_money(session, "amount_total"),
             cumulative=step is PaymentStep.CAPTURED and paid,
-            customer_id=metadata.customer("customer_id") or session.hint("customer"),
+            customer_id=metadata.customer("customer_id") or session.first_hint("customer", "customer_account"),
             device_id=metadata.hint("device_id"),
             ip=metadata.ip("ip"),
             initiator=Initiator.CUSTOMER,  # a session is a page that the customer is on

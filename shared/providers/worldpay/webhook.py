@@ -50,6 +50,7 @@ from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key
 NAME = "worldpay"
 ANSWER = Answer()
 SIGNED_HEADERS = ("event-signature",)
+PAYLOAD_VERSION = ()
 HASH = "SHA256"
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+", flags=re.ASCII)

@@ -1,0 +1,279 @@
+"""What an adapter knows of a provider's messages and does not read, with the reason, where it could matter.
+
+A member that the shape lists is no news when it comes, so nobody would ever hear that it was not read.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import providers
+from shared.domain.delivery import Delivery, Verdict
+from shared.domain.events import PaymentChanged
+from shared.providers.kit.countries import alpha_2
+from tests.providers.kits import NOON, a_fact, a_kit
+from tests.providers.shapes import shape_of
+from tests.simulator.facts import FactKind
+
+# Names that bear a customer, a device, an address, an amount, an id or a date.
+TELLING = re.compile(
+    r"cust|shopp|payer|buyer|consumer|user|account|device|\bip|ip_|IP$|country|storefront|email|fingerprint"
+    r"|\bbin|Bin$|iin|last.?4|amount|date$|_at$|-at$|Date$|At$|(_|-|^)id$|Id$|refer|token",
+    flags=re.IGNORECASE,
+)
+PERSONAL = "a name, a birth date, an address, a telephone or a bank account's number: kept nowhere"
+MERCHANT = "the merchant's or the seller's own account, place, staff, shop or terminal"
+OTHER_MONEY = "a part, a fee, a limit, or a sum that the steps add up to"
+OTHER_TIME = "when something else happened, or will: the event's own time orders what is told"
+OTHER_THING = "the id of something that no payment, refund or dispute is looked for by"
+GOODS = "what was sold, or how it is billed"
+PROOF = "of the issuer's, the network's or the wallet's own exchange"
+NO_HOME = "no event of ours has a place for it"
+OF_CARD = "another writing of what is read already: card, country or token"
+NOT_SETTLED = "public pages do not settle whose it is"
+
+NOT_READ: Mapping[str, Mapping[str, str]] = {
+    "adyen": {
+        PERSONAL: "bankAccount.iban bankAccount.ownerName bankAccountNumber iDealConsumerAccountNumber"
+        " iDealConsumerBIC iDealConsumerCity iDealConsumerIBAN iDealConsumerIban iDealConsumerName shopperName"
+        " shopperSocialSecurityNumber shopperTelephone swish.payerAlias shopperLocale deliveryAddress.country"
+        " GoPay.gopayAccountId bankLocationId",
+        MERCHANT: "InvoiceCreditorAccount authorisationMid directdebit_GB.serviceUserName"
+        " directdebit_GB.serviceUserNumber shopperStatement terminalId tenderReference",
+        OTHER_MONEY: "authorisedAmountCurrency authorisedAmountValue requestAmount"
+        " issuerComments.disputeAmountChangeReason",
+        OTHER_TIME: "bookingDate expiryDate networkTxDate sepadirectdebit.sepadirectdebit.dueDate"
+        " issuerComments.attemptedReturnDate issuerComments.cancellationDate"
+        " issuerComments.creditVoucherOrTransactionReceiptDate issuerComments.merchandiseServiceReceivedDate"
+        " issuerComments.merchandiseWasCounterfeitDate issuerComments.returnedMerchandiseReceivedDate"
+        " issuerComments.serviceReceivedDate",
+        OTHER_THING: "captureMerchantReference capturePspReference checkoutSessionId directdebit_GB.mandateId"
+        " iDealTransactionId merchantOrderReference modificationMerchantReferences originalMerchantReference"
+        " paymentLinkId paypalPairingId retry.rescueReference riskExperimentReference riskProfileReference"
+        " sepadirectdebit.mandateId transactionId tokenization.storedPaymentMethodId",
+        PROOF: "accountValidation domesticShopperAdvice dsTransID mcBankNetReferenceNumber nfc.uid opi.transToken"
+        " receipt.retrievalReferenceNumber referred transactionLinkId xid paypalPayerStatus",
+        OF_CARD: "binRangeId cardAltID cardIssuerCountryId cardProductId latestCard.bin latestCard.expiryDate"
+        " networkToken.available networkToken.bin networkToken.tokenSummary realtimeAccountUpdaterStatus"
+        " tokenTxVariant tokenization.store.operationType untokenisedCardSummary deviceType",
+        NOT_SETTLED: "modifiedShopperReference",
+    },
+    "apple": {
+        PROOF: "deviceVerification deviceVerificationNonce",
+        OTHER_TIME: "expiresDate gracePeriodExpiresDate originalPurchaseDate preorderDate purchaseDate"
+        " receiptCreationDate recentSubscriptionStartDate revocationDate tokenCreationDate",
+        GOODS: "autoRenewProductId productId webOrderLineItemId",
+        OF_CARD: "storefrontId storefrontCountryCodes",
+    },
+    "braintree": {
+        PERSONAL: "payer-id payer-name reviewer-email customer-location",
+        MERCHANT: "merchant-account-id source-merchant-id sub-merchant-account sub-merchant-account-id",
+        OTHER_MONEY: "account-balance discount-amount next-bill-amount next-billing-period-amount service-fee-amount"
+        " shipping-amount shipping-tax-amount surcharge-amount tax-amount tax_amount",
+        OTHER_TIME: "authorization-expires-at billing-period-end-date billing-period-start-date created-at"
+        " disbursement-date effective-date first-billing-date next-billing-date paid-through-date received-date"
+        " sent-to-processor-at upcoming-retry-date updated-at",
+        OTHER_THING: "authorized-transaction-global-id customer-global-id global-id graphql-id"
+        " original-dispute-id payment-context-id payment-method-token refund-id"
+        " reference-number settlement-batch-id subscription-id token",
+        PROOF: "acs-transaction-id ds-transaction-id mastercard-transaction-link-id retrieval-reference-number"
+        " three-d-secure-authentication-id three-d-secure-server-transaction-id voice-referral-number xid"
+        " device-data-captured",
+        OF_CARD: "account-funding-transaction account-type bin-extended consumer country-code-numeric country-name"
+        " processed-with-network-token product-id",
+        GOODS: "plan-id",
+    },
+    "checkout": {
+        MERCHANT: "client_id entity_id processing_channel_id workflow_action_id workflow_id",
+        PERSONAL: "zip",
+        OTHER_MONEY: "available_to_void",
+        OTHER_TIME: "date",
+        OTHER_THING: "payment_action_id payment_reference",
+        PROOF: "acquirer_transaction_id retrieval_reference_number xid",
+        NO_HOME: "acquirer_reference_number",
+        OF_CARD: "cko_network_token_available product_id",
+    },
+    "dlocal": {
+        PERSONAL: "bank_account bank_account_type birth_date zip_code",
+        MERCHANT: "custom_merchant_name",
+        OTHER_TIME: "registration_date registration_ip",
+        OF_CARD: "payment_method_id",
+    },
+    "gocardless": {NO_HOME: "bank_account_id"},
+    "google": {
+        NO_HOME: "obfuscatedAccountId obfuscatedProfileId",
+        OTHER_THING: "pendingRefundToken",
+        GOODS: "subscriptionId",
+    },
+    "klarna": {
+        MERCHANT: "merchant_id product_instance_id recipient_account_id subject_account_id webhook_id",
+        OTHER_TIME: "closed_at requested_at updated_at",
+        OTHER_THING: "correlation_id interoperability_token klarna_network_session_token merchant_reference2"
+        " merchant_reference_2 payment_capture_reference payment_dispute_attachment_id payment_token"
+        " payment_transaction_reference",
+        NOT_SETTLED: "payment_account_id payment_account_reference",
+    },
+    "mercadopago": {
+        MERCHANT: "application_id site_id user_id",
+        GOODS: "product_id",
+        OTHER_THING: "transaction_intent_id",
+    },
+    "mollie": {
+        PERSONAL: "consumerAccount consumerBic consumerName",
+        MERCHANT: "balanceId profileId",
+        OTHER_TIME: "cardExpiryDate expiresAt",
+        OTHER_THING: "mandateId orderId settlementId shipmentId subscriptionId",
+        OF_CARD: "restrictPaymentMethodsToCountry",
+    },
+    "paypal": {
+        PERSONAL: "note_to_payer",
+        MERCHANT: "email merchant_id payee_pricing_tier_id payee_receivable_fx_rate_id",
+        OTHER_TIME: "buyer_response_due_date date",
+        OTHER_THING: "buyer_transaction_id reference_id",
+        NO_HOME: "acquirer_reference_number payer_id",
+    },
+    "razorpay": {
+        PERSONAL: "customer_communication",
+        OTHER_MONEY: "amount_due amount_paid amount_refunded amount_transferred base_amount",
+        OTHER_TIME: "submitted_at",
+        OTHER_THING: "batch_id card_id invoice_id offer_id",
+    },
+    "square": {
+        PERSONAL: "account_number_suffix account_ownership_type account_type buyer_cashtag buyer_full_name",
+        MERCHANT: "application_id device_id device_installation_id device_name employee_id location_id"
+        " team_member_id terminal_checkout_id terminal_id terminal_refund_id source_id",
+        OTHER_MONEY: "buyer_currency_exchange",
+        OTHER_TIME: "arrival_date authorized_at captured_at client_created_at disabled_at effective_at"
+        " issuer_alert_at reported_at reported_date voided_at",
+        OTHER_THING: "brand_dispute_id end_to_end_id order_id payment_source_token version_token",
+    },
+    "stripe": {
+        PERSONAL: "billing_zip instructions_email shipping_address_zip shipping_from_zip tax_id",
+        OTHER_MONEY: "amount_authorized amount_subtotal application_fee_amount maximum_amount_capturable"
+        " shipping_amount",
+        OTHER_TIME: "arrival_date canceled_at completes_at expires_at stored_at",
+        OTHER_THING: "account_type customer_creation customer_reference user_report",
+        PROOF: "application_preferred_name preferred preferred_locales transaction_id transaction_link_id",
+        OF_CARD: "dynamic_last4",
+        NO_HOME: "device ip_address",  # of a review, which follows a payment that told them
+    },
+    "worldpay": {
+        OTHER_TIME: "date",
+        OTHER_THING: "commandId octReference orderReference paymentId",  # every message has transactionReference too
+    },
+}
+
+
+def members(told: Any) -> Iterator[str]:
+    """The names of plain members anywhere in a shape."""
+    if isinstance(told, dict):
+        for name, inner in told.items():
+            yield from inner.split() if name == "" else members(inner)
+
+
+def words_of(name: str) -> set[str]:
+    """Every text in the source of the adapter."""
+    return {
+        node.value
+        for file in Path(shape_of(name)).parent.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_every_telling_member_that_is_known_is_read_or_there_is_a_reason(name: str) -> None:
+    file = json.loads(shape_of(name).read_text())
+    known = {
+        one for section, told in file.items() if section not in ("ignored", "words") for one in members({section: told})
+    }
+    telling = {one for one in known if TELLING.search(one) and not one.endswith("*")}
+    unread = {one for names in NOT_READ[name].values() for one in names.split()}
+    assert unread - known == set(), "no longer known"
+    assert telling - words_of(name) - unread == set(), "read them, or say why not"
+    assert unread & words_of(name) == set(), "they are read: there is no reason any more"
+
+
+def where(tree: Any, path: str) -> tuple[Any, str]:
+    *way, last = path.split("/")
+    for step in way:
+        tree = tree[int(step)] if isinstance(tree, list) else tree.setdefault(step, {})
+    return tree, last
+
+
+ADYEN = "notificationItems/0/NotificationRequestItem/additionalData/"
+BRAINTREE = "notification/subject/subscription/transactions/0/"
+APPLE = "signedPayload/payload/data/signedTransactionInfo/payload/"
+SQUARE = "data/object/payment/"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "instead_of", "value", "member", "expected"),
+    [
+        ("adyen", f"{ADYEN}paymentAccountReference", f"{ADYEN}alias", "PAR1", "card.fingerprint", "PAR1"),
+        ("adyen", f"{ADYEN}issuerBin", f"{ADYEN}cardBin", "42424242", "card.bin", "42424242"),
+        ("adyen", f"{ADYEN}visaTransactionId", f"{ADYEN}networkTxReference", "VT1", "network_transaction_id", "VT1"),
+        ("adyen", f"{ADYEN}billingAddress.country", f"{ADYEN}shopperCountry", "SE", "billing_country", "SE"),
+        ("adyen", f"{ADYEN}paypalEmail", f"{ADYEN}shopperEmail", "ana@music.example", "email_domain", "music.example"),
+        ("apple", f"{APPLE}storefront", f"{APPLE}storefront", "SWE", "billing_country", "SE"),
+        ("apple", f"{APPLE}appTransactionId", f"{APPLE}appAccountToken", "70412", "customer_id", "70412"),
+        ("braintree", f"{BRAINTREE}credit-card/country-of-issuance", "", "USA", "card.country", "US"),
+        ("braintree", f"{BRAINTREE}credit-card/country-of-issuance", "", "Unknown", "card.country", None),
+        (
+            "braintree",
+            f"{BRAINTREE}billing/country-code-alpha3",
+            f"{BRAINTREE}billing/country-code-alpha2",
+            "SWE",
+            "billing_country",
+            "SE",
+        ),
+        ("braintree", f"{BRAINTREE}authorized-transaction-id", "", "whole", "aliases", ("whole",)),
+        ("checkout", "data/source/payment_account_reference", "data/source/fingerprint", "P", "card.fingerprint", "P"),
+        ("dlocal", "payer/address/country", "", "UY", "billing_country", "UY"),
+        ("square", f"{SQUARE}card_details/card/customer_id", f"{SQUARE}customer_id", "C1", "customer_id", "C1"),
+        (
+            "square",
+            f"{SQUARE}card_details/card/billing_address/country",
+            f"{SQUARE}billing_address",
+            "SE",
+            "billing_country",
+            "SE",
+        ),
+        (
+            "square",
+            f"{SQUARE}buy_now_pay_later_details/clearpay_details/email_address",
+            f"{SQUARE}buyer_email_address",
+            "ana@music.example",
+            "email_domain",
+            "music.example",
+        ),
+    ],
+)
+def test_what_is_told_under_another_name_is_read_there(
+    name: str, path: str, instead_of: str, value: str, member: str, expected: object, tmp_path: Path
+) -> None:
+    kit = a_kit(name, tmp_path)
+    kind = FactKind.AUTHORIZED if name in ("adyen", "checkout", "square") else FactKind.CAPTURED
+    tree = kit.opened(kit.signed(kit.simulator.requests(a_fact(kind))[0]).body)
+    if instead_of:
+        parent, last = where(tree, instead_of)
+        parent.pop(last, None)
+    parent, last = where(tree, path)
+    parent[last] = value
+    delivery = Delivery(name, kit.sealed(tree), {}, NOON)
+    (event,) = kit.normalize(delivery, Verdict(("k",), signed_at=NOON)).events
+    assert isinstance(event, PaymentChanged)
+    found: Any = event
+    for step in member.split("."):
+        found = getattr(found, step)
+    assert found == expected
+
+
+@pytest.mark.parametrize(("told", "read"), [("USA", "US"), ("usa", "US"), ("SE", "SE"), ("XXX", None), (None, None)])
+def test_a_country_is_two_letters(told: str | None, read: str | None) -> None:
+    assert alpha_2(told) == read
