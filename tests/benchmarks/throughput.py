@@ -113,9 +113,7 @@ def what_bounds_scoring() -> None:
             score_payment(event, clocked, event.occurred_at, scorer)
         whole = time.thread_time() - began
     spent["deciding: features, rules, model, record"] = whole - sum(spent.values())
-    print(
-        f"a payment judged on SQLite: {whole / REQUESTS * 1e3:.2f} ms, {used / REQUESTS * 1e3:.2f} ms of it processor"
-    )
+    print(f"a payment judged on SQLite: {whole / REQUESTS * 1e3:.2f} ms, {REQUESTS / whole:.0f} a second at most")
     for name, seconds in sorted(spent.items(), key=lambda one: -one[1]):
         print(f"  {seconds / REQUESTS * 1e3:.2f} ms  {seconds / whole:4.0%}  {name}")
 
