@@ -1,22 +1,31 @@
 """Events a second of one process of each consumer, 8 connections, beside a bare handler that makes the same two round trips
-to documents and one publish; and where a payment's time goes while it is judged."""
+to documents and one publish; and where a payment's time goes while it is judged. The consumers run without a model, whose
+walk `scoring` measures: it takes a tenth of the whole."""
 
+import logging
 import random
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from shared.domain.codec import encode_event
 from shared.domain.events import PaymentChanged
+from shared.flows.ports import Create, Ports
+from shared.flows.score_payment import CHAMPION, Scorer, score_payment
+from shared.flows.train_model import COLUMNS
 from tests.benchmarks.requests import pushed
 from tests.benchmarks.servers import Load, Request, load, running
 from tests.benchmarks.worlds import worlds
 from tests.builders import NOON, a_card, a_dispute_event, a_payment_event
+from tests.fraud.forests import artifact, fitted
+from tests.local import local_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 CONNECTIONS = 8
@@ -61,7 +70,56 @@ CONSUMERS: dict[str, Callable[[int], list[Request]]] = {
 }
 
 
+class Clocked:
+    """Whatever it stands for, with the processor's time that each method took in all: waiting, others judge meanwhile."""
+
+    def __init__(self, of: Any, spent: dict[str, float]) -> None:
+        self._of = of
+        self._spent = spent
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._of, name)
+
+        def clocked(*arguments: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return method(*arguments)
+            finally:
+                self._spent[name] = self._spent.get(name, 0.0) + time.thread_time() - began
+
+        return clocked
+
+
+def what_bounds_scoring() -> None:
+    """The processor's time of one payment, without a server: all of it holds the interpreter's lock, so that a process
+    judges no more a second than fit into one."""
+    logging.disable(logging.CRITICAL)
+    forest = fitted(COLUMNS)
+    data = artifact(COLUMNS, forest)
+    with tempfile.TemporaryDirectory() as folder:
+        ports = local_ports(Path(folder))
+        digest = ports.models.store(data)
+        ports.documents.commit([Create(CHAMPION, {"digest": digest, "since": NOON, "former": []})])
+        scorer = Scorer()
+        scorer.start(ports, NOON)
+        for number in range(1000):
+            event = a_payment(number)
+            score_payment(event, ports, event.occurred_at, scorer)
+        spent: dict[str, float] = {}
+        clocked = Ports(Clocked(ports.documents, spent), Clocked(ports.bus, spent), ports.models, ports.warehouse)
+        began = time.thread_time()
+        for number in range(1000, 1000 + REQUESTS):
+            event = a_payment(number)
+            score_payment(event, clocked, event.occurred_at, scorer)
+        whole = time.thread_time() - began
+    spent["deciding: features, rules, model, record"] = whole - sum(spent.values())
+    print(f"a payment judged on SQLite: {whole / REQUESTS * 1e3:.2f} ms, {REQUESTS / whole:.0f} a second at most")
+    for name, seconds in sorted(spent.items(), key=lambda one: -one[1]):
+        print(f"  {seconds / REQUESTS * 1e3:.2f} ms  {seconds / whole:4.0%}  {name}")
+
+
 def main() -> None:
+    what_bounds_scoring()
     console = Console()
     for world, environment in worlds():
         table = Table(

@@ -122,7 +122,6 @@ class Stack:
         self._environment = {
             "PAYIN_HOME": str(home),
             "THREADS": "8",
-            "GUNICORN_LOG_LEVEL": "warning",
             "OMP_WAIT_POLICY": "PASSIVE",  # training must not spin on the cores that the others need
             **broker.environment(),
             **environment,
