@@ -50,6 +50,7 @@ LARGEST_PUSH = 14 << 20
 
 # https://www.w3.org/TR/trace-context/#traceparent-header-field-values. It is logged: nothing else may pass for one.
 _TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_EXECUTION_ID = re.compile("[0-9A-Za-z]{12}", flags=re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,7 @@ def _answering(function: str, handle: Handler) -> Handler:
     """`handle` with the table at the top of this module around it."""
 
     def answer(request: "Request") -> Response:
+        _distrust_the_frameworks_labels()
         token = logs.traceparent.set(_trace_of(request))
         try:
             return handle(request)
@@ -219,6 +221,18 @@ def _answering(function: str, handle: Handler) -> Handler:
             logs.traceparent.reset(token)
 
     return answer
+
+
+def _distrust_the_frameworks_labels() -> None:
+    """functions-framework writes two of the sender's headers, Function-Execution-Id and the span of X-Cloud-Trace-Context,
+    into every line: what has not the form of Google's own ids (its twelve characters) is left out, and the span is ours."""
+    from functions_framework.execution_id import execution_context_var
+
+    context = execution_context_var.get()
+    if context is not None:
+        context.span_id = None
+        if not _EXECUTION_ID.fullmatch(context.execution_id or ""):
+            context.execution_id = None
 
 
 def _trace_of(request: "Request") -> str:

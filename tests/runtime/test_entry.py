@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask, request
 from flask.testing import FlaskClient
-from functions_framework import read_request
+from functions_framework import create_app, read_request
 
 from shared.domain.codec import encode_event
 from shared.domain.errors import Conflict, Misconfigured, Unavailable
@@ -183,3 +184,31 @@ def test_what_cannot_start_never_serves_and_says_in_one_sentence_why(
     assert started.returncode == code
     assert started.stderr.strip().splitlines()[-1].startswith(f"{function} cannot start: {says}")
     assert "Traceback" not in started.stderr
+
+
+@pytest.mark.parametrize("told", ["4111111111111111", "ana@music.example", "x" * 5000])
+def test_what_a_stranger_calls_his_execution_is_in_no_line(
+    told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through the framework itself, which labels our lines anew as it does when deployed."""
+    monkeypatch.setenv("LOG_EXECUTION_ID", "true")
+    source = tmp_path / "main.py"
+    source.write_text(
+        "import functions_framework\n"
+        "from shared.runtime import entry\n"
+        "handle = entry.start('under_test', lambda _: entry.consume(print), {'PAYIN_HOME': %r})\n"
+        "@functions_framework.http\n"
+        "def under_test(request):\n"
+        "    return handle(request)\n" % str(tmp_path)
+    )
+    client = create_app("under_test", str(source)).test_client()
+    # The framework silences the loggers that it finds: a process of its own, as deployed, has none of ours yet.
+    for logger in filter(lambda one: isinstance(one, logging.Logger), logging.root.manager.loggerDict.values()):
+        monkeypatch.setattr(logger, "disabled", False)
+    headers = {"Function-Execution-Id": told, "X-Cloud-Trace-Context": "a1/4111111111111111;o=1"}
+    assert client.post("/", data=b"{}", headers=headers).status_code == 400
+    assert client.post("/", data=b"{}").status_code == 400
+    strange, own = [line for line in capsys.readouterr().out.splitlines() if "message_unreadable" in line]
+    assert "4111111111111111" not in strange
+    assert told not in strange
+    assert json.loads(own)["logging.googleapis.com/labels"]["execution_id"]
