@@ -196,10 +196,10 @@ def test_what_a_stranger_calls_his_execution_is_in_no_line(
     source.write_text(
         "import functions_framework\n"
         "from shared.runtime import entry\n"
-        "handle = entry.start('under_test', lambda _: entry.consume(print), {'PAYIN_HOME': %r})\n"
+        f"handle = entry.start('under_test', lambda _: entry.consume(print), {{'PAYIN_HOME': {str(tmp_path)!r}}})\n"
         "@functions_framework.http\n"
         "def under_test(request):\n"
-        "    return handle(request)\n" % str(tmp_path)
+        "    return handle(request)\n"
     )
     client = create_app("under_test", str(source)).test_client()
     # The framework silences the loggers that it finds: a process of its own, as deployed, has none of ours yet.
