@@ -5,7 +5,7 @@ same for every copy of the same fact, so that doing it twice is doing it once. T
 `Money`. Identifiers are the provider's, stripped of surrounding space, otherwise untouched.
 
 Events carry no e-mail address, no card number and no name: an e-mail becomes `email_hash` and `email_domain` at
-the edge (`shared.domain.privacy`).
+the edge (`shared.domain.privacy`), and an id that could be a card's number a pseudonym (`shared.domain.pseudonyms`).
 """
 
 from dataclasses import dataclass

@@ -4,9 +4,10 @@ Every search here takes time in proportion to its text: repetitions are bounded 
 go over the same characters again and again.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
+
+from shared.domain.pseudonyms import MAIL, unkeyed
 
 LONGEST = 16_384
 """Of a longer text no more than this is looked at, and the rest is dropped."""
@@ -62,6 +63,7 @@ _IBAN_LENGTHS = {code[:2]: int(code[2:]) for code in _IBANS.split()}
 _IBAN = re.compile(f"(?<![0-9A-Za-z])[A-Za-z]{{2}}[0-9]{{2}}(?:{_BETWEEN}[0-9A-Za-z]){{11,29}}", flags=re.ASCII)
 # Letters of every script: addresses have them on both sides since RFC 6531.
 _EMAIL = re.compile(r"[\w.%+'\-]{1,64}@[\w\-]++(?:\.[\w\-]++)+")
+_UNKEYED = re.compile(r"unkeyed-(mail|name)-[0-9a-f]{64}")
 _LUHN_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _LONGEST_MARK = 128  # no card number and no IBAN is written with more characters
 
@@ -84,19 +86,27 @@ def is_card_number(digits: str) -> bool:
 
 
 def mask(text: str) -> str:
-    """`text` with every card number, IBAN and e-mail address replaced; of a long text, its first LONGEST characters."""
+    """`text` with every card number, IBAN, e-mail address and digest of one replaced; of a long text, its first LONGEST
+    characters."""
     until = len(text)
     if until > LONGEST:
         # What the cut might halve is left out as well: half a card number is none that anybody would know.
         text, until = text[:LONGEST], LONGEST - _LONGEST_MARK
     parts: list[str] = []
     place = 0
-    for start, end, word in sorted((*_cards(text), *_ibans(text), *_addresses(text))):
+    for start, end, word in sorted((*_cards(text), *_ibans(text), *_addresses(text), *_digests(text))):
         if place <= start < until:
             parts += text[place:start], word
         if start < until:
             place = max(place, end)
     return "".join((*parts, text[place:until]))
+
+
+def holds_free_standing(text: str) -> bool:
+    """Whether `text` holds personal data that is not grown together with letters, as digits in a provider's ids are."""
+    if "@" in text or any(True for _ in _ibans(text)):
+        return True
+    return any(not (text[:start][-1:].isalnum() or text[end : end + 1].isalnum()) for start, end, _ in _cards(text))
 
 
 def holds_card_number(text: str) -> bool:
@@ -116,6 +126,12 @@ def _addresses(text: str) -> Iterator[Found]:
     if "@" in text:
         for found in _EMAIL.finditer(text):
             yield *found.span(), "[e-mail]"
+
+
+def _digests(text: str) -> Iterator[Found]:
+    if "unkeyed-" in text:
+        for found in _UNKEYED.finditer(text):
+            yield *found.span(), f"[{found[1]}]"
 
 
 def _cards(text: str) -> Iterator[Found]:
@@ -168,14 +184,14 @@ def _iban_end(text: str, start: int, length: int) -> int | None:
 
 
 def email_parts(email: str | None) -> tuple[str | None, str | None]:
-    """(hash, domain) of an e-mail address; (None, None) of what is none.
+    """(marked digest, domain) of an e-mail address; (None, None) of what is none.
 
-    The hash is SHA-256 of the lower-cased address: the same customer's address gives the same token at every
-    provider. It is a pseudonym, not anonymous: treat it as personal data in access rules, never as a secret.
+    The digest is of the lower-cased address: the same customer's address gives the same token at every provider. It is
+    keyed before it is published (`shared.domain.pseudonyms`). A pseudonym, not anonymous: personal data in access rules.
     """
     if not email or len(email) > 320 or email.count("@") != 1:
         return None, None
     local, domain = email.strip().lower().split("@")
     if not local or not domain:
         return None, None
-    return hashlib.sha256(f"{local}@{domain}".encode()).hexdigest(), domain
+    return unkeyed(MAIL, f"{local}@{domain}"), domain

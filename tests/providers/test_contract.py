@@ -537,7 +537,7 @@ class _Told(str):
 
     odd = b""
 
-    def encode(self, *arguments: str) -> bytes:  # type: ignore[override]
+    def encode(self, *arguments: str) -> bytes:
         return super().encode(*arguments).replace(MARK.encode(), self.odd)
 
 

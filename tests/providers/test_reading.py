@@ -1,3 +1,4 @@
+import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -7,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import Unreadable
+from shared.domain.privacy import email_parts
+from shared.domain.pseudonyms import NAME, unkeyed
 from shared.providers.kit.reading import (
     DEEPEST,
     NO_NUMBER,
@@ -157,15 +160,46 @@ def test_only_an_integer_in_range_is_an_integer(value: str) -> None:
             node.integer("a")
 
 
-@pytest.mark.parametrize(
-    "value", ['""', '"  "', "null", "7", '"a\\u0000b"', '"' + "x" * 300 + '"', '"4242424242424242"']
-)
+@pytest.mark.parametrize("value", ['""', '"  "', "null", "7", '"a\\u0000b"', '"' + "x" * 300 + '"'])
 def test_what_an_event_needs_is_unreadable_where_a_hint_is_only_absent(value: str) -> None:
     node = parse(f'{{"a": {value}}}'.encode())
     with pytest.raises(Unreadable, match=r"^a: ") as error:
         node.text("a")
     assert "4242" not in str(error.value)
     assert node.hint("a") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["4242424242424242", "ORDER-4242424242424242", "4242.4242.4242.4242", "4242/4242/4242/4242"]
+)
+def test_a_name_that_could_be_a_card_number_goes_by_its_digest_the_same_one_everywhere(name: str) -> None:
+    node = parse(json.dumps({"id": name, "customer": f" {name} ", "why": f"paid with {name} today"}).encode())
+    assert node.text("id") == node.hint("customer") == node.customer("customer") == node.reference("id")
+    assert node.text("id") == unkeyed(NAME, name)
+    assert node.hint("why") is None
+    assert node.text("why") == unkeyed(NAME, f"paid with {name} today")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2026112300000018",
+        "20261123-000017-4",
+        "WH-2MW4820926242972J-4AN63914",
+        "2345678901234567897",
+        "8636172945333378",
+    ],
+)
+def test_an_order_number_or_a_long_id_that_no_network_could_have_issued_keeps_its_name(name: str) -> None:
+    node = parse(json.dumps({"id": name}).encode())
+    assert node.text("id") == name
+
+
+def test_an_address_in_place_of_a_needed_name_is_not_kept_and_not_lost() -> None:
+    node = parse(b'{"id": "ana@music.example"}')
+    assert node.text("id") == unkeyed(NAME, "ana@music.example")
+    assert node.hint("id") is None
+    assert node.customer("id") == email_parts("ana@music.example")[0]
 
 
 def test_texts_are_stripped() -> None:

@@ -201,7 +201,7 @@ def test_what_a_stranger_calls_his_execution_is_in_no_line(
         "def under_test(request):\n"
         "    return handle(request)\n"
     )
-    client = create_app("under_test", str(source)).test_client()
+    client = create_app("under_test", str(source)).test_client()  # type: ignore[no-untyped-call]
     # The framework silences the loggers that it finds: a process of its own, as deployed, has none of ours yet.
     for logger in filter(lambda one: isinstance(one, logging.Logger), logging.root.manager.loggerDict.values()):
         monkeypatch.setattr(logger, "disabled", False)

@@ -2,8 +2,10 @@
 
 Whatever the bytes, only `Unreadable` comes out, and its message names a path and what is wrong there, never a value.
 `text` and its kin are for what an event cannot do without; `hint` and its kin are for what it can, and give None
-where the value is absent or not what it should be. Neither lets a card number, an IBAN or an e-mail address through. In an
-id of the provider's own, digits between letters are no card number: PayPal really sent `WH-2MW4820926242972J-…`.
+where the value is absent or not what it should be. Neither lets a card number, an IBAN or an e-mail address through. A name
+that holds one, or only looks so, is not lost: its marked digest stands for it (`shared.domain.pseudonyms`), the same one
+wherever it is named. In an id of the provider's own, digits between letters are no card number: PayPal really sent
+`WH-2MW4820926242972J-…`.
 
 What nobody reads sinks no delivery. One policy holds for every JSON text of a provider, whether delivered, in a token or
 read back (RFC 8259 leaves all of it to the reader, or to luck):
@@ -32,7 +34,8 @@ import msgspec
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Unreadable
 from shared.domain.money import Money, from_major, from_minor
-from shared.domain.privacy import email_parts, holds_card_number, mask
+from shared.domain.privacy import email_parts, holds_free_standing, holds_personal
+from shared.domain.pseudonyms import NAME, unkeyed
 
 DEEPEST = 64
 LONGEST_TEXT = 255
@@ -55,8 +58,8 @@ _ESCAPE = re.compile(
 _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[\[\]{}]', flags=re.DOTALL)
 _NOTHING: dict[str, Any] = {}
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._\-]{1,100}")
-_STANDALONE_CARD = re.compile(r"(?<![A-Za-z0-9])[2-6](?:[ -]?[0-9]){12,18}(?![A-Za-z0-9])")
-_LONG_DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12}")
+# What a merchant or provider would name something by: one word, and no address.
+_NAME = re.compile(r"[!-?A-~]+", flags=re.ASCII)
 
 
 class _NoNumber:
@@ -119,7 +122,8 @@ def _flattened(text: str) -> str:
     """`text` with null in the place of every array and object that is deeper than DEEPEST."""
     if text.count("{") + text.count("[") <= DEEPEST:
         return text
-    depth, kept, parts = 0, 0, []
+    parts: list[str] = []
+    depth = kept = 0
     for token in _STRUCTURE.finditer(text):
         mark = token[0]
         if mark in "{[":
@@ -204,7 +208,7 @@ class Node:
     # What an event cannot do without.
 
     def text(self, *keys: str) -> str:
-        """The stripped text there. Raises Unreadable."""
+        """The stripped text there, or its digest where it holds personal data. Raises Unreadable."""
         value = self.maybe_text(*keys)
         if value is None:
             raise unreadable(self.where(*keys), "missing", "missing_field")
@@ -220,8 +224,8 @@ class Node:
         value = value.strip()
         if not _fits(value):
             raise unreadable(self.where(*keys), "too long, or not printable")
-        if is_personal(value) and not _minted(value):
-            raise unreadable(self.where(*keys), "holds a card number or an e-mail address", "personal_data")
+        if holds_personal(value) and holds_free_standing(value):
+            return unkeyed(NAME, value)
         return value or None
 
     def word(self, *keys: str) -> str:
@@ -266,13 +270,16 @@ class Node:
     # What an event can do without.
 
     def hint(self, *keys: str) -> str | None:
-        """The stripped text there, or None: absent, not text, too long, unprintable, or personal data."""
+        """The stripped text there, or None: absent, not text, too long, unprintable, or a sentence or an address with
+        personal data in it. Of a name that could be a card's number, its digest."""
         value = self.raw(*keys)
         if type(value) is not str:
             return None
         value = value.strip()
-        if not value or not _fits(value) or is_personal(value):
+        if not value or not _fits(value):
             return None
+        if holds_personal(value):
+            return unkeyed(NAME, value) if _NAME.fullmatch(value) else None
         return value
 
     def first_hint(self, *names: str) -> str | None:
@@ -316,7 +323,7 @@ class Node:
         if type(value) is not str or _UNPRINTABLE.search(value):
             return None, None
         hashed, domain = email_parts(value)
-        return (None, None) if domain and (len(domain) > LONGEST_TEXT or is_personal(domain)) else (hashed, domain)
+        return (None, None) if domain and (len(domain) > LONGEST_TEXT or holds_personal(domain)) else (hashed, domain)
 
     def customer(self, *names: str) -> str | None:
         """Our customer's id. A merchant who uses an e-mail or UPI address for it gets the address's hash instead."""
@@ -332,18 +339,6 @@ class Node:
 def _fits(text: str) -> bool:
     # isprintable alone would refuse a no-break space; as the first question it spares nearly every text the search.
     return len(text) <= LONGEST_TEXT and (text.isprintable() or not _UNPRINTABLE.search(text))
-
-
-def is_personal(text: str) -> bool:
-    """Whether `text` holds a card number or an e-mail address."""
-    if "@" in text and mask(text) != text:
-        return True
-    return len(text) > 12 and _LONG_DIGITS.search(text) is not None and holds_card_number(text)
-
-
-def _minted(text: str) -> bool:
-    """Whether every run of digits that might be a card's is grown together with letters, as in a provider's ids."""
-    return not _STANDALONE_CARD.search(text) and "@" not in text
 
 
 def ip_address(text: str) -> str | None:
