@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -36,8 +36,8 @@ class Kept:
 
 
 @pytest.fixture(scope="module", params=providers.names())
-def kit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
-    yield a_kit(request.param, tmp_path_factory.mktemp(request.param))
+def kit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    return a_kit(request.param, tmp_path_factory.mktemp(request.param))
 
 
 def published(kit: Kit, body: bytes, keyring: Keyring = ONE) -> Kept:
@@ -106,7 +106,7 @@ def test_a_customer_whose_number_could_be_a_card_number_keeps_a_history(kit: Kit
         for event in published(kit, body).events
         for one in kit.told(event)
     ]
-    customers = {one.customer_id for one in told if isinstance(one, PaymentChanged)}
+    customers = {one.customer_id for one in told if isinstance(one, PaymentChanged)} - {None}
     assert PAN not in str(told)
     if DECLARED[kit.provider.NAME].customer:
         (customer,) = customers

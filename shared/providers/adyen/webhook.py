@@ -64,7 +64,7 @@ SENT_WITH = {"CLP": 2, "ISK": 2, "CVE": 0, "IDR": 0}
 
 UNSIGNED = (
     "occurred_at", "livemode",
-    "method", "card", "customer_id", "device_id", "ip", "email_hash", "email_domain", "billing_country", "initiator",
+    "method", "card", "customer_id", "device_id", "ip", "ip_network", "email_hash", "email_domain", "billing_country", "initiator",
     "three_d_secure", "cvv_result", "avs_result", "decline_code", "hard_decline", "provider_score",
     "network_transaction_id",
     "reason", "reason_code", "network", "respond_by", "respond_by_text", "can_respond", "autodefended",

@@ -21,7 +21,6 @@ read back (RFC 8259 leaves all of it to the reader, or to luck):
 | anything else that is no JSON object | Unreadable, as a whole |
 """
 
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ from typing import Any, cast
 
 import msgspec
 
+from shared.domain.addresses import address
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Unreadable
 from shared.domain.money import Money, from_major, from_minor
@@ -308,7 +308,7 @@ class Node:
 
     def ip(self, *keys: str) -> str | None:
         value = self.hint(*keys)
-        return ip_address(value) if value else None
+        return address(value) if value else None
 
     def digits(self, *keys: str, least: int, most: int) -> str | None:
         """A short number kept as text: a BIN, the last four digits of a card."""
@@ -339,14 +339,6 @@ class Node:
 def _fits(text: str) -> bool:
     # isprintable alone would refuse a no-break space; as the first question it spares nearly every text the search.
     return len(text) <= LONGEST_TEXT and (text.isprintable() or not _UNPRINTABLE.search(text))
-
-
-def ip_address(text: str) -> str | None:
-    """`text` as an IPv4 or IPv6 address in its usual form; None when it is none."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return None
 
 
 def unix_time(seconds: int) -> datetime | None:
