@@ -1,7 +1,8 @@
 """Requests and messages in, statuses out: the same code under functions-framework here and on Cloud Run.
 
 A consumer takes the POST of a Pub/Sub push subscription and of Eventarc alike: both carry
-`{"message": {"data", "attributes", "messageId", "publishTime"}, "subscription"}`. Answers, for both kinds:
+`{"message": {"data", "attributes", "messageId", "publishTime"}, "subscription"}`, Eventarc in a CloudEvent of either mode:
+as the body, or as the `data` of a JSON that has `specversion`. Answers, for both kinds:
 
 | outcome | HTTP sender | Pub/Sub |
 |---|---|---|
@@ -63,13 +64,17 @@ class Received:
 
 
 class _PushedMessage(msgspec.Struct):
-    data: str = ""
-    attributes: dict[str, str] = {}
-    messageId: str = ""  # noqa: N815 - Pub/Sub's own name
+    # A message may have no data or no attributes, which some writers say by null.
+    data: str | None = None
+    attributes: dict[str, str] | None = None
+    messageId: str | None = None  # noqa: N815 - Pub/Sub's own name
 
 
 class _Push(msgspec.Struct):
-    message: _PushedMessage
+    message: _PushedMessage | None = None
+    # https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md: the push, in structured mode.
+    data: "_Push | None" = None
+    data_base64: str | None = None
 
 
 # Made here, by the one thread that imports: see `shared.domain.codec` on what msgspec learns of a class.
@@ -140,7 +145,7 @@ def _parameters(request: "Request") -> tuple[bytes, str]:
     if not body.strip():
         return b"", ""
     try:
-        direct = "message" not in msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        direct = not {"message", "specversion"} & msgspec.json.decode(body, type=dict[str, msgspec.Raw]).keys()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable("not a JSON object", reason="malformed_push") from error
     if direct:
@@ -161,8 +166,14 @@ def _posted(request: "Request") -> bytes:
 
 def _read(body: bytes) -> Received:
     try:
-        push = _PUSH.decode(body).message
-        received = Received(base64.b64decode(push.data, validate=True), push.attributes, push.messageId)
+        push = _PUSH.decode(body)
+        if push.data_base64 is not None:
+            push = _PUSH.decode(base64.b64decode(push.data_base64, validate=True))
+        message = (push.data or push).message
+        if message is None:
+            raise Unreadable("not a Pub/Sub push request", reason="malformed_push")
+        data = base64.b64decode(message.data or "", validate=True)
+        received = Received(data, message.attributes or {}, message.messageId or "")
     except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, RecursionError) as error:
         raise Unreadable("not a Pub/Sub push request", reason="malformed_push") from error
     if _TRACEPARENT.fullmatch(trace := received.attributes.get("traceparent", "")):

@@ -70,7 +70,7 @@ def test_a_payment_keeps_its_name_through_a_rotation_as_long_as_its_key_is_liste
 
 
 def test_a_payment_whose_id_could_be_a_card_number_is_published_under_one_name_and_alarmed(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Razorpay's ids stand for any provider's: the same number as payment, reference and customer."""
     kit = a_kit("razorpay", tmp_path)
@@ -78,7 +78,7 @@ def test_a_payment_whose_id_could_be_a_card_number_is_published_under_one_name_a
     names = set()
     for kind in (FactKind.AUTHORIZED, FactKind.CAPTURED, FactKind.REFUNDED):
         (body,) = kit.simulator.requests(a_fact(kind))
-        logging.getLogger("payin").propagate = True
+        monkeypatch.setattr(logging.getLogger("payin"), "propagate", True)
         with caplog.at_level(logging.ERROR, "payin"):
             kept = published(kit, body.replace(own.encode(), PAN.encode()))
         again = published(kit, body.replace(own.encode(), PAN.encode()))
