@@ -17,6 +17,7 @@ import msgspec
 from shared.domain.api import ApiCredentials
 from shared.domain.delivery import Credentials
 from shared.domain.errors import Misconfigured
+from shared.domain.pseudonyms import DEVELOPMENT, Keyring
 
 
 class BackendName(StrEnum):
@@ -106,6 +107,32 @@ class Settings:
             )
         return ApiCredentials(key=read.key, base_url=read.base_url.rstrip("/"))
 
+    def keyring(self) -> Keyring:
+        """PAYIN_PSEUDONYM_KEYS: a JSON object, `{"current": "2", "keys": {"1": "<secret>", "2": "<secret>"}}`, oldest
+        version first. A local stack may do without. Raises Misconfigured."""
+        text = self.environment.get("PAYIN_PSEUDONYM_KEYS", "")
+        if not text and not self.deployed:
+            return DEVELOPMENT
+        if not text:
+            raise Misconfigured(
+                'PAYIN_PSEUDONYM_KEYS is not set: give it {"current": "1", "keys": {"1": "<32 random characters or more>"}},'
+                " or customers' addresses could be guessed from what is published",
+                reason="missing_secret",
+            )
+        read = _secrets("PAYIN_PSEUDONYM_KEYS", text, _PseudonymSecret)
+        if read.current not in read.keys or not all(map(_VERSION.fullmatch, read.keys)):
+            raise Misconfigured(
+                "PAYIN_PSEUDONYM_KEYS names a current version that it has no key of, or a version that is not of 1 to 16"
+                " letters and digits",
+                reason="bad_secret",
+            )
+        if not all(len(secret) >= _LEAST_SECRET for secret in read.keys.values()):
+            raise Misconfigured(
+                f"PAYIN_PSEUDONYM_KEYS holds a key of less than {_LEAST_SECRET} characters: make it of random ones",
+                reason="empty_secret",
+            )
+        return Keyring({version: secret.encode() for version, secret in read.keys.items()}, read.current)
+
     def model_bucket(self) -> str:
         """The bucket that holds the models; empty for the local backend, which has a folder. Raises Misconfigured."""
         if self.backend is BackendName.GCP and not self.bucket:
@@ -136,6 +163,14 @@ class _ApiSecret(msgspec.Struct, forbid_unknown_fields=True):
     key: str
     base_url: str = ""
 
+
+class _PseudonymSecret(msgspec.Struct, forbid_unknown_fields=True):
+    current: str
+    keys: dict[str, str]
+
+
+_VERSION = re.compile("[0-9A-Za-z]{1,16}", flags=re.ASCII)
+_LEAST_SECRET = 32
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 

@@ -17,7 +17,9 @@ module "function" {
   min_instances   = local.is_prod ? try(each.value.min_instances_prod, 0) : 0
   max_instances   = each.value.max_instances
   ingress         = each.value.trigger == "pubsub" ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL"
-  secrets         = { for variable, secret in local.pinned : variable => secret if try(each.value.apis, false) && startswith(variable, "API_") }
+  secrets = { for variable, secret in local.pinned : variable => secret
+    if contains(try(each.value.secrets, []), variable) || (try(each.value.apis, false) && startswith(variable, "API_"))
+  }
   # For Pub/Sub this is the subscription's own identity, which can do nothing but call this function.
   invokers = each.value.trigger == "pubsub" ? {
     push = google_service_account.push[each.key].member
@@ -48,7 +50,9 @@ module "webhook" {
   ingress         = !each.value.enabled ? "ALLOW_INTERNAL_ONLY" : var.edge != null ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
   # Senders cannot authenticate to Google; the signature on the exact bytes is what protects.
   invokers = each.value.enabled ? { public = "allUsers" } : {}
-  secrets  = { for variable, secret in local.pinned : variable => secret if variable == "WEBHOOK_${upper(each.key)}" }
+  secrets = { for variable, secret in local.pinned : variable => secret
+    if contains(local.webhook.secrets, variable) || variable == "WEBHOOK_${upper(each.key)}"
+  }
 
   depends_on = [google_project_service.used, google_project_iam_member.build, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
 }

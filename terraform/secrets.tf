@@ -1,6 +1,7 @@
 # WEBHOOK_<PROVIDER>: one JSON object with every key that is active; API_<PROVIDER>: the key of its API; see
 # shared/settings.py. A rotation is a new version holding the old key and the new, then, when `key_id` in the logs shows
-# the old one unused, a version with the new alone.
+# the old one unused, a version with the new alone. PAYIN_PSEUDONYM_KEYS is ours, shared by the functions that publish
+# what providers say (see shared/domain/pseudonyms.py): each version holds every key that still names something.
 locals {
   # Environment variable to the versions of its secret and the one that is read.
   secrets = merge(
@@ -12,7 +13,12 @@ locals {
       versions = p.api_versions
       pinned   = p.api_versions[length(p.api_versions) - 1]
     } if length(p.api_versions) > 0 },
+    { for variable in local.shared_secrets : variable => {
+      versions = var.pseudonym_versions
+      pinned   = var.pseudonym_versions[length(var.pseudonym_versions) - 1]
+    } },
   )
+  shared_secrets = toset(flatten([for f in local.functions : try(f.secrets, [])]))
   secret_versions = { for pair in flatten([for variable, s in local.secrets : [
     for version in s.versions : { key = "${variable}/${version}", variable = variable, version = version }
   ]]) : pair.key => pair }

@@ -72,8 +72,18 @@ variable "payment_providers" {
   }
 }
 
+variable "pseudonym_versions" {
+  description = "Labels of the versions that exist of PAYIN_PSEUDONYM_KEYS; the last one is read."
+  type        = list(string)
+  default     = ["1"]
+  validation {
+    condition     = length(var.pseudonym_versions) >= 1 && length(var.pseudonym_versions) <= 2
+    error_message = "One or two secret versions live at a time."
+  }
+}
+
 variable "secret_values" {
-  description = "WEBHOOK_<PROVIDER> and API_<PROVIDER> to their JSON. Needed only by the apply that adds a secret version; never stored."
+  description = "WEBHOOK_<PROVIDER>, API_<PROVIDER> and PAYIN_PSEUDONYM_KEYS to their JSON. Needed only by the apply that adds a secret version; never stored."
   type        = map(string)
   default     = {}
   ephemeral   = true

@@ -11,7 +11,8 @@ from shared.runtime.app import App
 
 def build(app: App) -> entry.Handler:
     apis = Apis(app.settings)
-    return entry.consume(lambda event: fetch(event, fetcher, apis, app.ports.bus, app.now()))
+    bus = app.pseudonymous_bus()
+    return entry.consume(lambda event: fetch(event, fetcher, apis, bus(), app.now()))
 
 
 handle = entry.start("fetch_resource", build)

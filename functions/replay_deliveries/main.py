@@ -10,7 +10,8 @@ from shared.runtime.app import App
 
 
 def build(app: App) -> entry.Handler:
-    return entry.on_call(lambda asked: replay(asked, load, app.ports.warehouse, app.ports.bus, app.now()))
+    bus = app.pseudonymous_bus()
+    return entry.on_call(lambda asked: replay(asked, load, app.ports.warehouse, bus(), app.now()))
 
 
 handle = entry.start("replay_deliveries", build)

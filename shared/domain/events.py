@@ -5,13 +5,14 @@ same for every copy of the same fact, so that doing it twice is doing it once. T
 `Money`. Identifiers are the provider's, stripped of surrounding space, otherwise untouched.
 
 Events carry no e-mail address, no card number and no name: an e-mail becomes `email_hash` and `email_domain` at
-the edge (`shared.domain.privacy`).
+the edge (`shared.domain.privacy`), and an id that could be a card's number a pseudonym (`shared.domain.pseudonyms`).
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.addresses import network
 from shared.domain.money import Money
 
 
@@ -109,6 +110,7 @@ class PaymentChanged(Event):
     reference: the provider's id of this capture or refund; one reference counts once, however many events tell of it.
     aliases: other ids by which the provider's later messages may name this payment (a charge of a payment intent).
     decline_code: the provider's word; hard_decline True means never retry.
+    ip_network: what history is kept of, of `ip` (see `shared.domain.addresses.network`); it follows from `ip`.
     """
 
     payment_id: str
@@ -123,6 +125,7 @@ class PaymentChanged(Event):
     customer_id: str | None = None
     device_id: str | None = None
     ip: str | None = None
+    ip_network: str | None = None
     email_hash: str | None = None
     email_domain: str | None = None
     billing_country: str | None = None
@@ -134,6 +137,10 @@ class PaymentChanged(Event):
     hard_decline: bool | None = None
     provider_score: float | None = None  # the provider's own fraud score, 0 to 100
     network_transaction_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.ip is not None:
+            object.__setattr__(self, "ip_network", network(self.ip))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ ENTITY_FIELDS: Mapping[Entity, tuple[str, ...]] = {
     # The same e-mail names the same customer where a provider gives no id of theirs.
     Entity.CUSTOMER: ("customer_id", "email_hash"),
     Entity.DEVICE: ("device_id",),
-    Entity.IP: ("ip",),
+    Entity.IP: ("ip_network",),
     Entity.EMAIL_DOMAIN: ("email_domain",),
 }
 """Entity → the event's members that name it; the first that is there."""

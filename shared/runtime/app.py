@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shared import settings as settings_module
-from shared.flows.ports import Ports
+from shared.flows.ports import Bus, Ports
+from shared.flows.pseudonyms import PseudonymousBus
 from shared.runtime import logs
 from shared.runtime.tracing import TracedBus
 from shared.settings import BackendName
@@ -31,6 +32,11 @@ class App:
             if self._ports is None:
                 self._ports = self._connect()
             return self._ports
+
+    def pseudonymous_bus(self) -> Callable[[], Bus]:
+        """For functions that publish what providers say: `ports.bus` under our keys. Raises Misconfigured, at once."""
+        keyring = self.settings.keyring()
+        return lambda: PseudonymousBus(self.ports.bus, keyring)
 
     def _connect(self) -> Ports:
         """The one line that chooses a backend."""

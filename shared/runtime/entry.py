@@ -1,7 +1,8 @@
 """Requests and messages in, statuses out: the same code under functions-framework here and on Cloud Run.
 
 A consumer takes the POST of a Pub/Sub push subscription and of Eventarc alike: both carry
-`{"message": {"data", "attributes", "messageId", "publishTime"}, "subscription"}`. Answers, for both kinds:
+`{"message": {"data", "attributes", "messageId", "publishTime"}, "subscription"}`, Eventarc in a CloudEvent of either mode:
+as the body, or as the `data` of a JSON that has `specversion`. Answers, for both kinds:
 
 | outcome | HTTP sender | Pub/Sub |
 |---|---|---|
@@ -57,6 +58,7 @@ _TELLS = "payin.tells"
 
 # https://www.w3.org/TR/trace-context/#traceparent-header-field-values. It is logged: nothing else may pass for one.
 _TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_EXECUTION_ID = re.compile("[0-9A-Za-z]{12}", flags=re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,17 @@ class Received:
 
 
 class _PushedMessage(msgspec.Struct):
-    data: str = ""
-    attributes: dict[str, str] = {}
-    messageId: str = ""  # noqa: N815 - Pub/Sub's own name
+    # A message may have no data or no attributes, which some writers say by null.
+    data: str | None = None
+    attributes: dict[str, str] | None = None
+    messageId: str | None = None  # noqa: N815 - Pub/Sub's own name
 
 
 class _Push(msgspec.Struct):
-    message: _PushedMessage
+    message: _PushedMessage | None = None
+    # https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md: the push, in structured mode.
+    data: "_Push | None" = None
+    data_base64: str | None = None
 
 
 # Made here, by the one thread that imports: see `shared.domain.codec` on what msgspec learns of a class.
@@ -176,7 +182,7 @@ def _parameters(request: "Request") -> tuple[bytes, str]:
     if not body.strip():
         return b"", ""
     try:
-        direct = "message" not in msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        direct = not {"message", "specversion"} & msgspec.json.decode(body, type=dict[str, msgspec.Raw]).keys()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable("not a JSON object", reason="malformed_push") from error
     if direct:
@@ -197,8 +203,14 @@ def _posted(request: "Request") -> bytes:
 
 def _read(body: bytes) -> Received:
     try:
-        push = _PUSH.decode(body).message
-        received = Received(base64.b64decode(push.data, validate=True), push.attributes, push.messageId)
+        push = _PUSH.decode(body)
+        if push.data_base64 is not None:
+            push = _PUSH.decode(base64.b64decode(push.data_base64, validate=True))
+        message = (push.data or push).message
+        if message is None:
+            raise Unreadable("not a Pub/Sub push request", reason="malformed_push")
+        data = base64.b64decode(message.data or "", validate=True)
+        received = Received(data, message.attributes or {}, message.messageId or "")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         # ValueError: not UTF-8, not base64, not even ASCII.
         raise Unreadable("not a Pub/Sub push request", reason="malformed_push") from error
@@ -235,6 +247,7 @@ def _answering(function: str, handle: Handler) -> Handler:
     """`handle` with the table at the top of this module around it."""
 
     def answer(request: "Request") -> Response:
+        _distrust_the_frameworks_labels()
         token = logs.traceparent.set(_trace_of(request))
         try:
             return handle(request)
@@ -262,6 +275,18 @@ def _answering(function: str, handle: Handler) -> Handler:
             logs.traceparent.reset(token)
 
     return answer
+
+
+def _distrust_the_frameworks_labels() -> None:
+    """functions-framework writes two of the sender's headers, Function-Execution-Id and the span of X-Cloud-Trace-Context,
+    into every line: what has not the form of Google's own ids (its twelve characters) is left out, and the span is ours."""
+    from functions_framework.execution_id import execution_context_var
+
+    context = execution_context_var.get()
+    if context is not None:
+        context.span_id = None
+        if not _EXECUTION_ID.fullmatch(context.execution_id or ""):
+            context.execution_id = None
 
 
 def _problem(request: "Request", status: int, error: PayInError, headers: Mapping[str, str] | None = None) -> Response:

@@ -25,6 +25,7 @@ def largest(settings: Settings) -> int:
 def webhook(app: App) -> Handler:
     """POST /<provider>: one delivery. GET /<provider>?…: a challenge, of a provider that sends them."""
     served = served_providers(app.settings)
+    bus = app.pseudonymous_bus()
     certificates = {name: Certificates(app.settings.certificates(name)) for name in served}
 
     def handle(request: "Request") -> Response:
@@ -44,7 +45,7 @@ def webhook(app: App) -> Handler:
             query=request.query_string.decode("ascii", "replace"),
         )
         provider, credentials = served[name]
-        answer = receive(delivery, provider, credentials, app.ports.bus, certificates[name])
+        answer = receive(delivery, provider, credentials, bus(), certificates[name])
         return answer.body, answer.status, {"Content-Type": answer.content_type}
 
     return handle

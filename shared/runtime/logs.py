@@ -1,11 +1,13 @@
 """One JSON object a line, in the form that Cloud Logging reads, correlated by W3C trace context.
 
-Card numbers and e-mail addresses are masked in every text, also in tracebacks: the last line of defence, not the
+Card numbers, IBANs and e-mail addresses are masked in every text, also in tracebacks: the last line of defence, not the
 first. Fields come from `shared.domain.telemetry`; `event` names the fact and is what log-based metrics count.
 """
 
 import logging
+import re
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -15,6 +17,10 @@ from shared.domain.privacy import mask
 
 traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 """The W3C `traceparent` of the request in hand; empty outside one."""
+
+# Providers that never see a card, and whose own ids are plain numbers as long as a card's: their lines keep their ids.
+_NUMBERS_ITS_OBJECTS = frozenset({"apple"})
+_NUMBER = re.compile(r"[0-9]{1,20}(?:-[a-z]{1,16}(?:-[0-9]{4}-[0-9]{2}-[0-9]{2})?)?", flags=re.ASCII)
 
 _SEVERITY = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.WARNING: "WARNING", logging.ERROR: "ERROR"}
 
@@ -39,12 +45,22 @@ class CloudLogging(logging.Formatter):
         if len(trace) == 4:
             line["logging.googleapis.com/trace"] = f"projects/{self._project}/traces/{trace[1]}"
             line["logging.googleapis.com/spanId"] = trace[2]
-        for name, value in getattr(record, "fields", {}).items():
-            line[name] = mask(value) if isinstance(value, str) else value
+        fields: Mapping[str, object] = getattr(record, "fields", {})
+        numbered = fields.get("provider") in _NUMBERS_ITS_OBJECTS
+        for name, value in fields.items():
+            is_id = numbered and name.endswith("_id") and isinstance(value, str) and _NUMBER.fullmatch(value)
+            line[name] = value if is_id else _masked(value)
         if record.exc_info:
             # Error Reporting groups by a stack trace in `message`.
             line["message"] = mask(f"{record.getMessage()}\n{self.formatException(record.exc_info)}")
         return msgspec.json.encode(line).decode()
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, str):
+        return mask(value)
+    # A number that has to be masked is a text then; every other stays what metrics can add up.
+    return text if type(value) is int and (text := mask(str(value))) != str(value) else value
 
 
 class _StandardOutput(logging.Handler):

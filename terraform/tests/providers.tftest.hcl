@@ -28,16 +28,17 @@ run "two_providers_share_nothing_but_source" {
   }
   assert {
     condition = alltrue([for provider in ["stripe", "adyen"] :
-      module.webhook[provider].secrets == { "WEBHOOK_${upper(provider)}" = "webhook-${provider}" }
-      && module.webhook[provider].secret_readers == { "WEBHOOK_${upper(provider)}" = module.webhook[provider].member }
+      module.webhook[provider].secrets == { "WEBHOOK_${upper(provider)}" = "webhook-${provider}", PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }
+      && module.webhook[provider].secret_readers == { for variable in ["WEBHOOK_${upper(provider)}", "PAYIN_PSEUDONYM_KEYS"] : variable => module.webhook[provider].member }
       && module.webhook[provider].environment.PROVIDERS == provider
     ])
     error_message = "A webhook reads its own provider's secret, with its own service account, and serves that provider alone."
   }
   assert {
-    condition = (module.function["fetch_resource"].secrets == { API_ADYEN = "api-adyen" }
-    && alltrue([for name, f in module.function : name == "fetch_resource" || f.secrets == {}]))
-    error_message = "Keys of providers' APIs are read by what reads objects back, and by nothing else."
+    condition = (module.function["fetch_resource"].secrets == { API_ADYEN = "api-adyen", PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }
+      && module.function["replay_deliveries"].secrets == { PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }
+    && alltrue([for name, f in module.function : contains(["fetch_resource", "replay_deliveries"], name) || f.secrets == {}]))
+    error_message = "Keys of providers' APIs are read by what reads objects back, the key of pseudonyms by what publishes them, and neither by anything else."
   }
   assert {
     condition     = module.webhook["adyen"].concurrency == 8 && module.webhook["stripe"].concurrency == local.webhook.concurrency
@@ -45,11 +46,11 @@ run "two_providers_share_nothing_but_source" {
   }
 
   assert {
-    condition     = toset(keys(google_secret_manager_secret_version.provider)) == toset(["WEBHOOK_STRIPE/1", "WEBHOOK_ADYEN/1", "WEBHOOK_ADYEN/2", "API_ADYEN/1"])
+    condition     = toset(keys(google_secret_manager_secret_version.provider)) == toset(["WEBHOOK_STRIPE/1", "WEBHOOK_ADYEN/1", "WEBHOOK_ADYEN/2", "API_ADYEN/1", "PAYIN_PSEUDONYM_KEYS/1"])
     error_message = "Two versions of a secret can live side by side."
   }
   assert {
-    condition     = { for variable, s in local.secrets : variable => s.pinned } == { WEBHOOK_STRIPE = "1", WEBHOOK_ADYEN = "2", API_ADYEN = "1" }
+    condition     = { for variable, s in local.secrets : variable => s.pinned } == { WEBHOOK_STRIPE = "1", WEBHOOK_ADYEN = "2", API_ADYEN = "1", PAYIN_PSEUDONYM_KEYS = "1" }
     error_message = "The last version is the pinned one unless told otherwise."
   }
 }

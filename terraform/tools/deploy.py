@@ -223,7 +223,7 @@ def setting(env: str, name: str) -> str:
 
 
 def checked_secrets(file: Path | None) -> dict[str, str]:
-    """Variable to its JSON, from a file of `{"WEBHOOK_<PROVIDER>": {...}, "API_<PROVIDER>": {...}}`; each proven to be
+    """Variable to its JSON, from a file of `{"WEBHOOK_<PROVIDER>": {...}, "API_<PROVIDER>": {...}, …}`; each proven to be
     one that its function starts with. Raises Stop, without showing any of it."""
     if file is None:
         return {}
@@ -237,8 +237,12 @@ def checked_secrets(file: Path | None) -> dict[str, str]:
                     providers.load(provider.lower()).check_credentials(read.credentials(provider.lower()))
                 case "API":
                     read.api(provider.lower())
+                case "PAYIN" if variable == "PAYIN_PSEUDONYM_KEYS":
+                    read.keyring()
                 case _:
-                    raise Stop(f"{file}: {variable} is neither WEBHOOK_<PROVIDER> nor API_<PROVIDER>")
+                    raise Stop(
+                        f"{file}: {variable} is neither WEBHOOK_<PROVIDER>, API_<PROVIDER> nor PAYIN_PSEUDONYM_KEYS"
+                    )
         except Misconfigured as error:
             raise Stop(f"{file}: {error}") from error
     return given

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.privacy import email_parts, holds_card_number, luhn, mask
+from shared.domain.privacy import (
+    LONGEST,
+    email_parts,
+    holds_card_number,
+    holds_personal,
+    is_card_number,
+    luhn,
+    mask,
+)
 
 PANS = [
     "4111111111111111",
@@ -47,6 +55,74 @@ def test_an_email_address_is_masked_in_any_text(before: str, mark: str) -> None:
 )
 def test_an_address_in_any_script_is_masked(address: str) -> None:
     assert mask(f"paid by <{address}>.") == "paid by <[e-mail]>."
+
+
+ISSUED = [
+    "4222222222222",  # Visa, 13
+    "4000000000000000006",  # 19
+    "2223003122003222",  # Mastercard
+    "2720990000000007",
+    "371449635398431",
+    "30569309025904",  # Diners Club
+    "36227206271667",
+    "3530111333300000",
+    "6200000000000005",  # UnionPay
+    "6205500000000000004",
+    "6759649826438453",  # Maestro
+    "6799990100000000019",
+    "2200000000000004",  # Mir
+    "6521111111111110",
+]
+
+
+@pytest.mark.parametrize("pan", ISSUED)
+def test_a_number_that_a_network_could_have_issued_is_one(pan: str) -> None:
+    assert is_card_number(pan)
+    assert mask(f"x {pan} y") == "x [card number] y"
+
+
+def test_a_check_digit_alone_makes_no_card_number() -> None:
+    """Of date-and-counter order numbers and of 19-digit ids, a tenth have a check digit that fits."""
+    orders = [f"20261123{counter:08d}" for counter in range(1000)]
+    snowflakes = [str(2_345_678_901_234_567_890 + step) for step in range(1000)]
+    assert sum(map(luhn, orders)) == 100
+    assert all(mask(number) == number for number in orders + snowflakes)
+
+
+@pytest.mark.parametrize("between", [".", "_", "/", "\u00a0", "  ", "\u202f", "\u2011", " - ", "\t", "-"])
+@pytest.mark.parametrize("pan", ["4111 1111 1111 1111", "3782 822463 10005"])
+def test_a_card_number_is_masked_whatever_parts_its_groups(between: str, pan: str) -> None:
+    written = pan.replace(" ", between)
+    assert mask(f"reference {written}, thanks") == "reference [card number], thanks"
+
+
+@pytest.mark.parametrize("text", ["2026-11-23 {}", "12 {} 99", "2026/11/23 12.30 {} 10.00", "{} {}"])
+def test_numbers_around_a_card_number_do_not_hide_it(text: str) -> None:
+    assert "1111" not in mask(text.replace("{}", "4111 1111 1111 1111"))
+
+
+@pytest.mark.parametrize(
+    "iban",
+    [
+        "GB29 NWBK 6016 1331 9268 19",
+        "DE89370400440532013000",
+        "NL91-ABNA-0417-1643-00",
+        "mt84malt011000012345mtlcast001s",
+    ],
+)
+def test_an_iban_is_masked(iban: str) -> None:
+    assert mask(f"from {iban}, and more") == "from [IBAN], and more"
+    assert holds_personal(iban)
+    assert not holds_personal(iban[:-1] + ("0" if iban[-1] != "0" else "1"))
+
+
+@given(st.integers(0, LONGEST + 200), st.sampled_from([*PANS, "ana@music.example", "GB29NWBK60161331926819"]))
+def test_of_a_long_text_the_beginning_is_kept_and_no_half_of_a_number(before: int, secret: str) -> None:
+    masked = mask("x" * (before // 2) + " " * (before - before // 2) + secret + " " + "y" * 200)
+    assert len(masked) <= LONGEST
+    assert "111" not in masked
+    assert secret[:8] not in masked
+    assert secret[-6:] not in masked
 
 
 def test_luhn_knows_a_valid_number_from_a_mistyped_one() -> None:

@@ -155,7 +155,11 @@ def histories(draw: st.DrawFn) -> list[AnyEvent]:
                     customer_id=draw(few(["c1", "c2", "", None])),
                     email_hash=draw(few(["e1", None])),
                     device_id=draw(few(["d1", "d2", None])),
-                    ip=draw(few(["192.0.2.1", "2001:db8::1", None])),
+                    ip=draw(
+                        few(
+                            ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "2001:DB8:0:0:1::2", "2001:db8:1::1", None]
+                        )
+                    ),
                     email_domain=draw(few(["example.com", "gmail.com", None])),
                     billing_country=draw(few(["DE", None])),
                     initiator=draw(few([*Initiator, None])),

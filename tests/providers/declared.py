@@ -23,7 +23,8 @@ class Declared:
     those it has, of the contract suite's; None for all. numbers: members that hold the provider's own ids where these
     are plain numbers as long as a card's; it must be a provider that never sees a card's number. poke: its
     messages name objects and no amounts, and the suite reads the objects back from the simulator's API. bare: nothing
-    of the body is covered, so whatever is in it may be a poke and nothing else.
+    of the body is covered, so whatever is in it may be a poke and nothing else. framed: what is signed lies in a form,
+    a token, items or the address, so that a body of another shape is nobody's.
     """
 
     whole_body: bool
@@ -40,6 +41,7 @@ class Declared:
     numbers: frozenset[str] = frozenset()
     poke: bool = False
     bare: bool = False
+    framed: bool = False
 
     def skip_reason(self, file: str) -> str | None:
         return next((why for pattern, why in self.not_webhooks.items() if re.search(pattern, file)), None)
@@ -54,6 +56,7 @@ DECLARED = {
         not_webhooks={r"objects/(?!.*event_|openapi_event)": "an object of the API, not an event around it"},
     ),
     "adyen": Declared(
+        framed=True,
         whole_body=False,
         headers={"authorization": r".+"},
         earliest=None,
@@ -83,6 +86,7 @@ DECLARED = {
         },
     ),
     "braintree": Declared(
+        framed=True,
         whole_body=False,  # a percent escape may be written in either case, and the form may have other fields
         headers={},
         earliest=timedelta(minutes=5),
@@ -153,6 +157,7 @@ DECLARED = {
         reason_code="fraudulent_transaction",  # a wording of its own
     ),
     "apple": Declared(
+        framed=True,
         whole_body=True,
         headers={},
         earliest=timedelta(minutes=5),
@@ -191,6 +196,7 @@ DECLARED = {
         currencies=frozenset({"EUR", "JPY", "HUF"}),
     ),
     "mercadopago": Declared(
+        framed=True,
         whole_body=False,
         bare=True,
         headers={"x-signature": r".+", "x-request-id": r".+"},

@@ -1,4 +1,5 @@
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -10,7 +11,7 @@ import pytest
 from Adyen import util as sdk
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
-from shared.domain.errors import Misconfigured, SignatureInvalid
+from shared.domain.errors import Misconfigured, SignatureInvalid, Unreadable
 from shared.domain.events import (
     AnyEvent,
     DisputeChanged,
@@ -265,6 +266,21 @@ def test_a_platform_webhook_is_verified_over_its_raw_body_and_ignored_as_a_type(
         flipped = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
         with pytest.raises(SignatureInvalid):
             verify(flipped, hmacsignature=mac)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", gzip.compress(b'{"type": "balancePlatform.transfer.created"}'), b"[]", b"\xff", b'{"type":', b'{"type": 7}'],
+)
+def test_a_platform_body_that_cannot_be_read_is_proved_all_the_same_and_stored(body: bytes) -> None:
+    mac = sdk.generate_payload_sig(body, KEY).decode()
+    verdict = verify(body, hmacsignature=mac)
+    with pytest.raises(Unreadable):
+        adyen.normalize(a_delivery(body), verdict, CREDENTIALS)
+    with pytest.raises(SignatureInvalid):
+        verify(body + b" ", hmacsignature=mac)
+    with pytest.raises(SignatureInvalid):
+        verify(body)
 
 
 def test_the_published_platform_webhook_verifies_with_its_every_space() -> None:

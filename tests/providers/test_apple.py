@@ -157,6 +157,16 @@ def test_a_chain_with_something_wrong_is_refused(wrong: dict[str, Any]) -> None:
     assert reason(a_delivery(simulated.jws(a_payload(), key, chain)), trusting(chain[2])) == "untrusted_certificate"
 
 
+@pytest.mark.parametrize("when", [None, "yesterday", 10**30])
+def test_a_notification_without_a_readable_time_is_proved_and_stored_for_a_person(when: Any) -> None:
+    key, chain = a_chain()
+    delivery = a_delivery(simulated.jws(a_payload(signedDate=when, notificationType="DID_RENEW"), key, chain))
+    verdict = adapter.verify(delivery, trusting(chain[2]), nobody)
+    assert verdict.signed_at is None
+    with pytest.raises(Unreadable):
+        adapter.normalize(delivery, verdict, trusting(chain[2]))
+
+
 CHAINS: dict[str, Callable[[list[x509.Certificate], list[x509.Certificate]], list[x509.Certificate]]] = {
     "no intermediate": lambda ours, _: [ours[0], ours[2]],
     "a root too many": lambda ours, _: [*ours, ours[2]],

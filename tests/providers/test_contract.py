@@ -515,6 +515,98 @@ def test_a_body_that_is_no_message_is_unreadable(kit: Kit, body: bytes) -> None:
         kit.normalize(Delivery(kit.provider.NAME, body, {}, NOON), Verdict(("k",)))
 
 
+# What nobody reads
+
+UNREAD = {
+    "half a pair": rb'"\ud83c"',
+    "the other half": rb'"pizza \udf55"',
+    "no UTF-8": b'"caf\xe9"',
+    "1e400": b"1e400",
+    "NaN": b"NaN",
+    "500 digits": b"9" * 500,
+    "5000 digits": b"9" * 5000,
+    "deep objects": b'{"a":' * 500 + b"1" + b"}" * 500,
+    "deep arrays": b"[" * 5000 + b"]" * 5000,
+    "named twice": b'1, "a_member_nobody_reads": "2"',
+}
+MARK = '"a_mark"'
+
+
+class _Told(str):
+    """A simulator's JSON, with `odd` in the place of the mark once it becomes bytes."""
+
+    odd = b""
+
+    def encode(self, *arguments: str) -> bytes:
+        return super().encode(*arguments).replace(MARK.encode(), self.odd)
+
+
+def with_unread(kit: Kit, body: bytes, odd: bytes, monkeypatch: pytest.MonkeyPatch) -> Delivery:
+    """The delivery of `body` with a further member whose JSON is `odd`, signed as the provider signs."""
+    if body.lstrip().startswith(b"<"):
+        text = odd.strip(b'"').replace(rb"\ud83c", b"&#xD83C;").replace(rb"\udf55", b"&#xDF55;")
+        text = b"<a>" * 200 + b"</a>" * 200 if text[:1] in b"{[" else text
+        end = body.rindex(b"</")
+        return kit.signed(body[:end] + b"<a-member-nobody-reads>" + text + b"</a-member-nobody-reads>" + body[end:])
+    marked = body.replace(b"{", b'{"a_member_nobody_reads": ' + MARK.encode() + b", ", 1)
+    assert json.loads(marked)
+    dumps = json.dumps
+    with monkeypatch.context() as patch:
+        told = type("_Told", (_Told,), {"odd": odd})
+        patch.setattr(json, "dumps", lambda *value, **options: told(dumps(*value, **options)))
+        delivery = kit.signed(marked)
+    if MARK.encode() in delivery.body:  # signed as it is
+        with contextlib.suppress(ValueError, RecursionError):
+            return kit.signed(marked.replace(MARK.encode(), odd))
+    return dataclasses.replace(delivery, body=delivery.body.replace(MARK.encode(), odd))
+
+
+def said(events: tuple[AnyEvent, ...]) -> list[AnyEvent]:
+    """Events but for their names, of which some are digests of the body."""
+    return [dataclasses.replace(event, event_id="", delivery_id="") for event in events]
+
+
+@pytest.mark.parametrize("odd", UNREAD)
+def test_what_nobody_reads_sinks_no_delivery(kit: Kit, odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for body in kit.bodies():
+        plain = kit.signed(body)
+        delivery = with_unread(kit, body, UNREAD[odd], monkeypatch)
+        assert delivery.body != plain.body
+        normalized = kit.normalize(delivery, kit.verify(delivery))
+        assert normalized.unreadable == ()
+        assert said(normalized.events) == said(kit.normalize(plain, kit.verify(plain)).events)
+        unmapped(kit.provider, delivery, normalized)
+        for event in normalized.events:
+            assert decode_event(encode_event(event)) == event
+
+
+@pytest.mark.parametrize("odd", UNREAD)
+def test_what_nobody_reads_sinks_no_object_that_is_read_back(kit: Kit, odd: str) -> None:
+    if kit.api is None:
+        return
+    for poke in (one for kind in FactKind for one in kit.pokes(kind)):
+        body = kit.answered(poke)
+        member = b'{"a_member_nobody_reads": ' + UNREAD[odd] + b', "'
+        told = body.replace(b'{"', member)
+        assert told != body
+        assert kit.api.read_resource(poke, told) == kit.api.read_resource(poke, body)
+
+
+@pytest.mark.parametrize("body", [b"", b"\x1f\x8b\x08\x00", b"[]", b"\xff\xfe", b"{", b"null", b"<"])
+def test_what_is_authentic_but_unreadable_is_stored_whatever_the_body(
+    kit: Kit, declared: Declared, body: bytes
+) -> None:
+    """Of the providers that sign a body as a whole, or prove their sender beside it."""
+    if declared.framed:
+        return
+    delivery = kit.signed(body)
+    assert delivery.body == body
+    verdict = kit.verify(delivery)
+    assert verdict.key_ids == ("current",)
+    with contextlib.suppress(Unreadable):
+        assert not kit.normalize(delivery, verdict).events
+
+
 # Real payloads
 
 

@@ -32,6 +32,7 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money
+from shared.domain.pseudonyms import NAME, unkeyed
 from shared.providers import load
 from shared.providers.kit.protocol import Normalized
 from shared.providers.kit.unmapped import unmapped
@@ -531,9 +532,11 @@ def test_our_own_words_travel_in_custom_id_and_anything_else_there_is_nothing() 
     event = payment("PAYMENT.CAPTURE.COMPLETED", CAPTURE)
     assert (event.customer_id, event.device_id, event.ip) == ("c-1", "d-1", "198.51.100.7")
     assert (event.initiator, event.merchant_reference) == (Initiator.MERCHANT, "order-1")
-    for words in ("", "invoice 7", "c=&d", "i=999.1.1.1", "&" * 200, "c=4242424242424242", 7, None):
+    for words in ("", "invoice 7", "c=&d", "i=999.1.1.1", "&" * 200, 7, None):
         other = payment("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "custom_id": words})
         assert (other.customer_id, other.device_id, other.ip, other.initiator) == (None, None, None, None)
+    number = payment("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "custom_id": "c=4242424242424242&d=d-1"})
+    assert (number.customer_id, number.device_id) == (unkeyed(NAME, "4242424242424242"), "d-1")
 
 
 @pytest.mark.parametrize("kind", paypal.REFUNDS)

@@ -52,9 +52,68 @@ def test_an_eventarc_delivery_of_the_same_message_is_read_alike(tmp_path: Path) 
     assert len(seen) == 1
 
 
+def in_cloud_event(pushed: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "//pubsub.googleapis.com/projects/p/topics/t",
+        "type": "google.cloud.pubsub.topic.v1.messagePublished",
+        "datacontenttype": "application/json",
+        "data": pushed,
+    }
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_cloud_event_in_structured_mode_is_read_alike(encoded: bool, tmp_path: Path) -> None:
+    seen: list[object] = []
+    event = a_payment_event()
+    told = in_cloud_event(push(encode_event(event), kind="payment"))
+    if encoded:
+        told["data_base64"] = base64.b64encode(json.dumps(told.pop("data")).encode()).decode()
+    client = serving(lambda _: entry.consume(seen.append), tmp_path)
+    headers = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+    assert client.post("/", data=json.dumps(told), headers=headers).status_code == 204
+    assert seen == [event]
+
+
+@pytest.mark.parametrize("wrap", [lambda pushed: pushed, in_cloud_event])
+def test_attributes_and_data_that_are_null_are_none(wrap: Callable[[Any], Any], tmp_path: Path) -> None:
+    seen: list[object] = []
+    pushed = push(encode_event(a_payment_event()))
+    pushed["message"] |= {"attributes": None, "messageId": None}
+    client = serving(lambda _: entry.consume(seen.append), tmp_path)
+    assert client.post("/", json=wrap(pushed)).status_code == 204
+    assert len(seen) == 1
+    ticks: list[bytes] = []
+    tick = push(b"", job="nightly")
+    tick["message"]["data"] = None
+    assert (
+        serving(lambda _: entry.on_tick("nightly", ticks.append), tmp_path).post("/", json=wrap(tick)).status_code
+        == 204
+    )
+    assert ticks == [b""]
+    other = push(b"", job="another")
+    assert (
+        serving(lambda _: entry.on_tick("nightly", ticks.append), tmp_path).post("/", json=wrap(other)).status_code
+        == 204
+    )
+    assert ticks == [b""]
+
+
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{}", b"[]", b'{"message": 1}', b'{"message": {"data": "%%%"}}', b'{"message": {"data": "e30="}}', b"\xff"],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"message": 1}',
+        b'{"message": {"data": "%%%"}}',
+        b'{"message": {"data": "e30="}}',
+        b"\xff",
+        b'{"data": {}}',
+        b'{"data_base64": "%"}',
+        b'{"message": null}',
+    ],
 )
 def test_a_message_that_nobody_can_read_is_not_acknowledged_so_that_it_ends_in_the_dead_letters(
     body: bytes, tmp_path: Path
@@ -183,3 +242,34 @@ def test_what_cannot_start_never_serves_and_says_in_one_sentence_why(
     assert started.returncode == code
     assert started.stderr.strip().splitlines()[-1].startswith(f"{function} cannot start: {says}")
     assert "Traceback" not in started.stderr
+
+
+STRANGER = """
+import sys
+from functions_framework import create_app
+client = create_app("under_test", sys.argv[1]).test_client()
+headers = {"Function-Execution-Id": sys.argv[2], "X-Cloud-Trace-Context": "a1/4111111111111111;o=1"}
+assert client.post("/", data=b"{}", headers=headers).status_code == 400
+assert client.post("/", data=b"{}").status_code == 400
+"""
+
+
+@pytest.mark.parametrize("told", ["4111111111111111", "ana@music.example", "x" * 5000])
+def test_what_a_stranger_calls_his_execution_is_in_no_line(told: str, tmp_path: Path) -> None:
+    """Through the framework itself, which labels our lines anew as it does when deployed, and takes over all logging."""
+    source = tmp_path / "main.py"
+    source.write_text(
+        "import functions_framework\n"
+        "from shared.runtime import entry\n"
+        "handle = entry.start('under_test', lambda _: entry.consume(print))\n"
+        "@functions_framework.http\n"
+        "def under_test(request):\n"
+        "    return handle(request)\n"
+    )
+    environment = {**os.environ, "LOG_EXECUTION_ID": "true", "PAYIN_HOME": str(tmp_path), "PYTHONPATH": os.getcwd()}
+    command = [sys.executable, "-c", STRANGER, str(source), told]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    strange, own = [line for line in ran.stdout.splitlines() if "message_unreadable" in line]
+    assert "4111111111111111" not in strange
+    assert told not in strange
+    assert json.loads(own)["logging.googleapis.com/labels"]["execution_id"]

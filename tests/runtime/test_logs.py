@@ -41,3 +41,31 @@ def test_a_line_stays_one_line_and_valid_json_whatever_it_says(capsys: pytest.Ca
     fact("delivery", detail='multi\nline "quoted" \x00 text')
     assert len(lines(capsys)) == 1
     assert logging.getLogger("payin").propagate is False
+
+
+def test_a_number_and_an_account_are_masked_too_and_a_count_stays_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    fact("delivery", a=4111111111111111, b="GB29 NWBK 6016 1331 9268 19", events=4242)
+    (line,) = lines(capsys)
+    assert (line["a"], line["b"], line["events"]) == ("[card number]", "[IBAN]", 4242)
+
+
+# Apple's storefronts begin its ids: 340 and 370 are also where American Express numbers begin, and both have 15 digits.
+AS_A_CARD = "340001234567896"
+
+
+def test_a_line_keeps_the_ids_of_a_provider_that_numbers_its_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    ids = {"dispute_id": AS_A_CARD, "payment_id": f"{AS_A_CARD}-renewal-2026-05-01"}
+    fact("dispute_recorded", provider="apple", **ids)
+    fact("dispute_recorded", provider="stripe", **ids)
+    fact("dispute_recorded", provider="apple", detail=AS_A_CARD, payment_id=f"pay {AS_A_CARD}")
+    apple, stripe, elsewhere = lines(capsys)
+    assert {name: apple[name] for name in ids} == ids
+    assert AS_A_CARD not in json.dumps((stripe, elsewhere))
+
+
+@pytest.mark.parametrize(
+    "number", ["2000000123456789", "GPA.3345-1234-5678-90123", "8636172945333378", "20261123000017"]
+)
+def test_ids_that_no_network_could_have_issued_stay_in_a_line(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fact("delivery", dispute_id=number)
+    assert lines(capsys)[0]["dispute_id"] == number

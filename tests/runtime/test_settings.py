@@ -3,6 +3,7 @@ import json
 import pytest
 
 from shared.domain.errors import Misconfigured
+from shared.domain.pseudonyms import DEVELOPMENT
 from shared.settings import BackendName, read
 
 SECRET = {"WEBHOOK_STRIPE": json.dumps({"keys": {"2026-10": "whsec_old", "2026-11": "whsec_new"}})}
@@ -74,3 +75,34 @@ def test_a_contradiction_is_refused_with_the_name_of_what_to_set(environment: di
     with pytest.raises(Misconfigured, match=says) as refused:
         read(environment)
     assert "secret@" not in str(refused.value)
+
+
+KEYS = "PAYIN_PSEUDONYM_KEYS"
+
+
+def test_pseudonyms_have_their_own_key_when_deployed_and_a_known_one_on_a_laptop() -> None:
+    told = json.dumps({"current": "2", "keys": {"1": "a" * 32, "2": "b" * 32}})
+    keyring = read({**DEPLOYED, KEYS: told}).keyring()
+    assert (keyring.current, list(keyring.keys)) == ("2", ["1", "2"])
+    assert "aaaa" not in repr(keyring)
+    assert read({}).keyring() == DEVELOPMENT
+    with pytest.raises(Misconfigured, match=KEYS) as refused:
+        read(DEPLOYED).keyring()
+    assert refused.value.reason == "missing_secret"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not-set",
+        '{"current": "1", "keys": {}}',
+        '{"current": "1", "keys": {"1": "short"}}',
+        f'{{"current": "3", "keys": {{"1": "{"a" * 32}"}}}}',
+        f'{{"current": "1-", "keys": {{"1-": "{"a" * 32}"}}}}',
+    ],
+)
+def test_a_key_of_pseudonyms_that_anybody_could_guess_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(Misconfigured, match=KEYS) as refused:
+        read({KEYS: text}).keyring()
+    assert "short" not in str(refused.value)
+    assert "aaaa" not in str(refused.value)

@@ -16,6 +16,8 @@ from terraform.tools import bundle, policy
 OF_THE_PLATFORM = {"LOG_EXECUTION_ID"}
 # Set by Cloud Run itself, and the local backend's own.
 NOT_DEPLOYED = {"K_SERVICE", "PAYIN_HOME", "PAYIN_DATABASE_URL"}
+# Secrets that are no provider's.
+OF_OURS = frozenset({"PAYIN_PSEUDONYM_KEYS"})
 TICKS = "ticks"
 TABLES = Path("shared/learning/sql/tables")
 # Where topics, collections and ports are spoken of; the backends below only carry them out.
@@ -92,7 +94,7 @@ def of_code(root: Path) -> Contents:
         due=frozenset(due),
         needs=frozenset(needs),
         environment=frozenset(
-            name for name in _environment(root) - NOT_DEPLOYED if not settings._LOCAL_ONLY.fullmatch(name)
+            name for name in _environment(root) - NOT_DEPLOYED - OF_OURS if not settings._LOCAL_ONLY.fullmatch(name)
         ),
         secrets=frozenset(_secrets(root)),
         tables=frozenset(tables),
@@ -265,6 +267,7 @@ def _secrets(root: Path) -> Iterator[str]:
             told = {_name_of(target) for one in tree.body if isinstance(one, ast.Assign) for target in one.targets}
             if "API_SCOPE" not in told:
                 yield f"API_{name.upper()}"
+    yield from OF_OURS
 
 
 def _environment(root: Path) -> set[str]:

@@ -55,6 +55,13 @@ def test_the_topology_says_what_the_code_does() -> None:
     assert set(TOPOLOGY["tables"]) == here.tables
 
 
+def test_what_publishes_a_providers_words_has_the_key_of_pseudonyms_and_nothing_else_has() -> None:
+    for name, function in TOPOLOGY["functions"].items():
+        sources = [data for path, data in bundle.files(name).items() if path != "shared/runtime/app.py"]
+        asks = any(b".pseudonymous_bus()" in data for data in sources)
+        assert function.get("secrets", []) == (["PAYIN_PSEUDONYM_KEYS"] if asks else []), name
+
+
 def test_every_environment_serves_every_provider() -> None:
     for file in (ROOT / "terraform" / "envs").glob("*.tfvars"):
         served = re.findall(r"^  (\w+)\s*= \{", file.read_text().split("payment_providers")[1], re.MULTILINE)

@@ -167,8 +167,11 @@ def test_a_secret_that_no_webhook_would_start_with_is_refused_without_being_show
 def test_a_good_secret_goes_to_terraform_as_the_webhook_will_read_it(tmp_path: Path) -> None:
     file = tmp_path / "secrets.json"
     secret = {"keys": {"k1": "whsec_" + "a" * 32}}
-    file.write_text(json.dumps({"WEBHOOK_STRIPE": secret}))
-    assert json.loads(deploy.checked_secrets(file)["WEBHOOK_STRIPE"]) == secret
+    pseudonyms = {"current": "1", "keys": {"1": "r" * 32}}
+    file.write_text(json.dumps({"WEBHOOK_STRIPE": secret, "PAYIN_PSEUDONYM_KEYS": pseudonyms}))
+    given = deploy.checked_secrets(file)
+    assert json.loads(given["WEBHOOK_STRIPE"]) == secret
+    assert json.loads(given["PAYIN_PSEUDONYM_KEYS"]) == pseudonyms
 
 
 @contextmanager

@@ -15,6 +15,7 @@ Matches = Callable[[Mapping[str, str]], bool]
 
 _KEY = r"[A-Za-z_][A-Za-z0-9_-]*"
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
+_ESCAPED = re.compile(r"\\(.)")
 _TERMS = re.compile(
     rf"""\s*(?:
       hasPrefix\s*\(\s*attributes\.(?P<prefixed>{_KEY})\s*,\s*{_TEXT.replace("(", "(?P<prefix>", 1)}\s*\)
@@ -76,7 +77,7 @@ def _term(found: re.Match[str]) -> Matches:
 
 
 def _plain(quoted: str) -> str:
-    return re.sub(r"\\(.)", r"\1", quoted)
+    return _ESCAPED.sub(r"\1", quoted)
 
 
 def _any_or_all(tokens: _Tokens) -> Matches:

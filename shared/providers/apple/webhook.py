@@ -94,12 +94,13 @@ def check_credentials(credentials: Credentials) -> None:
 def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: FetchCertificate) -> Verdict:
     try:
         jws = _Jws(parse(delivery.body).raw("signedPayload"))
-        signed_at = unix_milliseconds(jws.payload.integer("signedDate"))
     except Unreadable:
         raise SignatureInvalid("no JWS in signedPayload", reason="malformed_signature") from None
-    if signed_at is None or not -SKEW <= delivery.received_at - signed_at <= OLDEST:
+    signed_at = _signed_at(jws.payload)
+    # What has no readable time is unreadable altogether: nothing acts on it, and a person looks.
+    if signed_at and not -SKEW <= delivery.received_at - signed_at <= OLDEST:
         raise SignatureInvalid("not signed in the last eight days", reason="outside_tolerance")
-    jws.verify(credentials, signed_at)
+    jws.verify(credentials, signed_at or delivery.received_at)
     holder = _holder(jws.payload)
     bundle, environment = holder.raw("bundleId"), _environment(jws.payload)
     if environment not in ENVIRONMENTS:
@@ -109,8 +110,13 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
         raise SignatureInvalid("signed for another app", reason="signature_mismatch")
     for member in _NESTED:
         if holder.raw(member) is not None:
-            _verify_nested(holder.raw(member), credentials, signed_at, bundle, environment)
+            _verify_nested(holder.raw(member), credentials, signed_at or delivery.received_at, bundle, environment)
     return Verdict(key_ids=(key_id,), signed_at=signed_at)
+
+
+def _signed_at(payload: Node) -> datetime | None:
+    when = payload.raw("signedDate")
+    return unix_milliseconds(when) if type(when) is int else None
 
 
 def _names(key: str, holder: Node, environment: str) -> bool:
@@ -124,11 +130,9 @@ def _names(key: str, holder: Node, environment: str) -> bool:
 def _verify_nested(text: Any, credentials: Credentials, signed_at: datetime, bundle: Any, environment: str) -> None:
     try:
         jws = _Jws(text)
-        when = jws.payload.raw("signedDate")
-        own = unix_milliseconds(when) if type(when) is int else None
     except Unreadable:
         raise SignatureInvalid("a JWS inside cannot be read", reason="malformed_signature") from None
-    jws.verify(credentials, own or signed_at)
+    jws.verify(credentials, _signed_at(jws.payload) or signed_at)
     told = (jws.payload.raw("environment") or jws.payload.raw("receiptType"), jws.payload.raw("bundleId") or bundle)
     if told != (environment, bundle):
         raise SignatureInvalid("a JWS inside is for another app or environment", reason="signature_mismatch")

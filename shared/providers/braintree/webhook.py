@@ -66,6 +66,9 @@ _KEY = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
 _CHALLENGE = re.compile(r"[a-f0-9]{20,32}", flags=re.ASCII)
 _PAYLOAD = re.compile(r"[A-Za-z0-9+/=\n]+", flags=re.ASCII)
 # The notification's own time is its first; later ones are a dispute's history.
+_CHARACTER = re.compile(
+    "&#(?:x(?P<hex>[0-9A-Fa-f]{1,8})|(?P<decimal>[0-9]{1,8}));|[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
+)
 _TIMESTAMP = re.compile(rb"<timestamp[^<>]{0,64}>([^<>]{1,64})</timestamp>")
 _MOST_FIELDS, _MOST_PAIRS = 16, 16
 
@@ -185,20 +188,47 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
 def parse_xml(xml: bytes) -> Node:
     """The document as nested objects: an element with children is an object of them, `type="array"` a list.
 
-    Text is stripped; `nil="true"` is None; of siblings with one name the last counts. Raises Unreadable for anything
-    that is not UTF-8 XML, declares a document type or nests deeper than `DEEPEST`.
+    Text is stripped; `nil="true"` is None. What nobody reads sinks no notification, as `kit.reading` says of JSON: of
+    siblings with one name the last counts, what is no character of XML (half a surrogate pair) is U+FFFD, and what is
+    deeper than `DEEPEST` is nothing. Raises Unreadable for anything else that is not XML, or declares a document type.
     """
+    try:
+        return _parse_xml(xml)
+    except expat.ExpatError:
+        text = _CHARACTER.sub(_lawful, xml.decode("utf-8-sig", "replace"))
+    try:
+        return _parse_xml(text.encode())
+    except expat.ExpatError:
+        raise Unreadable("body: not XML", reason="not_xml") from None
+
+
+def _lawful(found: re.Match[str]) -> str:
+    """A character, or a reference to one, if XML 1.0 §2.2 has it; otherwise U+FFFD."""
+    number = int(found["hex"], 16) if found["hex"] else int(found["decimal"]) if found["decimal"] else 0
+    lawful = number in (9, 10, 13) or 32 <= number < 0xD800 or 0xE000 <= number < 0xFFFE or 0x10000 <= number < 0x110000
+    return found[0] if lawful else "\ufffd"
+
+
+def _parse_xml(xml: bytes) -> Node:
     root: dict[str, Any] = {}
     open_: list[tuple[str, dict[str, str], dict[str, Any] | list[Any]]] = [("", {}, root)]
     text: list[str] = []
+    deeper = 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        if len(open_) > DEEPEST:
-            raise Unreadable(f"body: nested deeper than {DEEPEST}", reason="too_deep")
+        nonlocal deeper
+        if deeper or len(open_) > DEEPEST:
+            deeper += 1
+            return
         text.clear()
         open_.append((tag, attributes, [] if attributes.get("type") == "array" else {}))
 
     def end(tag: str) -> None:
+        nonlocal deeper
+        if deeper:
+            deeper -= 1
+            text.clear()
+            return
         _, attributes, children = open_.pop()
         value: Any = children
         if not children and attributes.get("type") != "array":
@@ -218,10 +248,7 @@ def parse_xml(xml: bytes) -> Node:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = text.append
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
-    try:
-        parser.Parse(xml, True)
-    except expat.ExpatError:
-        raise Unreadable("body: not XML", reason="not_xml") from None
+    parser.Parse(xml, True)
     return Node(root, "")
 
 

@@ -59,6 +59,7 @@ OLDEST = timedelta(days=8)
 SKEW = timedelta(minutes=5)
 
 _AUTHORIZATION = re.compile(r"V2-HMAC-SHA256, ?Signature: ?([0-9A-Fa-f]{64})", flags=re.ASCII)
+_GAPS = re.compile(r"[\s\-]+")
 _BARE = re.compile(r"[0-9A-Fa-f]{64}", flags=re.ASCII)
 
 Base = dict[str, Any]
@@ -286,7 +287,7 @@ def _chargeback(chargeback: Node, own: str, status: str, base: Base) -> AnyEvent
     if status not in CHARGEBACKS:
         raise unreadable(chargeback.where("status"), "a chargeback status that we do not know", "unknown_status")
     stands, moves = CHARGEBACKS[status]
-    word = re.sub(r"[\s\-]+", "_", chargeback.lowered("chargeback_stage") or "")
+    word = _GAPS.sub("_", chargeback.lowered("chargeback_stage") or "")
     stage = DisputeStage.INQUIRY if status == "INQUIRY" else STAGES.get(word, DisputeStage.CHARGEBACK)
     amount = _money(chargeback)
     return DisputeChanged(

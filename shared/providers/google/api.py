@@ -26,6 +26,7 @@ Base = dict[str, Any]
 API_HOSTS = frozenset({"androidpublisher.googleapis.com"})
 API_SCOPE = "https://www.googleapis.com/auth/androidpublisher"
 REVIEW_WITHIN = timedelta(hours=24)
+_UNITS = re.compile(r"-?[0-9]{1,18}")
 _RENEWAL = re.compile(r"\.\.[0-9]+$", flags=re.ASCII)
 PATHS = {
     "subscriptions": "purchases/subscriptionsv2/tokens",
@@ -96,7 +97,7 @@ def _money(node: Node, *keys: str) -> Money | None:
     currency = (amount.maybe_text("currencyCode") or "").upper()
     try:
         # Units are 64 bits, and so a text; of negative money both parts are negative.
-        whole = int(units) if type(units) is str and re.fullmatch(r"-?[0-9]{1,18}", units) else None
+        whole = int(units) if type(units) is str and _UNITS.fullmatch(units) else None
         if whole is None or type(nanos) is not int or abs(nanos) >= 10**9:
             raise ValueError("not units and nanos")
         minor, rest = divmod(whole * 10**9 + nanos, 10 ** (9 - exponent(currency)))

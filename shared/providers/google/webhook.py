@@ -130,14 +130,18 @@ def _time(value: Any) -> datetime | None:
 
 def _names(key: str, email: Any, subscription: Any) -> bool:
     sender, _, wanted = key.partition(" ")
-    return bool(sender) and email == sender and (not wanted or subscription == wanted)
+    return bool(sender) and email == sender and (not wanted or subscription in (wanted, _UNREADABLE))
+
+
+_UNREADABLE = object()
 
 
 def _subscription(delivery: Delivery) -> Any:
+    """The subscription that the body names. What cannot be read names none: it is kept for a person, and acted upon by nobody."""
     try:
         return parse(delivery.body).raw("subscription")
     except Unreadable:
-        return None
+        return _UNREADABLE
 
 
 @lru_cache(maxsize=4)

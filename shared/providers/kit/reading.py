@@ -2,11 +2,26 @@
 
 Whatever the bytes, only `Unreadable` comes out, and its message names a path and what is wrong there, never a value.
 `text` and its kin are for what an event cannot do without; `hint` and its kin are for what it can, and give None
-where the value is absent or not what it should be. Neither lets a card number or an e-mail address through. In an
-id of the provider's own, digits between letters are no card number: PayPal really sent `WH-2MW4820926242972J-…`.
+where the value is absent or not what it should be. Neither lets a card number, an IBAN or an e-mail address through. A name
+that holds one, or only looks so, is not lost: its marked digest stands for it (`shared.domain.pseudonyms`), the same one
+wherever it is named. In an id of the provider's own, digits between letters are no card number: PayPal really sent
+`WH-2MW4820926242972J-…`.
+
+What nobody reads sinks no delivery. One policy holds for every JSON text of a provider, whether delivered, in a token or
+read back (RFC 8259 leaves all of it to the reader, or to luck):
+
+| in the text | read as |
+|---|---|
+| half a surrogate pair (`"\\ud83c"`, §8.2), bytes that are no UTF-8 (§8.1) | U+FFFD, as decoders do that have to go on (Unicode §3.9) |
+| a byte order mark before it (§8.1) | nothing |
+| a control character in a text (§7) | itself: where the text is needed it is unreadable, as it was escaped |
+| a member named twice (§4) | the last one, as in every provider's own library |
+| a number that nobody can mean (`1e400`, 500 digits), `NaN`, `Infinity` (§6) | no number at all: unreadable where it is needed |
+| arrays and objects deeper than `DEEPEST` (§9) | null |
+| anything else that is no JSON object | Unreadable, as a whole |
 """
 
-import ipaddress
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,14 +30,17 @@ from typing import Any, cast
 
 import msgspec
 
+from shared.domain.addresses import address
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Unreadable
 from shared.domain.money import Money, from_major, from_minor
-from shared.domain.privacy import email_parts, holds_card_number, mask
+from shared.domain.privacy import email_parts, holds_free_standing, holds_personal
+from shared.domain.pseudonyms import NAME, unkeyed
 
 DEEPEST = 64
 LONGEST_TEXT = 255
 _LARGEST_INTEGER = 2**63 - 1
+_MOST_DIGITS = 40
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
@@ -31,39 +49,92 @@ _RFC3339 = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:?\d{2})", flags=re.ASCII
 )
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Every escape, so that a backslash before a word (`\\ud83c`) is taken for no half of a pair.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    flags=re.DOTALL,
+)
+# Strings, which may hold brackets, to their end or the text's; and brackets.
+_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[\[\]{}]', flags=re.DOTALL)
 _NOTHING: dict[str, Any] = {}
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._\-]{1,100}")
-_STANDALONE_CARD = re.compile(r"(?<![A-Za-z0-9])[2-6](?:[ -]?[0-9]){12,18}(?![A-Za-z0-9])")
-_LONG_DIGITS = re.compile(r"[0-9](?:[ -]?[0-9]){12}")
+# What a merchant or provider would name something by: one word, and no address.
+_NAME = re.compile(r"[!-?A-~]+", flags=re.ASCII)
 
 
-def _number(text: str) -> Decimal:
-    # A number that nobody can mean (1e999999) must not become a Decimal that takes a gigabyte to expand.
-    value = Decimal(text)
-    if value.adjusted() > 40 or value.adjusted() < -40:
-        raise ValueError("a number out of any range")
-    return value
+class _NoNumber:
+    """What stands for a number that nobody can mean: neither absent nor of any type that is asked for."""
+
+    __slots__ = ()
+
+
+NO_NUMBER = _NoNumber()
+
+
+def _number(text: str) -> Decimal | _NoNumber:
+    # 1e999999 must not become a Decimal that takes a gigabyte to expand.
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return NO_NUMBER
+    return value if -40 <= value.adjusted() <= 40 else NO_NUMBER
+
+
+def _integer(text: str) -> int | _NoNumber:
+    return int(text) if len(text) <= _MOST_DIGITS else NO_NUMBER
 
 
 _DECODER = msgspec.json.Decoder(float_hook=_number)
+_LENIENT = json.JSONDecoder(parse_float=_number, parse_int=_integer, parse_constant=lambda _: NO_NUMBER, strict=False)
 
 
 def parse(body: bytes) -> "Node":
-    """The JSON object in `body`. Raises Unreadable for anything else: not UTF-8, NaN, too deep, an array.
+    """The JSON object in `body`, read as the table at the top of this module says. Raises Unreadable for what is none.
 
-    Numbers with a point or an exponent are Decimal; of members named twice the last counts, as in every
-    provider's own library.
+    Numbers with a point or an exponent are Decimal.
     """
     try:
         value = _DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeError, ValueError, InvalidOperation, RecursionError):
-        # The decoder's own message may quote the text.
-        raise Unreadable("body: not JSON", reason="not_json") from None
+    except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError):
+        value = _parse_leniently(body)
     if type(value) is not dict:
         raise Unreadable("body: not a JSON object", reason="not_an_object")
     if _deeper_than(value, DEEPEST, body):
-        raise Unreadable(f"body: nested deeper than {DEEPEST}", reason="too_deep")
+        value = _parse_leniently(body)
     return Node(value, "")
+
+
+def _parse_leniently(body: bytes) -> Any:
+    """For the few texts that the fast decoder refuses, or reads too deep. Raises Unreadable."""
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        return _LENIENT.decode(_ESCAPE.sub(_whole, _flattened(text)))
+    except (ValueError, RecursionError):
+        # The decoder's own message may quote the text.
+        raise Unreadable("body: not JSON", reason="not_json") from None
+
+
+def _whole(escape: re.Match[str]) -> str:
+    return "\\ufffd" if escape["half"] else escape[0]
+
+
+def _flattened(text: str) -> str:
+    """`text` with null in the place of every array and object that is deeper than DEEPEST."""
+    if text.count("{") + text.count("[") <= DEEPEST:
+        return text
+    parts: list[str] = []
+    depth = kept = 0
+    for token in _STRUCTURE.finditer(text):
+        mark = token[0]
+        if mark in "{[":
+            depth += 1
+            if depth == DEEPEST + 1:
+                parts += text[kept : token.start()], "null"
+        elif mark in "}]":
+            depth -= 1
+            if depth == DEEPEST:
+                kept = token.end()
+    return "".join((*parts, text[kept:])) if depth == 0 else text
 
 
 def opened(delivery: Delivery) -> "Node":
@@ -137,7 +208,7 @@ class Node:
     # What an event cannot do without.
 
     def text(self, *keys: str) -> str:
-        """The stripped text there. Raises Unreadable."""
+        """The stripped text there, or its digest where it holds personal data. Raises Unreadable."""
         value = self.maybe_text(*keys)
         if value is None:
             raise unreadable(self.where(*keys), "missing", "missing_field")
@@ -153,8 +224,8 @@ class Node:
         value = value.strip()
         if not _fits(value):
             raise unreadable(self.where(*keys), "too long, or not printable")
-        if is_personal(value) and not _minted(value):
-            raise unreadable(self.where(*keys), "holds a card number or an e-mail address", "personal_data")
+        if holds_personal(value) and holds_free_standing(value):
+            return unkeyed(NAME, value)
         return value or None
 
     def word(self, *keys: str) -> str:
@@ -199,13 +270,16 @@ class Node:
     # What an event can do without.
 
     def hint(self, *keys: str) -> str | None:
-        """The stripped text there, or None: absent, not text, too long, unprintable, or personal data."""
+        """The stripped text there, or None: absent, not text, too long, unprintable, or a sentence or an address with
+        personal data in it. Of a name that could be a card's number, its digest."""
         value = self.raw(*keys)
         if type(value) is not str:
             return None
         value = value.strip()
-        if not value or not _fits(value) or is_personal(value):
+        if not value or not _fits(value):
             return None
+        if holds_personal(value):
+            return unkeyed(NAME, value) if _NAME.fullmatch(value) else None
         return value
 
     def first_hint(self, *names: str) -> str | None:
@@ -234,7 +308,7 @@ class Node:
 
     def ip(self, *keys: str) -> str | None:
         value = self.hint(*keys)
-        return ip_address(value) if value else None
+        return address(value) if value else None
 
     def digits(self, *keys: str, least: int, most: int) -> str | None:
         """A short number kept as text: a BIN, the last four digits of a card."""
@@ -249,7 +323,7 @@ class Node:
         if type(value) is not str or _UNPRINTABLE.search(value):
             return None, None
         hashed, domain = email_parts(value)
-        return (None, None) if domain and (len(domain) > LONGEST_TEXT or is_personal(domain)) else (hashed, domain)
+        return (None, None) if domain and (len(domain) > LONGEST_TEXT or holds_personal(domain)) else (hashed, domain)
 
     def customer(self, *names: str) -> str | None:
         """Our customer's id. A merchant who uses an e-mail or UPI address for it gets the address's hash instead."""
@@ -265,26 +339,6 @@ class Node:
 def _fits(text: str) -> bool:
     # isprintable alone would refuse a no-break space; as the first question it spares nearly every text the search.
     return len(text) <= LONGEST_TEXT and (text.isprintable() or not _UNPRINTABLE.search(text))
-
-
-def is_personal(text: str) -> bool:
-    """Whether `text` holds a card number or an e-mail address."""
-    if "@" in text and mask(text) != text:
-        return True
-    return len(text) > 12 and _LONG_DIGITS.search(text) is not None and holds_card_number(text)
-
-
-def _minted(text: str) -> bool:
-    """Whether every run of digits that might be a card's is grown together with letters, as in a provider's ids."""
-    return not _STANDALONE_CARD.search(text) and "@" not in text
-
-
-def ip_address(text: str) -> str | None:
-    """`text` as an IPv4 or IPv6 address in its usual form; None when it is none."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return None
 
 
 def unix_time(seconds: int) -> datetime | None:

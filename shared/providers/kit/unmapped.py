@@ -19,8 +19,8 @@ from typing import Any
 
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Unreadable
+from shared.domain.privacy import holds_personal
 from shared.providers.kit.protocol import Normalized, Provider
-from shared.providers.kit.reading import is_personal
 
 MOST = 50
 _NAME = re.compile(r"[A-Za-z_$@][A-Za-z0-9_.$-]{0,63}", flags=re.ASCII)
@@ -140,11 +140,11 @@ def _texts(value: Any, steps: list[str]) -> Iterator[str]:
 
 
 def _name(key: str) -> str:
-    return key if _NAME.fullmatch(key) and not is_personal(key) else "*"
+    return key if _NAME.fullmatch(key) and not holds_personal(key) else "*"
 
 
 def _word(word: object) -> str:
-    return word if type(word) is str and _WORD.fullmatch(word) and not is_personal(word) else "*"
+    return word if type(word) is str and _WORD.fullmatch(word) and not holds_personal(word) else "*"
 
 
 # What is known

@@ -52,7 +52,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, deadline, major_money, opened, rfc3339, unreadable
+from shared.providers.kit.reading import LONGEST_TEXT, Node, deadline, major_money, opened, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, header
 
 if TYPE_CHECKING:
@@ -310,7 +310,10 @@ def _money(resource: Node, *keys: str) -> Money | None:
 
 def _own_words(resource: Node) -> Base:
     """Our convention in `custom_id`: a query string. Anything else there is not ours, and tells nothing."""
-    text = resource.first_hint("custom_id", "custom") or ""
+    # As it is, for each word of it is read as a hint.
+    text = next((told for name in ("custom_id", "custom") if type(told := resource.raw(name)) is str), "")[
+        :LONGEST_TEXT
+    ]
     try:
         words = Node(dict(parse_qsl(text, max_num_fields=8)), "custom_id")
     except ValueError:

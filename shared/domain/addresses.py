@@ -1,0 +1,40 @@
+"""Internet addresses: one text for each, and what one subscriber has of them."""
+
+import ipaddress
+import re
+
+# What proxies write around an address: brackets and a port (RFC 3986 §3.2.2), a port alone after IPv4.
+_AROUND = re.compile(
+    r"\[(?P<v6>[0-9A-Fa-f:.%]{2,64}[^\]]{0,32})\](?::[0-9]{1,5})?|(?P<v4>[0-9.]{7,15}):[0-9]{1,5}", re.ASCII
+)
+_DECIMALS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
+_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])", re.ASCII)
+
+
+def address(text: str) -> str | None:
+    """`text` as an address in its usual form (RFC 5952); None when it is none.
+
+    IPv4 in IPv6 form (`::ffff:192.0.2.1`) is IPv4; a zone (`fe80::1%eth0`), brackets and a port are left out; leading zeros
+    are read as decimal, as they are meant.
+    """
+    if len(text) > 128:
+        return None
+    text = text.strip()
+    if around := _AROUND.fullmatch(text):
+        text = around["v6"] or around["v4"]
+    if _DECIMALS.fullmatch(text):
+        text = _ZEROS.sub("", text)
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
+    except ValueError:
+        return None
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def network(ip: str) -> str:
+    """What is one subscriber's of address `ip`: IPv4 itself, of IPv6 its /64, within which a device changes its address at
+    will (RFC 6177, RFC 8981). What is no address stands for itself."""
+    found = address(ip)
+    if found is None or ":" not in found:
+        return found or ip
+    return str(ipaddress.IPv6Network((found, 64), strict=False))

@@ -1,0 +1,52 @@
+"""Names that stand for what must not be kept: the address of a customer, and an id that could be a card's number.
+
+Whoever has a list of addresses, or of all card numbers, can try them all on a plain digest. So the digest that an adapter
+makes is marked as one that is not to leave the process, and what is published holds its HMAC under a key of ours:
+
+    unkeyed-mail-<SHA-256>  →  mail-<version>-<HMAC-SHA256 of the digest>
+
+Keys have versions. E-mail addresses go by the current one: with a rotation every customer's history by address (at most
+its longest window) begins anew, and addresses of before cannot be matched with later ones, which is the point of rotating.
+Ids go by the oldest version that is still listed: a payment must keep its name, so that its later events find it. Leave
+that version out only when no payment named by it can change any more. Pseudonyms, not anonymous data, all of them.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MAIL, NAME = "mail", "name"
+MARK = b"unkeyed-"
+_UNKEYED = re.compile(rb"unkeyed-(mail|name)-([0-9a-f]{64})")
+
+
+def unkeyed(kind: str, text: str) -> str:
+    """The marked digest of `text`, for a `Keyring` to replace before anything is published."""
+    return f"unkeyed-{kind}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """keys: version → secret, oldest first. current: the version of new e-mail pseudonyms."""
+
+    keys: Mapping[str, bytes] = field(repr=False)
+    current: str
+
+    def keyed(self, data: bytes) -> bytes:
+        """`data` with every marked digest replaced: the same digest by the same text, wherever it stands."""
+        return _UNKEYED.sub(self._replacement, data) if MARK in data else data
+
+    def _replacement(self, found: re.Match[bytes]) -> bytes:
+        kind = found[1].decode()
+        version = self.current if kind == MAIL else next(iter(self.keys))
+        return f"{kind}-{version}-{hmac.digest(self.keys[version], found[2], 'sha256').hex()}".encode()
+
+
+def names_in(data: bytes) -> int:
+    """How many ids `data` has that could be card numbers."""
+    return len({found[2] for found in _UNKEYED.finditer(data) if found[1] == NAME.encode()}) if MARK in data else 0
+
+
+DEVELOPMENT = Keyring({"dev": b"for local stacks alone: anybody can read this key"}, "dev")
