@@ -12,7 +12,8 @@ from shared.flows.committing import Seen, write
 from shared.flows.ports import Key, Snapshot, Write
 
 COLLECTION = "cases"
-PAYMENTS, ALIASES = "payments", "payment_aliases"  # what `record_payment` writes
+PAYMENTS = "payments"
+ALIASES = "payment_aliases"
 
 
 def keys_to_find(provider: str, names: Iterable[str]) -> list[Key]:

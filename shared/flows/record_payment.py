@@ -60,7 +60,7 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
             if alias not in before.aliases
         ]
         if case != filed:
-            writes.append(write(case_key, seen[case_key], timeline.compact(case)))
+            writes += [write(case_key, seen[case_key], timeline.compact(case))]
         # Of a known event too: the copy before may have died between its commit and its rows.
         news = case if case and case.disputes and (known or case.flags != flags_before) else None
         return Decision(_Recorded(before, after, known, flags_before, news, disputes_of(news, seen)), writes)

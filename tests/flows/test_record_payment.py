@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import Unavailable
-from shared.domain.events import AnyEvent, PaymentStep
+from shared.domain.events import AnyEvent, DisputeStatus, PaymentStep
 from shared.domain.money import Money
 from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import record_payment
@@ -239,3 +239,48 @@ def test_hundreds_of_refunds_are_recorded_in_full_and_say_that_the_timeline_is_f
     assert (stored["refunded"], stored["state"]) == ({"minor": 6000, "currency": "EUR"}, "refunded")
     assert stored["inconsistent"] == ["timeline_full"]
     assert [entry.message for entry in caplog.records] == ["payment_inconsistent"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            a_payment_event,
+            st.sampled_from([PaymentStep.AUTHORIZED, PaymentStep.CAPTURED, PaymentStep.CAPTURE_FAILED]),
+            amount=st.sampled_from([None, eur(100), eur(40)]),
+            reference=st.sampled_from([None, "r1", "r2"]),
+            occurred_at=st.integers(0, 3).map(lambda number: NOON + number * DAY),
+        )
+        | st.builds(
+            a_refund_event,
+            amount=st.sampled_from([None, eur(30)]),
+            step=st.sampled_from([PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED]),
+            occurred_at=st.integers(0, 3).map(lambda number: NOON + number * DAY),
+        )
+        | st.builds(
+            a_dispute_event,
+            amount=st.just(eur(70)),
+            status=st.sampled_from([DisputeStatus.NEEDS_RESPONSE, DisputeStatus.LOST]),
+            occurred_at=st.integers(0, 3).map(lambda number: NOON + number * DAY),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.data(),
+)
+def test_a_case_and_its_last_row_are_the_same_in_any_order_of_payments_refunds_and_disputes(
+    shared_ports: Ports, events: list[AnyEvent], data: st.DataObject
+) -> None:
+    def told() -> dict[str, object]:
+        rows = published(shared_ports, "dispute-updates")
+        newest = max(rows, key=lambda row: row["revision"], default=None)
+        case = everything(shared_ports).get(CASE, {})
+        assert newest is None or newest["flags"] == case.get("flags", [])
+        return {key.collection: stored for key, stored in wipe(shared_ports).items() if key.collection != "disputes"}
+
+    both(shared_ports, *events)
+    once = told()
+    both(
+        shared_ports, *data.draw(st.permutations([*events, *data.draw(st.lists(st.sampled_from(events), max_size=4))]))
+    )
+    assert told() == once
