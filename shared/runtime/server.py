@@ -9,6 +9,7 @@ our log says why.
 
 import logging
 import signal
+import socket
 import time
 from typing import Any, NoReturn
 
@@ -69,6 +70,7 @@ class Server:
                 connection_limit=_MOST_CONNECTIONS,
                 channel_timeout=_IDLE,
                 cleanup_interval=1,
+                recv_bytes=1 << 16,
                 asyncore_use_poll=True,
                 log_socket_errors=False,
                 clear_untrusted_proxy_headers=False,  # nobody believes them, and an adapter may want what was signed
@@ -125,8 +127,8 @@ class _Request(HTTPRequestParser):
 class _Answer(WSGITask):
     def set_close_on_finish(self) -> None:
         # Waitress ends the connection after an answer without a length, and a 204 has none.
-        wanted = self.request.version == "1.1" and self.request.headers.get("CONNECTION", "").lower() != "close"
-        if self.has_body or not wanted:
+        may_stay = self.request.version == "1.1" and self.request.headers.get("CONNECTION", "").lower() != "close"
+        if self.has_body or not may_stay:
             super().set_close_on_finish()
 
 
@@ -189,7 +191,7 @@ class _Connection(HTTPChannel):
         self.will_close = False
         self.lingers_until = time.monotonic() + LINGERS
         try:
-            self.socket.shutdown(1)
+            self.socket.shutdown(socket.SHUT_WR)
         except OSError:
             super().handle_close()
 

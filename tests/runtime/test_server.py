@@ -17,7 +17,7 @@ from shared.backends.local.bus import LocalBus
 from shared.backends.local.sql import Database
 from shared.runtime import server
 from shared.settings import read
-from tests.benchmarks.requests import stripe_delivery
+from tests.benchmarks.requests import pushed_payment, stripe_delivery
 from tests.benchmarks.worlds import STRIPE
 from tests.simulator import loading
 from tests.stack import servers
@@ -379,3 +379,27 @@ def test_a_server_that_is_told_to_stop_ends_what_it_has_in_hand(tmp_path: Path) 
         stopped = pool.submit(started.stop)
         assert sender.recv(1000).endswith(b'"done"')
         stopped.result(10)
+
+
+def test_an_acknowledgement_without_a_body_keeps_the_connection_too(tmp_path: Path) -> None:
+    main = ROOT / "functions/record_payment/main.py"
+    command = [sys.executable, "-m", "functions_framework", "--source", str(main), "--target", "record_payment"]
+    started = servers.start(
+        "record_payment",
+        lambda port: [*command, "--port", str(port)],
+        tmp_path / "log",
+        _listens,
+        environment={"PYTHONPATH": str(ROOT), "PAYIN_HOME": str(tmp_path)},
+    )
+    host, port = started.address.split(":")
+    pushed = pushed_payment("1")
+    try:
+        with socket.create_connection((host, int(port)), timeout=10) as sender:
+            for _ in range(3):
+                sender.sendall(a_post(pushed.path, pushed.body, pushed.headers))
+                assert _status(sender.recv(65536)) == 204
+            sender.sendall(a_post(pushed.path, pushed.body, {**pushed.headers, "Connection": "close"}))
+            assert _status(sender.recv(65536)) == 204
+            assert sender.recv(1) == b""
+    finally:
+        started.stop()
