@@ -31,7 +31,7 @@ dev: setup ## Every function running locally, with URLs to curl (STACK=embedded|
 send: setup ## Sign and post one event to a running `make dev` (PROVIDER=stripe EVENT=charge.dispute.created)
 	$(PY) -m tests.stack.send --provider $(PROVIDER) --event $(EVENT)
 
-test: setup ## Every test; what a missing server or data set skips says so
+test: setup ## Every test; what is skipped lacks a server or a data set, and says which (CI skips nothing)
 	$(PY) -m pytest -n $(JOBS) --dist loadgroup
 
 check: setup ## Format, lint, types, import contract, then every test

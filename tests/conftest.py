@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,8 +39,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skip means that this machine lacks a server or a data set. CI has them all, so that there a skip fails."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"CI skips nothing: {call.excinfo.value if call.excinfo else ''}"
+    return report
+
+
 def address_of(name: str) -> str:
-    """The address of the server `name`, started if nobody has. Skips where this machine cannot have it; fails in CI."""
+    """The address of the server `name`, started if nobody has. Skips where this machine cannot have it."""
     folder = Path(os.environ[_FOLDER])
     told_in = folder / f"{name}.json"
     with (folder / f"{name}.lock").open("w") as lock:
@@ -53,8 +66,6 @@ def address_of(name: str) -> str:
                 told_in.write_text(json.dumps({"absent": str(error)}), encoding="utf-8")
     told = json.loads(told_in.read_text(encoding="utf-8"))
     if "absent" in told:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI must have {name}: {told['absent']}")
         pytest.skip(f"no {name}: {told['absent']}")
     return str(told["address"])
 

@@ -43,8 +43,8 @@ class Declared:
     bare: bool = False
     framed: bool = False
 
-    def skip_reason(self, file: str) -> str | None:
-        return next((why for pattern, why in self.not_webhooks.items() if re.search(pattern, file)), None)
+    def is_no_webhook(self, file: str) -> bool:
+        return any(re.search(pattern, file) for pattern in self.not_webhooks)
 
 
 DECLARED = {

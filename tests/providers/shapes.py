@@ -50,7 +50,7 @@ def messages(name: str) -> Iterator[Told]:
         deliveries += (
             Delivery(name, file.read_bytes(), {}, NOON)
             for file in sorted((SAMPLES / name).rglob("*.json"))
-            if not DECLARED[name].skip_reason(file.relative_to(SAMPLES).as_posix())
+            if not DECLARED[name].is_no_webhook(file.relative_to(SAMPLES).as_posix())
         )
         for delivery in deliveries:
             with _watched() as read:

@@ -270,7 +270,14 @@ def test_a_platform_webhook_is_verified_over_its_raw_body_and_ignored_as_a_type(
 
 @pytest.mark.parametrize(
     "body",
-    [b"", gzip.compress(b'{"type": "balancePlatform.transfer.created"}', mtime=0), b"[]", b"\xff", b'{"type":', b'{"type": 7}'],
+    [
+        b"",
+        gzip.compress(b'{"type": "balancePlatform.transfer.created"}', mtime=0),
+        b"[]",
+        b"\xff",
+        b'{"type":',
+        b'{"type": 7}',
+    ],
 )
 def test_a_platform_body_that_cannot_be_read_is_proved_all_the_same_and_stored(body: bytes) -> None:
     mac = sdk.generate_payload_sig(body, KEY).decode()

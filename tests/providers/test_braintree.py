@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import dataclasses
+import importlib
 import inspect
 import json
 import re
@@ -167,7 +168,7 @@ def test_every_published_body_is_read_the_legacy_ones_too() -> None:
 
 
 def test_every_kind_and_every_member_that_the_official_library_knows_is_no_news() -> None:
-    braintree = pytest.importorskip("braintree")
+    braintree = importlib.import_module("braintree")
     kinds = {value for name, value in vars(braintree.WebhookNotification.Kind).items() if name[0].isupper()}
     for kind in kinds - set(adapter.KINDS):
         delivery = a_notification(kind, "<check>true</check>")
@@ -205,7 +206,7 @@ def test_the_private_key_itself_is_not_the_hmac_key(tmp_path: Path) -> None:
 
 
 def test_the_official_library_signs_what_we_verify_and_answers_challenges_as_we_do() -> None:
-    braintree = pytest.importorskip("braintree")
+    braintree = importlib.import_module("braintree")
     gateway = braintree.BraintreeGateway(
         braintree.Configuration(
             environment=braintree.Environment.Sandbox, merchant_id="m", public_key=PUBLIC, private_key=PRIVATE
@@ -232,7 +233,7 @@ def test_the_official_library_signs_what_we_verify_and_answers_challenges_as_we_
 
 
 def test_what_we_call_forged_the_official_library_refuses_too(tmp_path: Path) -> None:
-    braintree = pytest.importorskip("braintree")
+    braintree = importlib.import_module("braintree")
     from urllib.parse import parse_qs
 
     kit = a_kit("braintree", tmp_path)

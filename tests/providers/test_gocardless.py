@@ -1,6 +1,7 @@
 """GoCardless: its vectors and library, batches, actions, and what is read back."""
 
 import dataclasses
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,8 @@ def told(poke: ResourceChanged, thing: dict[str, Any]) -> Any:
 
 
 def test_the_official_library_agrees(tmp_path: Path) -> None:
-    library = pytest.importorskip("gocardless_pro.webhooks")
-    errors = pytest.importorskip("gocardless_pro.errors")
+    library = importlib.import_module("gocardless_pro.webhooks")
+    errors = importlib.import_module("gocardless_pro.errors")
     kit = a_kit("gocardless", tmp_path)
     secret = kit.credentials.keys["current"]
     for body in kit.bodies():

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import hmac
+import importlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -88,7 +89,7 @@ def enveloped(kind: str, entity: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def test_the_official_library_agrees(tmp_path: Path) -> None:
-    library = pytest.importorskip("mollie.utils.webhooks.signature_validator")
+    library = importlib.import_module("mollie.utils.webhooks.signature_validator")
     kit = a_kit("mollie", tmp_path)
     theirs = library.SignatureValidator(kit.credentials.keys["current"])
     for body in kit.bodies():

@@ -1,6 +1,7 @@
 """Square: the URL that is signed too, statuses, states and its own published examples."""
 
 import dataclasses
+import importlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_the_published_vector_verifies_and_a_slash_at_the_end_of_the_url_breaks_
 
 
 def test_the_official_library_agrees(tmp_path: Path) -> None:
-    helper = pytest.importorskip("square.utils.webhooks_helper")
+    helper = importlib.import_module("square.utils.webhooks_helper")
     kit = a_kit("square", tmp_path)
     for body in kit.bodies():
         for request, genuine in ((kit.simulator.sign(body, NOON), True), (kit.simulator.forge(body, NOON), False)):

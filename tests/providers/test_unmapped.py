@@ -1,5 +1,6 @@
 """The report of what an adapter does not know."""
 
+import importlib
 import importlib.util
 import json
 import string
@@ -199,7 +200,7 @@ def test_a_type_that_every_endpoint_gets_and_nobody_follows_is_no_news(name: str
 
 
 def test_every_kind_of_the_braintree_library_is_followed_or_no_news() -> None:
-    kinds = pytest.importorskip("braintree").WebhookNotification.Kind
+    kinds = importlib.import_module("braintree").WebhookNotification.Kind
     for kind in {value for name, value in vars(kinds).items() if name[0] != "_"} - set(braintree.OTHERS):
         nothing = Delivery("braintree", b"", {}, NOON)
         assert unmapped(providers.load("braintree"), nothing, Normalized("any", ignored=(kind,))) == (), kind

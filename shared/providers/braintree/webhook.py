@@ -51,6 +51,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.kit.countries import alpha_2
+from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import DEEPEST, Node, date_begins, major_money, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, hex_text, is_text_key, matching_key
@@ -71,8 +72,6 @@ _CHARACTER = re.compile(
 )
 _TIMESTAMP = re.compile(rb"<timestamp[^<>]{0,64}>([^<>]{1,64})</timestamp>")
 _MOST_FIELDS, _MOST_PAIRS = 16, 16
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:
@@ -167,15 +166,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     translate = KINDS.get(kind)
     if translate is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
-    base: Base = {
-        "event_id": delivery_id,
-        "provider": NAME,
-        "account": credentials.account,
-        "occurred_at": occurred_at,
-        "delivery_id": delivery_id,
-        "livemode": credentials.live,
-        "unsigned": verdict.unsigned,
-    }
+    base = envelope(NAME, delivery_id, occurred_at, verdict, credentials)
     if not about.value:
         raise unreadable(subject.path, "missing", "missing_field")
     lines: list[str] = []

@@ -24,10 +24,9 @@ Sources: Checkout.com docs "Receive webhooks", "Set up your webhook receiver", "
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
-from shared.domain.errors import Misconfigured, SignatureInvalid
+from shared.domain.errors import SignatureInvalid
 from shared.domain.events import (
     AnyEvent,
     Card,
@@ -40,9 +39,10 @@ from shared.domain.events import (
     PaymentStep,
 )
 from shared.domain.money import Money
+from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, deadline, minor_money, opened, unreadable
-from shared.providers.kit.signing import as_bytes, basic_auth_matches, header, hex_text, is_text_key, matching_key
+from shared.providers.kit.signing import basic_auth_matches, check_text_keys, header, verified_body
 
 NAME = "checkout"
 ANSWER = Answer()
@@ -50,17 +50,13 @@ SIGNED_HEADERS = ("cko-signature",)
 PAYLOAD_VERSION = (("version",),)
 SENT_WITH = {"CLP": 2}
 
-Base = dict[str, Any]
-
 
 def check_credentials(credentials: Credentials) -> None:
-    for key_id, secret in credentials.keys.items():
-        if not is_text_key(secret):
-            raise Misconfigured(
-                f"WEBHOOK_CHECKOUT key {key_id!r} is no signature key: give the webhook action one of 16 characters or"
-                " more, and set it here as it is written",
-                reason="bad_secret",
-            )
+    check_text_keys(
+        NAME,
+        credentials,
+        "is no signature key: give the webhook action one of 16 characters or more, and set it here as it is written",
+    )
 
 
 def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: FetchCertificate) -> Verdict:
@@ -68,14 +64,7 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
         header(delivery.headers, "authorization"), credentials.basic_auth
     ):
         raise SignatureInvalid("no user with that password", reason="basic_auth_mismatch")
-    offered = header(delivery.headers, "cko-signature")
-    if not offered:
-        raise SignatureInvalid("no Cko-Signature", reason="missing_signature")
-    keys = {key_id: as_bytes(secret) for key_id, secret in credentials.keys.items()}
-    key_id = matching_key(keys, delivery.body, [offered.lower()], hex_text)
-    if key_id is None:
-        raise SignatureInvalid("no signature matches", reason="signature_mismatch")
-    return Verdict(key_ids=(key_id,))
+    return verified_body(delivery, credentials, "cko-signature")
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
@@ -85,15 +74,13 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     translate = TYPES.get(kind)
     if translate is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
-    base: Base = {
-        "event_id": delivery_id,
-        "provider": NAME,
-        "account": credentials.account,
-        "occurred_at": event.instant("timestamp" if event.raw("timestamp") is not None else "created_on"),
-        "delivery_id": delivery_id,
-        "livemode": credentials.live,
-        "unsigned": verdict.unsigned,
-    }
+    base = envelope(
+        NAME,
+        delivery_id,
+        event.instant("timestamp" if event.raw("timestamp") is not None else "created_on"),
+        verdict,
+        credentials,
+    )
     data = event.at("data")
     if not data.value:
         raise unreadable("data", "missing", "missing_field")

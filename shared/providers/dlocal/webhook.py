@@ -32,7 +32,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid
@@ -47,6 +46,7 @@ from shared.domain.events import (
     PaymentStep,
 )
 from shared.domain.money import Money
+from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, major_money, opened, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key, matching_key
@@ -61,8 +61,6 @@ SKEW = timedelta(minutes=5)
 _AUTHORIZATION = re.compile(r"V2-HMAC-SHA256, ?Signature: ?([0-9A-Fa-f]{64})", flags=re.ASCII)
 _GAPS = re.compile(r"[\s\-]+")
 _BARE = re.compile(r"[0-9A-Fa-f]{64}", flags=re.ASCII)
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:
@@ -121,15 +119,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     due = f".{thing.hint('due_date') or ''}" if kind == "infraction" else ""
     delivery_id = f"{NAME}:{credentials.account}:{kind}.{own}.{status}.{code}.{thing.hint(when) or ''}{due}"
     types = (f"{kind}.{status}",)
-    base: Base = {
-        "event_id": delivery_id,
-        "provider": NAME,
-        "account": credentials.account,
-        "occurred_at": occurred_at,
-        "delivery_id": delivery_id,
-        "livemode": credentials.live,
-        "unsigned": verdict.unsigned,
-    }
+    base = envelope(NAME, delivery_id, occurred_at, verdict, credentials)
     match kind:
         case "payment":
             found: AnyEvent | None = _payment(thing, own, status, base)

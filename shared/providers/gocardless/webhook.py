@@ -26,10 +26,9 @@ and Go libraries. Not settled in public: how long it waits for an answer, and ho
 
 import re
 from collections.abc import Collection
-from typing import Any
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
-from shared.domain.errors import Misconfigured, SignatureInvalid, Unreadable
+from shared.domain.errors import Unreadable
 from shared.domain.events import (
     AnyEvent,
     DisputeReason,
@@ -38,9 +37,10 @@ from shared.domain.events import (
     PayoutChanged,
     ResourceChanged,
 )
+from shared.providers.kit.envelope import envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, opened, unreadable
-from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key, matching_key
+from shared.providers.kit.signing import check_text_keys, verified_body
 
 NAME = "gocardless"
 ANSWER = Answer(status=204)
@@ -49,27 +49,13 @@ PAYLOAD_VERSION = ()
 
 _ID = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
 
-Base = dict[str, Any]
-
 
 def check_credentials(credentials: Credentials) -> None:
-    for key_id, secret in credentials.keys.items():
-        if not is_text_key(secret):
-            raise Misconfigured(
-                f"WEBHOOK_GOCARDLESS key {key_id!r} is no endpoint secret: set it to the whole text",
-                reason="bad_secret",
-            )
+    check_text_keys(NAME, credentials, "is no endpoint secret: set it to the whole text")
 
 
 def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: FetchCertificate) -> Verdict:
-    offered = header(delivery.headers, "webhook-signature").lower()
-    if not offered:
-        raise SignatureInvalid("no Webhook-Signature", reason="missing_signature")
-    keys = {key_id: as_bytes(secret) for key_id, secret in credentials.keys.items()}
-    key_id = matching_key(keys, delivery.body, [offered], hex_text)
-    if key_id is None:
-        raise SignatureInvalid("no signature matches", reason="signature_mismatch")
-    return Verdict(key_ids=(key_id,))
+    return verified_body(delivery, credentials, "webhook-signature")
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
@@ -106,15 +92,15 @@ def _event(item: Node, delivery_id: str, verdict: Verdict, credentials: Credenti
     if (resource, action) not in FOLLOWED:
         return None
     account = item.maybe_text("links", "organisation") or credentials.account
-    base: Base = {
-        "event_id": f"{NAME}:{account}:{item.word('id')}",
-        "provider": NAME,
-        "account": account,
-        "occurred_at": item.instant("created_at"),
-        "delivery_id": delivery_id,
-        "livemode": credentials.live,
-        "unsigned": verdict.unsigned,
-    }
+    base = envelope(
+        NAME,
+        delivery_id,
+        item.instant("created_at"),
+        verdict,
+        credentials,
+        account=account,
+        event_id=f"{NAME}:{account}:{item.word('id')}",
+    )
     own = item.text("links", resource.removesuffix("s"))
     if resource == "payouts":
         return PayoutChanged(**base, payout_id=own, status=action)

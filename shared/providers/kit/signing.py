@@ -5,6 +5,9 @@ import binascii
 import hmac
 from collections.abc import Callable, Iterable, Mapping
 
+from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.errors import Misconfigured, SignatureInvalid
+
 _LONGEST_HEADER = 8192
 
 
@@ -17,6 +20,26 @@ def header(headers: Mapping[str, str], name: str) -> str:
 def is_text_key(secret: str) -> bool:
     """Whether `secret` can be a provider's key that is used as it is written: 16 printable ASCII characters or more."""
     return len(secret) >= 16 and secret.isascii() and secret.isprintable() and " " not in secret
+
+
+def check_text_keys(provider: str, credentials: Credentials, wrong: str) -> None:
+    """Raises Misconfigured, saying what is `wrong`, for a key that no provider could have: see `is_text_key`."""
+    for key_id, secret in credentials.keys.items():
+        if not is_text_key(secret):
+            raise Misconfigured(f"WEBHOOK_{provider.upper()} key {key_id!r} {wrong}", reason="bad_secret")
+
+
+def verified_body(delivery: Delivery, credentials: Credentials, name: str) -> Verdict:
+    """The verdict of header `name`, which holds the hex HMAC-SHA256 of the body by a key used as it is written. Raises
+    SignatureInvalid."""
+    offered = header(delivery.headers, name).lower()
+    if not offered:
+        raise SignatureInvalid(f"no {name}", reason="missing_signature")
+    keys = {key_id: as_bytes(secret) for key_id, secret in credentials.keys.items()}
+    key_id = matching_key(keys, delivery.body, [offered], hex_text)
+    if key_id is None:
+        raise SignatureInvalid("no signature matches", reason="signature_mismatch")
+    return Verdict(key_ids=(key_id,))
 
 
 def as_bytes(text: str) -> bytes:

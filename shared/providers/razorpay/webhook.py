@@ -28,10 +28,8 @@ Razorpay's Python SDK.
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
-from shared.domain.errors import Misconfigured, SignatureInvalid
 from shared.domain.events import (
     AnyEvent,
     Card,
@@ -46,36 +44,23 @@ from shared.domain.events import (
     PayoutChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, unreadable
-from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key, matching_key
+from shared.providers.kit.signing import check_text_keys, verified_body
 
 NAME = "razorpay"
 ANSWER = Answer()
 SIGNED_HEADERS = ("x-razorpay-signature",)
 PAYLOAD_VERSION = ()
 
-Base = dict[str, Any]
-
 
 def check_credentials(credentials: Credentials) -> None:
-    for key_id, secret in credentials.keys.items():
-        if not is_text_key(secret):
-            raise Misconfigured(
-                f"WEBHOOK_RAZORPAY key {key_id!r} is no webhook secret that holds: set one of 16 characters or more",
-                reason="bad_secret",
-            )
+    check_text_keys(NAME, credentials, "is no webhook secret that holds: set one of 16 characters or more")
 
 
 def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: FetchCertificate) -> Verdict:
-    offered = header(delivery.headers, "x-razorpay-signature").lower()
-    if not offered:
-        raise SignatureInvalid("no X-Razorpay-Signature", reason="missing_signature")
-    keys = {key_id: as_bytes(secret) for key_id, secret in credentials.keys.items()}
-    key_id = matching_key(keys, delivery.body, [offered], hex_text)
-    if key_id is None:
-        raise SignatureInvalid("no signature matches", reason="signature_mismatch")
-    return Verdict(key_ids=(key_id,))
+    return verified_body(delivery, credentials, "x-razorpay-signature")
 
 
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
@@ -98,15 +83,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     delivery_id = f"{NAME}:{account}:{kind}:{own}:{when.integer('created_at')}:{digest}"
     if translate is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
-    base: Base = {
-        "event_id": delivery_id,
-        "provider": NAME,
-        "account": account,
-        "occurred_at": occurred_at,
-        "delivery_id": delivery_id,
-        "livemode": credentials.live,
-        "unsigned": verdict.unsigned,
-    }
+    base = envelope(NAME, delivery_id, occurred_at, verdict, credentials, account=account)
     events = tuple(translate(thing, event.at("payload", "payment", "entity"), kind, base))
     lines = tuple(
         f"{thing.where('status')}: a dispute status that we do not know"

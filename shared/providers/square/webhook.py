@@ -26,7 +26,6 @@ enumerations and event examples of Square's connect-api-specification and Python
 import base64
 import re
 from collections.abc import Callable
-from typing import Any
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid
@@ -43,9 +42,10 @@ from shared.domain.events import (
     PayoutChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, rfc3339, unreadable
-from shared.providers.kit.signing import as_bytes, header, is_text_key, matching_key
+from shared.providers.kit.signing import as_bytes, check_text_keys, header, matching_key
 
 NAME = "square"
 ANSWER = Answer()
@@ -54,16 +54,9 @@ PAYLOAD_VERSION = ()
 
 _URL = re.compile(r"https?://[!-~]{1,500}", flags=re.ASCII)
 
-Base = dict[str, Any]
-
 
 def check_credentials(credentials: Credentials) -> None:
-    for key_id, secret in credentials.keys.items():
-        if not is_text_key(secret):
-            raise Misconfigured(
-                f"WEBHOOK_SQUARE key {key_id!r} is no signature key: set it to the subscription's, as it is written",
-                reason="bad_secret",
-            )
+    check_text_keys(NAME, credentials, "is no signature key: set it to the subscription's, as it is written")
     if not all(_URL.fullmatch(url) for url in credentials.url.split(" ")):
         raise Misconfigured(
             "WEBHOOK_SQUARE has no url: set it to the subscription's notification URL, for Square signs that too",
@@ -96,15 +89,9 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         raise unreadable(thing.path, "missing", "missing_field")
     times = (event.raw("created_at"), thing.raw("updated_at"), thing.raw("created_at"))
     occurred_at = next((at for text in times if type(text) is str and (at := rfc3339(text))), None)
-    base: Base = {
-        "event_id": delivery_id,
-        "provider": NAME,
-        "account": account,
-        "occurred_at": occurred_at or event.instant("created_at"),
-        "delivery_id": delivery_id,
-        "livemode": credentials.live,
-        "unsigned": verdict.unsigned,
-    }
+    base = envelope(
+        NAME, delivery_id, occurred_at or event.instant("created_at"), verdict, credentials, account=account
+    )
     found = translate(thing, base)
     if found is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))

@@ -29,7 +29,6 @@ Sources: Worldpay docs "Events", "Events: signature", "Events: OpenAPI"; how hyp
 
 import re
 from collections.abc import Callable, Collection
-from typing import Any
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid
@@ -43,6 +42,7 @@ from shared.domain.events import (
     PayoutChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key, matching_key
@@ -55,8 +55,6 @@ HASH = "SHA256"
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+", flags=re.ASCII)
 _MOST_SIGNATURES = 16
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:
@@ -102,15 +100,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     occurred_at = rfc3339(stamp) or rfc3339(f"{stamp}Z")
     if occurred_at is None:
         raise unreadable("eventTimestamp", "not an instant", "unreadable_time")
-    base: Base = {
-        "event_id": delivery_id,
-        "provider": NAME,
-        "account": credentials.account,
-        "occurred_at": occurred_at,
-        "delivery_id": delivery_id,
-        "livemode": credentials.live,
-        "unsigned": verdict.unsigned,
-    }
+    base = envelope(NAME, delivery_id, occurred_at, verdict, credentials)
     return Normalized(delivery_id, events=(translate(details, kind, base),), types=(kind,))
 
 

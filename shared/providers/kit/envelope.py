@@ -1,0 +1,32 @@
+"""What every event of a delivery says of itself."""
+
+from datetime import datetime
+from typing import Any
+
+from shared.domain.delivery import Credentials, Verdict
+
+Base = dict[str, Any]
+"""The members of `shared.domain.events.Event`, by name."""
+
+
+def envelope(
+    provider: str,
+    delivery_id: str,
+    occurred_at: datetime,
+    verdict: Verdict,
+    credentials: Credentials,
+    *,
+    account: str | None = None,
+    event_id: str | None = None,
+) -> Base:
+    """Of a provider whose payload does not say its mode. `account`, `event_id`: where they are not the endpoint's and the
+    delivery's own."""
+    return {
+        "event_id": event_id or delivery_id,
+        "provider": provider,
+        "account": account or credentials.account,
+        "occurred_at": occurred_at,
+        "delivery_id": delivery_id,
+        "livemode": credentials.live,
+        "unsigned": verdict.unsigned,
+    }
