@@ -84,7 +84,7 @@ def authorized(words: Words, currency: str | None) -> int:
             _raise(now, word.reference, word.at, word.minor or 0)
             if word.at <= whole[0]:
                 _raise(then, word.reference, word.at, word.minor or 0)
-    held = sum(minor - then.get(reference, (_NEVER, 0))[1] for reference, (_, minor) in now.items() if reference)
+    held = sum(minor - then.get(reference, (_NEVER, 0))[1] for reference, (_, minor) in now.items())
     return max(0, whole[1] + held)
 
 
@@ -160,7 +160,7 @@ def moved(done: Iterable[Word], undone: Iterable[Word], currency: str | None, un
     live = [reference for reference, at in last.items() if at > ends.get(reference, _NEVER)]
     before = sum(amount(reference) for reference in live if last[reference] <= everything_until)
     since = sum(amount(reference) for reference in live if last[reference] > everything_until)
-    named = max(0, less_unnamed(before, _NEVER if everything_until == _NEVER else everything_until)) + since
+    named = max(0, less_unnamed(before, everything_until)) + since
 
     lost = sorted(
         (at, max(undone_amounts.get(reference, 0), amounts.get(reference, (0, 0))[1]) or untold)
