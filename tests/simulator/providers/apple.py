@@ -8,7 +8,6 @@ import base64
 import binascii
 import hashlib
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from cryptography.x509.oid import NameOID
 from shared.domain.events import DisputeReason, Initiator
 from shared.domain.money import Money
 from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import name, once, secret, without
+from tests.simulator.providers.shaping import name, once, secret, without, write_whole
 
 Json = dict[str, Any]
 Issuer = tuple[EllipticCurvePrivateKey, x509.Certificate]
@@ -260,19 +259,12 @@ def _kept(folder: Path, file: str, issuer: Issuer | None) -> Issuer:
         key = generate_private_key(SECP256R1() if file == "leaf" else SECP384R1())
         certificate = a_certificate(key, file, issuer)
         text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        _write(key_file, text)
-        _write(certificate_file, certificate.public_bytes(Encoding.PEM))  # last: it says that both are there
+        write_whole(key_file, text)
+        write_whole(certificate_file, certificate.public_bytes(Encoding.PEM))  # last: it says that both are there
         return key, certificate
     found = load_pem_private_key(key_file.read_bytes(), None)
     assert isinstance(found, EllipticCurvePrivateKey), f"{key_file} is not a key that this simulator wrote"
     return found, x509.load_pem_x509_certificate(certificate_file.read_bytes())
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all, for readers in other processes."""
-    draft = file.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(file)
 
 
 def a_certificate(

@@ -6,13 +6,12 @@ Direct Debit: no cards and no authorizations, chargebacks that nobody can answer
 import hashlib
 import hmac
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from shared.domain.events import DisputeReason
 from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import ApiReply, in_minor, name, not_found, once, secret, zulu
+from tests.simulator.providers.shaping import ApiReply, SignsTheBody, in_minor, name, not_found, once, secret, zulu
 
 Json = dict[str, Any]
 
@@ -26,21 +25,17 @@ _CAUSES = {
 _REASONS = {DisputeReason.FRAUD: "authorisation_disputed", DisputeReason.CANCELED: "mandate_cancelled"}
 
 
-class Simulator:
+class Simulator(SignsTheBody):
     name = "gocardless"
     habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"gocardless-{key}")[:40] for key in ("current", "next")}
-        self._signing = "current"
         self._objects: dict[str, Json] = {}
         self._disputed: dict[str, str] = {}
 
     def environment(self) -> dict[str, str]:
         return {"WEBHOOK_GOCARDLESS": json.dumps({"keys": self._keys})}
-
-    def rotate(self) -> None:
-        self._signing = "next"
 
     def payment_id(self, attempt: Attempt) -> str:
         return f"PM{name('payment', attempt.id, 12, _LETTERS)}"
@@ -48,13 +43,6 @@ class Simulator:
     def dispute_id(self, dispute: SimulatedDispute) -> str:
         """A chargeback goes by its payment; `requests` was told of it before anybody asks."""
         return self._disputed[dispute.id]
-
-    def sign(self, body: bytes, at: datetime) -> SignedRequest:
-        """The signature does not depend on `at`: a retry is the same request."""
-        return self._signed(body, self._keys[self._signing])
-
-    def forge(self, body: bytes, at: datetime) -> SignedRequest:
-        return self._signed(body, "guessed_by_an_attacker")
 
     def _signed(self, body: bytes, key: str) -> SignedRequest:
         headers = {

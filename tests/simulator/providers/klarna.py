@@ -4,7 +4,7 @@ pushes of its older APIs with the orders behind them, which do."""
 import hashlib
 import hmac
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from shared.domain.events import DisputeReason, DisputeStage
 from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import ApiReply, in_minor, name, not_found, once, secret, zulu
+from tests.simulator.providers.shaping import ApiReply, SignsTheBody, in_minor, name, not_found, once, secret, zulu
 
 Json = dict[str, Any]
 
@@ -27,23 +27,19 @@ _REASONS = {
 }
 
 
-class Simulator:
+class Simulator(SignsTheBody):
     name = "klarna"
     habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         # The key id is Klarna's signing key id.
         self._keys = {key: secret(seed, f"klarna-{key}") for key in ("current", "next")}
-        self._signing = "current"
         self._push = secret(seed, "klarna-push")
         self._orders: dict[str, Json] = {}
 
     def environment(self) -> dict[str, str]:
         keys = {**self._keys, "push": self._push}
         return {"WEBHOOK_KLARNA": json.dumps({"keys": keys, "account": "simulated"})}
-
-    def rotate(self) -> None:
-        self._signing = "next"
 
     def payment_id(self, attempt: Attempt) -> str:
         return f"krn:payment:eu1:request:{_uuid(f'request:{attempt.id}')}"
@@ -53,13 +49,6 @@ class Simulator:
 
     def dispute_id(self, dispute: SimulatedDispute) -> str:
         return f"krn:network:eu1:test:payment:dispute:{name('dispute', dispute.id, 12)}"
-
-    def sign(self, body: bytes, at: datetime) -> SignedRequest:
-        """The signature does not depend on `at`: a retry is the same request."""
-        return self._signed(body, self._keys[self._signing])
-
-    def forge(self, body: bytes, at: datetime) -> SignedRequest:
-        return self._signed(body, "guessed_by_an_attacker")
 
     def _signed(self, body: bytes, key: str) -> SignedRequest:
         headers = {

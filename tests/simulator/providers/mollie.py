@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from shared.domain.events import Initiator
 from shared.domain.money import Money
 from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import ApiReply, name, not_found, once, secret, zulu
+from tests.simulator.providers.shaping import ApiReply, SignsTheBody, name, not_found, once, secret, zulu
 
 Json = dict[str, Any]
 
@@ -28,35 +28,24 @@ _FAILURES = {
 }
 
 
-class Simulator:
+class Simulator(SignsTheBody):
     name = "mollie"
     habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"mollie-{key}")[:32] for key in ("current", "next")}
         self._push = secret(seed, "mollie-push")[:32]
-        self._signing = "current"
         self._payments: dict[str, Json] = {}
         self._led_to: dict[str, str] = {}
 
     def environment(self) -> dict[str, str]:
         return {"WEBHOOK_MOLLIE": json.dumps({"keys": {**self._keys, "push": self._push}})}
 
-    def rotate(self) -> None:
-        self._signing = "next"
-
     def payment_id(self, attempt: Attempt) -> str:
         return f"tr_{name('payment', attempt.id, 10)}"
 
     def dispute_id(self, dispute: SimulatedDispute) -> str:
         return f"chb_{name('dispute', dispute.id, 10)}"
-
-    def sign(self, body: bytes, at: datetime) -> SignedRequest:
-        """The signature does not depend on `at`: a retry is the same request."""
-        return self._signed(body, self._keys[self._signing])
-
-    def forge(self, body: bytes, at: datetime) -> SignedRequest:
-        return self._signed(body, "guessed_by_an_attacker")
 
     def _signed(self, body: bytes, key: str) -> SignedRequest:
         mac = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()

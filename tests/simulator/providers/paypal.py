@@ -7,7 +7,6 @@ every event that was sent.
 
 import base64
 import json
-import os
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from shared.domain.events import DisputeReason, Initiator
 from shared.domain.money import Money
 from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import ApiReply, name, not_found, once, secret, zulu
+from tests.simulator.providers.shaping import ApiReply, name, not_found, once, secret, write_whole, zulu
 
 Json = dict[str, Any]
 
@@ -268,19 +267,12 @@ def _kept(folder: Path, file: str, issuer: Issuer | None) -> Issuer:
         key = generate_private_key(public_exponent=65537, key_size=2048)
         certificate = _certificate(key, issuer)
         text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        _write(key_file, text)
-        _write(certificate_file, certificate.public_bytes(Encoding.PEM))  # last: it says that both are there
+        write_whole(key_file, text)
+        write_whole(certificate_file, certificate.public_bytes(Encoding.PEM))  # last: it says that both are there
         return key, certificate
     found = load_pem_private_key(key_file.read_bytes(), None)
     assert isinstance(found, RSAPrivateKey), f"{key_file} is not a key that this simulator wrote"
     return found, x509.load_pem_x509_certificate(certificate_file.read_bytes())
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all, for readers in other processes."""
-    draft = file.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(file)
 
 
 def _certificate(key: RSAPrivateKey, issuer: Issuer | None) -> x509.Certificate:

@@ -3,13 +3,12 @@
 import hashlib
 import hmac
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from shared.domain.events import DisputeReason, DisputeStage
 from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import in_minor, name, once, secret, unix
+from tests.simulator.providers.shaping import SignsTheBody, in_minor, name, once, secret, unix
 
 Json = dict[str, Any]
 
@@ -39,32 +38,21 @@ _PHASES = {
 }
 
 
-class Simulator:
+class Simulator(SignsTheBody):
     name = "razorpay"
     habits = Habits()
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"razorpay-{key}") for key in ("current", "next")}
-        self._signing = "current"
 
     def environment(self) -> dict[str, str]:
         return {"WEBHOOK_RAZORPAY": json.dumps({"keys": self._keys})}
-
-    def rotate(self) -> None:
-        self._signing = "next"
 
     def payment_id(self, attempt: Attempt) -> str:
         return f"pay_{name('payment', attempt.id, 14)}"
 
     def dispute_id(self, dispute: SimulatedDispute) -> str:
         return f"disp_{name('dispute', dispute.id, 14)}"
-
-    def sign(self, body: bytes, at: datetime) -> SignedRequest:
-        """The signature does not depend on `at`: a retry is the same request."""
-        return self._signed(body, self._keys[self._signing])
-
-    def forge(self, body: bytes, at: datetime) -> SignedRequest:
-        return self._signed(body, "guessed_by_an_attacker")
 
     def _signed(self, body: bytes, key: str) -> SignedRequest:
         headers = {

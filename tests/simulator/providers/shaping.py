@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from shared.domain.money import Money, exponent
-from tests.simulator.facts import Fact
+from tests.simulator.facts import Fact, SignedRequest
 
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 
@@ -44,12 +46,38 @@ def without(body: bytes, member: str) -> bytes:
     return json.dumps({name: value for name, value in json.loads(body).items() if name != member}).encode()
 
 
+def write_whole(file: Path, content: bytes) -> None:
+    """Whole or not at all, for readers in other processes."""
+    draft = file.with_suffix(f".{os.getpid()}")
+    draft.write_bytes(content)
+    draft.replace(file)
+
+
 def unix(at: datetime) -> int:
     return int(at.timestamp())
 
 
 def zulu(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class SignsTheBody:
+    """A provider whose signature is of the body and nothing else, by one of two keys: a retry is the same request."""
+
+    _keys: dict[str, str]
+    _signing = "current"
+
+    def rotate(self) -> None:
+        self._signing = "next"
+
+    def sign(self, body: bytes, at: datetime) -> SignedRequest:
+        return self._signed(body, self._keys[self._signing])
+
+    def forge(self, body: bytes, at: datetime) -> SignedRequest:
+        return self._signed(body, "guessed_by_an_attacker")
+
+    def _signed(self, body: bytes, key: str) -> SignedRequest:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
