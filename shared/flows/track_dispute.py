@@ -85,7 +85,7 @@ def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
         return Decision(
             _Tracked(
                 known=before is not None and event.event_id in before.facts,
-                disputes=(after, *_others(case, seen, but=after)),
+                disputes=(after, *others(case, seen, but=after)),
                 case=case,
                 flags_before=_flags(case, seen),
                 inconsistent_before=before.inconsistent if before else (),
@@ -126,14 +126,14 @@ def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
             before = cases.opened(event.provider, event.payment_id, names, seen)
             after, known = with_refund(before, event), event.event_id in before.refunds
         return Decision(
-            _Tracked(known=known, disputes=_others(after, seen), case=after, flags_before=before.flags),
+            _Tracked(known=known, disputes=others(after, seen), case=after, flags_before=before.flags),
             cases.filing(after, names, seen),
         )
 
     return change(ports.documents, cases.keys_to_find(event.provider, names), decide)
 
 
-def _others(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
+def others(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
     """The disputes of `case`, as stored, without `but`."""
     ids = sorted(set(case.disputes) - {but.dispute_id if but else ""}) if case else []
     keys = [Key(COLLECTION, f"{case.provider}:{dispute_id}") for dispute_id in ids] if case else []
