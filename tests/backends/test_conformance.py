@@ -136,9 +136,10 @@ def test_what_was_read_and_has_changed_conflicts(documents: Documents, collectio
     documents.commit([Accumulate(changed, add={("n",): 1}), Delete(deleted), Delete(anew), Create(made, {})])
     documents.commit([Create(anew, {"n": 1})])
     for offence in (*(Unchanged(key, version) for key, version in versions.items()), Unchanged(made, None)):
-        for writes in ([offence], [offence, Create(Key(collection, "other"), {})]):
+        others: list[list[Write]] = [[], [Create(Key(collection, "other"), {})]]
+        for more in others:
             with pytest.raises(Conflict):
-                documents.commit(writes)
+                documents.commit([offence, *more])
     assert documents.get([Key(collection, "other")]) == [None]
 
 

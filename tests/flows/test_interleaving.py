@@ -75,22 +75,21 @@ def rows_agree(ports: Ports) -> None:
     rows = published(ports, "dispute-updates")
     told: dict[tuple[str, int], dict[str, Any]] = {}
     for row in rows:
-        content = {name: value for name, value in row.items() if name not in ("update_id", "event_id", "occurred_at")}
-        assert told.setdefault((row["dispute_id"], row["revision"]), content) == content
+        assert told.setdefault((row["dispute_id"], row["revision"]), content(row)) == content(row)
     for key, document in found.items():
         if key.collection != "disputes":
             continue
         dispute = from_document(document, Dispute)
         case = next((case for case in cases if dispute.dispute_id in case.disputes and not case.moved_to), None)
-        row = lifecycle.update_of(dispute, case, update_id="", event_id=None, occurred_at=NOON)
+        update = lifecycle.update_of(dispute, case, update_id="", event_id=None, occurred_at=NOON)
         newest = max(revision for dispute_id, revision in told if dispute_id == dispute.dispute_id)
         # A reminder is counted and changes nothing that a row tells.
-        assert newest <= row.revision
-        expected = {**as_row(row), "revision": newest}
-        assert {name: told[dispute.dispute_id, newest].get(name) for name in expected} == expected
+        assert newest <= update.revision
+        assert told[dispute.dispute_id, newest] == {**content(update), "revision": newest}
 
 
-def as_row(update: Any) -> dict[str, Any]:
+def content(update: object) -> dict[str, Any]:
+    """What a row tells of its dispute."""
     row: dict[str, Any] = msgspec.json.decode(encode(update))
     return {name: value for name, value in row.items() if name not in ("update_id", "event_id", "occurred_at")}
 
