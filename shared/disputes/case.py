@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC
 
+from shared.disputes import lifecycle
 from shared.domain import payments, timeline
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudWarning
 from shared.domain.events import DisputeStage, DisputeStatus, FraudWarned, PaymentChanged, PaymentStep
@@ -15,7 +16,7 @@ def with_dispute(case: Case, dispute: Dispute) -> Case:
         return case
     summary = DisputeSummary(
         opened_at=dispute.first_at,
-        facts=len(dispute.facts),
+        facts=lifecycle.told(dispute.facts.values()),
         stage=dispute.stage,
         status=dispute.told_status,
         final=dispute.final,

@@ -1,13 +1,14 @@
 """From what was told of a dispute, in whatever order, to where it stands."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from shared.disputes.deadlines import action_key, is_awaiting, schedule
 from shared.disputes.reason_codes import look_up
 from shared.domain import timeline
+from shared.domain.codec import encode
 from shared.domain.disputes import (
     Case,
     Dispute,
@@ -76,6 +77,10 @@ def record(dispute: Dispute, event: DisputeChanged, now: datetime) -> Dispute:
     """`dispute` with `event` among its facts. The same dispute, when the fact is known."""
     known = dispute.facts.get(event.event_id)
     fact = fact_of(event, known.heard_at if known else now)
+    if known is not None:
+        # One message, perhaps read again by an adapter that was mended since: whichever tells more.
+        fact = max(known, fact, key=lambda one: (_members(one), encode(one)))
+        dispute = replace(dispute, facts={**dispute.facts, event.event_id: fact})
     facts, fits = timeline.add(dispute.facts, event.event_id, fact, _worth)
     full = () if fits else (_FULL,)
     return settle(
@@ -119,7 +124,7 @@ def settle(dispute: Dispute) -> Dispute:
     moved, one_currency = total_of(moves)
     told_can = _last([fact for fact in here if fact.occurred_at >= round_began], lambda fact: fact.can_respond)
     troubles = ({_FULL} & set(dispute.inconsistent)) | (set() if one_currency else {_CURRENCIES})
-    told = replace(
+    settled = replace(
         dispute,
         payment_id=dispute.linked_to or next(iter(names_in(facts)), None),
         stage=stage,
@@ -149,10 +154,22 @@ def settle(dispute: Dispute) -> Dispute:
         heard_at=min(fact.heard_at for fact in facts),
         inconsistent=tuple(sorted(troubles)),
     )
-    expiry = told.actions.get(action_key(told, Rung.EXPIRE)) if is_awaiting(told) else None
+    expiry = settled.actions.get(action_key(settled, Rung.EXPIRE)) if is_awaiting(settled) else None
     if expiry is not None:
-        told = replace(told, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
-    return replace(told, next_action_at=schedule(told))
+        settled = replace(settled, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
+    return replace(settled, next_action_at=schedule(settled))
+
+
+def told(facts: Iterable[DisputeFact]) -> int:
+    """How much `facts` tell, all in all: more with each fact, and with each member of one."""
+    return sum(1 + _members(fact) for fact in facts)
+
+
+def _members(fact: DisputeFact) -> int:
+    return sum(getattr(fact, name) is not None for name in _MEMBERS)
+
+
+_MEMBERS = tuple(member.name for member in fields(DisputeFact))
 
 
 def names_in(facts: Iterable[DisputeFact]) -> tuple[str, ...]:
@@ -187,7 +204,7 @@ def _known(dispute: Dispute, case: Case | None) -> int:
     """How much is known of all that a row tells: none of these numbers ever falls, and one rises when the row changes."""
     own = len(dispute.actions) + (dispute.linked_to is not None)
     if case is None:
-        return own + len(dispute.facts)
+        return own + told(dispute.facts.values())
     return own + sum(told.facts for told in case.disputes.values()) + len(case.warnings) + len(case.refunds)
 
 

@@ -134,7 +134,7 @@ class CaseFlag(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeSummary:
-    """A dispute as its payment's case sees it: what the provider told last, in how many facts."""
+    """A dispute as its payment's case sees it: what the provider told last. facts: how much was told (`lifecycle.told`)."""
 
     opened_at: datetime
     facts: int = 0

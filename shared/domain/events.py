@@ -143,7 +143,8 @@ class DisputeChanged(Event):
     payment_id is None where the provider does not repeat it (Adyen's second chargeback); the dispute remembers.
     stage and status are None where this message does not tell them (funds moved, comments arrived).
     respond_by: the last instant at which evidence is accepted, read conservatively when the provider gives less
-        than an instant; respond_by_text is what the provider wrote. can_respond False: no answer is possible.
+        than an instant; respond_by_text is what the provider wrote: alone, a deadline that cannot be read.
+    can_respond False: no answer is possible.
     final: False for an outcome that may still be turned over (Adyen's reversed chargeback).
     autodefended: the provider answers in our name.
     reason_code: the network's code as text, stripped. provider_status: the provider's own word, for people.

@@ -162,6 +162,8 @@ def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracke
             status=dispute.status,
             outcome=outcome,
         )
+        if event.respond_by is None and event.respond_by_text:
+            alarm("deadline_unreadable", provider=event.provider, dispute_id=event.dispute_id)
         if dispute.status is DisputeStatus.NEEDS_RESPONSE and dispute.can_respond and dispute.respond_by is None:
             fact("dispute_without_deadline", provider=event.provider, dispute_id=event.dispute_id)
         for trouble in set(dispute.inconsistent) - set(tracked.inconsistent_before):

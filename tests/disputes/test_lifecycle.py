@@ -1,5 +1,6 @@
 """Where a dispute stands, from whatever was told of it in whatever order."""
 
+from dataclasses import replace
 from datetime import timedelta, timezone
 from itertools import permutations
 
@@ -138,3 +139,15 @@ def test_the_zone_in_which_an_instant_is_written_changes_nothing(hours: float) -
 def test_a_dispute_comes_back_from_its_document() -> None:
     dispute = dispute_after(a_dispute_event(payment_aliases=("ch_1",), moved=eur(-1999)))
     assert from_document(timeline.compact(dispute), Dispute) == dispute
+
+
+def test_a_message_that_is_read_again_and_better_counts_as_it_was_read_better() -> None:
+    poorly = a_dispute_event(respond_by=None, respond_by_text="soon", status=None)
+    well = replace(poorly, respond_by=NOON + 20 * DAY, respond_by_text="soon", status=NEEDS_RESPONSE)
+    dispute = in_every_order(poorly, well, poorly)
+    assert (dispute.status, dispute.respond_by) == (NEEDS_RESPONSE, NOON + 20 * DAY)
+    before, after = (
+        lifecycle.update_of(found, None, update_id="", event_id=None, occurred_at=NOON)
+        for found in (dispute_after(poorly), dispute_after(poorly, well))
+    )
+    assert after.revision > before.revision

@@ -50,7 +50,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, deadline, major_money, opened, rfc3339, unreadable
+from shared.providers.kit.reading import Node, major_money, opened, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, header
 
 if TYPE_CHECKING:
@@ -255,8 +255,10 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     if not resource.value:
         raise unreadable("resource", "missing", "missing_field")
     events = tuple(translate(resource, base))
-    notes = tuple(note for event in events if isinstance(event, DisputeChanged) for note in _doubts(resource, event))
-    return Normalized(delivery_id, events=events, types=(kind,), ignored=() if events else (kind,), unreadable=notes)
+    if any(isinstance(found, DisputeChanged) and found.status is None for found in events):
+        event.doubts[f"{resource.where('status')}: does not tell where the dispute stands: read it back"] = None
+    ignored = () if events else (kind,)
+    return Normalized(delivery_id, events=events, types=(kind,), ignored=ignored, unreadable=tuple(event.doubts))
 
 
 # Payments
@@ -496,22 +498,11 @@ def _where_it_stands(dispute: Node, *, resolved: bool) -> tuple[DisputeStatus | 
     return STATUSES.get(status) or STATES.get(state), True
 
 
-def _doubts(dispute: Node, event: DisputeChanged) -> list[str]:
-    """What a person has to look up, a line each."""
-    doubts = []
-    if event.status is None:
-        doubts.append(f"{dispute.where('status')}: does not tell where the dispute stands: read it back")
-    if dispute.raw("seller_response_due_date") not in (None, "") and event.respond_by is None:
-        doubts.append(f"{dispute.where('seller_response_due_date')}: neither an instant nor a date")
-    return doubts
-
-
 def _dispute(*, resolved: bool) -> "Translate":
     def translate(dispute: Node, base: Base) -> list[AnyEvent]:
         transactions = dispute.nodes("disputed_transactions")
         payment_id = transactions[0].maybe_text("seller_transaction_id") if transactions else None
         status, final = _where_it_stands(dispute, resolved=resolved)
-        due = dispute.hint("seller_response_due_date")
         links = {(link.hint("rel") or "").replace("-", "_") for link in dispute.nodes("links")} - {""}
         reason = dispute.hint("reason")
         evidence = dispute.nodes("evidences")
@@ -526,8 +517,7 @@ def _dispute(*, resolved: bool) -> "Translate":
                 amount=_money(dispute, "dispute_amount"),
                 reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
                 reason_code=dispute.hint("external_reason_code"),
-                respond_by=deadline(due) if due else None,
-                respond_by_text=due,
+                **dispute.deadline("seller_response_due_date"),
                 can_respond=bool(links & ANSWERS) if links and status is DisputeStatus.NEEDS_RESPONSE else None,
                 provider_status=dispute.hint("dispute_outcome", "outcome_code") or dispute.hint("status"),
                 evidence_submitted=any(one.hint("source") == "SUBMITTED_BY_SELLER" for one in evidence) or None,

@@ -111,7 +111,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         for found in events
         if isinstance(found, DisputeChanged) and found.status is None
     )
-    return Normalized(delivery_id, events=events, types=(kind,), unreadable=lines)
+    return Normalized(delivery_id, events=events, types=(kind,), unreadable=(*lines, *event.doubts))
 
 
 # Payments
@@ -248,7 +248,6 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
     # Nothing is deducted before a dispute is lost.
     lost = kind == "payment.dispute.lost" and dispute.raw("amount_deducted") is not None
     taken = minor_money(dispute, "amount_deducted", "currency", {}) if lost else None
-    due = dispute.raw("respond_by")
     card = payment.at("card")
     network = card.lowered("network")
     own, payment_id = dispute.text("id"), dispute.text("payment_id")
@@ -263,8 +262,7 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
             moved=Money(-taken.minor, taken.currency) if taken and taken.minor else None,
             reason=reason,
             network=NETWORKS.get(network, network) if network else None,
-            respond_by=dispute.unix("respond_by") if due is not None else None,
-            respond_by_text=str(dispute.integer("respond_by")) if due is not None else None,
+            **dispute.deadline("respond_by"),
             can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=word,
             # A draft of evidence is in the dispute long before it is sent.
