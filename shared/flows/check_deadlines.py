@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.disputes import deadlines, lifecycle
-from shared.disputes.deadlines import LEASE, LOOKS, REMINDERS, Task
+from shared.disputes.deadlines import LEASE, LOOKS, REMINDING, Task
 from shared.domain import timeline
 from shared.domain.codec import encode
 from shared.domain.disputes import Action, ActionState, Case, Dispute, DisputeReminder, ExpiredCause, Rung
@@ -95,7 +95,7 @@ def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
         if before is None or not due:
             return Decision([])
         # A reminder is about the dispute alone; everything else is news of its case too.
-        alone = all(task.rung in REMINDERS for task in due)
+        alone = all(task.rung in REMINDING for task in due)
         found, case, filing = (before, None, []) if alone else linked(before, seen)
         actions = _decided(found, due, now)
         after = lifecycle.settle(replace(found, actions={**before.actions, **actions}))
@@ -133,7 +133,7 @@ def _decided(dispute: Dispute, due: Sequence[Task], now: datetime) -> dict[str, 
         )
 
     for task in due:
-        if task.rung in REMINDERS:
+        if task.rung in REMINDING:
             become(task, ActionState.CLAIMED if task == remind and not expires else ActionState.SUPERSEDED)
         elif task.rung in LOOKS:
             # The last look speaks up, so it must not be lost; the others only look.
@@ -180,9 +180,10 @@ def _claim(at: Key, key: str, action: Action, disputes: Sequence[Dispute], case:
         return _Claim(at, key, rung, updated(action.at), lambda: fact("dispute_linked", **ids))
     if rung is Rung.LOOK_LAST:
         return _Claim(at, key, rung, (), lambda: alarm("dispute_without_payment", **ids))
-    return _Claim(
-        at, key, rung, [_reminder(action_id, rung, dispute)], lambda: fact("dispute_reminded", rung=rung, **ids)
-    )
+    reminder = [_reminder(action_id, rung, dispute)]
+    if rung in (Rung.NO_DEADLINE, Rung.ESTIMATE_OVER):
+        return _Claim(at, key, rung, reminder, lambda: alarm("dispute_without_deadline", rung=rung, **ids))
+    return _Claim(at, key, rung, reminder, lambda: fact("dispute_reminded", rung=rung, **ids))
 
 
 def _reminder(action_id: str, rung: Rung, dispute: Dispute) -> Message:
@@ -199,6 +200,9 @@ def _reminder(action_id: str, rung: Rung, dispute: Dispute) -> Message:
         respond_by=dispute.respond_by,
         respond_by_text=dispute.respond_by_text,
         deadline_unsigned=dispute.deadline_unsigned,
+        deadline_estimated=dispute.deadline_estimated,
+        answered_by=dispute.answered_by,
+        contest_fee=dispute.contest_fee,
         amount=dispute.amount,
         reason=dispute.reason,
         reason_code=dispute.reason_code,

@@ -8,7 +8,7 @@ from shared.disputes.case import with_dispute, with_refund, with_warning
 from shared.domain import timeline
 from shared.domain.codec import encode, from_document
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
-from shared.domain.events import AnyEvent, DisputeChanged, DisputeStatus, FraudWarned, PaymentChanged, PaymentStep
+from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged, PaymentStep
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
 from shared.flows.committing import Decision, Seen, change, write
@@ -164,8 +164,6 @@ def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracke
         )
         if event.respond_by is None and event.respond_by_text:
             alarm("deadline_unreadable", provider=event.provider, dispute_id=event.dispute_id)
-        if dispute.status is DisputeStatus.NEEDS_RESPONSE and dispute.can_respond and dispute.respond_by is None:
-            fact("dispute_without_deadline", provider=event.provider, dispute_id=event.dispute_id)
         for trouble in set(dispute.inconsistent) - set(tracked.inconsistent_before):
             alarm("dispute_inconsistent", provider=event.provider, dispute_id=event.dispute_id, trouble=trouble)
     else:
