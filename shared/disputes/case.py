@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC
 
 from shared.domain import payments, timeline, totals
-from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudWarning
+from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudWarning, told
 from shared.domain.events import DisputeStage, DisputeStatus, FraudWarned, PaymentChanged
 from shared.domain.money import Money, total_of
 from shared.domain.payments import PaymentFact
@@ -18,7 +18,7 @@ def with_dispute(case: Case, dispute: Dispute) -> Case:
     own = [fact for fact in dispute.facts.values() if fact.told_as is None]
     summary = DisputeSummary(
         opened_at=dispute.first_at,
-        facts=len(own),
+        facts=told(own),
         stage=dispute.stage,
         status=dispute.told_status,
         final=dispute.final,
@@ -29,7 +29,7 @@ def with_dispute(case: Case, dispute: Dispute) -> Case:
 
 def with_unplaced(case: Case, stray: Dispute) -> Case:
     """`case` with the number of facts that were told under the payment's name `stray.dispute_id`."""
-    return replace(case, unplaced={**case.unplaced, stray.dispute_id: len(stray.facts)})
+    return replace(case, unplaced={**case.unplaced, stray.dispute_id: told(stray.facts.values())})
 
 
 def with_warning(case: Case, event: FraudWarned) -> Case:

@@ -19,12 +19,16 @@ REMINDERS = {
     Rung.DAY: timedelta(hours=24),
     Rung.SIX_HOURS: timedelta(hours=6),
 }
+# What is sent to people, from wide to tight; the first and the last where the deadline is an estimate.
+REMINDING = (Rung.NO_DEADLINE, *REMINDERS, Rung.ESTIMATE_OVER)
 # Payment and dispute travel separately; a day is past every provider's quick retries.
 LOOKS = {
     Rung.LOOK_SOON: timedelta(minutes=10),
     Rung.LOOK_AGAIN: timedelta(hours=1),
     Rung.LOOK_LAST: timedelta(hours=24),
 }
+# A provider may tell of a dispute and of its deadline in two messages.
+NAMED_WITHIN = timedelta(minutes=10)
 # Longer than a run takes from its claim to its mark, short beside the tightest rung.
 LEASE = timedelta(minutes=5)
 _JUST_AFTER = timedelta(microseconds=1)
@@ -46,7 +50,14 @@ def tasks(dispute: Dispute) -> list[Task]:
     found = []
     if is_awaiting(dispute) and dispute.respond_by is not None:
         found += [_task(dispute, rung, dispute.respond_by - before) for rung, before in REMINDERS.items()]
-        found.append(_task(dispute, Rung.EXPIRE, dispute.respond_by + _JUST_AFTER))
+        over = dispute.respond_by + _JUST_AFTER
+        if dispute.deadline_estimated:
+            # Nobody expires a dispute by a guess.
+            heard_at = dispute.deadline_heard_at or dispute.respond_by
+            found.append(_task(dispute, Rung.NO_DEADLINE, heard_at + NAMED_WITHIN))
+            found.append(_task(dispute, Rung.ESTIMATE_OVER, over))
+        else:
+            found.append(_task(dispute, Rung.EXPIRE, over))
     if dispute.status is DisputeStatus.EXPIRED and dispute.told_status is not DisputeStatus.EXPIRED:
         found.append(_task(dispute, Rung.EXPIRE, None))
     if dispute.linked_to is not None:
@@ -67,17 +78,23 @@ def is_awaiting(dispute: Dispute) -> bool:
 
 
 def action_key(dispute: Dispute, rung: Rung) -> str:
-    """One action per dispute, or per deadline of it: a new stage or a new deadline starts a new ladder."""
+    """One action per dispute, or per deadline of it: a new stage or a new deadline starts a new ladder.
+
+    An expiry is also one of what was known in time: if anything else of the dispute was heard before its deadline, by
+    anybody's clock, then the clock that saw the deadline pass was wrong, and the expiry is none.
+    """
     if rung in LOOKS or rung is Rung.LINK or dispute.respond_by is None:
         return rung
-    return f"{dispute.stage or 'unknown'}/{utc_text(dispute.respond_by)}/{rung}"
+    key = f"{dispute.stage or 'unknown'}/{utc_text(dispute.respond_by)}/{rung}"
+    if rung is not Rung.EXPIRE:
+        return key
+    return f"{key}/{sum(fact.heard_at <= dispute.respond_by for fact in dispute.facts.values())}"
 
 
 def tightest(due: Iterable[Task]) -> Task | None:
     """The reminder to send when all of `due` are."""
-    rungs = list(REMINDERS)
-    reminders = [task for task in due if task.rung in REMINDERS]
-    return max(reminders, key=lambda task: rungs.index(task.rung), default=None)
+    reminders = [task for task in due if task.rung in REMINDING]
+    return max(reminders, key=lambda task: REMINDING.index(task.rung), default=None)
 
 
 def expired_cause(dispute: Dispute) -> ExpiredCause:

@@ -8,13 +8,18 @@ from typing import Any, TypeVar
 from shared.disputes.case import known
 from shared.disputes.deadlines import action_key, is_awaiting, schedule
 from shared.disputes.reason_codes import look_up
+from shared.disputes.response_times import response_time
 from shared.domain import timeline
+from shared.domain.codec import encode
 from shared.domain.disputes import (
+    AnsweredBy,
     Case,
     Dispute,
     DisputeFact,
     DisputeUpdate,
     Rung,
+    members,
+    told,
 )
 from shared.domain.events import (
     DisputeChanged,
@@ -69,6 +74,8 @@ def fact_of(event: DisputeChanged, heard_at: datetime) -> DisputeFact:
         provider_status=event.provider_status,
         evidence_submitted=event.evidence_submitted,
         arn=event.arn,
+        contest_fee=event.contest_fee,
+        autodefended=event.autodefended or None,
         unsigned=event.unsigned,
     )
 
@@ -77,6 +84,10 @@ def record(dispute: Dispute, event: DisputeChanged, now: datetime) -> Dispute:
     """`dispute` with `event` among its facts. The same dispute, when the fact is known."""
     known = dispute.facts.get(event.event_id)
     fact = fact_of(event, known.heard_at if known else now)
+    if known is not None:
+        # One message, perhaps read again by an adapter that was mended since: whichever tells more.
+        fact = max(known, fact, key=lambda one: (members(one), encode(one)))
+        dispute = replace(dispute, facts={**dispute.facts, event.event_id: fact})
     facts, fits = timeline.add(dispute.facts, event.event_id, fact, _worth)
     full = () if fits else (_FULL,)
     return settle(
@@ -94,7 +105,8 @@ def settle(dispute: Dispute) -> Dispute:
 
     The provider's word is its latest fact that tells a status, by its own time, so that an opening that arrives
     late reopens nothing while a newer one does. A deadline belongs to a stage, and to the round of it that is
-    open: one that had passed when the provider asked again is not the one it asks for now.
+    open: one that had passed when the provider asked again is not the one it asks for now. Where an answer is asked for
+    and no deadline is named, there is an estimate instead.
     """
     if not dispute.facts:
         return dispute
@@ -118,9 +130,14 @@ def settle(dispute: Dispute) -> Dispute:
     listed = look_up(network, reason_code)
     moves = [fact.moved for fact in facts if fact.moved]
     moved, one_currency = total_of(moves)
-    told_can = _last([fact for fact in here if fact.occurred_at >= round_began], lambda fact: fact.can_respond)
+    this_round = [fact for fact in here if fact.occurred_at >= round_began]
+    told_can = _last(this_round, lambda fact: fact.can_respond)
+    wants_answer = told_status is DisputeStatus.NEEDS_RESPONSE and told_can is not False
+    respond_by = deadline.respond_by if deadline else None
+    if deadline is None and wants_answer:
+        respond_by = round_began + response_time(network, stage)
     troubles = ({_FULL} & set(dispute.inconsistent)) | (set() if one_currency else {_CURRENCIES})
-    told = replace(
+    settled = replace(
         dispute,
         payment_id=dispute.linked_to or next(iter(names_in(facts)), None),
         stage=stage,
@@ -135,13 +152,19 @@ def settle(dispute: Dispute) -> Dispute:
         or (reasons[-1] if reasons else None),
         reason_code=reason_code,
         network=network,
-        respond_by=deadline.respond_by if deadline else None,
-        respond_by_text=deadline.respond_by_text if deadline else None,
+        respond_by=respond_by,
+        respond_by_text=deadline.respond_by_text if deadline else _last(this_round, lambda fact: fact.respond_by_text),
+        deadline_estimated=deadline is None and wants_answer,
         deadline_unsigned=bool(deadline and "respond_by" in deadline.unsigned),
         deadline_heard_at=min(
-            (fact.heard_at for fact in here if deadline and fact.respond_by == deadline.respond_by), default=None
+            (fact.heard_at for fact in here if fact.respond_by == deadline.respond_by)
+            if deadline
+            else (fact.heard_at for fact in this_round),
+            default=None,
         ),
         can_respond=told_can is not False,
+        answered_by=_answered_by(word, can_respond=told_can is not False),
+        contest_fee=_last(here, lambda fact: fact.contest_fee),
         provider_status=_last(facts, lambda fact: fact.provider_status),
         evidence_submitted=any(fact.evidence_submitted for fact in here),
         arn=_last(facts, lambda fact: fact.arn),
@@ -150,10 +173,17 @@ def settle(dispute: Dispute) -> Dispute:
         heard_at=min(fact.heard_at for fact in facts),
         inconsistent=tuple(sorted(troubles)),
     )
-    expiry = told.actions.get(action_key(told, Rung.EXPIRE)) if is_awaiting(told) else None
-    if expiry is not None:
-        told = replace(told, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
-    return replace(told, next_action_at=schedule(told))
+    expiry = settled.actions.get(action_key(settled, Rung.EXPIRE))
+    if expiry is not None and is_awaiting(settled) and not settled.deadline_estimated:
+        settled = replace(settled, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
+    return replace(settled, next_action_at=schedule(settled))
+
+
+def _answered_by(word: DisputeFact | None, *, can_respond: bool) -> AnsweredBy | None:
+    """Who answers, by the provider's last `word`; nobody where no answer is taken."""
+    if word is not None and word.autodefended:
+        return AnsweredBy.PROVIDER
+    return AnsweredBy.US if word is not None and can_respond else None
 
 
 def reunited(disputes: Iterable[Dispute], names: Collection[str]) -> list[Dispute]:
@@ -219,13 +249,14 @@ def _known(dispute: Dispute, case: Case | None) -> int:
     """How much is known of all that a row tells: none of these numbers ever falls, and one rises when the row changes."""
     own = len(dispute.actions) + (dispute.linked_to is not None)
     if case is None:
-        return own + len(dispute.facts)
+        return own + told(dispute.facts.values())
     return own + known(case)
 
 
 _COPIED = (
     *("provider", "account", "dispute_id", "payment_id", "stage", "status", "told_status", "final", "expired_cause"),
-    *("amount", "moved", "reason", "reason_code", "network", "respond_by", "deadline_unsigned", "can_respond"),
+    *("amount", "moved", "reason", "reason_code", "network", "respond_by", "deadline_unsigned", "deadline_estimated"),
+    *("can_respond", "answered_by", "contest_fee"),
 )
 
 

@@ -1,7 +1,7 @@
 """What a dispute is: the set of what its provider told, what we did about it, and the state that both mean."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,6 +19,9 @@ class Rung(StrEnum):
     DAY = "24h"
     SIX_HOURS = "6h"
     EXPIRE = "expire"
+    # Where the provider names no deadline: a reminder soon, and one when our estimate is over.
+    NO_DEADLINE = "no_deadline"
+    ESTIMATE_OVER = "estimate_over"
     # Looks for a payment that we have not seen, by how long after we first heard of the dispute.
     LOOK_SOON = "look_10m"
     LOOK_AGAIN = "look_1h"
@@ -40,6 +43,13 @@ class ExpiredCause(StrEnum):
     NOT_REMINDED = "not_reminded"  # our own failure
 
 
+class AnsweredBy(StrEnum):
+    """Who answers a dispute that can be answered: one of the two, at any time."""
+
+    US = "us"
+    PROVIDER = "provider"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """Something we did. `at` is when it was first decided, whatever happened to the process then."""
@@ -56,6 +66,7 @@ class DisputeFact:
     """One event, as the timeline keeps it: the members of `events.DisputeChanged`, instants in UTC.
 
     heard_at: when we first stored it. `unsigned` names those that nobody proved; an unsigned amount is not kept.
+    autodefended: None for False.
     told_as: the dispute id that it was told under, where that is the payment's own name and not this dispute's.
     """
 
@@ -77,8 +88,23 @@ class DisputeFact:
     provider_status: str | None = None
     evidence_submitted: bool | None = None
     arn: str | None = None
+    contest_fee: Money | None = None
+    autodefended: bool | None = None
     unsigned: tuple[str, ...] = ()
     told_as: str | None = None
+
+
+def told(facts: Iterable[DisputeFact]) -> int:
+    """How much `facts` tell, all in all: more with each fact, and with each member of one."""
+    return sum(1 + members(fact) for fact in facts)
+
+
+def members(fact: DisputeFact) -> int:
+    """How many members `fact` tells."""
+    return sum(getattr(fact, name) is not None for name in _MEMBERS)
+
+
+_MEMBERS = tuple(member.name for member in fields(DisputeFact))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +114,10 @@ class Dispute:
 
     status: where it stands; told_status: the provider's last word, which is needs_response where ours is expired.
     final: False while the provider may still turn the outcome over. respond_by: the deadline of the current stage,
-    as an instant, None when none was told; deadline_unsigned: the provider's signature does not cover it.
-    deadline_heard_at: when we first heard of this deadline. moved: money taken (negative) and given back, in all.
+    as an instant; deadline_unsigned: the provider's signature does not cover it; deadline_estimated: the provider named
+    none that can be read, and asks for an answer: ours, by the networks' times (`disputes.response_times`).
+    answered_by: who answers, us or the provider in our name; contest_fee: what that costs, where it costs anything.
+    deadline_heard_at: when we first heard of this deadline, or that there is one. moved: money taken (negative) and given back, in all.
     linked_to: the payment, once it is among ours; payment_id: that, or the name the provider told.
     first_at, last_at: the provider's times of the first and last fact. inconsistent: as for payments.
     next_action_at: when check_deadlines has to look at it again; None when never. same_as: this is what was told
@@ -114,8 +142,11 @@ class Dispute:
     respond_by: datetime | None = None
     respond_by_text: str | None = None
     deadline_unsigned: bool = False
+    deadline_estimated: bool = False
     deadline_heard_at: datetime | None = None
     can_respond: bool = True
+    answered_by: AnsweredBy | None = None
+    contest_fee: Money | None = None
     provider_status: str | None = None
     evidence_submitted: bool = False
     arn: str | None = None
@@ -139,7 +170,7 @@ class CaseFlag(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeSummary:
-    """A dispute as its payment's case sees it: what the provider told last, in how many facts."""
+    """A dispute as its payment's case sees it: what the provider told last. facts: how much was told (`lifecycle.told`)."""
 
     opened_at: datetime
     facts: int = 0
@@ -217,7 +248,10 @@ class DisputeUpdate:
     network: str | None
     respond_by: datetime | None
     deadline_unsigned: bool
+    deadline_estimated: bool
     can_respond: bool
+    answered_by: AnsweredBy | None
+    contest_fee: Money | None
     flags: tuple[str, ...]
 
 
@@ -235,6 +269,9 @@ class DisputeReminder:
     respond_by: datetime
     respond_by_text: str | None
     deadline_unsigned: bool
+    deadline_estimated: bool
+    answered_by: AnsweredBy | None
+    contest_fee: Money | None
     amount: Money | None
     reason: DisputeReason | None
     reason_code: str | None

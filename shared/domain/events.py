@@ -55,8 +55,10 @@ class DisputeStatus(StrEnum):
     LOST = "lost"
     ACCEPTED = "accepted"
     EXPIRED = "expired"
-    CLOSED = "closed"  # ended without a ruling and without money moving: an inquiry closed, a claim withdrawn
-    PREVENTED = "prevented"  # settled before a chargeback was filed (RDR, alerts): neither lost nor won
+    CLOSED = "closed"  # ended without a ruling, and the money is ours: an inquiry closed, a claim withdrawn
+    # Settled before a chargeback was filed (RDR, alerts): neither lost nor won. Its stage is INQUIRY at every provider,
+    # whatever the provider calls it: no network took any money.
+    PREVENTED = "prevented"
 
 
 class DisputeReason(StrEnum):
@@ -150,10 +152,13 @@ class DisputeChanged(Event):
     payment_id is None where the provider does not repeat it (Adyen's second chargeback); the dispute remembers.
     stage and status are None where this message does not tell them (funds moved, comments arrived).
     respond_by: the last instant at which evidence is accepted, read conservatively when the provider gives less
-        than an instant; respond_by_text is what the provider wrote. can_respond False: no answer is possible.
+        than an instant; respond_by_text is what the provider wrote: alone, a deadline that cannot be read.
+    can_respond False: no answer is possible.
     final: False for an outcome that may still be turned over (Adyen's reversed chargeback).
-    autodefended: the provider answers in our name.
-    reason_code: the network's code as text, stripped, or the provider's own (Razorpay). provider_status: the provider's own word, for people.
+    autodefended: the provider answers in our name, so that nobody here has to. contest_fee: what an answer costs, beside
+        the provider's ordinary fees.
+    reason_code: the network's code as text, stripped, or the provider's own (Razorpay). provider_status: the provider's
+        own word, for people.
     moved: money that this event took (negative) or gave back (positive).
     """
 
@@ -175,6 +180,7 @@ class DisputeChanged(Event):
     provider_status: str | None = None
     evidence_submitted: bool | None = None
     arn: str | None = None
+    contest_fee: Money | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ def keys_to_find(provider: str, names: Iterable[str]) -> list[Key]:
 def find_payment(provider: str, names: Sequence[str], seen: Seen) -> str | None:
     """The payment among ours that `names` mean; None while there is none, or while an alias means several."""
     for name in names:
-        if seen[Key(PAYMENTS, f"{provider}:{name}")] is not None:
+        # A payment that is there stays there, whatever becomes of it.
+        if seen.glance(Key(PAYMENTS, f"{provider}:{name}")) is not None:
             return name
     for name in names:
         alias = seen[Key(ALIASES, f"{provider}:{name}")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.disputes import deadlines, lifecycle
-from shared.disputes.deadlines import LEASE, LOOKS, REMINDERS, Task
+from shared.disputes.deadlines import LEASE, LOOKS, REMINDING, Task
 from shared.domain import timeline
 from shared.domain.codec import encode
 from shared.domain.disputes import Action, ActionState, Case, Dispute, DisputeReminder, ExpiredCause, Rung
@@ -13,10 +13,12 @@ from shared.domain.errors import Unreadable
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.ports import Key, Message, Ports, Snapshot, Write
-from shared.flows.track_dispute import COLLECTION, dispute_of, linked, message
+from shared.flows.track_dispute import COLLECTION, dispute_of, linked, message, others
 
 TOPIC = "dispute-actions"
 PAGE = 100
+# What the warehouse is told of: the dispute has become another.
+_UPDATES = (Rung.EXPIRE, Rung.LINK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,7 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
     for fresh in _pages(ports, now):
         looked_at += len(fresh)
         claims = [claim for snapshot in fresh for claim in _claimed(snapshot, ports, now)]
-        messages = [claim.message for claim in claims if claim.message]
-        if messages:
+        if messages := [message for claim in claims for message in claim.messages]:
             ports.bus.publish(messages)
         for key in dict.fromkeys(claim.dispute for claim in claims):
             mine = [claim for claim in claims if claim.dispute == key]
@@ -56,13 +57,13 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """An action that is ours to do: publish `message`, mark `key` in `dispute`, `tell` the log. missed: a deadline that
+    """An action that is ours to do: publish `messages`, mark `key` in `dispute`, `tell` the log. missed: a deadline that
     could have been met."""
 
     dispute: Key
     key: str
     rung: Rung
-    message: Message | None
+    messages: Sequence[Message]
     tell: Callable[[], None]
     missed: bool = False
 
@@ -94,13 +95,18 @@ def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
         if before is None or not due:
             return Decision([])
         # A reminder is about the dispute alone; everything else is news of its case too.
-        alone = all(task.rung in REMINDERS for task in due)
+        alone = all(task.rung in REMINDING for task in due)
         found, case, filing = (before, None, []) if alone else linked(before, seen)
         actions = _decided(found, due, now)
         after = lifecycle.settle(replace(found, actions={**before.actions, **actions}))
-        writes: list[Write] = [write(snapshot.key, seen[snapshot.key], timeline.compact(after)), *filing]
         ours = {key: action for key, action in actions.items() if action.state is ActionState.CLAIMED}
-        return Decision([_claim(snapshot.key, key, action, after, case) for key, action in ours.items()], writes)
+        writes: list[Write] = [write(snapshot.key, seen[snapshot.key], timeline.compact(after))]
+        disputes = [after]
+        if any(action.rung in _UPDATES for action in ours.values()):
+            # Only who publishes what a case has become may change it.
+            writes += filing
+            disputes += others(case, seen, but=after)
+        return Decision([_claim(snapshot.key, key, action, disputes, case) for key, action in ours.items()], writes)
 
     try:
         return change(ports.documents, [snapshot.key], decide, already_read=[snapshot])
@@ -127,7 +133,7 @@ def _decided(dispute: Dispute, due: Sequence[Task], now: datetime) -> dict[str, 
         )
 
     for task in due:
-        if task.rung in REMINDERS:
+        if task.rung in REMINDING:
             become(task, ActionState.CLAIMED if task == remind and not expires else ActionState.SUPERSEDED)
         elif task.rung in LOOKS:
             # The last look speaks up, so it must not be lost; the others only look.
@@ -140,13 +146,26 @@ def _decided(dispute: Dispute, due: Sequence[Task], now: datetime) -> dict[str, 
     return decided
 
 
-def _claim(at: Key, key: str, action: Action, dispute: Dispute, case: Case | None) -> _Claim:
+def _claim(at: Key, key: str, action: Action, disputes: Sequence[Dispute], case: Case | None) -> _Claim:
+    """`action` on the first of `disputes`; the others are those of its case."""
+    dispute = disputes[0]
     ids = {"provider": dispute.provider, "dispute_id": dispute.dispute_id, "payment_id": dispute.payment_id}
     action_id = f"{dispute.provider}:{dispute.dispute_id}/{key}"
     rung = action.rung
 
-    def updated(occurred_at: datetime) -> Message:
-        return message(lifecycle.update_of(dispute, case, update_id=action_id, event_id=None, occurred_at=occurred_at))
+    def updated(occurred_at: datetime) -> list[Message]:
+        return [
+            message(
+                lifecycle.update_of(
+                    one,
+                    case,
+                    update_id=action_id if one is dispute else f"{action_id}/{one.dispute_id}",
+                    event_id=None,
+                    occurred_at=occurred_at,
+                )
+            )
+            for one in disputes
+        ]
 
     if rung is Rung.EXPIRE and dispute.respond_by is not None:
         return _Claim(
@@ -160,10 +179,11 @@ def _claim(at: Key, key: str, action: Action, dispute: Dispute, case: Case | Non
     if rung is Rung.LINK:
         return _Claim(at, key, rung, updated(action.at), lambda: fact("dispute_linked", **ids))
     if rung is Rung.LOOK_LAST:
-        return _Claim(at, key, rung, None, lambda: alarm("dispute_without_payment", **ids))
-    return _Claim(
-        at, key, rung, _reminder(action_id, rung, dispute), lambda: fact("dispute_reminded", rung=rung, **ids)
-    )
+        return _Claim(at, key, rung, (), lambda: alarm("dispute_without_payment", **ids))
+    reminder = [_reminder(action_id, rung, dispute)]
+    if rung in (Rung.NO_DEADLINE, Rung.ESTIMATE_OVER):
+        return _Claim(at, key, rung, reminder, lambda: alarm("dispute_without_deadline", rung=rung, **ids))
+    return _Claim(at, key, rung, reminder, lambda: fact("dispute_reminded", rung=rung, **ids))
 
 
 def _reminder(action_id: str, rung: Rung, dispute: Dispute) -> Message:
@@ -180,6 +200,9 @@ def _reminder(action_id: str, rung: Rung, dispute: Dispute) -> Message:
         respond_by=dispute.respond_by,
         respond_by_text=dispute.respond_by_text,
         deadline_unsigned=dispute.deadline_unsigned,
+        deadline_estimated=dispute.deadline_estimated,
+        answered_by=dispute.answered_by,
+        contest_fee=dispute.contest_fee,
         amount=dispute.amount,
         reason=dispute.reason,
         reason_code=dispute.reason_code,

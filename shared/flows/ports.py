@@ -21,7 +21,8 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A document as read. `version` is opaque: give it back in `Replace` to prove that nobody wrote in between."""
+    """A document as read. `version` is opaque: give it back in `Replace` or `Unchanged` to prove that nobody wrote in
+    between."""
 
     key: Key
     document: Document
@@ -69,7 +70,15 @@ class Delete:
     key: Key
 
 
-Write = Create | Replace | Accumulate | Delete
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Write nothing, and prove that the document is still at `version`; None: that there is still none."""
+
+    key: Key
+    version: object | None
+
+
+Write = Create | Replace | Accumulate | Delete | Unchanged
 
 
 class Documents(Protocol):
@@ -79,8 +88,8 @@ class Documents(Protocol):
         """Read `keys` in one round trip, answers in the same order; None where there is no document."""
 
     def commit(self, writes: Sequence[Write]) -> None:
-        """All or nothing, one round trip. Raises Conflict when a Create finds a document or a Replace another
-        version (or none); then nothing was written. Each key appears once."""
+        """All or nothing, one round trip. Raises Conflict when a Create finds a document, or a Replace or an Unchanged
+        another version than its own; then nothing was written. Each key appears once."""
 
     def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
         """Documents whose top-level instant `field` is not later than `until`, earliest first, at most `limit`.

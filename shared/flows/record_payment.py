@@ -14,7 +14,7 @@ from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.ports import Accumulate, Key, Ports, Snapshot, Write
-from shared.flows.track_dispute import disputes_of, message, tell_of_collision
+from shared.flows.track_dispute import message, others, tell_of_collision
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
         )
         after = payments.record(before, event)
         known = after == before
-        filed = cases.stored(seen[case_key])
+        # Only news of what was captured must reach a case that somebody opens at this moment: proofs are billed.
+        filed = cases.stored(seen[case_key] if after.captured != before.captured else seen.glance(case_key))
         case = with_captured(filed, after.captured, after.known) if filed else None
         flags_before = filed.flags if filed else ()
         writes: list[Write] = [] if known else [write(key, seen[key], timeline.compact(after))]
@@ -63,7 +64,7 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
             writes += [write(case_key, seen[case_key], timeline.compact(case))]
         # Of a known event too: the copy before may have died between its commit and its rows.
         news = case if case and case.disputes and (known or case.flags != flags_before) else None
-        return Decision(_Recorded(before, after, known, flags_before, news, disputes_of(news, seen)), writes)
+        return Decision(_Recorded(before, after, known, flags_before, news, others(news, seen)), writes)
 
     recorded = change(ports.documents, [key, case_key], decide)
     before, after, case = recorded.before, recorded.after, recorded.case

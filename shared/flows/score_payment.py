@@ -127,8 +127,10 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         if found.roots:
             own = next((root for root in found.roots.values() if root.event_id == event.event_id), None)
             return Effect(_Judged(own, repeated=True), list(_join(seen, found)))
-        model = scorer.model(seen[CHAMPION], ports.models, now) if registry else scorer.current()
-        documents = {entity: snapshot.document if (snapshot := seen[key]) else None for entity, key in entities.items()}
+        model = scorer.model(seen.glance(CHAMPION), ports.models, now) if registry else scorer.current()
+        # Payments of one moment need not see each other, and all the world writes what they share.
+        histories = {entity: seen.glance(key) for entity, key in entities.items()}
+        documents = {entity: snapshot.document if snapshot else None for entity, snapshot in histories.items()}
         known = Known(attempt, documents)
         decision = decide(known, model, now)
         changes = known.changes()

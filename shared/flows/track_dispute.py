@@ -9,7 +9,7 @@ from shared.disputes.case import with_dispute, with_refund, with_unplaced, with_
 from shared.domain import timeline
 from shared.domain.codec import encode, from_document
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
-from shared.domain.events import AnyEvent, DisputeChanged, DisputeStatus, FraudWarned, PaymentChanged, PaymentStep
+from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged, PaymentStep
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
 from shared.flows.committing import Decision, Seen, change, write
@@ -164,14 +164,14 @@ def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
             after = with_refund(before, event)
             known = event.event_id in before.refunds or after == before
         return Decision(
-            _Tracked(known=known, disputes=disputes_of(after, seen), case=after, flags_before=before.flags),
+            _Tracked(known=known, disputes=others(after, seen), case=after, flags_before=before.flags),
             cases.filing(after, names, seen),
         )
 
     return change(ports.documents, cases.keys_to_find(event.provider, names), decide)
 
 
-def disputes_of(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
+def others(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
     """The disputes of `case`, as stored, without `but`."""
     ids = sorted(set(case.disputes) - {but.dispute_id if but else ""}) if case else []
     keys = [Key(COLLECTION, f"{case.provider}:{dispute_id}") for dispute_id in ids] if case else []
@@ -200,8 +200,8 @@ def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracke
             status=dispute.status,
             outcome=outcome,
         )
-        if dispute.status is DisputeStatus.NEEDS_RESPONSE and dispute.can_respond and dispute.respond_by is None:
-            fact("dispute_without_deadline", provider=event.provider, dispute_id=event.dispute_id)
+        if event.respond_by is None and event.respond_by_text:
+            alarm("deadline_unreadable", provider=event.provider, dispute_id=event.dispute_id)
         for trouble in set(dispute.inconsistent) - set(tracked.inconsistent_before):
             alarm("dispute_inconsistent", provider=event.provider, dispute_id=event.dispute_id, trouble=trouble)
     else:

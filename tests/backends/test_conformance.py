@@ -16,7 +16,19 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import Conflict, Misconfigured
-from shared.flows.ports import Accumulate, Create, Delete, Document, Documents, Key, Ports, Replace, Snapshot, Write
+from shared.flows.ports import (
+    Accumulate,
+    Create,
+    Delete,
+    Document,
+    Documents,
+    Key,
+    Ports,
+    Replace,
+    Snapshot,
+    Unchanged,
+    Write,
+)
 
 T = TypeVar("T")
 
@@ -105,6 +117,55 @@ def test_a_replacement_of_a_document_that_was_made_anew_conflicts(documents: Doc
         documents.commit([Replace(key, {"n": 2}, before.version)])
 
 
+def test_what_is_proved_unchanged_keeps_its_version_and_what_is_proved_absent_is_not_made(
+    documents: Documents, collection: str
+) -> None:
+    there, gone, new = (Key(collection, name) for name in ("there", "gone", "new"))
+    documents.commit([Create(there, {"n": 1, "at": NOON})])
+    before = the(documents, there)
+    documents.commit([Unchanged(there, before.version), Unchanged(gone, None), Create(new, {})])
+    assert documents.get([there, gone, new]) == [before, None, the(documents, new)]
+    documents.commit([Unchanged(there, before.version), Unchanged(gone, None)])
+    documents.commit([Replace(there, {"n": 2}, before.version), Create(gone, {})])
+
+
+def test_what_was_read_and_has_changed_conflicts(documents: Documents, collection: str) -> None:
+    changed, deleted, anew, made = (Key(collection, name) for name in ("changed", "deleted", "anew", "made"))
+    documents.commit([Create(key, {"n": 1}) for key in (changed, deleted, anew)])
+    versions = {key: the(documents, key).version for key in (changed, deleted, anew)}
+    documents.commit([Accumulate(changed, add={("n",): 1}), Delete(deleted), Delete(anew), Create(made, {})])
+    documents.commit([Create(anew, {"n": 1})])
+    for offence in (*(Unchanged(key, version) for key, version in versions.items()), Unchanged(made, None)):
+        others: list[list[Write]] = [[], [Create(Key(collection, "other"), {})]]
+        for more in others:
+            with pytest.raises(Conflict):
+                documents.commit([offence, *more])
+    assert documents.get([Key(collection, "other")]) == [None]
+
+
+def test_of_two_that_each_decide_on_what_the_other_writes_one_conflicts(documents: Documents, collection: str) -> None:
+    def race(number: int, absent: bool) -> list[bool]:
+        keys = [Key(collection, f"{absent}:{number}:{name}") for name in "ab"]
+        if not absent:
+            documents.commit([Create(key, {"n": 0}) for key in keys])
+        found = documents.get(keys)
+
+        def decide(mine: int) -> bool:
+            own, other = found[mine], found[1 - mine]
+            written = Replace(keys[mine], {"n": 1}, own.version) if own else Create(keys[mine], {"n": 1})
+            try:
+                documents.commit([written, Unchanged(keys[1 - mine], other.version if other else None)])
+            except Conflict:
+                return False
+            return True
+
+        return at_once(2, decide)
+
+    for number in range(20):
+        for absent in (True, False):
+            assert sum(race(number, absent)) <= 1
+
+
 def test_a_conflict_writes_nothing(documents: Documents, collection: str) -> None:
     taken, changed, counted, fresh, doomed = (Key(collection, name) for name in "tcnfd")
     documents.commit([Create(taken, {"n": 1}), Create(changed, {"n": 1}), Create(doomed, {"n": 1, "at": NOON})])
@@ -115,7 +176,12 @@ def test_a_conflict_writes_nothing(documents: Documents, collection: str) -> Non
         Accumulate(counted, add={("n",): 1}, put={("at",): NOON}),
         Delete(doomed),
     ]
-    offences: list[Write] = [Create(taken, {"n": 9}), Replace(changed, {"n": 9}, version)]
+    offences: list[Write] = [
+        Create(taken, {"n": 9}),
+        Replace(changed, {"n": 9}, version),
+        Unchanged(taken, None),
+        Unchanged(changed, version),
+    ]
     for offence in offences:
         for writes in ([offence, *others], [*others, offence]):
             with pytest.raises(Conflict):

@@ -9,7 +9,7 @@ import pytest
 from shared.disputes import lifecycle
 from shared.disputes.deadlines import action_key, expired_cause, schedule, tasks, tightest
 from shared.domain.disputes import Action, ActionState, Dispute, ExpiredCause, Rung
-from shared.domain.events import DisputeStatus
+from shared.domain.events import DisputeStage, DisputeStatus
 from tests.builders import DAY, HOUR, NOON, SECOND, a_dispute_event
 
 RESPOND_BY = NOON + 20 * DAY
@@ -78,7 +78,6 @@ def test_what_is_claimed_is_due_again_when_the_lease_runs_out() -> None:
         {"status": DisputeStatus.WON},
         {"can_respond": False},
         {"autodefended": True},
-        {"respond_by": None},
         {"status": None},
     ],
 )
@@ -97,7 +96,7 @@ def test_a_new_deadline_starts_a_new_ladder() -> None:
 def test_our_expiry_holds_until_the_provider_says_something_else() -> None:
     expired = acted(a_dispute(), Rung.EXPIRE)
     assert (expired.status, expired.told_status) == (DisputeStatus.EXPIRED, DisputeStatus.NEEDS_RESPONSE)
-    again = lifecycle.record(expired, a_dispute_event(occurred_at=RESPOND_BY + DAY), NOON)
+    again = lifecycle.record(expired, a_dispute_event(occurred_at=RESPOND_BY + DAY), RESPOND_BY + DAY)
     assert again.status is DisputeStatus.EXPIRED
     answered = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=RESPOND_BY - DAY)
     assert lifecycle.record(expired, answered, NOON).status is DisputeStatus.UNDER_REVIEW
@@ -127,3 +126,62 @@ def test_a_reminder_that_was_only_claimed_was_not_sent() -> None:
 def test_a_dispute_without_its_payment_is_looked_at_again_three_times() -> None:
     lonely = lifecycle.settle(replace(a_dispute(status=DisputeStatus.UNDER_REVIEW), linked_to=None))
     assert sorted(task.due - NOON for task in tasks(lonely)) == [HOUR / 6, HOUR, DAY]
+
+
+def test_an_expiry_is_none_once_anybody_heard_of_the_dispute_before_its_deadline() -> None:
+    expired = acted(a_dispute(), Rung.EXPIRE)
+    back = lifecycle.record(expired, a_dispute_event(occurred_at=NOON + DAY), NOON + DAY)
+    assert (back.status, back.expired_cause) == (DisputeStatus.NEEDS_RESPONSE, None)
+    assert back.next_action_at == RESPOND_BY - 7 * DAY
+    assert Rung.EXPIRE in due(back, RESPOND_BY + SECOND)
+
+
+# Disputes of which the provider names no deadline
+
+
+@pytest.mark.parametrize(
+    ("network", "stage", "days"),
+    [
+        ("visa", DisputeStage.CHARGEBACK, 30),
+        ("mastercard", DisputeStage.CHARGEBACK, 45),
+        ("mc", DisputeStage.CHARGEBACK, 45),
+        ("American Express", DisputeStage.PRE_ARBITRATION, 20),
+        ("visa", DisputeStage.ARBITRATION, 10),
+        ("amex", DisputeStage.ARBITRATION, 10),
+        ("elo", DisputeStage.CHARGEBACK, 10),
+        (None, None, 10),
+    ],
+)
+def test_the_networks_time_stands_for_a_deadline_that_is_not_named(
+    network: str | None, stage: DisputeStage | None, days: int
+) -> None:
+    dispute = a_dispute(respond_by=None, respond_by_text=None, network=network, stage=stage, reason_code=None)
+    assert (dispute.respond_by, dispute.deadline_estimated) == (NOON + days * DAY, True)
+
+
+def test_a_dispute_without_a_deadline_has_a_ladder_of_its_own_and_never_expires() -> None:
+    dispute = a_dispute(respond_by=None, respond_by_text=None)
+    assert dispute.next_action_at == NOON + HOUR / 6
+    assert due(dispute, NOON + 40 * DAY) == {
+        *(Rung.NO_DEADLINE, Rung.WEEK, Rung.THREE_DAYS, Rung.DAY, Rung.SIX_HOURS, Rung.ESTIMATE_OVER)
+    }
+    soonest = tightest(tasks(dispute))
+    assert soonest is not None
+    assert soonest.rung is Rung.ESTIMATE_OVER
+    assert acted(dispute, *Rung).status is DisputeStatus.NEEDS_RESPONSE
+
+
+@pytest.mark.parametrize("named", [NOON + 3 * DAY, NOON + 90 * DAY])
+def test_a_deadline_that_the_provider_names_beats_the_estimate_whichever_comes_first(named: datetime) -> None:
+    silent = a_dispute_event(respond_by=None, respond_by_text=None, occurred_at=NOON + SECOND)
+    dispute = lifecycle.record(a_dispute(respond_by=named), silent, NOON)
+    assert (dispute.respond_by, dispute.deadline_estimated) == (named, False)
+    assert lifecycle.record(a_dispute(respond_by=None), a_dispute_event(respond_by=named), NOON).respond_by == named
+
+
+@pytest.mark.parametrize(
+    "fields", [{"status": DisputeStatus.WON}, {"can_respond": False}, {"autodefended": True}, {"status": None}]
+)
+def test_nothing_is_estimated_where_nobody_waits_for_an_answer(fields: dict[str, Any]) -> None:
+    dispute = a_dispute(respond_by=None, respond_by_text=None, **fields)
+    assert (dispute.respond_by, dispute.deadline_estimated, dispute.next_action_at) == (None, False, None)

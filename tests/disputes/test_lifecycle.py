@@ -1,5 +1,6 @@
 """Where a dispute stands, from whatever was told of it in whatever order."""
 
+from dataclasses import replace
 from datetime import timedelta, timezone
 from itertools import permutations
 
@@ -8,7 +9,7 @@ import pytest
 from shared.disputes import lifecycle
 from shared.domain import timeline
 from shared.domain.codec import from_document
-from shared.domain.disputes import Dispute
+from shared.domain.disputes import AnsweredBy, Dispute
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus
 from shared.domain.money import Money
 from tests.builders import DAY, HOUR, NOON, a_dispute_event, dispute_after, eur
@@ -56,7 +57,8 @@ def test_an_appeal_after_a_loss_needs_a_response_again() -> None:
 def test_a_deadline_that_had_passed_when_the_provider_asked_again_is_not_the_new_one() -> None:
     appeal = a_dispute_event(occurred_at=NOON + 30 * DAY, respond_by=None)
     dispute = in_every_order(a_dispute_event(), a_dispute_event(status=LOST, occurred_at=NOON + 25 * DAY), appeal)
-    assert (dispute.status, dispute.respond_by) == (NEEDS_RESPONSE, None)
+    assert (dispute.status, dispute.respond_by) == (NEEDS_RESPONSE, NOON + 60 * DAY)
+    assert dispute.deadline_estimated
 
 
 def test_a_deadline_that_is_told_after_it_has_passed_is_still_the_deadline() -> None:
@@ -79,7 +81,7 @@ def test_a_new_stage_has_its_own_deadline() -> None:
     dispute = in_every_order(a_dispute_event(), escalated)
     assert (dispute.stage, dispute.respond_by) == (DisputeStage.PRE_ARBITRATION, NOON + 45 * DAY)
     silent = dispute_after(a_dispute_event(), a_dispute_event(stage=DisputeStage.ARBITRATION, respond_by=None))
-    assert silent.respond_by is None
+    assert silent.deadline_estimated
 
 
 def test_an_extended_deadline_replaces_the_first() -> None:
@@ -104,7 +106,20 @@ def test_money_of_two_currencies_is_not_added_and_a_person_is_told() -> None:
 
 def test_a_dispute_that_is_defended_for_us_needs_nobody() -> None:
     dispute = dispute_after(a_dispute_event(autodefended=True))
-    assert dispute.status is UNDER_REVIEW
+    assert (dispute.status, dispute.answered_by) == (UNDER_REVIEW, AnsweredBy.PROVIDER)
+
+
+def test_either_we_answer_or_the_provider_by_its_last_word() -> None:
+    theirs, ours = a_dispute_event(autodefended=True), a_dispute_event(occurred_at=NOON + HOUR)
+    assert dispute_after(ours).answered_by is AnsweredBy.US
+    back = in_every_order(theirs, ours)
+    assert (back.status, back.answered_by) == (NEEDS_RESPONSE, AnsweredBy.US)
+    assert dispute_after(a_dispute_event(can_respond=False)).answered_by is None
+
+
+def test_what_an_answer_costs_is_remembered() -> None:
+    asked, silent = a_dispute_event(contest_fee=Money(50_000, "USD")), a_dispute_event(occurred_at=NOON + HOUR)
+    assert in_every_order(asked, silent).contest_fee == Money(50_000, "USD")
 
 
 def test_the_reason_is_read_from_the_networks_code_where_the_provider_gives_none() -> None:
@@ -138,3 +153,15 @@ def test_the_zone_in_which_an_instant_is_written_changes_nothing(hours: float) -
 def test_a_dispute_comes_back_from_its_document() -> None:
     dispute = dispute_after(a_dispute_event(payment_aliases=("ch_1",), moved=eur(-1999)))
     assert from_document(timeline.compact(dispute), Dispute) == dispute
+
+
+def test_a_message_that_is_read_again_and_better_counts_as_it_was_read_better() -> None:
+    poorly = a_dispute_event(respond_by=None, respond_by_text="soon", status=None)
+    well = replace(poorly, respond_by=NOON + 20 * DAY, respond_by_text="soon", status=NEEDS_RESPONSE)
+    dispute = in_every_order(poorly, well, poorly)
+    assert (dispute.status, dispute.respond_by) == (NEEDS_RESPONSE, NOON + 20 * DAY)
+    before, after = (
+        lifecycle.update_of(found, None, update_id="", event_id=None, occurred_at=NOON)
+        for found in (dispute_after(poorly), dispute_after(poorly, well))
+    )
+    assert after.revision > before.revision

@@ -30,6 +30,7 @@ from tests.builders import (
     a_fraud_warning,
     a_payment_event,
     a_refund_event,
+    eur,
 )
 from tests.flows.counting import Counting
 from tests.local import everything, local_ports, published, wipe
@@ -247,6 +248,48 @@ def test_an_event_that_arrives_between_claim_and_mark_is_not_lost(ports: Ports) 
     check_deadlines(replace(ports, bus=Meanwhile()), RESPOND_BY - 7 * DAY)
     found = everything(ports)[DISPUTE]
     assert (found["status"], len(found["facts"]), actions(ports)) == ("won", 2, {"7d": "done"})
+
+
+def test_a_dispute_without_a_deadline_alarms_reminds_by_an_estimate_and_is_not_expired(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    an_open_dispute(ports, respond_by=None, respond_by_text=None, contest_fee=eur(50_000))
+    sent = []
+    for hours in range(31 * 24):
+        check_deadlines(ports, NOON + hours * HOUR)
+        sent += published(ports, "dispute-actions")
+    assert [told["rung"] for told in sent] == ["no_deadline", "7d", "3d", "24h", "6h", "estimate_over"]
+    assert {told["respond_by"] for told in sent} == {"2026-12-02T12:00:00Z"}
+    assert {(told["deadline_estimated"], told["answered_by"]) for told in sent} == {(True, "us")}
+    assert sent[0]["contest_fee"] == {"minor": 50_000, "currency": "EUR"}
+    alarms = [entry.message for entry in caplog.records if entry.levelname == "ERROR"]
+    assert alarms == ["dispute_without_deadline", "dispute_without_deadline"]
+    assert everything(ports)[DISPUTE]["status"] == "needs_response"
+
+
+def test_nobody_is_told_of_a_dispute_whose_deadline_comes_in_a_second_message(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    an_open_dispute(ports, respond_by=None, respond_by_text=None)
+    check_deadlines(ports, NOON + 5 * MINUTE)
+    an_open_dispute(ports, occurred_at=NOON + SECOND)
+    check_deadlines(ports, NOON + HOUR)
+    assert (reminders(ports), caplog.records) == ([], [])
+
+
+def test_an_expiry_by_a_clock_that_was_wrong_is_taken_back_by_the_next_word_and_the_true_one_comes(
+    ports: Ports,
+) -> None:
+    an_open_dispute(ports)
+    check_deadlines(ports, RESPOND_BY + 10 * DAY)
+    assert everything(ports)[DISPUTE]["status"] == "expired"
+    track_dispute(a_dispute_event(respond_by=RESPOND_BY, occurred_at=NOON + DAY), ports, NOON + DAY)
+    check_deadlines(ports, RESPOND_BY - 7 * DAY)
+    check_deadlines(ports, RESPOND_BY + DAY)
+    rows = published(ports, "dispute-updates")
+    assert [row["status"] for row in rows] == ["expired", "needs_response", "expired"]
+    assert [row["revision"] for row in rows] == sorted({row["revision"] for row in rows})
+    assert len({row["update_id"] for row in rows}) == 3
 
 
 # Disputes whose payment is not there

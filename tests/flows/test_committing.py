@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.errors import Conflict, Unavailable
 from shared.flows.committing import TRIES, Decision, Seen, change, write
-from shared.flows.ports import Key, Ports, Snapshot, Write
+from shared.flows.ports import Create, Delete, Key, Ports, Snapshot, Unchanged, Write
 from tests.flows.counting import Counting
 from tests.local import local_ports
 
@@ -92,3 +92,52 @@ def test_a_decision_may_read_what_it_learns_it_needs(ports: Ports) -> None:
 
     assert change(documents, [ONE], decide) is None
     assert documents.reads == 2
+
+
+class Overtaken(Counting):
+    """Somebody else commits `meanwhile` just before our first commit. `committed`: what we tried, try by try."""
+
+    def __init__(self, ports: Ports, meanwhile: Sequence[Write]) -> None:
+        super().__init__(ports.documents)
+        self._meanwhile = meanwhile
+        self.committed: list[Sequence[Write]] = []
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        meanwhile, self._meanwhile = self._meanwhile, ()
+        self._inner.commit(meanwhile)
+        self.committed.append(writes)
+        super().commit(writes)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_a_decision_only_looked_at_must_be_unchanged_when_it_is_committed(ports: Ports, is_there: bool) -> None:
+    def decide(seen: Seen) -> Decision[bool]:
+        return Decision(seen[OTHER] is not None, [write(ONE, seen[ONE], {"other": seen[OTHER] is not None})])
+
+    if is_there:
+        ports.documents.commit([Create(OTHER, {})])
+    documents = Overtaken(ports, [Delete(OTHER) if is_there else Create(OTHER, {})])
+    assert change(documents, [ONE, OTHER], decide, sleep=lambda _: None) is not is_there
+    assert documents.commits == 2
+
+
+def test_what_was_read_ahead_or_only_glanced_at_is_not_proved(ports: Ports) -> None:
+    def decide(seen: Seen) -> Decision[None]:
+        seen.glance(OTHER)
+        return Decision(None, [write(ONE, seen[ONE], {})])
+
+    documents = Overtaken(ports, [Create(OTHER, {})])
+    change(documents, [ONE, OTHER, Key("things", "unused")], decide)
+    assert documents.committed == [[Create(ONE, {})]]
+
+
+def test_what_was_learned_from_two_reads_and_writes_nothing_is_proved_too(ports: Ports) -> None:
+    def decide(seen: Seen) -> Decision[tuple[bool, bool]]:
+        return Decision((seen[ONE] is not None, seen[OTHER] is not None))
+
+    documents = Overtaken(ports, [Create(OTHER, {}), Create(ONE, {})])
+    assert change(documents, [ONE], decide, sleep=lambda _: None) == (True, True)
+    assert documents.committed[0] == [Unchanged(ONE, None), Unchanged(OTHER, None)]
+    alone = Overtaken(ports, [])
+    assert change(alone, [ONE, OTHER], decide) == (True, True)
+    assert alone.committed == []

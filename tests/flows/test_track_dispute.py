@@ -351,3 +351,9 @@ def test_a_message_says_what_subscriptions_filter_by(ports: Ports) -> None:
 
     track(replace(ports, bus=Bus()), a_dispute_event())
     assert sent[0].attributes == {"provider": "stripe", "stage": "chargeback", "status": "needs_response"}
+
+
+def test_a_deadline_that_cannot_be_read_alarms(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    track(ports, a_dispute_event(status=DisputeStatus.UNDER_REVIEW, respond_by=None, respond_by_text="soon"))
+    assert alarms(caplog) == ["deadline_unreadable"]
+    assert document(ports, DISPUTE)["status"] == "under_review"

@@ -32,6 +32,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.domain.privacy import email_parts
+from shared.providers.kit.protocol import Normalized
 from shared.providers.kit.unmapped import unmapped
 from tests.providers.declared import DECLARED, Declared
 from tests.providers.kits import NOON, SAMPLES, Kit, a_fact, a_kit, an_attempt, another, leaves, put
@@ -172,6 +173,60 @@ def test_the_key_that_verified_is_named_before_and_after_a_rotation(
     assert kit.verify(delivery).key_ids == ("next",)
     old = dataclasses.replace(kit.credentials, keys={"current": kit.credentials.keys["current"]})
     assert refused(kit, delivery, old) == "signature_mismatch"
+
+
+UNREADABLE_DEADLINES: tuple[Any, ...] = (
+    "soon",
+    "2026-02-31",
+    "9" * 400,
+    10**30,
+    -1,
+    True,
+    1.5,
+    {"at": 1},
+    [],
+    PAN,
+    int(PAN),
+)
+
+
+def test_a_deadline_that_cannot_be_read_leaves_its_dispute_and_is_told_of(kit: Kit, declared: Declared) -> None:
+    has_one = (
+        isinstance(declared.deadline, str) and not declared.poke and FactKind.DISPUTE_OPENED not in declared.silent
+    )
+    broken = 0
+    for body in kit.simulator.requests(a_fact(FactKind.DISPUTE_OPENED)) if has_one else ():
+        delivery = kit.signed(body)
+        verdict = kit.verify(delivery)
+
+        def told(body: bytes, delivery: Delivery = delivery, verdict: Verdict = verdict) -> Normalized:
+            return kit.normalize(dataclasses.replace(delivery, body=body), verdict)
+
+        def dispute(found: Normalized) -> DisputeChanged | None:
+            return next((event for event in found.events if isinstance(event, DisputeChanged)), None)
+
+        before = dispute(told(delivery.body))
+        for path in leaves(kit.opened(delivery.body)) if before and before.respond_by else ():
+            try:
+                without = dispute(told(kit.changed(delivery.body, path, put(None))))
+            except Unreadable:
+                continue  # an event cannot do without it
+            if not before or not without or without.respond_by:
+                continue
+            for value in UNREADABLE_DEADLINES:
+                broken += 1
+                found = told(kit.changed(delivery.body, path, put(value)))
+                after = dispute(found)
+                assert after
+                assert after.respond_by is None
+                assert after.respond_by_text
+                assert PAN not in after.respond_by_text
+                assert [line for line in found.unreadable if line.endswith(": neither an instant nor a date")]
+                own = {
+                    name: getattr(before, name) for name in ("respond_by", "respond_by_text", "event_id", "delivery_id")
+                }
+                assert dataclasses.replace(after, **own) == before
+    assert bool(broken) == has_one
 
 
 def test_a_wrong_or_empty_secret_verifies_nothing(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -131,6 +131,20 @@ def test_a_card_number_or_an_email_address_in_any_field_never_reaches_an_event(k
                 assert "ana@" not in text, path
 
 
+def test_a_deadline_that_cannot_be_read_leaves_its_dispute_with_the_text(kit: Kit, answers: Answered) -> None:
+    for poke, body in answers:
+        for path in leaves(json.loads(body)):
+            before = read(kit, poke, body)
+            for value in ("soon", 10**30, -1, True, {"at": 1}, PAN):
+                try:
+                    after = read(kit, poke, changed(body, path, value))
+                except Unreadable:
+                    continue  # of another field, which an event cannot do without
+                for one, other in zip(before, after, strict=False):
+                    if isinstance(one, DisputeChanged) and isinstance(other, DisputeChanged) and not other.respond_by:
+                        assert not one.respond_by or other.respond_by_text
+
+
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["", "1" * 400]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -24,7 +24,7 @@ from google.cloud.firestore_v1.types import BatchGetDocumentsRequest, CommitRequ
 from shared.backends.once import Once
 from shared.backends.values import check_paths, checked
 from shared.domain.errors import Conflict, Misconfigured, Unavailable
-from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Replace, Snapshot, Write
+from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Replace, Snapshot, Unchanged, Write
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -120,7 +120,7 @@ class FirestoreDocuments:
             except Unavailable as error:
                 if isinstance(error.__cause__, exceptions.AlreadyExists | exceptions.FailedPrecondition) or (
                     isinstance(error.__cause__, exceptions.NotFound)
-                    and any(isinstance(write, Replace) for write in writes)
+                    and any(isinstance(write, Replace | Unchanged) for write in writes)
                 ):
                     raise Conflict("a document to be written has changed") from error
                 raise
@@ -137,9 +137,7 @@ class FirestoreDocuments:
                 # Without a mask the whole document is written anew.
                 to.update.name = name
                 _fill(to.update.fields, checked(write.document))
-                seconds, nanos = _version(write.version)
-                to.current_document.update_time.seconds = seconds
-                to.current_document.update_time.nanos = nanos
+                _expect(to.current_document, write.version)
             case Accumulate():
                 check_paths(write)
                 to.update.name = name
@@ -162,6 +160,15 @@ class FirestoreDocuments:
                         getattr(transform, kind).integer_value = number
             case Delete():
                 to.delete = name
+            case Unchanged(version=None):
+                to.delete = name
+                to.current_document.exists = False
+            case Unchanged():
+                # A write that changes nothing leaves the update time as it is.
+                # https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#writeresult
+                to.update.name = name
+                to.update_mask.SetInParent()
+                _expect(to.current_document, write.version)
             case _:
                 assert_never(write)
 
@@ -220,10 +227,10 @@ def _translated() -> Iterator[None]:
         raise Unavailable(f"Firestore does not serve this: {type(error).__name__}", reason="firestore") from error
 
 
-def _version(version: object) -> tuple[int, int]:
+def _expect(precondition: Any, version: object) -> None:
     match version:
         case (int(seconds), int(nanos)):
-            return seconds, nanos
+            precondition.update_time.seconds, precondition.update_time.nanos = seconds, nanos
         case _:
             raise TypeError("not a version of a document in Firestore")
 

@@ -15,7 +15,7 @@ from shared.backends.local.sql import Database, TryAgain, documents, instants
 from shared.backends.once import Once
 from shared.backends.values import check_paths, checked
 from shared.domain.errors import Conflict
-from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Replace, Snapshot, Write
+from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Replace, Snapshot, Unchanged, Write
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -82,7 +82,7 @@ class SqlDocuments:
 
     def _commit(self, connection: sa.Connection, writes: Sequence[Write]) -> None:
         held = {}
-        standing = [write.key for write in writes if not isinstance(write, Create)]
+        standing = [write.key for write in writes if not _makes(write)]
         if standing:
             names = _names(standing)
             held = {_key(row): _snapshot(row) for row in connection.execute(_locked(len(names) // 2), names)}
@@ -103,6 +103,14 @@ class SqlDocuments:
                     elif not self._inserted(connection, write.key, _accumulated({}, write), changes):
                         # Another made it since we looked. Waiting for its lock here, out of order, could be a circle.
                         raise TryAgain
+                case Unchanged(version=None):
+                    # Its place is taken for a moment: that keeps out who would create it beside us.
+                    if not self._inserted(connection, write.key, {}, changes):
+                        raise Conflict("a document that was not there is there")
+                    connection.execute(_DELETE, _named(write.key))
+                case Unchanged():
+                    if before is None or before.version != write.version:
+                        raise Conflict("a document that was decided on has changed")
                 case Delete():
                     if before is not None:
                         changes.delete(before)
@@ -142,6 +150,11 @@ class SqlDocuments:
         )
         with self._database.read() as connection:
             return [_snapshot(row) for row in connection.execute(page)]
+
+
+def _makes(write: Write) -> bool:
+    """Whether `write` expects no document."""
+    return isinstance(write, Create) or (isinstance(write, Unchanged) and write.version is None)
 
 
 def _names(keys: Iterable[Key]) -> dict[str, Any]:

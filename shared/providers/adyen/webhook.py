@@ -54,7 +54,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, deadline, minor_money, opened, unreadable
+from shared.providers.kit.reading import Node, minor_money, opened, unreadable
 from shared.providers.kit.signing import basic_auth_matches, header, matching_key
 
 NAME = "adyen"
@@ -176,7 +176,8 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
             item = Node(item.value, path)
             code = item.word("eventCode")
             types.append(code)
-            event = _event(item, code, verdict, delivery, delivery_id, livemode=bool(livemode), lines=lines)
+            event = _event(item, code, verdict, delivery, delivery_id, livemode=bool(livemode))
+            lines.extend(item.doubts)
         except Unreadable as error:
             lines.append(str(error))
             continue
@@ -188,7 +189,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
 
 
 def _event(
-    item: Node, code: str, verdict: Verdict, delivery: Delivery, delivery_id: str, *, livemode: bool, lines: list[str]
+    item: Node, code: str, verdict: Verdict, delivery: Delivery, delivery_id: str, *, livemode: bool
 ) -> AnyEvent | None:
     translate = CODES.get(code)
     if translate is None:
@@ -210,7 +211,7 @@ def _event(
         "delivery_id": delivery_id,
         "livemode": livemode,
     }
-    found = translate(_Item(item, code, psp, original, success, base, lines))
+    found = translate(_Item(item, code, psp, original, success, base))
     if found is None:
         return None
     # Each event names those of its own fields that nobody signed, and what a hint decided about it besides.
@@ -237,7 +238,6 @@ class _Item:
     original: str | None
     success: bool
     base: Base
-    lines: list[str]
 
     def money(self) -> Money | None:
         """Absent on events without an amount; not readable is not the same as absent."""
@@ -454,10 +454,6 @@ def _dispute(
         if by_hint not in hinted:
             by_hint = None
         code = extra.first_hint("chargebackReasonCode", "rfiReasonCode")
-        due = extra.hint("defensePeriodEndsAt")
-        respond_by = deadline(due) if due else None
-        if due and respond_by is None:
-            told.lines.append(f"{extra.where('defensePeriodEndsAt')}: neither an instant nor a date")
         amount = told.money()
         scheme = extra.lowered("chargebackSchemeCode") or extra.lowered("rfiSchemeCode")
         return DisputeChanged(
@@ -473,8 +469,7 @@ def _dispute(
             reason=_REASON_OF.get(code.upper(), DisputeReason.OTHER) if code else None,
             reason_code=code,
             network=_network(scheme or told.item.lowered("paymentMethod")),
-            respond_by=respond_by,
-            respond_by_text=due,
+            **extra.deadline("defensePeriodEndsAt"),
             can_respond=extra.flag("defendable"),
             autodefended=extra.flag("autoDefended") is True,
             provider_status=word or told.code,

@@ -53,7 +53,7 @@ from shared.domain.money import Money
 from shared.providers.kit.countries import alpha_2
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import DEEPEST, Node, date_begins, major_money, rfc3339, unreadable
+from shared.providers.kit.reading import DEEPEST, Node, major_money, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, hex_text, is_text_key, matching_key
 
 NAME = "braintree"
@@ -173,7 +173,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     found = translate(about, base, lines)
     if found is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
-    return Normalized(delivery_id, events=(found,), types=(kind,), unreadable=tuple(lines))
+    return Normalized(delivery_id, events=(found,), types=(kind,), unreadable=(*lines, *about.doubts))
 
 
 def parse_xml(xml: bytes) -> Node:
@@ -459,10 +459,6 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
         resolved = dispute.hint("pre-dispute-program") == "visa_rdr"
         if resolved and status is DisputeStatus.ACCEPTED:
             status = DisputeStatus.PREVENTED
-        due = dispute.hint("reply-by-date")
-        respond_by = date_begins(due) if due else None
-        if due and respond_by is None:
-            lines.append(f"{dispute.where('reply-by-date')}: not a date")
         amount = _money(dispute, "amount-disputed") or _money(dispute)
         moved = (_money(dispute, "amount-won") if moves > 0 else None) or amount
         reason = dispute.hint("reason")
@@ -479,8 +475,7 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
             reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
             reason_code=dispute.hint("reason-code"),
             network=_network(dispute.hint("transaction", "payment-instrument-subtype")),
-            respond_by=respond_by,
-            respond_by_text=due,
+            **dispute.deadline("reply-by-date"),
             can_respond=False if resolved else True if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=dispute.hint("status") or word,
             evidence_submitted=True if word == "disputed" else None,

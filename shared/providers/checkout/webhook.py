@@ -41,7 +41,7 @@ from shared.domain.events import (
 from shared.domain.money import Money
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, deadline, minor_money, opened, unreadable
+from shared.providers.kit.reading import Node, minor_money, opened, unreadable
 from shared.providers.kit.signing import basic_auth_matches, check_text_keys, header, verified_body
 
 NAME = "checkout"
@@ -87,10 +87,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     found = translate(data, kind, base)
     if found is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
-    notes: tuple[str, ...] = ()
-    if isinstance(found, DisputeChanged) and data.raw("evidence_required_by") is not None and not found.respond_by:
-        notes = (f"{data.where('evidence_required_by')}: neither an instant nor a date",)
-    return Normalized(delivery_id, events=(found,), types=(kind,), unreadable=notes)
+    return Normalized(delivery_id, events=(found,), types=(kind,), unreadable=tuple(event.doubts))
 
 
 def _money(data: Node, *amount: str) -> Money | None:
@@ -190,7 +187,6 @@ REASONS = {
 
 def _dispute(stage: DisputeStage, status: DisputeStatus, *, evidence: bool | None = None) -> "Translate":
     def translate(data: Node, kind: str, base: Base) -> AnyEvent:
-        due = data.hint("evidence_required_by")
         category = data.hint("category")
         # Visa's Rapid Dispute Resolution refunds by our own rules before a chargeback is filed.
         prevented = data.hint("resolved_reason") == "rapid_dispute_resolution"
@@ -204,8 +200,7 @@ def _dispute(stage: DisputeStage, status: DisputeStatus, *, evidence: bool | Non
             reason=REASONS.get(category, DisputeReason.OTHER) if category else None,
             reason_code=data.hint("reason_code"),
             network=data.lowered("payment_method"),
-            respond_by=deadline(due) if due else None,
-            respond_by_text=due,
+            **data.deadline("evidence_required_by"),
             can_respond=True if kind == "dispute_evidence_required" else None,
             provider_status=kind.removeprefix("dispute_"),
             evidence_submitted=evidence,

@@ -131,7 +131,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
             found = _infraction(thing, body.maybe_text("payment_id"), own, status, base)
     if found is None:
         return Normalized(delivery_id, types=types, ignored=types)
-    return Normalized(delivery_id, events=(found,), types=types)
+    return Normalized(delivery_id, events=(found,), types=types, unreadable=tuple(body.doubts))
 
 
 # Where each kind tells its time, the best first.
@@ -317,7 +317,6 @@ def _infraction(infraction: Node, payment_id: str | None, own: str, status: str,
     if status not in INFRACTIONS:
         raise unreadable(infraction.where("status"), "an infraction status that we do not know", "unknown_status")
     stands = VERDICTS.get(infraction.hint("analysis_status") or "", {}).get(status, INFRACTIONS[status])
-    due = infraction.raw("due_date")
     priced = Node({"amount": infraction.raw("amount"), "currency": "BRL"}, infraction.path)
     return DisputeChanged(
         **base,
@@ -328,8 +327,7 @@ def _infraction(infraction: Node, payment_id: str | None, own: str, status: str,
         amount=_money(priced),
         reason=DisputeReason.FRAUD if infraction.hint("reason") == "FRAUD" else DisputeReason.OTHER,
         network="pix",
-        respond_by=infraction.deadline("due_date") if due is not None else None,
-        respond_by_text=infraction.text("due_date") if due is not None else None,
+        **infraction.deadline("due_date"),
         provider_status=status,
     )
 

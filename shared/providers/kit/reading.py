@@ -39,6 +39,8 @@ from shared.domain.pseudonyms import NAME, unkeyed
 
 DEEPEST = 64
 LONGEST_TEXT = 255
+UNREADABLE = "unreadable"
+"""What stands for a text that was told and cannot be repeated."""
 _LARGEST_INTEGER = 2**63 - 1
 _MOST_DIGITS = 40
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -166,14 +168,25 @@ def unreadable(path: str, why: str, reason: str = "unreadable_field") -> Unreada
 
 
 class Node:
-    """A JSON object and where it was found."""
+    """A JSON object and where it was found.
 
-    __slots__ = ("_above", "_keys", "value")
+    doubts: what was found in the whole document and could not be read, and its event does without, a line each (the
+    keys); the delivery says so in `unreadable`.
+    """
 
-    def __init__(self, value: Mapping[str, Any], above: "Node | str", keys: tuple[str, ...] = ()) -> None:
+    __slots__ = ("_above", "_keys", "doubts", "value")
+
+    def __init__(
+        self,
+        value: Mapping[str, Any],
+        above: "Node | str",
+        keys: tuple[str, ...] = (),
+        doubts: dict[str, None] | None = None,
+    ) -> None:
         self.value = value
         self._above = above
         self._keys = keys
+        self.doubts: dict[str, None] = {} if doubts is None else doubts
 
     @property
     def path(self) -> str:
@@ -192,7 +205,7 @@ class Node:
     def at(self, *keys: str) -> "Node":
         """The object there; an empty one where there is none."""
         found = self.raw(*keys)
-        return Node(found if type(found) is dict else _NOTHING, self, keys)
+        return Node(found if type(found) is dict else _NOTHING, self, keys, self.doubts)
 
     def where(self, *keys: str) -> str:
         return ".".join((self.path, *keys) if self.path else keys)
@@ -203,7 +216,9 @@ class Node:
         if type(found) is not list:
             return []
         path = self.where(*keys)
-        return [Node(item, f"{path}[{place}]") for place, item in enumerate(found) if type(item) is dict]
+        return [
+            Node(item, f"{path}[{place}]", (), self.doubts) for place, item in enumerate(found) if type(item) is dict
+        ]
 
     # What an event cannot do without.
 
@@ -253,13 +268,6 @@ class Node:
             raise unreadable(self.where(*keys), "not an RFC 3339 instant with an offset", "unreadable_time")
         return found
 
-    def deadline(self, *keys: str) -> datetime:
-        """The last moment that is meant there for certain, as aware UTC: see the function `deadline`."""
-        found = deadline(self.text(*keys))
-        if found is None:
-            raise unreadable(self.where(*keys), "neither an instant nor a date", "unreadable_time")
-        return found
-
     def unix(self, *keys: str) -> datetime:
         """Unix seconds, as aware UTC."""
         found = unix_time(self.integer(*keys))
@@ -289,6 +297,23 @@ class Node:
     def lowered(self, *keys: str) -> str | None:
         value = self.hint(*keys)
         return value.lower() if value else None
+
+    def deadline(self, *keys: str) -> dict[str, Any]:
+        """`respond_by` and `respond_by_text` of the dispute whose deadline stands there: unix seconds, or a text as the
+        function `deadline` reads it.
+
+        A dispute stands without its deadline: one that cannot be read leaves `respond_by` None beside a text, and is
+        among the `doubts`. Absent, null and blank tell of none.
+        """
+        value = self.raw(*keys)
+        if value is None or (type(value) is str and not value.strip()):
+            return {"respond_by": None, "respond_by_text": None}
+        number = type(value) is int
+        found = unix_time(value) if number else deadline(value) if type(value) is str else None
+        if found is None:
+            self.doubts[f"{self.where(*keys)}: neither an instant nor a date"] = None
+        text = str(value) if number and found else self.hint(*keys)
+        return {"respond_by": found, "respond_by_text": text or UNREADABLE}
 
     def flag(self, *keys: str) -> bool | None:
         """A boolean, or the texts "true" and "false" (Adyen); None for anything else."""

@@ -137,6 +137,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         found = _dispute(_needed(payload), change if moved else None, dated, lines)
     if found is None:
         return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
+    lines.extend(event.doubts)
     return Normalized(delivery_id, events=(found,), types=(kind,), livemode=livemode, unreadable=tuple(lines))
 
 
@@ -282,8 +283,7 @@ def _dispute(dispute: Node, change: str | None, base: Base, lines: list[str]) ->
         status=status,
         amount=_money(dispute.at("dispute_details"), "dispute_amount"),
         reason=REASONS.get(reason.lower(), DisputeReason.OTHER) if reason else None,
-        respond_by=due[0].deadline(*due[1]) if due else None,
-        respond_by_text=due[0].text(*due[1]) if due else None,
+        **(due[0].deadline(*due[1]) if due else {}),
         can_respond=open_ if status is DisputeStatus.NEEDS_RESPONSE else None,
         provider_status=f"{word} {outcome}" if word and outcome else word,
         evidence_submitted=True if status is DisputeStatus.UNDER_REVIEW else None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.domain.api import ApiCredentials, ApiRequest
@@ -243,7 +243,6 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
     if outcome is None and covered is not None and (covered or ruled):
         outcome = DisputeStatus.WON if covered else DisputeStatus.LOST
     status = outcome or DOCUMENTATION.get(papers or "", DisputeStatus.NEEDS_RESPONSE)
-    due = chargeback.raw("date_documentation_deadline")
     times = ("date_last_updated", "date_created")
     when = next((name for name in times if chargeback.raw(name) is not None), times[-1])
     reason = chargeback.hint("reason")
@@ -259,8 +258,7 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
             status=status,
             amount=_money(chargeback, "amount", currency),
             reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
-            respond_by=chargeback.instant("date_documentation_deadline") if due is not None else None,
-            respond_by_text=chargeback.text("date_documentation_deadline") if due is not None else None,
+            **chargeback.deadline("date_documentation_deadline"),
             can_respond=answerable if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=papers,
             evidence_submitted=True if status is DisputeStatus.UNDER_REVIEW else None,
@@ -268,6 +266,7 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
     ]
 
 
+_NOT_READ = datetime.max.replace(tzinfo=UTC)
 BENEFITED = {"respondent": DisputeStatus.WON, "complainant": DisputeStatus.LOST}
 
 
@@ -282,13 +281,13 @@ def _claim(claim: Node, base: Base) -> list[AnyEvent]:
         # Both sides, or none that is told: ended without a ruling.
         status = outcomes.pop() if len(outcomes) == 1 else DisputeStatus.CLOSED
     due = [
-        (action.instant("due_date"), action.text("due_date"))
+        action.deadline("due_date")
         for player in claim.nodes("players")
         if player.raw("role") == "respondent"
         for action in player.nodes("available_actions")
         if action.raw("due_date") is not None
     ]
-    first = min(due, default=(None, None))
+    first = min(due, default={}, key=lambda told: told["respond_by"] or _NOT_READ)
     when = "last_updated" if claim.raw("last_updated") is not None else "date_created"
     return [
         DisputeChanged(
@@ -297,8 +296,7 @@ def _claim(claim: Node, base: Base) -> list[AnyEvent]:
             payment_id=_id(claim, "resource_id") if claim.raw("resource") == "payment" else None,
             stage=DisputeStage.INQUIRY,
             status=status,
-            respond_by=first[0],
-            respond_by_text=first[1],
+            **first,
             can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=word,
         )

@@ -52,7 +52,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import LONGEST_TEXT, Node, deadline, major_money, opened, rfc3339, unreadable
+from shared.providers.kit.reading import LONGEST_TEXT, Node, major_money, opened, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, header
 
 if TYPE_CHECKING:
@@ -268,9 +268,9 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         resource_id=event_id,
         hint=kind,
     )
-    disputes = (one for one in said if isinstance(one, DisputeChanged))
-    notes = tuple(note for dispute in disputes for note in _doubts(event.at("resource"), dispute))
-    return Normalized(delivery_id, events=(poke,), types=(kind,), unreadable=notes)
+    if any(isinstance(one, DisputeChanged) and one.status is None for one in said):
+        event.doubts["resource.status: does not tell where the dispute stands: read it back"] = None
+    return Normalized(delivery_id, events=(poke,), types=(kind,), unreadable=tuple(event.doubts))
 
 
 def told(event: Node, base: Base) -> tuple[AnyEvent, ...]:
@@ -529,22 +529,11 @@ def _where_it_stands(dispute: Node, *, resolved: bool) -> tuple[DisputeStatus | 
     return STATUSES.get(status) or STATES.get(state), True
 
 
-def _doubts(dispute: Node, event: DisputeChanged) -> list[str]:
-    """What a person has to look up, a line each."""
-    doubts = []
-    if event.status is None:
-        doubts.append(f"{dispute.where('status')}: does not tell where the dispute stands: read it back")
-    if dispute.raw("seller_response_due_date") not in (None, "") and event.respond_by is None:
-        doubts.append(f"{dispute.where('seller_response_due_date')}: neither an instant nor a date")
-    return doubts
-
-
 def _dispute(*, resolved: bool) -> "Translate":
     def translate(dispute: Node, base: Base) -> list[AnyEvent]:
         transactions = dispute.nodes("disputed_transactions")
         payment_id = transactions[0].maybe_text("seller_transaction_id") if transactions else None
         status, final = _where_it_stands(dispute, resolved=resolved)
-        due = dispute.hint("seller_response_due_date")
         links = {(link.hint("rel") or "").replace("-", "_") for link in dispute.nodes("links")} - {""}
         reason = dispute.hint("reason")
         evidence = dispute.nodes("evidences")
@@ -559,8 +548,7 @@ def _dispute(*, resolved: bool) -> "Translate":
                 amount=_money(dispute, "dispute_amount"),
                 reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
                 reason_code=dispute.hint("external_reason_code"),
-                respond_by=deadline(due) if due else None,
-                respond_by_text=due,
+                **dispute.deadline("seller_response_due_date"),
                 can_respond=bool(links & ANSWERS) if links and status is DisputeStatus.NEEDS_RESPONSE else None,
                 provider_status=dispute.hint("dispute_outcome", "outcome_code") or dispute.hint("status"),
                 evidence_submitted=any(one.hint("source") == "SUBMITTED_BY_SELLER" for one in evidence) or None,

@@ -90,7 +90,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         for found in events
         if isinstance(found, DisputeChanged) and found.status is None
     )
-    return Normalized(delivery_id, events=events, types=(kind,), unreadable=lines)
+    return Normalized(delivery_id, events=events, types=(kind,), unreadable=(*lines, *event.doubts))
 
 
 # Payments
@@ -227,7 +227,6 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
     # Nothing is deducted before a dispute is lost.
     lost = kind == "payment.dispute.lost" and dispute.raw("amount_deducted") is not None
     taken = minor_money(dispute, "amount_deducted", "currency", {}) if lost else None
-    due = dispute.raw("respond_by")
     card = payment.at("card")
     network = card.lowered("network")
     own, payment_id = dispute.text("id"), dispute.text("payment_id")
@@ -243,8 +242,7 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
             reason=reason,
             reason_code=dispute.hint("reason_code"),
             network=NETWORKS.get(network, network) if network else None,
-            respond_by=dispute.unix("respond_by") if due is not None else None,
-            respond_by_text=str(dispute.integer("respond_by")) if due is not None else None,
+            **dispute.deadline("respond_by"),
             can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=word,
             # A draft of evidence is in the dispute long before it is sent.

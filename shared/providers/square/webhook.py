@@ -98,7 +98,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     lines: tuple[str, ...] = ()
     if isinstance(found, DisputeChanged) and found.status is None:
         lines = (f"{thing.where('state')}: a dispute state that we do not know",)
-    return Normalized(delivery_id, events=(found,), types=(kind,), unreadable=lines)
+    return Normalized(delivery_id, events=(found,), types=(kind,), unreadable=(*lines, *event.doubts))
 
 
 def _money(node: Node, *names: str) -> Money | None:
@@ -248,7 +248,6 @@ REASONS = {
 def _dispute(dispute: Node, base: Base) -> AnyEvent:
     word = dispute.word("state")
     stage, status = STATES.get(word, (None, None))
-    due = dispute.raw("due_at")
     reason = dispute.hint("reason")
     return DisputeChanged(
         **base,
@@ -259,8 +258,7 @@ def _dispute(dispute: Node, base: Base) -> AnyEvent:
         amount=_money(dispute, "amount_money"),
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
         network=_network(dispute.lowered("card_brand")),
-        respond_by=dispute.deadline("due_at") if due is not None else None,
-        respond_by_text=dispute.text("due_at") if due is not None else None,
+        **dispute.deadline("due_at"),
         can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
         provider_status=word,
         # Uploaded evidence is not yet sent; a dispute is processed once it is.

@@ -130,7 +130,9 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         notes = ("type: a gap, for Stripe failed to tell of something: its object is read back",)
     if isinstance(found, DisputeChanged) and found.status is None:
         notes = ("data.object.status: a dispute status that we do not know",)
-    return Normalized(delivery_id, events=(found,), types=(kind,), livemode=livemode, unreadable=notes)
+    return Normalized(
+        delivery_id, events=(found,), types=(kind,), livemode=livemode, unreadable=(*notes, *event.doubts)
+    )
 
 
 def told(event: Node, base: Base) -> AnyEvent | None:
@@ -462,10 +464,9 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
     due_node, due_name = (
         (details, "due_by") if details.raw("due_by") is not None else (dispute, "evidence_due_by")
     )  # the second name is the one that API versions before 2015 used
-    due = due_node.raw(due_name) or 0
-    respond_by = due_node.unix(due_name) if due else None
+    has_deadline = due_node.raw(due_name) not in (None, 0)
     can_respond: bool | None = None
-    if not due:
+    if not has_deadline:
         can_respond = False
     elif status is DisputeStatus.NEEDS_RESPONSE:
         can_respond = True  # past_due is about the evidence of the round before
@@ -483,8 +484,7 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
         reason_code=card.hint("network_reason_code") or dispute.hint("network_reason_code"),
         network=card.lowered("network") or card.lowered("brand"),
-        respond_by=respond_by,
-        respond_by_text=str(due) if respond_by else None,
+        **(due_node.deadline(due_name) if has_deadline else {}),
         can_respond=can_respond,
         # It tells who answered last: an appeal, or a chargeback after an inquiry, asks again.
         autodefended=details.hint("submission_method") == "smart_disputes"
