@@ -49,7 +49,7 @@ class Each:
     score_reads: int = 6
     score_writes: int = 6
     reread_reads: int = 6
-    dispute_reads: int = 4
+    dispute_reads: int = 5
     dispute_writes: int = 2
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_100
