@@ -12,6 +12,7 @@
 | identity | none is given: eventCode, pspReference, originalReference, success (signed ones only, so that a replay with another eventDate is the same event); a dispute's events share its pspReference |
 | amounts | integers; against ISO 4217, CLP and ISK have two decimals, CVE and IDR none |
 | not told | captures that Adyen makes by itself: such a payment stays authorized, and its refunds are measured against that |
+| answerable | where `defendable` says so; a bank's debit never is |
 | platform webhooks | header `HmacSignature`: base64 HMAC-SHA256 over the raw body; verified and ignored as a type |
 | merchant's own words | `metadata.<key>` in additionalData: customer_id, device_id, ip, initiator |
 
@@ -52,6 +53,7 @@ from shared.domain.events import (
     ReviewChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, unreadable
 from shared.providers.kit.signing import basic_auth_matches, header, matching_key
@@ -438,7 +440,7 @@ def _dispute(
             reason_code=code,
             network=_network(scheme or told.item.lowered("paymentMethod")),
             **extra.deadline("defensePeriodEndsAt"),
-            can_respond=extra.flag("defendable"),
+            can_respond=False if is_bank_debit(told.item.hint("paymentMethod")) else extra.flag("defendable"),
             autodefended=extra.flag("autoDefended") is True,
             provider_status=word or told.code,
             evidence_submitted=True if told.code == "INFORMATION_SUPPLIED" else None,
@@ -509,7 +511,7 @@ DISPUTES: dict[str, Translate] = {
     "PREARBITRATION_DECLINED": _dispute(_D.PRE_ARBITRATION, None, hinted=ANY),
     "PREARBITRATION_WON": _dispute(_D.PRE_ARBITRATION, _T.WON),
     "PREARBITRATION_LOST": _dispute(_D.PRE_ARBITRATION, _T.LOST),
-    "PREARBITRATION_ISSUER_WITHDRAWN": _dispute(_D.PRE_ARBITRATION, _T.WON),
+    "PREARBITRATION_ISSUER_WITHDRAWN": _dispute(_D.PRE_ARBITRATION, _T.CLOSED),
     "SCHEME_ARBITRATION": _dispute(_D.ARBITRATION, _T.UNDER_REVIEW),
     "SCHEME_ARBITRATION_WON": _dispute(_D.ARBITRATION, _T.WON),
     "SCHEME_ARBITRATION_LOST": _dispute(_D.ARBITRATION, _T.LOST),

@@ -95,7 +95,7 @@ class Simulator:
                 refund = self._refund(fact)
                 self._keep(fact, "refunds", refund)
                 return [self._event(fact, "refund.refunded", refund)]
-            case FactKind.DISPUTE_LOST:
+            case FactKind.DISPUTE_OPENED:
                 chargeback = self._chargeback(fact, None)
                 self._keep(fact, "chargebacks", chargeback)
                 return [self._event(fact, "chargeback.received", chargeback)]
@@ -106,7 +106,7 @@ class Simulator:
             case FactKind.UNKNOWN_TYPE:
                 link = {"resource": "payment-link", "id": f"pl_{name('link', fact.attempt.id, 10)}", "mode": "test"}
                 return [self._event(fact, "payment-link.paid", link)]
-            case FactKind.FRAUD_WARNED | FactKind.DISPUTE_OPENED | FactKind.DISPUTE_ANSWERED:
+            case FactKind.FRAUD_WARNED | FactKind.DISPUTE_ANSWERED | FactKind.DISPUTE_LOST:
                 return []
 
     def _event(self, fact: Fact, kind: str, entity: Json) -> bytes:
