@@ -20,6 +20,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -47,6 +48,8 @@ Handler = Callable[["Request"], Response]
 
 # Pub/Sub's own limit on a message is 10 MB; base64 and the envelope add a third.
 LARGEST_PUSH = 14 << 20
+# Longer than a tick is repeated while a job fails for a while; the next one comes in its time.
+FARTHEST_TICK = timedelta(hours=1)
 
 # https://www.w3.org/TR/trace-context/#traceparent-header-field-values. It is logged: nothing else may pass for one.
 _TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -59,12 +62,14 @@ class Received:
     data: bytes
     attributes: Mapping[str, str]
     message_id: str
+    published_at: datetime | None = None
 
 
 class _PushedMessage(msgspec.Struct):
     data: str = ""
     attributes: dict[str, str] = {}
     messageId: str = ""  # noqa: N815 - Pub/Sub's own name
+    publishTime: str = ""  # noqa: N815
 
 
 class _Push(msgspec.Struct):
@@ -108,16 +113,22 @@ def consume(act: Callable[[Any], object]) -> Handler:
     return handle
 
 
-def on_tick(job: str, act: Callable[[bytes], object]) -> Handler:
+def on_tick(job: str, act: Callable[[bytes], object], clock: Callable[[], datetime] | None = None) -> Handler:
     """A scheduled job: a message of `ticks` whose `job` attribute is `job`, or a direct authenticated call.
 
     `act` takes the JSON parameters (empty for the defaults). Another job's tick is acknowledged and left alone, as
-    the subscription's filter would have done.
+    the subscription's filter would have done. `clock` is by which the job is about to act: a tick that Pub/Sub took in
+    far from it is alarmed and left alone, for one of the two clocks is wrong, or the tick is so old that others came.
     """
 
     def handle(request: "Request") -> Response:
-        parameters, asked_for = _parameters(request)
-        if asked_for in ("", job):
+        parameters, asked_for, published_at = _parameters(request)
+        if asked_for not in ("", job):
+            return b"", 204, {}
+        apart = clock() - published_at if clock and published_at else timedelta(0)
+        if abs(apart) > FARTHEST_TICK:
+            alarm("clocks_disagree", job=job, seconds=apart.total_seconds())
+        else:
             act(parameters)
         return b"", 204, {}
 
@@ -133,19 +144,20 @@ def on_call(act: Callable[[bytes], object]) -> Handler:
     return handle
 
 
-def _parameters(request: "Request") -> tuple[bytes, str]:
-    """A job's JSON parameters, and the job that a tick names; a direct call's body is the parameters themselves."""
+def _parameters(request: "Request") -> tuple[bytes, str, datetime | None]:
+    """A job's JSON parameters, the job that a tick names and when Pub/Sub took the tick in; a direct call's body is the
+    parameters themselves."""
     body = _posted(request)
     if not body.strip():
-        return b"", ""
+        return b"", "", None
     try:
         direct = "message" not in msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable("not a JSON object", reason="malformed_push") from error
     if direct:
-        return body, ""
+        return body, "", None
     received = _read(body)
-    return received.data, received.attributes.get("job", "")
+    return received.data, received.attributes.get("job", ""), received.published_at
 
 
 def _received(request: "Request") -> Received:
@@ -161,12 +173,21 @@ def _posted(request: "Request") -> bytes:
 def _read(body: bytes) -> Received:
     try:
         push = _PUSH.decode(body).message
-        received = Received(base64.b64decode(push.data, validate=True), push.attributes, push.messageId)
+        data = base64.b64decode(push.data, validate=True)
+        received = Received(data, push.attributes, push.messageId, _instant(push.publishTime))
     except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, RecursionError) as error:
         raise Unreadable("not a Pub/Sub push request", reason="malformed_push") from error
     if _TRACEPARENT.fullmatch(trace := received.attributes.get("traceparent", "")):
         logs.traceparent.set(trace)
     return received
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def body_of(request: "Request", most: int) -> bytes:
