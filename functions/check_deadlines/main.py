@@ -9,7 +9,7 @@ from shared.runtime.app import App
 
 
 def build(app: App) -> entry.Handler:
-    return entry.on_tick("check_deadlines", lambda _: check(app.ports, app.now()))
+    return entry.on_tick("check_deadlines", lambda _: check(app.ports, app.now()), app.clock)
 
 
 handle = entry.start("check_deadlines", build)

@@ -10,7 +10,7 @@ from shared.runtime.app import App
 
 def build(app: App) -> entry.Handler:
     app.settings.model_bucket()  # now, rather than after a night of training with nowhere to put the model
-    return entry.on_tick("train_model", lambda parameters: on_request(app.ports, app.now(), parameters))
+    return entry.on_tick("train_model", lambda parameters: on_request(app.ports, app.now(), parameters), app.clock)
 
 
 handle = entry.start("train_model", build)

@@ -5,7 +5,8 @@ as the shortest. An acquirer keeps a part of its window to itself, so the deadli
 whoever is reminded by an estimate looks the real one up, and the provider's own always beats it.
 
 Sources: Chargeflow docs "Network timelines" (response and pre-arbitration: Visa 30, Mastercard 45, American Express 20,
-Discover 30; arbitration: Visa 10 after pre-arbitration); Stripe docs "Klarna disputes" (13 for a chargeback).
+Discover 30; arbitration: Visa 10 after pre-arbitration); Klarna docs "Disputes states" (7 where the purchase was
+unauthorized, 21 for other reasons; 10 for an appeal).
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ _DAYS: Mapping[str, Mapping[DisputeStage, int]] = {
     "mastercard": {DisputeStage.CHARGEBACK: 45, DisputeStage.PRE_ARBITRATION: 45, DisputeStage.ARBITRATION: 45},
     "amex": {DisputeStage.CHARGEBACK: 20, DisputeStage.PRE_ARBITRATION: 20},
     "discover": {DisputeStage.CHARGEBACK: 30, DisputeStage.PRE_ARBITRATION: 30},
-    "klarna": {DisputeStage.CHARGEBACK: 13},
+    "klarna": {DisputeStage.CHARGEBACK: 7, DisputeStage.PRE_ARBITRATION: 10},
 }
 _OF_ANY = 10
 _OTHER_NAMES = {"mc": "mastercard", "american_express": "amex", "american express": "amex", "diners": "discover"}

@@ -21,6 +21,8 @@ class App:
     def __init__(self, function: str, environment: Mapping[str, str] | None = None) -> None:
         self.settings = settings_module.read(os.environ if environment is None else environment)
         self.now: Callable[[], datetime] = self._virtual_now if self.settings.clock else _system_now
+        # A virtual clock agrees with nobody's.
+        self.clock: Callable[[], datetime] | None = None if self.settings.clock else _system_now
         self._making = threading.Lock()
         self._ports: Ports | None = None
         logs.configure(function, self.settings.project or "local")

@@ -22,6 +22,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -52,6 +53,8 @@ Handler = Callable[["Request"], Response]
 
 # Pub/Sub's own limit on a message is 10 MB; base64 and the envelope add a third.
 LARGEST_PUSH = 14 << 20
+# Longer than a tick is repeated while a job fails for a while; the next one comes in its time.
+FARTHEST_TICK = timedelta(hours=1)
 
 # In a request's environment: whoever called is one of us.
 _TELLS = "payin.tells"
@@ -68,6 +71,7 @@ class Received:
     data: bytes
     attributes: Mapping[str, str]
     message_id: str
+    published_at: datetime | None = None
 
 
 class _PushedMessage(msgspec.Struct):
@@ -75,6 +79,7 @@ class _PushedMessage(msgspec.Struct):
     data: str | None = None
     attributes: dict[str, str] | None = None
     messageId: str | None = None  # noqa: N815 - Pub/Sub's own name
+    publishTime: str | None = None  # noqa: N815
 
 
 class _Push(msgspec.Struct):
@@ -141,16 +146,22 @@ def _named(event: AnyEvent) -> AnyEvent:
     return event
 
 
-def on_tick(job: str, act: Callable[[bytes], object]) -> Handler:
+def on_tick(job: str, act: Callable[[bytes], object], clock: Callable[[], datetime] | None = None) -> Handler:
     """A scheduled job: a message of `ticks` whose `job` attribute is `job`, or a direct authenticated call.
 
     `act` takes the JSON parameters (empty for the defaults). Another job's tick is acknowledged and left alone, as
-    the subscription's filter would have done.
+    the subscription's filter would have done. `clock` is by which the job is about to act: a tick that Pub/Sub took in
+    far from it is alarmed and left alone, for one of the two clocks is wrong, or the tick is so old that others came.
     """
 
     def handle(request: "Request") -> Response:
-        parameters, asked_for = _parameters(request)
-        if asked_for in ("", job):
+        parameters, asked_for, published_at = _parameters(request)
+        if asked_for not in ("", job):
+            return b"", 204, {}
+        apart = clock() - published_at if clock and published_at else timedelta(0)
+        if abs(apart) > FARTHEST_TICK:
+            alarm("clocks_disagree", job=job, seconds=apart.total_seconds())
+        else:
             act(parameters)
         return b"", 204, {}
 
@@ -176,19 +187,20 @@ def _telling(handle: Handler) -> Handler:
     return told
 
 
-def _parameters(request: "Request") -> tuple[bytes, str]:
-    """A job's JSON parameters, and the job that a tick names; a direct call's body is the parameters themselves."""
+def _parameters(request: "Request") -> tuple[bytes, str, datetime | None]:
+    """A job's JSON parameters, the job that a tick names and when Pub/Sub took the tick in; a direct call's body is the
+    parameters themselves."""
     body = _posted(request)
     if not body.strip():
-        return b"", ""
+        return b"", "", None
     try:
         direct = not {"message", "specversion"} & msgspec.json.decode(body, type=dict[str, msgspec.Raw]).keys()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable("not a JSON object", reason="malformed_push") from error
     if direct:
-        return body, ""
+        return body, "", None
     received = _read(body)
-    return received.data, received.attributes.get("job", "")
+    return received.data, received.attributes.get("job", ""), received.published_at
 
 
 def _received(request: "Request") -> Received:
@@ -210,13 +222,23 @@ def _read(body: bytes) -> Received:
         if message is None:
             raise Unreadable("not a Pub/Sub push request", reason="malformed_push")
         data = base64.b64decode(message.data or "", validate=True)
-        received = Received(data, message.attributes or {}, message.messageId or "")
+        received = Received(
+            data, message.attributes or {}, message.messageId or "", _instant(message.publishTime or "")
+        )
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         # ValueError: not UTF-8, not base64, not even ASCII.
         raise Unreadable("not a Pub/Sub push request", reason="malformed_push") from error
     if _TRACEPARENT.fullmatch(trace := received.attributes.get("traceparent", "")):
         logs.traceparent.set(trace)
     return received
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def body_of(request: "Request", most: int) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shared.domain.events import DisputeStatus
 from tests.simulator.facts import FactKind
 
 
@@ -17,7 +18,7 @@ class Declared:
 
     earliest, latest: how far receipt may lie before and after the signed time; None where the scheme has no time.
     not_webhooks: sample files that are no webhook's body, by pattern, with the reason.
-    silent: what the provider sends no message for. deadline: how it writes until when a dispute can be answered,
+    silent: what the provider sends no message for. won: what it says instead of a ruling for us. deadline: how it writes until when a dispute can be answered,
     "instant", "date", a time from the message on, or None for not at all. reason_code: what it tells of the network's
     10.4. customer: whether it tells who paid, from which device and address. decline_code: whether it tells why a payment was declined. currencies:
     those it has, of the contract suite's; None for all. numbers: members that hold the provider's own ids where these
@@ -33,6 +34,7 @@ class Declared:
     latest: timedelta | None
     not_webhooks: Mapping[str, str] = field(default_factory=dict)
     silent: frozenset[FactKind] = frozenset()
+    won: DisputeStatus = DisputeStatus.WON
     deadline: str | timedelta | None = "instant"
     reason_code: str | None = "10.4"
     customer: bool = True
@@ -179,6 +181,7 @@ DECLARED = {
         silent=frozenset(
             {FactKind.AUTHORIZED, FactKind.FRAUD_WARNED, FactKind.DISPUTE_OPENED, FactKind.DISPUTE_ANSWERED}
         ),
+        won=DisputeStatus.CLOSED,
         customer=False,
         poke=True,
     ),
@@ -191,7 +194,8 @@ DECLARED = {
             r"(get_v2_webhooks|post_v2_webhooks|_list|list-)": "an answer of the API that is a list or a webhook",
             r"no_links": "an answer of the API, read in test_mollie",
         },
-        silent=frozenset({FactKind.FRAUD_WARNED, FactKind.DISPUTE_OPENED, FactKind.DISPUTE_ANSWERED}),
+        silent=frozenset({FactKind.FRAUD_WARNED, FactKind.DISPUTE_ANSWERED, FactKind.DISPUTE_LOST}),
+        deadline=timedelta(days=2),
         reason_code=None,
         currencies=frozenset({"EUR", "JPY", "HUF"}),
     ),

@@ -442,7 +442,7 @@ def test_each_code_tells_its_step_of_the_payment(code: str, success: bool, step:
         ("PREARBITRATION_DECLINED", DisputeStage.PRE_ARBITRATION, None, True, 0),
         ("PREARBITRATION_WON", DisputeStage.PRE_ARBITRATION, DisputeStatus.WON, True, 0),
         ("PREARBITRATION_LOST", DisputeStage.PRE_ARBITRATION, DisputeStatus.LOST, True, 0),
-        ("PREARBITRATION_ISSUER_WITHDRAWN", DisputeStage.PRE_ARBITRATION, DisputeStatus.WON, True, 0),
+        ("PREARBITRATION_ISSUER_WITHDRAWN", DisputeStage.PRE_ARBITRATION, DisputeStatus.CLOSED, True, 0),
         ("SCHEME_ARBITRATION", DisputeStage.ARBITRATION, DisputeStatus.UNDER_REVIEW, True, 0),
         ("SCHEME_ARBITRATION_WON", DisputeStage.ARBITRATION, DisputeStatus.WON, True, 0),
         ("SCHEME_ARBITRATION_LOST", DisputeStage.ARBITRATION, DisputeStatus.LOST, True, 0),

@@ -365,7 +365,7 @@ def test_a_dispute_is_followed_from_its_first_message_to_its_last(
     assert events
     for event in events:
         assert isinstance(event, DisputeChanged)
-        assert event.status is status
+        assert event.status is (declared.won if kind is FactKind.DISPUTE_WON else status)
         assert fact.dispute is not None
         assert event.dispute_id == kit.simulator.dispute_id(fact.dispute)
         assert event.payment_id in (None, *names)

@@ -227,7 +227,7 @@ def test_a_payment_that_fails_after_it_was_confirmed_is_not_money_until_it_is_co
     ("action", "status", "final", "moved"),
     [
         ("charged_back", DisputeStatus.LOST, False, Money(-1999, "EUR")),
-        ("chargeback_cancelled", DisputeStatus.WON, False, Money(1999, "EUR")),
+        ("chargeback_cancelled", DisputeStatus.CLOSED, False, Money(1999, "EUR")),
         ("chargeback_settled", DisputeStatus.LOST, True, None),
     ],
 )

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from functions_framework import read_request
 from shared.domain.codec import encode_event
 from shared.domain.errors import Conflict, Misconfigured, Unavailable
 from shared.runtime import entry, logs
-from tests.builders import a_payment_event
+from tests.builders import DAY, HOUR, NOON, SECOND, a_payment_event
 
 
 def serving(build: Callable[[Any], entry.Handler], tmp_path: Path, **environment: str) -> FlaskClient:
@@ -157,6 +158,35 @@ def test_a_tick_of_another_job_is_acknowledged_and_left_alone(tmp_path: Path) ->
     assert ticks == []
     assert client.post("/", json=push(b"{}", job="check_deadlines")).status_code == 204
     assert ticks == [b"{}"]
+
+
+@pytest.mark.parametrize(
+    ("apart", "acts"),
+    [(0 * DAY, True), (HOUR, True), (-HOUR, True), (HOUR + SECOND, False), (30 * DAY, False), (-30 * DAY, False)],
+)
+def test_a_tick_that_was_published_far_from_our_own_time_alarms_and_does_nothing(
+    apart: timedelta, acts: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ticks: list[bytes] = []
+    client = serving(lambda _: entry.on_tick("check_deadlines", ticks.append, lambda: NOON + apart), tmp_path)
+    tick = push(b"", job="check_deadlines")
+    tick["message"]["publishTime"] = "2026-11-02T12:00:00.000Z"
+    assert client.post("/", json=tick).status_code == 204
+    assert bool(ticks) is acts
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [] if acts else [("clocks_disagree", "ERROR", apart.total_seconds())]
+    assert [(line["event"], line["severity"], line["seconds"]) for line in lines] == told
+
+
+@pytest.mark.parametrize("published", [None, "", "soon", "2026-11-02T12:00:00"])
+def test_a_tick_that_does_not_say_when_it_was_published_is_done(published: str | None, tmp_path: Path) -> None:
+    ticks: list[bytes] = []
+    client = serving(lambda _: entry.on_tick("check_deadlines", ticks.append, lambda: NOON), tmp_path)
+    tick = push(b"", job="check_deadlines")
+    if published is not None:
+        tick["message"]["publishTime"] = published
+    assert client.post("/", json=tick).status_code == 204
+    assert len(ticks) == 1
 
 
 @pytest.mark.parametrize(("body", "parameters"), [(b"", b""), (b'{"seed": 1}', b'{"seed": 1}')])

@@ -14,6 +14,7 @@
 | not told | captures that Adyen makes by itself: such a payment stays authorized, and its refunds are measured against that |
 | not ours | PAYOUT_THIRDPARTY and its kin pay somebody else, on our order; VOID_PENDING_REFUND ends a refund at a terminal that was of no payment (its originalReference is that refund), as is REFUND_WITH_DATA without one: ignored as types |
 | platform webhooks | header `HmacSignature`: base64 HMAC-SHA256 over the raw body, whatever that is; verified and ignored as a type |
+| answerable | where `defendable` says so; a bank's debit never is |
 | merchant's own words | `metadata.<key>` in additionalData: customer_id, device_id, ip, initiator |
 
 Only merchantReference may hold a colon: with one in any other signed field, the same signature would fit two
@@ -53,6 +54,7 @@ from shared.domain.events import (
     ReviewChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, unreadable
 from shared.providers.kit.signing import basic_auth_matches, header, matching_key
@@ -470,7 +472,7 @@ def _dispute(
             reason_code=code,
             network=_network(scheme or told.item.lowered("paymentMethod")),
             **extra.deadline("defensePeriodEndsAt"),
-            can_respond=extra.flag("defendable"),
+            can_respond=False if is_bank_debit(told.item.hint("paymentMethod")) else extra.flag("defendable"),
             autodefended=extra.flag("autoDefended") is True,
             provider_status=word or told.code,
             evidence_submitted=True if told.code == "INFORMATION_SUPPLIED" else None,
@@ -535,7 +537,7 @@ DISPUTES: dict[str, Translate] = {
     "PREARBITRATION_DECLINED": _dispute(_D.PRE_ARBITRATION, None, hinted=ANY),
     "PREARBITRATION_WON": _dispute(_D.PRE_ARBITRATION, _T.WON),
     "PREARBITRATION_LOST": _dispute(_D.PRE_ARBITRATION, _T.LOST),
-    "PREARBITRATION_ISSUER_WITHDRAWN": _dispute(_D.PRE_ARBITRATION, _T.WON),
+    "PREARBITRATION_ISSUER_WITHDRAWN": _dispute(_D.PRE_ARBITRATION, _T.CLOSED),
     "SCHEME_ARBITRATION": _dispute(_D.ARBITRATION, _T.UNDER_REVIEW),
     "SCHEME_ARBITRATION_WON": _dispute(_D.ARBITRATION, _T.WON),
     "SCHEME_ARBITRATION_LOST": _dispute(_D.ARBITRATION, _T.LOST),

@@ -457,8 +457,9 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
         status = STATUSES[word]
         # Visa's Rapid Dispute Resolution refunds by our own rules before a chargeback is filed.
         resolved = dispute.hint("pre-dispute-program") == "visa_rdr"
-        if resolved and status is DisputeStatus.ACCEPTED:
-            status = DisputeStatus.PREVENTED
+        if resolved:
+            stage = DisputeStage.INQUIRY
+            status = DisputeStatus.PREVENTED if status is DisputeStatus.ACCEPTED else status
         amount = _money(dispute, "amount-disputed") or _money(dispute)
         moved = (_money(dispute, "amount-won") if moves > 0 else None) or amount
         reason = dispute.hint("reason")

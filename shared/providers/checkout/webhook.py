@@ -13,6 +13,7 @@
 | time | `timestamp`, or `created_on` of older payment events |
 | amounts | integers: ISO 4217, but CLP with two decimals that are 00; three-decimal currencies end in 0 |
 | deadline | `evidence_required_by`, an instant, absent from most types; without a zone it is read as the earliest that it can mean |
+| answerable | what asks for evidence; a bank's debit never is |
 | not told | early fraud warnings |
 | merchant's own words | `metadata`: customer_id, device_id, ip, initiator |
 
@@ -39,6 +40,7 @@ from shared.domain.events import (
     PaymentStep,
 )
 from shared.domain.money import Money
+from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, unreadable
@@ -187,21 +189,21 @@ REASONS = {
 
 def _dispute(stage: DisputeStage, status: DisputeStatus, *, evidence: bool | None = None) -> "Translate":
     def translate(data: Node, kind: str, base: Base) -> AnyEvent:
-        category = data.hint("category")
+        category, method = data.hint("category"), data.lowered("payment_method")
         # Visa's Rapid Dispute Resolution refunds by our own rules before a chargeback is filed.
         prevented = data.hint("resolved_reason") == "rapid_dispute_resolution"
         return DisputeChanged(
             **base,
             dispute_id=data.text("id"),
             payment_id=data.maybe_text("payment_id"),
-            stage=stage,
+            stage=DisputeStage.INQUIRY if prevented else stage,
             status=DisputeStatus.PREVENTED if prevented else status,
             amount=_money(data, "amount"),
             reason=REASONS.get(category, DisputeReason.OTHER) if category else None,
             reason_code=data.hint("reason_code"),
-            network=data.lowered("payment_method"),
+            network=method,
             **data.deadline("evidence_required_by"),
-            can_respond=True if kind == "dispute_evidence_required" else None,
+            can_respond=False if is_bank_debit(method) else True if kind == "dispute_evidence_required" else None,
             provider_status=kind.removeprefix("dispute_"),
             evidence_submitted=evidence,
             arn=data.hint("payment_arn"),

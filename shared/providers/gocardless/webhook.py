@@ -144,7 +144,8 @@ REFUND_STEPS = {
 # Status, whether it is the last word, and which way the money goes.
 CHARGEBACKS = {
     "charged_back": (DisputeStatus.LOST, False, -1),
-    "chargeback_cancelled": (DisputeStatus.WON, False, 1),
+    # Nobody rules on a debit that was charged back: its payer has given up.
+    "chargeback_cancelled": (DisputeStatus.CLOSED, False, 1),
     "chargeback_settled": (DisputeStatus.LOST, True, 0),
 }
 FOLLOWED = frozenset(

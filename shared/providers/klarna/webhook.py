@@ -223,6 +223,8 @@ STATES = {
     "arbitration": (DisputeStage.ARBITRATION, DisputeStatus.UNDER_REVIEW),
 }
 OUTCOMES = {"WON": DisputeStatus.WON, "LOST": DisputeStatus.LOST}
+# Klarna calls it won too when the customer gives up; its detailed outcomes are no closed list in public.
+WITHDRAWN = ("WITHDR", "CANCEL")
 # The newer API's reasons, then older ones.
 REASONS = {
     "refund_not_processed": DisputeReason.CREDIT_NOT_PROCESSED,
@@ -265,6 +267,9 @@ def _dispute(dispute: Node, change: str | None, base: Base, lines: list[str]) ->
     outcome = next((word for node in places if (word := node.hint("dispute_outcome"))), None)
     if change == "closed":
         status = OUTCOMES.get(outcome or "")
+        detailed = next((word for node in places if (word := node.hint("dispute_outcome_detailed"))), "")
+        if status is DisputeStatus.WON and any(part in detailed.upper() for part in WITHDRAWN):
+            status = DisputeStatus.CLOSED
         if status is None:
             lines.append(f"{dispute.where('dispute_outcome')}: an outcome that we do not know")
     elif change is not None and status is None:

@@ -11,7 +11,8 @@
 | rotation | several webhooks, or several signatures during a migration: list both keys |
 | identity | none that both kinds share: the object's id, its status and its money |
 | amounts | decimal text in major units: `{value, currency}` |
-| deadline | none: a chargeback takes the money at once, and no call answers it |
+| deadline | none in the message: papers against a card's chargeback must reach Mollie within 2 days, as its help says |
+| answerable | a card's chargeback, in the dashboard; a bank's debit (it has a reason code) never is |
 | fetch-back | GET /v2/payments/{id} with its refunds and chargebacks; orders and payment links lead to their payments |
 | mode | `mode`, live or test; chargebacks do not say |
 | merchant's own words | `metadata`, where it is an object: `customer_id`, `device_id`, `ip`, `order_id` |
@@ -20,13 +21,14 @@ A payload is an event around the object, or the object alone. A payment that is 
 far: its running amount goes by the payment's name. Objects have no time of change: a payment has one for each status,
 refunds only that of their making.
 
-Sources: Mollie docs "Webhooks", "Next-gen webhooks", "Payment status"; Mollie's OpenAPI description of 2026-08 and
+Sources: Mollie help "What are chargebacks", "Reversals of SEPA Direct Debit transactions"; Mollie docs "Webhooks", "Next-gen webhooks", "Payment status"; Mollie's OpenAPI description of 2026-08 and
 Python SDK (statuses, event types, failure reasons, signature validator).
 """
 
 import hmac
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -48,6 +50,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.kit import reading
+from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, major_money, unreadable
 from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key, matching_key
@@ -265,7 +268,7 @@ def payment_events(payment: Node, base: Base) -> list[AnyEvent]:
     for refund in payment.nodes("_embedded", "refunds"):
         events.extend(_refund(refund, base))
     for chargeback in payment.nodes("_embedded", "chargebacks"):
-        events.extend(_chargeback_history(chargeback, base))
+        events.extend(_chargeback_history(chargeback, base, payment.hint("method")))
     return events
 
 
@@ -324,6 +327,7 @@ def _payout(payout: Node, base: Base) -> list[AnyEvent]:
 
 # Chargebacks
 
+ANSWER_WITHIN = timedelta(days=2)
 # Codes of SEPA Direct Debit; cards have none here.
 REASONS = {"MD01": DisputeReason.FRAUD, "MD06": DisputeReason.OTHER, "SL01": DisputeReason.OTHER}
 
@@ -338,11 +342,20 @@ def _chargeback_received(chargeback: Node, base: Base) -> list[AnyEvent]:
     return _chargeback_history(chargeback, base)[:1]
 
 
-def _chargeback_history(chargeback: Node, base: Base) -> list[AnyEvent]:
+def _chargeback_history(chargeback: Node, base: Base, method: str | None = None) -> list[AnyEvent]:
     """Received, when the money went, and reversed, when it came back."""
     own, amount = chargeback.word("id"), _money(chargeback, "amount")
     code = chargeback.hint("reason", "code")
-    states = [("received", "createdAt", DisputeStatus.LOST, -1)]
+    received_at = chargeback.instant("createdAt")
+    final = code is not None or is_bank_debit(method)
+    due: Base = {"can_respond": False}
+    if not final:
+        due = {
+            "can_respond": True,
+            "respond_by": received_at + ANSWER_WITHIN,
+            "respond_by_text": f"within 2 days of {received_at.isoformat()}",
+        }
+    states = [("received", "createdAt", DisputeStatus.LOST if final else DisputeStatus.NEEDS_RESPONSE, -1)]
     if chargeback.raw("reversedAt") is not None:
         states.append(("reversed", "reversedAt", DisputeStatus.WON, 1))
     return [
@@ -359,8 +372,8 @@ def _chargeback_history(chargeback: Node, base: Base) -> list[AnyEvent]:
             moved=Money(sign * amount.minor, amount.currency) if amount else None,
             reason=REASONS.get(code, DisputeReason.OTHER) if code else None,
             reason_code=code,
-            can_respond=False,
             provider_status=state,
+            **(due if state == "received" else {"can_respond": False}),
         )
         for state, when, status, sign in states
     ]
@@ -387,6 +400,7 @@ TRAITS = Traits(
     scheme="HMAC-SHA256 of the body; classic: a secret in the URL",
     replay="object and state",
     rotation="several signatures, or webhooks",
+    deadline="2 days after chargeback.received, of a card",
     fetch_back=True,
     verified_again="yes; classic ones no: their secret is not kept",
     payments=[

@@ -12,6 +12,7 @@
 | identity | `event_id`, and `merchant_id` as the account |
 | amounts | integers in the currency's smallest unit, as ISO 4217 |
 | deadline | `due_at`, an instant; without a zone the earliest that it can mean |
+| answerable | not `EMV_LIABILITY_SHIFT`: Square does not challenge it, for it is decided by how the card was read |
 | order | `created_at` of the event, which rises with the dispute's `version` |
 | not told | early fraud warnings, the network's reason code, the customer's address on the internet or device |
 
@@ -19,7 +20,7 @@ Payments have two types of event, and their `status` says what happened. `disput
 name of `dispute.state.updated`. Examples of payout events are dated 1970: where an event's time is of no century of
 ours, the object's own is taken.
 
-Sources: Square docs "Validate webhook event notifications", "Troubleshoot webhooks", "Process disputes"; the
+Sources: Square docs "Validate webhook event notifications", "Troubleshoot webhooks", "Process disputes", Square community "Chip cards, chargebacks"; the
 enumerations and event examples of Square's connect-api-specification and Python SDK.
 """
 
@@ -245,6 +246,9 @@ REASONS = {
 }
 
 
+UNCHALLENGED = frozenset({"EMV_LIABILITY_SHIFT"})
+
+
 def _dispute(dispute: Node, base: Base) -> AnyEvent:
     word = dispute.word("state")
     stage, status = STATES.get(word, (None, None))
@@ -259,7 +263,7 @@ def _dispute(dispute: Node, base: Base) -> AnyEvent:
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
         network=_network(dispute.lowered("card_brand")),
         **dispute.deadline("due_at"),
-        can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
+        can_respond=reason not in UNCHALLENGED if status is DisputeStatus.NEEDS_RESPONSE else None,
         provider_status=word,
         # Uploaded evidence is not yet sent; a dispute is processed once it is.
         evidence_submitted=True if status is DisputeStatus.UNDER_REVIEW else None,

@@ -11,6 +11,8 @@
 | identity | `id` (evt_…), and `account` for a connected account's event |
 | amounts | integers; zero-decimal list as ISO 4217 and MGA; ISK and UGX with two decimals that are 00 |
 | money | payments' captured and refunded amounts are running totals: `cumulative`; a refund object's is its own. A charge counts a hold that was released, whole or in part, as refunded: what was never captured is not. Whether a release also sends `refund.created` is not settled by public pages |
+| answerable | not without `due_by`; not a debit that a bank returned (`FINAL_REASONS`), nor a Klarna inquiry, which takes no evidence. Contesting a compliance dispute costs 500 USD |
+| answered by | us; Stripe where `intended_submission_method` is `smart_disputes`. With `prefer_smart_disputes` it answers only if it finds evidence, which it does not tell beforehand: then we are asked too |
 | fetch-back | GET /v1/events/{id} for a thin event's snapshot; where a thin event names none, GET /v2/core/events/{id} does or names the object to read; API_STRIPE's key is a secret or restricted key |
 | merchant's own words | `metadata`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant), `order_id` |
 
@@ -24,8 +26,9 @@ and both together are one fact. Of an event that Stripe itself failed to make
 Events of the v2 API's own objects tell of no payment: ignored.
 
 Sources: Stripe docs "Receive events in your webhook endpoint", "Migrate from snapshot events to thin events", "Handle
-event-generation failures", "Event types", "Disputes", "Currencies", "Decline
-codes"; the enumerations and object fields of Stripe's OpenAPI description.
+event-generation failures", "Event types", "Disputes", "Currencies", "Decline codes", "Klarna disputes", "Visa compliance
+disputes", "Mastercard compliance disputes"; changelog 2026-10-28 "intended submission method"; support "SEPA Direct Debit
+payment disputes"; the enumerations and object fields of Stripe's OpenAPI description.
 """
 
 from collections.abc import Callable
@@ -440,6 +443,30 @@ REASONS = {
 }
 
 
+# Only banks that return a debit give these; there is no appeal.
+FINAL_REASONS = frozenset(
+    {
+        "bank_cannot_process",
+        "check_returned",
+        "customer_initiated",
+        "incorrect_account_details",
+        "insufficient_funds",
+    }
+)
+COMPLIANCE = ("visa_compliance", "mastercard_compliance")
+COMPLIANCE_FEE = Money(50_000, "USD")
+
+
+def _contest_fee(dispute: Node, details: Node, case_type: str | None, reason: str | None) -> Money | None:
+    """What contesting costs: the network's fee of a compliance case, which is given back to who wins."""
+    listed = dispute.raw("enhanced_eligibility_types")
+    eligible = [*(listed if type(listed) is list else ()), *details.at("enhanced_eligibility").value]
+    is_compliance = "compliance" in (case_type, dispute.hint("payment_method_details", "case_type"))
+    if is_compliance or reason == "noncompliant" or any(name in eligible for name in COMPLIANCE):
+        return COMPLIANCE_FEE
+    return None
+
+
 def _moved(dispute: Node, kind: str) -> Money | None:
     """The disputed money that this event took or gave back, without the dispute fee."""
     sign = {"charge.dispute.funds_withdrawn": -1, "charge.dispute.funds_reinstated": 1}.get(kind)
@@ -458,7 +485,8 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
     word = dispute.word("status")
     told, status = STATUSES.get(word, (None, None))
     card = dispute.at("payment_method_details", "card")
-    by_case = DisputeStage.INQUIRY if card.hint("case_type") == "inquiry" else DisputeStage.CHARGEBACK
+    case_type, reason = card.hint("case_type"), dispute.hint("reason")
+    by_case = DisputeStage.INQUIRY if case_type == "inquiry" else DisputeStage.CHARGEBACK
     stage = told or (by_case if status else None)
     details = dispute.at("evidence_details")
     due_node, due_name = (
@@ -466,12 +494,18 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
     )  # the second name is the one that API versions before 2015 used
     has_deadline = due_node.raw(due_name) not in (None, 0)
     can_respond: bool | None = None
-    if not has_deadline:
+    asks_klarnas_customer = (
+        stage is DisputeStage.INQUIRY and dispute.lowered("payment_method_details", "type") == "klarna"
+    )
+    if not has_deadline or reason in FINAL_REASONS or asks_klarnas_customer:
         can_respond = False
     elif status is DisputeStatus.NEEDS_RESPONSE:
         can_respond = True  # past_due is about the evidence of the round before
-    submissions = details.raw("submission_count")
-    reason = dispute.hint("reason")
+    submissions, submitted_by = details.raw("submission_count"), details.hint("submission_method")
+    # Of who answered last it tells on: an appeal, or a chargeback after an inquiry, asks again.
+    answered_for_us = submitted_by == "smart_disputes" and status is not DisputeStatus.NEEDS_RESPONSE
+    intended = dispute.hint("intended_submission_method")
+    will_be_answered = word == "needs_response" and intended == "smart_disputes" and submitted_by != "manual"
     return DisputeChanged(
         **base,
         dispute_id=dispute.maybe_text("id") or dispute.reference("charge") or payment_id,
@@ -486,9 +520,8 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
         network=card.lowered("network") or card.lowered("brand"),
         **(due_node.deadline(due_name) if has_deadline else {}),
         can_respond=can_respond,
-        # It tells who answered last: an appeal, or a chargeback after an inquiry, asks again.
-        autodefended=details.hint("submission_method") == "smart_disputes"
-        and status is not DisputeStatus.NEEDS_RESPONSE,
+        autodefended=answered_for_us or will_be_answered,
+        contest_fee=_contest_fee(dispute, details, case_type, reason),
         provider_status=word,
         evidence_submitted=submissions > 0 if type(submissions) is int else None,
     )

@@ -42,6 +42,7 @@ from shared.domain.events import (
     PayoutChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, rfc3339, unreadable
@@ -142,6 +143,7 @@ def _dispute(stage: DisputeStage, status: DisputeStatus, *, moves: int = 0, fina
             final=final,
             amount=amount,
             moved=Money(moves * amount.minor, amount.currency) if moves and amount else None,
+            can_respond=False if is_bank_debit(details.hint("paymentInstrument", "method")) else None,
             provider_status=kind,
         )
 

@@ -99,7 +99,7 @@ class Simulator(SignsTheBody):
                 refund = self._refund(fact)
                 self._keep(fact, "refunds", refund)
                 return [self._event(fact, "refund.refunded", refund)]
-            case FactKind.DISPUTE_LOST:
+            case FactKind.DISPUTE_OPENED:
                 chargeback = self._chargeback(fact, None)
                 self._keep(fact, "chargebacks", chargeback)
                 return [self._event(fact, "chargeback.received", chargeback)]
@@ -110,7 +110,7 @@ class Simulator(SignsTheBody):
             case FactKind.UNKNOWN_TYPE:
                 profile = {"resource": "profile", "id": f"pfl_{name('profile', fact.attempt.id, 10)}", "mode": "test"}
                 return [self._event(fact, "profile.verified", profile)]
-            case FactKind.FRAUD_WARNED | FactKind.DISPUTE_OPENED | FactKind.DISPUTE_ANSWERED:
+            case FactKind.FRAUD_WARNED | FactKind.DISPUTE_ANSWERED | FactKind.DISPUTE_LOST:
                 return []
 
     def _event(self, fact: Fact, kind: str, entity: Json) -> bytes:
