@@ -174,7 +174,7 @@ class Player:
         self._stack.drain()
         self.ticks += 1
         answers = 0
-        for message in self._stack.take(TEAM.name):
+        for message in self._stack.take(TEAM):
             reminder = decode(message.data, DisputeReminder)
             self.reminders.append((now, reminder))
             answers += self._act_on(reminder, now)

@@ -91,7 +91,7 @@ def test_the_api_that_make_dev_simulates_knows_what_make_send_has_said(tmp_path:
 def test_every_function_of_the_topology_has_its_folder() -> None:
     for name in topology.functions():
         assert (ROOT / "functions" / name / "main.py").exists()
-    assert {own.topic for own in topology.pushed()} <= set(topology.topics())
+    assert {own.address for own in topology.pushed()} <= set(topology.topics())
 
 
 def run(stack: str, home: Path) -> str:

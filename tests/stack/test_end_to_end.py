@@ -16,7 +16,6 @@ from shared.flows.ports import Key
 from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedCard, SimulatedDispute
 from tests.simulator.loading import load
 from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, START
-from tests.stack import topology
 from tests.stack.sender import Answered, Sender
 from tests.stack.servers import Absent
 from tests.stack.stack import TEAM, Stack, running
@@ -121,7 +120,7 @@ def test_a_payment_is_recorded_judged_disputed_and_its_deadline_reminded_of(busi
     for _ in range(3):
         stack.tick("check_deadlines")
     stack.drain()
-    reminders = [decode(message.data, DisputeReminder) for message in stack.take(TEAM.name)]
+    reminders = [decode(message.data, DisputeReminder) for message in stack.take(TEAM)]
     assert [(one.dispute_id, one.rung) for one in reminders] == [(simulator.dispute_id(dispute), Rung.WEEK)]
     # A dispute may have been handled before its payment; it has found it by now.
     [linked] = stack.ports.documents.get([dispute_key])
@@ -173,4 +172,4 @@ def test_a_function_killed_at_work_loses_nothing(business: Business) -> None:
 
 
 def test_nothing_was_given_up_on(business: Business) -> None:
-    assert business.stack.take(topology.DEAD_LETTERS) == []
+    assert business.stack.given_up() == []
