@@ -1,5 +1,6 @@
 """Webhook to documents, decisions, disputes and reminders: every function a process, every step real HTTP."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +37,16 @@ class Business:
         self.stack.set_clock(fact.at)
         simulator = self.simulators[fact.attempt.provider]
         return [self._sender.send(simulator.sign(body, fact.at)) for body in simulator.requests(fact) for _ in range(2)]
+
+    def flood(self, facts: list[Fact]) -> None:
+        """Each fact's messages once, as fast as they are taken."""
+        self.stack.set_clock(facts[0].at)
+        simulators = self.simulators
+        self._sender.send_all(
+            simulators[fact.attempt.provider].sign(body, fact.at)
+            for fact in facts
+            for body in simulators[fact.attempt.provider].requests(fact)
+        )
 
     def forge(self, fact: Fact) -> list[Answered]:
         simulator = self.simulators[fact.attempt.provider]
@@ -169,6 +180,30 @@ def test_a_function_killed_at_work_loses_nothing(business: Business) -> None:
     business.stack.drain()
     keys = [Key("payments", f"adyen:{business.simulators['adyen'].payment_id(attempt)}") for attempt in attempts]
     assert all(business.stack.ports.documents.get(keys))
+
+
+def test_a_flood_at_one_provider_delays_no_others_decision(business: Business) -> None:
+    def named(provider: str, number: int) -> Attempt:
+        fields = {name: getattr(an_attempt(provider), name) for name in Attempt.__slots__}
+        return Attempt(**{**fields, "id": f"e2e-flood-{number}", "customer": f"flood-{number}"})
+
+    def decision_of(attempt: Attempt) -> Key:
+        simulator = business.simulators[attempt.provider]
+        return Key("decisions", f"{attempt.provider}:{simulator.payment_id(attempt)}")
+
+    flood = [named("stripe", number) for number in range(300)]
+    alone = named("adyen", 0)
+    business.flood([Fact(kind=FactKind.AUTHORIZED, attempt=attempt, at=attempt.at) for attempt in flood])
+    began = time.monotonic()
+    business.post(Fact(kind=FactKind.AUTHORIZED, attempt=alone, at=alone.at))
+    while not all(business.stack.ports.documents.get([decision_of(alone)])):
+        assert time.monotonic() < began + 60
+        time.sleep(0.02)
+    took = time.monotonic() - began
+    decided = business.stack.ports.documents.get([decision_of(attempt) for attempt in flood])
+    assert None in decided, "the flood must still be under way"
+    assert took < 5
+    business.stack.drain()
 
 
 def test_nothing_was_given_up_on(business: Business) -> None:

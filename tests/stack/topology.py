@@ -46,7 +46,9 @@ def _read() -> dict[str, Any]:
 
 def topics(providers: Iterable[str] = names()) -> list[str]:
     """As Pub/Sub calls them."""
-    return [Subscription("", topic, provider=one).address for topic in _read()["topics"] for one in _of(topic, providers)]
+    return [
+        Subscription("", topic, provider=one).address for topic in _read()["topics"] for one in _of(topic, providers)
+    ]
 
 
 def functions() -> list[str]:
