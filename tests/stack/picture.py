@@ -122,16 +122,16 @@ def _ranking(axes: Any, report: Report) -> None:
     axes.fill_between(recall, precision, step="post", color=_PROVIDERS["stripe"], alpha=0.10)
     axes.axhline(quality.prior, color=_FAINT, linestyle=(0, (4, 3)), linewidth=1)
     axes.text(0.01, quality.prior + 0.015, f"guessing: {quality.prior:.2f}", color="#6b7280")
-    for (correct, found), name, color in (
+    for flagged, name, color in (
         (quality.stopped, "declined", _REFUSED),
         (quality.caught, "not approved", "#d97706"),
     ):
-        axes.plot(found, correct, "o", color=color, markersize=8, label=name)
+        axes.plot(flagged.recall, flagged.precision, "o", color=color, markersize=8, label=name)
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, quality.prior + 0.06))
     axes.text(
         0.99,
         0.99,
-        f"AP {quality.ap:.2f}",
+        f"AP {quality.ap:.2f} ({quality.ap_between[0]:.2f} to {quality.ap_between[1]:.2f})",
         ha="right",
         va="top",
         fontsize=15,
@@ -151,7 +151,10 @@ def _curve(judged: list[Judged]) -> tuple[list[float], list[float]]:
 
 
 def _disputes(axes: Any, report: Report) -> None:
-    axes.set_title(f"{sum(report.disputes.values())} disputes, {report.missed} deadlines missed")
+    missed = f"{report.missed} deadlines missed"
+    if report.unsaid:
+        missed += f", {report.unsaid} of them answered unseen"
+    axes.set_title(f"{sum(report.disputes.values())} disputes, {missed}")
     stages = [stage.value for stage in DisputeStage if any(at == stage.value for at, _ in report.disputes)]
     left = [0] * len(stages)
     for status, color in _STATUS.items():

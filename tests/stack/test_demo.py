@@ -14,7 +14,7 @@ from tests.simulator.world import START, Fraud
 from tests.stack import topology
 from tests.stack.demo import MARK, fresh
 from tests.stack.dev import SAID, Informed
-from tests.stack.report import Judged, quality
+from tests.stack.report import Flagged, Judged, quality
 from tests.stack.send import catalogue, say
 from tests.stack.topology import ROOT
 
@@ -35,8 +35,8 @@ def test_quality_is_counted_against_the_truth() -> None:
     )
     assert found.prior == 3 / 5
     assert found.ap == pytest.approx((1 / 1 + 2 / 3 + 3 / 5) / 3)
-    assert found.stopped == (1 / 2, 1 / 3)
-    assert found.caught == (2 / 3, 2 / 3)
+    assert found.stopped == Flagged(1, 2, 3)
+    assert found.caught == Flagged(2, 3, 3)
     assert found.ap_third_party == pytest.approx((1 / 1 + 2 / 3) / 2)
     assert found.recall_by[Fraud.FRIENDLY] == (0, 1)
     assert found.recall_by[Fraud.STOLEN_CARD] == (1, 1)
@@ -44,7 +44,7 @@ def test_quality_is_counted_against_the_truth() -> None:
 
 def test_flagging_nobody_wrongs_nobody() -> None:
     found = quality([judged(0.5, Outcome.APPROVE, Fraud.STOLEN_CARD), judged(0.1, Outcome.APPROVE, None)])
-    assert found.stopped == (1.0, 0.0)
+    assert (found.stopped.precision, found.stopped.recall) == (1.0, 0.0)
 
 
 def test_a_demo_never_deletes_what_it_did_not_write(tmp_path: Path) -> None:
