@@ -246,6 +246,7 @@ def run(demo: Demo, console: Console) -> int:
         f"{len(player.sent.seconds):,} deliveries in {took.total_seconds():.0f} s on the {demo.stack} stack, seed {demo.seed}",
     )
     summary(console, demo, player, report, took, picture)
+    (home / "result").write_text(f"{report.result}\n", encoding="ascii")
     return 1 if report.problems else 0
 
 

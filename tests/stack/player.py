@@ -31,6 +31,7 @@ TRAINS_WITHIN = 120.0
 
 # Which reminder makes the team act, by the dispute's luck: some never wait for one, some wait for the last.
 _PROMPT = 0.3
+_SAME_DAY = 3 * HOUR  # Apple takes an answer for twelve hours, Google for a day
 _ACTS_ON = ((0.6, Rung.WEEK), (0.8, Rung.THREE_DAYS), (0.93, Rung.DAY), (1.0, Rung.SIX_HOURS))
 _LADDER = (Rung.WEEK, Rung.THREE_DAYS, Rung.DAY, Rung.SIX_HOURS)
 
@@ -109,8 +110,8 @@ class Plan:
 
 class Player:
     """`facts` are those that providers told of so far; `disputes`, by the ids that providers give them, those among
-    them; `unsaid`: disputes that the team answered and whose provider says nothing of it; `reminders`: those that the
-    team received."""
+    them; `unsaid`: disputes that the team answered and whose provider says nothing of it, and when they did;
+    `reminders`: those that the team received."""
 
     def __init__(
         self, stack: Stack, world: World, post: Post, simulators: Mapping[str, ProviderSimulator], plan: Plan
@@ -118,7 +119,7 @@ class Player:
         self.sent = Sent()
         self.facts: list[Fact] = []
         self.disputes: dict[tuple[str, str], Fact] = {}
-        self.unsaid: set[tuple[str, str]] = set()
+        self.unsaid: dict[tuple[str, str], datetime] = {}
         self.reminders: list[tuple[datetime, DisputeReminder]] = []
         self.answered: Counter[str] = Counter()
         self.trained_at: datetime | None = None
@@ -182,15 +183,15 @@ class Player:
         for fact in happened:
             opened = fact.dispute if fact.kind is FactKind.DISPUTE_OPENED else None
             if opened is not None and self._world.luck_of(opened.id) < _PROMPT:
-                self._answer(opened, fact.at + DAY, "unprompted")
+                self._answer(opened, fact.at + _SAME_DAY, "unprompted")
         said = self._post.take(happened)
         self.facts += said
         for fact in said:
             if fact.dispute is not None:
                 self.disputes.setdefault(self._named(fact), fact)
-        self.unsaid |= {self._named(fact) for fact in happened if fact.kind is FactKind.DISPUTE_ANSWERED} - {
-            self._named(fact) for fact in said if fact.kind is FactKind.DISPUTE_ANSWERED
-        }
+        answered = {self._named(fact): fact.at for fact in happened if fact.kind is FactKind.DISPUTE_ANSWERED}
+        told = {self._named(fact) for fact in said if fact.kind is FactKind.DISPUTE_ANSWERED}
+        self.unsaid |= {key: at for key, at in answered.items() if key not in told}
 
     def _named(self, fact: Fact) -> tuple[str, str]:
         """The dispute of `fact`, as our events name it."""

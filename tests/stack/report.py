@@ -15,7 +15,6 @@ from shared.disputes.deadlines import LOOKS
 from shared.domain.codec import from_document
 from shared.domain.decisions import Decision, Outcome
 from shared.domain.disputes import Dispute, Rung
-from shared.domain.events import DisputeStatus
 from shared.domain.money import Money
 from shared.flows.ports import Key, Snapshot
 from shared.flows.record_payment import payment_of
@@ -85,8 +84,8 @@ class Quality:
 class Report:
     """Counts of everything, the quality of decisions, and `problems`: each a sentence about a broken promise.
 
-    missed: deadlines that check_deadlines alarmed as missed. unsaid: those of them that were answered at a provider that
-    does not tell so; only a record of our own answers could. result: a digest of every decision and dispute, the same
+    missed: deadlines that check_deadlines alarmed as missed. unsaid: those of them that were answered in time at a
+    provider that does not tell so; only a record of our own answers could. result: a digest of every decision and dispute, the same
     for the same code and seed.
     """
 
@@ -244,13 +243,15 @@ def _decisions(
         f"{published} decisions were made, {stored['total']} reached the warehouse",
     )
     _check(report, not player.not_trained, f"no model was trained: {player.not_trained}")
+    judge_the_model(report)
+
+
+def judge_the_model(report: Report) -> None:
+    """Its quality over what it scored; a model that scored nothing or stopped no fraud has kept no promise."""
     frauds = sum(one.fraud is not None for one in report.judged)
-    _check(
-        report,
-        0 < frauds < len(report.judged),
-        f"the model scored {len(report.judged)} payments, {frauds} of them fraud",
-    )
-    if 0 < frauds < len(report.judged):
+    decided = 0 < frauds < len(report.judged)
+    _check(report, decided, f"the model scored {len(report.judged)} payments, {frauds} of them fraud")
+    if decided:
         report.quality = quality(report.judged)
         _check(report, report.quality.ap > report.quality.prior, "the model ranks fraud no better than guessing")
         _check(report, report.quality.caught.right > 0, "the model let every fraud pass")
@@ -324,11 +325,10 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
     _add(report, [f"{one.provider} {one.dispute_id} {one.stage} {one.status}" for one in tracked.values()])
     lost = set(player.disputes) - set(tracked)
     _check(report, not lost, f"{len(lost)} disputes were lost")
-    expired = {
-        key for key, one in tracked.items() if one.status is DisputeStatus.EXPIRED or one.expired_cause is not None
-    }
-    missed = sorted(expired - player.unsaid)
-    report.missed, report.unsaid = _alarmed(stack), len(expired & player.unsaid)
+    expired = {key: deadline for key, one in tracked.items() if (deadline := _expired(one)) is not None}
+    unseen = {key for key, deadline in expired.items() if key in player.unsaid and player.unsaid[key] <= deadline}
+    missed = sorted(expired.keys() - unseen)
+    report.missed, report.unsaid = _alarmed(stack), len(unseen)
     _check(report, not missed, f"{len(missed)} deadlines were missed, such as {missed[:3]}")
     _check(
         report,
@@ -346,6 +346,12 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
         if one.linked_to is None and one.heard_at is not None and _captured(player, key) <= one.heard_at + LOOKED_FOR
     ]
     _check(report, not unlinked, f"{len(unlinked)} disputes know no payment, such as {unlinked[:3]}")
+
+
+def _expired(dispute: Dispute) -> datetime | None:
+    """The deadline that passed; a later word of the provider ends the state, but not what was done about it."""
+    passed = [key for key, action in dispute.actions.items() if action.rung is Rung.EXPIRE]
+    return max((datetime.fromisoformat(key.split("/")[1]) for key in passed), default=None)
 
 
 def _alarmed(stack: Stack) -> int:
