@@ -11,8 +11,12 @@ locals {
     { for provider in keys(var.payment_providers) : "webhook-${provider}" => "webhook" },
   )
   publishes = { for pair in flatten([for name, of in local.runs : [
-    for topic in local.functions[of].publishes : { key = "${name}/${topic}", name = name, topic = topic }
-  ]]) : pair.key => pair }
+    # A webhook speaks for its own provider alone; who serves all publishes to all.
+    for topic in local.functions[of].publishes : [
+      for provider in keys(local.topics[topic]) : { name = name, topic = provider == "" ? topic : "${topic}/${provider}" }
+      if provider == "" || of != "webhook" || name == "webhook-${provider}"
+    ]
+  ]]) : "${pair.name}/${pair.topic}" => pair }
   needing = { for need in keys(local.needs) : need => {
     for name, of in local.runs : name => local.functions[of].needs[need] if can(local.functions[of].needs[need])
   } }

@@ -13,6 +13,18 @@ locals {
   callable  = { for name, f in local.functions : name => f if f.trigger == "http" && !try(f.public, false) }
   webhook   = local.functions.webhook
 
+  # Topics as the code names them, each with those that it is in Pub/Sub: one for each provider where one's flood must
+  # not be another's queue.
+  topics = { for topic in local.topology.topics : topic => (
+    contains(local.topology.by_provider, topic)
+    ? { for provider in keys(var.payment_providers) : provider => "${topic}-${replace(provider, "_", "-")}" }
+    : { "" = topic }
+  ) }
+  # Pub/Sub's name of a topic to its key here.
+  addresses = merge([for topic, of in local.topics : {
+    for provider, address in of : (provider == "" ? topic : "${topic}/${provider}") => address
+  }]...)
+
   retention      = "2678400s" # 31 days, the most that Pub/Sub keeps
   pubsub_agent   = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
   firestore_name = "payin"

@@ -1,5 +1,5 @@
 resource "google_pubsub_topic" "topic" {
-  for_each = toset(local.topology.topics)
+  for_each = local.addresses
   name     = each.value
   # Whatever a consumer got wrong can be read again: seek its subscription back.
   message_retention_duration = local.retention
@@ -8,11 +8,25 @@ resource "google_pubsub_topic" "topic" {
 }
 
 locals {
-  # Everything that can give up on a message: subscription to its topic.
-  fallible = merge(
-    { for name, f in local.consumers : replace(name, "_", "-") => f.topic },
-    { for topic in keys(local.topology.warehouse) : "warehouse-${topic}" => topic },
-  )
+  # Who pushes to a function: one for each provider where topics are theirs, and one beside it for what must not wait in
+  # the same queue.
+  pushes = merge(flatten([for name, f in local.consumers : [
+    for beside, filter in merge({ "" = try(f.filter, null) }, try(f.beside, {})) : {
+      for provider in keys(local.topics[f.topic]) : join("-", compact([for part in [name, beside, provider] : replace(part, "_", "-")])) => {
+        function = name, topic = provider == "" ? f.topic : "${f.topic}/${provider}", filter = filter, timeout_seconds = f.timeout_seconds
+      }
+    }
+  ]])...)
+  # What the warehouse takes in.
+  rows = merge([for topic, table in local.topology.warehouse : {
+    for provider in keys(local.topics[topic]) : replace(join("-", compact([topic, provider])), "_", "-") => {
+      logical = topic, topic = provider == "" ? topic : "${topic}/${provider}", table = table
+    }
+  }]...)
+  # Whoever can give up on a message, whatever the provider.
+  fallible = toset(concat([for name in keys(local.consumers) : replace(name, "_", "-")], [for topic in keys(local.topology.warehouse) : "warehouse-${topic}"]))
+  # Subscriptions from which Pub/Sub takes what was given up.
+  giving_up = toset(concat(keys(local.pushes), [for name in keys(local.rows) : "warehouse-${name}"]))
   # Waits of 5, 10, ... 320, 600, 600 ... seconds: twenty tries outlast a dependency's outage of two hours.
   first_wait = "5s"
   last_wait  = "600s"
@@ -27,19 +41,19 @@ resource "google_service_account" "push" {
 }
 
 resource "google_pubsub_subscription" "push" {
-  for_each                   = local.consumers
-  name                       = replace(each.key, "_", "-")
+  for_each                   = local.pushes
+  name                       = each.key
   topic                      = google_pubsub_topic.topic[each.value.topic].id
-  filter                     = try(each.value.filter, null)
+  filter                     = each.value.filter
   message_retention_duration = "604800s"
   # Also the time that a push may take: it must outlast the function, or a message is delivered while it is worked on.
   ack_deadline_seconds = min(600, each.value.timeout_seconds + 30)
 
   push_config {
-    push_endpoint = module.function[each.key].url
+    push_endpoint = module.function[each.value.function].url
     oidc_token {
-      service_account_email = google_service_account.push[each.key].email
-      audience              = module.function[each.key].url
+      service_account_email = google_service_account.push[each.value.function].email
+      audience              = module.function[each.value.function].url
     }
   }
   retry_policy {
@@ -47,7 +61,7 @@ resource "google_pubsub_subscription" "push" {
     maximum_backoff = local.last_wait
   }
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letter[replace(each.key, "_", "-")].id
+    dead_letter_topic     = google_pubsub_topic.dead_letter[replace(each.value.function, "_", "-")].id
     max_delivery_attempts = local.tries
   }
   expiration_policy {
@@ -60,7 +74,7 @@ resource "google_pubsub_subscription" "push" {
       error_message = "${each.key}: a push may take 600 seconds at most, so the function's timeout must stay 30 below."
     }
     precondition {
-      condition     = length(try(each.value.filter, "")) <= 256
+      condition     = length(coalesce(each.value.filter, "-")) <= 256
       error_message = "${each.key}: Pub/Sub takes filters of 256 bytes at most."
     }
   }
@@ -81,7 +95,7 @@ resource "google_pubsub_subscription" "pulled" {
 
 resource "google_pubsub_topic" "dead_letter" {
   for_each                   = local.fallible
-  name                       = "dead-letter-${each.key}"
+  name                       = "dead-letter-${each.value}"
   message_retention_duration = local.retention
   deletion_policy            = local.deletion_policy
   depends_on                 = [google_project_service.used]
@@ -108,10 +122,10 @@ resource "google_pubsub_topic_iam_member" "dead_letter" {
 }
 
 resource "google_pubsub_subscription_iam_member" "dead_letter" {
-  for_each = local.fallible
+  for_each = local.giving_up
   subscription = try(
-    google_pubsub_subscription.push[replace(each.key, "-", "_")].name,
-    google_pubsub_subscription.warehouse[each.value].name,
+    google_pubsub_subscription.push[each.value].name,
+    google_pubsub_subscription.warehouse[trimprefix(each.value, "warehouse-")].name,
   )
   role   = "roles/pubsub.subscriber"
   member = local.pubsub_agent

@@ -57,23 +57,23 @@ resource "google_bigquery_table_iam_member" "subscription" {
 }
 
 resource "google_pubsub_subscription" "warehouse" {
-  for_each                   = local.topology.warehouse
+  for_each                   = local.rows
   name                       = "warehouse-${each.key}"
-  topic                      = google_pubsub_topic.topic[each.key].id
+  topic                      = google_pubsub_topic.topic[each.value.topic].id
   message_retention_duration = "604800s"
 
   bigquery_config {
-    table               = "${var.project}.${local.dataset}.${google_bigquery_table.table[each.value].table_id}"
+    table               = "${var.project}.${local.dataset}.${google_bigquery_table.table[each.value.table].table_id}"
     use_table_schema    = true
     drop_unknown_fields = true # a newer writer may say more than the table holds
-    write_metadata      = contains(local.schemas[each.value][*].name, "message_id")
+    write_metadata      = contains(local.schemas[each.value.table][*].name, "message_id")
   }
   retry_policy {
     minimum_backoff = local.first_wait
     maximum_backoff = local.last_wait
   }
   dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letter["warehouse-${each.key}"].id
+    dead_letter_topic     = google_pubsub_topic.dead_letter["warehouse-${each.value.logical}"].id
     max_delivery_attempts = local.tries
   }
   expiration_policy {

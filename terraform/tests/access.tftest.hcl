@@ -34,10 +34,12 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
 
   assert {
     condition = toset(keys(google_pubsub_topic_iam_member.publisher)) == toset(flatten([
-      [for name, f in local.functions : [for topic in f.publishes : "${name}/${topic}"] if name != "webhook"],
-      [for provider in keys(var.payment_providers) : [for topic in local.webhook.publishes : "webhook-${provider}/${topic}"]],
+      ["check_deadlines/dispute-actions", "check_deadlines/dispute-updates", "score_payment/fraud-decisions", "track_dispute/dispute-updates"],
+      [for name in ["fetch_resource", "replay_deliveries"] : ["${name}/payment-events/adyen", "${name}/payment-events/stripe"]],
+      ["replay_deliveries/deliveries"],
+      [for provider in keys(var.payment_providers) : ["webhook-${provider}/deliveries", "webhook-${provider}/payment-events/${provider}"]],
     ]))
-    error_message = "Somebody may publish where the topology does not say so, or may not where it does."
+    error_message = "Somebody may publish where the topology does not say so, or may not where it does; a webhook speaks for its own provider alone."
   }
   assert {
     condition     = alltrue([for m in google_project_iam_member.documents : length(m.condition) == 1 && m.condition[0].expression == "resource.name == \"projects/payin-test/databases/payin\""])

@@ -16,20 +16,37 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
 
   assert {
     condition = alltrue([for name, s in google_pubsub_subscription.push :
-      s.ack_deadline_seconds > local.functions[name].timeout_seconds && s.ack_deadline_seconds <= 600
+      s.ack_deadline_seconds > local.functions[local.pushes[name].function].timeout_seconds && s.ack_deadline_seconds <= 600
     ])
     error_message = "A message would be delivered again while its function still works on it."
   }
   assert {
     condition = alltrue([for name, s in google_pubsub_subscription.push :
-      s.push_config[0].oidc_token[0].service_account_email == google_service_account.push[name].email
-      && s.push_config[0].oidc_token[0].audience == module.function[name].url
+      s.push_config[0].oidc_token[0].service_account_email == google_service_account.push[local.pushes[name].function].email
+      && s.push_config[0].oidc_token[0].audience == module.function[local.pushes[name].function].url
     ])
     error_message = "A push does not carry a token of the subscription's own identity for its function."
   }
   assert {
-    condition     = alltrue([for name, s in google_pubsub_subscription.push : s.filter == try(local.functions[name].filter, null)])
+    condition = alltrue([for name, s in google_pubsub_subscription.push : contains(
+      [for f in [local.functions[local.pushes[name].function]] : concat([try(f.filter, null)], values(try(f.beside, {})))][0], s.filter
+    )])
     error_message = "A subscription's filter is not the topology's."
+  }
+  assert {
+    condition = toset(keys(google_pubsub_subscription.push)) == toset([
+      "check-deadlines", "train-model",
+      "fetch-resource-adyen", "record-payment-adyen", "score-payment-adyen", "track-dispute-adyen", "track-dispute-refunds-adyen",
+      "fetch-resource-stripe", "record-payment-stripe", "score-payment-stripe", "track-dispute-stripe", "track-dispute-refunds-stripe",
+    ])
+    error_message = "Two providers wait in one queue, or disputes behind refunds."
+  }
+  assert {
+    condition = alltrue([for name, s in google_pubsub_subscription.push :
+      s.topic == google_pubsub_topic.topic["payment-events/${regex("[a-z]+$", name)}"].id
+      if !contains(["check-deadlines", "train-model"], name)
+    ])
+    error_message = "A subscription takes another provider's events."
   }
 
   assert {
@@ -37,8 +54,8 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
     error_message = "A dead-letter topic without a subscription loses what it is given."
   }
   assert {
-    condition     = toset(concat(values(google_pubsub_subscription.push)[*].name, values(google_pubsub_subscription.warehouse)[*].name)) == toset(keys(google_pubsub_topic.dead_letter))
-    error_message = "Every subscription that can give up has a dead-letter topic of its own."
+    condition     = toset(concat(values(google_pubsub_subscription.push)[*].dead_letter_policy[0].dead_letter_topic, values(google_pubsub_subscription.warehouse)[*].dead_letter_policy[0].dead_letter_topic)) == toset(values(google_pubsub_topic.dead_letter)[*].id)
+    error_message = "Every consumer that can give up has a dead-letter topic of its own."
   }
   assert {
     condition = alltrue([for s in concat(values(google_pubsub_subscription.push), values(google_pubsub_subscription.warehouse)) :
@@ -57,7 +74,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
     error_message = "A topic cannot be replayed for 31 days."
   }
   assert {
-    condition     = toset(keys(google_pubsub_topic_iam_member.dead_letter)) == toset(keys(google_pubsub_topic.dead_letter)) && toset(keys(google_pubsub_subscription_iam_member.dead_letter)) == toset(keys(google_pubsub_topic.dead_letter))
+    condition     = toset(keys(google_pubsub_topic_iam_member.dead_letter)) == toset(keys(google_pubsub_topic.dead_letter)) && toset(values(google_pubsub_subscription_iam_member.dead_letter)[*].subscription) == toset(concat(values(google_pubsub_subscription.push)[*].name, values(google_pubsub_subscription.warehouse)[*].name))
     error_message = "Pub/Sub may not move a message to its dead letter."
   }
 
@@ -73,7 +90,9 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   }
 
   assert {
-    condition     = { for topic, s in google_pubsub_subscription.warehouse : topic => s.bigquery_config[0].table } == { for topic, table in local.topology.warehouse : topic => "payin-test.payin.${table}" }
+    condition = { for s in google_pubsub_subscription.warehouse : s.topic => s.bigquery_config[0].table } == merge([for topic, table in local.topology.warehouse : {
+      for key, t in google_pubsub_topic.topic : t.id => "payin-test.payin.${table}" if split("/", key)[0] == topic
+    }]...)
     error_message = "A topic does not end in its table."
   }
   assert {
@@ -81,7 +100,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
     error_message = "A newer writer's row would be refused."
   }
   assert {
-    condition     = toset(keys(google_bigquery_table_iam_member.subscription)) == toset(keys(google_pubsub_subscription.warehouse))
+    condition     = toset(values(google_bigquery_table_iam_member.subscription)[*].table_id) == toset([for s in google_pubsub_subscription.warehouse : element(split(".", s.bigquery_config[0].table), 2)])
     error_message = "Pub/Sub may not write to a table it feeds."
   }
   assert {

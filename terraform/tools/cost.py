@@ -105,8 +105,10 @@ class Plan:
 
     @property
     def consumers(self) -> int:
-        """Subscriptions that push payment events."""
-        return sum(f.get("topic") == "payment-events" for f in self.functions.values())
+        """Subscriptions to the topic of a provider's payment events. Were they all on one topic and parted by a filter,
+        each event would be charged for those of every other provider too."""
+        mine = [f for f in self.functions.values() if f.get("topic") == "payment-events"]
+        return len(mine) + sum(len(f.get("beside", ())) for f in mine)
 
     @property
     def events_a_day(self) -> float:
@@ -170,7 +172,7 @@ def costs(plan: Plan) -> Iterator[Line]:
     # What a filter takes out is not sent, and is charged as delivered all the same.
     pushed = plan.consumers * plan.events_a_day * max(1_000, each.event_bytes)
     yield line("Pub/Sub published", published * DAYS / TIB, "TiB", price.pubsub_tib, f"{published / 1e9:,.0f} GB/day")
-    of = f"{plan.consumers} subscriptions, filtered or not: {pushed / 1e9:,.0f} GB/day"
+    of = f"{plan.consumers} subscriptions a provider, filtered or not: {pushed / 1e9:,.0f} GB/day"
     yield line("Pub/Sub pushed", pushed * DAYS / TIB, "TiB", price.pubsub_tib, of)
     yield line("Pub/Sub to BigQuery", published * DAYS / TIB, "TiB", price.pubsub_bigquery_tib, "all that is published")
     yield line("Pub/Sub retention", published * 31 / GIB, "GiB", price.pubsub_retained_gib_month, "31 days of it")

@@ -179,7 +179,7 @@ def subscriptions(w: World) -> None:
             timeouts = [
                 f.block("service_config")["timeout_seconds"]
                 for f in w.of("google_cloudfunctions2_function")
-                if f.values["name"] == s.values["name"]
+                if f"{s.values['name']}-".startswith(f"{f.values['name']}-")
             ]
             w.need(
                 timeouts and s.values["ack_deadline_seconds"] > timeouts[0],

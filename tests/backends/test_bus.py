@@ -1,6 +1,7 @@
 """The bus: what is published is there for every subscription; the local one also behaves as Pub/Sub's subscriptions do."""
 
 import hashlib
+import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,13 +16,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from shared.backends.gcp.bus import PubSubBus
+from shared.backends.gcp.bus import BY_PROVIDER, PubSubBus, address
 from shared.backends.local.bus import LocalBus
 from shared.backends.local.filters import compiled
 from shared.backends.local.sql import Database
 from shared.domain.errors import Misconfigured, Unavailable
 from shared.flows.ports import Bus, Message
+from shared.providers import names
 from tests.stack.servers import free_port
+from tests.stack.topology import ROOT, topics
 
 pytestmark = pytest.mark.filterwarnings("ignore:The return_immediately")
 
@@ -135,6 +138,15 @@ def test_publishing_from_many_threads_loses_nothing(published: tuple[Bus, Read],
 
 
 @pytest.mark.emulators
+def test_each_provider_has_the_topics_of_its_own_that_the_topology_says() -> None:
+    assert json.loads((ROOT / "functions" / "topology.json").read_text())["by_provider"] == sorted(BY_PROVIDER)
+    for provider in names():
+        message = Message("payment-events", b"{}", {"provider": provider})
+        assert address(message) in topics([provider])
+        assert address(message) not in topics([other for other in names() if other != provider])
+    assert address(Message("ticks", b"{}", {"job": "check_deadlines"})) == "ticks"
+
+
 def test_a_topic_that_does_not_exist_is_not_published_to(pubsub_emulator: str) -> None:
     with pytest.raises(Unavailable, match="404"):
         PubSubBus("payin-none", pubsub_emulator).publish([Message("none", b"x")])

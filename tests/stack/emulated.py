@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import urllib3
 
 from tests.stack import emulators, topology
-from tests.stack.stack import TEAM, Taken
+from tests.stack.stack import Taken
 
 PROJECT = "payin-local"
 DATASET = "payin"
@@ -91,21 +91,22 @@ class Traces:
 class EmulatedBroker:
     """Topics and subscriptions through Pub/Sub's REST interface, which is the emulator's too."""
 
-    def __init__(self, home: Path, hosts: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, hosts: Mapping[str, str], providers: Sequence[str]) -> None:
         self._home = home
+        self._providers = providers
         self._hosts = dict(hosts)
         self._origin = f"http://{hosts['PUBSUB_EMULATOR_HOST']}/v1"
         self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=5, read=60))
         self._pushed: list[str] = []
-        followers = [own.name for own in topology.pushed() if own.topic == "payment-events"]
+        followers = {own.function for own in topology.pushed() if own.function and own.topic == "payment-events"}
         self._traces = Traces(home / "logs", followers)
 
     @classmethod
     @contextmanager
-    def started(cls, home: Path) -> Iterator["EmulatedBroker"]:
+    def started(cls, home: Path, providers: Sequence[str]) -> Iterator["EmulatedBroker"]:
         """With emulators of its own, which stop at the end. Raises Absent where the machine lacks them."""
         with emulators.running(home / "logs") as hosts:
-            yield cls(home, hosts)
+            yield cls(home, hosts, providers)
 
     def environment(self) -> dict[str, str]:
         return {
@@ -120,21 +121,29 @@ class EmulatedBroker:
         from shared.backends.gcp.warehouse import BigQueryWarehouse
 
         BigQueryWarehouse(PROJECT, DATASET, self._hosts["BIGQUERY_EMULATOR_HOST"]).ensure_tables()
-        for topic in [*topology.topics(), topology.DEAD_LETTERS]:
+        for topic in [*topology.topics(self._providers), *topology.dead_letters()]:
             self._put(f"projects/{PROJECT}/topics/{topic}", {})
-        for own in [*topology.stored().values(), TEAM]:
-            self._subscribe(own.name, own.topic, {})
-        self._subscribe(topology.DEAD_LETTERS, topology.DEAD_LETTERS, {})
+        for own in [*(own for _, own in topology.stored(self._providers)), *topology.pulled()]:
+            self._subscribe(own.name, own.address, {})
+        for name in topology.dead_letters():
+            self._subscribe(name, name, {})
 
     def push_to(self, urls: Mapping[str, str]) -> None:
-        for own in topology.pushed():
-            dead_letters = f"projects/{PROJECT}/topics/{topology.DEAD_LETTERS}"
+        seen: set[tuple[str, str]] = set()
+        for own in topology.pushed(self._providers):
+            assert own.function is not None
+            if (own.function, own.address) in seen:
+                continue  # without filters, the one beside would deliver everything a second time
+            seen.add((own.function, own.address))
             told = {
-                "pushConfig": {"pushEndpoint": urls[own.name]},
+                "pushConfig": {"pushEndpoint": urls[own.function]},
                 "filter": own.filter,
-                "deadLetterPolicy": {"deadLetterTopic": dead_letters, "maxDeliveryAttempts": 20},
+                "deadLetterPolicy": {
+                    "deadLetterTopic": f"projects/{PROJECT}/topics/{own.dead_letters}",
+                    "maxDeliveryAttempts": topology.TRIES,
+                },
             }
-            self._subscribe(own.name, own.topic, told)
+            self._subscribe(own.name, own.address, told)
             self._pushed.append(own.name)
 
     def take(self, name: str, limit: int) -> list[Taken]:

@@ -99,7 +99,15 @@ def _traffic(axes: Any, world: World, player: Player) -> None:
     axes.set_xlabel(f"day since {world.start:%Y-%m-%d}")
     lines, labels = axes.get_legend_handles_labels()
     more, named = twin.get_legend_handles_labels()
-    axes.legend(lines + more, labels + named, frameon=False, ncols=5, loc="upper right", bbox_to_anchor=(1, 1.14))
+    # In one row above the picture's edge: in two it would lie over the label of the training.
+    axes.legend(
+        lines + more,
+        labels + named,
+        frameon=False,
+        ncols=len(labels + named),
+        loc="lower right",
+        bbox_to_anchor=(1.01, 1),
+    )
 
 
 def _per_day(start: datetime, instants: list[datetime], days: int) -> list[int]:
@@ -122,16 +130,24 @@ def _ranking(axes: Any, report: Report) -> None:
     axes.fill_between(recall, precision, step="post", color=_PROVIDERS["stripe"], alpha=0.10)
     axes.axhline(quality.prior, color=_FAINT, linestyle=(0, (4, 3)), linewidth=1)
     axes.text(0.01, quality.prior + 0.015, f"guessing: {quality.prior:.2f}", color="#6b7280")
-    for (correct, found), name, color in (
+    for flagged, name, color in (
         (quality.stopped, "declined", _REFUSED),
         (quality.caught, "not approved", "#d97706"),
     ):
-        axes.plot(found, correct, "o", color=color, markersize=8, label=name)
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, quality.prior + 0.06))
+        axes.plot(flagged.recall, flagged.precision, "o", color=color, markersize=8)
+        axes.annotate(
+            name,
+            (flagged.recall, flagged.precision),
+            (10, -4),
+            textcoords="offset points",
+            color=color,
+            fontweight="bold",
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+        )
     axes.text(
         0.99,
         0.99,
-        f"AP {quality.ap:.2f}",
+        f"AP {quality.ap:.2f} ({quality.ap_between[0]:.2f} to {quality.ap_between[1]:.2f})",
         ha="right",
         va="top",
         fontsize=15,
@@ -166,8 +182,11 @@ def _disputes(axes: Any, report: Report) -> None:
     axes.set_yticks(range(len(stages)), [stage.replace("_", " ") for stage in stages])
     axes.tick_params(axis="y", length=0)
     told = ", ".join(f"{count} at {rung}" for rung, count in report.reminders.items())
-    axes.set_xlabel(f"reminders: {told or 'none'}")
-    axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    unsaid = (
+        f"\nof the missed, {report.unsaid} were answered where the provider does not say so" if report.unsaid else ""
+    )
+    axes.set_xlabel(f"reminders: {told or 'none'}{unsaid}")
+    axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.22 if report.unsaid else -0.16))
 
 
 def _speed(axes: Any, player: Player, report: Report) -> None:
@@ -177,7 +196,8 @@ def _speed(axes: Any, player: Player, report: Report) -> None:
     axes.hist([min(one, limit) for one in millis], bins=60, range=(0, limit), color="#94a3b8")
     for value, name in ((median, "p50"), (most, "p99")):
         axes.axvline(value, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
-        axes.text(value, axes.get_ylim()[1], f" {name} {value:.0f} ms", va="top")
+        side = "left" if value < limit / 2 else "right"
+        axes.text(value, axes.get_ylim()[1], f" {name} {value:.0f} ms ", va="top", ha=side)
     axes.set_title("Time to acknowledge a delivery")
     axes.set_xlabel("milliseconds, as the provider sees it")
     axes.set_ylabel("deliveries")

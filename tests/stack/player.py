@@ -1,7 +1,8 @@
 """Plays the simulated world against a running stack, in virtual time: the providers, the scheduler and the people.
 
-One step of the clock at a time: what providers send within the step leaves, signed, at its end; then, every few
-hours, the scheduler ticks, and the people who answer disputes act on the reminders they got.
+One step of the clock at a time: what providers send within the step leaves, signed, at its end, in `waves`; then, every
+few hours, the scheduler ticks, and the people who answer disputes act on the reminders they got. Whatever decides is
+done before what could change its mind is sent: the same seed gives the same decisions and the same model.
 """
 
 import re
@@ -15,8 +16,9 @@ from datetime import datetime, timedelta
 from shared.domain.codec import decode, encode
 from shared.domain.disputes import DisputeReminder, Rung
 from shared.flows.score_payment import CHAMPION
+from shared.fraud.features import FREE_MAIL
 from tests.simulator.chaos import How, Post, Sending
-from tests.simulator.facts import Fact, FactKind, ProviderSimulator, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedDispute
 from tests.simulator.world import DAY, HOUR, World
 from tests.stack.sender import Answered, Sender
 from tests.stack.stack import TEAM, Stack
@@ -29,8 +31,34 @@ TRAINS_WITHIN = 120.0
 
 # Which reminder makes the team act, by the dispute's luck: some never wait for one, some wait for the last.
 _PROMPT = 0.3
+_SAME_DAY = 3 * HOUR  # Apple takes an answer for twelve hours, Google for a day
 _ACTS_ON = ((0.6, Rung.WEEK), (0.8, Rung.THREE_DAYS), (0.93, Rung.DAY), (1.0, Rung.SIX_HOURS))
 _LADDER = (Rung.WEEK, Rung.THREE_DAYS, Rung.DAY, Rung.SIX_HOURS)
+
+
+def waves(sendings: Iterable[Sending]) -> list[list[Sending]]:
+    """`sendings` in groups, each to be sent when the functions are done with the one before.
+
+    In a group no two speak of the same payment, card, person, device or address, so that what a decision sees of them
+    does not depend on who was quicker; and two that do keep their order.
+    """
+    after: dict[str, int] = {}
+    grouped: list[list[Sending]] = []
+    for sending in sendings:
+        named = _named_by(sending.fact.attempt)
+        wave = max(after.get(name, 0) for name in named)
+        after |= dict.fromkeys(named, wave + 1)
+        if wave == len(grouped):
+            grouped.append([])
+        grouped[wave].append(sending)
+    return grouped
+
+
+def _named_by(attempt: Attempt) -> list[str]:
+    """Of mail domains those that are no one's in particular have no history."""
+    domain = attempt.email.rpartition("@")[2]
+    names = (attempt.id, attempt.customer, attempt.card.token, attempt.device, attempt.ip)
+    return [name for name in (*names, None if domain in FREE_MAIL else domain) if name]
 
 
 @dataclass(slots=True)
@@ -82,8 +110,8 @@ class Plan:
 
 class Player:
     """`facts` are those that providers told of so far; `disputes`, by the ids that providers give them, those among
-    them; `unsaid`: disputes that the team answered and whose provider says nothing of it; `reminders`: those that the
-    team received."""
+    them; `unsaid`: disputes that the team answered and whose provider says nothing of it, and when they did;
+    `reminders`: those that the team received."""
 
     def __init__(
         self, stack: Stack, world: World, post: Post, simulators: Mapping[str, ProviderSimulator], plan: Plan
@@ -91,7 +119,7 @@ class Player:
         self.sent = Sent()
         self.facts: list[Fact] = []
         self.disputes: dict[tuple[str, str], Fact] = {}
-        self.unsaid: set[tuple[str, str]] = set()
+        self.unsaid: dict[tuple[str, str], datetime] = {}
         self.reminders: list[tuple[datetime, DisputeReminder]] = []
         self.answered: Counter[str] = Counter()
         self.trained_at: datetime | None = None
@@ -135,28 +163,35 @@ class Player:
 
     def _send(self, now: datetime) -> None:
         self._hear(list(self._world.until(now)))
-        sendings = list(self._post.until(now))
-        self._busy = self._busy or bool(sendings)
-        requests = [sending.request(self._simulators[sending.provider], now) for sending in sendings]
-        for sending, answer in zip(sendings, self._sender.send_all(requests), strict=True):
-            self.sent.note(sending, answer, now)
-            if answer.failed:
-                self._post.retry(sending, now)
+        for sendings in waves(self._post.until(now)):
+            self._settle()
+            requests = [sending.request(self._simulators[sending.provider], now) for sending in sendings]
+            for sending, answer in zip(sendings, self._sender.send_all(requests), strict=True):
+                self.sent.note(sending, answer, now)
+                self._busy = self._busy or answer.accepted
+                if answer.failed:
+                    self._post.retry(sending, now)
+
+    def _settle(self) -> None:
+        """Wait until the functions are done with what they were sent."""
+        if self._busy:
+            self._stack.drain()
+            self._busy = False
 
     def _hear(self, happened: list[Fact]) -> None:
         """What happened, as far as the providers say it; some disputes are answered without a reminder."""
         for fact in happened:
             opened = fact.dispute if fact.kind is FactKind.DISPUTE_OPENED else None
             if opened is not None and self._world.luck_of(opened.id) < _PROMPT:
-                self._answer(opened, fact.at + DAY, "unprompted")
+                self._answer(opened, fact.at + _SAME_DAY, "unprompted")
         said = self._post.take(happened)
         self.facts += said
         for fact in said:
             if fact.dispute is not None:
                 self.disputes.setdefault(self._named(fact), fact)
-        self.unsaid |= {self._named(fact) for fact in happened if fact.kind is FactKind.DISPUTE_ANSWERED} - {
-            self._named(fact) for fact in said if fact.kind is FactKind.DISPUTE_ANSWERED
-        }
+        answered = {self._named(fact): fact.at for fact in happened if fact.kind is FactKind.DISPUTE_ANSWERED}
+        told = {self._named(fact) for fact in said if fact.kind is FactKind.DISPUTE_ANSWERED}
+        self.unsaid |= {key: at for key, at in answered.items() if key not in told}
 
     def _named(self, fact: Fact) -> tuple[str, str]:
         """The dispute of `fact`, as our events name it."""
@@ -167,14 +202,12 @@ class Player:
 
     def _tick(self, now: datetime) -> None:
         """check_deadlines runs on all that came; those whose turn it is answer at once, within minutes."""
-        if self._busy:
-            self._stack.drain()
-            self._busy = False
+        self._settle()
         self._stack.tick("check_deadlines")
         self._stack.drain()
         self.ticks += 1
         answers = 0
-        for message in self._stack.take(TEAM.name):
+        for message in self._stack.take(TEAM):
             reminder = decode(message.data, DisputeReminder)
             self.reminders.append((now, reminder))
             answers += self._act_on(reminder, now)

@@ -4,6 +4,7 @@ Nothing here is taken from the functions' own word for it: deliveries are counte
 was sent, payments and disputes in the documents and against the facts, decisions against the truth.
 """
 
+import hashlib
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,6 @@ from shared.disputes.deadlines import LOOKS
 from shared.domain.codec import from_document
 from shared.domain.decisions import Decision, Outcome
 from shared.domain.disputes import Dispute, Rung
-from shared.domain.events import DisputeStatus
 from shared.domain.money import Money
 from shared.flows.ports import Key, Snapshot
 from shared.flows.record_payment import payment_of
@@ -22,10 +22,10 @@ from shared.flows.track_dispute import dispute_of
 from tests.simulator.chaos import How, Post
 from tests.simulator.facts import Attempt, FactKind, ProviderSimulator
 from tests.simulator.world import THIRD_PARTY, Fraud, World
-from tests.stack import topology
 from tests.stack.player import Player
 from tests.stack.stack import Stack
 
+RESAMPLED = 400
 LOOKED_FOR = LOOKS[Rung.LOOK_LAST]
 PAYMENT_KINDS = (FactKind.AUTHORIZED, FactKind.CAPTURED, FactKind.DECLINED, FactKind.CANCELED, FactKind.REFUNDED)
 AUTHENTIC = (How.FIRST, How.DUPLICATE, How.MONTH_LATE, How.UNREADABLE)
@@ -42,21 +42,41 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Flagged:
+    """`right` of `flagged` payments were fraud, of `frauds` in all."""
+
+    right: int
+    flagged: int
+    frauds: int
+
+    @property
+    def precision(self) -> float:
+        """1.0 where nothing was flagged: nobody was wronged."""
+        return self.right / self.flagged if self.flagged else 1.0
+
+    @property
+    def recall(self) -> float:
+        return self.right / self.frauds
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
     """How well decisions agree with the truth, over payments scored by a model that never saw them.
 
     ap: average precision of the score; prior: what guessing would get. stopped: precision and recall of decline;
-    caught: of everything but approve. recall_by: share of each kind that was not simply approved.
+    caught: of everything but approve; each with how many it flagged. ap_between: where nine of ten samples of as many
+    payments from these put the AP. recall_by: share of each kind that was not simply approved.
     """
 
     payments: int
     frauds: int
     ap: float
+    ap_between: tuple[float, float]
     prior: float
     ap_third_party: float
     prior_third_party: float
-    stopped: tuple[float, float]
-    caught: tuple[float, float]
+    stopped: "Flagged"
+    caught: "Flagged"
     recall_by: Mapping[Fraud, tuple[int, int]]
 
 
@@ -64,7 +84,9 @@ class Quality:
 class Report:
     """Counts of everything, the quality of decisions, and `problems`: each a sentence about a broken promise.
 
-    unsaid: disputes that were answered at a provider that does not tell so; only our own record could.
+    missed: deadlines that check_deadlines alarmed as missed. unsaid: those of them that were answered in time at a
+    provider that does not tell so; only a record of our own answers could. result: a digest of every decision and dispute, the same
+    for the same code and seed.
     """
 
     deliveries: Counter[str] = field(default_factory=Counter)
@@ -82,6 +104,7 @@ class Report:
     unsaid: int = 0
     acknowledged: tuple[float, float] = (0.0, 0.0)
     injected: Counter[str] = field(default_factory=Counter)
+    result: str = ""
     problems: list[str] = field(default_factory=list)
 
 
@@ -94,9 +117,14 @@ def measure(
     _payments(report, stack, player, simulators)
     _decisions(report, stack, world, player, simulators)
     _disputes(report, stack, player)
-    letters = stack.take(topology.DEAD_LETTERS)
+    letters = stack.given_up()
     _check(report, not letters, f"{len(letters)} messages were given up on (dead letters)")
     return report
+
+
+def _add(report: Report, told: Sequence[str]) -> None:
+    """To the digest of the result."""
+    report.result = hashlib.sha256("\n".join([report.result, *sorted(told)]).encode()).hexdigest()[:12]
 
 
 def _check(report: Report, holds: bool, sentence: str) -> None:
@@ -192,18 +220,20 @@ def _decisions(
     found = dict(_read(stack, list(attempts)))
     led = {key: _led_to(key, snapshot) for key, snapshot in found.items()}
     found |= dict(_read(stack, [key for key in led.values() if key not in found]))
-    undecided = []
+    undecided, told = [], []
     for key, attempt in attempts.items():
         snapshot = found[led[key]]
         if snapshot is None or "event_id" not in snapshot.document:
             undecided.append(attempt.id)
             continue
         decision = from_document(snapshot.document, Decision)
+        told.append(f"{decision.provider} {decision.payment_id} {decision.outcome} {decision.raw_score}")
         report.decisions[decision.outcome.value] += 1
         if decision.model_digest is not None and player.trained_at is not None and attempt.at >= player.trained_at:
             # A rule that declines by itself leaves no score: it is as sure as can be.
             score = float(decision.outcome is Outcome.DECLINE) if decision.score is None else decision.score
             report.judged.append(Judged(attempt.at, score, decision.outcome, world.truth.get(attempt.id)))
+    _add(report, told)
     _check(report, not undecided, f"{len(undecided)} payments have no decision, such as {undecided[:3]}")
     [stored] = stack.ports.warehouse.query("SELECT COUNT(DISTINCT event_id) AS total FROM fraud_decisions")
     published = sum(report.decisions.values())
@@ -213,15 +243,18 @@ def _decisions(
         f"{published} decisions were made, {stored['total']} reached the warehouse",
     )
     _check(report, not player.not_trained, f"no model was trained: {player.not_trained}")
+    judge_the_model(report)
+
+
+def judge_the_model(report: Report) -> None:
+    """Its quality over what it scored; a model that scored nothing or stopped no fraud has kept no promise."""
     frauds = sum(one.fraud is not None for one in report.judged)
-    _check(
-        report,
-        0 < frauds < len(report.judged),
-        f"the model scored {len(report.judged)} payments, {frauds} of them fraud",
-    )
-    if 0 < frauds < len(report.judged):
+    decided = 0 < frauds < len(report.judged)
+    _check(report, decided, f"the model scored {len(report.judged)} payments, {frauds} of them fraud")
+    if decided:
         report.quality = quality(report.judged)
         _check(report, report.quality.ap > report.quality.prior, "the model ranks fraud no better than guessing")
+        _check(report, report.quality.caught.right > 0, "the model let every fraud pass")
 
 
 def _led_to(key: Key, snapshot: Snapshot | None) -> Key:
@@ -245,23 +278,37 @@ def quality(judged: Sequence[Judged]) -> Quality:
         payments=len(judged),
         frauds=sum(frauds),
         ap=float(average_precision_score(frauds, [one.score for one in judged])),
+        ap_between=_between(frauds, [one.score for one in judged]),
         prior=sum(frauds) / len(judged),
         ap_third_party=float(average_precision_score(third_frauds, [one.score for one in third]))
         if any(third_frauds)
         else 0.0,
         prior_third_party=sum(third_frauds) / len(third),
-        stopped=_precision_recall(judged, frozenset({Outcome.DECLINE})),
-        caught=_precision_recall(judged, frozenset(Outcome) - {Outcome.APPROVE}),
+        stopped=_flagged(judged, frozenset({Outcome.DECLINE})),
+        caught=_flagged(judged, frozenset(Outcome) - {Outcome.APPROVE}),
         recall_by=recall_by,
     )
 
 
-def _precision_recall(judged: Sequence[Judged], positive: frozenset[Outcome]) -> tuple[float, float]:
-    """1.0 precision where nothing was flagged: nobody was wronged."""
-    flagged = [one for one in judged if one.outcome in positive]
+def _between(frauds: Sequence[bool], scores: Sequence[float]) -> tuple[float, float]:
+    """The AP's 5th and 95th percentile over samples with replacement, the same for the same payments."""
+    import numpy as np
+    from sklearn.metrics import average_precision_score
+
+    truth, score, draw = np.array(frauds), np.array(scores), np.random.default_rng(0)
+    found = []
+    for _ in range(RESAMPLED):
+        sample = draw.integers(0, len(truth), len(truth))
+        if truth[sample].any():
+            found.append(average_precision_score(truth[sample], score[sample]))
+    low, high = np.quantile(found, (0.05, 0.95))
+    return float(low), float(high)
+
+
+def _flagged(judged: Sequence[Judged], outcomes: frozenset[Outcome]) -> Flagged:
+    flagged = [one for one in judged if one.outcome in outcomes]
     right = sum(one.fraud is not None for one in flagged)
-    frauds = sum(one.fraud is not None for one in judged)
-    return (right / len(flagged) if flagged else 1.0, right / frauds)
+    return Flagged(right, len(flagged), sum(one.fraud is not None for one in judged))
 
 
 def _disputes(report: Report, stack: Stack, player: Player) -> None:
@@ -275,15 +322,19 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
                 tracked[dispute.provider, dispute.dispute_id] = dispute
     for dispute in tracked.values():
         report.disputes[str(dispute.stage), str(dispute.status)] += 1
+    _add(report, [f"{one.provider} {one.dispute_id} {one.stage} {one.status}" for one in tracked.values()])
     lost = set(player.disputes) - set(tracked)
     _check(report, not lost, f"{len(lost)} disputes were lost")
-    missed = [
-        one.dispute_id
-        for key, one in tracked.items()
-        if (one.status is DisputeStatus.EXPIRED or one.expired_cause is not None) and key not in player.unsaid
-    ]
-    report.missed, report.unsaid = len(missed), len(player.unsaid)
+    expired = {key: deadline for key, one in tracked.items() if (deadline := _expired(one)) is not None}
+    unseen = {key for key, deadline in expired.items() if key in player.unsaid and player.unsaid[key] <= deadline}
+    missed = sorted(expired.keys() - unseen)
+    report.missed, report.unsaid = _alarmed(stack), len(unseen)
     _check(report, not missed, f"{len(missed)} deadlines were missed, such as {missed[:3]}")
+    _check(
+        report,
+        report.missed == len(expired),
+        f"{report.missed} deadlines were alarmed as missed, {len(expired)} disputes say so",
+    )
     report.reminders.update(reminder.rung.value for _, reminder in player.reminders)
     twice = Counter(reminder.action_id for _, reminder in player.reminders)
     again = sum(count - 1 for count in twice.values())
@@ -295,6 +346,18 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
         if one.linked_to is None and one.heard_at is not None and _captured(player, key) <= one.heard_at + LOOKED_FOR
     ]
     _check(report, not unlinked, f"{len(unlinked)} disputes know no payment, such as {unlinked[:3]}")
+
+
+def _expired(dispute: Dispute) -> datetime | None:
+    """The deadline that passed; a later word of the provider ends the state, but not what was done about it."""
+    passed = [key for key, action in dispute.actions.items() if action.rung is Rung.EXPIRE]
+    return max((datetime.fromisoformat(key.split("/")[1]) for key in passed), default=None)
+
+
+def _alarmed(stack: Stack) -> int:
+    """Deadlines that the product itself says were missed: what would wake somebody."""
+    log = (stack.home / "logs" / "check_deadlines.log").read_bytes()
+    return log.count(b'"event":"deadline_missed"')
 
 
 def _captured(player: Player, dispute: tuple[str, str]) -> datetime:

@@ -27,12 +27,13 @@ from shared.backends.local.bus import LocalBus
 from shared.backends.local.sql import Database
 from shared.domain.codec import utc_text
 from shared.flows.ports import Message, Ports
+from shared.providers import names
 from shared.settings import Settings, read
 from tests.stack import topology
-from tests.stack.topology import ROOT, Subscription
+from tests.stack.topology import ROOT
 
-TEAM = Subscription("merchant-team", "dispute-actions")
-"""The people who answer disputes, reading their reminders."""
+TEAM = "dispute-actions"
+"""The subscription of the people who answer disputes: their reminders."""
 
 STARTS_WITHIN = 60.0
 DRAINS_WITHIN = 180.0
@@ -58,7 +59,7 @@ class Broker(Protocol):
         """Topics, tables and pull subscriptions, before anything runs."""
 
     def push_to(self, urls: Mapping[str, str]) -> None:
-        """Start delivering each function's subscription to its URL."""
+        """Start delivering each function's subscriptions to its URL."""
 
     def take(self, name: str, limit: int) -> list[Taken]:
         """Pull and acknowledge what waits in a pull subscription, at most `limit`."""
@@ -119,6 +120,7 @@ class Stack:
         self.home = home
         self.clock = home / "clock"
         self._broker = broker
+        self._providers = served(environment)
         self._environment = {
             "PAYIN_HOME": str(home),
             "THREADS": "8",
@@ -172,7 +174,7 @@ class Stack:
     def start_all(self, **environment: str) -> None:
         self._broker.prepare()
         self.start(*topology.functions(), **environment)
-        self._broker.push_to({own.name: f"{self.urls[own.function]}/" for own in topology.pushed() if own.function})
+        self._broker.push_to({name: f"{url}/" for name, url in self.urls.items()})
 
     def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
         self._processes.pop(name).end(how)
@@ -200,10 +202,14 @@ class Stack:
         """Messages of a pull subscription, acknowledged."""
         return self._broker.take(name, limit)
 
+    def given_up(self) -> list[Taken]:
+        """Dead letters of every function."""
+        return [message for name in topology.dead_letters() for message in self.take(name)]
+
     def store(self) -> int:
         """BigQuery subscriptions: what waits for the warehouse becomes rows, with the message's own id and time."""
         stored = 0
-        for table, own in topology.stored().items():
+        for table, own in topology.stored(self._providers):
             while messages := self._broker.take(own.name, 1000):
                 rows = [
                     {**json.loads(one.data), "message_id": one.message_id, "publish_time": utc_text(one.published_at)}
@@ -229,11 +235,17 @@ class Stack:
         raise RuntimeError(f"{name} does not start:\n{process.last_words()}")
 
 
+def served(environment: Mapping[str, str]) -> list[str]:
+    """Providers of which we have a secret."""
+    return [name for name in names() if f"WEBHOOK_{name.upper()}" in environment]
+
+
 class EmbeddedBroker:
     """The local bus, and a process that pushes."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, providers: Sequence[str]) -> None:
         self._home = home
+        self._providers = providers
         self._file = home / "payin.sqlite"
         self._pusher: Process | None = None
 
@@ -245,12 +257,15 @@ class EmbeddedBroker:
         return LocalBus(Database(f"sqlite:///{self._file}"))
 
     def prepare(self) -> None:
-        for own in [*topology.pushed(), *topology.stored().values(), TEAM]:
-            self._bus.subscribe(own.name, own.topic, own.filter, 10, topology.DEAD_LETTERS)
-        self._bus.subscribe(topology.DEAD_LETTERS, topology.DEAD_LETTERS)
+        stored = [own for _, own in topology.stored(self._providers)]
+        for own in [*topology.pushed(self._providers), *stored, *topology.pulled()]:
+            self._bus.subscribe(own.name, own.topic, own.whole_filter, topology.TRIES, own.dead_letters)
+        for name in topology.dead_letters():
+            self._bus.subscribe(name, name)
 
     def push_to(self, urls: Mapping[str, str]) -> None:
-        command = [sys.executable, "-m", "tests.stack.push", str(self._file), json.dumps(dict(urls))]
+        to = {own.name: urls[own.function] for own in topology.pushed(self._providers) if own.function}
+        command = [sys.executable, "-m", "tests.stack.push", str(self._file), json.dumps(to)]
         self._pusher = Process(command, {}, self._home / "logs" / "push.log")
 
     def take(self, name: str, limit: int) -> list[Taken]:
@@ -265,13 +280,13 @@ class EmbeddedBroker:
     def drain(self) -> None:
         # A function publishes before its message is acknowledged, so one look that sees nothing waiting for any of them
         # means that nothing is on its way. It is taken often: by SQL of our own, in microseconds.
-        names = [own.name for own in topology.pushed()]
-        waiting = f"SELECT EXISTS (SELECT 1 FROM queue WHERE subscription IN ({','.join('?' * len(names))}))"
+        pushed = [own.name for own in topology.pushed(self._providers)]
+        waiting = f"SELECT EXISTS (SELECT 1 FROM queue WHERE subscription IN ({','.join('?' * len(pushed))}))"
         until = time.monotonic() + DRAINS_WITHIN
         with contextlib.closing(sqlite3.connect(self._file)) as connection:
-            while connection.execute(waiting, names).fetchone()[0]:
+            while connection.execute(waiting, pushed).fetchone()[0]:
                 if time.monotonic() > until or (self._pusher is not None and self._pusher.ended()):
-                    left = {name: self._bus.backlog(name) for name in names}
+                    left = {name: self._bus.backlog(name) for name in pushed}
                     raise TimeoutError(f"messages do not drain: {left}; see {self._home}/logs")
                 time.sleep(0.004)
 
@@ -311,9 +326,9 @@ def running(
         if kind == "emulators":
             from tests.stack.emulated import EmulatedBroker
 
-            broker: Broker = cleanup.enter_context(EmulatedBroker.started(home))
+            broker: Broker = cleanup.enter_context(EmulatedBroker.started(home, served(environment)))
         else:
-            broker = EmbeddedBroker(home)
+            broker = EmbeddedBroker(home, served(environment))
         stack = Stack(broker, home, environment, ports)
         if clock is not None:
             stack.use_clock(clock)

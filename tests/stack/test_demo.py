@@ -12,9 +12,9 @@ from tests.simulator.apis import ApiSimulator
 from tests.simulator.loading import load, names
 from tests.simulator.world import START, Fraud
 from tests.stack import topology
-from tests.stack.demo import MARK, fresh
+from tests.stack.demo import MARK, fresh, promises
 from tests.stack.dev import SAID, Informed
-from tests.stack.report import Judged, quality
+from tests.stack.report import Flagged, Judged, Report, judge_the_model, quality
 from tests.stack.send import catalogue, say
 from tests.stack.topology import ROOT
 
@@ -35,8 +35,8 @@ def test_quality_is_counted_against_the_truth() -> None:
     )
     assert found.prior == 3 / 5
     assert found.ap == pytest.approx((1 / 1 + 2 / 3 + 3 / 5) / 3)
-    assert found.stopped == (1 / 2, 1 / 3)
-    assert found.caught == (2 / 3, 2 / 3)
+    assert found.stopped == Flagged(1, 2, 3)
+    assert found.caught == Flagged(2, 3, 3)
     assert found.ap_third_party == pytest.approx((1 / 1 + 2 / 3) / 2)
     assert found.recall_by[Fraud.FRIENDLY] == (0, 1)
     assert found.recall_by[Fraud.STOLEN_CARD] == (1, 1)
@@ -44,7 +44,43 @@ def test_quality_is_counted_against_the_truth() -> None:
 
 def test_flagging_nobody_wrongs_nobody() -> None:
     found = quality([judged(0.5, Outcome.APPROVE, Fraud.STOLEN_CARD), judged(0.1, Outcome.APPROVE, None)])
-    assert found.stopped == (1.0, 0.0)
+    assert (found.stopped.precision, found.stopped.recall) == (1.0, 0.0)
+
+
+def test_how_sure_the_figure_is_is_the_same_every_time() -> None:
+    payments = [judged(n % 7 / 7, Outcome.APPROVE, Fraud.STOLEN_CARD if n % 5 == 0 else None) for n in range(60)]
+    found = quality(payments)
+    low, high = found.ap_between
+    assert low < found.ap < high
+    assert quality(payments).ap_between == found.ap_between
+
+
+@pytest.mark.parametrize(
+    ("payments", "problem"),
+    [
+        ([], "scored 0 payments"),
+        ([judged(0.1, Outcome.APPROVE, None)], "scored 1 payments, 0 of them fraud"),
+        (
+            [judged(0.9, Outcome.APPROVE, Fraud.STOLEN_CARD), judged(0.1, Outcome.APPROVE, None)],
+            "let every fraud pass",
+        ),
+        (
+            [judged(0.1, Outcome.REVIEW, Fraud.STOLEN_CARD), judged(0.9, Outcome.APPROVE, None)] * 2,
+            "no better than guessing",
+        ),
+    ],
+)
+def test_a_model_that_decided_nothing_has_kept_no_promise(payments: list[Judged], problem: str) -> None:
+    report = Report(judged=payments)
+    judge_the_model(report)
+    assert [one for one in report.problems if problem in one]
+
+
+def test_the_summary_says_of_deadlines_no_more_than_the_product_knows() -> None:
+    assert promises(Report()).endswith("no deadline missed")
+    told = promises(Report(missed=8, unsaid=8))
+    assert "no deadline missed" not in told
+    assert "8 that were answered stand as missed" in told
 
 
 def test_a_demo_never_deletes_what_it_did_not_write(tmp_path: Path) -> None:
@@ -91,7 +127,7 @@ def test_the_api_that_make_dev_simulates_knows_what_make_send_has_said(tmp_path:
 def test_every_function_of_the_topology_has_its_folder() -> None:
     for name in topology.functions():
         assert (ROOT / "functions" / name / "main.py").exists()
-    assert {own.topic for own in topology.pushed()} <= set(topology.topics())
+    assert {own.address for own in topology.pushed()} <= set(topology.topics())
 
 
 def run(stack: str, home: Path) -> str:

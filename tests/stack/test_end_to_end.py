@@ -1,5 +1,6 @@
 """Webhook to documents, decisions, disputes and reminders: every function a process, every step real HTTP."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,6 @@ from tests.simulator.apis import serving_all
 from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedCard, SimulatedDispute
 from tests.simulator.loading import load
 from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, START
-from tests.stack import topology
 from tests.stack.sender import Answered, Sender
 from tests.stack.servers import Absent
 from tests.stack.stack import TEAM, Stack, running
@@ -38,6 +38,16 @@ class Business:
         self.stack.set_clock(fact.at)
         simulator = self.simulators[fact.attempt.provider]
         return [self._sender.send(simulator.sign(body, fact.at)) for body in simulator.requests(fact) for _ in range(2)]
+
+    def flood(self, facts: list[Fact]) -> None:
+        """Each fact's messages once, as fast as they are taken."""
+        self.stack.set_clock(facts[0].at)
+        simulators = self.simulators
+        self._sender.send_all(
+            simulators[fact.attempt.provider].sign(body, fact.at)
+            for fact in facts
+            for body in simulators[fact.attempt.provider].requests(fact)
+        )
 
     def forge(self, fact: Fact) -> list[Answered]:
         simulator = self.simulators[fact.attempt.provider]
@@ -125,7 +135,7 @@ def test_a_payment_is_recorded_judged_disputed_and_its_deadline_reminded_of(busi
     for _ in range(3):
         stack.tick("check_deadlines")
     stack.drain()
-    reminders = [decode(message.data, DisputeReminder) for message in stack.take(TEAM.name)]
+    reminders = [decode(message.data, DisputeReminder) for message in stack.take(TEAM)]
     assert [(one.dispute_id, one.rung) for one in reminders] == [(simulator.dispute_id(dispute), Rung.WEEK)]
     # A dispute may have been handled before its payment; it has found it by now.
     [linked] = stack.ports.documents.get([dispute_key])
@@ -176,5 +186,29 @@ def test_a_function_killed_at_work_loses_nothing(business: Business) -> None:
     assert all(business.stack.ports.documents.get(keys))
 
 
+def test_a_flood_at_one_provider_delays_no_others_decision(business: Business) -> None:
+    def named(provider: str, number: int) -> Attempt:
+        fields = {name: getattr(an_attempt(provider), name) for name in Attempt.__slots__}
+        return Attempt(**{**fields, "id": f"e2e-flood-{number}", "customer": f"flood-{number}"})
+
+    def decision_of(attempt: Attempt) -> Key:
+        simulator = business.simulators[attempt.provider]
+        return Key("decisions", f"{attempt.provider}:{simulator.payment_id(attempt)}")
+
+    flood = [named("stripe", number) for number in range(300)]
+    alone = named("adyen", 0)
+    business.flood([Fact(kind=FactKind.AUTHORIZED, attempt=attempt, at=attempt.at) for attempt in flood])
+    began = time.monotonic()
+    business.post(Fact(kind=FactKind.AUTHORIZED, attempt=alone, at=alone.at))
+    while not all(business.stack.ports.documents.get([decision_of(alone)])):
+        assert time.monotonic() < began + 60
+        time.sleep(0.02)
+    took = time.monotonic() - began
+    decided = business.stack.ports.documents.get([decision_of(attempt) for attempt in flood])
+    assert None in decided, "the flood must still be under way"
+    assert took < 5
+    business.stack.drain()
+
+
 def test_nothing_was_given_up_on(business: Business) -> None:
-    assert business.stack.take(topology.DEAD_LETTERS) == []
+    assert business.stack.given_up() == []

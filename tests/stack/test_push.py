@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from shared.backends.local.bus import LocalBus
 from shared.backends.local.sql import Database
 from shared.flows.ports import Message
 from tests.stack import push as push_module
+from tests.stack import topology
 from tests.stack.push import Pusher, Watch
 
 
@@ -47,14 +49,22 @@ def a_function(answer: Callable[[dict[str, Any]], int]) -> Iterator[tuple[str, l
 
 @contextmanager
 def pushing(file: Path, name: str, url: str) -> Iterator[LocalBus]:
-    bus, watch = LocalBus(Database(f"sqlite:///{file}")), Watch(str(file), ["own"])
+    bus = LocalBus(Database(f"sqlite:///{file}"))
     bus.subscribe(name, "topic", "", 3, "dead")
     bus.subscribe("dead", "dead")
-    threads = [threading.Thread(target=watch.run), threading.Thread(target=Pusher(bus, name, url, watch).run)]
+    with delivering(bus, file, {name: url}):
+        yield bus
+
+
+@contextmanager
+def delivering(bus: LocalBus, file: Path, urls: dict[str, str]) -> Iterator[None]:
+    watch = Watch(str(file), urls)
+    pushers = [Pusher(bus, name, url, watch) for name, url in urls.items()]
+    threads = [threading.Thread(target=run) for run in (watch.run, *(pusher.run for pusher in pushers))]
     for thread in threads:
         thread.start()
     try:
-        yield bus
+        yield
     finally:
         watch.stop()
         for thread in threads:
@@ -110,3 +120,38 @@ def test_a_function_that_is_down_gets_its_messages_when_it_is_back(tmp_path: Pat
         bus.publish([Message("topic", b"{}")])
         threading.Event().wait(0.3)
         assert bus.backlog("own") == 1
+
+
+def an_event(provider: str, kind: str, name: str, **more: str) -> Message:
+    return Message("payment-events", name.encode(), {"provider": provider, "kind": kind, **more})
+
+
+def test_a_flood_at_one_provider_delays_no_others_message_and_no_dispute(tmp_path: Path) -> None:
+    arrived: dict[tuple[str, str], float] = {}
+    decision, dispute = ("score-payment-adyen", "decision"), ("track-dispute-stripe", "dispute")
+
+    def slowly(pushed: dict[str, Any]) -> int:
+        time.sleep(0.02)
+        name = base64.b64decode(pushed["message"]["data"]).decode()
+        arrived[pushed["subscription"].rpartition("/")[2], name] = time.monotonic()
+        return 204
+
+    flooded = ("score_payment", "track_dispute")
+    bus = LocalBus(Database(f"sqlite:///{tmp_path / 'db'}"))
+    with a_function(slowly) as (url, _):
+        urls = {}
+        for own in topology.pushed(["stripe", "adyen"]):
+            if own.function in flooded:
+                bus.subscribe(own.name, own.topic, own.whole_filter, topology.TRIES, own.dead_letters)
+                urls[own.name] = url
+        bus.publish([an_event("stripe", "payment", f"flood {n}", step="refunded") for n in range(400)])
+        with delivering(bus, tmp_path / "db", urls):
+            while len(arrived) < 10:
+                time.sleep(0.01)
+            published = time.monotonic()
+            bus.publish([an_event("adyen", "payment", "decision"), an_event("stripe", "dispute", "dispute")])
+            while not {decision, dispute} <= set(arrived):
+                time.sleep(0.01)
+            left = bus.backlog("score-payment-stripe"), bus.backlog("track-dispute-refunds-stripe")
+    assert min(left) > 200, "the flood must still be under way"
+    assert max(arrived[decision], arrived[dispute]) - published < 0.6

@@ -326,7 +326,8 @@ def of_plan(plan: Mapping[str, Any]) -> Contents:
     }
     return Contents(
         functions=frozenset(one.block("build_config")["entry_point"] for one in deployed),
-        topics=frozenset(keys("google_pubsub_topic", "topic")),
+        # `payment-events/stripe` is a provider's own part of a topic.
+        topics=frozenset(key.split("/")[0] for key in keys("google_pubsub_topic", "topic")),
         publishes=frozenset(
             source(key) if "/" not in key else f"{source(key.split('/')[0])}/{key.split('/')[1]}"
             for key in keys("google_pubsub_topic_iam_member", "publisher")

@@ -62,26 +62,28 @@ SPOILED: dict[str, Spoil] = {
     "cannot be replayed": lambda p: the(p, 'google_pubsub_topic.topic["deliveries"]').update(
         message_retention_duration=None
     ),
-    "after 31 idle days": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(
+    "after 31 idle days": lambda p: the(p, 'google_pubsub_subscription.push["score-payment-stripe"]').update(
         expiration_policy=[]
     ),
-    "256 bytes": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(filter="x" * 257),
-    "hold up all": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(
+    "256 bytes": lambda p: the(p, 'google_pubsub_subscription.push["score-payment-stripe"]').update(filter="x" * 257),
+    "hold up all": lambda p: the(p, 'google_pubsub_subscription.push["score-payment-stripe"]').update(
         enable_message_ordering=True
     ),
     "has no dead letter": lambda p: the(p, 'google_pubsub_subscription.warehouse["deliveries"]').update(
         dead_letter_policy=[]
     ),
-    "comes back at once": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(retry_policy=[]),
-    "5 to 100": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]')["dead_letter_policy"][0].update(
-        max_delivery_attempts=3
+    "comes back at once": lambda p: the(p, 'google_pubsub_subscription.push["score-payment-stripe"]').update(
+        retry_policy=[]
     ),
-    "without proof": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]')["push_config"][0].update(
-        oidc_token=[]
-    ),
-    "while its function still works": lambda p: the(p, 'google_pubsub_subscription.push["score_payment"]').update(
-        ack_deadline_seconds=30
-    ),
+    "5 to 100": lambda p: the(p, 'google_pubsub_subscription.push["score-payment-stripe"]')["dead_letter_policy"][
+        0
+    ].update(max_delivery_attempts=3),
+    "without proof": lambda p: the(p, 'google_pubsub_subscription.push["score-payment-stripe"]')["push_config"][
+        0
+    ].update(oidc_token=[]),
+    "while its function still works": lambda p: the(
+        p, 'google_pubsub_subscription.push["score-payment-stripe"]'
+    ).update(ack_deadline_seconds=30),
     "among the roles granted project-wide": lambda p: the(p, "google_project_iam_member.build").update(
         role="roles/editor"
     ),
