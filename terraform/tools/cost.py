@@ -46,15 +46,16 @@ class Each:
 
     record_reads: int = 2  # the payment and its case
     record_writes: int = 1
+    capture_proofs: int = 1  # that no case was opened beside it
     score_reads: int = 6
     score_writes: int = 6
     reread_reads: int = 6
     dispute_reads: int = 5
-    dispute_writes: int = 2
+    dispute_writes: int = 4  # two of them prove what was not there: a name of the payment, a dispute under it
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_100
     decision_bytes: int = 5_000
-    update_bytes: int = 700
+    update_bytes: int = 800
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     stored_bytes: int = 8_000  # a payment's document, its decision's and its share of what is kept of entities
     written_bytes: int = 1_000  # a version of a document that is kept for a week
@@ -182,7 +183,8 @@ def costs(plan: Plan) -> Iterator[Line]:
         traffic.payments_a_day * traffic.rereads_a_payment * each.reread_reads
         + plan.disputes_a_day * each.dispute_reads
     )
-    writes = plan.events_a_day * each.record_writes + traffic.payments_a_day * each.score_writes
+    writes = plan.events_a_day * each.record_writes
+    writes += traffic.payments_a_day * (each.score_writes + each.capture_proofs)
     writes += plan.disputes_a_day * each.dispute_writes
     yield line(
         "Firestore reads", reads * DAYS / MILLION, "M", price.firestore_million_reads, f"{reads / 1e6:,.1f} M/day"

@@ -13,6 +13,7 @@ from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
 from shared.runtime import apis
+from shared.runtime.entry import FARTHEST_TICK
 from terraform.tools import tool
 from tests.terraform.events import Told, told
 
@@ -189,6 +190,7 @@ def ack_seconds() -> list[int]:
 
 # What each says, and whether that is so.
 SAID: dict[str, dict[str, Callable[[], bool]]] = {
+    "clocks_disagree": {"an hour": lambda: hours(FARTHEST_TICK) == 1},
     "deadlines_unchecked": {
         "five minutes": lambda: TOPOLOGY["functions"]["check_deadlines"]["schedule"] == "*/5 * * * *",
         "half an hour": lambda: ALERTS["deadlines_unchecked"]["when"]["for"] == "1800s",

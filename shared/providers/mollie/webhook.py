@@ -64,12 +64,11 @@ PUSH = "push"
 PUSH_UNSIGNED = ("event_id", "occurred_at", "resource", "resource_id", "hint")
 _MOST_SIGNATURES = 16
 _MOST_FIELDS = 16
+_PAYMENT = re.compile(r"tr_[A-Za-z0-9]{1,40}", flags=re.ASCII)
+_ORDER = re.compile(r"ord_[A-Za-z0-9]{1,40}", flags=re.ASCII)
+_LINK = re.compile(r"pl_[A-Za-z0-9]{1,40}", flags=re.ASCII)
 # Kinds of object that can be read back, by how their ids are written: payments, and what leads to payments.
-IDS = {
-    "payments": re.compile(r"tr_[A-Za-z0-9]{1,40}", flags=re.ASCII),
-    "orders": re.compile(r"ord_[A-Za-z0-9]{1,40}", flags=re.ASCII),
-    "payment-links": re.compile(r"pl_[A-Za-z0-9]{1,40}", flags=re.ASCII),
-}
+IDS = {"payments": _PAYMENT, "orders": _ORDER, "payment-links": _LINK}
 LEADING = ("order", "payment-link")
 
 Base = dict[str, Any]
