@@ -54,7 +54,7 @@ class Each:
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_100
     decision_bytes: int = 5_000
-    update_bytes: int = 700
+    update_bytes: int = 800
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     stored_bytes: int = 8_000  # a payment's document, its decision's and its share of what is kept of entities
     written_bytes: int = 1_000  # a version of a document that is kept for a week
