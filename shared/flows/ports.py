@@ -72,7 +72,8 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Write nothing, and prove that the document is still at `version`; None: that there is still none."""
+    """Write nothing, and prove that the document is still at `version`; None: that there is still none. It costs as much
+    as a write, and two proofs of one document may wait for each other."""
 
     key: Key
     version: object | None

@@ -161,6 +161,8 @@ class FirestoreDocuments:
             case Delete():
                 to.delete = name
             case Unchanged(version=None):
+                # There is nothing to delete: what is asked for is the precondition.
+                # https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#precondition
                 to.delete = name
                 to.current_document.exists = False
             case Unchanged():
