@@ -5,20 +5,20 @@ DEPLOY_FLAGS = --env $(ENV) $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $
 
 .PHONY: package terraform-check deploy rollback destroy cost
 
-package: setup ## One deterministic zip per function, named by its contents
+package: $(VENV)/.run ## One deterministic zip per function, named by its contents
 	$(PY) terraform/tools/bundle.py .payin/bundles
 
-terraform-check: setup ## Format, validate, terraform test, plans held to the policy; says which provider it used
+terraform-check: $(VENV)/.deploy ## Format, validate, terraform test, plans held to the policy; says which provider it used
 	$(PY) terraform/tools/check.py
 
-deploy: setup ## Package, upload, plan, say why, ask, apply, smoke test (ENV=dev|prod DRY_RUN=1 SECRETS=file YES=1)
+deploy: $(VENV)/.deploy ## Package, upload, plan, say why, ask, apply, smoke test (ENV=dev|prod DRY_RUN=1 SECRETS=file YES=1)
 	$(DEPLOY) deploy $(DEPLOY_FLAGS)
 
-rollback: setup ## Put back the bundle that a function had before (FN=score_payment ENV=dev|prod DRY_RUN=1)
+rollback: $(VENV)/.deploy ## Put back the bundle that a function had before (FN=score_payment ENV=dev|prod DRY_RUN=1)
 	$(DEPLOY) rollback $(DEPLOY_FLAGS) --function "$(FN)"
 
-destroy: setup ## Take an environment down; refuses in prod (ENV=dev DRY_RUN=1)
+destroy: $(VENV)/.deploy ## Take an environment down; refuses in prod (ENV=dev DRY_RUN=1)
 	$(DEPLOY) destroy $(DEPLOY_FLAGS)
 
-cost: setup ## What it costs a month and which quotas it meets, with the arithmetic
+cost: $(VENV)/.run ## What it costs a month and which quotas it meets, with the arithmetic
 	$(PY) -m terraform.tools.cost

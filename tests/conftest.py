@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from tests.stack import emulators, postgres
+from tests.stack import emulators, leash, postgres
 from tests.stack.servers import Absent, Server
 from tests.stack.topology import topics
 
@@ -27,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = Path(tempfile.mkdtemp(prefix="payin-servers-"))
         config.stash[_CONTROLLER] = folder
         os.environ[_FOLDER] = str(folder)
+        leash.hold(folder / "leash")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -35,7 +36,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         for started in folder.glob("*.json"):
             told = json.loads(started.read_text(encoding="utf-8"))
             if "absent" not in told:
-                Server(**told).stop()
+                with leash.belonging_to(folder / "leash"):
+                    Server(**told).stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -60,7 +62,8 @@ def address_of(name: str) -> str:
         if not told_in.exists():
             try:
                 log = folder / "postgresql.log"
-                server = postgres.start(log) if name == "postgresql" else emulators.start(name, folder)
+                with leash.belonging_to(folder / "leash"):  # not to this worker, which may be done before the others
+                    server = postgres.start(log) if name == "postgresql" else emulators.start(name, folder)
                 told_in.write_text(json.dumps(asdict(server)), encoding="utf-8")
             except Absent as error:
                 told_in.write_text(json.dumps({"absent": str(error)}), encoding="utf-8")

@@ -6,7 +6,6 @@ moves the clock through every dispute's deadline, and reads everything back. Exi
 
 import argparse
 import contextlib
-import fcntl
 import shutil
 import sys
 import time
@@ -16,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tests.simulator.apis import serving_all
@@ -27,7 +26,7 @@ from tests.stack.picture import draw
 from tests.stack.player import Plan, Player
 from tests.stack.report import Report, measure
 from tests.stack.servers import Absent
-from tests.stack.stack import running
+from tests.stack.stack import alone, orderly, running
 from tests.stack.topology import ROOT
 
 MARK = "made-by-payin-demo"
@@ -57,8 +56,10 @@ def plan_of(days: int) -> tuple[Plan, Chaos]:
     return plan, Chaos(outages=((5 * DAY + 6 * HOUR, 5 * DAY + 12 * HOUR),))
 
 
-def play(demo: Demo, show: Callable[[World, datetime, str], None]) -> tuple[World, Player, Report, timedelta]:
-    """Run it all in `demo.home`, which must be empty."""
+def play(
+    demo: Demo, show: Callable[[World, datetime, str], None], started: Callable[[], None]
+) -> tuple[World, Player, Report, timedelta]:
+    """Run it all in `demo.home`, which must be empty; tell when everything has `started`."""
     world = World(SCALES[demo.scale], demo.seed, demo.providers)
     simulators = {name: load(name, demo.seed, demo.home / "providers") for name in demo.providers}
     environment: dict[str, str] = {"PROVIDERS": ",".join(demo.providers)}
@@ -71,6 +72,7 @@ def play(demo: Demo, show: Callable[[World, datetime, str], None]) -> tuple[Worl
         stack = cleanup.enter_context(
             running(demo.stack, demo.home, environment, clock=world.start, PAYIN_MODEL="none")
         )
+        started()
         began = time.monotonic()
         player = Player(stack, world, post, simulators, plan)
         player.play(chaos.outages, lambda now, line: show(world, now, line))
@@ -79,45 +81,65 @@ def play(demo: Demo, show: Callable[[World, datetime, str], None]) -> tuple[Worl
 
 
 @contextlib.contextmanager
-def alone(home: Path) -> Iterator[None]:
-    """One demo at a time in `home`."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with home.with_name(f".{home.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(f"another demo is running in {home}: wait for it, or choose another --home") from None
-        yield
+def fresh(home: Path) -> Iterator[Callable[[], None]]:
+    """`home` as an empty folder of ours; never delete what a demo did not write.
 
-
-def fresh(home: Path) -> None:
-    """Make `home` an empty folder of ours; never delete what a demo did not write."""
+    What the run before wrote there is set aside, and comes back unless the one that begins says that it has started.
+    """
+    before = home.with_name(f".{home.name}.before")
+    _put_back(before, home)  # left by a run that was killed before it started
     if home.exists() and any(home.iterdir()):
         if not (home / MARK).exists():
             raise SystemExit(f"{home} is not empty and was not written by a demo: choose another --home")
-        shutil.rmtree(home)
+        home.rename(before)
     home.mkdir(parents=True, exist_ok=True)
     (home / MARK).touch()
+    try:
+        yield lambda: shutil.rmtree(before, ignore_errors=True)
+    finally:
+        _put_back(before, home)
+
+
+def _put_back(before: Path, home: Path) -> None:
+    if before.exists():
+        shutil.rmtree(home, ignore_errors=True)
+        before.rename(home)
+
+
+def done(world: World, now: datetime) -> float:
+    """The share of the work: nearly all of it while there are new payments."""
+    traffic, settling = (now - world.start) / (world.traffic_end - world.start), world.end - world.traffic_end
+    return min(0.9 * min(traffic, 1.0) + 0.1 * max(0.0, (now - world.traffic_end) / settling), 1.0)
 
 
 @contextlib.contextmanager
 def progress(console: Console) -> Iterator[Callable[[World, datetime, str], None]]:
     """A bar on a terminal, a line every virtual week elsewhere."""
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(None), TaskProgressColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(None),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("starting", total=1.0)
+            task = bar.add_task("starting every function", total=1.0)
 
             def move(world: World, now: datetime, line: str) -> None:
-                done = (now - world.start) / (world.end - world.start)
-                bar.update(task, completed=min(1.0, done), description=f"{now:%d %b %H:%M}  {line}")
+                bar.update(task, completed=done(world, now), description=f"{now:%d %b %H:%M}  {line}")
 
             yield move
         return
 
+    began = time.monotonic()
+
     def tell(world: World, now: datetime, line: str) -> None:
         if (now - world.start) % (7 * DAY) == timedelta():
-            console.print(f"{now:%Y-%m-%d}  {line}")
+            share = done(world, now)
+            left = (time.monotonic() - began) * (1 - share) / share
+            console.print(f"{now:%Y-%m-%d}  {line}  ({share:.0%}, about {left:.0f} s left)")
 
     yield tell
 
@@ -218,7 +240,7 @@ def main(arguments: list[str]) -> int:
         parser.error(f"the simulated business uses {', '.join(names())}, not {', '.join(sorted(unknown))}")
     demo = Demo(asked.stack, asked.scale, providers, asked.seed, home)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    with alone(home):
+    with orderly(), alone(home):
         try:
             return run(demo, console)
         except Absent as missing:
@@ -229,10 +251,10 @@ def main(arguments: list[str]) -> int:
 def run(demo: Demo, console: Console) -> int:
     """The demo and its report; the exit code."""
     home = demo.home
-    fresh(home)
-    console.print(f"Pay-In demo: {demo.scale} scale on the {demo.stack} stack, seed {demo.seed}, in {home}")
-    with progress(console) as show:
-        world, player, report, took = play(demo, show)
+    with fresh(home) as started:
+        console.print(f"Pay-In demo: {demo.scale} scale on the {demo.stack} stack, seed {demo.seed}, in {home}")
+        with progress(console) as show:
+            world, player, report, took = play(demo, show, started)
     picture = home / "run.png"
     weeks = (world.end - world.start) / (7 * DAY)
     draw(

@@ -2,11 +2,12 @@
 
 import argparse
 import contextlib
+import itertools
 import json
-import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -15,13 +16,15 @@ from tests.simulator.apis import Answering, ApiSimulator, serving
 from tests.simulator.facts import Fact, ProviderSimulator
 from tests.simulator.loading import load, names
 from tests.simulator.providers.shaping import ApiReply
-from tests.stack.stack import Stack, running
+from tests.stack.servers import Absent
+from tests.stack.stack import Stack, alone, orderly, running
 from tests.stack.topology import ROOT
 
 HOME = ROOT / ".payin" / "dev"
 SAID = "said.jsonl"
 SEED = 1
-TICK_EVERY = 60.0  # seconds; Cloud Scheduler's five minutes would be long to wait for
+PORT = 8080
+TICK_EVERY = 60  # seconds; Cloud Scheduler's five minutes would be long to wait for
 
 
 class Informed:
@@ -45,13 +48,16 @@ class Informed:
             return self._api(method, path, headers)
 
 
-def free_from(port: int) -> int:
-    """`port`, or the next one that nobody listens on."""
-    while True:
+def free_port(asked: int | None) -> int:
+    """The port that was asked for, which must be free; else the usual one, or the next free one, and a word about it."""
+    for port in [asked] if asked else range(PORT, PORT + 100):
         with socket.socket() as one, contextlib.suppress(OSError):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("127.0.0.1", port))
+            if port not in (asked, PORT):
+                print(f"port {PORT} is taken by another program: the webhook listens on {port}")
             return port
-        port += 1
+    raise SystemExit(f"port {asked or PORT} is taken by another program: choose another one (make dev PORT=...)")
 
 
 def tell(stack: Stack) -> None:
@@ -76,16 +82,23 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.stack.dev", description=__doc__)
     parser.add_argument("--stack", choices=("embedded", "emulators"), default="embedded")
     parser.add_argument("--home", type=Path, default=HOME)
-    parser.add_argument("--port", type=int, default=8080, help="the webhook's, or the next free one")
+    parser.add_argument("--port", type=int, help=f"the webhook's (default {PORT}, or the next free one)")
     asked = parser.parse_args(arguments)
     home: Path = asked.home.resolve()
+    with orderly(), alone(home):
+        try:
+            return run(asked.stack, home, free_port(asked.port))
+        except Absent as missing:
+            print(f"the {asked.stack} stack cannot run here: {missing}", file=sys.stderr)
+            return 2
+
+
+def run(kind: str, home: Path, port: int) -> int:
+    """The stack, until somebody asks it to stop."""
     home.mkdir(parents=True, exist_ok=True)
     (home / SAID).touch()
     environment: dict[str, str] = {}
-    stopped = threading.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: stopped.set())
-    ports = {"webhook": free_from(asked.port)}
+    print("starting every function, which takes some seconds ...", flush=True)
     with contextlib.ExitStack() as cleanup:
         for name in names():
             simulator = load(name, SEED, home / "providers")
@@ -93,17 +106,17 @@ def main(arguments: list[str]) -> int:
             if isinstance(simulator, ApiSimulator):
                 api = cleanup.enter_context(serving(Informed(simulator, simulator.answer, home / SAID)))
                 environment |= api.environment(name)
-        stack = cleanup.enter_context(running(asked.stack, home, environment, ports=ports, PAYIN_MODEL="none"))
+        stack = cleanup.enter_context(running(kind, home, environment, ports={"webhook": port}, PAYIN_MODEL="none"))
         note = home / "running.json"
+        cleanup.callback(note.unlink, missing_ok=True)
         note.write_text(json.dumps({"webhook": stack.urls["webhook"], "providers": str(home / "providers")}))
         tell(stack)
-        waited = 0.0
-        while not stopped.wait(1):
-            stack.store()
-            waited += 1
-            if waited % TICK_EVERY == 0:
-                stack.tick("check_deadlines")
-        note.unlink()
+        with contextlib.suppress(KeyboardInterrupt):
+            for seconds in itertools.count(1):
+                time.sleep(1)
+                stack.store()
+                if seconds % TICK_EVERY == 0:
+                    stack.tick("check_deadlines")
     return 0
 
 

@@ -1,6 +1,6 @@
 """`make send PROVIDER=stripe EVENT=charge.dispute.created`: sign one event as the provider does and post it.
 
-Events are named in the provider's words. A dispute needs a payment to be about: with `--payment` two sends speak of the same one.
+Events are named in the provider's words. A dispute needs a payment to be about: with `PAYMENT=` two sends speak of the same one.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def main(arguments: list[str]) -> int:
         print(f"{note['webhook']} does not answer: is `make dev` still running?", file=sys.stderr)
         return 2
     print(f"{asked.event} about payment {payment}: {answer.status} {answer.body.decode(errors='replace')}".rstrip())
-    print(f"more about the same payment: --payment {payment}")
+    print(f"more about the same payment: make send PROVIDER={asked.provider} EVENT=... PAYMENT={payment}")
     return 0 if answer.accepted else 1
 
 

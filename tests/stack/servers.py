@@ -1,17 +1,17 @@
 """Servers that tests and the local stack start for themselves, and stop."""
 
-import contextlib
 import http.client
 import os
 import pwd
 import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.stack import leash
 
 
 class Absent(Exception):
@@ -30,14 +30,8 @@ class Server:
 
     def stop(self) -> None:
         """Ask it and its children to stop, and kill what is left after five seconds."""
-        for sign, patience in ((self.sign, 5.0), (signal.SIGKILL, 5.0)):
-            try:
-                os.killpg(self.process, sign)
-            except ProcessLookupError:
-                break
-            until = time.monotonic() + patience
-            while time.monotonic() < until and _alive(self.process):
-                time.sleep(0.02)
+        leash.end(self.process, (self.sign, 5.0), (signal.SIGKILL, 5.0))
+        leash.let_go(self.process)
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -62,17 +56,13 @@ def start(
     for _ in range(3):
         port = free_port()
         with log.open("ab") as output:
-            process = subprocess.Popen(
-                list(command(port)),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, **(environment or {})},
+            process = leash.start(
+                command(port),
+                output,
+                environment={**os.environ, **(environment or {})},
+                folder=folder or None,
                 user=user,
-                group=_group(user),
-                extra_groups=[] if user else None,
-                cwd=folder or None,
+                group=pwd.getpwnam(user).pw_gid if user else None,
             )
         until = time.monotonic() + within
         while process.poll() is None and time.monotonic() < until:
@@ -105,18 +95,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _group(user: str | None) -> int | None:
-    return pwd.getpwnam(user).pw_gid if user else None
-
-
-def _alive(group: int) -> bool:
-    with contextlib.suppress(ChildProcessError):
-        # Reaps it where it is our own child, which would otherwise linger and look alive.
-        os.waitpid(group, os.WNOHANG)
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True

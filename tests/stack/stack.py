@@ -6,12 +6,12 @@ real push subscriptions. What stands in for BigQuery subscriptions is the same i
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from shared.domain.codec import utc_text
 from shared.flows.ports import Message, Ports
 from shared.providers import names
 from shared.settings import Settings, read
-from tests.stack import topology
+from tests.stack import leash, topology
 from tests.stack.topology import ROOT
 
 TEAM = "dispute-actions"
@@ -74,37 +74,22 @@ class Broker(Protocol):
 
 
 class Process:
-    """One server of ours in a session of its own, so that it stops with all its children."""
+    """One server of ours, that stops with all its children, and with us."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
+        told = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment}
         with log.open("ab") as file:
-            self._process = subprocess.Popen(
-                list(command),
-                cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **environment},
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._process = leash.start(command, file, environment=told, folder=ROOT)
 
     def ended(self) -> bool:
         return self._process.poll() is not None
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop it and its children; by force when it takes longer than ten seconds."""
-        for sign in (how, signal.SIGKILL):
-            try:
-                os.killpg(self._process.pid, sign)
-            except ProcessLookupError:
-                break
-            try:
-                self._process.wait(10)
-                break
-            except subprocess.TimeoutExpired:
-                continue
+        leash.end(self._process.pid, (how, 10.0), (signal.SIGKILL, 10.0))
+        leash.let_go(self._process.pid)
         self._process.wait(10)
 
     def last_words(self) -> str:
@@ -305,6 +290,34 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+@contextlib.contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """One stack at a time in `home`."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f".{home.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"another stack is running in {home}: stop it, or choose another --home") from None
+        yield
+
+
+@contextlib.contextmanager
+def orderly() -> Iterator[None]:
+    """What asks this process to end lets it clean up, and says so in a line rather than in a traceback."""
+
+    def leave(sign: int, _frame: object) -> None:
+        raise SystemExit(128 + sign)
+
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, leave)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nstopped; nothing is left running", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 @contextlib.contextmanager

@@ -10,12 +10,13 @@ import pytest
 from shared.domain.decisions import Outcome
 from tests.simulator.apis import ApiSimulator
 from tests.simulator.loading import load, names
-from tests.simulator.world import START, Fraud
+from tests.simulator.world import DAY, SCALES, START, Fraud, World
 from tests.stack import topology
-from tests.stack.demo import MARK, fresh, promises
+from tests.stack.demo import MARK, done, fresh, promises
 from tests.stack.dev import SAID, Informed
 from tests.stack.report import Flagged, Judged, Report, judge_the_model, quality
 from tests.stack.send import catalogue, say
+from tests.stack.servers import Absent
 from tests.stack.topology import ROOT
 
 
@@ -84,17 +85,60 @@ def test_the_summary_says_of_deadlines_no_more_than_the_product_knows() -> None:
 
 
 def test_a_demo_never_deletes_what_it_did_not_write(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").touch()
-    with pytest.raises(SystemExit, match="not written by a demo"):
-        fresh(tmp_path)
-    assert (tmp_path / "mine.txt").exists()
+    home = tmp_path / "mine"
+    home.mkdir()
+    (home / "mine.txt").touch()
+    with pytest.raises(SystemExit, match="not written by a demo"), fresh(home):
+        pass
+    assert (home / "mine.txt").exists()
+
+
+def contents(home: Path) -> set[str]:
+    return {file.name for file in home.iterdir()}
 
 
 def test_a_demo_begins_again_in_its_own_folder(tmp_path: Path) -> None:
-    fresh(tmp_path / "run")
-    (tmp_path / "run" / "payin.sqlite").touch()
-    fresh(tmp_path / "run")
-    assert [file.name for file in (tmp_path / "run").iterdir()] == [MARK]
+    home = tmp_path / "run"
+    with fresh(home) as started:
+        started()
+        (home / "payin.sqlite").touch()
+    with fresh(home) as started:
+        assert contents(home) == {MARK}
+        started()
+    assert contents(home) == {MARK}
+    assert contents(tmp_path) == {"run"}
+
+
+def test_a_demo_that_cannot_start_leaves_the_last_ones_results(tmp_path: Path) -> None:
+    home = tmp_path / "run"
+    with fresh(home) as started:
+        started()
+        (home / "run.png").touch()
+    with pytest.raises(Absent), fresh(home):
+        raise Absent("no Java")
+    assert contents(home) == {MARK, "run.png"}
+    assert contents(tmp_path) == {"run"}
+
+
+def test_nor_does_one_that_is_killed_before_it_has_started(tmp_path: Path) -> None:
+    home = tmp_path / "run"
+    with fresh(home) as started:
+        started()
+        (home / "run.png").touch()
+    killed = (
+        f"import os, pathlib; from tests.stack.demo import fresh\nwith fresh(pathlib.Path({str(home)!r})): os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", killed], cwd=ROOT, check=False)
+    assert contents(home) == {MARK}
+    with pytest.raises(Absent), fresh(home):
+        raise Absent("no Java")
+    assert contents(home) == {MARK, "run.png"}
+
+
+def test_progress_is_mostly_that_of_new_payments() -> None:
+    world = World(SCALES["short"], 1)
+    shares = [done(world, world.start + days * DAY) for days in (0, 24.5, 49, 79, 100)]
+    assert shares == pytest.approx([0, 0.45, 0.9, 1, 1])
 
 
 @pytest.mark.parametrize("provider", names())
