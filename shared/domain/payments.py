@@ -110,6 +110,12 @@ class Payment:
     folded: Folded | None = None
 
 
+def takeable(captured: Money | None, authorized: Money | None) -> Money | None:
+    """What can be given back of a payment: what was captured or, where no capture was ever told, what is held. A provider
+    may capture by itself and say nothing of it (Adyen)."""
+    return authorized if captured is None else captured
+
+
 def fact_of(event: PaymentChanged | ReviewChanged) -> PaymentFact:
     """What the timeline keeps of `event`."""
     occurred_at = event.occurred_at.astimezone(UTC)

@@ -8,6 +8,7 @@ from shared.domain import timeline
 from shared.domain.codec import from_document
 from shared.domain.disputes import Case
 from shared.domain.money import Money
+from shared.domain.payments import takeable
 from shared.flows.committing import Seen, write
 from shared.flows.ports import Key, Snapshot, Write
 
@@ -51,9 +52,9 @@ def opened(provider: str, payment_id: str | None, names: Sequence[str], seen: Se
 
 
 def judged_by(payment: Snapshot | None, case: Case) -> Case:
-    """`case` with what the stored `payment` says was captured."""
+    """`case` with what the stored `payment` says was captured, or is held."""
     told = from_document(payment.document, _Captured) if payment else _Captured()
-    return with_captured(case, told.captured, told.known)
+    return with_captured(case, takeable(told.captured, told.authorized), told.known)
 
 
 def of(provider: str, name: str, seen: Seen) -> Case | None:
@@ -91,6 +92,7 @@ class _Captured:
     """All that a case wants to know of a payment."""
 
     captured: Money | None = None
+    authorized: Money | None = None
     known: int | None = None
 
 

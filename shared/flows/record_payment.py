@@ -50,9 +50,10 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
         )
         after = payments.record(before, event)
         known = after == before
-        # Only news of what was captured must reach a case that somebody opens at this moment: proofs are billed.
-        filed = cases.stored(seen[case_key] if after.captured != before.captured else seen.glance(case_key))
-        case = with_captured(filed, after.captured, after.known) if filed else None
+        # Only news of what can be given back must reach a case that somebody opens at this moment: proofs are billed.
+        told, told_before = (payments.takeable(each.captured, each.authorized) for each in (after, before))
+        filed = cases.stored(seen[case_key] if told != told_before else seen.glance(case_key))
+        case = with_captured(filed, told, after.known) if filed else None
         flags_before = filed.flags if filed else ()
         writes: list[Write] = [] if known else [write(key, seen[key], timeline.compact(after))]
         writes += [

@@ -46,7 +46,7 @@ class Each:
 
     record_reads: int = 2  # the payment and its case
     record_writes: int = 1
-    capture_proofs: int = 1  # that no case was opened beside it
+    money_proofs: int = 1  # that no case was opened beside the first word of what can be given back
     score_reads: int = 6
     score_writes: int = 6
     reread_reads: int = 6
@@ -184,7 +184,7 @@ def costs(plan: Plan) -> Iterator[Line]:
         + plan.disputes_a_day * each.dispute_reads
     )
     writes = plan.events_a_day * each.record_writes
-    writes += traffic.payments_a_day * (each.score_writes + each.capture_proofs)
+    writes += traffic.payments_a_day * (each.score_writes + each.money_proofs)
     writes += plan.disputes_a_day * each.dispute_writes
     yield line(
         "Firestore reads", reads * DAYS / MILLION, "M", price.firestore_million_reads, f"{reads / 1e6:,.1f} M/day"

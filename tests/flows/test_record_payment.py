@@ -192,6 +192,20 @@ def test_a_part_refunded_and_the_rest_disputed_do_not_collide_whatever_is_known_
     assert everything(ports, ("payments", "cases")) == found
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_of_a_payment_whose_capture_is_never_told_what_is_held_can_be_given_back(
+    ports: Ports, order: tuple[int, ...]
+) -> None:
+    """Adyen captures by itself, without a word."""
+    _, refund, dispute = a_disputed_payment()
+    events = [a_payment_event(PaymentStep.AUTHORIZED, amount=eur(100), reference="psp_1"), refund, dispute]
+    both(ports, *[events[place] for place in order])
+    assert "flags" not in everything(ports)[CASE]
+    assert published(ports, "dispute-updates")[-1]["flags"] == []
+    both(ports, a_refund_event(amount=eur(1), reference="re_2"))
+    assert everything(ports)[CASE]["flags"] == ["refund_dispute_collision"]
+
+
 @pytest.mark.parametrize("captured_first", [True, False])
 def test_a_collision_ends_with_what_is_learned_of_the_payment_and_begins_with_it(
     ports: Ports, caplog: pytest.LogCaptureFixture, captured_first: bool

@@ -70,7 +70,7 @@ def test_what_an_event_takes_is_what_the_flows_take(tmp_path: Path) -> None:
 
     ports, counted = world.step()
     record_payment(attempt, ports, NOON)
-    assert (counted.reads, counted.writes) == (each.record_reads, each.record_writes)
+    assert (counted.reads, counted.writes) == (each.record_reads, each.record_writes + each.money_proofs)
 
     scorer = Scorer(use_model=False)
     ports, counted = world.step()
@@ -80,7 +80,7 @@ def test_what_an_event_takes_is_what_the_flows_take(tmp_path: Path) -> None:
 
     ports, counted = world.step()
     record_payment(capture, ports, NOON)
-    assert (counted.reads, counted.writes) == (each.record_reads, each.record_writes + each.capture_proofs)
+    assert (counted.reads, counted.writes) == (each.record_reads, each.record_writes)
 
     ports, counted = world.step()
     score_payment(capture, ports, NOON, scorer)
