@@ -58,7 +58,9 @@ def stand_in(root: Path = ROOT) -> StandIn | None:
     if not (folder / "tfstub.py").exists() or not list(folder.glob("google-*.schema.json.gz")):
         return None
     if missing := [name for name in ("grpc", "google.protobuf", "msgpack") if find_spec(name) is None]:
-        raise Missing(f"the stand-in for the google provider needs {', '.join(missing)}: pip install -r terraform/requirements.txt")
+        raise Missing(
+            f"the stand-in for the google provider needs {', '.join(missing)}: pip install -r terraform/requirements.txt"
+        )
     return StandIn(folder)
 
 
