@@ -139,7 +139,7 @@ def test_a_classic_webhook_to_a_url_that_anyone_could_guess_is_refused(query: st
         adapter.verify(a_push(query), credentials, nobody)
 
 
-@pytest.mark.parametrize("kind", [FactKind.CAPTURED, FactKind.REFUNDED, FactKind.DISPUTE_LOST])
+@pytest.mark.parametrize("kind", [FactKind.CAPTURED, FactKind.REFUNDED, FactKind.DISPUTE_OPENED])
 def test_a_classic_webhook_of_an_order_or_a_link_is_read_back_into_what_its_payment_tells(
     kind: FactKind, tmp_path: Path
 ) -> None:
