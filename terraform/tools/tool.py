@@ -58,7 +58,9 @@ def stand_in(root: Path = ROOT) -> StandIn | None:
     if not (folder / "tfstub.py").exists() or not list(folder.glob("google-*.schema.json.gz")):
         return None
     if missing := [name for name in ("grpc", "google.protobuf", "msgpack") if find_spec(name) is None]:
-        raise Missing(f"the stand-in for the google provider needs {', '.join(missing)}: pip install -r terraform/requirements.txt")
+        raise Missing(
+            f"the stand-in for the google provider needs {', '.join(missing)}: pip install -r terraform/requirements.txt"
+        )
     return StandIn(folder)
 
 
@@ -72,7 +74,10 @@ def choose(*, dry_run: bool = False) -> Provider:
     found = stand_in()
     if found is None:
         raise Missing(
-            "a dry run needs the stand-in for the google provider: PAYIN_TERRAFORM_STAND_IN names its folder"
+            "a dry run also applies, which it must not do to a cloud: it needs a stand-in for the google provider, which is "
+            "no part of this repository. Set PAYIN_TERRAFORM_STAND_IN to its folder (tfstub.py and "
+            "google-<version>.schema.json.gz); without one, `make terraform-check` validates and plans with the provider "
+            "of registry.terraform.io"
             if dry_run
             else "neither registry.terraform.io nor a stand-in for the google provider (PAYIN_TERRAFORM_STAND_IN) is here"
         )
