@@ -74,7 +74,10 @@ def choose(*, dry_run: bool = False) -> Provider:
     found = stand_in()
     if found is None:
         raise Missing(
-            "a dry run needs the stand-in for the google provider: PAYIN_TERRAFORM_STAND_IN names its folder"
+            "a dry run also applies, which it must not do to a cloud: it needs a stand-in for the google provider, which is "
+            "no part of this repository. Set PAYIN_TERRAFORM_STAND_IN to its folder (tfstub.py and "
+            "google-<version>.schema.json.gz); without one, `make terraform-check` validates and plans with the provider "
+            "of registry.terraform.io"
             if dry_run
             else "neither registry.terraform.io nor a stand-in for the google provider (PAYIN_TERRAFORM_STAND_IN) is here"
         )

@@ -61,16 +61,24 @@ def written(readme: str) -> str:
     return readme.partition(BEGINS)[2].partition(ENDS)[0]
 
 
+def show(console: Console) -> None:
+    """A list for each provider: twelve columns fit no terminal, and the README has them side by side."""
+    for name, *rest in rows():
+        listed = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        listed.add_column(no_wrap=True)
+        listed.add_column(overflow="fold")
+        for column, told in zip(COLUMNS[1:], rest, strict=True):
+            listed.add_row(f"  {column}", told)
+        console.print(f"[bold]{name}[/bold]", listed, sep="\n")
+
+
 def main(arguments: list[str]) -> None:
     if arguments == ["--write"]:
         readme = README.read_text()
         before, _, rest = readme.partition(BEGINS)
         README.write_text(before + BEGINS + markdown() + ENDS + rest.partition(ENDS)[2])
         return
-    table = Table(*COLUMNS, show_lines=True)
-    for line in rows():
-        table.add_row(*line)
-    Console(width=None if sys.stdout.isatty() else 240).print(table)
+    show(Console(highlight=False))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """What the table of providers says is so."""
 
+import io
 import re
 from collections.abc import Collection
 
 import pytest
+from rich.console import Console
 
 from shared import providers
 from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged, PaymentStep
 from shared.providers.kit.protocol import Traits
 from tests.providers.declared import DECLARED
 from tests.providers.kits import Kit, a_fact, a_kit
-from tests.providers.table import README, markdown, written
+from tests.providers.table import README, markdown, rows, show, written
 from tests.simulator.facts import FactKind
 
 GIVES_BACK = {PaymentStep.REFUNDED, PaymentStep.REFUND_PENDING, PaymentStep.REFUND_FAILED, PaymentStep.REVERSED}
@@ -23,6 +25,16 @@ def kit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def test_the_readme_has_the_table_that_the_code_gives() -> None:
     assert written(README.read_text()) == markdown(), "run: python -m tests.providers.table --write"
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_nothing_of_the_table_is_cut_however_narrow_the_terminal(width: int) -> None:
+    told = io.StringIO()
+    show(Console(width=width, file=told, highlight=False))
+    shown = told.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    together = "".join(shown.split())
+    assert all("".join(cell.split()) in together for line in rows() for cell in line)
 
 
 def test_each_message_is_of_a_type_that_its_adapter_counts_under_what_it_tells(kit: Kit) -> None:

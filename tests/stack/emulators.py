@@ -111,6 +111,8 @@ def bigquery_environment() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if installed.exists() and installed.read_text(encoding="utf-8") == wanted:
             return python
+        size = "DuckDB with its extension for maps, and the emulator's own libraries"
+        print(f"installing bqemulator into {BQ_VENV.name}, once, about 500 MB: {size}", file=sys.stderr, flush=True)
         uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
         venv.create(BQ_VENV, with_pip=uv is None, symlinks=True)
         install = [uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install", "-q"]

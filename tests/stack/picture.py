@@ -83,10 +83,11 @@ def _traffic(axes: Any, world: World, player: Player) -> None:
     axes.axvspan(world.scale.days, days, color="#f3f4f6", zorder=0)
     height = max(base) * 1.06
     axes.text(
-        world.scale.days + 0.4,
-        height / 2,
+        days - 1,
+        height * 0.3,  # under the reminders, which are nearly all sent by then
         "no new payments:\nwarnings, disputes and\ndeadlines run on",
         va="center",
+        ha="right",
         color="#6b7280",
     )
     if player.trained_at is not None:

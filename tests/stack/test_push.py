@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -155,3 +156,16 @@ def test_a_flood_at_one_provider_delays_no_others_message_and_no_dispute(tmp_pat
             left = bus.backlog("score-payment-stripe"), bus.backlog("track-dispute-refunds-stripe")
     assert min(left) > 200, "the flood must still be under way"
     assert max(arrived[decision], arrived[dispute]) - published < 0.6
+
+
+def test_a_laptop_gives_up_where_the_cloud_does() -> None:
+    messaging = (topology.ROOT / "terraform" / "messaging.tf").read_text()
+    assert re.findall(r"^  tries += (\d+)$", messaging, re.MULTILINE) == [str(topology.TRIES)]
+    assert topology.dead_letters() == [
+        *(f"dead-letter-{name}" for name in ("fetch-resource", "record-payment", "score-payment", "track-dispute")),
+        *(f"dead-letter-{name}" for name in ("check-deadlines", "train-model")),
+        *(
+            f"dead-letter-warehouse-{topic}"
+            for topic in ("deliveries", "payment-events", "fraud-decisions", "dispute-updates")
+        ),
+    ]

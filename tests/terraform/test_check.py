@@ -1,5 +1,6 @@
 """`make terraform-check` finds what is wrong, says what it used, and pretends nothing."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,15 @@ def test_the_registry_is_used_where_it_can_be_reached_the_stand_in_elsewhere_and
     monkeypatch.setattr(tool, "reachable", lambda: False)
     assert tool.choose() == stand_in
     assert stand_in.said == "the stand-in for the google provider, schema 8.7.0"
+
+
+def test_a_dry_run_without_a_stand_in_says_what_it_needs_and_what_can_be_done_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setenv("PAYIN_TERRAFORM_STAND_IN", str(tmp_path))
+    with pytest.raises(tool.Missing, match=r"PAYIN_TERRAFORM_STAND_IN.*tfstub\.py.*make terraform-check"):
+        tool.choose(dry_run=True)
 
 
 def test_without_any_provider_it_says_so(tmp_path: Path) -> None:
