@@ -122,6 +122,9 @@ LEFT JOIN (
 ) AS served ON served.event_id = computed.event_id"""
 
 
+_AMOUNT = ("amount.minor", "amount.currency")
+
+
 def _texts(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
@@ -130,9 +133,25 @@ def _column(path: str) -> str:
     return f"member_{path.replace('.', '_')}"
 
 
+def _flat(path: str) -> str:
+    """What `known` calls the member of a record: read once, from the table itself, for not everything that speaks this SQL
+    finds a record's member through further queries."""
+    return path.replace(".", "__")
+
+
+_FLATTENED = ", ".join(
+    f"payment_events.{path} AS {_flat(path)}"
+    for path in dict.fromkeys(
+        path
+        for path in (*(one for fields in ENTITY_FIELDS.values() for one in fields), *_MEMBERS, *NAMING, *_AMOUNT)
+        if "." in path
+    )
+)
+
+
 def _named(entity: Entity) -> str:
-    """The entity's name in a row of `payment_events`; null where it has none or keeps no history."""
-    value = ", ".join(f"NULLIF({path}, '')" for path in ENTITY_FIELDS[entity])
+    """The entity's name in a row of what was `told`; null where it has none or keeps no history."""
+    value = ", ".join(f"NULLIF({_flat(path)}, '')" for path in ENTITY_FIELDS[entity])
     value = f"COALESCE({value})" if len(ENTITY_FIELDS[entity]) > 1 else value
     return (
         f"CASE WHEN {value} IN ({_texts(FREE_MAIL)}) THEN NULL ELSE {value} END"
@@ -144,12 +163,12 @@ def _named(entity: Entity) -> str:
 _ATTEMPT_COLUMNS = ",\n    ".join(
     (
         *(f"{_named(entity)} AS {entity}" for entity in Entity),
-        *(f"{path} AS {_column(path)}" for path in _MEMBERS),
-        f"{reference_minor_sql('amount.minor', 'amount.currency')} AS amount_reference",
+        *(f"{_flat(path)} AS {_column(path)}" for path in _MEMBERS),
+        f"{reference_minor_sql(*map(_flat, _AMOUNT))} AS amount_reference",
     )
 )
 
-_NAMED = "COALESCE(" + ", ".join(f"NULLIF({path}, '')" for path in NAMING) + ") IS NOT NULL"
+_NAMED = "COALESCE(" + ", ".join(f"NULLIF({_flat(path)}, '')" for path in NAMING) + ") IS NOT NULL"
 
 _PAIRS_SQL = [
     (f"{keeper}_{other}", keeper, f"{keeper} IS NOT NULL AND {other} IS NOT NULL", other) for keeper, other in PAIRS
@@ -209,8 +228,9 @@ def _common_sql(seen_limit: int) -> str:
   GROUP BY event_id
 ),
 known AS (
-  SELECT *, COALESCE(decided_at, heard_at, publish_time, occurred_at) AS known_at
-  FROM payment_events LEFT JOIN decided ON decided_on = event_id
+  SELECT payment_events.*, decided.decided_on, card IS NOT NULL AS has_card, {_FLATTENED},
+    COALESCE(decided.decided_at, heard_at, publish_time, occurred_at) AS known_at
+  FROM payment_events LEFT JOIN decided ON decided.decided_on = payment_events.event_id
   WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind IN ('payment', 'dispute', 'fraud_warning')
 ),
 told AS (
@@ -226,7 +246,7 @@ candidates AS (
   FROM told
   WHERE kind = 'payment' AND step IN ({_texts(ATTEMPT_STEPS)})
     AND (COALESCE(method, '') NOT IN ('', '{CARD_METHOD}')
-      OR (card IS NOT NULL AND (step <> '{PaymentStep.CAPTURED}' OR {_NAMED})))
+      OR (has_card AND (step <> '{PaymentStep.CAPTURED}' OR {_NAMED})))
 ),
 mentions AS (
   SELECT event_id, provider, heard, undecided, id

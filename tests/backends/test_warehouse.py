@@ -14,6 +14,8 @@ from shared.domain.codec import utc_text
 from shared.domain.errors import Misconfigured
 from shared.flows.ports import Ports, Warehouse
 from shared.flows.replay_deliveries import STORED_SQL
+from shared.fraud.point_in_time import served_sql
+from shared.learning.data_set import labeled_sql
 from tests.backends import declared
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -345,3 +347,25 @@ def test_every_member_of_a_message_has_its_column(table: str) -> None:
 @pytest.mark.parametrize("table", tables.names())
 def test_every_declared_table_can_be_queried(tmp_path: Path, table: str) -> None:
     assert LocalWarehouse(tmp_path).query(f"SELECT * FROM {table}") == []
+
+
+def test_what_a_model_trains_on_is_asked_alike_of_both(warehouse: Warehouse) -> None:
+    """The longest query there is: windows over windows, members of records, arrays, and a decision to join."""
+    long_ago = datetime(2024, 3, 1, 12, tzinfo=UTC)
+    paid = [
+        payment(0, event_id=f"t{number}", provider="stripe", payment_id=f"pi_t{number}", method="card")
+        | {"occurred_at": utc_text(long_ago + number * HOUR)}
+        for number in range(3)
+    ]
+    warned = {
+        "kind": "fraud_warning",
+        "event_id": "w0",
+        "provider": "stripe",
+        "payment_id": "pi_t0",
+        "warning_id": "w0",
+    }
+    warehouse.append("payment_events", [*paid, warned | {"occurred_at": utc_text(long_ago + 9 * HOUR)}])
+    asked = {"since": long_ago, "as_of": long_ago + 90 * 24 * HOUR, "matured_until": 2**62, "below": "g"}
+    rows = warehouse.query(labeled_sql(served_sql()), asked)
+    told = {row["event_id"]: (row["fraud_reported_at"] is not None, row["card_payments_24h"]) for row in rows}
+    assert told == {"t0": (True, None), "t1": (False, 1), "t2": (False, 2)}
