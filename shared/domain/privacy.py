@@ -5,7 +5,9 @@ go over the same characters again and again.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 
 from shared.domain.pseudonyms import MAIL, unkeyed
 
@@ -196,12 +198,16 @@ def _iban_end(text: str, start: int, length: int) -> int | None:
 def email_parts(email: str | None) -> tuple[str | None, str | None]:
     """(marked digest, domain) of an e-mail address; (None, None) of what is none.
 
-    The digest is of the lower-cased address: the same customer's address gives the same token at every provider. It is
-    keyed before it is published (`shared.domain.pseudonyms`). A pseudonym, not anonymous: personal data in access rules.
+    The digest is of the lower-cased address, composed (NFC), its domain as DNS has it (RFC 5891): the same customer's
+    address gives the same token at every provider. It is keyed before it is published (`shared.domain.pseudonyms`). A pseudonym, not anonymous: personal data in access rules.
     """
     if not email or len(email) > 320 or email.count("@") != 1:
         return None, None
-    local, domain = email.strip().lower().split("@")
+    local, domain = (part.strip() for part in unicodedata.normalize("NFC", email.lower()).split("@"))
+    domain = domain.rstrip(".")
+    if not domain.isascii():
+        with suppress(UnicodeError):  # what DNS cannot have stays as it was told
+            domain = domain.encode("idna").decode("ascii")
     if not local or not domain:
         return None, None
     return unkeyed(MAIL, f"{local}@{domain}"), domain

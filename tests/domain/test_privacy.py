@@ -151,6 +151,20 @@ def test_the_same_address_gives_the_same_hash_and_only_the_domain_stays_readable
     assert email_parts("ana@music.example")[1] == "music.example"
 
 
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("jose\u0301@music.example", "jos\u00e9@music.example"),
+        ("ana@m\u00fcsic.example", "ana@xn--msic-0ra.example"),
+        ("ana@mu\u0308sic.EXAMPLE", "ana@xn--msic-0ra.example"),
+        ("ana@music.example.", "ana@music.example"),
+        ("ana @ music.example", "ana@music.example"),
+    ],
+)
+def test_an_address_gives_one_hash_however_it_is_written(address: str, same: str) -> None:
+    assert email_parts(address) == email_parts(same) != (None, None)
+
+
 @pytest.mark.parametrize("text", [None, "", "ana", "ana@", "@music.example", "a@b@c", "a@" + "b" * 400])
 def test_what_is_no_address_gives_nothing(text: str | None) -> None:
     assert email_parts(text) == (None, None)
