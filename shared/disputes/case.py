@@ -6,7 +6,7 @@ from datetime import UTC
 
 from shared.domain import payments, timeline, totals
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudWarning, told
-from shared.domain.events import DisputeStage, DisputeStatus, FraudWarned, PaymentChanged
+from shared.domain.events import DisputeStage, DisputeStatus, FraudWarned, PaymentChanged, PaymentStep
 from shared.domain.money import Money, total_of
 from shared.domain.payments import PaymentFact
 
@@ -133,7 +133,9 @@ def _fits(case: Case, refunded: Money | None, taking: Sequence[DisputeSummary]) 
 
 
 def _refund_words(case: Case) -> list[totals.Word]:
-    return totals.unfolded(case.folded or "", map(payments.word_of, case.refunds.values()))
+    """What is disputed was captured: what nobody signed to be a refund or a release was a refund."""
+    told = totals.unfolded(case.folded or "", map(payments.word_of, case.refunds.values()))
+    return [word._replace(step=PaymentStep.REFUNDED) if word.unproved else word for word in told]
 
 
 def _with_refunds(case: Case, told: Mapping[str, PaymentFact]) -> Case:

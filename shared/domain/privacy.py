@@ -5,16 +5,19 @@ go over the same characters again and again.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 
 from shared.domain.pseudonyms import MAIL, unkeyed
 
 LONGEST = 16_384
 """Of a longer text no more than this is looked at, and the rest is dropped."""
 
-# What people and programs put between the groups of a number: spaces of every width, hyphens and dashes, dot, underscore,
-# slash. Three at a time at most, as in "4111 - 1111".
-_BETWEEN = "[ \\t._/\\-\u00a0\u00ad\u2000-\u200b\u2010-\u2015\u202f\u205f\u2060\u2212\u3000\ufeff]{0,3}+"
+# What people and programs put between the groups of a number: spaces of every width and ends of lines, hyphens and dashes,
+# dots, underscore, slash, bar, star, plus, tilde, comma; no colon, which times have. Three at a time at most, as in
+# "4111 - 1111".
+_BETWEEN = "[ \\t\\r\\n._/|*+~,\u00b7\u2022\u2219\ufe58\ufe63\uff0d\u2043\\-\u00a0\u00ad\u2000-\u200f\u2010-\u2015\u202f\u205f\u2060\u2212\u3000\ufeff]{0,3}+"
 # UUIDs and digests (32 to 64 hexadecimal digits on their own) may hold a number like a card's, one in some thousand: they
 # are stepped over as a whole, and so are Google's order ids, which have 17 digits in groups of another size than a card's.
 _OPAQUE = re.compile(
@@ -62,7 +65,11 @@ _IBANS = (
 _IBAN_LENGTHS = {code[:2]: int(code[2:]) for code in _IBANS.split()}
 _IBAN = re.compile(f"(?<![0-9A-Za-z])[A-Za-z]{{2}}[0-9]{{2}}(?:{_BETWEEN}[0-9A-Za-z]){{11,29}}", flags=re.ASCII)
 # Letters of every script: addresses have them on both sides since RFC 6531.
-_EMAIL = re.compile(r"[\w.%+'\-]{1,64}@[\w\-]++(?:\.[\w\-]++)+")
+_EMAIL = re.compile(r"[\w.%+'\-]{1,64}(?:[@\uff20]|%40)[\w\-]++(?:\.[\w\-]++)+")
+_AT = re.compile("[@\uff20]|%40")
+# As it stands in an address on the web: of the same length as what stands for it here.
+_ESCAPED_GAP = re.compile("%(?:20|09|0[AaDd]|2[BbCcDdEeFf])")
+_STRANGE_DIGIT = re.compile(r"(?![0-9])\d")
 _UNKEYED = re.compile(r"unkeyed-(mail|name)-[0-9a-f]{64}")
 _LUHN_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _LONGEST_MARK = 128  # no card number and no IBAN is written with more characters
@@ -104,7 +111,7 @@ def mask(text: str) -> str:
 
 def holds_free_standing(text: str) -> bool:
     """Whether `text` holds personal data that is not grown together with letters, as digits in a provider's ids are."""
-    if "@" in text or any(True for _ in _ibans(text)):
+    if _AT.search(text) or any(True for _ in _ibans(text)):
         return True
     return any(not (text[:start][-1:].isalnum() or text[end : end + 1].isalnum()) for start, end, _ in _cards(text))
 
@@ -115,7 +122,7 @@ def holds_card_number(text: str) -> bool:
 
 def holds_personal(text: str) -> bool:
     """Whether `mask` would replace anything in `text`."""
-    if "@" in text and _EMAIL.search(text):
+    if _AT.search(text) and _EMAIL.search(text):
         return True
     if len(text) < _LEAST:
         return False
@@ -123,7 +130,7 @@ def holds_personal(text: str) -> bool:
 
 
 def _addresses(text: str) -> Iterator[Found]:
-    if "@" in text:
+    if _AT.search(text):
         for found in _EMAIL.finditer(text):
             yield *found.span(), "[e-mail]"
 
@@ -135,6 +142,11 @@ def _digests(text: str) -> Iterator[Found]:
 
 
 def _cards(text: str) -> Iterator[Found]:
+    if "%" in text:
+        text = _ESCAPED_GAP.sub("   ", text)
+    if not text.isascii():
+        # Digits of every script, one for one.
+        text = _STRANGE_DIGIT.sub(lambda digit: str(int(digit[0])), text)
     if not _LONG_NUMBER.search(text):
         return
     place = 0
@@ -186,12 +198,16 @@ def _iban_end(text: str, start: int, length: int) -> int | None:
 def email_parts(email: str | None) -> tuple[str | None, str | None]:
     """(marked digest, domain) of an e-mail address; (None, None) of what is none.
 
-    The digest is of the lower-cased address: the same customer's address gives the same token at every provider. It is
-    keyed before it is published (`shared.domain.pseudonyms`). A pseudonym, not anonymous: personal data in access rules.
+    The digest is of the lower-cased address, composed (NFC), its domain as DNS has it (RFC 5891): the same customer's
+    address gives the same token at every provider. It is keyed before it is published (`shared.domain.pseudonyms`). A pseudonym, not anonymous: personal data in access rules.
     """
     if not email or len(email) > 320 or email.count("@") != 1:
         return None, None
-    local, domain = email.strip().lower().split("@")
+    local, domain = (part.strip() for part in unicodedata.normalize("NFC", email.lower()).split("@"))
+    domain = domain.rstrip(".")
+    if not domain.isascii():
+        with suppress(UnicodeError):  # what DNS cannot have stays as it was told
+            domain = domain.encode("idna").decode("ascii")
     if not local or not domain:
         return None, None
     return unkeyed(MAIL, f"{local}@{domain}"), domain

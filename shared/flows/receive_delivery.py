@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 from shared.domain.codec import encode, encode_event, utc_text
 from shared.domain.delivery import Credentials, Delivery, DeliveryOutcome, Verdict
 from shared.domain.errors import Rejected, Unreadable
-from shared.domain.events import KIND_OF, AnyEvent, PaymentChanged
+from shared.domain.events import KIND_OF, AnyEvent, PaymentChanged, PaymentStep
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.ports import Bus, Message
 from shared.providers import version
@@ -199,5 +199,6 @@ def event_message(event: AnyEvent, now: datetime) -> Message:
     """`event` as it travels on `payment-events` from `now` on, with what subscriptions filter by."""
     attributes = {"kind": KIND_OF[type(event)], "provider": event.provider, "event_id": event.event_id}
     if isinstance(event, PaymentChanged):
-        attributes["step"] = event.step.value
+        # Whether it is a refund or a release nobody signed: whoever follows refunds has to hear of it.
+        attributes["step"] = (PaymentStep.REFUNDED if "step" in event.unsigned else event.step).value
     return Message("payment-events", encode_event(event, now), attributes)

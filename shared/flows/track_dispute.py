@@ -32,6 +32,8 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
             tracked = _track(event, ports, now)
         case FraudWarned() | PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
             tracked = _file(event, ports)
+        case PaymentChanged() if "step" in event.unsigned:  # a release, or a refund after all
+            tracked = _file(event, ports)
         case _:
             fact("dispute_event_ignored", event_id=event.event_id, provider=event.provider)
             return

@@ -57,6 +57,10 @@ def test_an_address_in_any_script_is_masked(address: str) -> None:
     assert mask(f"paid by <{address}>.") == "paid by <[e-mail]>."
 
 
+def test_an_address_as_the_web_writes_it_is_masked() -> None:
+    assert mask("GET /?email=ana%40music.example&page=2") == "GET /?email=[e-mail]&page=2"
+
+
 ISSUED = [
     "4222222222222",  # Visa, 13
     "4000000000000000006",  # 19
@@ -89,11 +93,23 @@ def test_a_check_digit_alone_makes_no_card_number() -> None:
     assert all(mask(number) == number for number in orders + snowflakes)
 
 
-@pytest.mark.parametrize("between", [".", "_", "/", "\u00a0", "  ", "\u202f", "\u2011", " - ", "\t", "-"])
+BETWEEN = [
+    *(".", "_", "/", "\u00a0", "  ", "\u202f", "\u2011", " - ", "\t", "-"),
+    *("+", "%20", "%2D", "|", "*", ",", "~", "\n", "\r\n", "\u00b7", "\u200d", "\uff0d"),
+]
+
+
+@pytest.mark.parametrize("between", BETWEEN)
 @pytest.mark.parametrize("pan", ["4111 1111 1111 1111", "3782 822463 10005"])
 def test_a_card_number_is_masked_whatever_parts_its_groups(between: str, pan: str) -> None:
     written = pan.replace(" ", between)
     assert mask(f"reference {written}, thanks") == "reference [card number], thanks"
+
+
+@pytest.mark.parametrize("zero", ["\uff10", "\u0660", "\u0966"])
+def test_a_card_number_is_masked_in_the_digits_of_any_script(zero: str) -> None:
+    strange = "".join(chr(ord(zero) + int(digit)) for digit in "4111111111111111")
+    assert mask(f"paid with {strange}.") == "paid with [card number]."
 
 
 @pytest.mark.parametrize("text", ["2026-11-23 {}", "12 {} 99", "2026/11/23 12.30 {} 10.00", "{} {}"])
@@ -133,6 +149,20 @@ def test_luhn_knows_a_valid_number_from_a_mistyped_one() -> None:
 def test_the_same_address_gives_the_same_hash_and_only_the_domain_stays_readable() -> None:
     assert email_parts("Ana@Music.example") == email_parts("ana@music.EXAMPLE ")
     assert email_parts("ana@music.example")[1] == "music.example"
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("jose\u0301@music.example", "jos\u00e9@music.example"),
+        ("ana@m\u00fcsic.example", "ana@xn--msic-0ra.example"),
+        ("ana@mu\u0308sic.EXAMPLE", "ana@xn--msic-0ra.example"),
+        ("ana@music.example.", "ana@music.example"),
+        ("ana @ music.example", "ana@music.example"),
+    ],
+)
+def test_an_address_gives_one_hash_however_it_is_written(address: str, same: str) -> None:
+    assert email_parts(address) == email_parts(same) != (None, None)
 
 
 @pytest.mark.parametrize("text", [None, "", "ana", "ana@", "@music.example", "a@b@c", "a@" + "b" * 400])

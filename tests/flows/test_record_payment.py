@@ -16,6 +16,7 @@ from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, DisputeStatus, PaymentStep
 from shared.domain.money import Money
 from shared.flows.ports import Key, Ports
+from shared.flows.receive_delivery import event_message
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from tests.builders import (
@@ -204,6 +205,23 @@ def test_of_a_payment_whose_capture_is_never_told_what_is_held_can_be_given_back
     assert published(ports, "dispute-updates")[-1]["flags"] == []
     both(ports, a_refund_event(amount=eur(1), reference="re_2"))
     assert everything(ports)[CASE]["flags"] == ["refund_dispute_collision"]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_an_unsigned_release_of_what_is_disputed_is_a_refund(ports: Ports, order: tuple[int, ...]) -> None:
+    """Adyen's CANCEL_OR_REFUND: which of the two it was is not signed, and only what was captured can be disputed."""
+    released = a_payment_event(
+        PaymentStep.CANCELED, amount=eur(100), reference="psp_2", occurred_at=NOON + DAY, unsigned=("step",)
+    )
+    events = [
+        a_payment_event(amount=eur(100), reference="cap_1"),
+        released,
+        a_dispute_event(amount=eur(100), occurred_at=NOON + 2 * DAY),
+    ]
+    both(ports, *[events[place] for place in order])
+    assert event_message(released, NOON).attributes["step"] == "refunded"
+    found = everything(ports)
+    assert (found[PAYMENT]["state"], found[CASE].get("flags")) == ("refunded", ["refund_dispute_collision"])
 
 
 @pytest.mark.parametrize("captured_first", [True, False])

@@ -159,7 +159,20 @@ def test_what_nobody_can_answer_is_neither_reminded_of_nor_missed(event: Callabl
 
 
 @pytest.mark.parametrize(
-    "method", ["directdebit", "bacs", "SEPA Direct Debit", "us_bank_account", "ACH", "au_becs_debit"]
+    "method",
+    [
+        "directdebit",
+        "bacs",
+        "SEPA Direct Debit",
+        "us_bank_account",
+        "ACH",
+        "au_becs_debit",
+        "ach_debit",
+        "acss_debit",
+        "nz_bank_account",
+        "PAD",
+        "autogiro",
+    ],
 )
 def test_a_debit_is_known_in_every_providers_word(method: str) -> None:
     assert is_bank_debit(method)

@@ -571,6 +571,31 @@ def the_poke(events: Sequence[AnyEvent]) -> ResourceChanged:
     return poke
 
 
+@pytest.mark.parametrize("context", ["acct_theirs", "org_ours/acct_theirs", "acct_platform/acct_theirs"])
+def test_the_snapshot_that_a_thin_event_leads_to_is_the_event_that_was_delivered_however_long_the_way_to_its_account(
+    context: str,
+) -> None:
+    snapshot = {
+        "id": "evt_snapshot",
+        "object": "event",
+        "type": "charge.captured",
+        "created": int(NOON.timestamp()),
+        "account": "acct_theirs",
+        "livemode": False,
+        "data": {"object": {**CHARGE, "captured": True, "amount_captured": 1999}},
+    }
+    (delivered,) = normalized(snapshot).events
+    poke = the_poke(
+        normalized(a_thin_event("v1.charge.captured", context=context, snapshot_event="evt_snapshot")).events
+    )
+    request = api.resource_request(poke, ApiCredentials(key="sk"))
+    assert request.headers["Stripe-Context"] == context
+    (read_back,) = api.read_resource(poke, json.dumps(snapshot).encode())
+    assert (read_back.event_id, read_back.account) == (delivered.event_id, delivered.account)
+    (from_older,) = api.read_resource(poke, json.dumps({**snapshot, "account": None}).encode())
+    assert from_older.event_id == delivered.event_id
+
+
 def test_a_thin_event_without_a_snapshot_leads_to_its_object_by_our_own_address() -> None:
     thin = a_thin_event("v1.charge.captured", context="acct_theirs")
     first = the_poke(normalized(thin).events)

@@ -20,6 +20,7 @@ from shared.providers.stripe.webhook import (
     THIN,
     THIN_EVENTS,
     TYPES,
+    owner,
     poke,
     told,
 )
@@ -60,10 +61,12 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     if thing.word("id") != event.resource_id:
         raise unreadable("id", "another object than was asked for", "another_object")
     live = thing.flag("livemode")
+    account = thing.maybe_text("account") if event.resource == EVENTS else None
+    account = account or owner(event.account)
     base: Base = {
-        "event_id": f"{NAME}:{event.account}:{event.resource_id}",
+        "event_id": f"{NAME}:{account}:{event.resource_id}",
         "provider": NAME,
-        "account": event.account,
+        "account": account,
         "delivery_id": event.delivery_id,
         "livemode": event.livemode if live is None else live,
     }
@@ -78,7 +81,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
 
 def _of_thin(thin: Node, event: ResourceChanged, base: Base) -> AnyEvent | None:
     """The snapshot that belongs to a thin event or, where there is none, the object that it is about."""
-    found = poke(thin, base)
+    found = poke(thin, {**base, "account": event.account})
     if found is None:
         return None
     found = replace(found, event_id=f"{event.event_id}.{found.resource_id}")
@@ -101,7 +104,7 @@ def _of_object(subject: Node, event: ResourceChanged, base: Base) -> AnyEvent | 
     kind = event.hint or ""
     if kind not in TYPES:
         raise unreadable("hint", "not a type that is followed", "unreadable_hint")
-    known = f"{NAME}:{event.account}:{event.resource_id}.{kind}.{int(event.occurred_at.timestamp() * 1000)}"
+    known = f"{NAME}:{base['account']}:{event.resource_id}.{kind}.{int(event.occurred_at.timestamp() * 1000)}"
     found = TYPES[kind](subject, kind, {**base, "event_id": known, "occurred_at": event.occurred_at})
     if found is None:
         return None

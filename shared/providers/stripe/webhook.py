@@ -112,7 +112,8 @@ def verify(delivery: Delivery, credentials: Credentials, fetch_certificate: Fetc
 def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) -> Normalized:
     event = opened(delivery)
     shape, kind, event_id = event.word("object"), event.word("type"), event.word("id")
-    account = event.maybe_text("account") or event.maybe_text("context") or credentials.account
+    context = event.maybe_text("context")
+    account = event.maybe_text("account") or (owner(context) if context else credentials.account)
     delivery_id = f"{NAME}:{account}:{event_id}"
     livemode = event.flag("livemode")
     if shape not in (THIN, SNAPSHOT):
@@ -126,7 +127,8 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         "unsigned": verdict.unsigned,
     }
     notes: tuple[str, ...] = ()
-    found = poke(event, base) if shape == THIN else told(event, base)
+    # Whoever reads it back has to name the whole way to its account.
+    found = poke(event, {**base, "account": context or account}) if shape == THIN else told(event, base)
     if found is None:
         return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
     if kind == FAILED_TO_TELL:
@@ -136,6 +138,12 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     return Normalized(
         delivery_id, events=(found,), types=(kind,), livemode=livemode, unreadable=(*notes, *event.doubts)
     )
+
+
+def owner(context: str) -> str:
+    """The account at the end of a context, which may lead there from an organization or a platform: `org_…/acct_…`. A
+    snapshot names that account alone."""
+    return context.rpartition("/")[2]
 
 
 def told(event: Node, base: Base) -> AnyEvent | None:
