@@ -256,7 +256,7 @@ def _known(dispute: Dispute, case: Case | None) -> int:
 _COPIED = (
     *("provider", "account", "dispute_id", "payment_id", "stage", "status", "told_status", "final", "expired_cause"),
     *("amount", "moved", "reason", "reason_code", "network", "respond_by", "deadline_unsigned", "deadline_estimated"),
-    *("can_respond", "answered_by", "contest_fee"),
+    *("can_respond", "answered_by", "contest_fee", "same_as"),
 )
 
 

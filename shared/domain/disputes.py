@@ -226,6 +226,7 @@ class DisputeUpdate:
 
     update_id: the same for every copy of the same update. event_id: what caused it; None for our own doing.
     occurred_at: when that happened. revision: how much was known; of two rows of a dispute the greater is newer.
+    same_as: this is no dispute of its own, and counts nowhere: what it tells is told by the row of that dispute.
     """
 
     update_id: str
@@ -253,6 +254,7 @@ class DisputeUpdate:
     can_respond: bool
     answered_by: AnsweredBy | None
     contest_fee: Money | None
+    same_as: str | None
     flags: tuple[str, ...]
 
 

@@ -77,14 +77,14 @@ class _Tracked:
 def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
     key = Key(COLLECTION, f"{event.provider}:{event.dispute_id}")
     told = [name for name in (event.payment_id, *event.payment_aliases) if name]
-    namesakes = _namesakes(event.provider, told) if told else [Key(cases.COLLECTION, key.id)]
+    namesakes = _namesakes(event.provider, told) if told else cases.keys_to_find(event.provider, [event.dispute_id])
 
     def decide(seen: Seen) -> Decision[_Tracked]:
         before = dispute_of(seen[key])
         blank = Dispute(provider=event.provider, dispute_id=event.dispute_id, account=event.account)
         recorded, case, filing = linked(lifecycle.record(before or blank, event, now), seen)
-        if case is None and (named := cases.of(event.provider, event.dispute_id, seen)) is not None and named.disputes:
-            case = named  # nobody has named its payment: its own id is that name
+        if case is None:
+            case = _case_by_own_id(recorded, seen)  # nobody has named its payment: its own id may be that name
         family = _family(recorded, case, seen)
         if case is not None:
             for one in family:
@@ -96,12 +96,7 @@ def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
         return Decision(
             _Tracked(
                 known=before is not None and event.event_id in before.facts,
-                disputes=tuple(
-                    sorted(
-                        (one for one in family if one.same_as is None),
-                        key=lambda one: (one.dispute_id != first, one.dispute_id),
-                    )
-                ),
+                disputes=tuple(sorted(family, key=lambda one: (one.dispute_id != first, one.dispute_id))),
                 case=case,
                 flags_before=_flags(case, seen),
                 inconsistent_before=before.inconsistent if before else (),
@@ -110,6 +105,25 @@ def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
         )
 
     return change(ports.documents, [key, *cases.keys_to_find(event.provider, told), *namesakes], decide)
+
+
+def _case_by_own_id(dispute: Dispute, seen: Seen) -> Case | None:
+    """The case of which a dispute calls its payment by the id of `dispute`."""
+    payment_id = cases.find_payment(dispute.provider, [dispute.dispute_id], seen) or dispute.dispute_id
+    if dispute.same_as is not None:
+        seen.read([Key(COLLECTION, f"{dispute.provider}:{dispute.same_as}")])
+        heir = dispute_of(seen[Key(COLLECTION, f"{dispute.provider}:{dispute.same_as}")])
+        payment_id = (heir.payment_id if heir else None) or payment_id
+    case = cases.of(dispute.provider, payment_id, seen)
+    return case if case and case.disputes and dispute.dispute_id in _names(case, seen) else None
+
+
+def _names(case: Case, seen: Seen) -> dict[str, None]:
+    """Every name by which `case`, its payment or one of its disputes calls the payment."""
+    keys = _namesakes(case.provider, case.disputes)
+    seen.read(keys)
+    found = [dispute for key in keys if (dispute := dispute_of(seen[key])) is not None]
+    return dict.fromkeys([case.payment_id, *(name for dispute in found for name in lifecycle.names(dispute))])
 
 
 def _namesakes(provider: str, names: Iterable[str]) -> list[Key]:
@@ -125,7 +139,7 @@ def _family(dispute: Dispute, case: Case | None, seen: Seen) -> list[Dispute]:
     """`dispute` and all others of its payment, with what was told of the only one under the payment's name."""
     if case is None:
         return [dispute]
-    names = dict.fromkeys([case.payment_id, *lifecycle.names(dispute)])
+    names = {**_names(case, seen), **dict.fromkeys(lifecycle.names(dispute))}
     known = dict.fromkeys([*case.disputes, *names])
     keys = [key for key in _namesakes(case.provider, known) if key != _key(dispute)]
     seen.read(keys)
@@ -174,8 +188,8 @@ def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
 
 
 def others(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
-    """The disputes of `case`, as stored, without `but`."""
-    ids = sorted(set(case.disputes) - {but.dispute_id if but else ""}) if case else []
+    """The disputes of `case`, as stored, without `but`; with what was told under a name of their payment."""
+    ids = sorted({*case.disputes, *case.unplaced} - {but.dispute_id if but else ""}) if case else []
     keys = [Key(COLLECTION, f"{case.provider}:{dispute_id}") for dispute_id in ids] if case else []
     seen.read(keys)
     return tuple(dispute for key in keys if (dispute := dispute_of(seen[key])) is not None)

@@ -137,23 +137,26 @@ def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
 def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
     """Let the champion before this one decide again; answers the digest of the one that decides then.
 
-    unwanted: the digest that shall go; where another one decides, it is gone already and nothing changes. Raises
-    Misconfigured when none came before.
+    unwanted: the digest that shall go; where another one decides, it is gone already (or was mistyped), nothing changes,
+    and that is what is told. Raises Rejected when none came before, Misconfigured when that one cannot decide here.
     """
 
-    def effect(seen: Seen) -> Effect[str]:
+    def effect(seen: Seen) -> Effect[tuple[str, bool]]:
         current = seen[CHAMPION]
         if current is not None and unwanted not in (None, current.document["digest"]):
-            return Effect(str(current.document["digest"]))
+            return Effect((str(current.document["digest"]), False))
         former = [past["digest"] for past in current.document["former"]] if current else []
         if current is None or not former:
-            raise Misconfigured("no champion came before this one: run train_model", reason="no_former_champion")
+            raise Rejected("no champion came before this one: run train_model", reason="no_former_champion")
         model = artifacts.load(ports.models.load(former[-1]), former[-1])
         document = {**current.document, "digest": model.digest, "since": now, "former": current.document["former"][:-1]}
-        return Effect(model.digest, [write(CHAMPION, current, document)])
+        return Effect((model.digest, True), [write(CHAMPION, current, document)])
 
-    digest = change(ports.documents, [CHAMPION], effect)
-    fact("champion_rolled_back", digest=digest)
+    digest, gone = change(ports.documents, [CHAMPION], effect)
+    if gone:
+        fact("champion_rolled_back", digest=digest)
+    else:
+        fact("champion_kept", digest=digest, unwanted=unwanted)
     return digest
 
 

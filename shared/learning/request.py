@@ -44,7 +44,7 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class RollBack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """roll_back: the digest of the champion that shall decide no more. A repeat finds another one, and does nothing."""
 
-    roll_back: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    roll_back: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,14 +23,14 @@ from waitress.utilities import BadRequest, Error, RequestEntityTooLarge, Request
 from shared.domain.telemetry import fact
 
 WITHIN = 10.0
-"""Seconds from a request's first byte to its last."""
+"""Seconds from a request's first byte to its last; and from a connection to its first request's."""
 
 LINGERS = 2.0
 """Seconds in which a refused sender may go on sending: a reset would take our answer from it (RFC 9112 §9.6)."""
 
 _IDLE = 60
 _LARGEST_HEADERS = 64 << 10
-_MOST_CONNECTIONS = 800  # a process may usually open 1,024 files
+MOST_CONNECTIONS = 800  # a process may usually open 1,024 files
 
 
 def install(largest_body: int, threads: int) -> None:
@@ -67,7 +67,7 @@ class Server:
                 # Chunks bring their frames along. Up to its exact limit the function looks itself.
                 max_request_body_size=self._largest_body + self._largest_body // 8 + 1024,
                 max_request_header_size=_LARGEST_HEADERS,
-                connection_limit=_MOST_CONNECTIONS,
+                connection_limit=MOST_CONNECTIONS,
                 channel_timeout=_IDLE,
                 cleanup_interval=1,
                 recv_bytes=1 << 16,
@@ -153,6 +153,10 @@ class _Connection(HTTPChannel):
     refused = False
     lingers_until = 0.0
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.silent_since: float | None = time.monotonic()
+
     def handle_read(self) -> None:
         try:
             data = self.socket.recv(self.adj.recv_bytes)
@@ -160,6 +164,7 @@ class _Connection(HTTPChannel):
             return
         except OSError:
             data = b""
+        self.silent_since = None
         if data and not self.lingers_until:
             self.last_activity = time.time()
             self.received(data)
@@ -199,8 +204,11 @@ class _Connection(HTTPChannel):
         """What time does to a connection, looked at every second."""
         if self.lingers_until:
             self.will_close = self.will_close or now >= self.lingers_until
-        else:
+        elif self.silent_since is None:
             self.refuse(_TooSlow(""), before=now - WITHIN)
+        else:
+            # It keeps others out, and there is nothing to answer.
+            self.will_close = self.will_close or now >= self.silent_since + WITHIN
 
 
 class _Listener(TcpWSGIServer):

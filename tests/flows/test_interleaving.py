@@ -54,6 +54,12 @@ WORKS: dict[str, Work] = {
     "the dispute, of nothing": told(a_dispute_event(payment_id=None, occurred_at=NOON + 2 * HOUR, amount=eur(500))),
     "an answer": told(a_dispute_event(payment_id=None, status=DisputeStatus.UNDER_REVIEW, occurred_at=NOON + DAY)),
     "another dispute": told(a_dispute_event(dispute_id="dp_2", payment_id="pi_1")),
+    "a word under the payment's name": told(
+        a_dispute_event(dispute_id="pi_1", payment_id=None, status=DisputeStatus.WON, occurred_at=NOON + 3 * DAY)
+    ),
+    "a word under the charge's name": told(
+        a_dispute_event(dispute_id="ch_1", payment_id=None, status=DisputeStatus.LOST, occurred_at=NOON + 4 * DAY)
+    ),
     "a warning": told(a_fraud_warning(payment_id="ch_1", occurred_at=NOON - DAY)),
     "a refund": told(a_refund_event(aliases=("ch_1",))),
     "its failure": told(a_refund_event(step=PaymentStep.REFUND_FAILED, occurred_at=NOON + 2 * DAY)),
@@ -80,7 +86,7 @@ def rows_agree(ports: Ports) -> None:
         if key.collection != "disputes":
             continue
         dispute = from_document(document, Dispute)
-        case = next((case for case in cases if dispute.dispute_id in case.disputes and not case.moved_to), None)
+        case = next((case for case in cases if dispute.dispute_id in {*case.disputes, *case.unplaced}), None)
         update = lifecycle.update_of(dispute, case, update_id="", event_id=None, occurred_at=NOON)
         newest = max(revision for dispute_id, revision in told if dispute_id == dispute.dispute_id)
         # A reminder is counted and changes nothing that a row tells.

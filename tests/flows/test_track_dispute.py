@@ -160,8 +160,35 @@ def test_what_is_told_under_the_payments_name_is_told_of_its_only_dispute(ports:
     assert set(document(ports, CASE)["disputes"]) == {"dp_1"}
     assert document(ports, STRAY)["same_as"] == "dp_1"
     assert "next_action_at" not in document(ports, STRAY)
-    newest = published(ports, "dispute-updates")[-1]
-    assert (newest["dispute_id"], newest["status"], newest["payment_id"]) == ("dp_1", "won", "pi_1")
+    newest = {row["dispute_id"]: row for row in published(ports, "dispute-updates")}
+    assert (newest["dp_1"]["status"], newest["dp_1"]["payment_id"], newest["dp_1"]["same_as"]) == ("won", "pi_1", None)
+    # The warehouse must not count it twice.
+    assert newest["pi_1"]["same_as"] == "dp_1"
+
+
+def test_what_is_told_again_under_an_alias_of_a_known_payment_finds_its_dispute_again(ports: Ports) -> None:
+    record_payment(a_payment_event(aliases=("ch_1",)), ports, NOON)
+    stray = a_dispute_event(dispute_id="ch_1", payment_id=None, status=DisputeStatus.WON, occurred_at=NOON + DAY)
+    opened = a_dispute_event(payment_id=None, payment_aliases=("ch_1",))
+    later = replace(stray, event_id="stripe:a:later", status=DisputeStatus.LOST, occurred_at=NOON + 2 * DAY)
+    track(ports, stray, opened, stray, later)
+    assert document(ports, DISPUTE)["status"] == "lost"
+    assert document(ports, Key("disputes", "stripe:ch_1"))["same_as"] == "dp_1"
+
+
+def test_what_is_told_under_an_alias_finds_its_dispute_whichever_comes_first(ports: Ports) -> None:
+    record_payment(a_payment_event(aliases=("ch_1",)), ports, NOON)
+    stray = a_dispute_event(dispute_id="ch_1", payment_id=None, status=DisputeStatus.WON, occurred_at=NOON + DAY)
+    track(ports, a_dispute_event(payment_id=None, payment_aliases=("ch_1",)), stray)
+    assert document(ports, DISPUTE)["status"] == "won"
+
+
+def test_what_nobody_can_place_learns_of_its_case_too(ports: Ports) -> None:
+    stray = a_dispute_event(dispute_id="pi_1", payment_id=None, status=DisputeStatus.WON, occurred_at=NOON + DAY)
+    track(ports, a_dispute_event(), a_dispute_event(dispute_id="dp_2"), stray, a_refund_event(amount=eur(500)))
+    newest = {row["dispute_id"]: row for row in published(ports, "dispute-updates")}
+    assert newest["pi_1"]["same_as"] is None
+    assert "refund_dispute_collision" in newest["pi_1"]["flags"]
 
 
 def test_what_is_told_under_the_payments_name_stands_by_itself_while_there_are_several_disputes(ports: Ports) -> None:

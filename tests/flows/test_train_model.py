@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from shared.domain.errors import Misconfigured, Rejected
+from shared.domain.errors import Rejected
 from shared.flows.ports import Create, Key, Ports
 from shared.flows.score_payment import Scorer, score_payment
 from shared.flows.train_model import CHAMPION, TrainingReport, on_request, roll_back, train_model
@@ -128,7 +128,7 @@ def test_a_worse_model_is_stored_and_does_not_decide(shop: tuple[Ports, Training
 def test_rolling_back_lets_the_former_champion_decide_again(tmp_path: Path) -> None:
     ports = local_ports(tmp_path)
     fill(ports, past())
-    with pytest.raises(Misconfigured, match="no champion came before"):
+    with pytest.raises(Rejected, match="no champion came before"):
         roll_back(ports, NOW)
     first = train_model(ports, NOW, QUICK)
     second = train_model(ports, NOW + DAY, json.dumps({**json.loads(QUICK), "iterations": 41}).encode())
@@ -136,12 +136,12 @@ def test_rolling_back_lets_the_former_champion_decide_again(tmp_path: Path) -> N
     assert champion(ports)["digest"] == second.digest != first.digest
     assert roll_back(ports, NOW + 2 * DAY) == first.digest
     assert champion(ports)["digest"] == first.digest
-    with pytest.raises(Misconfigured, match="no champion came before"):
+    with pytest.raises(Rejected, match="no champion came before"):
         roll_back(ports, NOW + 2 * DAY)
 
 
 def test_an_operator_rolls_back_by_a_message_that_may_come_twice(
-    shop: tuple[Ports, TrainingReport], tmp_path: Path
+    shop: tuple[Ports, TrainingReport], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     good, first = shop
     assert first.digest is not None
@@ -151,8 +151,11 @@ def test_an_operator_rolls_back_by_a_message_that_may_come_twice(
     before = {"digest": old, "since": NOW - DAY}
     ports.documents.commit([Create(CHAMPION, {"digest": new, "since": NOW, "former": [before, before]})])
     message = json.dumps({"roll_back": new}).encode()
-    for _ in range(3):
-        on_request(ports, NOW, message)
+    with caplog.at_level("INFO", logger="payin"):
+        for _ in range(3):
+            on_request(ports, NOW, message)
+    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("champion_")]
+    assert told == ["champion_rolled_back", "champion_kept", "champion_kept"]
     assert champion(ports)["digest"] == old
     assert champion(ports)["former"] == [before]
 
@@ -210,6 +213,7 @@ def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: 
     "parameters",
     [
         b'{"roll_back": true}',
+        json.dumps({"roll_back": "a" * 64 + "\n"}).encode(),
         b'{"recompute": 0}',
         b'{"recompute": 10, "seed": 1}',
         b"[]",

@@ -172,11 +172,14 @@ def test_our_own_people_are_told_what_does_not_fit(function: FlaskClient, reques
         ("replay_deliveries", {"provider": "stripe"}, "`since`"),
         ("train_model", {"train_part": 2}, "$.train_part"),
         ("train_model", {"train_parts": 0.5}, "`train_parts`"),
+        ("train_model", {"roll_back": "a" * 64}, "no champion came before"),
     ],
     indirect=["function"],
 )
 def test_the_member_that_does_not_fit_is_named(function: FlaskClient, call: dict[str, Any], says: str) -> None:
-    assert says in function.post("/", json=call).get_json(force=True)["detail"]
+    answer = function.post("/", json=call)
+    assert answer.status_code == 400
+    assert says in answer.get_json(force=True)["detail"]
 
 
 @pytest.mark.parametrize("function", list(CALLED), indirect=True)

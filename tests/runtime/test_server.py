@@ -53,17 +53,17 @@ class Door:
                 pass
             return answer
 
-    def status(self, *pieces: bytes, ends: bool = False) -> int | None:
-        return _status(self.say(*pieces, ends=ends))
+    def status(self, *pieces: bytes, ends: bool = False, within: float = 15) -> int | None:
+        return _status(self.say(*pieces, ends=ends, within=within))
 
     def lines(self) -> list[str]:
         return self.log.read_text(errors="replace").splitlines()
 
-    def serves(self) -> float:
+    def serves(self, within: float = 15) -> float:
         """How long a genuine delivery takes that comes now."""
         began = time.monotonic()
         delivery = stripe_delivery(datetime.now(UTC), f"now-{time.time_ns()}")
-        assert self.status(a_post(delivery.path, delivery.body, delivery.headers)) == 200
+        assert self.status(a_post(delivery.path, delivery.body, delivery.headers), within=within) == 200
         return time.monotonic() - began
 
     def stored(self) -> list[dict[str, object]]:
@@ -117,8 +117,20 @@ def _whole(answer: bytes) -> bool:
     head, ended, body = answer.rpartition(b"HTTP/1.")[2].partition(b"\r\n\r\n")
     if not ended or b" 100 " in head[:8]:
         return False
+    if b" 204 " in head[:8]:
+        return True  # it has no body, and so no length
     lengths = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
     return bool(lengths) and len(body) >= lengths[0]
+
+
+def _answer(sender: socket.socket) -> bytes:
+    """The next answer, with all of its body: one `recv` may bring a part of it."""
+    answer = b""
+    while not _whole(answer):
+        more = sender.recv(65536)
+        assert more, answer
+        answer += more
+    return answer
 
 
 def _status(answer: bytes) -> int | None:
@@ -328,6 +340,23 @@ def test_slow_senders_hold_no_thread_and_are_sent_away_in_time(door: Door) -> No
     assert {one["severity"] for one in told} == {"INFO"}
 
 
+@pytest.mark.slow
+def test_who_connects_and_says_nothing_is_sent_away_in_time_too(door: Door) -> None:
+    """As many as the door takes at all: the next one waits outside until they are gone."""
+    before = len(door.lines())
+    silent = [socket.create_connection(door.address, timeout=30) for _ in range(server.MOST_CONNECTIONS)]
+    began = time.monotonic()
+    try:
+        assert door.serves(within=server.WITHIN + 5) < server.WITHIN + 5
+        for one in silent[: server.MOST_CONNECTIONS // 2]:
+            one.settimeout(max(began + server.WITHIN + 5 - time.monotonic(), 0.1))
+            assert one.recv(1) == b""
+    finally:
+        for one in silent:
+            one.close()
+    assert [line for line in door.lines()[before:] if json.loads(line)["severity"] != "INFO"] == []
+
+
 def test_no_path_holds_more_than_its_limit(door: Door) -> None:
     door.serves()
     before = door.memory()
@@ -351,7 +380,7 @@ def test_a_connection_is_kept_for_the_next_request(door: Door) -> None:
     with socket.create_connection(door.address, timeout=10) as sender:
         for _ in range(3):
             sender.sendall(a_post("/stripe", b"{}", {}))
-            assert _status(sender.recv(65536)) == 401
+            assert _status(_answer(sender)) == 401
 
 
 def test_a_server_that_is_told_to_stop_ends_what_it_has_in_hand(tmp_path: Path) -> None:
@@ -377,7 +406,7 @@ def test_a_server_that_is_told_to_stop_ends_what_it_has_in_hand(tmp_path: Path) 
         while "begun" not in (tmp_path / "log").read_text() and time.monotonic() < until:
             time.sleep(0.02)
         stopped = pool.submit(started.stop)
-        assert sender.recv(1000).endswith(b'"done"')
+        assert _answer(sender).endswith(b'"done"')
         stopped.result(10)
 
 
@@ -397,9 +426,9 @@ def test_an_acknowledgement_without_a_body_keeps_the_connection_too(tmp_path: Pa
         with socket.create_connection((host, int(port)), timeout=10) as sender:
             for _ in range(3):
                 sender.sendall(a_post(pushed.path, pushed.body, pushed.headers))
-                assert _status(sender.recv(65536)) == 204
+                assert _status(_answer(sender)) == 204
             sender.sendall(a_post(pushed.path, pushed.body, {**pushed.headers, "Connection": "close"}))
-            assert _status(sender.recv(65536)) == 204
+            assert _status(_answer(sender)) == 204
             assert sender.recv(1) == b""
     finally:
         started.stop()

@@ -81,6 +81,7 @@ READ_IN_THE_LOG = {
     "model_trained",
     "champion_not_comparable",
     "champion_rolled_back",
+    "champion_kept",
     "decisions_recomputed",
 }
 
