@@ -1,5 +1,6 @@
 """What the disputes, warnings and refunds of one payment mean together."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -219,16 +220,17 @@ def test_two_refunds_of_an_untold_amount_are_no_less_than_one() -> None:
 
 def test_a_case_knows_more_with_each_word_whatever_it_tells_of() -> None:
     stray = dispute_after(a_dispute_event(payment_id=None))
-    case, told = a_case(), [0]
-    for grown in (
+    words: list[Callable[[Case], Case]] = [
         lambda case: with_warning(case, a_fraud_warning()),
         lambda case: with_unplaced(case, stray),
         lambda case: with_captured(case, eur(1999), 2),
         lambda case: with_captured(case, eur(2999), 3),
         lambda case: with_refund(case, a_refund_event()),
         lambda case: with_dispute(case, dispute_after(a_dispute_event())),
-    ):
-        case = grown(case)
+    ]
+    case, told = a_case(), [0]
+    for word in words:
+        case = word(case)
         told.append(known(case))
     assert told == sorted(set(told))
 
