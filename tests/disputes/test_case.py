@@ -1,15 +1,17 @@
 """What the disputes, warnings and refunds of one payment mean together."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from shared.disputes import lifecycle
-from shared.disputes.case import known, merge, with_captured, with_dispute, with_refund, with_warning
+from shared.disputes.case import known, merge, with_captured, with_dispute, with_refund, with_unplaced, with_warning
 from shared.domain import timeline, totals
 from shared.domain.disputes import Case, CaseFlag, Dispute
 from shared.domain.events import DisputeStage, DisputeStatus, PaymentStep
 from shared.domain.money import Money
+from shared.domain.payments import Details
 from tests.builders import DAY, HOUR, NOON, SECOND, a_dispute_event, a_fraud_warning, a_refund_event, dispute_after, eur
 
 WON, LOST = DisputeStatus.WON, DisputeStatus.LOST
@@ -192,3 +194,65 @@ def test_of_too_many_warnings_the_earliest_stay_and_still_foretell_the_dispute(m
         case = with_warning(case, a_fraud_warning(occurred_at=NOON + hours * HOUR))
     assert sorted(warning.occurred_at for warning in case.warnings.values()) == [NOON - 2 * HOUR, NOON - HOUR]
     assert case.flags == (CaseFlag.WARNED_BEFORE_DISPUTE, CaseFlag.TIMELINE_FULL)
+
+
+def test_a_warning_is_kept_as_it_was_told() -> None:
+    (warning,) = with_warning(a_case(), a_fraud_warning()).warnings.values()
+    assert (warning.amount, warning.fraud_type, warning.network, warning.actionable) == (
+        eur(1999),
+        "unauthorized_use_of_card",
+        "visa",
+        True,
+    )
+
+
+def test_nothing_of_who_was_refunded_is_kept_in_the_case() -> None:
+    (refund,) = with_refund(a_case(), a_refund_event(customer_id="cus_1", ip="192.0.2.1")).refunds.values()
+    assert refund.details == Details()
+
+
+def test_two_refunds_of_an_untold_amount_are_no_less_than_one() -> None:
+    case = with_captured(with_dispute(a_case(), dispute_after(a_dispute_event(amount=eur(1)))), eur(1999), 1)
+    for reference in ("re_1", "re_2"):
+        case = with_refund(case, a_refund_event(amount=None, reference=reference))
+    assert case.flags == COLLISION
+
+
+def test_a_case_knows_more_with_each_word_whatever_it_tells_of() -> None:
+    stray = dispute_after(a_dispute_event(payment_id=None))
+    words: list[Callable[[Case], Case]] = [
+        lambda case: with_warning(case, a_fraud_warning()),
+        lambda case: with_unplaced(case, stray),
+        lambda case: with_captured(case, eur(1999), 2),
+        lambda case: with_captured(case, eur(2999), 3),
+        lambda case: with_refund(case, a_refund_event()),
+        lambda case: with_dispute(case, dispute_after(a_dispute_event())),
+    ]
+    case, told = a_case(), [0]
+    for word in words:
+        case = word(case)
+        told.append(known(case))
+    assert told == sorted(set(told))
+
+
+def test_what_was_filed_under_two_names_of_a_payment_is_one_case_whichever_takes_the_other_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stray = dispute_after(a_dispute_event(payment_id=None))
+    paid = with_captured(with_warning(a_case(), a_fraud_warning()), eur(1999), 1)
+    later = with_captured(with_unplaced(with_refund(a_case(), a_refund_event()), stray), eur(999), 2)
+    disputed = with_dispute(a_case(), dispute_after(a_dispute_event(amount=eur(1))))
+    both = merge(merge(paid, later), disputed)
+    assert both == merge(disputed, merge(later, paid))
+    assert (both.captured, both.payment_known, both.refunded, both.disputed) == (eur(999), 2, eur(1999), eur(1))
+    assert (len(both.warnings), both.unplaced) == (1, later.unplaced)
+    assert both.flags == COLLISION
+
+    monkeypatch.setattr(timeline, "LIMIT", 1)
+    monkeypatch.setattr(totals, "MOST_BYTES", 100)
+    overfull = a_case()
+    for number in range(9):
+        overfull = with_refund(overfull, a_refund_event(amount=eur(1), reference=f"re_{number}"))
+    for merged in (merge(overfull, paid), merge(paid, overfull)):
+        assert merged.left_out
+        assert CaseFlag.TOTALS_INCOMPLETE in merged.flags

@@ -165,3 +165,117 @@ def test_a_message_that_is_read_again_and_better_counts_as_it_was_read_better() 
         for found in (dispute_after(poorly), dispute_after(poorly, well))
     )
     assert after.revision > before.revision
+
+
+def test_a_round_lasts_as_long_as_the_provider_says_the_same_and_keeps_its_deadline() -> None:
+    reminded = a_dispute_event(occurred_at=NOON + 25 * DAY, respond_by=None)
+    dispute = in_every_order(a_dispute_event(), reminded)
+    assert (dispute.respond_by, dispute.deadline_estimated) == (NOON + 20 * DAY, False)
+
+
+def test_a_deadline_that_passes_in_the_instant_in_which_the_provider_asks_again_is_not_the_new_one() -> None:
+    lost = a_dispute_event(status=LOST, respond_by=None, occurred_at=NOON + 15 * DAY)
+    appeal = a_dispute_event(occurred_at=NOON + 20 * DAY, respond_by=None)
+    dispute = in_every_order(a_dispute_event(), lost, appeal)
+    assert (dispute.respond_by, dispute.deadline_estimated) == (NOON + 50 * DAY, True)
+
+
+def test_we_heard_of_a_deadline_when_it_was_first_told_and_not_when_the_dispute_was() -> None:
+    dispute, told = dispute_after(a_dispute_event(respond_by=None)), NOON + 20 * DAY
+    for days in (3, 2, 4):
+        dispute = lifecycle.record(
+            dispute, a_dispute_event(respond_by=told, occurred_at=NOON + days * HOUR), NOON + days * DAY
+        )
+    assert (dispute.heard_at, dispute.deadline_heard_at) == (NOON, NOON + 2 * DAY)
+
+
+@pytest.mark.parametrize("unsigned", ["amount", "moved"])
+def test_money_of_which_nobody_proved_that_it_moved_is_not_counted(unsigned: str) -> None:
+    assert dispute_after(a_dispute_event(moved=eur(-1999), unsigned=(unsigned,))).moved is None
+
+
+def test_what_the_provider_told_is_kept_with_the_last_instant_of_it() -> None:
+    told = {
+        "provider_status": "warning_needs_response",
+        "evidence_submitted": True,
+        "arn": "74537604221222132710572",
+        "network": "visa",
+        "reason_code": "10.4",
+        "reason": DisputeReason.DUPLICATE,
+        "respond_by_text": "by the 24th",
+    }
+    dispute = in_every_order(a_dispute_event(**told), a_dispute_event(status=None, occurred_at=NOON - DAY))
+    assert {name: getattr(dispute, name) for name in told} == told
+    assert (dispute.first_at, dispute.last_at) == (NOON - DAY, NOON)
+
+
+def test_the_text_of_a_deadline_that_cannot_be_read_stands_beside_its_estimate() -> None:
+    dispute = dispute_after(a_dispute_event(respond_by=None, respond_by_text="soon"))
+    assert (dispute.respond_by_text, dispute.deadline_estimated) == ("soon", True)
+
+
+def test_a_reason_that_is_only_ever_other_is_other() -> None:
+    vague = [
+        a_dispute_event(reason=DisputeReason.OTHER, network=None, reason_code=None, occurred_at=NOON + hours * HOUR)
+        for hours in (0, 1)
+    ]
+    assert dispute_after(vague[0]).reason is DisputeReason.OTHER
+    assert in_every_order(*vague).reason is DisputeReason.OTHER
+
+
+def test_a_dispute_of_which_no_status_was_told_is_as_final_as_it_is_told() -> None:
+    assert dispute_after(a_dispute_event(status=None)).final
+
+
+def test_at_one_instant_the_further_stage_is_the_newer_and_a_message_without_one_is_the_oldest() -> None:
+    silent = a_dispute_event(event_id="stripe:acct_1:z", stage=None, status=NEEDS_RESPONSE)
+    inquiry = a_dispute_event(event_id="stripe:acct_1:y", stage=DisputeStage.INQUIRY, status=UNDER_REVIEW)
+    chargeback = a_dispute_event(event_id="stripe:acct_1:a", stage=DisputeStage.CHARGEBACK, status=NEEDS_RESPONSE)
+    assert in_every_order(silent, inquiry).status is UNDER_REVIEW
+    dispute = in_every_order(silent, inquiry, chargeback)
+    assert (dispute.stage, dispute.status) == (DisputeStage.CHARGEBACK, NEEDS_RESPONSE)
+
+
+def test_a_payment_is_called_by_its_latest_name_first_and_by_ids_before_aliases() -> None:
+    first = a_dispute_event(event_id="stripe:acct_1:z", payment_id="pi_old", payment_aliases=("ch_old",))
+    latest = a_dispute_event(
+        event_id="stripe:acct_1:a", payment_id="pi_new", payment_aliases=("ch_new",), occurred_at=NOON + DAY
+    )
+    dispute = in_every_order(first, latest)
+    assert lifecycle.names(dispute) == ("pi_new", "pi_old", "ch_new", "ch_old")
+    assert dispute.payment_id == "pi_new"
+
+
+def test_two_accounts_that_tell_of_one_dispute_leave_it_with_the_same_one_in_every_order() -> None:
+    assert in_every_order(a_dispute_event(account="acct_2"), a_dispute_event(account="acct_0")).account == "acct_0"
+    assert dispute_after(a_dispute_event(account="acct_2")).account == "acct_1"
+
+
+@pytest.mark.parametrize(
+    "telling",
+    [{"status": LOST}, {"respond_by": NOON + DAY}, {"moved": eur(-1999)}],
+    ids=["status", "deadline", "money"],
+)
+def test_of_too_many_words_those_that_tell_of_status_deadline_or_money_stay_and_a_person_is_told(
+    telling: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "LIMIT", 2)
+    nothing = {"status": None, "respond_by": None}
+    early = a_dispute_event(**{**nothing, **telling})
+    later = [a_dispute_event(**nothing, occurred_at=NOON + hours * HOUR) for hours in (1, 2)]
+    dispute = in_every_order(early, *later)
+    assert set(dispute.facts) == {early.event_id, later[1].event_id}
+    assert dispute.inconsistent == ("timeline_full",)
+
+
+def test_a_row_says_what_caused_it_and_rises_when_its_payment_becomes_known() -> None:
+    event = a_dispute_event()
+    dispute = dispute_after(event)
+    linked = lifecycle.settle(replace(dispute, linked_to="pi_1"))
+    before, after = (
+        lifecycle.update_of(one, None, update_id="u", event_id=event.event_id, occurred_at=NOON)
+        for one in (dispute, linked)
+    )
+    assert (before.event_id, before.occurred_at) == (event.event_id, NOON)
+    assert (before.payment_known, after.payment_known) == (False, True)
+    assert after.revision > before.revision

@@ -225,6 +225,42 @@ def test_a_reminder_that_could_not_be_published_is_published_after_the_lease_und
     assert (action["state"], action["at"]) == ("done", at)
 
 
+@pytest.mark.parametrize(
+    ("fields", "at", "rung", "status"),
+    [
+        ({}, RESPOND_BY + DAY, "expire", "expired"),
+        ({"payment_id": "pi_9"}, NOON + HOUR, "link", "needs_response"),
+    ],
+)
+def test_what_a_dead_run_made_of_a_dispute_is_told_after_the_lease_once(
+    ports: Ports, fields: dict[str, Any], at: datetime, rung: str, status: str
+) -> None:
+    class Down:
+        def publish(self, messages: object) -> None:
+            raise Unavailable("the bus is down")
+
+    an_open_dispute(ports, **fields)
+    record_payment(a_payment_event(payment_id="pi_9"), ports, NOON)
+    with pytest.raises(Unavailable):
+        check_deadlines(replace(ports, bus=Down()), at)
+    assert published(ports, "dispute-updates") == []
+    for minutes in (4, 5, 11):
+        check_deadlines(ports, at + minutes * MINUTE)
+    (row,) = published(ports, "dispute-updates")
+    assert (row["status"], row["payment_known"]) == (status, True)
+    assert actions(ports)[rung] == "done"
+
+
+def test_what_was_heard_in_the_instant_of_the_deadline_was_heard_in_time(ports: Ports) -> None:
+    an_open_dispute(ports)
+    check_deadlines(ports, RESPOND_BY + 10 * DAY)
+    assert everything(ports)[DISPUTE]["status"] == "expired"
+    track(ports, a_dispute_event(respond_by=RESPOND_BY, occurred_at=NOON + DAY), now=RESPOND_BY + SECOND)
+    assert everything(ports)[DISPUTE]["status"] == "expired"
+    track(ports, a_dispute_event(respond_by=RESPOND_BY, occurred_at=NOON + 2 * DAY), now=RESPOND_BY)
+    assert everything(ports)[DISPUTE]["status"] == "needs_response"
+
+
 def test_a_reminder_claimed_by_a_dead_run_is_not_sent_once_the_dispute_is_answered(ports: Ports) -> None:
     class Down:
         def publish(self, messages: object) -> None:

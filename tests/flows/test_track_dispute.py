@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from shared.backends.tables import columns
 from shared.domain.disputes import DisputeUpdate
 from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, DisputeStage, DisputeStatus, PaymentStep
+from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Key, Message, Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
@@ -124,6 +126,51 @@ def test_any_order_and_any_repetition_of_a_disputes_events_gives_the_same_docume
     assert {key: found for key, found in wipe(shared_ports).items() if key.collection != "payments"} == {
         key: found for key, found in once.items() if key.collection != "payments"
     }
+
+
+# What we heard when, and what we did about it.
+OURS = {"actions", "heard_at", "deadline_heard_at", "expired_cause", "next_action_at"}
+
+
+def theirs(found: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
+    """What follows from the provider's facts, and where each dispute stands when everything due is done."""
+    return {
+        key: {
+            name: {id_: {**fact, "heard_at": None} for id_, fact in value.items()} if name == "facts" else value
+            for name, value in document.items()
+            if name not in OURS
+        }
+        for key, document in found.items()
+        if key.collection != "payments"
+    }
+
+
+# After how many hours a word is heard, and after how many more somebody looks for what is due, if anybody does.
+a_clock = st.lists(st.tuples(st.integers(1, 72), st.none() | st.integers(0, 72)), min_size=1, max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(a_fight(), st.booleans(), a_clock)
+def test_whenever_each_word_is_heard_and_whatever_was_done_in_between_the_dispute_is_the_same(
+    shared_ports: Ports,
+    fight: tuple[list[AnyEvent], list[AnyEvent]],
+    is_known: bool,
+    clock: list[tuple[int, int | None]],
+) -> None:
+    found, hours = [], cycle(clock)
+    for events in fight:
+        record(shared_ports, *([a_payment_event()] if is_known else []))
+        now = NOON
+        for event in events:
+            heard, looked = next(hours)
+            now += heard * HOUR
+            track_dispute(event, shared_ports, now)
+            if looked is not None:
+                now += looked * HOUR
+                check_deadlines(shared_ports, now)
+        check_deadlines(shared_ports, NOON + 100 * DAY)
+        found.append(theirs(wipe(shared_ports)))
+    assert found[0] == found[1]
 
 
 @settings(max_examples=60, deadline=None)

@@ -78,7 +78,7 @@ DECLARED = {
             "paypal-cert-url": r".+",
             "paypal-auth-algo": r".+",
         },
-        currencies=frozenset({"EUR", "JPY", "HUF"}),
+        currencies=frozenset({"EUR", "JPY", "HUF", "TWD"}),
         poke=True,
         earliest=timedelta(minutes=5),
         latest=timedelta(days=3, minutes=5),
@@ -197,7 +197,7 @@ DECLARED = {
         silent=frozenset({FactKind.FRAUD_WARNED, FactKind.DISPUTE_ANSWERED, FactKind.DISPUTE_LOST}),
         deadline=timedelta(days=2),
         reason_code=None,
-        currencies=frozenset({"EUR", "JPY", "HUF"}),
+        currencies=frozenset({"EUR", "JPY", "HUF", "TWD"}),
     ),
     "mercadopago": Declared(
         framed=True,

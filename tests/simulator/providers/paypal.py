@@ -183,7 +183,9 @@ class Simulator:
         return "&".join(f"{key}={value}" for key, value in told.items() if value is not None)
 
     def _money(self, money: Money) -> Json:
-        return {"value": f"{money.major():f}", "currency_code": money.currency}
+        # It takes and sends no decimals of these.
+        decimals = ".0f" if money.currency in ("HUF", "JPY", "TWD") else "f"
+        return {"value": f"{money.major():{decimals}}", "currency_code": money.currency}
 
     def _payment(self, fact: Fact, kind: str, name_: str, status: str) -> Json:
         return {
