@@ -353,7 +353,7 @@ def test_what_a_model_trains_on_is_asked_alike_of_both(warehouse: Warehouse) -> 
     """The longest query there is: windows over windows, members of records, arrays, and a decision to join."""
     long_ago = datetime(2024, 3, 1, 12, tzinfo=UTC)
     paid = [
-        payment(0, event_id=f"t{number}", provider="stripe", payment_id=f"pi_t{number}", method="card")
+        payment(0, event_id=f"t{number}", provider="stripe", payment_id=f"pi_t{number}", method="card", aliases=[])
         | {"occurred_at": utc_text(long_ago + number * HOUR)}
         for number in range(3)
     ]
