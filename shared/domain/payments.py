@@ -132,6 +132,20 @@ def fact_of(event: PaymentChanged | ReviewChanged) -> PaymentFact:
     )
 
 
+def may_have_happened_again(payment: Payment, event: PaymentChanged | ReviewChanged) -> bool:
+    """Whether `event` is told once more, under a later time that nobody signed, of what was undone in between: the same step
+    made again, as which it counts, or a replay. Somebody has to look."""
+    known, told = payment.facts.get(event.event_id), fact_of(event)
+    if known is None or known.step not in _UNDONE_BY or "occurred_at" not in event.unsigned:
+        return False
+    return any(
+        fact.step in _UNDONE_BY[known.step]
+        and fact.reference == known.reference
+        and known.occurred_at <= fact.occurred_at < told.occurred_at
+        for fact in payment.facts.values()
+    )
+
+
 def record(payment: Payment, event: PaymentChanged | ReviewChanged) -> Payment:
     """`payment` with `event` among its facts. The same payment, when the fact is known."""
     facts, left_out = timeline.newest(payment.facts, event.event_id, fact_of(event))
@@ -302,4 +316,8 @@ _MOVE_NOTHING = frozenset(
 _GOING_BACK = frozenset(
     {PaymentStep.REFUND_PENDING, PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED, PaymentStep.REVERSED}
 )
+_UNDONE_BY = {
+    PaymentStep.CAPTURED: (PaymentStep.CAPTURE_FAILED, PaymentStep.DECLINED),
+    PaymentStep.REFUNDED: (PaymentStep.REFUND_FAILED,),
+}
 _ATTEMPT = frozenset({"decline_code", "hard_decline"})

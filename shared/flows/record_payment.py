@@ -80,7 +80,10 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
         outcome="duplicate" if recorded.known else "recorded",
         lag_seconds=(now - event.occurred_at).total_seconds(),
     )
-    for trouble in set(after.inconsistent) - set(before.inconsistent):
+    troubles = set(after.inconsistent) - set(before.inconsistent)
+    if payments.may_have_happened_again(before, event):
+        troubles.add("undone_and_told_again")
+    for trouble in sorted(troubles):
         alarm("payment_inconsistent", provider=event.provider, payment_id=event.payment_id, trouble=trouble)
 
 

@@ -164,6 +164,22 @@ def test_two_currencies_in_one_payment_alarm_once(ports: Ports, caplog: pytest.L
     assert [entry.message for entry in caplog.records if entry.levelname == "ERROR"] == ["payment_inconsistent"]
 
 
+def test_an_undone_step_told_again_under_a_later_unsigned_date_counts_and_somebody_is_told(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Adyen may repeat a failed capture under its reference; the date alone tells that from a replay."""
+    captured = a_payment_event(reference="psp_1", unsigned=("occurred_at",))
+    failed = a_payment_event(PaymentStep.CAPTURE_FAILED, reference="psp_1", occurred_at=NOON + DAY)
+    record(ports, captured, failed, captured)
+    assert not [entry for entry in caplog.records if entry.levelname == "ERROR"]
+    assert everything(ports)[PAYMENT]["state"] == "declined"
+    again = replace(captured, occurred_at=NOON + 2 * DAY)
+    record(ports, again, again, captured)
+    assert everything(ports)[PAYMENT]["captured"] == {"minor": 1999, "currency": "EUR"}
+    (told,) = [entry for entry in caplog.records if entry.levelname == "ERROR"]
+    assert told.message == "payment_inconsistent"
+
+
 def a_disputed_payment() -> list[AnyEvent]:
     """EUR 1.00 captured, 0.30 refunded, the other 0.70 disputed."""
     return [

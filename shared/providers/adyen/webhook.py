@@ -25,7 +25,7 @@ where there are several, or none, it stands by itself and is alarmed a day later
 originalReference for CHARGEBACK_REVERSED events" in the webhook's risk settings.
 A capture that failed may be made again by Adyen (reason "Transaction Recaptured"). Public pages leave open whether it
 then has a pspReference of its own. If it has the failed one's, only its unsigned date and reason tell it from a replay
-of the first: it is not counted, and the payment stays authorized until somebody looks.
+of the first: it counts, by its later date, and an alarm asks somebody to look.
 
 Sources: Adyen docs "Verify HMAC signatures", "Handle webhook events", "Webhook types", "Dispute webhooks", "Currency
 codes", "Refusal reasons", "Result codes: avsResult, cvcResult"; Adyen's OpenAPI Webhooks-v1.

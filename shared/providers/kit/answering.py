@@ -1,7 +1,7 @@
 """What nobody can answer, whatever its status: what a provider's table adds to that stands in its own adapter.
 
-A debit that its payer or the payer's bank takes back is final: SEPA, Bacs, BECS, ACH, PAD (ACSS), Autogiro and Betalingsservice have returns, and no process in
-which the creditor is heard.
+A debit that its payer or the payer's bank takes back is final: SEPA, Bacs, BECS, ACH, PAD (ACSS), Autogiro and
+Betalingsservice have returns, and no process in which the creditor is heard.
 
 Sources: Stripe support "SEPA Direct Debit payment disputes"; Adyen docs "SEPA chargebacks", "ACH Direct Debit
 chargebacks"; Mollie docs "BACS Direct Debit" and help "Reversals of SEPA Direct Debit transactions".
