@@ -229,7 +229,7 @@ def test_an_unsigned_release_of_what_is_disputed_is_a_refund(ports: Ports, order
     released = a_payment_event(
         PaymentStep.CANCELED, amount=eur(100), reference="psp_2", occurred_at=NOON + DAY, unsigned=("step",)
     )
-    events = [
+    events: list[AnyEvent] = [
         a_payment_event(amount=eur(100), reference="cap_1"),
         released,
         a_dispute_event(amount=eur(100), occurred_at=NOON + 2 * DAY),
