@@ -469,6 +469,7 @@ UP = {"rel": "up", "href": "https://api.paypal.com/v2/payments/captures/CAP1"}
 ITSELF = {"rel": "self", "href": "https://api.paypal.com/v2/payments/captures/CAP1"}
 SALE = {"id": "SALE1", "amount": {"total": "19.99", "currency": "EUR"}, "parent_payment": "PAY-1"}
 SOLD = {"rel": "sale", "href": "https://api.paypal.com/v1/payments/sale/SALE1"}
+CAPTURED_V1 = {"rel": "capture", "href": "https://api.paypal.com/v1/payments/capture/CAP1"}
 PAYMENT_TABLE = [
     ("PAYMENT.AUTHORIZATION.CREATED", {"id": "AUTH1", "amount": AMOUNT}, "AUTH1", PaymentStep.AUTHORIZED),
     ("PAYMENT.AUTHORIZATION.VOIDED", {"id": "AUTH1", "amount": AMOUNT}, "AUTH1", PaymentStep.CANCELED),
@@ -479,6 +480,9 @@ PAYMENT_TABLE = [
     ("PAYMENT.CAPTURE.REFUNDED", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REFUNDED),
     ("PAYMENT.CAPTURE.REVERSED", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REVERSED),
     ("PAYMENT.CAPTURE.REVERSED", {**CAPTURE, "links": [ITSELF]}, "CAP1", PaymentStep.REVERSED),
+    ("PAYMENT.CAPTURE.REVERSED", {**SALE, "id": "R1", "links": [CAPTURED_V1]}, "CAP1", PaymentStep.REVERSED),
+    ("PAYMENT.CAPTURE.REFUNDED", {**SALE, "id": "R1", "links": [CAPTURED_V1]}, "CAP1", PaymentStep.REFUNDED),
+    ("PAYMENT.CAPTURE.REVERSED", {**SALE, "links": [{**CAPTURED_V1, "rel": "self"}]}, "CAP1", PaymentStep.REVERSED),
     ("PAYMENT.REFUND.PENDING", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REFUND_PENDING),
     ("PAYMENT.REFUND.FAILED", {"id": "REF1", "amount": AMOUNT, "links": [UP]}, "CAP1", PaymentStep.REFUND_FAILED),
     ("PAYMENT.SALE.COMPLETED", SALE, "SALE1", PaymentStep.CAPTURED),
@@ -525,6 +529,8 @@ def test_a_capture_of_an_authorization_also_ends_the_authorization() -> None:
     assert captured.event_id != succeeded.event_id
     linked = {**CAPTURE, "links": [{"rel": "up", "href": "https://api.paypal.com/v2/payments/authorizations/AUTH1"}]}
     assert len(events("PAYMENT.CAPTURE.COMPLETED", linked)) == 2
+    of_v1 = {"rel": "authorization", "href": "https://api.paypal.com/v1/payments/authorization/AUTH1"}
+    assert len(events("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "links": [of_v1]})) == 2
     assert len(events("PAYMENT.CAPTURE.DECLINED", {**CAPTURE, "supplementary_data": related})) == 1
 
 

@@ -375,7 +375,11 @@ def _capture(step: PaymentStep) -> "Translate":
         capture = resource.text("id")
         related = resource.at("supplementary_data", "related_ids")
         order = related.maybe_text("order_id")
-        authorization = related.maybe_text("authorization_id") or _linked(resource, "up", "authorizations")
+        authorization = (
+            related.maybe_text("authorization_id")
+            or _linked(resource, "up", "authorizations")
+            or _linked(resource, "authorization", "authorization")  # v1
+        )
         events: list[AnyEvent] = [
             _payment(resource, base, step, capture, reference=capture, aliases=(order,) if order else ())
         ]
@@ -419,7 +423,9 @@ def _refund(step: PaymentStep) -> "Translate":
             _linked(resource, "up", "captures")
             or resource.maybe_text("supplementary_data", "related_ids", "capture_id")
             or resource.maybe_text("capture_id")
+            or _linked(resource, "capture", "capture")  # v1
             or _linked(resource, "self", "captures")
+            or _linked(resource, "self", "capture")
         )
         if capture is None:
             raise unreadable(resource.where("links"), "no link to the capture", "missing_field")
