@@ -8,7 +8,6 @@ _AROUND = re.compile(
     r"\[(?P<v6>[0-9A-Fa-f:.%]{2,64}[^\]]{0,32})\](?::[0-9]{1,5})?|(?P<v4>[0-9.]{7,15}):[0-9]{1,5}", re.ASCII
 )
 _DECIMALS = re.compile(r"(?:[0-9A-Fa-f:]{2,64}:)?[0-9]{1,3}(?:\.[0-9]{1,3}){3}", re.ASCII)
-_TAIL = re.compile(r"[0-9.]+\Z", re.ASCII)
 # Where IPv6 holds IPv4 in its last 32 bits: mapped and compatible (RFC 4291 §2.5.5), translated (RFC 2765 §2.1, RFC 6052 §2.1).
 _HOLDING = tuple(
     ipaddress.IPv6Network(prefix) for prefix in ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96")
@@ -29,7 +28,8 @@ def address(text: str) -> str | None:
     if around := _AROUND.fullmatch(text):
         text = around["v6"] or around["v4"]
     if _DECIMALS.fullmatch(text):
-        text = _TAIL.sub(lambda tail: _ZEROS.sub("", tail[0]), text)
+        before, colon, decimals = text.rpartition(":")
+        text = before + colon + _ZEROS.sub("", decimals)
     try:
         found = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
     except ValueError:
