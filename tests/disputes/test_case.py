@@ -244,6 +244,7 @@ def test_what_was_filed_under_two_names_of_a_payment_is_one_case_whichever_takes
     disputed = with_dispute(a_case(), dispute_after(a_dispute_event(amount=eur(1))))
     both = merge(merge(paid, later), disputed)
     assert both == merge(disputed, merge(later, paid))
+    assert merge(disputed, paid).captured == eur(1999)
     assert (both.captured, both.payment_known, both.refunded, both.disputed) == (eur(999), 2, eur(1999), eur(1))
     assert (len(both.warnings), both.unplaced) == (1, later.unplaced)
     assert both.flags == COLLISION

@@ -279,3 +279,30 @@ def test_a_row_says_what_caused_it_and_rises_when_its_payment_becomes_known() ->
     assert (before.event_id, before.occurred_at) == (event.event_id, NOON)
     assert (before.payment_known, after.payment_known) == (False, True)
     assert after.revision > before.revision
+
+
+def test_two_readings_of_one_message_that_tell_as_much_leave_the_same_one_in_every_order() -> None:
+    first = a_dispute_event(status=WON)
+    assert in_every_order(first, replace(first, status=LOST)).status is not None
+
+
+def test_the_text_of_a_deadline_is_the_one_that_it_was_told_with() -> None:
+    unsigned = a_dispute_event(
+        unsigned=("respond_by",), respond_by=NOON + 90 * DAY, respond_by_text="later", occurred_at=NOON + HOUR
+    )
+    assert in_every_order(a_dispute_event(), unsigned).respond_by_text == "1795348800"
+
+
+def test_a_dispute_without_a_reason_code_has_none() -> None:
+    assert dispute_after(a_dispute_event(reason_code=None)).reason_code is None
+    assert dispute_after(a_dispute_event(reason_code=" ")).reason_code is None
+
+
+def test_a_dispute_that_names_its_payment_is_its_own_even_under_the_payments_name() -> None:
+    namesake, other = (
+        lifecycle.record(
+            Dispute(provider="stripe", dispute_id=name, account="acct_1"), a_dispute_event(dispute_id=name), NOON
+        )
+        for name in ("pi_1", "dp_2")
+    )
+    assert lifecycle.reunited([namesake, other], ["pi_1"]) == [namesake, other]

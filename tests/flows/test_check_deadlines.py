@@ -251,6 +251,23 @@ def test_what_a_dead_run_made_of_a_dispute_is_told_after_the_lease_once(
     assert actions(ports)[rung] == "done"
 
 
+def test_an_expiry_claimed_by_a_dead_run_is_not_told_once_the_dispute_is_answered(ports: Ports) -> None:
+    class Down:
+        def publish(self, messages: object) -> None:
+            raise Unavailable("the bus is down")
+
+    an_open_dispute(ports)
+    with pytest.raises(Unavailable):
+        check_deadlines(replace(ports, bus=Down()), RESPOND_BY + SECOND)
+    track(
+        ports,
+        a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=NOON + DAY, respond_by=RESPOND_BY),
+        now=RESPOND_BY + MINUTE,
+    )
+    assert check_deadlines(ports, RESPOND_BY + DAY).done == {}
+    assert published(ports, "dispute-updates") == []
+
+
 def test_what_was_heard_in_the_instant_of_the_deadline_was_heard_in_time(ports: Ports) -> None:
     an_open_dispute(ports)
     check_deadlines(ports, RESPOND_BY + 10 * DAY)
@@ -258,7 +275,8 @@ def test_what_was_heard_in_the_instant_of_the_deadline_was_heard_in_time(ports: 
     track(ports, a_dispute_event(respond_by=RESPOND_BY, occurred_at=NOON + DAY), now=RESPOND_BY + SECOND)
     assert everything(ports)[DISPUTE]["status"] == "expired"
     track(ports, a_dispute_event(respond_by=RESPOND_BY, occurred_at=NOON + 2 * DAY), now=RESPOND_BY)
-    assert everything(ports)[DISPUTE]["status"] == "needs_response"
+    found = everything(ports)[DISPUTE]
+    assert (found["status"], found.get("expired_cause")) == ("needs_response", None)
 
 
 def test_a_reminder_claimed_by_a_dead_run_is_not_sent_once_the_dispute_is_answered(ports: Ports) -> None:
