@@ -9,8 +9,15 @@ import pytest
 
 from shared import providers
 from shared.domain.errors import SignatureInvalid
+from tests.providers.declared import DECLARED
 from tests.providers.kits import Kit, a_kit
 
+# What is missing there is no signature.
+OTHERWISE = {
+    "authorization of adyen": "basic_auth_mismatch",
+    "paypal-auth-algo of paypal": "wrong_algorithm",
+    "x-request-id of mercadopago": "signature_mismatch",  # who sends none signs none
+}
 # Proved by a public key of the provider's: there is no secret whose comparison could tell anything.
 PUBLIC_KEY = frozenset({"apple", "google", "paypal"})
 
@@ -45,3 +52,19 @@ def test_a_retired_key_proves_nothing_once_its_rotation_is_over(kit: Kit) -> Non
     with pytest.raises(SignatureInvalid) as refused:
         kit.verify(delivery, newest)
     assert refused.value.reason == "signature_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("kit", "name"),
+    [(name, header) for name in providers.names() for header in DECLARED[name].headers],
+    indirect=["kit"],
+)
+@pytest.mark.parametrize("told", [None, "", " "])
+def test_a_delivery_without_its_signature_is_refused_as_that_and_not_as_a_forgery(
+    kit: Kit, name: str, told: str | None
+) -> None:
+    delivery = kit.signed(kit.bodies()[0])
+    headers = {key: value for key, value in delivery.headers.items() if key != name}
+    with pytest.raises(SignatureInvalid) as refused:
+        kit.verify(dataclasses.replace(delivery, headers=headers if told is None else {**headers, name: told}))
+    assert refused.value.reason == OTHERWISE.get(f"{name} of {kit.provider.NAME}", "missing_signature")

@@ -129,6 +129,29 @@ def test_a_changed_byte_of_the_id_in_the_url_is_refused() -> None:
                     verdict(dataclasses.replace(genuine, query=query))
 
 
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "v1={mac}",
+        "ts={ts}",
+        "ts={ts},ts={ts},v1={mac}",
+        "ts=soon,v1={mac}",
+        "ts=12345678,v1={mac}",
+        "ts=123456789012345,v1={mac}",
+        "ts=-{ts},v1={mac}",
+        "ts=,v1={mac}",
+        "x=1,x=2,x=3,x=4,x=5,x=6,x=7,x=8,ts={ts},v1={mac}",
+    ],
+)
+def test_anything_but_one_time_and_a_signature_is_malformed(signature: str) -> None:
+    delivery = signed()
+    ts, mac = (part.partition("=")[2] for part in delivery.headers["x-signature"].split(","))
+    headers = {**delivery.headers, "x-signature": signature.format(ts=ts, mac=mac)}
+    with pytest.raises(SignatureInvalid) as error:
+        verdict(dataclasses.replace(delivery, headers=headers))
+    assert error.value.reason == "malformed_signature"
+
+
 def test_nothing_of_the_body_counts_as_signed() -> None:
     delivery = signed(body=b'{"type": "payment", "action": "payment.approved", "data": {"id": "999"}}')
     (poke,) = adapter.normalize(delivery, verdict(delivery), CREDENTIALS).events
