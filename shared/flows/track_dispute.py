@@ -111,19 +111,23 @@ def _case_by_own_id(dispute: Dispute, seen: Seen) -> Case | None:
     """The case of which a dispute calls its payment by the id of `dispute`."""
     payment_id = cases.find_payment(dispute.provider, [dispute.dispute_id], seen) or dispute.dispute_id
     if dispute.same_as is not None:
-        seen.read([Key(COLLECTION, f"{dispute.provider}:{dispute.same_as}")])
-        heir = dispute_of(seen[Key(COLLECTION, f"{dispute.provider}:{dispute.same_as}")])
-        payment_id = (heir.payment_id if heir else None) or payment_id
+        heirs = _stored(dispute.provider, [dispute.same_as], seen)
+        payment_id = next((heir.payment_id for heir in heirs if heir.payment_id), payment_id)
     case = cases.of(dispute.provider, payment_id, seen)
     return case if case and case.disputes and dispute.dispute_id in _names(case, seen) else None
 
 
 def _names(case: Case, seen: Seen) -> dict[str, None]:
     """Every name by which `case`, its payment or one of its disputes calls the payment."""
-    keys = _namesakes(case.provider, case.disputes)
-    seen.read(keys)
-    found = [dispute for key in keys if (dispute := dispute_of(seen[key])) is not None]
+    found = _stored(case.provider, case.disputes, seen)
     return dict.fromkeys([case.payment_id, *(name for dispute in found for name in lifecycle.names(dispute))])
+
+
+def _stored(provider: str, ids: Iterable[str], seen: Seen) -> list[Dispute]:
+    """The disputes that are stored under `ids`, in one read."""
+    keys = _namesakes(provider, ids)
+    seen.read(keys)
+    return [dispute for key in keys if (dispute := dispute_of(seen[key])) is not None]
 
 
 def _namesakes(provider: str, names: Iterable[str]) -> list[Key]:
@@ -140,13 +144,13 @@ def _family(dispute: Dispute, case: Case | None, seen: Seen) -> list[Dispute]:
     if case is None:
         return [dispute]
     names = {**_names(case, seen), **dict.fromkeys(lifecycle.names(dispute))}
-    known = dict.fromkeys([*case.disputes, *names])
-    keys = [key for key in _namesakes(case.provider, known) if key != _key(dispute)]
-    seen.read(keys)
-    others = [one for key in keys if (one := dispute_of(seen[key])) is not None]
-    return lifecycle.reunited(
-        [dispute, *(one for one in others if one.dispute_id in case.disputes or not lifecycle.names(one))], names
-    )
+    known = dict.fromkeys(name for name in (*case.disputes, *names) if name != dispute.dispute_id)
+    family = [
+        one
+        for one in _stored(case.provider, known, seen)
+        if one.dispute_id in case.disputes or not lifecycle.names(one)
+    ]
+    return lifecycle.reunited([dispute, *family], names)
 
 
 def linked(dispute: Dispute, seen: Seen) -> tuple[Dispute, Case | None, list[Write]]:
@@ -189,10 +193,10 @@ def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
 
 def others(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
     """The disputes of `case`, as stored, without `but`; with what was told under a name of their payment."""
-    ids = sorted({*case.disputes, *case.unplaced} - {but.dispute_id if but else ""}) if case else []
-    keys = [Key(COLLECTION, f"{case.provider}:{dispute_id}") for dispute_id in ids] if case else []
-    seen.read(keys)
-    return tuple(dispute for key in keys if (dispute := dispute_of(seen[key])) is not None)
+    if case is None:
+        return ()
+    ids = {*case.disputes, *case.unplaced} - {but.dispute_id if but else ""}
+    return tuple(_stored(case.provider, sorted(ids), seen))
 
 
 def _flags(case: Case | None, seen: Seen) -> tuple[CaseFlag, ...]:

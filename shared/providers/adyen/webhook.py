@@ -55,6 +55,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.providers.kit.answering import is_bank_debit
+from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, unreadable
 from shared.providers.kit.signing import basic_auth_matches, header, matching_key
@@ -75,8 +76,6 @@ UNSIGNED = (
     "provider_status", "arn", "fraud_type",
 )  # fmt: skip
 """Fields of our events that come from outside the eight. `step` and `status` join them where a hint decided them."""
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:

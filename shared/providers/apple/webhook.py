@@ -49,6 +49,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money, exponent
 from shared.providers.kit.countries import alpha_2
+from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, parse, unix_milliseconds, unreadable
 from shared.providers.kit.signing import base64url
@@ -74,8 +75,6 @@ _TRANSACTION = re.compile(r"[0-9]{1,20}", flags=re.ASCII)
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----")
 _HOLDERS = ("data", "summary", "externalPurchaseToken", "appData")
 _NESTED = ("signedTransactionInfo", "signedRenewalInfo", "signedAppTransactionInfo")
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:

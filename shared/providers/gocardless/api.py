@@ -1,7 +1,6 @@
 """GoCardless' payments and refunds, read back: its webhooks say what happened, not how much."""
 
 from collections.abc import Collection
-from typing import Any
 
 from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.events import (
@@ -16,15 +15,14 @@ from shared.domain.events import (
 from shared.providers.gocardless.webhook import (
     CHARGEBACKS,
     HARD_DECLINES,
-    NAME,
     PAYMENT_STEPS,
     REASONS,
     REFUND_STEPS,
     checked,
 )
+from shared.providers.gocardless.webhook import NAME as NAME
+from shared.providers.kit.envelope import Base, of_poke
 from shared.providers.kit.reading import minor_money, parse, unreadable
-
-Base = dict[str, Any]
 
 API_HOSTS = frozenset({"api.gocardless.com", "api-sandbox.gocardless.com"})
 API_VERSION = "2015-07-06"
@@ -45,14 +43,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
         raise unreadable(thing.where("id"), "another object than was asked for", "another_object")
     action, cause, code = (*(event.hint or "").split(" "), "-", "-", "-")[:3]
     reason = cause if cause != "-" else None
-    base: Base = {
-        "event_id": event.event_id,
-        "provider": NAME,
-        "account": event.account,
-        "occurred_at": event.occurred_at,
-        "delivery_id": event.delivery_id,
-        "livemode": event.livemode,
-    }
+    base: Base = {**of_poke(event), "event_id": event.event_id, "occurred_at": event.occurred_at}
     amount = minor_money(thing, "amount", "currency", {})
     if event.resource == "refunds":
         payment_id = thing.maybe_text("links", "payment")

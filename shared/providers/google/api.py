@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
 
 from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.events import (
@@ -19,9 +18,8 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money, exponent
 from shared.providers.google.webhook import NAME, ORDER_ID, PACKAGE, PATTERNS, matching
+from shared.providers.kit.envelope import Base, of_poke
 from shared.providers.kit.reading import Node, parse, unreadable
-
-Base = dict[str, Any]
 
 API_HOSTS = frozenset({"androidpublisher.googleapis.com"})
 API_SCOPE = "https://www.googleapis.com/auth/androidpublisher"
@@ -48,13 +46,8 @@ def resource_request(event: ResourceChanged, api: ApiCredentials) -> ApiRequest:
 
 def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     thing = parse(body)
-    base: Base = {
-        "provider": NAME,
-        "account": event.account,
-        "delivery_id": event.delivery_id,
-        # Orders do not say it, the purchases that lead to them do.
-        "livemode": event.livemode and not any(thing.raw(name) is not None for name in TEST_PURCHASES),
-    }
+    # Orders do not say it, the purchases that lead to them do.
+    base = of_poke(event, livemode=event.livemode and not any(thing.raw(name) is not None for name in TEST_PURCHASES))
     if event.resource == "orders":
         if matching(thing, ORDER_ID, "orderId") != event.resource_id:
             raise unreadable("orderId", "another object than was asked for", "another_object")

@@ -68,8 +68,6 @@ _TOKEN = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._\-]{0,999}", flags=re
 _STAMP = re.compile(r"[0-9]{1,15}", flags=re.ASCII)
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
 
-Base = dict[str, Any]
-
 
 def check_credentials(credentials: Credentials) -> None:
     for key_id, key in credentials.keys.items():

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.delivery import Credentials, Verdict
+from shared.domain.events import ResourceChanged
 
 Base = dict[str, Any]
 """The members of `shared.domain.events.Event`, by name."""
@@ -29,4 +30,14 @@ def envelope(
         "delivery_id": delivery_id,
         "livemode": credentials.live,
         "unsigned": verdict.unsigned,
+    }
+
+
+def of_poke(event: ResourceChanged, *, livemode: bool | None = None) -> Base:
+    """Of what is read back for `event`: all that its deliverer proved or we chose. `livemode`: where the object says it."""
+    return {
+        "provider": event.provider,
+        "account": event.account,
+        "delivery_id": event.delivery_id,
+        "livemode": event.livemode if livemode is None else livemode,
     }

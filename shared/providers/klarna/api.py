@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Collection
-from typing import Any
 
 from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.events import (
@@ -11,11 +10,10 @@ from shared.domain.events import (
     PaymentStep,
     ResourceChanged,
 )
+from shared.providers.kit.envelope import Base, of_poke
 from shared.providers.kit.reading import Node, minor_money, parse, unreadable
 from shared.providers.kit.signing import as_bytes
 from shared.providers.klarna.webhook import NAME, ORDER_ID
-
-Base = dict[str, Any]
 
 API_HOSTS = frozenset({"api.klarna.com", "api.playground.klarna.com"})
 
@@ -52,10 +50,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     captures = order.nodes("captures")
     email_hash, email_domain = order.email("billing_address", "email")
     common: Base = {
-        "provider": NAME,
-        "account": event.account,
-        "delivery_id": event.delivery_id,
-        "livemode": event.livemode,
+        **of_poke(event),
         "payment_id": own,
         "aliases": tuple(capture.word("capture_id") for capture in captures),
         "merchant_reference": order.first_hint("merchant_reference1", "klarna_reference"),

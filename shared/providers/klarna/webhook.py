@@ -33,7 +33,6 @@ import hmac
 import re
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 from urllib.parse import parse_qsl
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
@@ -49,6 +48,7 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, unreadable
 from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key, matching_key
@@ -63,8 +63,6 @@ PUSH = "push"
 PUSH_UNSIGNED = ("occurred_at", "resource", "resource_id", "hint")
 _MOST_FIELDS = 16
 ORDER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,63}", flags=re.ASCII)
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.events import (
@@ -19,10 +18,9 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money, from_major
+from shared.providers.kit.envelope import Base, of_poke
 from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.mercadopago.webhook import ID, NAME
-
-Base = dict[str, Any]
 
 API_HOSTS = frozenset({"api.mercadopago.com"})
 PATHS = {
@@ -56,14 +54,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     # Ids with letters may come in either case; a chargeback is asked for by its own or by its case's.
     if event.resource_id.lower() not in {_id(thing, name).lower() for name in ("id", "case_id") if thing.raw(name)}:
         raise unreadable("id", "another object than was asked for", "another_object")
-    live = thing.flag("live_mode")
-    base: Base = {
-        "provider": NAME,
-        "account": event.account,
-        "delivery_id": event.delivery_id,
-        "livemode": event.livemode if live is None else live,
-    }
-    return tuple(translate(thing, base))
+    return tuple(translate(thing, of_poke(event, livemode=thing.flag("live_mode"))))
 
 
 LEADING = ("merchant_orders", "authorized_payments", "preapprovals", "intents")

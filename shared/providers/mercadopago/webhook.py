@@ -27,7 +27,6 @@ validator, fixtures and entities. Not settled in public: the members of claims b
 
 import re
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import unquote_plus
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
@@ -56,8 +55,6 @@ ID = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_\-.]{1,128}", flags=re.ASCII)
 _STAMP = re.compile(r"[0-9]{9,14}", flags=re.ASCII)
 _MILLISECONDS_FROM = 10**11
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:

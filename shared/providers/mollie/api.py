@@ -2,26 +2,24 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.events import (
     AnyEvent,
     ResourceChanged,
 )
+from shared.providers.kit.envelope import of_poke
 from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.mollie.webhook import (
     FAILURES,
     HARD_DECLINES,
     IDS,
     INITIATORS,
-    NAME,
     REFUND_STEPS,
     STEPS,
     payment_events,
 )
-
-Base = dict[str, Any]
+from shared.providers.mollie.webhook import NAME as NAME
 
 API_HOSTS = frozenset({"api.mollie.com"})
 # A link may have been paid any number of times: its newest payments, as many as one answer holds.
@@ -54,13 +52,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     if event.resource == "orders":
         payment.word("status")
         return tuple(_payments_of(payment, event))
-    base: Base = {
-        "provider": NAME,
-        "account": event.account,
-        "delivery_id": event.delivery_id,
-        "livemode": payment.word("mode") == "live",
-    }
-    return tuple(payment_events(payment, base))
+    return tuple(payment_events(payment, of_poke(event, livemode=payment.word("mode") == "live")))
 
 
 def _payments_of(thing: Node, event: ResourceChanged) -> list[ResourceChanged]:

@@ -51,6 +51,7 @@ from shared.domain.events import (
 from shared.domain.money import Money
 from shared.providers.kit import reading
 from shared.providers.kit.answering import is_bank_debit
+from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, major_money, unreadable
 from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key, matching_key
@@ -70,8 +71,6 @@ _LINK = re.compile(r"pl_[A-Za-z0-9]{1,40}", flags=re.ASCII)
 # Kinds of object that can be read back, by how their ids are written: payments, and what leads to payments.
 IDS = {"payments": _PAYMENT, "orders": _ORDER, "payment-links": _LINK}
 LEADING = ("order", "payment-link")
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:

@@ -3,15 +3,13 @@
 import base64
 import re
 from collections.abc import Collection
-from typing import Any
 
 from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.events import AnyEvent, ResourceChanged
+from shared.providers.kit.envelope import of_poke
 from shared.providers.kit.reading import parse, unreadable
 from shared.providers.kit.signing import as_bytes
 from shared.providers.paypal.webhook import EVENT_ID, EVENTS, NAME, STATUSES, told
-
-Base = dict[str, Any]
 
 API_HOSTS = frozenset({"api-m.paypal.com", "api-m.sandbox.paypal.com"})
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/\-]{1,4096}=*", flags=re.ASCII)  # RFC 6750 §2.1
@@ -58,14 +56,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     read = parse(body)
     if read.word("id") != event.resource_id:
         raise unreadable("id", "another object than was asked for", "another_object")
-    base: Base = {
-        "event_id": f"{NAME}:{event.account}:{event.resource_id}",
-        "provider": NAME,
-        "account": event.account,
-        "delivery_id": event.delivery_id,
-        "livemode": event.livemode,
-    }
-    return told(read, base)
+    return told(read, {**of_poke(event), "event_id": f"{NAME}:{event.account}:{event.resource_id}"})
 
 
 RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {

@@ -51,6 +51,7 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import LONGEST_TEXT, Node, major_money, opened, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, header
@@ -88,8 +89,6 @@ _CERTIFICATE_NAME = re.compile(r"messageverificationcerts(\.[a-z0-9\-]+)*\.paypa
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 _TRANSMISSION_ID = re.compile(r"[A-Za-z0-9\-]{1,64}", flags=re.ASCII)
 _WEBHOOK_ID = re.compile(r"[A-Za-z0-9\-]{1,64}", flags=re.ASCII)
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:

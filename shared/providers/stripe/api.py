@@ -4,11 +4,11 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.codec import encode_event
 from shared.domain.events import AnyEvent, ResourceChanged
+from shared.providers.kit.envelope import Base, of_poke
 from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.stripe.webhook import (
     EVENTS,
@@ -24,8 +24,6 @@ from shared.providers.stripe.webhook import (
     poke,
     told,
 )
-
-Base = dict[str, Any]
 
 API_HOSTS = frozenset({"api.stripe.com"})
 API_VERSION = "2026-09-30.endive"  # the first whose thin events name their snapshot
@@ -64,11 +62,9 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     account = thing.maybe_text("account") if event.resource == EVENTS else None
     account = account or owner(event.account)
     base: Base = {
+        **of_poke(event, livemode=live),
         "event_id": f"{NAME}:{account}:{event.resource_id}",
-        "provider": NAME,
         "account": account,
-        "delivery_id": event.delivery_id,
-        "livemode": event.livemode if live is None else live,
     }
     if event.resource in (EVENTS, THIN_EVENTS):
         if thing.word("object") != (THIN if event.resource == THIN_EVENTS else SNAPSHOT):

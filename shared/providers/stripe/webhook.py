@@ -34,7 +34,6 @@ payment disputes"; the enumerations and object fields of Stripe's OpenAPI descri
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid
@@ -54,6 +53,7 @@ from shared.domain.events import (
     ReviewChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, unreadable
 from shared.providers.kit.signing import header, hex_text, matching_key
@@ -68,8 +68,6 @@ _MOST_SIGNATURES = 16
 THIN, SNAPSHOT = "v2.core.event", "event"
 EVENTS, THIN_EVENTS = "events", "core_events"
 FAILED_TO_TELL = "v2.core.health.event_generation_failure.resolved"
-
-Base = dict[str, Any]
 
 
 def check_credentials(credentials: Credentials) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -61,7 +62,7 @@ def zulu(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class SignsTheBody:
+class SignsTheBody(ABC):
     """A provider whose signature is of the body and nothing else, by one of two keys: a retry is the same request."""
 
     _keys: dict[str, str]
@@ -76,8 +77,8 @@ class SignsTheBody:
     def forge(self, body: bytes, at: datetime) -> SignedRequest:
         return self._signed(body, "guessed_by_an_attacker")
 
-    def _signed(self, body: bytes, key: str) -> SignedRequest:
-        raise NotImplementedError
+    @abstractmethod
+    def _signed(self, body: bytes, key: str) -> SignedRequest: ...
 
 
 @dataclass(frozen=True, slots=True)
