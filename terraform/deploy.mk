@@ -5,7 +5,7 @@ DEPLOY_FLAGS = --env $(ENV) $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $
 
 .PHONY: package terraform-check deploy rollback destroy cost
 
-package: $(VENV)/.run ## One deterministic zip per function, named by its contents
+package: $(VENV)/.run ## One deterministic zip per deployment, named by its contents
 	$(PY) terraform/tools/bundle.py .payin/bundles
 
 terraform-check: $(VENV)/.deploy ## Format, validate, terraform test, plans held to the policy; says which provider it used

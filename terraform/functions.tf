@@ -38,7 +38,7 @@ module "webhook" {
   project         = var.project
   region          = var.region
   labels          = merge(local.labels, { provider = each.key })
-  bundle          = { bucket = google_storage_bucket.source.name, object = var.bundles["webhook"] }
+  bundle          = { bucket = google_storage_bucket.source.name, object = var.bundles["webhook-${each.key}"] }
   build           = local.build
   environment     = merge(local.environment["webhook"], { PROVIDERS = each.key })
   memory          = local.webhook.memory

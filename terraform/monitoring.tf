@@ -198,7 +198,7 @@ resource "google_monitoring_alert_policy" "burn" {
     content = join("\n\n", [
       "**What it means.** ${local.slos[each.value.slo].means} At this rate the budget of 28 days is gone in ${ceil(28 / each.value.rate)} days.",
       "**First.**\n\n1. `gcloud run revisions list --region=${var.region} --project=${var.project}`\n2. `gcloud logging read 'severity>=ERROR resource.type=\"cloud_run_revision\"' --project=${var.project} --freshness=1h --limit=20 --format=json`\n3. `gcloud logging read 'jsonPayload.event=\"dependency_unavailable\"' --project=${var.project} --freshness=1h --limit=20 --format=json`",
-      "**Back.** ${replace(local.slos[each.value.slo].rollback, "{env}", var.env)}",
+      "**Back.** ${replace(replace(local.slos[each.value.slo].rollback, "{env}", var.env), "{provider}", local.objectives[each.value.name].provider)}",
     ])
   }
 }

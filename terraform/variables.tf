@@ -34,11 +34,11 @@ variable "labels" {
 }
 
 variable "bundles" {
-  description = "Function name to the object that holds its bundle, as `make package` names it. Written by the deploy script."
+  description = "Deployment (score_payment, webhook-stripe) to the object that holds its bundle, as `make package` names it. Written by the deploy script."
   type        = map(string)
   validation {
     condition     = alltrue([for name, object in var.bundles : can(regex("^${name}-[0-9a-f]{16}\\.zip$", object))])
-    error_message = "A bundle is named <function>-<16 hex digits of its contents' hash>.zip: without the hash a changed source is not redeployed."
+    error_message = "A bundle is named <deployment>-<16 hex digits of its contents' hash>.zip: without the hash a changed source is not redeployed."
   }
 }
 

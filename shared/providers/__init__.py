@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import pkgutil
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,8 @@ from shared.providers.kit.protocol import Provider
 
 _KIT = "kit"
 """What adapters share."""
+
+_TAKEN = re.compile(rb"^ *from shared\.providers\.kit(?:\.(\w+)| import (\w+))", flags=re.MULTILINE)
 
 
 def names() -> tuple[str, ...]:
@@ -32,13 +35,25 @@ def load_api(name: str) -> Any:
 
 @lru_cache(maxsize=64)
 def version(name: str) -> str:
-    """Which text of the adapter called `name`, and of what adapters share, translates: a digest, for nobody forgets to
-    raise it, and the same text has the same one wherever it is deployed."""
-    folder = Path(__file__).parent
+    """Which text of the adapter called `name`, and of what it takes from the kit, translates: a digest, for nobody
+    forgets to raise it, and the same text has the same one wherever it is deployed, whatever is deployed beside it."""
     digest = hashlib.sha256()
-    for file in (folder / name / "webhook.py", *sorted((folder / _KIT).glob("*.py"))):
+    for file in _translating(name):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _translating(name: str) -> list[Path]:
+    """The adapter and what it takes from the kit, on and on."""
+    folder = Path(__file__).parent
+    found, waiting = set[Path](), [folder / name / "webhook.py"]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            taken = (one or other for one, other in _TAKEN.findall(file.read_bytes()))
+            waiting += (folder / _KIT / f"{module.decode()}.py" for module in taken)
+    return sorted(found)
 
 
 def _module(name: str, part: str) -> Any:

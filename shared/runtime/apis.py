@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from shared import providers
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
 from shared.domain.telemetry import alarm, fact
 from shared.flows.fetch_resource import Exchanger, Fetcher
+from shared.providers import load_api, names
 from shared.settings import Settings
 
 CONNECT, READ = 2.0, 5.0
@@ -41,7 +41,7 @@ _NO_LONGER_GOOD = 401
 
 def fetcher(name: str) -> Fetcher:
     """The module of a provider whose objects we read back. Raises Unreadable, also for a provider that nobody knows."""
-    module = providers.load_api(name) if name in providers.names() else None
+    module = load_api(name) if name in names() else None
     if module is None:
         raise Unreadable(f"nothing of {name} is read back", reason="not_fetched")
     return cast(Fetcher, module)
@@ -51,7 +51,7 @@ class Apis:
     """Every provider's API, made when first used. What is configured is checked at once. Raises Misconfigured."""
 
     def __init__(self, settings: Settings) -> None:
-        for name in providers.names():
+        for name in names():
             if settings.environment.get(f"API_{name.upper()}"):
                 settings.api(name)
         self._settings = settings

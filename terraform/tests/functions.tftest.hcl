@@ -6,7 +6,7 @@ variables {
   project           = "payin-test"
   project_number    = "300000000003"
   env               = "prod"
-  bundles           = { for name in keys(jsondecode(file("../functions/topology.json")).functions) : name => "${name}-0000000000000000.zip" }
+  bundles           = { for name in concat(["webhook-adyen", "webhook-stripe"], keys(jsondecode(file("../functions/topology.json")).functions)) : name => "${name}-0000000000000000.zip" }
   payment_providers = { stripe = {}, adyen = { secret_versions = ["1", "2"], api_versions = ["1"], concurrency = 8, max_instances = 3 } }
   secret_values     = { WEBHOOK_STRIPE = "s", WEBHOOK_ADYEN = "a" }
 }
@@ -69,7 +69,7 @@ run "dev_costs_nothing_while_idle" {
 run "a_bundle_without_its_hash_is_refused" {
   command = plan
   variables {
-    bundles = { webhook = "webhook.zip" }
+    bundles = { webhook-stripe = "webhook-stripe.zip" }
   }
   expect_failures = [var.bundles]
 }

@@ -61,7 +61,7 @@ class Stop(Exception):
 
 @dataclass(frozen=True)
 class Deployment:
-    """What was asked for at `at`, and runs since, as far as the apply came. bundles: function to object. files: function to path to the SHA-256 of its contents."""
+    """What was asked for at `at`, and runs since, as far as the apply came. bundles: deployment to object. files: deployment to path to the SHA-256 of its contents."""
 
     env: str
     at: str
@@ -304,13 +304,13 @@ def _differing(change: Mapping[str, Any]) -> list[str]:
 
 def _function(change: Mapping[str, Any], before: Deployment | None, after: Deployment) -> Iterator[str]:
     new = change["after"]
-    function = new["build_config"][0]["entry_point"]
     if not change.get("before"):
         yield f"deploy {new['name']}: new"
         return
     old = change["before"]
     here, there = (one["build_config"][0]["source"][0]["storage_source"][0]["object"] for one in (old, new))
     if here != there:
+        function = there.rpartition("-")[0]
         known = before.files.get(function) if before and before.bundles.get(function) == here else None
         yield f"redeploy {new['name']}: {here} -> {there}"
         yield from (f"    {line}" for line in why(known, after.files[function]))
@@ -334,7 +334,7 @@ def _function(change: Mapping[str, Any], before: Deployment | None, after: Deplo
 def deploy(at: Target) -> None:
     folder = ROOT / ".payin" / "bundles"
     folder.mkdir(parents=True, exist_ok=True)
-    files = {function: bundle.write(function, folder) for function in bundle.functions()}
+    files = {function: bundle.write(function, folder) for function in bundle.deployments()}
     now = Deployment(
         at.env,
         _now(),
@@ -352,8 +352,8 @@ def deploy(at: Target) -> None:
 
 
 def rollback(at: Target, function: str) -> None:
-    if function not in bundle.functions():
-        raise Stop(f"there is no function {function!r}: {', '.join(bundle.functions())}")
+    if function not in bundle.deployments():
+        raise Stop(f"there is no function {function!r}: {', '.join(bundle.deployments())}")
     history = at.history()
     if not history:
         raise Stop(f"nothing was ever deployed to {at.env} from here")

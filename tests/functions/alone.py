@@ -19,17 +19,17 @@ from terraform.tools import bundle
 from tests.stack.servers import free_port
 
 
-def unpack(function: str, folder: Path) -> Path:
-    for name, data in bundle.files(function).items():
+def unpack(deployment: str, folder: Path) -> Path:
+    for name, data in bundle.files(deployment).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return folder
 
 
-def required(function: str) -> list[Requirement]:
+def required(deployment: str) -> list[Requirement]:
     """The lines of the function's requirements.txt."""
-    text = (bundle.ROOT / "functions" / function / "requirements.txt").read_text(encoding="utf-8")
+    text = bundle.files(deployment)["requirements.txt"].decode("utf-8")
     return [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
 
 
@@ -64,12 +64,12 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def only_its_packages(function: str, folder: Path) -> Path:
+def only_its_packages(deployment: str, folder: Path) -> Path:
     """The Python of a virtual environment in `folder` that holds the closure of the function's requirements and nothing
     else. What is installed here is linked rather than installed again: it takes no network, and milliseconds."""
     venv.create(folder, with_pip=False, symlinks=True)
     packages = site_packages(folder)
-    for found in closure(required(function)).values():
+    for found in closure(required(deployment)).values():
         for file in found.files or []:
             top = file.parts[0]
             target = Path(str(found.locate_file(top)))
@@ -87,10 +87,11 @@ def site_packages(environment: Path) -> Path:
 
 
 @contextmanager
-def serving(function: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The function's URL while functions-framework serves its bundle; its log is `folder/log`."""
-    source = unpack(function, folder / "bundle")
-    python = only_its_packages(function, folder / "venv")
+def serving(deployment: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The deployment's URL while functions-framework serves its bundle; its log is `folder/log`."""
+    source = unpack(deployment, folder / "bundle")
+    python = only_its_packages(deployment, folder / "venv")
+    function = deployment.partition("-")[0]
     port = free_port()
     log = folder / "log"
     command = [str(python), "-m", "functions_framework", "--source", str(source / "main.py"), "--target", function]

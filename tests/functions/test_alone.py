@@ -1,8 +1,10 @@
 """Every function starts from exactly what is deployed, with only its own requirements importable, and answers."""
 
+import fnmatch
 import http.client
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from shared import providers
 from shared.backends.gcp.warehouse import BigQueryWarehouse
 from terraform.tools import bundle
 from tests.benchmarks.requests import pushed, pushed_dispute, pushed_payment, stripe_delivery
@@ -20,6 +23,7 @@ from tests.benchmarks.servers import Request, post
 from tests.benchmarks.worlds import STRIPE
 from tests.functions import pins
 from tests.functions.alone import only_its_packages, serving, unpack
+from tests.providers.kits import NOON, a_kit
 
 CONSUMED = {
     "fetch_resource": pushed_payment("1"),  # no poke: nobody is asked
@@ -30,8 +34,9 @@ CONSUMED = {
     "train_model": pushed(b"", job="another"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
 }
-ANSWERS = {"replay_deliveries": 200, "webhook": 200}  # of the others: 204
+ANSWERS = {"replay_deliveries": 200, "webhook-stripe": 200}  # of the others: 204
 FUNCTIONS = sorted(["webhook", *CONSUMED])
+DEPLOYMENTS = sorted([*CONSUMED, *(f"webhook-{name}" for name in providers.names())])
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +55,7 @@ def ask(url: str, request: Request) -> int:
 def test_every_function_is_known_here_and_in_the_topology() -> None:
     topology = json.loads((bundle.ROOT / "functions" / "topology.json").read_text())
     assert bundle.functions() == FUNCTIONS == sorted(topology["functions"])
+    assert bundle.deployments() == DEPLOYMENTS
 
 
 @pytest.mark.parametrize("file", pins.files(), ids=lambda file: file.parent.name)
@@ -63,14 +69,27 @@ def test_no_main_is_longer_than_thirty_lines() -> None:
         assert len((bundle.ROOT / "functions" / function / "main.py").read_text().splitlines()) <= 30
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", CONSUMED)
 def test_a_bundle_starts_alone_and_answers(function: str, tmp_path: Path, deployed_environment: dict[str, str]) -> None:
-    request = CONSUMED.get(function) or stripe_delivery(datetime.now(UTC), "1")
     with serving(function, tmp_path, deployed_environment) as url:
-        assert ask(url, request) == ANSWERS.get(function, 204), (tmp_path / "log").read_text()[-3000:]
-        if function == "webhook":
-            assert ask(url, Request("/stripe", {}, b"{}")) == 401
-            assert ask(url, Request("/stripe", {}, b"x" * (1 << 20) + b"x")) == 413
+        assert ask(url, CONSUMED[function]) == ANSWERS.get(function, 204), (tmp_path / "log").read_text()[-3000:]
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_a_webhook_starts_with_its_own_adapter_alone_and_takes_a_signed_delivery(
+    name: str, tmp_path: Path, gcp_environment: dict[str, str]
+) -> None:
+    kit = a_kit(name, tmp_path)
+    signed = kit.simulator.sign(kit.bodies()[0], NOON)
+    (tmp_path / "clock").write_text(NOON.isoformat())
+    own = {**kit.simulator.environment(), "PROVIDERS": name, "PAYIN_CLOCK": str(tmp_path / "clock")}
+    with serving(f"webhook-{name}", tmp_path, {**gcp_environment, **own}) as url:
+        taken = ask(url, Request(signed.path, dict(signed.headers), signed.body))
+        assert 200 <= taken < 300, (tmp_path / "log").read_text()[-3000:]
+        assert ask(url, Request(f"/{name}", {}, b"{}")) in (400, 401)
+        assert ask(url, Request(f"/{name}", {}, b"x" * (1 << 20) + b"x")) == 413
+    there = {path.name for path in (tmp_path / "bundle" / "shared" / "providers").iterdir() if path.is_dir()}
+    assert there - {"__pycache__"} == {name, "kit"}
 
 
 def test_a_deployed_functions_facts_are_lines_of_json_with_their_trace(
@@ -81,7 +100,7 @@ def test_a_deployed_functions_facts_are_lines_of_json_with_their_trace(
     environment = {**gcp_environment, **deployed, "PROVIDERS": "stripe", "WEBHOOK_STRIPE": STRIPE}
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
-    with serving("webhook", tmp_path, environment) as url, ThreadPoolExecutor(8) as pool:
+    with serving("webhook-stripe", tmp_path, environment) as url, ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, url, Request("/stripe", headers, b"{}")) for _ in range(40)]
         assert {one.result() for one in asked} == {401}
     lines = [line for line in (tmp_path / "log").read_text().splitlines() if "delivery_refused" in line]
@@ -97,7 +116,7 @@ def test_a_deployed_functions_facts_are_lines_of_json_with_their_trace(
 TRAINING = ("sklearn", "numpy", "pydantic", "google.cloud.bigquery", "shared.learning")
 LOCAL = ("sqlalchemy", "duckdb", "sqlglot", "shared.backends.local", "google.cloud.pubsub")
 NEVER_ON_THE_PATH = {
-    "webhook": (
+    "webhook-stripe": (
         *TRAINING,
         *LOCAL,
         "google.cloud.firestore",
@@ -147,7 +166,7 @@ def test_a_function_imports_nothing_heavy_that_its_path_does_not_use(
     request = CONSUMED.get(function) or stripe_delivery(datetime.now(UTC), "2")
     ran = subprocess.run(
         [
-            *(str(python), "-c", _ONE_REQUEST, function),
+            *(str(python), "-c", _ONE_REQUEST, function.partition("-")[0]),
             *(request.path, json.dumps(request.headers), request.body.decode()),
         ],
         cwd=source,
@@ -163,7 +182,7 @@ def test_a_function_imports_nothing_heavy_that_its_path_does_not_use(
     assert [name for name in modules if name.startswith(forbidden)] == []
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", [*CONSUMED, "webhook-stripe"])
 def test_what_a_function_does_not_require_is_not_there_to_be_imported(function: str, tmp_path: Path) -> None:
     python = only_its_packages(function, tmp_path / "venv")
     for module, is_there in (("functions_framework", True), ("pytest", False), ("sqlalchemy", False)):
@@ -171,33 +190,80 @@ def test_what_a_function_does_not_require_is_not_there_to_be_imported(function: 
         assert (ran.returncode == 0) is is_there, module
 
 
-def test_a_bundle_holds_nothing_that_is_never_deployed_and_every_provider_adapter() -> None:
-    for function in FUNCTIONS:
-        names = set(bundle.files(function))
+def test_a_bundle_holds_nothing_that_is_never_deployed() -> None:
+    for deployment in DEPLOYMENTS:
+        names = set(bundle.files(deployment))
         assert not any(name.startswith(("tests/", "shared/backends/local/")) for name in names)
         assert any(name.startswith("shared/learning/") and name.endswith(".py") for name in names) == (
-            function == "train_model"
+            deployment == "train_model"
         )
-    kept = {name for name in bundle.files("webhook") if name.startswith("shared/providers/") and name.endswith(".py")}
-    whole = {path.relative_to(bundle.ROOT).as_posix() for path in (bundle.ROOT / "shared/providers").rglob("*.py")}
-    asking = {name for name in whole if name.endswith("/api.py")}
-    assert asking
-    assert kept == whole - asking
-    assert asking <= set(bundle.files("fetch_resource"))
 
 
-def test_the_same_sources_give_the_same_bytes_and_a_change_renames_only_what_it_reaches(tmp_path: Path) -> None:
-    first, second = bundle.write("webhook", tmp_path), tmp_path / "again"
+# A change of one byte, and every deployment whose bundle it renames, a webhook for each provider written `webhook-*`.
+CHANGED = {
+    "shared/providers/stripe/webhook.py": {"webhook-stripe", "fetch_resource", "replay_deliveries"},
+    "shared/providers/stripe/shape.json": {"webhook-stripe", "fetch_resource", "replay_deliveries"},
+    "shared/providers/stripe/api.py": {"fetch_resource"},
+    "shared/providers/adyen/webhook.py": {"webhook-adyen", "replay_deliveries"},  # nothing of Adyen's is read back
+    "shared/providers/adyen/shape.json": {"webhook-adyen", "replay_deliveries"},
+    "shared/providers/kit/countries.py": {"webhook-apple", "webhook-braintree", "replay_deliveries"},
+    "shared/providers/kit/signing.py": {"webhook-*", "fetch_resource", "replay_deliveries"},
+    "shared/flows/record_payment.py": {"record_payment"},
+    "functions/webhook/main.py": {"webhook-*"},
+}
+
+
+@pytest.mark.parametrize("file", CHANGED)
+def test_a_change_renames_the_bundles_that_it_reaches_and_no_other(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("shared", "functions"):
+        shutil.copytree(bundle.ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(bundle, "ROOT", tmp_path)
+    before = bundle.names()
+    (tmp_path / file).write_bytes((tmp_path / file).read_bytes() + b"\n")
+    renamed = {deployment for deployment, name in bundle.names().items() if name != before[deployment]}
+    reached = {one for word in CHANGED[file] for one in fnmatch.filter(DEPLOYMENTS, word)}
+    assert renamed == reached
+
+
+def test_adapters_are_asked_for_by_names_that_the_bundler_follows() -> None:
+    """`from shared import providers` would hide which half of an adapter is loaded."""
+    for file in (*(bundle.ROOT / "shared").rglob("*.py"), *(bundle.ROOT / "functions").rglob("*.py")):
+        assert not re.search(r"from shared import .*\bproviders\b|import shared\.providers\b", file.read_text()), file
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_a_version_is_of_the_adapter_and_of_what_it_imports_of_the_kit_and_the_same_everywhere(
+    name: str, tmp_path: Path
+) -> None:
+    """Told by each bundle, and changed by every file that the bundler finds that the adapter imports."""
+    tell = f"from shared.providers import version; print(version({name!r}))"
+    told = {
+        subprocess.check_output([sys.executable, "-c", tell], cwd=unpack(one, tmp_path / one), text=True).strip()
+        for one in (f"webhook-{name}", "replay_deliveries")
+    }
+    assert told == {providers.version(name)}
+    folder = bundle.ROOT / "shared" / "providers"
+    found, waiting = set[Path](), [folder / name / "webhook.py"]
+    while waiting:
+        found.add(file := waiting.pop())
+        kit = {
+            folder / "kit" / f"{one.split('.')[3]}.py" for one in bundle._imports(file.read_bytes()) if ".kit." in one
+        }
+        waiting += (one for one in kit - found if one.exists())
+    assert set(providers._translating(name)) == found
+
+
+def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
+    first, second = bundle.write("webhook-stripe", tmp_path), tmp_path / "again"
     second.mkdir()
-    assert bundle.write("webhook", second).read_bytes() == first.read_bytes()
-    touched = bundle.files("record_payment") | {"shared/flows/record_payment.py": b"# another body\n"}
-    assert bundle.content_hash(touched) != bundle.content_hash(bundle.files("record_payment"))
-    assert "shared/flows/record_payment.py" not in bundle.files("webhook")
+    assert bundle.write("webhook-stripe", second).read_bytes() == first.read_bytes()
 
 
 def test_a_bundle_is_the_same_bytes_under_another_umask_another_time_and_another_python(tmp_path: Path) -> None:
-    ours = bundle.write("webhook", tmp_path)
-    script = "import os, sys; os.umask(0o077); sys.argv[1:] = [sys.argv[1], 'webhook']; exec(open('terraform/tools/bundle.py').read())"
+    ours = bundle.write("webhook-stripe", tmp_path)
+    script = "import os, sys; os.umask(0o077); sys.argv[1:] = [sys.argv[1], 'webhook-stripe']; exec(open('terraform/tools/bundle.py').read())"
     # Beside what is on the path: a version manager's, whose shims answer for the chosen version alone.
     managed = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv").glob("versions/3.1[1-9]*/bin/python3")
     found = [sys.executable, *map(shutil.which, ("python3.12", "python3.13", "python3.14")), *map(str, managed)]

@@ -1,7 +1,6 @@
 """The report of what an adapter does not know."""
 
 import importlib
-import importlib.util
 import json
 import string
 import subprocess
@@ -305,15 +304,6 @@ def test_comparing_two_kilobytes_takes_a_few_microseconds(stripe: Kit) -> None:
     assert len(delivery.body) > 1500
     best = min(timeit.repeat(lambda: unmapped(stripe.provider, delivery, normalized), number=100, repeat=20)) / 100
     assert best < 100e-6  # about 20 µs; a machine under load is given room
-
-
-def test_the_bundle_of_the_webhook_has_every_shape() -> None:
-    spec = importlib.util.spec_from_file_location("bundle", ROOT / "terraform" / "tools" / "bundle.py")
-    assert spec
-    assert spec.loader
-    bundle = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bundle)
-    assert {f"shared/providers/{name}/shape.json" for name in providers.names()} <= set(bundle.files("webhook"))
 
 
 def test_a_webhook_imports_the_adapter_that_it_serves_and_no_other() -> None:

@@ -26,17 +26,17 @@ A = Deployment(
     "dev",
     "2026-11-01T10:00:00Z",
     "aaa",
-    {"webhook": "webhook-a.zip", "score_payment": "score-1.zip"},
-    {"webhook": {"main.py": "1", "shared/old.py": "2"}, "score_payment": {"main.py": "1"}},
+    {"webhook-stripe": "webhook-stripe-a.zip", "score_payment": "score-1.zip"},
+    {"webhook-stripe": {"main.py": "1", "shared/old.py": "2"}, "score_payment": {"main.py": "1"}},
 )
 B = replace(
     A,
     at="2026-11-02T10:00:00Z",
     commit="bbb",
-    bundles={**A.bundles, "webhook": "webhook-b.zip"},
-    files={**A.files, "webhook": {"main.py": "9", "shared/new.py": "3"}},
+    bundles={**A.bundles, "webhook-stripe": "webhook-stripe-b.zip"},
+    files={**A.files, "webhook-stripe": {"main.py": "9", "shared/new.py": "3"}},
 )
-C = replace(B, at="2026-11-03T10:00:00Z", commit="ccc", bundles={**B.bundles, "webhook": "webhook-c.zip"})
+C = replace(B, at="2026-11-03T10:00:00Z", commit="ccc", bundles={**B.bundles, "webhook-stripe": "webhook-stripe-c.zip"})
 
 
 def a_change(address: str, actions: list[str], before: Any = None, after: Any = None) -> dict[str, Any]:
@@ -62,10 +62,12 @@ FUNCTION = 'module.webhook["stripe"].google_cloudfunctions2_function.this'
 
 def test_a_redeployment_names_the_files_that_cause_it() -> None:
     plan = {
-        "resource_changes": [a_change(FUNCTION, ["update"], a_function("webhook-a.zip"), a_function("webhook-b.zip"))]
+        "resource_changes": [
+            a_change(FUNCTION, ["update"], a_function("webhook-stripe-a.zip"), a_function("webhook-stripe-b.zip"))
+        ]
     }
     assert summary(plan, A, B) == [
-        "redeploy webhook-stripe: webhook-a.zip -> webhook-b.zip",
+        "redeploy webhook-stripe: webhook-stripe-a.zip -> webhook-stripe-b.zip",
         "    changed main.py",
         "    new shared/new.py",
         "    gone shared/old.py",
@@ -74,8 +76,12 @@ def test_a_redeployment_names_the_files_that_cause_it() -> None:
 
 
 def test_a_redeployment_names_the_settings_that_cause_it_and_no_values_of_the_environment() -> None:
-    after = a_function("webhook-b.zip", available_memory="1Gi", environment_variables={"PAYIN_MODEL": "champion"})
-    lines = summary({"resource_changes": [a_change(FUNCTION, ["update"], a_function("webhook-b.zip"), after)]}, B, B)
+    after = a_function(
+        "webhook-stripe-b.zip", available_memory="1Gi", environment_variables={"PAYIN_MODEL": "champion"}
+    )
+    lines = summary(
+        {"resource_changes": [a_change(FUNCTION, ["update"], a_function("webhook-stripe-b.zip"), after)]}, B, B
+    )
     assert lines[:2] == [
         "redeploy webhook-stripe: available_memory 512Mi -> 1Gi",
         "redeploy webhook-stripe: environment PAYIN_MODEL",
@@ -83,7 +89,7 @@ def test_a_redeployment_names_the_settings_that_cause_it_and_no_values_of_the_en
 
 
 def test_a_function_that_is_made_anew_stands_out_and_every_other_change_of_one_is_told() -> None:
-    a, b = a_function("webhook-b.zip"), a_function("webhook-b.zip")
+    a, b = a_function("webhook-stripe-b.zip"), a_function("webhook-stripe-b.zip")
     assert summary({"resource_changes": [a_change(FUNCTION, ["delete", "create"], a, b)]}, B, B) == [
         f"!! replace {FUNCTION}",
         "In all: 1 to replace",
@@ -120,9 +126,9 @@ def test_without_a_record_no_reason_is_invented() -> None:
 
 
 def test_a_rollback_goes_back_and_a_second_one_further_back() -> None:
-    assert previous([A, B, C], "webhook") == B
-    rolled_back = replace(B, at="2026-11-04T10:00:00Z", rolled_back="webhook")
-    assert previous([A, B, C, rolled_back], "webhook") == A
+    assert previous([A, B, C], "webhook-stripe") == B
+    rolled_back = replace(B, at="2026-11-04T10:00:00Z", rolled_back="webhook-stripe")
+    assert previous([A, B, C, rolled_back], "webhook-stripe") == A
 
 
 @pytest.mark.parametrize(
@@ -237,7 +243,7 @@ class Breaking(tool.Terraform):
     def plan(self, out: Path, *arguments: str) -> dict[str, Any]:
         return {
             "resource_changes": [
-                a_change(FUNCTION, ["update"], a_function("webhook-a.zip"), a_function("webhook-b.zip"))
+                a_change(FUNCTION, ["update"], a_function("webhook-stripe-a.zip"), a_function("webhook-stripe-b.zip"))
             ]
         }
 
@@ -251,7 +257,7 @@ def test_a_deployment_that_breaks_off_is_on_record_so_that_a_rollback_goes_back_
     with pytest.raises(tool.Failed):
         deploy._carry_out(at, B, A)
     assert at.latest() == B
-    assert previous(at.history(), "webhook") == A
+    assert previous(at.history(), "webhook-stripe") == A
 
 
 @pytest.mark.slow
@@ -288,7 +294,7 @@ def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
     changed = run("deploy")
     assert re.findall(r"^redeploy (\S+):", changed, re.MULTILINE) == ["check-deadlines"]
     assert "    changed shared/flows/check_deadlines.py" in changed
-    assert f"{len(bundle.functions())} bundles, 1 new" in changed
+    assert f"{len(bundle.deployments())} bundles, 1 new" in changed
 
     back = run("rollback", "--function", "check_deadlines")
     assert re.findall(r"^redeploy (\S+):", back, re.MULTILINE) == ["check-deadlines"]

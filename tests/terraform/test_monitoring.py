@@ -14,7 +14,7 @@ from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
 from shared.runtime import apis
 from shared.runtime.entry import FARTHEST_TICK
-from terraform.tools import tool
+from terraform.tools import bundle, tool
 from tests.terraform.events import Told, told
 
 FOLDER = tool.ROOT / "terraform" / "monitoring"
@@ -153,6 +153,14 @@ def test_every_alert_says_what_it_means_what_to_do_first_and_how_to_go_back() ->
         assert alert["rollback"], name
         for command in alert["first"]:
             assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl"}, f"{name}: {command}"
+
+
+def test_what_is_to_be_rolled_back_is_deployed_under_that_name() -> None:
+    texts = "".join((FOLDER / f"{file}.json").read_text() for file in ("alerts", "slos"))
+    named = set(re.findall(r"FN=([\w{}<>-]+)", texts)) - {"<consumer>", "<the"}
+    assert named
+    for name in named:
+        assert re.sub("[{<]provider[}>]", "stripe", name) in bundle.deployments(), name
 
 
 # Figures in what people read
