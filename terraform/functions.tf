@@ -25,7 +25,7 @@ module "function" {
     push = google_service_account.push[each.key].member
   } : { for member in try(var.invokers[each.key], []) : member => member }
 
-  depends_on = [google_project_service.used, google_project_iam_member.build, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
+  depends_on = [google_project_service.used, google_project_iam_member.build, google_project_iam_member.build_source, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
 }
 
 # One deployment per provider: its own secret, identity, quota and switch, so that one's flood or leak is no other's.
@@ -54,7 +54,7 @@ module "webhook" {
     if contains(local.webhook.secrets, variable) || variable == "WEBHOOK_${upper(each.key)}"
   }
 
-  depends_on = [google_project_service.used, google_project_iam_member.build, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
+  depends_on = [google_project_service.used, google_project_iam_member.build, google_project_iam_member.build_source, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
 }
 
 # Building: an identity of its own; the default one may edit the whole project.
@@ -63,6 +63,7 @@ locals {
     service_account = google_service_account.build.id
     repository      = google_artifact_registry_repository.functions.id
   }
+  google_copies = "projects/_/buckets/gcf-v2-sources-${var.project_number}-${var.region}"
 }
 
 resource "google_service_account" "build" {
@@ -75,6 +76,19 @@ resource "google_project_iam_member" "build" {
   project = var.project
   role    = "roles/logging.logWriter"
   member  = google_service_account.build.member
+}
+
+# The build reads not our bucket but Google's copy of the bundle, in a bucket that Google makes with the first function
+# (hashicorp/terraform-provider-google #20571). What is not there yet has no policy of its own, so it is granted by name.
+resource "google_project_iam_member" "build_source" {
+  project = var.project
+  role    = "roles/storage.objectViewer"
+  member  = google_service_account.build.member
+
+  condition {
+    title      = "only-google-s-copies-of-bundles"
+    expression = "resource.name == \"${local.google_copies}\" || resource.name.startsWith(\"${local.google_copies}/objects/\")"
+  }
 }
 
 resource "google_storage_bucket_iam_member" "build" {

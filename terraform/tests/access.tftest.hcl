@@ -50,6 +50,13 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
     error_message = "A role is granted project-wide that need not be."
   }
   assert {
+    condition = (google_project_iam_member.build_source.member == google_service_account.build.member
+      && google_project_iam_member.build_source.role == "roles/storage.objectViewer"
+      && google_project_iam_member.build_source.condition[0].expression == "resource.name == \"projects/_/buckets/gcf-v2-sources-300000000003-europe-west1\" || resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-300000000003-europe-west1/objects/\")"
+    )
+    error_message = "Builds cannot read Google's copy of a bundle, or may read more of the project than that."
+  }
+  assert {
     condition = toset(concat(
       flatten([for f in merge(module.function, module.webhook) : f.roles]),
       values(google_pubsub_topic_iam_member.publisher)[*].role, values(google_pubsub_topic_iam_member.dead_letter)[*].role,

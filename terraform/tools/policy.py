@@ -21,6 +21,13 @@ PROJECT_ROLES = {
 }
 CONDITIONED = {"roles/datastore.user", "roles/datastore.viewer"}
 
+# The one grant on objects that is project-wide: Google's copies of bundles lie in a bucket that Google makes, so the
+# build's identity is held to it by name (hashicorp/terraform-provider-google #20571). Nothing wider passes.
+GOOGLE_COPIES = r"projects/_/buckets/gcf-v2-sources-\d+-[a-z]+-[a-z]+\d+"
+BUILD_READS = re.compile(
+    rf'resource\.name == "({GOOGLE_COPIES})" \|\| resource\.name\.startsWith\("({GOOGLE_COPIES})/objects/"\)'
+)
+
 # On one resource each. What is not listed is refused until somebody lists it.
 RESOURCE_ROLES = {
     "google_pubsub_topic_iam_member": {"roles/pubsub.publisher"},
@@ -124,8 +131,10 @@ def functions(w: World) -> None:
         for own in w.of("google_service_account")
         if own.address.endswith("google_service_account.runtime")
     ]
+    builds = any(_reads_copies(grant) for grant in w.of("google_project_iam_member"))
     for f in w.of("google_cloudfunctions2_function"):
         build, service = f.block("build_config"), f.block("service_config")
+        w.need(builds, f, "its build cannot read Google's copy of the bundle")
         environment = service.get("environment_variables") or {}
         source = (build.get("source") or [{}])[0].get("storage_source", [{}])[0].get("object") or ""
         w.need(
@@ -205,6 +214,9 @@ def access(w: World) -> None:
                 )
                 continue
             role = resource.values["role"]
+            if role == "roles/storage.objectViewer":
+                w.need(_reads_copies(resource), resource, "reads more than Google's copies of bundles")
+                continue
             w.need(role in PROJECT_ROLES, resource, f"{role} is not among the roles granted project-wide")
             if role in CONDITIONED:
                 w.need(resource.values.get("condition"), resource, f"{role} is not held to our database")
@@ -225,6 +237,11 @@ def access(w: World) -> None:
             pool,
             "whoever signs in at the same issuer could ask: hold it to the owner's numeric id",
         )
+
+
+def _reads_copies(grant: Resource) -> bool:
+    held = BUILD_READS.fullmatch(grant.block("condition").get("expression") or "")
+    return bool(held and held[1] == held[2] and grant.address == "google_project_iam_member.build_source")
 
 
 # Ours rather than a provider's: every function that publishes what providers say gives the same names.

@@ -87,6 +87,10 @@ SPOILED: dict[str, Spoil] = {
     "among the roles granted project-wide": lambda p: the(p, "google_project_iam_member.build").update(
         role="roles/editor"
     ),
+    "reads more than Google's copies": lambda p: the(p, "google_project_iam_member.build_source")["condition"][
+        0
+    ].update(expression='resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'),
+    "its build cannot read": lambda p: the(p, "google_project_iam_member.build_source").update(condition=[]),
     "not held to our database": lambda p: the(p, 'google_project_iam_member.documents["score_payment"]').update(
         condition=[]
     ),
