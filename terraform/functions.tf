@@ -15,7 +15,7 @@ module "function" {
   concurrency     = each.value.concurrency
   timeout_seconds = each.value.timeout_seconds
   min_instances   = local.is_prod ? try(each.value.min_instances_prod, 0) : 0
-  max_instances   = each.value.max_instances
+  max_instances   = min(each.value.max_instances, floor(var.cpu_quota / tonumber(each.value.cpu)))
   ingress         = each.value.trigger == "pubsub" ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL"
   secrets = { for variable, secret in local.pinned : variable => secret
     if contains(try(each.value.secrets, []), variable) || (try(each.value.apis, false) && startswith(variable, "API_"))
@@ -46,10 +46,11 @@ module "webhook" {
   concurrency     = coalesce(each.value.concurrency, local.webhook.concurrency)
   timeout_seconds = local.webhook.timeout_seconds
   min_instances   = local.is_prod ? coalesce(each.value.min_instances, local.webhook.min_instances_prod) : 0
-  max_instances   = coalesce(each.value.max_instances, local.webhook.max_instances)
+  max_instances   = min(coalesce(each.value.max_instances, local.webhook.max_instances), floor(var.cpu_quota / tonumber(local.webhook.cpu)))
   ingress         = !each.value.enabled ? "ALLOW_INTERNAL_ONLY" : var.edge != null ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
   # Senders cannot authenticate to Google; the signature on the exact bytes is what protects.
-  invokers = each.value.enabled ? { public = "allUsers" } : {}
+  # The service's own switch, where that grant is not allowed, is none of the function's (terraform-provider-google #23360).
+  invokers = each.value.enabled && var.webhook_access == "grant" ? { public = "allUsers" } : {}
   secrets = { for variable, secret in local.pinned : variable => secret
     if contains(local.webhook.secrets, variable) || variable == "WEBHOOK_${upper(each.key)}"
   }

@@ -92,6 +92,34 @@ run "a_private_function_is_called_by_those_who_are_named" {
   }
 }
 
+run "where_an_organisation_refuses_all_users_nobody_is_granted_them" {
+  command = plan
+  variables {
+    webhook_access = "unchecked"
+  }
+  assert {
+    condition     = alltrue([for f in merge(module.function, module.webhook) : !contains(values(f.invokers), "allUsers")])
+    error_message = "An apply would be refused by allowedPolicyMemberDomains."
+  }
+}
+
+run "what_people_read_is_on_record_and_functions_are_not" {
+  command = apply
+  assert {
+    condition     = toset([for one in google_project_iam_audit_config.access["datastore.googleapis.com"].audit_log_config : one.log_type]) == toset(["DATA_READ", "DATA_WRITE"])
+    error_message = "Reading a document leaves no record."
+  }
+  assert {
+    condition = alltrue([for one in google_project_iam_audit_config.access["datastore.googleapis.com"].audit_log_config :
+    toset(one.exempted_members) == toset(concat(values(module.function)[*].member, values(module.webhook)[*].member))])
+    error_message = "What functions read would be logged, at more than it costs to read, or what a person reads would not."
+  }
+  assert {
+    condition     = alltrue([for one in google_project_iam_audit_config.access["secretmanager.googleapis.com"].audit_log_config : length(coalesce(one.exempted_members, [])) == 0])
+    error_message = "Somebody reads secrets without a record."
+  }
+}
+
 run "nobody_opens_a_private_function_to_the_world" {
   command = plan
   variables {

@@ -28,6 +28,7 @@ ENVIRONMENTS = ("dev", "prod")
 # Everything optional, so that it is planned too.
 EVERYTHING = {
     "edge": {"domain": "hooks.example.com"},
+    "kms_key": "projects/keys/locations/europe-west1/keyRings/payin/cryptoKeys/payin",
     "ci": {"repository": "acme/pay-in", "repository_id": "42", "repository_owner_id": "7", "state_bucket": "state"},
 }
 

@@ -43,6 +43,7 @@ RESOURCE_ROLES = {
     "google_cloud_run_service_iam_member": {"roles/run.invoker"},
     "google_artifact_registry_repository_iam_member": {"roles/artifactregistry.writer"},
     "google_service_account_iam_member": {"roles/iam.workloadIdentityUser"},
+    "google_kms_crypto_key_iam_member": {"roles/cloudkms.cryptoKeyEncrypterDecrypter"},
 }
 # The API that a kind of resource is made through. A kind that is not listed is refused until somebody lists it.
 APIS = {
@@ -55,6 +56,7 @@ APIS = {
     "google_compute_": "compute.googleapis.com",
     "google_firestore_": "firestore.googleapis.com",
     "google_iam_": "iam.googleapis.com",
+    "google_kms_": "cloudkms.googleapis.com",
     "google_logging_": "logging.googleapis.com",
     "google_monitoring_": "monitoring.googleapis.com",
     "google_project_iam_": "cloudresourcemanager.googleapis.com",
@@ -65,6 +67,8 @@ APIS = {
     "google_storage_": "storage.googleapis.com",
 }
 EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
+# Reading what these keep leaves a record in prod; a function is exempt from it, a person is not.
+AUDITED = {"datastore.googleapis.com", "secretmanager.googleapis.com", "storage.googleapis.com"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,11 @@ class World:
 
     def of(self, kind: str) -> list[Resource]:
         return [resource for resource in self.resources if resource.type == kind]
+
+    @property
+    def region(self) -> str:
+        """Where the documents are."""
+        return next((str(one.values["location_id"]) for one in self.of("google_firestore_database")), "one region")
 
     def need(self, holds: object, resource: Resource, sentence: str) -> None:
         if not holds:
@@ -171,6 +180,11 @@ def subscriptions(w: World) -> None:
                 topic.values["name"] in names, topic, "a dead-letter topic without a subscription loses its messages"
             )
         w.need(topic.values.get("message_retention_duration") == "2678400s", topic, "cannot be replayed for 31 days")
+        w.need(
+            topic.block("message_storage_policy").get("allowed_persistence_regions") == [w.region],
+            topic,
+            f"its messages could be stored outside of {w.region}",
+        )
     for s in w.of("google_pubsub_subscription"):
         w.need(s.block("expiration_policy").get("ttl") == "", s, "is deleted after 31 idle days")
         w.need(len(s.values.get("filter") or "") <= 256, s, "Pub/Sub takes filters of 256 bytes at most")
@@ -230,6 +244,15 @@ def access(w: World) -> None:
                 resource,
                 "only webhooks answer strangers",
             )
+    audited = {
+        config.values["service"]
+        for config in w.of("google_project_iam_audit_config")
+        if "DATA_READ" in {one["log_type"] for one in config.values.get("audit_log_config") or ()}
+    }
+    for config in w.of("google_project_service"):
+        service = config.values["service"].replace("firestore", "datastore")
+        if w.prod and service in AUDITED:
+            w.need(service in audited, config, "whoever reads what it keeps leaves no record")
     for pool in w.of("google_iam_workload_identity_pool_provider"):
         condition = pool.values.get("attribute_condition") or ""
         w.need(
@@ -272,9 +295,15 @@ def storage(w: World) -> None:
         if w.prod:
             w.need(not bucket.values.get("force_destroy"), bucket, "prod's objects could be deleted with it")
         if "model" in bucket.values["name"]:
-            w.need(bucket.block("versioning").get("enabled"), bucket, "an overwritten model would be gone")
             w.need(
-                bucket.values.get("retention_policy"), bucket, "a model could be deleted while decisions refer to it"
+                bucket.values.get("retention_policy"),
+                bucket,
+                "a model could be deleted or overwritten while decisions refer to it",
+            )
+            w.need(
+                not bucket.block("versioning").get("enabled"),
+                bucket,
+                "retention and versioning together may be refused, and retention alone keeps every model",
             )
     for table in w.of("google_bigquery_table"):
         if table.values.get("view"):
