@@ -15,6 +15,10 @@ output "services" {
   value       = { for provider in keys(var.payment_providers) : provider => module.webhook[provider].name }
 }
 
+output "region" {
+  value = var.region
+}
+
 output "webhook_access" {
   value = var.webhook_access
 }
