@@ -10,6 +10,15 @@ output "private" {
   value       = { for name, f in module.function : name => f.url }
 }
 
+output "ci" {
+  description = "Variables of the repository for .github/workflows/deploy.yml."
+  value = var.ci == null ? {} : {
+    GCP_WORKLOAD_IDENTITY_PROVIDER = module.ci[0].workload_identity_provider
+    GCP_PLANNER                    = module.ci[0].planner_email
+    GCP_DEPLOYER                   = module.ci[0].deployer_email
+  }
+}
+
 output "services" {
   description = "Providers and the Cloud Run services of their webhooks."
   value       = { for provider in keys(var.payment_providers) : provider => module.webhook[provider].name }
