@@ -40,6 +40,9 @@ resource "google_project_iam_member" "documents" {
     title      = "only-${local.firestore_name}"
     expression = "resource.name == \"projects/${var.project}/databases/${local.firestore_name}\""
   }
+  lifecycle {
+    create_before_destroy = true # after a restore the right to the new database comes before the old one goes
+  }
 }
 
 resource "google_storage_bucket_iam_member" "models_read" {

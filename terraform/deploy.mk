@@ -3,7 +3,7 @@ ENV ?= dev
 DEPLOY = $(PY) terraform/tools/deploy.py
 DEPLOY_FLAGS = --env $(ENV) $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(SECRETS),--secrets $(SECRETS))
 
-.PHONY: package terraform-check deploy rollback destroy cost
+.PHONY: package terraform-check doctor plan deploy rollback adopt budget destroy cost
 
 package: $(VENV)/.run ## One deterministic zip per deployment, named by its contents
 	$(PY) terraform/tools/bundle.py .payin/bundles
@@ -11,11 +11,23 @@ package: $(VENV)/.run ## One deterministic zip per deployment, named by its cont
 terraform-check: $(VENV)/.deploy ## Format, validate, terraform test, plans held to the policy; says which provider it used
 	$(PY) terraform/tools/check.py
 
+doctor: $(VENV)/.run ## What would stop a deployment: quotas, the organisation's policies, roles, state, champion (ENV=dev|prod DATABASE=a restored one)
+	$(PY) terraform/tools/doctor.py --env $(ENV) $(if $(DATABASE),--database $(DATABASE))
+
+plan: $(VENV)/.deploy ## What a deployment from here would change, against the real state; nothing is uploaded (ENV=dev|prod DRY_RUN=1)
+	$(DEPLOY) plan $(DEPLOY_FLAGS)
+
 deploy: $(VENV)/.deploy ## Package, upload, plan, say why, ask, apply, smoke test (ENV=dev|prod DRY_RUN=1 SECRETS=file YES=1)
 	$(DEPLOY) deploy $(DEPLOY_FLAGS)
 
 rollback: $(VENV)/.deploy ## Put back the bundle that a function had before (FN=score_payment ENV=dev|prod DRY_RUN=1)
 	$(DEPLOY) rollback $(DEPLOY_FLAGS) --function "$(FN)"
+
+adopt: $(VENV)/.deploy ## Take a restored database into the state (DATABASE=payin-20261126 ENV=dev|prod DRY_RUN=1)
+	$(DEPLOY) adopt $(DEPLOY_FLAGS) --database "$(DATABASE)"
+
+budget: $(VENV)/.deploy ## The budget alert, in a state of its own; wants a role on the billing account (ENV=prod)
+	$(DEPLOY) budget $(DEPLOY_FLAGS)
 
 destroy: $(VENV)/.deploy ## Take an environment down; refuses in prod (ENV=dev DRY_RUN=1)
 	$(DEPLOY) destroy $(DEPLOY_FLAGS)

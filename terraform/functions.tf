@@ -15,7 +15,7 @@ module "function" {
   concurrency     = each.value.concurrency
   timeout_seconds = each.value.timeout_seconds
   min_instances   = local.is_prod ? try(each.value.min_instances_prod, 0) : 0
-  max_instances   = each.value.max_instances
+  max_instances   = min(each.value.max_instances, floor(var.cpu_quota / tonumber(each.value.cpu)))
   ingress         = each.value.trigger == "pubsub" ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL"
   secrets = { for variable, secret in local.pinned : variable => secret
     if contains(try(each.value.secrets, []), variable) || (try(each.value.apis, false) && startswith(variable, "API_"))
@@ -25,7 +25,7 @@ module "function" {
     push = google_service_account.push[each.key].member
   } : { for member in try(var.invokers[each.key], []) : member => member }
 
-  depends_on = [google_project_service.used, google_project_iam_member.build, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
+  depends_on = [google_project_service.used, google_project_iam_member.build, google_project_iam_member.build_source, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
 }
 
 # One deployment per provider: its own secret, identity, quota and switch, so that one's flood or leak is no other's.
@@ -46,15 +46,16 @@ module "webhook" {
   concurrency     = coalesce(each.value.concurrency, local.webhook.concurrency)
   timeout_seconds = local.webhook.timeout_seconds
   min_instances   = local.is_prod ? coalesce(each.value.min_instances, local.webhook.min_instances_prod) : 0
-  max_instances   = coalesce(each.value.max_instances, local.webhook.max_instances)
+  max_instances   = min(coalesce(each.value.max_instances, local.webhook.max_instances), floor(var.cpu_quota / tonumber(local.webhook.cpu)))
   ingress         = !each.value.enabled ? "ALLOW_INTERNAL_ONLY" : var.edge != null ? "ALLOW_INTERNAL_AND_GCLB" : "ALLOW_ALL"
   # Senders cannot authenticate to Google; the signature on the exact bytes is what protects.
-  invokers = each.value.enabled ? { public = "allUsers" } : {}
+  # The service's own switch, where that grant is not allowed, is none of the function's (terraform-provider-google #23360).
+  invokers = each.value.enabled && var.webhook_access == "grant" ? { public = "allUsers" } : {}
   secrets = { for variable, secret in local.pinned : variable => secret
     if contains(local.webhook.secrets, variable) || variable == "WEBHOOK_${upper(each.key)}"
   }
 
-  depends_on = [google_project_service.used, google_project_iam_member.build, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
+  depends_on = [google_project_service.used, google_project_iam_member.build, google_project_iam_member.build_source, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
 }
 
 # Building: an identity of its own; the default one may edit the whole project.
@@ -63,6 +64,7 @@ locals {
     service_account = google_service_account.build.id
     repository      = google_artifact_registry_repository.functions.id
   }
+  google_copies = "projects/_/buckets/gcf-v2-sources-${var.project_number}-${var.region}"
 }
 
 resource "google_service_account" "build" {
@@ -75,6 +77,19 @@ resource "google_project_iam_member" "build" {
   project = var.project
   role    = "roles/logging.logWriter"
   member  = google_service_account.build.member
+}
+
+# The build reads not our bucket but Google's copy of the bundle, in a bucket that Google makes with the first function
+# (hashicorp/terraform-provider-google #20571). What is not there yet has no policy of its own, so it is granted by name.
+resource "google_project_iam_member" "build_source" {
+  project = var.project
+  role    = "roles/storage.objectViewer"
+  member  = google_service_account.build.member
+
+  condition {
+    title      = "only-google-s-copies-of-bundles"
+    expression = "resource.name == \"${local.google_copies}\" || resource.name.startsWith(\"${local.google_copies}/objects/\")"
+  }
 }
 
 resource "google_storage_bucket_iam_member" "build" {

@@ -27,7 +27,7 @@ locals {
 
   retention      = "2678400s" # 31 days, the most that Pub/Sub keeps
   pubsub_agent   = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-  firestore_name = "payin"
+  firestore_name = var.firestore_database
   dataset        = "payin"
 
   # Environment by what a function needs of the world, and by the settings it asks for by name.
@@ -68,7 +68,7 @@ resource "google_project_service" "used" {
     "sts.googleapis.com",
     ],
     var.edge == null ? [] : ["compute.googleapis.com"],
-    var.billing_account == null ? [] : ["billingbudgets.googleapis.com"],
+    var.kms_key == null ? [] : ["cloudkms.googleapis.com"],
   ))
   service            = each.value
   disable_on_destroy = false

@@ -4,7 +4,14 @@ resource "google_pubsub_topic" "topic" {
   # Whatever a consumer got wrong can be read again: seek its subscription back.
   message_retention_duration = local.retention
   deletion_policy            = local.deletion_policy
-  depends_on                 = [google_project_service.used]
+  kms_key_name               = var.kms_key
+  # Without it a message is kept where its publisher happens to run, and one from outside of Google anywhere:
+  # https://cloud.google.com/pubsub/docs/resource-location-restriction. Not `enforce_in_transit`: that refuses a person who
+  # pulls from elsewhere.
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
+  }
+  depends_on = [google_project_service.used, google_kms_crypto_key_iam_member.agents]
 }
 
 locals {
@@ -98,7 +105,11 @@ resource "google_pubsub_topic" "dead_letter" {
   name                       = "dead-letter-${each.value}"
   message_retention_duration = local.retention
   deletion_policy            = local.deletion_policy
-  depends_on                 = [google_project_service.used]
+  kms_key_name               = var.kms_key
+  message_storage_policy {
+    allowed_persistence_regions = [var.region]
+  }
+  depends_on = [google_project_service.used, google_kms_crypto_key_iam_member.agents]
 }
 
 # A dead-letter topic that nobody subscribes to loses what it is given.

@@ -208,33 +208,3 @@ resource "google_monitoring_dashboard" "board" {
   dashboard_json = file("${path.module}/monitoring/dashboards/${each.value}")
   depends_on     = [google_logging_metric.ours]
 }
-
-resource "google_billing_budget" "month" {
-  count           = var.billing_account == null ? 0 : 1
-  billing_account = var.billing_account
-  display_name    = "Pay-In ${var.env}"
-
-  budget_filter {
-    projects        = ["projects/${var.project_number}"]
-    calendar_period = "MONTH"
-  }
-  amount {
-    specified_amount {
-      units = tostring(var.monthly_budget)
-    }
-  }
-  dynamic "threshold_rules" {
-    for_each = [0.5, 0.9, 1.0]
-    content {
-      threshold_percent = threshold_rules.value
-    }
-  }
-  threshold_rules {
-    threshold_percent = 1.0
-    spend_basis       = "FORECASTED_SPEND"
-  }
-  all_updates_rule {
-    monitoring_notification_channels = [for channel in google_monitoring_notification_channel.email : channel.name]
-  }
-  depends_on = [google_project_service.used]
-}

@@ -20,5 +20,6 @@ module "ci" {
   repository_owner_id = try(var.ci.repository_owner_id, "")
   ref                 = try(var.ci.ref, "")
   state_bucket        = try(var.ci.state_bucket, "")
+  source_bucket       = google_storage_bucket.source.name
   depends_on          = [google_project_service.used]
 }

@@ -10,6 +10,33 @@ output "private" {
   value       = { for name, f in module.function : name => f.url }
 }
 
+output "ci" {
+  description = "Variables of the repository for .github/workflows/deploy.yml."
+  value = var.ci == null ? {} : {
+    GCP_WORKLOAD_IDENTITY_PROVIDER = module.ci[0].workload_identity_provider
+    GCP_PLANNER                    = module.ci[0].planner_email
+    GCP_DEPLOYER                   = module.ci[0].deployer_email
+  }
+}
+
+output "services" {
+  description = "Providers and the Cloud Run services of their webhooks."
+  value       = { for provider in keys(var.payment_providers) : provider => module.webhook[provider].name }
+}
+
+output "region" {
+  value = var.region
+}
+
+output "webhook_access" {
+  value = var.webhook_access
+}
+
+output "channels" {
+  description = "Notification channels, for the budget, which has a state of its own."
+  value       = [for channel in google_monitoring_notification_channel.email : channel.name]
+}
+
 output "enabled" {
   description = "Providers whose endpoint is open."
   value       = sort([for provider, p in var.payment_providers : provider if p.enabled])

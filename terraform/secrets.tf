@@ -38,10 +38,16 @@ resource "google_secret_manager_secret" "provider" {
     user_managed {
       replicas {
         location = var.region
+        dynamic "customer_managed_encryption" {
+          for_each = local.kms
+          content {
+            kms_key_name = customer_managed_encryption.value
+          }
+        }
       }
     }
   }
-  depends_on = [google_project_service.used]
+  depends_on = [google_project_service.used, google_kms_crypto_key_iam_member.agents]
 }
 
 resource "google_secret_manager_secret_version" "provider" {

@@ -6,7 +6,14 @@ resource "google_firestore_database" "documents" {
   point_in_time_recovery_enablement = local.is_prod ? "POINT_IN_TIME_RECOVERY_ENABLED" : "POINT_IN_TIME_RECOVERY_DISABLED"
   delete_protection_state           = local.is_prod ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
   deletion_policy                   = local.deletion_policy
-  depends_on                        = [google_project_service.used]
+
+  dynamic "cmek_config" {
+    for_each = local.kms
+    content {
+      kms_key_name = cmek_config.value
+    }
+  }
+  depends_on = [google_project_service.used, google_kms_crypto_key_iam_member.agents]
 }
 
 resource "google_firestore_backup_schedule" "daily" {
@@ -73,12 +80,17 @@ resource "google_storage_bucket" "models" {
   force_destroy               = !local.is_prod
   deletion_policy             = local.deletion_policy
 
-  versioning {
-    enabled = true
-  }
-  # A decision must be explainable with the model that made it, for as long as it can be disputed.
+  # A decision must be explainable with the model that made it, for as long as it can be disputed: until then an object can
+  # be neither deleted nor replaced. Versioning would add nothing to that, and Cloud Storage has long refused the two
+  # together (https://cloud.google.com/storage/docs/bucket-lock).
   retention_policy {
     retention_period = tostring(local.is_prod ? 2 * 365 * 86400 : 86400)
   }
-  depends_on = [google_project_service.used]
+  dynamic "encryption" {
+    for_each = local.kms
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+  depends_on = [google_project_service.used, google_kms_crypto_key_iam_member.agents]
 }

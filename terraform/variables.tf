@@ -22,7 +22,7 @@ variable "env" {
 }
 
 variable "region" {
-  description = "Where everything runs and is stored."
+  description = "Where everything runs and where payments, messages, rows, models and secrets are stored. Logs and metrics, which hold ids and no personal data, are Google's global ones."
   type        = string
   default     = "europe-west1"
 }
@@ -122,16 +122,53 @@ variable "alert_emails" {
   default     = []
 }
 
-variable "billing_account" {
-  description = "Billing account of the budget alert; null: no budget."
+variable "firestore_database" {
+  description = "Name of the database of documents. Another one after a restore, which always makes a new database; see README."
   type        = string
-  default     = null
+  default     = "payin"
+  validation {
+    condition     = can(regex("^[a-z][-a-z0-9]{2,61}[a-z0-9]$", var.firestore_database))
+    error_message = "A database is named by 4 to 63 lower-case letters, digits and hyphens, a letter first."
+  }
 }
 
-variable "monthly_budget" {
-  description = "In whole units of the billing account's currency. Mails at 50, 90 and 100 %, and at 100 % forecast."
+variable "kms_key" {
+  description = "A key of one's own for what is kept: projects/P/locations/REGION/keyRings/R/cryptoKeys/K, in `region`. null: Google's keys. Only for a new project: what exists is not encrypted anew."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.kms_key == null ? true : can(regex("^projects/[^/]+/locations/${var.region}/keyRings/[^/]+/cryptoKeys/[^/]+$", var.kms_key))
+    error_message = "kms_key is projects/P/locations/REGION/keyRings/R/cryptoKeys/K, and its REGION is `region`."
+  }
+}
+
+variable "cpu_quota" {
+  description = <<-EOT
+    Cloud Run's quota of CPUs in `region` (CpuAllocPerProjectRegion). A function whose instances could use more is refused
+    when it is deployed, so each is held to it; a new project has 20. `make doctor` tells what there is. Ask for 250 before
+    going live, and raise this with it.
+  EOT
   type        = number
-  default     = 500
+  default     = 20
+  validation {
+    condition     = var.cpu_quota >= 4
+    error_message = "train_model alone has four CPUs."
+  }
+}
+
+variable "webhook_access" {
+  description = <<-EOT
+    How strangers reach a webhook. grant: allUsers may invoke it, which an organisation's allowedPolicyMemberDomains refuses
+    (in every organisation made since 2024-05-03). unchecked: Cloud Run does not ask who calls it; a function's service has
+    that switch, the function has not, so the deploy script sets it after each apply. A load balancer does not help: it
+    brings no identity along.
+  EOT
+  type        = string
+  default     = "grant"
+  validation {
+    condition     = contains(["grant", "unchecked"], var.webhook_access)
+    error_message = "webhook_access is grant or unchecked."
+  }
 }
 
 variable "edge" {

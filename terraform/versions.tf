@@ -16,7 +16,7 @@ provider "google" {
   project        = var.project
   region         = var.region
   default_labels = local.labels
-  # The budget's API refuses a person's credentials unless told which project's quota they use.
+  # Some APIs refuse a person's credentials unless told which project's quota they use.
   user_project_override = true
   billing_project       = var.project
 }

@@ -5,7 +5,14 @@ resource "google_bigquery_dataset" "warehouse" {
   delete_contents_on_destroy = !local.is_prod
   max_time_travel_hours      = "168"
   deletion_policy            = local.deletion_policy
-  depends_on                 = [google_project_service.used]
+
+  dynamic "default_encryption_configuration" {
+    for_each = local.kms
+    content {
+      kms_key_name = default_encryption_configuration.value
+    }
+  }
+  depends_on = [google_project_service.used, google_kms_crypto_key_iam_member.agents]
 }
 
 locals {

@@ -51,7 +51,11 @@ def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: "Scorer"
 
 
 class Scorer:
-    """The champion model of this instance, kept up to date at most once a minute, in the flow's own read."""
+    """The champion model of this instance, kept up to date at most once a minute, in the flow's own read.
+
+    Until a first champion is chosen rules alone decide, and every look at the registry alarms: a payment that waits for
+    training is worse than one that rules decide, and an alarm wakes somebody where a crash would hold up the queue.
+    """
 
     def __init__(self, *, use_model: bool = True) -> None:
         self._use_model = use_model
@@ -62,7 +66,7 @@ class Scorer:
             alarm("scoring_without_model")
 
     def start(self, ports: Ports, now: datetime) -> None:
-        """Load the champion. Raises Misconfigured when there is none that can be used, Unavailable when nobody answers."""
+        """Load the champion, if there is one. Raises Misconfigured when it cannot be used, Unavailable when nobody answers."""
         if self._use_model:
             [champion] = ports.documents.get([CHAMPION])
             self.model(champion, ports.models, now)
@@ -73,7 +77,7 @@ class Scorer:
         return [CHAMPION] if self._use_model and not fresh else []
 
     def model(self, champion: Snapshot | None, models: Models, now: datetime) -> Model | None:
-        """The model to score with, after a look at the registry; None when rules alone shall decide.
+        """The model to score with, after a look at the registry; None when rules alone shall decide, or nothing else can.
 
         A new champion that cannot be loaded is alarmed and the old one goes on. Without an old one it is Misconfigured.
         """
@@ -82,7 +86,9 @@ class Scorer:
         with self._lock:
             digest = champion.document["digest"] if champion else None
             self._asked_at = now
-            if self._model is None or digest != self._model.digest:
+            if self._model is None and digest is None:
+                alarm("scoring_without_model", reason="no_champion")
+            elif self._model is None or digest != self._model.digest:
                 try:
                     self._model = self._load(digest, models)
                 except PayInError as error:
@@ -100,7 +106,7 @@ class Scorer:
     def _load(digest: str | None, models: Models) -> Model:
         if digest is None:
             raise Misconfigured(
-                "there is no champion model: run train_model, or set PAYIN_MODEL=none to decide by rules alone",
+                "there is no champion model any more: run train_model, or set PAYIN_MODEL=none to decide by rules alone",
                 reason="no_champion",
             )
         model = artifacts.load(models.load(digest), digest)

@@ -2,9 +2,8 @@ env            = "prod"
 project        = "payin-prod-example" # yours
 project_number = "200000000002"       # yours
 
-alert_emails    = ["payments-oncall@example.com"] # yours
-billing_account = "000000-000000-000000"          # yours
-monthly_budget  = 25000
+alert_emails = ["payments-oncall@example.com"] # yours
+cpu_quota    = 20                              # a new project's; ask for 250 before the peak, then raise it
 
 # One entry for each adapter in shared/providers.
 payment_providers = {

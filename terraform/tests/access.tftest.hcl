@@ -50,6 +50,13 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
     error_message = "A role is granted project-wide that need not be."
   }
   assert {
+    condition = (google_project_iam_member.build_source.member == google_service_account.build.member
+      && google_project_iam_member.build_source.role == "roles/storage.objectViewer"
+      && google_project_iam_member.build_source.condition[0].expression == "resource.name == \"projects/_/buckets/gcf-v2-sources-300000000003-europe-west1\" || resource.name.startsWith(\"projects/_/buckets/gcf-v2-sources-300000000003-europe-west1/objects/\")"
+    )
+    error_message = "Builds cannot read Google's copy of a bundle, or may read more of the project than that."
+  }
+  assert {
     condition = toset(concat(
       flatten([for f in merge(module.function, module.webhook) : f.roles]),
       values(google_pubsub_topic_iam_member.publisher)[*].role, values(google_pubsub_topic_iam_member.dead_letter)[*].role,
@@ -82,6 +89,34 @@ run "a_private_function_is_called_by_those_who_are_named" {
   assert {
     condition     = values(module.function["replay_deliveries"].invokers) == ["group:on-call@example.com"]
     error_message = "Replays may be asked for by others than those who were named."
+  }
+}
+
+run "where_an_organisation_refuses_all_users_nobody_is_granted_them" {
+  command = plan
+  variables {
+    webhook_access = "unchecked"
+  }
+  assert {
+    condition     = alltrue([for f in merge(module.function, module.webhook) : !contains(values(f.invokers), "allUsers")])
+    error_message = "An apply would be refused by allowedPolicyMemberDomains."
+  }
+}
+
+run "what_people_read_is_on_record_and_functions_are_not" {
+  command = apply
+  assert {
+    condition     = toset([for one in google_project_iam_audit_config.access["datastore.googleapis.com"].audit_log_config : one.log_type]) == toset(["DATA_READ", "DATA_WRITE"])
+    error_message = "Reading a document leaves no record."
+  }
+  assert {
+    condition = alltrue([for one in google_project_iam_audit_config.access["datastore.googleapis.com"].audit_log_config :
+    toset(one.exempted_members) == toset(concat(values(module.function)[*].member, values(module.webhook)[*].member))])
+    error_message = "What functions read would be logged, at more than it costs to read, or what a person reads would not."
+  }
+  assert {
+    condition     = alltrue([for one in google_project_iam_audit_config.access["secretmanager.googleapis.com"].audit_log_config : length(coalesce(one.exempted_members, [])) == 0])
+    error_message = "Somebody reads secrets without a record."
   }
 }
 

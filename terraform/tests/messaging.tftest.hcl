@@ -70,6 +70,10 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
     error_message = "What waits for a person waits for 31 days and does not expire."
   }
   assert {
+    condition     = alltrue([for t in concat(values(google_pubsub_topic.topic), values(google_pubsub_topic.dead_letter)) : t.message_storage_policy[0].allowed_persistence_regions == toset([var.region])])
+    error_message = "Messages are stored in another region than variables.tf promises."
+  }
+  assert {
     condition     = alltrue([for t in google_pubsub_topic.topic : t.message_retention_duration == "2678400s"])
     error_message = "A topic cannot be replayed for 31 days."
   }

@@ -2,7 +2,8 @@
 
 With the registry's provider where it can be reached, otherwise with the stand-in; the first line says which. With the
 stand-in each plan is also applied (to a state file, there is no cloud behind it), because a state knows values that a
-plan does not; then planned again, which must find nothing to do. Where there is neither, it says so and exits 0.
+plan does not; then planned again, which must find nothing to do. Where there is neither, it says so and exits 69, which
+no CI takes for a pass.
 
 `check.py FOLDER` only validates another folder: every error in it is printed, and the exit code is 1 if there is any.
 """
@@ -28,6 +29,7 @@ ENVIRONMENTS = ("dev", "prod")
 # Everything optional, so that it is planned too.
 EVERYTHING = {
     "edge": {"domain": "hooks.example.com"},
+    "kms_key": "projects/keys/locations/europe-west1/keyRings/payin/cryptoKeys/payin",
     "ci": {"repository": "acme/pay-in", "repository_id": "42", "repository_owner_id": "7", "state_bucket": "state"},
 }
 
@@ -72,6 +74,15 @@ def environment(
             if change["change"]["actions"] not in (["no-op"], ["read"])
         ]
     return findings
+
+
+def budget(root: Path, provider: tool.Provider, scratch: Path) -> list[str]:
+    """The budget's own configuration can be planned with prod's file; raises Failed where it cannot."""
+    terraform = prepared(provider, tool.copy_of(root, scratch) / "budget", scratch)
+    told = ("-var=project=payin-test", "-var=project_number=1", "-var=env=prod", '-var=channels=["channel"]')
+    plan = terraform.plan(scratch / "plan", "-var-file=prod.tfvars", *told)
+    made = sorted(change["type"] for change in plan["resource_changes"])
+    return [] if made == ["google_billing_budget", "google_project_service"] else [f"it would make {made}"]
 
 
 def suite(root: Path, name: str, provider: tool.Provider, scratch: Path) -> list[str]:
@@ -171,8 +182,8 @@ def main(arguments: list[str]) -> int:
     try:
         provider = tool.choose()
     except tool.Missing as missing:
-        print(f"terraform-check skipped: {missing}.")
-        return 0
+        print(f"terraform-check checked nothing: {missing}.")
+        return tool.UNAVAILABLE
     print(f"terraform-check with {provider.said}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -187,6 +198,7 @@ def _whole(provider: tool.Provider, scratch: Path) -> int:
     checks: dict[str, Callable[[Path], list[str]]] = {"format": lambda _: _format(ROOT / "terraform")}
     for env in ENVIRONMENTS:
         checks[f"{env}: plan, policy"] = lambda at, env=env: environment(ROOT, env, provider, at)  # type: ignore[misc]
+    checks["budget: plan"] = lambda at: budget(ROOT, provider, at)
     for name in suites(ROOT):
         checks[f"test {name.removesuffix('.tftest.hcl')}"] = lambda at, name=name: suite(ROOT, name, provider, at)  # type: ignore[misc]
 

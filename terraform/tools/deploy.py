@@ -1,6 +1,8 @@
-"""`make deploy`, `make rollback`, `make destroy`: from sources to what runs, with one question in between.
+"""`make plan`, `make deploy`, `make rollback`, `make destroy`, …: from sources to what runs, with one question in between.
 
+plan: say in words what a deployment from here would change, against the real state; nothing is uploaded or written.
 deploy: package, upload what is new, plan, say in words what changes and why, ask, record, apply, try it from outside.
+An apply that meets what Google has not taken in yet waits and goes on with the rest of what was agreed (transient.py).
 rollback: the same with the bundle that one function had before. destroy: everything, but never in prod.
 
 The record of a deployment (`deployments/<time>.json` in the bucket of bundles) holds each function's bundle and the
@@ -33,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 from shared import providers, settings  # noqa: E402 - after the path that finds it
 from shared.domain.errors import Misconfigured  # noqa: E402
-from terraform.tools import bundle, tool  # noqa: E402
+from terraform.tools import bundle, google, tool, transient  # noqa: E402
 
 CONFIGURATION = ROOT / "terraform"
 DRY_RUNS = ROOT / ".payin" / "dry-run"
@@ -91,7 +93,10 @@ class Bucket:
         self.said = f"gs://{name}"
 
     def exists(self) -> bool:
-        return _ran(["gcloud", "storage", "buckets", "describe", self.said], check=False).returncode == 0
+        found = _ran(["gcloud", "storage", "buckets", "describe", self.said], check=False)
+        if found.returncode and "not found" not in found.stderr:
+            raise Stop(f"{self.said} cannot be looked at: {found.stderr.strip()}")
+        return found.returncode == 0
 
     def names(self, prefix: str) -> list[str]:
         # No match is an error of gcloud's, and an empty shelf of ours. Any other error must not look like one.
@@ -162,9 +167,13 @@ class Target:
         return Deployment(**json.loads(self.shelf.read(name)))
 
     def plan(self, bundles: Mapping[str, str], *more: str) -> dict[str, Any]:
+        return self.terraform.plan(self.plan_file, *self.variables(bundles), *more)
+
+    def variables(self, bundles: Mapping[str, str]) -> list[str]:
+        """Arguments for whatever command evaluates the configuration."""
         file = self.scratch / "bundles.tfvars.json"
         file.write_text(json.dumps({"bundles": dict(bundles)}))
-        return self.terraform.plan(self.plan_file, f"-var-file=envs/{self.env}.tfvars", f"-var-file={file}", *more)
+        return [f"-var-file=envs/{self.env}.tfvars", f"-var-file={file}"]
 
     @property
     def plan_file(self) -> Path:
@@ -180,6 +189,22 @@ class Target:
     def apply(self) -> None:
         # Terraform's own lines: an apply takes minutes, and its operator wants to see where it is.
         self.terraform.run("apply", "-no-color", str(self.plan_file), quiet=self.dry)
+
+    def applied(self, agreed: Mapping[str, Any], bundles: Mapping[str, str], *more: str) -> None:
+        """Apply the plan that was agreed to. What Google has not taken in yet is waited for, at most 18 minutes in all, and
+        what is left of the plan is applied then; anything beyond it, or any other error, ends it. Raises Stop, Failed."""
+        for wait in (*transient.WAITS, None):
+            try:
+                self.apply()
+                return
+            except tool.Failed as failed:
+                why = transient.reasons(str(failed))
+                if not why or wait is None:
+                    raise
+            print(f"not yet: {'; '.join(why)}. It goes on by itself in {wait} seconds", flush=True)
+            time.sleep(wait)
+            if beyond := transient.beyond(agreed, self.plan(bundles, *more)):
+                raise Stop(f"after what broke off, a plan would do what was not agreed to: {', '.join(beyond)}")
 
     def record(self, deployment: Deployment) -> None:
         file = self.scratch / "deployment.json"
@@ -213,13 +238,20 @@ def target(env: str, *, dry: bool, yes: bool, secrets: Path | None) -> Iterator[
         yield Target(env, terraform, shelf, scratch, dry, yes, given)
 
 
-def setting(env: str, name: str) -> str:
+def has_key(env: str) -> bool:
+    """Whether a key of one's own lies over what is kept, which further agents use then."""
+    return (
+        re.search(r'^kms_key\s*=\s*"', (CONFIGURATION / "envs" / f"{env}.tfvars").read_text(), re.MULTILINE) is not None
+    )
+
+
+def setting(env: str, name: str, default: str | None = None) -> str:
     """A plain text in the environment's file."""
     text = (CONFIGURATION / "envs" / f"{env}.tfvars").read_text()
     found = re.search(rf'^{name}\s*=\s*"([^"]*)"', text, re.MULTILINE)
-    if not found:
+    if not found and default is None:
         raise Stop(f"{name} is not set in terraform/envs/{env}.tfvars")
-    return found[1]
+    return found[1] if found else default or ""
 
 
 def checked_secrets(file: Path | None) -> dict[str, str]:
@@ -227,7 +259,17 @@ def checked_secrets(file: Path | None) -> dict[str, str]:
     one that its function starts with. Raises Stop, without showing any of it."""
     if file is None:
         return {}
-    given = {name: json.dumps(secret) for name, secret in json.loads(file.read_text()).items()}
+    try:
+        read_in = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Stop(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Stop(f"{file} is no UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise Stop(f"{file} is no JSON, from line {error.lineno}, column {error.colno} on: {error.msg}") from error
+    if not isinstance(read_in, dict):
+        raise Stop(f'{file} is no object of {{"WEBHOOK_<PROVIDER>": {{...}}, ...}}')
+    given = {name: json.dumps(secret) for name, secret in read_in.items()}
     for variable, text in given.items():
         kind, _, provider = variable.partition("_")
         try:
@@ -331,6 +373,17 @@ def _function(change: Mapping[str, Any], before: Deployment | None, after: Deplo
 # Commands.
 
 
+def preview(at: Target) -> None:
+    """What `deploy` would do, from the real state; nothing is uploaded, asked, recorded or applied."""
+    functions = bundle.functions()
+    now = Deployment(at.env, _now(), _commit(), bundle.names(), {function: digests(function) for function in functions})
+    before = at.latest() if not isinstance(at.shelf, Bucket) or at.shelf.exists() else None
+    plan = at.plan(now.bundles)
+    print(*summary(plan, before, now), sep="\n")
+    if missing := _unset_secrets(plan, at.secrets):
+        print(f"a deployment would need SECRETS=<file> with {', '.join(missing)}")
+
+
 def deploy(at: Target) -> None:
     folder = ROOT / ".payin" / "bundles"
     folder.mkdir(parents=True, exist_ok=True)
@@ -342,7 +395,7 @@ def deploy(at: Target) -> None:
         {function: path.name for function, path in files.items()},
         {function: digests(function) for function in files},
     )
-    _bucket(at, now.bundles)
+    _prepared(at, now.bundles)
     there = set(at.shelf.names(""))
     fresh = [path for path in files.values() if path.name not in there]
     for path in fresh:
@@ -386,13 +439,53 @@ def previous(history: Sequence[Deployment], function: str) -> Deployment:
     return before[-1]
 
 
+def adopt(at: Target, database: str) -> None:
+    """Take `database`, which a restore has made, into the state in the place of the one that ran. That one stays in the
+    project, with its documents, and is no longer Terraform's; `deploy` then leads everybody to the other."""
+    if setting(at.env, "firestore_database", "payin") != database:
+        raise Stop(f'first set firestore_database = "{database}" in terraform/envs/{at.env}.tfvars')
+    ours = ("google_firestore_database.", "google_firestore_backup_schedule.", "google_firestore_field.")
+    former = [one for one in at.terraform.run("state", "list", quiet=True).stdout.split() if one.startswith(ours)]
+    print(f"{database} is taken into the state; {len(former)} entries of the former database leave it, none is deleted")
+    at.agreed()
+    if former:
+        at.terraform.run("state", "rm", *former)
+    name = f"projects/{setting(at.env, 'project')}/databases/{database}"
+    if at.dry:
+        print(f"dry run: would import {name}")
+    else:
+        at.terraform.run(
+            "import", "-no-color", *at.variables(bundle.names()), "google_firestore_database.documents", name
+        )
+    print(f"adopted; make deploy ENV={at.env} leads every function to it")
+
+
+def budget(at: Target) -> None:
+    """The budget, in a state of its own, so that nobody else needs a role on the billing account."""
+    folder = CONFIGURATION / "budget"
+    if not (folder / f"{at.env}.tfvars").exists():
+        raise Stop(f"there is no terraform/budget/{at.env}.tfvars, so {at.env} has no budget")
+    if at.dry:
+        raise Stop("a budget has no dry run; make terraform-check plans it")
+    terraform = tool.Terraform(folder)
+    backend = (f"-backend-config=../envs/{at.env}.gcs.tfbackend", f"-backend-config=prefix=pay-in/{at.env}-budget")
+    terraform.run("init", "-no-color", "-reconfigure", *backend)
+    told = {"env": at.env, "project": setting(at.env, "project"), "project_number": setting(at.env, "project_number")}
+    channels = json.dumps(at.terraform.output().get("channels", []))
+    variables = [f"-var={name}={value}" for name, value in told.items()]
+    plan = terraform.plan(at.plan_file, f"-var-file={at.env}.tfvars", *variables, f"-var=channels={channels}")
+    print(*summary(plan, None, Deployment(at.env, "", "", {}, {})), sep="\n")
+    at.agreed()
+    terraform.run("apply", "-no-color", str(at.plan_file), quiet=False)
+
+
 def destroy(at: Target) -> None:
     latest = at.latest()
     bundles = latest.bundles if latest else bundle.names()
     plan = at.plan(bundles, "-destroy")
     print(*summary(plan, None, Deployment(at.env, _now(), "", bundles, {})), sep="\n")
     at.agreed()
-    at.apply()
+    at.applied(plan, bundles, "-destroy")
     print(f"{at.env} is gone")
 
 
@@ -408,8 +501,25 @@ def _carry_out(at: Target, now: Deployment, before: Deployment | None) -> None:
         at.agreed()
         # Before, not after: an apply that breaks off has replaced some functions, and a rollback must go back from them.
         at.record(now)
-        at.apply()
-    smoke(at.terraform.output(), dry=at.dry)
+        at.applied(plan, now.bundles)
+    outputs = at.terraform.output()
+    _set_invoker_checks(at, outputs)
+    smoke(outputs, dry=at.dry)
+
+
+def _set_invoker_checks(at: Target, outputs: Mapping[str, Any]) -> None:
+    """Where allUsers may not be granted, open webhooks are not asked who calls them. Only the service below a function has
+    that switch (terraform-provider-google #23360), so Terraform cannot hold it and every deployment sets it again.
+    https://cloud.google.com/run/docs/authenticating/public"""
+    if outputs["webhook_access"] != "unchecked":
+        return
+    for provider, service in outputs["services"].items():
+        switch = "--no-invoker-iam-check" if provider in outputs["enabled"] else "--invoker-iam-check"
+        place = [f"--region={outputs['region']}", f"--project={setting(at.env, 'project')}"]
+        if at.dry:
+            print(f"dry run: would set {switch} on {service}")
+        else:
+            _ran(["gcloud", "run", "services", "update", service, switch, *place, "--quiet"])
 
 
 def _unset_secrets(plan: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
@@ -422,15 +532,34 @@ def _unset_secrets(plan: Mapping[str, Any], given: Mapping[str, str]) -> list[st
     return sorted(set(created) - set(given))
 
 
-def _bucket(at: Target, bundles: Mapping[str, str]) -> None:
-    """The first deployment's bucket must exist before its bundles, and the bundles before everything else."""
-    if isinstance(at.shelf, Bucket) and not at.shelf.exists():
-        plan = at.plan(bundles, "-target=google_storage_bucket.source")
+# Made before the bundles are uploaded: their bucket, and what builds need time to be granted.
+FIRST = (
+    "google_storage_bucket.source",
+    "google_project_iam_member.build",
+    "google_project_iam_member.build_source",
+    "google_storage_bucket_iam_member.build",
+    "google_artifact_registry_repository_iam_member.build",
+)
+
+
+def _prepared(at: Target, bundles: Mapping[str, str]) -> None:
+    """The first deployment's bucket must exist before its bundles, and the bundles before everything else. Pub/Sub's agent
+    must exist before anything is granted to it, and is made once its API is enabled."""
+    if not isinstance(at.shelf, Bucket):
+        return
+    if not at.shelf.exists():
+        first = [f"-target={address}" for address in FIRST]
+        plan = at.plan(bundles, *first)
         print(
             "First the bucket for the bundles:", *summary(plan, None, Deployment(at.env, "", "", bundles, {})), sep="\n"
         )
         at.agreed()
-        at.apply()
+        at.applied(plan, bundles, *first)
+    asking = google.credentials(setting(at.env, "project"))
+    number = setting(at.env, "project_number")
+    asking.make_agent(number, "pubsub.googleapis.com")
+    if has_key(at.env):
+        asking.make_agents_of_a_key(number)
 
 
 def smoke(outputs: Mapping[str, Any], *, dry: bool) -> None:
@@ -487,9 +616,10 @@ def _commit() -> str:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("command", choices=["deploy", "rollback", "destroy"])
+    parser.add_argument("command", choices=["plan", "deploy", "rollback", "adopt", "budget", "destroy"])
     parser.add_argument("--env", default="dev", choices=["dev", "prod"])
     parser.add_argument("--function", help="of a rollback")
+    parser.add_argument("--database", help="that a restore made, to adopt")
     parser.add_argument("--secrets", type=Path, help='a file of {"WEBHOOK_<PROVIDER>": {...}} for new secret versions')
     parser.add_argument(
         "--dry-run", action="store_true", help="against the stand-in provider; nothing leaves this machine"
@@ -501,16 +631,27 @@ def main(arguments: list[str]) -> int:
             raise Stop("prod is never destroyed from here")
         if told.command == "rollback" and not told.function:
             raise Stop("say which function: make rollback FN=score_payment")
+        if told.command == "adopt" and not told.database:
+            raise Stop("say which database: make adopt DATABASE=payin-20261126")
         with target(told.env, dry=told.dry_run, yes=told.yes, secrets=told.secrets) as at:
             match told.command:
+                case "plan":
+                    preview(at)
                 case "deploy":
                     deploy(at)
                 case "rollback":
                     rollback(at, told.function)
+                case "adopt":
+                    adopt(at, told.database)
+                case "budget":
+                    budget(at)
                 case _:
                     destroy(at)
-    except (Stop, tool.Missing, tool.Failed) as stop:
-        print(f"stopped: {stop}", file=sys.stderr)
+    except tool.Missing as missing:
+        print(f"stopped, and nothing was done: {missing}", file=sys.stderr)
+        return tool.UNAVAILABLE
+    except (Stop, google.Unanswered, tool.Failed) as stop:
+        print(f"stopped: {google.explained(str(stop))}", file=sys.stderr)
         return 1
     return 0
 

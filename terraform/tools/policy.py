@@ -21,6 +21,13 @@ PROJECT_ROLES = {
 }
 CONDITIONED = {"roles/datastore.user", "roles/datastore.viewer"}
 
+# The one grant on objects that is project-wide: Google's copies of bundles lie in a bucket that Google makes, so the
+# build's identity is held to it by name (hashicorp/terraform-provider-google #20571). Nothing wider passes.
+GOOGLE_COPIES = r"projects/_/buckets/gcf-v2-sources-\d+-[a-z]+-[a-z]+\d+"
+BUILD_READS = re.compile(
+    rf'resource\.name == "({GOOGLE_COPIES})" \|\| resource\.name\.startsWith\("({GOOGLE_COPIES})/objects/"\)'
+)
+
 # On one resource each. What is not listed is refused until somebody lists it.
 RESOURCE_ROLES = {
     "google_pubsub_topic_iam_member": {"roles/pubsub.publisher"},
@@ -36,6 +43,7 @@ RESOURCE_ROLES = {
     "google_cloud_run_service_iam_member": {"roles/run.invoker"},
     "google_artifact_registry_repository_iam_member": {"roles/artifactregistry.writer"},
     "google_service_account_iam_member": {"roles/iam.workloadIdentityUser"},
+    "google_kms_crypto_key_iam_member": {"roles/cloudkms.cryptoKeyEncrypterDecrypter"},
 }
 # The API that a kind of resource is made through. A kind that is not listed is refused until somebody lists it.
 APIS = {
@@ -48,6 +56,7 @@ APIS = {
     "google_compute_": "compute.googleapis.com",
     "google_firestore_": "firestore.googleapis.com",
     "google_iam_": "iam.googleapis.com",
+    "google_kms_": "cloudkms.googleapis.com",
     "google_logging_": "logging.googleapis.com",
     "google_monitoring_": "monitoring.googleapis.com",
     "google_project_iam_": "cloudresourcemanager.googleapis.com",
@@ -58,6 +67,8 @@ APIS = {
     "google_storage_": "storage.googleapis.com",
 }
 EVERYBODY = {"allUsers", "allAuthenticatedUsers"}
+# Reading what these keep leaves a record in prod; a function is exempt from it, a person is not.
+AUDITED = {"datastore.googleapis.com", "secretmanager.googleapis.com", "storage.googleapis.com"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,11 @@ class World:
 
     def of(self, kind: str) -> list[Resource]:
         return [resource for resource in self.resources if resource.type == kind]
+
+    @property
+    def region(self) -> str:
+        """Where the documents are."""
+        return next((str(one.values["location_id"]) for one in self.of("google_firestore_database")), "one region")
 
     def need(self, holds: object, resource: Resource, sentence: str) -> None:
         if not holds:
@@ -124,8 +140,10 @@ def functions(w: World) -> None:
         for own in w.of("google_service_account")
         if own.address.endswith("google_service_account.runtime")
     ]
+    builds = any(_reads_copies(grant) for grant in w.of("google_project_iam_member"))
     for f in w.of("google_cloudfunctions2_function"):
         build, service = f.block("build_config"), f.block("service_config")
+        w.need(builds, f, "its build cannot read Google's copy of the bundle")
         environment = service.get("environment_variables") or {}
         source = (build.get("source") or [{}])[0].get("storage_source", [{}])[0].get("object") or ""
         w.need(
@@ -162,6 +180,11 @@ def subscriptions(w: World) -> None:
                 topic.values["name"] in names, topic, "a dead-letter topic without a subscription loses its messages"
             )
         w.need(topic.values.get("message_retention_duration") == "2678400s", topic, "cannot be replayed for 31 days")
+        w.need(
+            topic.block("message_storage_policy").get("allowed_persistence_regions") == [w.region],
+            topic,
+            f"its messages could be stored outside of {w.region}",
+        )
     for s in w.of("google_pubsub_subscription"):
         w.need(s.block("expiration_policy").get("ttl") == "", s, "is deleted after 31 idle days")
         w.need(len(s.values.get("filter") or "") <= 256, s, "Pub/Sub takes filters of 256 bytes at most")
@@ -205,6 +228,9 @@ def access(w: World) -> None:
                 )
                 continue
             role = resource.values["role"]
+            if role == "roles/storage.objectViewer":
+                w.need(_reads_copies(resource), resource, "reads more than Google's copies of bundles")
+                continue
             w.need(role in PROJECT_ROLES, resource, f"{role} is not among the roles granted project-wide")
             if role in CONDITIONED:
                 w.need(resource.values.get("condition"), resource, f"{role} is not held to our database")
@@ -218,6 +244,15 @@ def access(w: World) -> None:
                 resource,
                 "only webhooks answer strangers",
             )
+    audited = {
+        config.values["service"]
+        for config in w.of("google_project_iam_audit_config")
+        if "DATA_READ" in {one["log_type"] for one in config.values.get("audit_log_config") or ()}
+    }
+    for config in w.of("google_project_service"):
+        service = config.values["service"].replace("firestore", "datastore")
+        if w.prod and service in AUDITED:
+            w.need(service in audited, config, "whoever reads what it keeps leaves no record")
     for pool in w.of("google_iam_workload_identity_pool_provider"):
         condition = pool.values.get("attribute_condition") or ""
         w.need(
@@ -225,6 +260,11 @@ def access(w: World) -> None:
             pool,
             "whoever signs in at the same issuer could ask: hold it to the owner's numeric id",
         )
+
+
+def _reads_copies(grant: Resource) -> bool:
+    held = BUILD_READS.fullmatch(grant.block("condition").get("expression") or "")
+    return bool(held and held[1] == held[2] and grant.address == "google_project_iam_member.build_source")
 
 
 # Ours rather than a provider's: every function that publishes what providers say gives the same names.
@@ -255,9 +295,15 @@ def storage(w: World) -> None:
         if w.prod:
             w.need(not bucket.values.get("force_destroy"), bucket, "prod's objects could be deleted with it")
         if "model" in bucket.values["name"]:
-            w.need(bucket.block("versioning").get("enabled"), bucket, "an overwritten model would be gone")
             w.need(
-                bucket.values.get("retention_policy"), bucket, "a model could be deleted while decisions refer to it"
+                bucket.values.get("retention_policy"),
+                bucket,
+                "a model could be deleted or overwritten while decisions refer to it",
+            )
+            w.need(
+                not bucket.block("versioning").get("enabled"),
+                bucket,
+                "retention and versioning together may be refused, and retention alone keeps every model",
             )
     for table in w.of("google_bigquery_table"):
         if table.values.get("view"):

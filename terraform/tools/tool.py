@@ -24,6 +24,10 @@ REGISTRY = ("registry.terraform.io", 443)
 PARTS = ("terraform", "functions/topology.json", "shared/learning/sql/tables")
 
 
+# EX_UNAVAILABLE of sysexits.h: nothing was done, for want of something that this machine does not have.
+UNAVAILABLE = 69
+
+
 class Missing(Exception):
     """Something that this machine does not have; the message is a sentence for people."""
 
@@ -110,16 +114,19 @@ class Terraform:
         return Terraform(self.folder, {**self._environment, **environment})
 
     def run(self, *arguments: str, check: bool = True, quiet: bool = True) -> "subprocess.CompletedProcess[str]":
-        ran = subprocess.run(
-            ["terraform", f"-chdir={self.folder}", *arguments],
-            env=self._environment,
-            stdout=subprocess.PIPE if quiet else None,
-            stderr=subprocess.STDOUT if quiet else None,
-            text=True,
-            check=False,
-        )
+        """What it said is kept; unless `quiet`, it is also shown while it says it."""
+        command = ["terraform", f"-chdir={self.folder}", *arguments]
+        with subprocess.Popen(
+            command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as running:
+            said = []
+            for line in running.stdout or ():
+                said.append(line)
+                if not quiet:
+                    print(line, end="", flush=True)
+        ran = subprocess.CompletedProcess(command, running.returncode, "".join(said))
         if check and ran.returncode:
-            raise Failed(f"terraform {arguments[0]} failed\n{ran.stdout or ''}")
+            raise Failed(f"terraform {arguments[0]} failed\n{ran.stdout}")
         return ran
 
     def plan(self, out: Path, *arguments: str) -> dict[str, Any]:

@@ -600,9 +600,25 @@ def test_a_decision_by_rules_alone_can_be_computed_again_too(ports: Ports) -> No
     assert encode(recompute(replace(decision, outcome=Outcome.APPROVE, reasons=()), None)) == encode(decision)
 
 
-def test_without_a_champion_it_does_not_start_and_says_what_to_do(ports: Ports) -> None:
-    with pytest.raises(Misconfigured, match="run train_model, or set PAYIN_MODEL=none"):
-        Scorer().start(ports, NOON)
+def test_until_a_first_champion_rules_decide_and_every_look_alarms_and_then_it_decides(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    scorer = Scorer()
+    scorer.start(ports, NOON)
+
+    def at(payment_id: str, later: timedelta) -> AnyEvent:
+        return a_payment_event(payment_id=payment_id, occurred_at=NOON + later)
+
+    [early] = score(ports, at("pi_1", 30 * SECOND), scorer=scorer)
+    assert (early.model_digest, early.fallback) == (None, Fallback.NO_MODEL)
+    [later] = score(ports, at("pi_2", 90 * SECOND), scorer=scorer)
+    assert (later.model_digest, later.fallback) == (None, Fallback.NO_MODEL)
+    alarms = [(record.message, record.fields) for record in caplog.records if record.levelno >= logging.ERROR]  # type: ignore[attr-defined]
+    assert alarms == [("scoring_without_model", {"reason": "no_champion"})] * 2  # at the start and a minute later
+
+    crown(ports, first := a_model(ports))
+    [decided] = score(ports, at("pi_3", 3 * MINUTE), scorer=scorer)
+    assert (decided.model_digest, decided.fallback) == (first, None)
 
 
 def test_a_new_champion_decides_within_a_minute(ports: Ports) -> None:

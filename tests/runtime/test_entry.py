@@ -250,7 +250,7 @@ NOBODY_THERE = {"PAYIN_DATABASE_URL": "postgresql+psycopg://payin@127.0.0.1:1/po
         ("webhook", {"PROVIDERS": "stripe"}, "WEBHOOK_STRIPE is not set", 78),
         ("webhook", {"PROVIDERS": "strype"}, "no provider is called 'strype'", 78),
         ("webhook", {}, "no provider can be served", 78),
-        ("score_payment", {}, "there is no champion model", 78),
+        ("score_payment", {"PAYIN_MODEL": "latest"}, "PAYIN_MODEL", 78),
         ("train_model", {"PAYIN_BACKEND": "gcp", "GOOGLE_CLOUD_PROJECT": "p"}, "PAYIN_MODEL_BUCKET is not set", 78),
         ("record_payment", {"PAYIN_DATABASE_URL": "mysql://db"}, "PAYIN_DATABASE_URL is no database", 78),
         ("score_payment", NOBODY_THERE, "the database does not answer", 75),

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from shared import providers
-from terraform.tools import bundle, deploy, tool
+from terraform.tools import bundle, deploy, google, tool, transient
 from terraform.tools.deploy import Deployment, Stop, previous, smoke, summary, why
 from tests.providers.kits import a_kit
 from tests.runtime.test_webhook import Webhook
@@ -260,6 +260,249 @@ def test_a_deployment_that_breaks_off_is_on_record_so_that_a_rollback_goes_back_
     assert previous(at.history(), "webhook-stripe") == A
 
 
+# As the issues that transient.py names have them.
+BUILD_DENIED = """
+Error: Error waiting to create function: Error waiting for Creating function: Error code 13, message: Build failed with status: FAILURE and message: failed to Fetch: failed to download archive gs://gcf-v2-sources-594424405950-us-central1/fn/function-source.zip: Access to bucket gcf-v2-sources-594424405950-us-central1 denied. You must grant Storage Object Viewer permission to build-functions@p.iam.gserviceaccount.com.
+
+  with module.webhook["stripe"].google_cloudfunctions2_function.this,
+  on modules/function/main.tf line 16, in resource "google_cloudfunctions2_function" "this":
+"""
+SUBSCRIPTION_DENIED = """
+│ Error: Error creating Subscription: googleapi: Error 403: The caller does not have permission
+│
+│   with google_pubsub_subscription.warehouse["deliveries"],
+│   on warehouse.tf line 54, in resource "google_pubsub_subscription" "warehouse":
+"""
+METRIC_UNKNOWN = """
+Error: Error creating AlertPolicy: googleapi: Error 404: Cannot find metric(s) that match type = "logging.googleapis.com/user/payin_alarms". If a metric was created recently, it could take up to 10 minutes to become available. Please try again soon.
+
+  with google_monitoring_alert_policy.alert["scoring_degraded"],
+"""
+REPOSITORY_UNKNOWN = """
+Error: Error creating function: googleapi: Error 403: Unable to retrieve the repository metadata for projects/p/locations/europe-west1/repositories/functions. Ensure that the Cloud Functions service account has 'artifactregistry.repositories.list' permissions.
+
+  with module.function["score_payment"].google_cloudfunctions2_function.this,
+"""
+QUOTA = """
+Error: Error creating function: googleapi: Error 400: Max instances must be set to 20 or fewer to set the requested total CPU.
+
+  with module.function["score_payment"].google_cloudfunctions2_function.this,
+"""
+DEPLOYER_DENIED = """
+Error: Error creating Topic: googleapi: Error 403: The caller does not have permission
+
+  with google_pubsub_topic.topic["deliveries"],
+"""
+
+
+@pytest.mark.parametrize("said", [BUILD_DENIED, SUBSCRIPTION_DENIED, METRIC_UNKNOWN, REPOSITORY_UNKNOWN])
+def test_what_google_has_not_taken_in_yet_is_known_for_that(said: str) -> None:
+    assert len(transient.reasons(said)) == 1
+    assert len(transient.reasons(said + BUILD_DENIED + said)) in (1, 2)
+
+
+@pytest.mark.parametrize("said", [QUOTA, DEPLOYER_DENIED, BUILD_DENIED + QUOTA, "terraform apply failed"])
+def test_what_does_not_go_away_is_not_waited_for(said: str) -> None:
+    assert transient.reasons(said) == []
+
+
+class Settling(tool.Terraform):
+    """Each apply says what it was told to, and the last ones succeed. plans: what is left after each."""
+
+    def __init__(self, folder: Path, said: list[str], plans: list[dict[str, Any]]) -> None:
+        super().__init__(folder)
+        self.said = said
+        self.plans = plans
+        self.ran: list[tuple[str, ...]] = []
+
+    def plan(self, out: Path, *arguments: str) -> dict[str, Any]:
+        self.ran.append(("plan", *(one for one in arguments if one.startswith("-target"))))
+        return self.plans.pop(0)
+
+    def run(self, *arguments: str, check: bool = True, quiet: bool = True) -> "subprocess.CompletedProcess[str]":
+        self.ran.append(arguments[:1])
+        if arguments[0] == "apply" and self.said:
+            raise tool.Failed(f"terraform apply failed\n{self.said.pop(0)}")
+        return subprocess.CompletedProcess(arguments, 0, "")
+
+
+def settling(tmp_path: Path, said: list[str], plans: list[dict[str, Any]]) -> tuple[deploy.Target, Settling]:
+    terraform = Settling(tmp_path, said, plans)
+    folder = deploy.Folder(tmp_path)
+    return deploy.Target("dev", terraform, folder, tmp_path, dry=False, yes=True, secrets={}), terraform
+
+
+def of(*changes: tuple[str, list[str]]) -> dict[str, Any]:
+    return {"resource_changes": [a_change(address, actions) for address, actions in changes]}
+
+
+WAREHOUSE = 'google_pubsub_subscription.warehouse["deliveries"]'
+
+
+def test_one_deployment_of_an_empty_project_goes_on_by_itself_until_all_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    agreed = of((FUNCTION, ["create"]), (WAREHOUSE, ["create"]))
+    # A function whose build broke off is half made: Terraform makes it anew.
+    plans = [of((FUNCTION, ["delete", "create"]), (WAREHOUSE, ["create"])), of((WAREHOUSE, ["create"]))]
+    at, terraform = settling(tmp_path, [BUILD_DENIED + SUBSCRIPTION_DENIED, SUBSCRIPTION_DENIED], plans)
+    at.applied(agreed, {}, "-target=x")
+    assert terraform.ran == [("apply",), ("plan", "-target=x"), ("apply",), ("plan", "-target=x"), ("apply",)]
+    assert waits == [60, 120]
+    assert "right to read its source has not arrived; Pub/Sub's right" in capsys.readouterr().out
+
+
+def test_it_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    agreed = of((WAREHOUSE, ["create"]))
+    at, _ = settling(tmp_path, [SUBSCRIPTION_DENIED] * 99, [agreed] * 99)
+    with pytest.raises(tool.Failed, match="does not have permission"):
+        at.applied(agreed, {})
+    assert sum(waits) == 18 * 60
+
+
+def test_another_error_ends_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waited"))
+    at, _ = settling(tmp_path, [SUBSCRIPTION_DENIED + QUOTA], [])
+    with pytest.raises(tool.Failed, match="Max instances"):
+        at.applied(of((WAREHOUSE, ["create"])), {})
+
+
+@pytest.mark.parametrize("rest", [of(("google_pubsub_topic.topic", ["create"])), of((WAREHOUSE, ["delete", "create"]))])
+def test_nothing_is_applied_that_was_not_agreed_to(
+    rest: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    at, terraform = settling(tmp_path, [SUBSCRIPTION_DENIED], [rest])
+    with pytest.raises(Stop, match="not agreed to: google_pubsub"):
+        at.applied(of((WAREHOUSE, ["update"])), {})
+    assert terraform.ran.count(("apply",)) == 1
+
+
+def a_gcloud(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A gcloud that does as `script` says, and the file where it writes what it was asked."""
+    asked = folder / "asked"
+    program = folder / "gcloud"
+    program.write_text(f'#!/bin/sh\necho "$*" >> {asked}\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return asked
+
+
+def test_a_bucket_that_cannot_be_looked_at_is_not_taken_for_one_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_gcloud(
+        tmp_path, "echo 'ERROR: (gcloud.storage.buckets.describe) gs://b not found: 404.' >&2; exit 1", monkeypatch
+    )
+    assert not deploy.Bucket("b").exists()
+    a_gcloud(tmp_path, "echo 'ERROR: Reauthentication failed.' >&2; exit 1", monkeypatch)
+    with pytest.raises(Stop, match="Reauthentication"):
+        deploy.Bucket("b").exists()
+
+
+def test_the_first_deployment_makes_grants_and_the_bucket_before_anything_and_then_pubsubs_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_gcloud(tmp_path, "echo 'gs://b not found: 404.' >&2; exit 1", monkeypatch)
+    agents: list[tuple[str, str]] = []
+    monkeypatch.setattr(google.Google, "make_agent", lambda self, number, service: agents.append((number, service)))
+    monkeypatch.setenv("GOOGLE_OAUTH_ACCESS_TOKEN", "t")
+    terraform = Settling(tmp_path, [], [of(("google_storage_bucket.source", ["create"]))])
+    at = deploy.Target("dev", terraform, deploy.Bucket("b"), tmp_path, dry=False, yes=True, secrets={})
+    deploy._prepared(at, {})
+    assert terraform.ran[0] == ("plan", *(f"-target={address}" for address in deploy.FIRST))
+    assert terraform.ran[1] == ("apply",)
+    assert agents == [("100000000001", "pubsub.googleapis.com")]
+
+
+def test_where_all_users_are_refused_open_webhooks_are_not_asked_who_calls_and_closed_ones_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = a_gcloud(tmp_path, "exit 0", monkeypatch)
+    at, _ = settling(tmp_path, [], [])
+    services = {"stripe": "webhook-stripe", "adyen": "webhook-adyen"}
+    outputs = {"webhook_access": "unchecked", "services": services, "enabled": ["stripe"], "region": "europe-west1"}
+    deploy._set_invoker_checks(at, outputs)
+    place = "--region=europe-west1 --project=payin-dev-example --quiet"
+    assert asked.read_text().splitlines() == [
+        f"run services update webhook-stripe --no-invoker-iam-check {place}",
+        f"run services update webhook-adyen --invoker-iam-check {place}",
+    ]
+    asked.unlink()
+    deploy._set_invoker_checks(at, {**outputs, "webhook_access": "grant"})
+    assert not asked.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "cannot be read: No such file"),
+        ('{"WEBHOOK_STRIPE": {"keys": {"k1": "whsec_secret"}', "is no JSON, from line 1, column"),
+        ('["whsec_secret"]', "is no object of"),
+        ("\ud800", "is no UTF-8 text"),
+    ],
+)
+def test_a_file_of_secrets_that_cannot_be_read_is_a_sentence_and_shows_nothing_of_it(
+    text: str | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "secrets.json"
+    if text is not None:
+        file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert deploy.main(["deploy", "--env", "dev", "--secrets", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Traceback" not in said
+    assert "whsec_secret" not in said
+
+
+def test_a_dry_run_without_a_stand_in_ends_as_nothing_that_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PAYIN_TERRAFORM_STAND_IN", str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert deploy.main(["deploy", "--dry-run"]) == tool.UNAVAILABLE
+    assert "nothing was done: a dry run also applies" in capsys.readouterr().err
+
+
+def test_a_plan_uploads_records_and_applies_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = {"resource_changes": [a_change("google_logging_metric.ours", ["create"])]}
+    at, terraform = settling(tmp_path, [], [plan])
+    at = replace(at, shelf=deploy.Folder(tmp_path / "bucket"))
+    deploy.preview(at)
+    assert "create 1 logging_metric" in capsys.readouterr().out
+    assert terraform.ran == [("plan",)]
+    assert not (tmp_path / "bucket").exists()
+
+
+def test_a_restored_database_takes_the_place_of_the_former_in_the_state_and_nothing_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, terraform = settling(tmp_path, [], [])
+    with pytest.raises(Stop, match='first set firestore_database = "payin-20261126"'):
+        deploy.adopt(at, "payin-20261126")
+    listed = [
+        "google_bigquery_dataset.warehouse",
+        "google_firestore_database.documents",
+        'google_firestore_field.due["a"]',
+    ]
+    ran: list[tuple[str, ...]] = []
+
+    def run(*arguments: str, check: bool = True, quiet: bool = True) -> "subprocess.CompletedProcess[str]":
+        ran.append(arguments)
+        return subprocess.CompletedProcess(arguments, 0, "\n".join(listed) if arguments[1] == "list" else "")
+
+    monkeypatch.setattr(terraform, "run", run)
+    monkeypatch.setattr(deploy, "setting", lambda env, name, default=None: "payin-20261126" if default else "p")
+    deploy.adopt(at, "payin-20261126")
+    assert ran[1] == ("state", "rm", "google_firestore_database.documents", 'google_firestore_field.due["a"]')
+    assert ran[2][0] == "import"
+    assert ran[2][-2:] == ("google_firestore_database.documents", "projects/p/databases/payin-20261126")
+
+
 @pytest.mark.slow
 def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
     stand_in: tool.StandIn, tmp_path: Path
@@ -295,6 +538,20 @@ def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
     assert re.findall(r"^redeploy (\S+):", changed, re.MULTILINE) == ["check-deadlines"]
     assert "    changed shared/flows/check_deadlines.py" in changed
     assert f"{len(bundle.deployments())} bundles, 1 new" in changed
+
+    planned = run("plan")
+    assert "Nothing changes." in planned
+
+    # The drill of a restore, as README has it.
+    variables.write_text(f'firestore_database = "payin-drill"\n{variables.read_text()}')
+    assert "!! replace google_firestore_database.documents: its documents lost" in run("plan")
+    assert "dry run: would import projects/payin-dev-example/databases/payin-drill" in run(
+        "adopt", "--database", "payin-drill"
+    )
+    led = run("deploy")
+    assert "lost" not in led
+    for name in ("record-payment", "score-payment", "track-dispute", "check-deadlines", "train-model"):
+        assert f"redeploy {name}: environment PAYIN_FIRESTORE_DATABASE" in led
 
     back = run("rollback", "--function", "check_deadlines")
     assert re.findall(r"^redeploy (\S+):", back, re.MULTILINE) == ["check-deadlines"]

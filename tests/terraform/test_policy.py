@@ -87,6 +87,10 @@ SPOILED: dict[str, Spoil] = {
     "among the roles granted project-wide": lambda p: the(p, "google_project_iam_member.build").update(
         role="roles/editor"
     ),
+    "reads more than Google's copies": lambda p: the(p, "google_project_iam_member.build_source")["condition"][
+        0
+    ].update(expression='resource.name.startsWith("projects/_/buckets/gcf-v2-sources-")'),
+    "its build cannot read": lambda p: the(p, "google_project_iam_member.build_source").update(condition=[]),
     "not held to our database": lambda p: the(p, 'google_project_iam_member.documents["score_payment"]').update(
         condition=[]
     ),
@@ -111,7 +115,13 @@ SPOILED: dict[str, Spoil] = {
     "rules of their own": lambda p: the(p, "google_storage_bucket.source").update(uniform_bucket_level_access=False),
     "made public": lambda p: the(p, "google_storage_bucket.source").update(public_access_prevention="inherited"),
     "could be deleted with it": lambda p: the(p, "google_storage_bucket.models").update(force_destroy=True),
-    "overwritten model": lambda p: the(p, "google_storage_bucket.models").update(versioning=[]),
+    "may be refused": lambda p: the(p, "google_storage_bucket.models").update(versioning=[{"enabled": True}]),
+    "stored outside of europe-west1": lambda p: the(p, 'google_pubsub_topic.dead_letter["score-payment"]').update(
+        message_storage_policy=[]
+    ),
+    "leaves no record": lambda p: the(
+        p, 'google_project_iam_audit_config.access["secretmanager.googleapis.com"]'
+    ).update(audit_log_config=[{"log_type": "DATA_WRITE"}]),
     "while decisions refer": lambda p: the(p, "google_storage_bucket.models").update(retention_policy=[]),
     "is read whole": lambda p: the(p, 'google_bigquery_table.table["deliveries"]').update(clustering=None),
     "pay for all": lambda p: the(p, 'google_bigquery_table.table["deliveries"]').update(require_partition_filter=False),

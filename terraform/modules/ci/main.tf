@@ -25,6 +25,11 @@ variable "state_bucket" {
   type = string
 }
 
+variable "source_bucket" {
+  description = "Where records of deployments are kept, by which a plan explains itself."
+  type        = string
+}
+
 locals {
   # What a plan reads, and what an apply changes. No basic role: each line is a kind of resource in this configuration.
   reads = toset([
@@ -110,6 +115,12 @@ resource "google_storage_bucket_iam_member" "state_read" {
   member = google_service_account.planner.member
 }
 
+resource "google_storage_bucket_iam_member" "records_read" {
+  bucket = var.source_bucket
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.planner.member
+}
+
 resource "google_storage_bucket_iam_member" "state_write" {
   bucket = var.state_bucket
   role   = "roles/storage.objectUser"
@@ -118,6 +129,14 @@ resource "google_storage_bucket_iam_member" "state_write" {
 
 output "workload_identity_provider" {
   value = google_iam_workload_identity_pool_provider.repository.name
+}
+
+output "planner_email" {
+  value = google_service_account.planner.email
+}
+
+output "deployer_email" {
+  value = google_service_account.deployer.email
 }
 
 output "condition" {

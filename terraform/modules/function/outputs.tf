@@ -34,6 +34,10 @@ output "min_instances" {
   value = google_cloudfunctions2_function.this.service_config[0].min_instance_count
 }
 
+output "max_instances" {
+  value = google_cloudfunctions2_function.this.service_config[0].max_instance_count
+}
+
 output "ingress" {
   value = google_cloudfunctions2_function.this.service_config[0].ingress_settings
 }
