@@ -3,7 +3,7 @@ ENV ?= dev
 DEPLOY = $(PY) terraform/tools/deploy.py
 DEPLOY_FLAGS = --env $(ENV) $(if $(DRY_RUN),--dry-run) $(if $(YES),--yes) $(if $(SECRETS),--secrets $(SECRETS))
 
-.PHONY: package terraform-check doctor plan deploy rollback adopt budget destroy cost
+.PHONY: package terraform-check doctor plan deploy rollback close scoring adopt budget destroy cost
 
 package: $(VENV)/.run ## One deterministic zip per deployment, named by its contents
 	$(PY) terraform/tools/bundle.py .payin/bundles
@@ -17,11 +17,17 @@ doctor: $(VENV)/.run ## What would stop a deployment: quotas, the organisation's
 plan: $(VENV)/.deploy ## What a deployment from here would change, against the real state; nothing is uploaded (ENV=dev|prod DRY_RUN=1)
 	$(DEPLOY) plan $(DEPLOY_FLAGS)
 
-deploy: $(VENV)/.deploy ## Package, upload, plan, say why, ask, apply, smoke test (ENV=dev|prod DRY_RUN=1 SECRETS=file YES=1)
-	$(DEPLOY) deploy $(DEPLOY_FLAGS)
+deploy: $(VENV)/.deploy ## Package, upload, plan, say why, ask, apply, a share first, smoke test (ENV=dev|prod DRY_RUN=1 SECRETS=file YES=1 SHARE=5 MINUTES=10)
+	$(DEPLOY) deploy $(DEPLOY_FLAGS) $(if $(SHARE),--share $(SHARE)) $(if $(MINUTES),--minutes $(MINUTES))
 
-rollback: $(VENV)/.deploy ## Put back the bundle that a function had before (FN=score_payment ENV=dev|prod DRY_RUN=1)
+rollback: $(VENV)/.run ## Requests to the revision that served before, in seconds (FN=score_payment|webhook-stripe ENV=dev|prod DRY_RUN=1)
 	$(DEPLOY) rollback $(DEPLOY_FLAGS) --function "$(FN)"
+
+close: $(VENV)/.run ## Shut the internet out of a provider's webhook, in seconds (PROVIDER=stripe OPEN=1 ENV=dev|prod DRY_RUN=1)
+	$(DEPLOY) close $(DEPLOY_FLAGS) --provider "$(PROVIDER)" $(if $(OPEN),--again)
+
+scoring: $(VENV)/.run ## Score by rules alone, or by the champion again, within a minute (MODEL=none|champion ENV=dev|prod DRY_RUN=1)
+	$(DEPLOY) scoring $(DEPLOY_FLAGS) --model "$(MODEL)"
 
 adopt: $(VENV)/.deploy ## Take a restored database into the state (DATABASE=payin-20261126 ENV=dev|prod DRY_RUN=1)
 	$(DEPLOY) adopt $(DEPLOY_FLAGS) --database "$(DATABASE)"

@@ -54,7 +54,8 @@ class Scorer:
     """The champion model of this instance, kept up to date at most once a minute, in the flow's own read.
 
     Until a first champion is chosen rules alone decide, and every look at the registry alarms: a payment that waits for
-    training is worse than one that rules decide, and an alarm wakes somebody where a crash would hold up the queue.
+    training is worse than one that rules decide, and an alarm wakes somebody where a crash would hold up the queue. The
+    same where an operator has said `rules_alone` in the registry.
     """
 
     def __init__(self, *, use_model: bool = True) -> None:
@@ -86,7 +87,10 @@ class Scorer:
         with self._lock:
             digest = champion.document["digest"] if champion else None
             self._asked_at = now
-            if self._model is None and digest is None:
+            if champion and champion.document.get("rules_alone"):
+                self._model = None
+                alarm("scoring_without_model", reason="rules_alone")
+            elif self._model is None and digest is None:
                 alarm("scoring_without_model", reason="no_champion")
             elif self._model is None or digest != self._model.digest:
                 try:

@@ -242,7 +242,9 @@ def _crown(ports: Ports, now: datetime, digest: str, quality: dict[str, float]) 
         if before is not None and before["digest"] == digest:
             return Effect(None)
         former = [*before["former"], {"digest": before["digest"], "since": before["since"]}] if before else []
-        document = {"digest": digest, "since": now, "quality": quality, "former": former[-KEPT_CHAMPIONS:]}
+        # What an operator said of scoring stays said, whoever is the champion.
+        kept = {"rules_alone": before["rules_alone"]} if before and "rules_alone" in before else {}
+        document = {**kept, "digest": digest, "since": now, "quality": quality, "former": former[-KEPT_CHAMPIONS:]}
         return Effect(None, [write(CHAMPION, current, document)])
 
     change(ports.documents, [CHAMPION], effect)

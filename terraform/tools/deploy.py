@@ -3,10 +3,14 @@
 plan: say in words what a deployment from here would change, against the real state; nothing is uploaded or written.
 deploy: package, upload what is new, plan, say in words what changes and why, ask, record, apply, try it from outside.
 An apply that meets what Google has not taken in yet waits and goes on with the rest of what was agreed (transient.py).
-rollback: the same with the bundle that one function had before. destroy: everything, but never in prod.
+What is new gets a share of the requests first, and goes back by itself when it burns an objective (traffic.py).
+destroy: everything, but never in prod.
+In seconds, without a build and without Terraform: rollback, to the revision that served before; close, one provider's
+webhook to the internet; scoring, by rules alone.
 
-The record of a deployment (`deployments/<time>.json` in the bucket of bundles) holds each function's bundle and the
-hash of every file in it: the next deployment explains itself by it, and a rollback finds its way by it.
+The record of a deployment (`deployments/<time>.json` in the bucket of bundles) holds each deployment's bundle and the
+hash of every file in it: the next one explains itself by it. `served/<time>.json` holds which revision served each from
+then on: a rollback finds its way by it.
 `--dry-run` does all of it against the stand-in provider, with a folder for the bucket; nothing leaves this machine.
 """
 
@@ -23,10 +27,10 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,7 +39,7 @@ sys.path.insert(0, str(ROOT))
 
 from shared import providers, settings  # noqa: E402 - after the path that finds it
 from shared.domain.errors import Misconfigured  # noqa: E402
-from terraform.tools import bundle, google, tool, transient  # noqa: E402
+from terraform.tools import bundle, google, tool, traffic, transient  # noqa: E402
 
 CONFIGURATION = ROOT / "terraform"
 DRY_RUNS = ROOT / ".payin" / "dry-run"
@@ -70,7 +74,6 @@ class Deployment:
     commit: str
     bundles: Mapping[str, str]
     files: Mapping[str, Mapping[str, str]] = field(repr=False)
-    rolled_back: str | None = None
 
 
 class Shelf(Protocol):
@@ -155,9 +158,22 @@ class Target:
     yes: bool
     secrets: Mapping[str, str]
 
-    def history(self) -> list[Deployment]:
-        """Every deployment, oldest first."""
-        return [self._recorded(name) for name in self.shelf.names("deployments/")]
+    def traffic(self) -> "traffic.CloudRun | traffic.Rehearsal":
+        """Who is served by what, to be asked and changed. Raises Unanswered."""
+        if self.dry:
+            return traffic.Rehearsal(Path(self.shelf.said) / "traffic.json")
+        asking = google.credentials(setting(self.env, "project"))
+        return traffic.CloudRun(asking, setting(self.env, "region", "europe-west1"))
+
+    def served(self) -> list[dict[str, str]]:
+        """Service to the revision that served it, after every change, oldest first."""
+        return [json.loads(self.shelf.read(name)) for name in self.shelf.names("served/")]
+
+    def note(self, serving: Mapping[str, str]) -> None:
+        """Record what serves from now on, if it is not what served before."""
+        before = self.served()[-1:] or [{}]
+        if (now := {**before[0], **serving}) != before[0]:
+            self._put(now, f"served/{_now()}.json")
 
     def latest(self) -> Deployment | None:
         names = self.shelf.names("deployments/")
@@ -190,9 +206,16 @@ class Target:
         # Terraform's own lines: an apply takes minutes, and its operator wants to see where it is.
         self.terraform.run("apply", "-no-color", str(self.plan_file), quiet=self.dry)
 
-    def applied(self, agreed: Mapping[str, Any], bundles: Mapping[str, str], *more: str) -> None:
+    def applied(
+        self,
+        agreed: Mapping[str, Any],
+        bundles: Mapping[str, str],
+        *more: str,
+        between: Callable[[], object] = lambda: None,
+    ) -> None:
         """Apply the plan that was agreed to. What Google has not taken in yet is waited for, at most 18 minutes in all, and
-        what is left of the plan is applied then; anything beyond it, or any other error, ends it. Raises Stop, Failed."""
+        what is left of the plan is applied then, after `between`; anything beyond it, or any other error, ends it. Raises
+        Stop, Failed."""
         for wait in (*transient.WAITS, None):
             try:
                 self.apply()
@@ -203,18 +226,22 @@ class Target:
                     raise
             print(f"not yet: {'; '.join(why)}. It goes on by itself in {wait} seconds", flush=True)
             time.sleep(wait)
+            between()
             if beyond := transient.beyond(agreed, self.plan(bundles, *more)):
                 raise Stop(f"after what broke off, a plan would do what was not agreed to: {', '.join(beyond)}")
 
     def record(self, deployment: Deployment) -> None:
-        file = self.scratch / "deployment.json"
-        file.write_text(json.dumps(asdict(deployment), indent=1, sort_keys=True))
-        self.shelf.put(file, f"deployments/{deployment.at}.json")
+        self._put(asdict(deployment), f"deployments/{deployment.at}.json")
+
+    def _put(self, document: Mapping[str, Any], name: str) -> None:
+        file = self.scratch / "record.json"
+        file.write_text(json.dumps(document, indent=1, sort_keys=True))
+        self.shelf.put(file, name)
 
 
 @contextmanager
-def target(env: str, *, dry: bool, yes: bool, secrets: Path | None) -> Iterator[Target]:
-    """Everything ready to plan in `env`. Raises Stop, or tool.Missing."""
+def target(env: str, *, dry: bool, yes: bool, secrets: Path | None, plans: bool = True) -> Iterator[Target]:
+    """Everything ready in `env`, and to plan there if it `plans`. Raises Stop, or tool.Missing."""
     if not (CONFIGURATION / "envs" / f"{env}.tfvars").exists():
         raise Stop(f"there is no terraform/envs/{env}.tfvars")
     given = checked_secrets(secrets)
@@ -222,18 +249,22 @@ def target(env: str, *, dry: bool, yes: bool, secrets: Path | None) -> Iterator[
     extra = {"TF_VAR_secret_values": json.dumps(given)} if given else {}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        if dry:
+        if dry and not plans:
+            terraform = tool.Terraform(CONFIGURATION)
+            shelf: Shelf = Folder(DRY_RUNS / env / "bucket")
+        elif dry:
             found = tool.choose(dry_run=True)
             assert isinstance(found, tool.StandIn)
             home = DRY_RUNS / env
             home.mkdir(parents=True, exist_ok=True)
             copy = tool.copy_of(ROOT, scratch / "copy")
             terraform = tool.with_stand_in(found, copy, scratch, home / "terraform.tfstate").told(extra)
-            shelf: Shelf = Folder(home / "bucket")
+            shelf = Folder(home / "bucket")
             print(f"dry run: {found.said}, {home.relative_to(ROOT)} for the bucket and the state")
         else:
             terraform = tool.Terraform(CONFIGURATION, extra)
-            terraform.run("init", "-no-color", "-reconfigure", f"-backend-config=envs/{env}.gcs.tfbackend")
+            if plans:
+                terraform.run("init", "-no-color", "-reconfigure", f"-backend-config=envs/{env}.gcs.tfbackend")
             shelf = Bucket(f"{setting(env, 'project')}-payin-source")
         yield Target(env, terraform, shelf, scratch, dry, yes, given)
 
@@ -375,8 +406,7 @@ def _function(change: Mapping[str, Any], before: Deployment | None, after: Deplo
 
 def preview(at: Target) -> None:
     """What `deploy` would do, from the real state; nothing is uploaded, asked, recorded or applied."""
-    functions = bundle.functions()
-    now = Deployment(at.env, _now(), _commit(), bundle.names(), {function: digests(function) for function in functions})
+    now = Deployment(at.env, _now(), _commit(), bundle.names(), {one: digests(one) for one in bundle.deployments()})
     before = at.latest() if not isinstance(at.shelf, Bucket) or at.shelf.exists() else None
     plan = at.plan(now.bundles)
     print(*summary(plan, before, now), sep="\n")
@@ -384,7 +414,7 @@ def preview(at: Target) -> None:
         print(f"a deployment would need SECRETS=<file> with {', '.join(missing)}")
 
 
-def deploy(at: Target) -> None:
+def deploy(at: Target, share: int = traffic.SHARE, watched: timedelta = traffic.WATCHED) -> None:
     folder = ROOT / ".payin" / "bundles"
     folder.mkdir(parents=True, exist_ok=True)
     files = {function: bundle.write(function, folder) for function in bundle.deployments()}
@@ -401,42 +431,70 @@ def deploy(at: Target) -> None:
     for path in fresh:
         at.shelf.put(path, path.name)
     print(f"{len(files)} bundles, {len(fresh)} new in {at.shelf.said}")
-    _carry_out(at, now, at.latest())
+    _carry_out(at, now, at.latest(), share, watched)
 
 
-def rollback(at: Target, function: str) -> None:
-    if function not in bundle.deployments():
-        raise Stop(f"there is no function {function!r}: {', '.join(bundle.deployments())}")
-    history = at.history()
-    if not history:
-        raise Stop(f"nothing was ever deployed to {at.env} from here")
-    current = history[-1]
-    earlier = previous(history, function)
-    if earlier.bundles[function] not in at.shelf.names(function):
-        raise Stop(
-            f"{earlier.bundles[function]} is no longer in {at.shelf.said}: check out {earlier.commit} and deploy"
-        )
-    now = Deployment(
-        at.env,
-        _now(),
-        current.commit,
-        {**current.bundles, function: earlier.bundles[function]},
-        {**current.files, function: earlier.files[function]},
-        rolled_back=function,
+def rollback(at: Target, deployment: str) -> None:
+    """Everything to the revision that served before: its code, its settings and the versions of its secrets."""
+    if deployment not in bundle.deployments():
+        raise Stop(f"there is no {deployment!r}: {', '.join(bundle.deployments())}")
+    name, run = deployment.replace("_", "-"), at.traffic()
+    service = run.services([name]).get(name)
+    if service is None:
+        raise Stop(f"{name} is not deployed to {at.env}")
+    former = traffic.former(at.served(), service)
+    print(
+        f"{name}: {traffic.told(service.shares)} now; 100 % to {former} then. The next deployment brings what is here"
     )
-    print(f"{function} as it was deployed at {earlier.at} from {earlier.commit}; the configuration stays as it is here")
-    _carry_out(at, now, current)
+    at.agreed()
+    run.move({name: {former: 100}})
+    at.note({name: former})
+    print(f"{former} serves {name}")
 
 
-def previous(history: Sequence[Deployment], function: str) -> Deployment:
-    """The deployment that brought the bundle which ran before the current one first came. So a second rollback goes
-    one further back and never forward again. Raises Stop."""
-    current = history[-1].bundles.get(function)
-    first = next(index for index, one in enumerate(history) if one.bundles.get(function) == current)
-    before = [one for one in history[:first] if function in one.bundles]
-    if not before:
-        raise Stop(f"{function} has no earlier bundle than {current}")
-    return before[-1]
+def close(at: Target, provider: str, *, again: bool = False) -> None:
+    """Shut the internet out of a provider's webhook, or let it in `again`."""
+    name, run = f"webhook-{provider.replace('_', '-')}", at.traffic()
+    service = run.services([name]).get(name)
+    if service is None:
+        raise Stop(f"{name} is not deployed to {at.env}")
+    print(
+        f"{name} is {'opened again' if again else 'closed: strangers get 404 from Google, and the provider tries again'}"
+    )
+    at.agreed()
+    run.admit(name, _ingress(at.env) if again else "INGRESS_TRAFFIC_INTERNAL_ONLY")
+    if not (at.dry or again) and (status := answer(f"{service.uri}/{provider}", REFUSED_BY_GOOGLE)) not in {403, 404}:
+        raise Stop(f"{name} is closed and answers {status} all the same: look at it")
+    print(f"say enabled = {str(again).lower()} in terraform/envs/{at.env}.tfvars, or the next deployment undoes it")
+
+
+def _ingress(env: str) -> str:
+    """From where an open webhook takes requests."""
+    edge = re.search(r"^edge\s*=\s*\{", (CONFIGURATION / "envs" / f"{env}.tfvars").read_text(), re.MULTILINE)
+    return "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER" if edge else "INGRESS_TRAFFIC_ALL"
+
+
+FIRESTORE = "https://firestore.googleapis.com/v1"
+
+
+def scoring(at: Target, model: str) -> None:
+    """By rules alone ("none"), or by the champion again: said in the registry, at which every instance looks once a minute.
+    https://cloud.google.com/firestore/docs/reference/rest/v1/projects.databases.documents/patch"""
+    project, database = setting(at.env, "project"), setting(at.env, "firestore_database", "payin")
+    print(f"{at.env} scores by {'rules alone' if model == 'none' else 'the champion'} within a minute")
+    at.agreed()
+    if at.dry:
+        return
+    document = f"{FIRESTORE}/projects/{project}/databases/{database}/documents/registry/champion"
+    said = google.credentials(project).ask(
+        "PATCH",
+        f"{document}?updateMask.fieldPaths=rules_alone&currentDocument.exists=true",
+        {"fields": {"rules_alone": {"booleanValue": model == "none"}}},
+    )
+    if said.status == 404:
+        raise Stop("there is no champion: rules decide already")
+    if said.status != 200:
+        raise Stop(f"the registry was not changed: {said.message}")
 
 
 def adopt(at: Target, database: str) -> None:
@@ -489,7 +547,13 @@ def destroy(at: Target) -> None:
     print(f"{at.env} is gone")
 
 
-def _carry_out(at: Target, now: Deployment, before: Deployment | None) -> None:
+def _carry_out(
+    at: Target,
+    now: Deployment,
+    before: Deployment | None,
+    share: int = traffic.SHARE,
+    watched: timedelta = traffic.WATCHED,
+) -> None:
     plan = at.plan(now.bundles)
     print(*summary(plan, before, now), sep="\n")
     if missing := _unset_secrets(plan, at.secrets):
@@ -497,14 +561,34 @@ def _carry_out(at: Target, now: Deployment, before: Deployment | None) -> None:
         if not at.dry:
             raise Stop(sentence)
         print(f"dry run: {sentence}")
-    if any(one["change"]["actions"] not in UNCHANGED for one in plan.get("resource_changes", ())):
+    run, changes = at.traffic(), _functions(plan)
+    there = [change["before"]["name"] for change in changes if change.get("before")]
+    names = [change["after"]["name"] for change in changes if change.get("after")]
+    held = traffic.behind(run, there)
+    for one in held:
+        print(f"!! resume {one.name}: {one.latest} is deployed and {traffic.told(one.shares)}; it is rolled out now")
+    changing = any(one["change"]["actions"] not in UNCHANGED for one in plan.get("resource_changes", ()))
+    if changing or held:
         at.agreed()
-        # Before, not after: an apply that breaks off has replaced some functions, and a rollback must go back from them.
+    if changing:
+        # Before, not after: an apply that breaks off has replaced some functions, and the next one explains itself by it.
         at.record(now)
-        at.applied(plan, now.bundles)
+        traffic.pin(run, there)
+        # A new function follows its latest revision until it is pinned, and unpinned would be changed, and built, again.
+        at.applied(plan, now.bundles, between=lambda: traffic.pin(at.traffic(), names))
+    if isinstance(run, traffic.Rehearsal):
+        run.made(change["after"]["name"] for change in changes if change["actions"] not in (*UNCHANGED, ["delete"]))
     outputs = at.terraform.output()
     _set_invoker_checks(at, outputs)
+    # Asked anew: an apply may last longer than a token.
+    at.note(traffic.roll_out(at.traffic(), names, share=share, watched=timedelta() if at.dry else watched))
     smoke(outputs, dry=at.dry)
+
+
+def _functions(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What becomes of each function, of those too of which nothing does."""
+    changes = plan.get("resource_changes", ())
+    return [one["change"] for one in changes if one["type"] == "google_cloudfunctions2_function"]
 
 
 def _set_invoker_checks(at: Target, outputs: Mapping[str, Any]) -> None:
@@ -614,11 +698,22 @@ def _commit() -> str:
     return said.stdout.strip() or "unknown"
 
 
+PLANNING = ("plan", "deploy", "adopt", "budget", "destroy")
+AT_ONCE = ("rollback", "close", "scoring")
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("command", choices=["plan", "deploy", "rollback", "adopt", "budget", "destroy"])
+    parser.add_argument("command", choices=[*PLANNING, *AT_ONCE])
     parser.add_argument("--env", default="dev", choices=["dev", "prod"])
-    parser.add_argument("--function", help="of a rollback")
+    parser.add_argument("--function", help="of a rollback: score_payment, webhook-stripe")
+    parser.add_argument("--provider", help="to close")
+    parser.add_argument("--again", action="store_true", help="open what was closed")
+    parser.add_argument("--model", choices=["none", "champion"], help="to score by")
+    parser.add_argument(
+        "--share", type=int, choices=range(1, 101), default=traffic.SHARE, metavar="1..100", help="per cent"
+    )
+    parser.add_argument("--minutes", type=float, default=traffic.WATCHED.seconds / 60, help="for which it is watched")
     parser.add_argument("--database", help="that a restore made, to adopt")
     parser.add_argument("--secrets", type=Path, help='a file of {"WEBHOOK_<PROVIDER>": {...}} for new secret versions')
     parser.add_argument(
@@ -630,17 +725,26 @@ def main(arguments: list[str]) -> int:
         if told.command == "destroy" and told.env == "prod":
             raise Stop("prod is never destroyed from here")
         if told.command == "rollback" and not told.function:
-            raise Stop("say which function: make rollback FN=score_payment")
+            raise Stop("say which function: make rollback FN=score_payment, or FN=webhook-stripe")
+        if told.command == "close" and not told.provider:
+            raise Stop("say which provider: make close PROVIDER=stripe")
+        if told.command == "scoring" and not told.model:
+            raise Stop("say by what: make scoring MODEL=none, or MODEL=champion")
         if told.command == "adopt" and not told.database:
             raise Stop("say which database: make adopt DATABASE=payin-20261126")
-        with target(told.env, dry=told.dry_run, yes=told.yes, secrets=told.secrets) as at:
+        plans = told.command in PLANNING
+        with target(told.env, dry=told.dry_run, yes=told.yes, secrets=told.secrets, plans=plans) as at:
             match told.command:
                 case "plan":
                     preview(at)
                 case "deploy":
-                    deploy(at)
+                    deploy(at, told.share, timedelta(minutes=told.minutes))
                 case "rollback":
                     rollback(at, told.function)
+                case "close":
+                    close(at, told.provider, again=told.again)
+                case "scoring":
+                    scoring(at, told.model)
                 case "adopt":
                     adopt(at, told.database)
                 case "budget":
@@ -650,7 +754,10 @@ def main(arguments: list[str]) -> int:
     except tool.Missing as missing:
         print(f"stopped, and nothing was done: {missing}", file=sys.stderr)
         return tool.UNAVAILABLE
-    except (Stop, google.Unanswered, tool.Failed) as stop:
+    except KeyboardInterrupt:
+        print("stopped: broken off", file=sys.stderr)
+        return 1
+    except (Stop, google.Unanswered, tool.Failed, traffic.Burned, traffic.NoFormer) as stop:
         print(f"stopped: {google.explained(str(stop))}", file=sys.stderr)
         return 1
     return 0

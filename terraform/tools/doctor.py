@@ -25,8 +25,10 @@ NEW_PROJECT = 20
 DEPLOYING = (
     "cloudfunctions.functions.create",
     "iam.serviceAccounts.actAs",
+    "monitoring.timeSeries.list",
     "pubsub.topics.create",
     "resourcemanager.projects.setIamPolicy",
+    "run.services.update",
     "serviceusage.services.enable",
 )
 

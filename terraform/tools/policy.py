@@ -151,6 +151,11 @@ def functions(w: World) -> None:
             f,
             "THREADS differs from the concurrency, so requests queue inside the instance",
         )
+        w.need(
+            service.get("all_traffic_on_latest_revision") is False,
+            f,
+            "a deployment would move all of its requests at once, unseen by tools/traffic.py",
+        )
         w.need(environment.get("LOG_EXECUTION_ID"), f, "LOG_EXECUTION_ID unset: every plan would want to change it")
         w.need(build.get("runtime") == "python313", f, "runtime is not python313")
         w.need(re.search(r"-[0-9a-f]{16}\.zip$", source), f, "the bundle's name has no hash: changes would not deploy")

@@ -621,6 +621,32 @@ def test_until_a_first_champion_rules_decide_and_every_look_alarms_and_then_it_d
     assert (decided.model_digest, decided.fallback) == (first, None)
 
 
+def test_rules_alone_decide_within_a_minute_of_an_operators_word_and_the_champion_again(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    crown(ports, digest := a_model(ports))
+    scorer = Scorer()
+    scorer.start(ports, NOON)
+
+    def decided(payment_id: str, later: timedelta) -> str | None:
+        [decision] = score(ports, a_payment_event(payment_id=payment_id, occurred_at=NOON + later), scorer=scorer)
+        return decision.model_digest
+
+    def say(*, alone: bool) -> None:
+        [champion] = ports.documents.get([CHAMPION])
+        assert champion is not None
+        ports.documents.commit([Replace(CHAMPION, {**champion.document, "rules_alone": alone}, champion.version)])
+
+    assert decided("pi_1", 5 * SECOND) == digest
+    say(alone=True)
+    assert decided("pi_2", 65 * SECOND) is None
+    assert decided("pi_3", 70 * SECOND) is None  # without another look
+    say(alone=False)
+    assert decided("pi_4", 130 * SECOND) == digest
+    alarms = [(record.message, record.fields) for record in caplog.records if record.levelno >= logging.ERROR]  # type: ignore[attr-defined]
+    assert alarms == [("scoring_without_model", {"reason": "rules_alone"})]
+
+
 def test_a_new_champion_decides_within_a_minute(ports: Ports) -> None:
     old, new = a_model(ports), a_model(ports, iterations=21)
     crown(ports, old)

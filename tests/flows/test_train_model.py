@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from shared.domain.errors import Rejected
-from shared.flows.ports import Create, Key, Ports
+from shared.flows.ports import Create, Key, Ports, Replace
 from shared.flows.score_payment import Scorer, score_payment
 from shared.flows.train_model import CHAMPION, TrainingReport, on_request, roll_back, train_model
 from shared.fraud import model
@@ -131,11 +131,16 @@ def test_rolling_back_lets_the_former_champion_decide_again(tmp_path: Path) -> N
     with pytest.raises(Rejected, match="no champion came before"):
         roll_back(ports, NOW)
     first = train_model(ports, NOW, QUICK)
+    [known] = ports.documents.get([CHAMPION])
+    assert known is not None
+    ports.documents.commit([Replace(CHAMPION, {**known.document, "rules_alone": True}, known.version)])
     second = train_model(ports, NOW + DAY, json.dumps({**json.loads(QUICK), "iterations": 41}).encode())
     assert second.promoted
     assert champion(ports)["digest"] == second.digest != first.digest
+    assert champion(ports)["rules_alone"]  # what an operator said stays said, whoever is the champion
     assert roll_back(ports, NOW + 2 * DAY) == first.digest
     assert champion(ports)["digest"] == first.digest
+    assert champion(ports)["rules_alone"]
     with pytest.raises(Rejected, match="no champion came before"):
         roll_back(ports, NOW + 2 * DAY)
 

@@ -16,11 +16,15 @@ from typing import Any
 
 import pytest
 
-from shared import providers
-from terraform.tools import bundle, deploy, google, tool, transient
-from terraform.tools.deploy import Deployment, Stop, previous, smoke, summary, why
+from shared import providers, settings
+from shared.backends.gcp import connect
+from shared.flows.ports import Create
+from shared.flows.score_payment import CHAMPION
+from terraform.tools import bundle, deploy, google, tool, traffic, transient
+from terraform.tools.deploy import Deployment, Stop, smoke, summary, why
 from tests.providers.kits import a_kit
 from tests.runtime.test_webhook import Webhook
+from tests.terraform.google_world import World
 
 A = Deployment(
     "dev",
@@ -36,7 +40,6 @@ B = replace(
     bundles={**A.bundles, "webhook-stripe": "webhook-stripe-b.zip"},
     files={**A.files, "webhook-stripe": {"main.py": "9", "shared/new.py": "3"}},
 )
-C = replace(B, at="2026-11-03T10:00:00Z", commit="ccc", bundles={**B.bundles, "webhook-stripe": "webhook-stripe-c.zip"})
 
 
 def a_change(address: str, actions: list[str], before: Any = None, after: Any = None) -> dict[str, Any]:
@@ -125,12 +128,6 @@ def test_without_a_record_no_reason_is_invented() -> None:
     assert why(None, {"main.py": "1"}) == ["no record of what it had before"]
 
 
-def test_a_rollback_goes_back_and_a_second_one_further_back() -> None:
-    assert previous([A, B, C], "webhook-stripe") == B
-    rolled_back = replace(B, at="2026-11-04T10:00:00Z", rolled_back="webhook-stripe")
-    assert previous([A, B, C, rolled_back], "webhook-stripe") == A
-
-
 @pytest.mark.parametrize(
     ("said", "names"),
     [
@@ -154,11 +151,6 @@ def test_a_bucket_that_cannot_be_listed_is_not_taken_for_an_empty_one(
     else:
         with pytest.raises(Stop, match="Reauthentication failed"):
             bucket.names("deployments/")
-
-
-def test_what_never_changed_cannot_be_rolled_back() -> None:
-    with pytest.raises(Stop, match="no earlier bundle"):
-        previous([A, B, C], "score_payment")
 
 
 def test_a_secret_that_no_webhook_would_start_with_is_refused_without_being_shown(tmp_path: Path) -> None:
@@ -251,13 +243,12 @@ class Breaking(tool.Terraform):
         raise tool.Failed("a quota was met")
 
 
-def test_a_deployment_that_breaks_off_is_on_record_so_that_a_rollback_goes_back_from_it(tmp_path: Path) -> None:
+def test_a_deployment_that_breaks_off_is_on_record_so_that_the_next_explains_itself_by_it(tmp_path: Path) -> None:
     at = deploy.Target("dev", Breaking(tmp_path), deploy.Folder(tmp_path), tmp_path, dry=True, yes=False, secrets={})
     at.record(A)
     with pytest.raises(tool.Failed):
         deploy._carry_out(at, B, A)
     assert at.latest() == B
-    assert previous(at.history(), "webhook-stripe") == A
 
 
 # As the issues that transient.py names have them.
@@ -503,6 +494,133 @@ def test_a_restored_database_takes_the_place_of_the_former_in_the_state_and_noth
     assert ran[2][-2:] == ("google_firestore_database.documents", "projects/p/databases/payin-20261126")
 
 
+def reaching(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[deploy.Target, Settling]:
+    """A target whose Google is `world`."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(google, "credentials", lambda _: world)
+    terraform = Settling(tmp_path, [], [])
+    shelf = deploy.Folder(tmp_path / "bucket")
+    return deploy.Target("dev", terraform, shelf, tmp_path, dry=False, yes=True, secrets={}), terraform
+
+
+def test_a_deployment_pins_what_serves_before_it_applies_and_rolls_out_what_is_new_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    at, terraform = reaching(world, tmp_path, monkeypatch)
+    world.deploy("webhook-stripe", 1)
+    monkeypatch.setattr(terraform, "output", lambda: {"webhook_access": "grant"})
+    monkeypatch.setattr(deploy, "smoke", lambda outputs, *, dry: world.said.append(("smoke", None)))
+    before, after = a_function("webhook-stripe-a.zip"), a_function("webhook-stripe-b.zip")
+    terraform.plans = [{"resource_changes": [a_change(FUNCTION, ["update"], before, after)]}]
+
+    def apply(*arguments: str, check: bool = True, quiet: bool = True) -> "subprocess.CompletedProcess[str]":
+        world.said.append((arguments[0], None))
+        document = world.services["webhook-stripe"]
+        document["latestReadyRevision"] = document["latestReadyRevision"].replace("00001", "00002")
+        return subprocess.CompletedProcess(arguments, 0, "")
+
+    monkeypatch.setattr(terraform, "run", apply)
+    deploy._carry_out(at, B, A)
+    one, two = "webhook-stripe-00001", "webhook-stripe-00002"
+    assert world.said == [
+        ("webhook-stripe", {one: 100}),
+        ("apply", None),
+        ("webhook-stripe", {one: 95, two: 5}),
+        ("webhook-stripe", {two: 100}),
+        ("smoke", None),
+    ]
+    assert at.served() == [{"webhook-stripe": two}]
+
+
+def test_a_revision_that_was_taken_back_is_rolled_out_by_the_next_deployment_which_says_so_and_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World()
+    at, terraform = reaching(world, tmp_path, monkeypatch)
+    world.deploy("webhook-stripe", 2, r1=100)
+    same = a_function("webhook-stripe-b.zip")
+    terraform.plans = [{"resource_changes": [a_change(FUNCTION, ["no-op"], same, same)]}] * 2
+    monkeypatch.setattr("builtins.input", lambda _: "no")
+    with pytest.raises(Stop, match="nothing was changed"):
+        deploy._carry_out(replace(at, yes=False), B, B)
+    assert "!! resume webhook-stripe: webhook-stripe-00002 is deployed and 100 % to webhook-stripe-00001" in (
+        capsys.readouterr().out
+    )
+    assert world.said == []
+
+
+def test_a_rollback_is_one_change_of_the_service_and_a_second_goes_further_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    at, terraform = reaching(world, tmp_path, monkeypatch)
+    world.deploy("webhook-stripe", 4, r4=100)
+    for number in (1, 2, 4):
+        at.note({"webhook-stripe": f"webhook-stripe-0000{number}"})
+    deploy.rollback(at, "webhook-stripe")
+    deploy.rollback(at, "webhook-stripe")
+    assert world.said == [
+        ("webhook-stripe", {"webhook-stripe-00002": 100}),
+        ("webhook-stripe", {"webhook-stripe-00001": 100}),
+    ]
+    assert at.served()[-1] == {"webhook-stripe": "webhook-stripe-00001"}
+    with pytest.raises(traffic.NoFormer):
+        deploy.rollback(at, "webhook-stripe")
+    with pytest.raises(Stop, match="there is no 'webhook'"):
+        deploy.rollback(at, "webhook")
+    assert terraform.ran == []
+
+
+def test_closing_a_provider_is_one_change_of_its_service_and_is_seen_from_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World()
+    at, terraform = reaching(world, tmp_path, monkeypatch)
+    world.deploy("webhook-stripe", 1, r1=100)
+    asked: list[str] = []
+    statuses = [404, 401]
+
+    def answer(url: str, expected: set[int]) -> int:
+        asked.append(url)
+        return statuses.pop(0)
+
+    monkeypatch.setattr(deploy, "answer", answer)
+    deploy.close(at, "stripe")
+    assert "say enabled = false in terraform/envs/dev.tfvars" in capsys.readouterr().out
+    deploy.close(at, "stripe", again=True)
+    with pytest.raises(Stop, match="answers 401 all the same"):
+        deploy.close(at, "stripe")
+    assert world.said[:2] == [
+        ("webhook-stripe", "INGRESS_TRAFFIC_INTERNAL_ONLY"),
+        ("webhook-stripe", "INGRESS_TRAFFIC_ALL"),
+    ]
+    assert asked == ["https://webhook-stripe.run.app/stripe"] * 2
+    assert terraform.ran == []
+
+
+def test_rules_alone_decide_within_a_minute_of_an_operators_word_and_the_champion_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gcp_environment: dict[str, str]
+) -> None:
+    """Against Firestore itself, as its emulator is: what the tool writes is what an instance reads."""
+    project = gcp_environment["GOOGLE_CLOUD_PROJECT"]
+    at, _ = reaching(World(), tmp_path, monkeypatch)
+    monkeypatch.setattr(deploy, "FIRESTORE", f"http://{gcp_environment['FIRESTORE_EMULATOR_HOST']}/v1")
+    monkeypatch.setattr(google, "credentials", lambda _: google.Google(project, "owner"))
+    monkeypatch.setattr(
+        deploy, "setting", lambda env, name, default=None: "(default)" if name.endswith("database") else project
+    )
+    with pytest.raises(Stop, match="there is no champion"):
+        deploy.scoring(at, "none")
+    documents = connect(settings.read(gcp_environment)).documents
+    documents.commit([Create(CHAMPION, {"digest": "d" * 64, "former": []})])
+    for model, alone in (("none", True), ("none", True), ("champion", False)):
+        deploy.scoring(at, model)
+        [champion] = documents.get([CHAMPION])
+        assert champion is not None
+        assert champion.document == {"digest": "d" * 64, "former": [], "rules_alone": alone}
+
+
 @pytest.mark.slow
 def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
     stand_in: tool.StandIn, tmp_path: Path
@@ -529,6 +647,7 @@ def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
     first = run("deploy")
     assert "deploy webhook-stripe: new" in first
     assert "would post an unsigned body" in first
+    assert "would give" not in first  # nothing served before
 
     assert "Nothing changes." in run("deploy")
 
@@ -537,6 +656,7 @@ def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
     changed = run("deploy")
     assert re.findall(r"^redeploy (\S+):", changed, re.MULTILINE) == ["check-deadlines"]
     assert "    changed shared/flows/check_deadlines.py" in changed
+    assert "would give 100 % to check-deadlines-00002 of check-deadlines" in changed
     assert f"{len(bundle.deployments())} bundles, 1 new" in changed
 
     planned = run("plan")
@@ -554,7 +674,12 @@ def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
         assert f"redeploy {name}: environment PAYIN_FIRESTORE_DATABASE" in led
 
     back = run("rollback", "--function", "check_deadlines")
-    assert re.findall(r"^redeploy (\S+):", back, re.MULTILINE) == ["check-deadlines"]
-    assert "    changed shared/flows/check_deadlines.py" in back
+    assert "would give 100 % to check-deadlines-00002 of check-deadlines" in back
+    assert "would give 100 % to check-deadlines-00001 of" in run("rollback", "--function", "check_deadlines")
+    resumed = run("deploy")
+    assert "!! resume check-deadlines: check-deadlines-00003 is deployed and 100 % to check-deadlines-00001" in resumed
+    assert "would give 100 % to check-deadlines-00003 of check-deadlines" in resumed
+    assert "INGRESS_TRAFFIC_INTERNAL_ONLY on webhook-stripe" in run("close", "--provider", "stripe")
+    assert "rules alone" in run("scoring", "--model", "none")
 
     assert "dev is gone" in run("destroy")

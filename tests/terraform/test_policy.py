@@ -46,6 +46,9 @@ SPOILED: dict[str, Spoil] = {
     "LOG_EXECUTION_ID unset": lambda p: the(p, SCORE)["service_config"][0]["environment_variables"].pop(
         "LOG_EXECUTION_ID"
     ),
+    "would move all of its requests": lambda p: the(p, SCORE)["service_config"][0].update(
+        all_traffic_on_latest_revision=True
+    ),
     "runtime is not": lambda p: the(p, SCORE)["build_config"][0].update(runtime="python310"),
     "has no hash": lambda p: the(p, SCORE)["build_config"][0]["source"][0]["storage_source"][0].update(object="a.zip"),
     "no service account of its own": lambda p: the(

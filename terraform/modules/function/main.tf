@@ -39,11 +39,13 @@ resource "google_cloudfunctions2_function" "this" {
     # The front end answers 504 after this, from the request's first byte on, and the container works on. It ends TLS and
     # slow headers itself, takes 32 MiB at most over HTTP/1, and promises to hold no body back until it is whole: a slow one
     # takes a place of `concurrency` here. Ten seconds is what shared/runtime/server.py gives a request to arrive.
-    timeout_seconds                = var.timeout_seconds
-    min_instance_count             = var.min_instances
-    max_instance_count             = var.max_instances
-    ingress_settings               = var.ingress
-    all_traffic_on_latest_revision = true
+    timeout_seconds    = var.timeout_seconds
+    min_instance_count = var.min_instances
+    max_instance_count = var.max_instances
+    ingress_settings   = var.ingress
+    # Deploying makes a revision and moves no request: tools/traffic.py does, by share. The provider really sends false since
+    # GoogleCloudPlatform/magic-modules #16981 of April 2026; before, it was left out, which means true.
+    all_traffic_on_latest_revision = false
     environment_variables = merge(var.environment, {
       THREADS          = tostring(var.concurrency) # as many as Cloud Run sends at once: the rest would queue here
       LOG_EXECUTION_ID = "true"                    # Google sets it; unsaid, every plan would want to unset it
