@@ -21,5 +21,6 @@ module "ci" {
   ref                 = try(var.ci.ref, "")
   state_bucket        = try(var.ci.state_bucket, "")
   source_bucket       = google_storage_bucket.source.name
+  environment         = var.env
   depends_on          = [google_project_service.used]
 }

@@ -139,7 +139,7 @@ run "ci_deploys_from_the_protected_ref_alone" {
     error_message = "Any repository could exchange its token for ours."
   }
   assert {
-    condition     = endswith(module.ci[0].deployer, "/attribute.ref/42/refs/heads/main")
-    error_message = "A branch could deploy."
+    condition     = endswith(module.ci[0].deployer, "/attribute.deployment/42/refs/heads/main/prod")
+    error_message = "A branch could deploy, or a job that nobody approved."
   }
 }

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,7 +20,7 @@ from shared import providers, settings
 from shared.backends.gcp import connect
 from shared.flows.ports import Create
 from shared.flows.score_payment import CHAMPION
-from terraform.tools import bundle, deploy, google, tool, traffic, transient
+from terraform.tools import bundle, deploy, google, policy, tool, traffic, transient
 from terraform.tools.deploy import Deployment, Stop, smoke, summary, why
 from tests.providers.kits import a_kit
 from tests.runtime.test_webhook import Webhook
@@ -408,6 +408,11 @@ def test_the_first_deployment_makes_grants_and_the_bucket_before_anything_and_th
     assert terraform.ran[0] == ("plan", *(f"-target={address}" for address in deploy.FIRST))
     assert terraform.ran[1] == ("apply",)
     assert agents == [("100000000001", "pubsub.googleapis.com")]
+
+
+def test_what_is_made_first_is_in_the_plan(planned: Callable[[str], dict[str, Any]]) -> None:
+    made = {resource.address for resource in policy.world(planned("prod"), prod=True).resources}
+    assert set(deploy.FIRST) <= made
 
 
 def test_where_all_users_are_refused_open_webhooks_are_not_asked_who_calls_and_closed_ones_are(

@@ -1,5 +1,5 @@
 # GitHub Actions without keys: its token is exchanged for ours, if it is of this repository. Any workflow of it may plan
-# with rights to read; only the protected ref may apply.
+# with rights to read; only an approved job of the protected ref may apply.
 variable "project" {
   type = string
 }
@@ -23,6 +23,11 @@ variable "ref" {
 
 variable "state_bucket" {
   type = string
+}
+
+variable "environment" {
+  description = "GitHub's environment whose reviewers approve a deployment."
+  type        = string
 }
 
 variable "source_bucket" {
@@ -61,7 +66,10 @@ resource "google_iam_workload_identity_pool_provider" "repository" {
   attribute_mapping = {
     "google.subject"       = "assertion.sub"
     "attribute.repository" = "assertion.repository_id"
-    "attribute.ref"        = "assertion.repository_id + '/' + assertion.ref"
+    # Which ref, and which environment: the subject of a job that GitHub let into one ends in its name, and only the job of
+    # an environment that is protected was approved by somebody.
+    # https://docs.github.com/actions/reference/security/oidc#filtering-for-a-specific-environment
+    "attribute.deployment" = "assertion.repository_id + '/' + assertion.ref + '/' + (assertion.sub.contains(':environment:') ? assertion.sub.extract(':environment:{environment}') : '')"
   }
   # GitHub signs for everybody with one key: without this, any repository in the world could ask.
   attribute_condition = "assertion.repository_owner_id == '${var.repository_owner_id}' && assertion.repository_id == '${var.repository_id}'"
@@ -79,7 +87,7 @@ resource "google_service_account" "planner" {
 resource "google_service_account" "deployer" {
   project      = var.project
   account_id   = "ci-deploy"
-  display_name = "Applies, from ${var.ref} alone"
+  display_name = "Applies, from ${var.ref} once approved"
 }
 
 resource "google_service_account_iam_member" "planner" {
@@ -91,7 +99,7 @@ resource "google_service_account_iam_member" "planner" {
 resource "google_service_account_iam_member" "deployer" {
   service_account_id = google_service_account.deployer.name
   role               = "roles/iam.workloadIdentityUser"
-  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github.name}/attribute.ref/${var.repository_id}/${var.ref}"
+  member             = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.github.name}/attribute.deployment/${var.repository_id}/${var.ref}/${var.environment}"
 }
 
 resource "google_project_iam_member" "planner" {
