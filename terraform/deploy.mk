@@ -17,8 +17,8 @@ doctor: $(VENV)/.run ## What would stop a deployment: quotas, the organisation's
 plan: $(VENV)/.deploy ## What a deployment from here would change, against the real state; nothing is uploaded (ENV=dev|prod DRY_RUN=1)
 	$(DEPLOY) plan $(DEPLOY_FLAGS)
 
-deploy: $(VENV)/.deploy ## Package, upload, plan, say why, ask, apply, a share first, smoke test (ENV=dev|prod DRY_RUN=1 SECRETS=file YES=1 SHARE=5 MINUTES=10)
-	$(DEPLOY) deploy $(DEPLOY_FLAGS) $(if $(SHARE),--share $(SHARE)) $(if $(MINUTES),--minutes $(MINUTES))
+deploy: $(VENV)/.deploy ## Package, upload, plan, say why, ask, apply, a share first, smoke test (ENV=dev|prod DRY_RUN=1 SECRETS=file YES=1 SHARE=5 MINUTES=10 RESUME=1)
+	$(DEPLOY) deploy $(DEPLOY_FLAGS) $(if $(SHARE),--share $(SHARE)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RESUME),--resume)
 
 rollback: $(VENV)/.run ## Requests to the revision that served before, in seconds (FN=score_payment|webhook-stripe ENV=dev|prod DRY_RUN=1)
 	$(DEPLOY) rollback $(DEPLOY_FLAGS) --function "$(FN)"

@@ -10,7 +10,7 @@ webhook to the internet; scoring, by rules alone.
 
 The record of a deployment (`deployments/<time>.json` in the bucket of bundles) holds each deployment's bundle and the
 hash of every file in it: the next one explains itself by it. `served/<time>.json` holds which revision served each from
-then on: a rollback finds its way by it.
+then on: a rollback finds its way by it. `held/<revision>` was taken back.
 `--dry-run` does all of it against the stand-in provider, with a folder for the bucket; nothing leaves this machine.
 """
 
@@ -20,6 +20,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -233,6 +234,13 @@ class Target:
     def record(self, deployment: Deployment) -> None:
         self._put(asdict(deployment), f"deployments/{deployment.at}.json")
 
+    def held(self) -> set[str]:
+        """Revisions that were taken back, and wait for whoever mends them."""
+        return {name.removeprefix("held/") for name in self.shelf.names("held/")}
+
+    def hold(self, revision: str) -> None:
+        self._put({}, f"held/{revision}")
+
     def _put(self, document: Mapping[str, Any], name: str) -> None:
         file = self.scratch / "record.json"
         file.write_text(json.dumps(document, indent=1, sort_keys=True))
@@ -414,7 +422,16 @@ def preview(at: Target) -> None:
         print(f"a deployment would need SECRETS=<file> with {', '.join(missing)}")
 
 
-def deploy(at: Target, share: int = traffic.SHARE, watched: timedelta = traffic.WATCHED) -> None:
+@dataclass(frozen=True)
+class Pace:
+    """How what is new is rolled out: see traffic.roll_out. resumes: what was taken back too."""
+
+    share: int = traffic.SHARE
+    watched: timedelta = traffic.WATCHED
+    resumes: bool = False
+
+
+def deploy(at: Target, pace: Pace) -> None:
     folder = ROOT / ".payin" / "bundles"
     folder.mkdir(parents=True, exist_ok=True)
     files = {function: bundle.write(function, folder) for function in bundle.deployments()}
@@ -431,7 +448,7 @@ def deploy(at: Target, share: int = traffic.SHARE, watched: timedelta = traffic.
     for path in fresh:
         at.shelf.put(path, path.name)
     print(f"{len(files)} bundles, {len(fresh)} new in {at.shelf.said}")
-    _carry_out(at, now, at.latest(), share, watched)
+    _carry_out(at, now, at.latest(), pace)
 
 
 def rollback(at: Target, deployment: str) -> None:
@@ -443,12 +460,11 @@ def rollback(at: Target, deployment: str) -> None:
     if service is None:
         raise Stop(f"{name} is not deployed to {at.env}")
     former = traffic.former(at.served(), service)
-    print(
-        f"{name}: {traffic.told(service.shares)} now; 100 % to {former} then. The next deployment brings what is here"
-    )
+    print(f"{name}: {traffic.told(service.shares)} now; 100 % to {former} then")
     at.agreed()
     run.move({name: {former: 100}})
     at.note({name: former})
+    at.hold(service.latest)
     print(f"{former} serves {name}")
 
 
@@ -547,13 +563,7 @@ def destroy(at: Target) -> None:
     print(f"{at.env} is gone")
 
 
-def _carry_out(
-    at: Target,
-    now: Deployment,
-    before: Deployment | None,
-    share: int = traffic.SHARE,
-    watched: timedelta = traffic.WATCHED,
-) -> None:
+def _carry_out(at: Target, now: Deployment, before: Deployment | None, pace: Pace) -> None:
     plan = at.plan(now.bundles)
     print(*summary(plan, before, now), sep="\n")
     if missing := _unset_secrets(plan, at.secrets):
@@ -564,11 +574,13 @@ def _carry_out(
     run, changes = at.traffic(), _functions(plan)
     there = [change["before"]["name"] for change in changes if change.get("before")]
     names = [change["after"]["name"] for change in changes if change.get("after")]
-    held = traffic.behind(run, there)
-    for one in held:
-        print(f"!! resume {one.name}: {one.latest} is deployed and {traffic.told(one.shares)}; it is rolled out now")
+    held = set() if pace.resumes else at.held()
+    behind = traffic.behind(run, there)
+    for one in behind:
+        word = "was taken back and stays so without RESUME=1" if one.latest in held else "is rolled out now"
+        print(f"!! {one.name}: {one.latest} {word}; {traffic.told(one.shares)}")
     changing = any(one["change"]["actions"] not in UNCHANGED for one in plan.get("resource_changes", ()))
-    if changing or held:
+    if changing or any(one.latest not in held for one in behind):
         at.agreed()
     if changing:
         # Before, not after: an apply that breaks off has replaced some functions, and the next one explains itself by it.
@@ -581,7 +593,12 @@ def _carry_out(
     outputs = at.terraform.output()
     _set_invoker_checks(at, outputs)
     # Asked anew: an apply may last longer than a token.
-    at.note(traffic.roll_out(at.traffic(), names, share=share, watched=timedelta() if at.dry else watched))
+    watched = timedelta() if at.dry else pace.watched
+    try:
+        at.note(traffic.roll_out(at.traffic(), names, share=pace.share, watched=watched, held=held))
+    except traffic.Burned as burned:
+        at.hold(burned.revision)
+        raise
     smoke(outputs, dry=at.dry)
 
 
@@ -713,6 +730,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--share", type=int, choices=range(1, 101), default=traffic.SHARE, metavar="1..100", help="per cent"
     )
+    parser.add_argument("--resume", action="store_true", help="roll out what was taken back too")
     parser.add_argument("--minutes", type=float, default=traffic.WATCHED.seconds / 60, help="for which it is watched")
     parser.add_argument("--database", help="that a restore made, to adopt")
     parser.add_argument("--secrets", type=Path, help='a file of {"WEBHOOK_<PROVIDER>": {...}} for new secret versions')
@@ -721,6 +739,8 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     told = parser.parse_args(arguments)
+    # Whatever ends this, what has begun to be rolled out goes back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if told.command == "destroy" and told.env == "prod":
             raise Stop("prod is never destroyed from here")
@@ -738,7 +758,7 @@ def main(arguments: list[str]) -> int:
                 case "plan":
                     preview(at)
                 case "deploy":
-                    deploy(at, told.share, timedelta(minutes=told.minutes))
+                    deploy(at, Pace(told.share, timedelta(minutes=told.minutes), told.resume))
                 case "rollback":
                     rollback(at, told.function)
                 case "close":

@@ -9,7 +9,7 @@ no build, no revision, some seconds. https://cloud.google.com/functions/docs/con
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +39,10 @@ CONSUMERS_ANSWER = 0.995
 
 class Burned(Exception):
     """A new revision burned an objective, and all that came with it went back; the sentence says which."""
+
+    def __init__(self, revision: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.revision = revision
 
 
 class NoFormer(Exception):
@@ -287,15 +291,21 @@ def behind(traffic: Traffic, names: Iterable[str]) -> list[Service]:
 
 
 def roll_out(
-    traffic: Traffic, names: Iterable[str], *, share: int = SHARE, watched: timedelta = WATCHED
+    traffic: Traffic,
+    names: Iterable[str],
+    *,
+    share: int = SHARE,
+    watched: timedelta = WATCHED,
+    held: Collection[str] = (),
 ) -> dict[str, str]:
     """Let the newest revision of each service serve: `share` percent first, everything when no objective burned while
-    that was watched, and watched again. Answers the revision that serves each.
+    that was watched, and watched again. What is among the `held` revisions stays as it is. Answers the revision that
+    serves each.
 
     Whatever goes wrong until the end, be it a figure that cannot be read or an operator who breaks off, gives all of these
     services back to what served before: they were deployed together. Raises Burned, Unanswered.
     """
-    found = traffic.services(names)
+    found = {name: one for name, one in traffic.services(names).items() if one.latest not in held}
     fresh = {one.name: one for one in found.values() if not one.settled}
     traffic.move({one.name: one.shares for one in found.values() if one.settled and not one.pinned})
     tried = {one.name: one.latest for one in fresh.values() if steady(one.name)}
@@ -325,7 +335,9 @@ def _watch(traffic: Traffic, tried: Mapping[str, str], watched: timedelta) -> No
             for objective in objectives(service):
                 bad, total = looked[f"{revision} {objective.what}"] = traffic.count(objective, revision, since)
                 if bad >= FEWEST and bad > BURN * (1 - objective.goal) * total:
-                    raise Burned(f"{revision} burns {objective.what}: {bad} of {total} in {datetime.now(UTC) - since}")
+                    raise Burned(
+                        revision, f"{revision} burns {objective.what}: {bad} of {total} in {datetime.now(UTC) - since}"
+                    )
     for what, (bad, total) in looked.items():
         print(f"    {what}: {bad} of {total}" + ("" if total else ", so nothing is known"), flush=True)
 

@@ -247,7 +247,7 @@ def test_a_deployment_that_breaks_off_is_on_record_so_that_the_next_explains_its
     at = deploy.Target("dev", Breaking(tmp_path), deploy.Folder(tmp_path), tmp_path, dry=True, yes=False, secrets={})
     at.record(A)
     with pytest.raises(tool.Failed):
-        deploy._carry_out(at, B, A)
+        deploy._carry_out(at, B, A, deploy.Pace())
     assert at.latest() == B
 
 
@@ -526,7 +526,7 @@ def test_a_deployment_pins_what_serves_before_it_applies_and_rolls_out_what_is_n
         return subprocess.CompletedProcess(arguments, 0, "")
 
     monkeypatch.setattr(terraform, "run", apply)
-    deploy._carry_out(at, B, A)
+    deploy._carry_out(at, B, A, deploy.Pace())
     one, two = "webhook-stripe-00001", "webhook-stripe-00002"
     assert world.said == [
         ("webhook-stripe", {one: 100}),
@@ -538,21 +538,57 @@ def test_a_deployment_pins_what_serves_before_it_applies_and_rolls_out_what_is_n
     assert at.served() == [{"webhook-stripe": two}]
 
 
-def test_a_revision_that_was_taken_back_is_rolled_out_by_the_next_deployment_which_says_so_and_asks(
+def test_what_broke_off_is_rolled_out_by_the_next_deployment_which_says_so_and_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = World()
     at, terraform = reaching(world, tmp_path, monkeypatch)
     world.deploy("webhook-stripe", 2, r1=100)
     same = a_function("webhook-stripe-b.zip")
-    terraform.plans = [{"resource_changes": [a_change(FUNCTION, ["no-op"], same, same)]}] * 2
+    terraform.plans = [{"resource_changes": [a_change(FUNCTION, ["no-op"], same, same)]}]
     monkeypatch.setattr("builtins.input", lambda _: "no")
     with pytest.raises(Stop, match="nothing was changed"):
-        deploy._carry_out(replace(at, yes=False), B, B)
-    assert "!! resume webhook-stripe: webhook-stripe-00002 is deployed and 100 % to webhook-stripe-00001" in (
-        capsys.readouterr().out
-    )
+        deploy._carry_out(replace(at, yes=False), B, B, deploy.Pace())
+    said = "!! webhook-stripe: webhook-stripe-00002 is rolled out now; 100 % to webhook-stripe-00001"
+    assert said in capsys.readouterr().out
     assert world.said == []
+
+
+@pytest.mark.parametrize("taken_back", ["by an operator", "by itself"])
+def test_what_was_taken_back_stays_so_when_something_else_is_deployed_until_its_bundle_changes_or_somebody_says(
+    taken_back: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World()
+    at, terraform = reaching(world, tmp_path, monkeypatch)
+    same = a_function("webhook-stripe-b.zip")
+    terraform.plans = [{"resource_changes": [a_change(FUNCTION, ["no-op"], same, same)]} for _ in range(4)]
+    monkeypatch.setattr(terraform, "output", lambda: {"webhook_access": "grant"})
+    monkeypatch.setattr(deploy, "smoke", lambda outputs, *, dry: None)
+    at.note({"webhook-stripe": "webhook-stripe-00001"})
+    world.figures["webhook-stripe-00002", "answers"] = 100
+    if taken_back == "by itself":
+        world.deploy("webhook-stripe", 2, r1=100)
+        world.figures["webhook-stripe-00002", "failures"] = 50
+        with pytest.raises(traffic.Burned):
+            deploy._carry_out(at, B, B, deploy.Pace())
+        del world.figures["webhook-stripe-00002", "failures"]
+    else:
+        world.deploy("webhook-stripe", 2, r2=100)
+        at.note({"webhook-stripe": "webhook-stripe-00002"})
+        deploy.rollback(at, "webhook-stripe")
+    serves = {"webhook-stripe-00001": 100}
+    assert world.shares("webhook-stripe") == serves
+
+    capsys.readouterr()
+    deploy._carry_out(at, B, B, deploy.Pace())
+    assert "webhook-stripe-00002 was taken back and stays so without RESUME=1" in capsys.readouterr().out
+    assert world.shares("webhook-stripe") == serves
+    deploy._carry_out(at, B, B, deploy.Pace(resumes=True))
+    assert world.shares("webhook-stripe") == {"webhook-stripe-00002": 100}
+
+    world.deploy("webhook-stripe", 3, r1=100)
+    deploy._carry_out(at, B, B, deploy.Pace())
+    assert world.shares("webhook-stripe") == {"webhook-stripe-00003": 100}
 
 
 def test_a_rollback_is_one_change_of_the_service_and_a_second_goes_further_back(
@@ -681,8 +717,9 @@ def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
     back = run("rollback", "--function", "check_deadlines")
     assert "would give 100 % to check-deadlines-00002 of check-deadlines" in back
     assert "would give 100 % to check-deadlines-00001 of" in run("rollback", "--function", "check_deadlines")
-    resumed = run("deploy")
-    assert "!! resume check-deadlines: check-deadlines-00003 is deployed and 100 % to check-deadlines-00001" in resumed
+    assert "check-deadlines-00003 was taken back and stays so" in run("deploy")
+    resumed = run("deploy", "--resume")
+    assert "!! check-deadlines: check-deadlines-00003 is rolled out now; 100 % to check-deadlines-00001" in resumed
     assert "would give 100 % to check-deadlines-00003 of check-deadlines" in resumed
     assert "INGRESS_TRAFFIC_INTERNAL_ONLY on webhook-stripe" in run("close", "--provider", "stripe")
     assert "rules alone" in run("scoring", "--model", "none")
