@@ -23,8 +23,9 @@ deploy: $(VENV)/.deploy ## Package, upload, plan, say why, ask, apply, a share f
 rollback: $(VENV)/.run ## Requests to the revision that served before, in seconds (FN=score_payment|webhook-stripe ENV=dev|prod DRY_RUN=1)
 	$(DEPLOY) rollback $(DEPLOY_FLAGS) --function "$(FN)"
 
+# Not the Makefile's own default of PROVIDER: who closes one names it.
 close: $(VENV)/.run ## Shut the internet out of a provider's webhook, in seconds (PROVIDER=stripe OPEN=1 ENV=dev|prod DRY_RUN=1)
-	$(DEPLOY) close $(DEPLOY_FLAGS) --provider "$(PROVIDER)" $(if $(OPEN),--again)
+	$(DEPLOY) close $(DEPLOY_FLAGS) --provider "$(if $(filter file,$(origin PROVIDER)),,$(PROVIDER))" $(if $(OPEN),--again)
 
 scoring: $(VENV)/.run ## Score by rules alone, or by the champion again, within a minute (MODEL=none|champion ENV=dev|prod DRY_RUN=1)
 	$(DEPLOY) scoring $(DEPLOY_FLAGS) --model "$(MODEL)"

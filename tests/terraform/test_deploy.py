@@ -640,6 +640,12 @@ def test_closing_a_provider_is_one_change_of_its_service_and_is_seen_from_outsid
     assert terraform.ran == []
 
 
+@pytest.mark.parametrize(("told", "closed"), [([], ""), (["PROVIDER=adyen"], "adyen")])
+def test_nobody_closes_a_provider_without_naming_it(told: list[str], closed: str) -> None:
+    ran = subprocess.run(["make", "-n", "close", *told], cwd=tool.ROOT, capture_output=True, text=True, check=True)
+    assert f'--provider "{closed}"' in ran.stdout
+
+
 def test_rules_alone_decide_within_a_minute_of_an_operators_word_and_the_champion_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gcp_environment: dict[str, str]
 ) -> None:
