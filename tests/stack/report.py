@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.disputes.deadlines import LOOKS
-from shared.domain.codec import from_document
-from shared.domain.decisions import Decision, Outcome
+from shared.domain.decisions import Outcome
 from shared.domain.disputes import Dispute, Rung
 from shared.domain.money import Money
+from shared.flows.decisions import PACKED, of_stored
 from shared.flows.ports import Key, Snapshot
 from shared.flows.record_payment import payment_of
 from shared.flows.track_dispute import dispute_of
 from tests.simulator.chaos import How, Post
 from tests.simulator.facts import Attempt, FactKind, ProviderSimulator
 from tests.simulator.world import THIRD_PARTY, Fraud, World
+from tests.stack import topology
 from tests.stack.player import Player
 from tests.stack.stack import Stack
 
@@ -117,6 +118,7 @@ def measure(
     _payments(report, stack, player, simulators)
     _decisions(report, stack, world, player, simulators)
     _disputes(report, stack, player)
+    report.problems += topology.unheard_of()
     letters = stack.given_up()
     _check(report, not letters, f"{len(letters)} messages were given up on (dead letters)")
     return report
@@ -223,10 +225,10 @@ def _decisions(
     undecided, told = [], []
     for key, attempt in attempts.items():
         snapshot = found[led[key]]
-        if snapshot is None or "event_id" not in snapshot.document:
+        if snapshot is None or PACKED not in snapshot.document:
             undecided.append(attempt.id)
             continue
-        decision = from_document(snapshot.document, Decision)
+        decision = of_stored(snapshot.document)
         told.append(f"{decision.provider} {decision.payment_id} {decision.outcome} {decision.raw_score}")
         report.decisions[decision.outcome.value] += 1
         if decision.model_digest is not None and player.trained_at is not None and attempt.at >= player.trained_at:
