@@ -22,6 +22,7 @@ from shared.flows.track_dispute import dispute_of
 from tests.simulator.chaos import How, Post
 from tests.simulator.facts import Attempt, FactKind, ProviderSimulator
 from tests.simulator.world import THIRD_PARTY, Fraud, World
+from tests.stack import topology
 from tests.stack.player import Player
 from tests.stack.stack import Stack
 
@@ -117,6 +118,7 @@ def measure(
     _payments(report, stack, player, simulators)
     _decisions(report, stack, world, player, simulators)
     _disputes(report, stack, player)
+    report.problems += topology.unheard_of()
     letters = stack.given_up()
     _check(report, not letters, f"{len(letters)} messages were given up on (dead letters)")
     return report

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.providers import names
+from terraform.tools import vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIES = 20  # before a message is given up; terraform/messaging.tf has the same
@@ -49,6 +50,12 @@ def topics(providers: Iterable[str] = names()) -> list[str]:
     return [
         Subscription("", topic, provider=one).address for topic in _read()["topics"] for one in _of(topic, providers)
     ]
+
+
+def unheard_of() -> list[str]:
+    """A sentence for each word of a filter that no message has: what it was to let pass reaches nobody, and nobody misses
+    it."""
+    return vocabulary.of_topology(_read())
 
 
 def functions() -> list[str]:

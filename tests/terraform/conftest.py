@@ -26,7 +26,21 @@ def stand_in() -> tool.StandIn:
 
 
 @pytest.fixture(scope="session")
-def planned(stand_in: tool.StandIn, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Plan]:
+def provider() -> tool.Provider:
+    """What plans without a cloud: the stand-in, which is quicker, or the registry's provider; skips with the sentence that
+    `make terraform-check` prints where neither can be had."""
+    try:
+        return tool.choose(dry_run=True)
+    except tool.Missing:
+        pass
+    try:
+        return tool.choose()
+    except tool.Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def planned(provider: tool.Provider, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Plan]:
     """The plan of an environment, everything optional included, as `terraform show -json` tells it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -37,7 +51,7 @@ def planned(stand_in: tool.StandIn, tmp_path_factory: pytest.TempPathFactory) ->
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not kept.exists():
                 scratch: Path = tmp_path_factory.mktemp(env)
-                kept.write_text(json.dumps(check.planned(tool.ROOT, env, stand_in, scratch)))
+                kept.write_text(json.dumps(check.planned(tool.ROOT, env, provider, scratch)))
         read: Plan = json.loads(kept.read_text())
         return read
 

@@ -36,15 +36,15 @@ def test_every_planted_error_is_found_and_no_other(stand_in: tool.StandIn, tmp_p
 
 @pytest.mark.parametrize("name", check.suites(tool.ROOT))
 @pytest.mark.slow
-def test_a_suite_of_terraform_tests_passes(name: str, stand_in: tool.StandIn, tmp_path: Path) -> None:
-    assert check.suite(tool.ROOT, name, stand_in, tmp_path) == []
+def test_a_suite_of_terraform_tests_passes(name: str, provider: tool.Provider, tmp_path: Path) -> None:
+    assert check.suite(tool.ROOT, name, provider, tmp_path) == []
 
 
 @pytest.mark.slow
-def test_what_dev_becomes_is_sound_and_stays(stand_in: tool.StandIn, tmp_path: Path) -> None:
+def test_what_dev_becomes_is_sound_and_stays(provider: tool.Provider, tmp_path: Path) -> None:
     # Two providers say as much as all, in a third of the time.
     few = {"payment_providers": {"stripe": {}, "gocardless": {"api_versions": ["1"]}}}
-    assert check.environment(tool.ROOT, "dev", stand_in, tmp_path, few) == []
+    assert check.environment(tool.ROOT, "dev", provider, tmp_path, few) == []
 
 
 def test_the_registry_is_used_where_it_can_be_reached_the_stand_in_elsewhere_and_which_is_said(

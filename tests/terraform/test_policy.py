@@ -25,6 +25,20 @@ def the(plan: Plan, address: str) -> dict[str, Any]:
     return values
 
 
+def ratio(plan: Plan) -> dict[str, Any]:
+    """Stripe's objective of availability, to be spoiled."""
+    objective = the(plan, 'google_monitoring_slo.objective["webhook_availability_stripe"]')
+    found: dict[str, Any] = objective["request_based_sli"][0]["good_total_ratio"][0]
+    return found
+
+
+def condition(plan: Plan, alert: str) -> dict[str, Any]:
+    """What that alert waits for, to be spoiled."""
+    policy_of = the(plan, f'google_monitoring_alert_policy.alert["{alert}"]')
+    found: dict[str, Any] = policy_of["conditions"][0]["condition_threshold"][0]
+    return found
+
+
 @pytest.mark.parametrize("env", ["dev", "prod"])
 def test_our_plans_are_sound(env: str, planned: Callable[[str], Plan]) -> None:
     assert policy.judge(planned(env), prod=env == "prod") == []
@@ -96,8 +110,55 @@ SPOILED: dict[str, Spoil] = {
     "only webhooks answer strangers": lambda p: the(
         p, 'module.function["score_payment"].google_cloud_run_service_iam_member.invoker["push"]'
     ).update(member="allUsers"),
-    "basic role": lambda p: the(p, 'module.ci[0].google_project_iam_member.deployer["roles/run.admin"]').update(
-        role="roles/owner"
+    "roles/owner is not among the roles of CI's deployer": lambda p: the(
+        p, 'module.ci[0].google_project_iam_member.deployer["roles/run.admin"]'
+    ).update(role="roles/owner"),
+    "roles/resourcemanager.projectIamAdmin is not among the roles of CI's planner": lambda p: the(
+        p, 'module.ci[0].google_project_iam_member.planner["roles/run.viewer"]'
+    ).update(role="roles/resourcemanager.projectIamAdmin"),
+    "roles/secretmanager.admin is not among the roles of CI's planner": lambda p: the(
+        p, 'module.ci[0].google_project_iam_member.planner["roles/secretmanager.viewer"]'
+    ).update(role="roles/secretmanager.admin"),
+    'filters for step = "refund_fail", which no message has': lambda p: the(
+        p, 'google_pubsub_subscription.push["track-dispute-refunds-stripe"]'
+    ).update(filter='attributes.step = "refunded" OR attributes.step = "refund_fail"'),
+    "filters by kinds, which no message": lambda p: the(
+        p, 'google_pubsub_subscription.push["record-payment-stripe"]'
+    ).update(filter='attributes.kinds = "payment"'),
+    'filters for job = "train"': lambda p: the(p, 'google_pubsub_subscription.push["train-model"]').update(
+        filter='attributes.job = "train"'
+    ),
+    "not a subscription filter": lambda p: the(p, 'google_pubsub_subscription.push["record-payment-stripe"]').update(
+        filter='attributes.kind == "payment"'
+    ),
+    "metric.labels.response_class, which run.googleapis.com/request_count does not have": lambda p: ratio(p).update(
+        bad_service_filter=ratio(p)["bad_service_filter"].replace("response_code_class", "response_class")
+    ),
+    'response_code_class = "5XX", which': lambda p: ratio(p).update(
+        bad_service_filter=ratio(p)["bad_service_filter"].replace("5xx", "5XX")
+    ),
+    "resource.labels.service, which": lambda p: ratio(p).update(
+        bad_service_filter=ratio(p)["bad_service_filter"].replace("service_name", "service")
+    ),
+    "run.googleapis.com/requests, which nothing counts": lambda p: ratio(p).update(
+        total_service_filter=ratio(p)["total_service_filter"].replace("request_count", "requests")
+    ),
+    "watches the service webhook-strpe": lambda p: ratio(p).update(
+        total_service_filter=ratio(p)["total_service_filter"].replace("webhook-stripe", "webhook-strpe")
+    ),
+    'event = "deadlines_missed", which': lambda p: condition(p, "clocks_disagree").update(
+        filter=condition(p, "clocks_disagree")["filter"].replace("clocks_disagree", "deadlines_missed")
+    ),
+    "metric.labels.vendor, which": lambda p: condition(p, "forgeries")["aggregations"][0].update(
+        group_by_fields=["metric.label.vendor"]
+    ),
+    "on cloud_run_job, and it is measured on cloud_run_revision": lambda p: condition(p, "forgeries").update(
+        filter=condition(p, "forgeries")["filter"].replace("cloud_run_revision", "cloud_run_job")
+    ),
+    "metric.labels.outcom, which": lambda p: the(p, 'google_monitoring_dashboard.board["fraud"]').update(
+        dashboard_json=the(p, 'google_monitoring_dashboard.board["fraud"]')["dashboard_json"].replace(
+            "metric.label.outcome", "metric.label.outcom"
+        )
     ),
     "whoever signs in": lambda p: the(p, "module.ci[0].google_iam_workload_identity_pool_provider.repository").update(
         attribute_condition="true"
@@ -130,6 +191,14 @@ SPOILED: dict[str, Spoil] = {
         "documentation"
     ][0].update(content="?"),
 }
+
+
+def test_ci_has_every_role_that_the_policy_lets_it_have(planned: Callable[[str], Plan]) -> None:
+    granted: dict[str, set[str]] = {}
+    for one in resources(planned("prod")["planned_values"]["root_module"]):
+        if one["address"].startswith("module.ci[0].google_project_iam_member."):
+            granted.setdefault(one["name"], set()).add(one["values"]["role"])
+    assert granted == policy.CI_ROLES
 
 
 @pytest.mark.parametrize("sentence", SPOILED)

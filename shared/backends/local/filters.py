@@ -39,6 +39,16 @@ def compiled(text: str) -> Matches:
     return matches
 
 
+def named(text: str) -> list[tuple[str, str | None]]:
+    """Every attribute that the filter asks for, with the value it asks for: None where any will do, or a beginning."""
+    compiled(text)
+    return [
+        (term["prefixed"] or term["equal"] or term["present"], _plain(term["text"]) if term["equal"] else None)
+        for term in _TERMS.finditer(text)
+        if term["word"] is None
+    ]
+
+
 class _Tokens:
     """`next` is a term (something that matches), a word of the language, or None at the end."""
 
