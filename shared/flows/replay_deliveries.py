@@ -1,19 +1,21 @@
-"""Deliveries that could not be read when they came are translated again, by the adapter of today."""
+"""What the warehouse keeps is told again: deliveries that could not be read when they came, by the adapter of today, and
+events as they were told."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 import msgspec
 
-from shared.domain.codec import decode
+from shared.domain.codec import decode, from_document
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, Rejected
+from shared.domain.events import KINDS, AnyEvent
 from shared.domain.telemetry import fact
-from shared.flows.ports import Bus, Warehouse
-from shared.flows.receive_delivery import Understood, messages, understand
+from shared.flows.ports import Bus, Message, Warehouse
+from shared.flows.receive_delivery import Understood, event_message, messages, understand
 from shared.providers.kit.protocol import Provider
 
 PAGE = 200  # bodies may have a mebibyte each, and a page is held at once
@@ -31,19 +33,46 @@ WHERE nth = 1 AND (outcome = 'unparsed' OR (outcome = 'ignored' AND @ignored))
 ORDER BY received_at, delivery_id
 LIMIT @page"""
 
+EVENTS_PAGE = 5000  # of a kilobyte each, and every page is a query that is paid for
+
+# Each event as it was first heard in that time. Rows lie by when a thing happened, and some are heard of late.
+TOLD_SQL = """SELECT *
+FROM (
+  SELECT *, COALESCE(heard_at, publish_time) AS heard,
+    ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY COALESCE(heard_at, publish_time), publish_time) AS nth
+  FROM payment_events
+  WHERE provider = @provider AND (@kind = '' OR kind = @kind)
+    AND occurred_at >= @earliest AND occurred_at < @latest
+    AND COALESCE(heard_at, publish_time) >= @since AND COALESCE(heard_at, publish_time) < @until
+) AS told
+WHERE nth = 1 AND (heard > @since OR event_id > @after)
+ORDER BY heard, event_id
+LIMIT @page"""
+AHEAD = timedelta(days=1)  # a provider's clock may be
+
 
 class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which deliveries: of `provider`, received from `since` on and before `until` (aware instants; until left out: now).
 
     ignored: those of types that nothing followed when they came, too.
+
+    events: not deliveries but the events that were published in that time, all or of one `kind`, those read back from an
+    API among them. late_days: how long before `since` they may have happened.
     """
 
     provider: str
     since: datetime
     until: datetime | None = None
     ignored: bool = False
+    events: bool = False
+    kind: str = ""
+    late_days: Annotated[float, msgspec.Meta(ge=0, le=4000)] = 40
 
     def __post_init__(self) -> None:
+        if self.kind and self.kind not in KINDS:
+            raise ValueError(f"an event is one of {', '.join(KINDS)}")
+        if (not self.events and self.kind) or (self.events and self.ignored):
+            raise ValueError("`kind` is of events, `ignored` of deliveries")
         for instant in (self.since, self.until):
             if instant is not None and instant.tzinfo is None:
                 raise ValueError("an instant without a zone")
@@ -56,7 +85,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """replayed: deliveries of which more was understood than before, published anew, with so many events. unchanged:
-    those of which nothing more was."""
+    those of which nothing more was. Of a replay of events: how many of them, and nothing of deliveries."""
 
     looked_at: int
     replayed: int
@@ -75,7 +104,9 @@ def read(parameters: bytes) -> ReplayRequest:
 def replay_deliveries(
     parameters: bytes, load: Callable[[str], Provider], warehouse: Warehouse, bus: Bus, now: datetime
 ) -> Replayed:
-    """Translate stored deliveries again and publish what is understood of them, under the ids that they have.
+    """Translate stored deliveries again and publish what is understood of them, under the ids that they have; or publish
+    stored events again, to the byte as they were published. Every consumer hears them, and knows by their ids those that
+    it has.
 
     The bytes were proved when they came, and nobody but the webhook writes `deliveries`: they are not verified anew,
     for their keys may be gone. Events have the ids that they would have had, so a repeat, or a part that was
@@ -87,6 +118,11 @@ def replay_deliveries(
     except Misconfigured as error:
         raise Rejected(str(error), reason="unknown_provider") from error
     counts: Counter[str] = Counter()
+    if request.events:
+        for told in _told(request, warehouse, request.until or now):
+            bus.publish(told)
+            counts["events"] += len(told)
+        return _summary(request, counts)
     for row in _stored(request, warehouse, request.until or now):
         delivery, verdict, credentials = as_received(request.provider, row)
         understood = understand(delivery, provider, verdict, credentials)
@@ -97,6 +133,10 @@ def replay_deliveries(
         bus.publish(messages(delivery, provider, verdict, credentials, understood, row["delivery_id"], now))
         counts["replayed"] += 1
         counts["events"] += len(understood.events)
+    return _summary(request, counts)
+
+
+def _summary(request: ReplayRequest, counts: Counter[str]) -> Replayed:
     summary = Replayed(*(counts[name] for name in ("looked_at", "replayed", "unchanged", "events")))
     fact("deliveries_replayed", provider=request.provider, **asdict(summary))
     return summary
@@ -130,6 +170,34 @@ def _stored(request: ReplayRequest, warehouse: Warehouse, until: datetime) -> It
         if len(page) < PAGE:
             return
         since, after = page[-1]["received_at"], page[-1]["delivery_id"]
+
+
+def _told(request: ReplayRequest, warehouse: Warehouse, until: datetime) -> Iterator[list[Message]]:
+    """The messages of the events in `request`, a page at a time."""
+    since, after = request.since.astimezone(UTC), ""
+    between = {
+        "provider": request.provider,
+        "kind": request.kind,
+        "earliest": _back(since, timedelta(days=request.late_days)),
+        "latest": until + AHEAD,
+        "until": until,
+        "page": EVENTS_PAGE,
+    }
+    while page := warehouse.query(TOLD_SQL, between | {"since": since, "after": after}):
+        yield [event_message(event_in(row), row["heard"]) for row in page]
+        since, after = page[-1]["heard"], page[-1]["event_id"]
+
+
+def _back(instant: datetime, time: timedelta) -> datetime:
+    """`time` before `instant`; the beginning of the calendar where that is nearer."""
+    first = datetime.min.replace(tzinfo=UTC)
+    return instant - time if instant - first > time else first
+
+
+def event_in(row: Mapping[str, Any]) -> AnyEvent:
+    """The event in a row of `payment_events`. Raises Unreadable."""
+    event: AnyEvent = from_document(dict(row), KINDS[row["kind"]])
+    return event
 
 
 def as_received(provider: str, row: Mapping[str, Any]) -> tuple[Delivery, Verdict, Credentials]:

@@ -1,7 +1,9 @@
 """One SQL, one answer: DuckDB behind sqlglot and bqemulator answer as BigQuery's reference says."""
 
 import base64
+import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,15 @@ import pytest
 
 from shared.backends import tables
 from shared.backends.local.warehouse import LocalWarehouse
-from shared.domain.codec import utc_text
+from shared.domain.codec import encode_event, utc_text
 from shared.domain.errors import Misconfigured
+from shared.domain.events import PaymentStep
 from shared.flows.ports import Ports, Warehouse
-from shared.flows.replay_deliveries import STORED_SQL
+from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL, event_in
 from shared.fraud.point_in_time import served_sql
 from shared.learning.data_set import labeled_sql
 from tests.backends import declared
+from tests.builders import a_payment_event
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -272,6 +276,25 @@ def test_a_replay_finds_the_latest_word_on_each_delivery_in_order_and_page_by_pa
     assert (found[0]["key_ids"], found[0]["unsigned"], found[0]["query"]) == ([], [], None)
     onwards = {"since": found[-1]["received_at"], "after": found[-1]["delivery_id"]}
     assert [one["delivery_id"] for one in warehouse.query(STORED_SQL, {**asked, **onwards, "ignored": True})] == ["d"]
+
+
+def test_a_replay_of_events_finds_each_once_by_when_it_was_heard(warehouse: Warehouse) -> None:
+    def heard(number: int, minute: int) -> dict[str, Any]:
+        event = replace(
+            a_payment_event(PaymentStep.CAPTURED), provider="retold", event_id=f"retold:main:{number}", occurred_at=NOON
+        )
+        row: dict[str, Any] = json.loads(encode_event(event, NOON + timedelta(minutes=minute)))
+        return row
+
+    events = [heard(number, minute) for number, minute in ((2, 1), (1, 1), (3, 2), (3, 5), (4, 60))]
+    warehouse.append("payment_events", [one | {"publish_time": utc_text(NOON + HOUR)} for one in events])
+    asked = {"provider": "retold", "kind": "payment", "since": NOON, "until": NOON + HOUR, "after": "", "page": 2}
+    asked |= {"earliest": NOON - HOUR, "latest": NOON + HOUR}
+    first = warehouse.query(TOLD_SQL, asked)
+    assert [one["event_id"] for one in first] == ["retold:main:1", "retold:main:2"]
+    onwards = {"since": first[-1]["heard"], "after": first[-1]["event_id"]}
+    [last] = warehouse.query(TOLD_SQL, asked | onwards)
+    assert json.loads(encode_event(event_in(last), last["heard"])) == events[2]
 
 
 def test_sql_that_is_none_is_misconfigured(warehouse: Warehouse) -> None:

@@ -16,9 +16,10 @@ from shared.backends.local import connect
 from shared.domain.codec import utc_text
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Rejected, SignatureInvalid, Unreadable
+from shared.flows import replay_deliveries as replays
 from shared.flows.ports import Message, Warehouse
-from shared.flows.receive_delivery import receive
-from shared.flows.replay_deliveries import PAGE, Replayed, as_received, replay_deliveries
+from shared.flows.receive_delivery import event_message, receive
+from shared.flows.replay_deliveries import PAGE, Replayed, as_received, event_in, replay_deliveries
 from shared.providers.kit.protocol import Provider
 from tests.providers.kits import NOON, Kit, a_fact, a_kit
 from tests.simulator.facts import FactKind
@@ -33,6 +34,7 @@ class Shop:
     kit: Kit
     warehouse: Warehouse
     events: list[bytes] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
     published: int = 0
 
     def publish(self, messages: Sequence[Message]) -> None:
@@ -45,6 +47,9 @@ class Shop:
                 self.warehouse.append("deliveries", [row])
             else:
                 self.events.append(message.data)
+                self.messages.append(message)
+                published = {"publish_time": utc_text(NOON + self.published * timedelta(seconds=1))}
+                self.warehouse.append("payment_events", [json.loads(message.data) | published])
 
     def receive(self, *deliveries: Delivery, adapter: Provider | None = None) -> None:
         for delivery in deliveries:
@@ -200,11 +205,72 @@ def test_what_is_kept_of_a_url_holds_no_secret(tmp_path: Path) -> None:
         b'{"provider": "stripe", "since": "2026-11-01T00:00:00"}',
         b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z", "all": true}',
         b'{"provider": "strype", "since": "2026-11-01T00:00:00Z"}',
+        b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z", "events": true, "kind": "disputes"}',
+        b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z", "events": true, "ignored": true}',
+        b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z", "kind": "dispute"}',
     ],
 )
 def test_a_request_that_does_not_fit_is_refused(asked: bytes, stripe: Shop) -> None:
     with pytest.raises(Rejected):
         replay_deliveries(asked, providers.load, stripe.warehouse, stripe, NOON)
+
+
+# Events
+
+SINCE_NOON = {"since": utc_text(NOON), "until": utc_text(NOON + timedelta(seconds=1)), "events": True}
+
+
+def once(messages: list[Message]) -> dict[str, Message]:
+    """Of copies the first."""
+    return {message.attributes["event_id"]: message for message in reversed(messages)}
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_every_event_is_published_again_to_the_byte(name: str, tmp_path: Path) -> None:
+    shop = a_shop(name, tmp_path)
+    shop.receive(*everything_of(shop.kit))
+    first, shop.messages = shop.messages, []
+    found = shop.replay(**SINCE_NOON)
+    assert once(shop.messages) == once(first)
+    assert found == Replayed(0, 0, 0, events=len(once(first)))
+    # What is now there twice is told once.
+    assert shop.replay(**SINCE_NOON) == found
+
+
+def test_events_of_one_kind_and_of_their_time_alone(stripe: Shop) -> None:
+    stripe.receive(*everything_of(stripe.kit))
+    disputes = {name for name, message in once(stripe.messages).items() if message.attributes["kind"] == "dispute"}
+    assert disputes
+    stripe.messages = []
+    stripe.replay(**SINCE_NOON, kind="dispute")
+    assert set(once(stripe.messages)) == disputes
+    for asked in (
+        {"since": utc_text(NOON - DAY), "until": utc_text(NOON)},
+        {"since": utc_text(NOON + timedelta(microseconds=1))},
+    ):
+        assert stripe.replay(**SINCE_NOON | asked).events == 0
+
+
+def test_events_are_looked_for_as_far_back_as_they_may_have_happened(stripe: Shop) -> None:
+    stripe.receive(*everything_of(stripe.kit))
+    [row, *_] = stripe.warehouse.query("SELECT * FROM payment_events WHERE kind = 'payment' ORDER BY event_id LIMIT 1")
+    old = replace(event_in(row), event_id="stripe:acct_1:evt_old", occurred_at=NOON - timedelta(days=41))
+    stripe.publish([event_message(old, NOON)])
+    assert "stripe:acct_1:evt_old" in once(stripe.messages)
+    stripe.messages = []
+    stripe.replay(**SINCE_NOON)
+    assert "stripe:acct_1:evt_old" not in once(stripe.messages)
+    stripe.replay(**SINCE_NOON, late_days=42)
+    assert "stripe:acct_1:evt_old" in once(stripe.messages)
+
+
+def test_more_than_a_page_of_events_is_published_whole(stripe: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    stripe.receive(*everything_of(stripe.kit))
+    first, stripe.messages = stripe.messages, []
+    monkeypatch.setattr(replays, "EVENTS_PAGE", 3)
+    stripe.replay(**SINCE_NOON)
+    assert once(stripe.messages) == once(first)
+    assert len(stripe.messages) == len(once(first)) > 6
 
 
 # From the row alone

@@ -23,7 +23,12 @@ from terraform.tools import tool, vocabulary
 from tests.builders import NOON, a_dispute_event, a_payment_event
 
 TOPOLOGY: dict[str, Any] = json.loads((tool.ROOT / "functions" / "topology.json").read_text())
-REST: dict[str, Any] = {"event_id": "stripe:acct_1:evt_9", "provider": "stripe", "account": "acct_1", "occurred_at": NOON}
+REST: dict[str, Any] = {
+    "event_id": "stripe:acct_1:evt_9",
+    "provider": "stripe",
+    "account": "acct_1",
+    "occurred_at": NOON,
+}
 
 
 def every_kind() -> Iterator[AnyEvent]:
