@@ -7,7 +7,7 @@ from threading import Lock
 from time import perf_counter
 from typing import NamedTuple
 
-from shared.domain.codec import encode, from_document, to_document
+from shared.domain.codec import from_document
 from shared.domain.decisions import Decision
 from shared.domain.errors import Misconfigured, PayInError
 from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged
@@ -15,6 +15,7 @@ from shared.domain.telemetry import alarm, fact
 from shared.domain.timeline import compact
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
+from shared.flows.decisions import of_stored, row_of, stored
 from shared.flows.ports import Accumulate, Create, Document, Key, Message, Models, Ports, Snapshot, Write
 from shared.fraud import model as artifacts
 from shared.fraud.claims import Claims, DisputeClaim
@@ -134,7 +135,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         known = Known(attempt, documents)
         decision = decide(known, model, now)
         changes = known.changes()
-        writes: list[Write] = [write(names[0], seen[names[0]], to_document(decision))]
+        writes: list[Write] = [write(names[0], seen[names[0]], stored(decision))]
         writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])
         if found.claims != Claims():
             writes.append(Create(_claims_key(event.provider, event.payment_id), _claims_document(found.claims)))
@@ -253,7 +254,7 @@ class _Found:
                 root = seen[_decision_key(provider, document["same_as"])]
                 document = root.document if root else {}
             if "event_id" in document:
-                decision = from_document(document, Decision)
+                decision = of_stored(document)
                 roots[decision.payment_id] = decision
                 continue
             missing.append(name)
@@ -328,7 +329,7 @@ def _kept(document: Document | None, at: int) -> dict[tuple[str, ...], datetime]
 def _message(decision: Decision) -> Message:
     return Message(
         TOPIC,
-        encode(decision),
+        row_of(decision),
         {
             "kind": "decision",
             "outcome": decision.outcome,

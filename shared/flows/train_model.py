@@ -16,7 +16,7 @@ from shared.flows.recompute_decisions import recompute_decisions
 from shared.fraud import model as artifacts
 from shared.fraud.features import LONG_TAILED, NAMES, SCHEMA_VERSION, TRAINING_EXCLUDED, microseconds
 from shared.fraud.model import Model
-from shared.fraud.point_in_time import served_sql
+from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.fraud.policy import Capacity, Costs, cheapest, within_capacity
 from shared.learning import request as requests
 from shared.learning.labels import matured_until
@@ -165,11 +165,23 @@ def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> "tuple[Ta
     from shared.learning import data_set
 
     seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
-    [counted] = ports.warehouse.query(data_set.COUNT_SQL, seen)
-    share, below = data_set.sampling(int(counted["payments"]), request.max_rows)
-    matured = microseconds(matured_until(now, request.maturity_days))
-    rows = ports.warehouse.query(data_set.labeled_sql(served_sql()), {**seen, "matured_until": matured, "below": below})
-    return data_set.table(rows, COLUMNS, share), share
+    until = matured_until(now, request.maturity_days)
+    logged = _count(ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION)
+    # Where decisions recorded all that we would take, nothing has to be computed. Else payments are few, or of before the
+    # schema changed.
+    enough = logged >= request.max_rows
+    payments = logged if enough else _count(ports, data_set.COUNT_SQL, **seen)
+    kept = data_set.sampling(payments, request.max_rows)
+    rows = ports.warehouse.query(
+        data_set.labeled_sql(logged_sql() if enough else served_sql()),
+        {**seen, "matured_until": microseconds(until), "below": kept.below, "sample": kept.sample},
+    )
+    return data_set.table(rows, COLUMNS, kept.share), kept.share
+
+
+def _count(ports: Ports, sql: str, **parameters: object) -> int:
+    [counted] = ports.warehouse.query(sql, parameters)
+    return int(counted["payments"])
 
 
 def _lacking(slices: "Slices", request: TrainingRequest) -> list[str]:

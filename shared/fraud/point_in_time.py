@@ -105,7 +105,7 @@ def served_sql() -> str:
     """The rows of `point_in_time_sql`, with the vector itself where a decision of this schema recorded it: nothing is
     closer to what was served. Computed are only those that no decision holds, or one of another schema."""
     features = ",\n  ".join(
-        f"CASE WHEN served.event_id IS NULL THEN computed.{name} ELSE served.features[OFFSET({place})].value END AS {name}"
+        f"CASE WHEN served.event_id IS NULL THEN computed.{name} ELSE {_RECORDED.format(place=place)} END AS {name}"
         for place, name in enumerate(NAMES)
     )
     return f"""SELECT computed.event_id, computed.provider, computed.payment_id, computed.at_us, computed.step,
@@ -115,11 +115,35 @@ FROM (
 {point_in_time_sql()}
 ) AS computed
 LEFT JOIN (
-  SELECT event_id, features
-  FROM fraud_decisions
-  WHERE occurred_at >= @since AND occurred_at <= @as_of AND schema_version = '{SCHEMA_VERSION}'
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY decided_at) = 1
+{_SERVED_SQL}
 ) AS served ON served.event_id = computed.event_id"""
+
+
+def logged_sql() -> str:
+    """The rows of `served_sql` that a decision of this schema recorded, and no others: what nobody has to compute asks for
+    a handful of columns of the events, and the vectors of the part of the payments that @sample names are all that is
+    read of decisions (`shared.learning.data_set.sampling`)."""
+    features = ",\n  ".join(f"{_RECORDED.format(place=place)} AS {name}" for place, name in enumerate(NAMES))
+    return f"""WITH {_names_sql()},
+{_claims_sql()}
+SELECT candidates.event_id, candidates.provider, candidates.payment_id, candidates.at_us, candidates.step,
+  labels.fraud_reported_at,
+  {features}
+FROM candidates
+JOIN parents ON parents.event_id = candidates.event_id AND parents.parent = candidates.event_id
+JOIN (
+{_SERVED_SQL}
+) AS served ON served.event_id = candidates.event_id
+LEFT JOIN labels ON labels.root = candidates.event_id"""
+
+
+_RECORDED = "served.features[OFFSET({place})].value"
+
+# `sample` is what the table is clustered by, so that the filter leaves the blocks of all other payments unread.
+_SERVED_SQL = f"""  SELECT event_id, features
+  FROM fraud_decisions
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND schema_version = '{SCHEMA_VERSION}' AND sample <= @sample
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY decided_at) = 1"""
 
 
 _AMOUNT = ("amount.minor", "amount.currency")
@@ -215,7 +239,12 @@ _HEARD = (
 
 
 def _common_sql(seen_limit: int) -> str:
-    """What was told, the attempts that were decided on, and the news of fraud on them.
+    """What was told, the attempts that were decided on, and the news of fraud on them."""
+    return f"{_names_sql()},\n{_attempts_sql(seen_limit)},\n{_claims_sql()}"
+
+
+def _names_sql() -> str:
+    """What was told, and which attempts are of one payment.
 
     A payment may be named by several ids (a charge and its intent). The event that its decision names, or, where there
     is no decision, the first that was heard, is decided on; whatever names one of its ids too is the same payment, also
@@ -260,8 +289,12 @@ parents AS (
   SELECT mentions.event_id AS event_id, owners.event_id AS parent
   FROM mentions JOIN owners ON owners.provider = mentions.provider AND owners.id = mentions.id
   QUALIFY ROW_NUMBER() OVER (PARTITION BY mentions.event_id ORDER BY owners.undecided, owners.heard) = 1
-),
-met AS (
+)"""
+
+
+def _attempts_sql(seen_limit: int) -> str:
+    """The attempts that were decided on, with whom they met for the first time."""
+    return f"""met AS (
   SELECT candidates.*,
     {_MET}
   FROM candidates
@@ -276,8 +309,12 @@ attempts AS (
   SELECT counted.*,
     {_new_sql(seen_limit)}
   FROM counted
-),
-news AS (
+)"""
+
+
+def _claims_sql() -> str:
+    """The news of fraud, the payments that it is of, and what it comes to."""
+    return f"""news AS (
   SELECT event_id, provider, heard,
     CASE WHEN kind = 'dispute' THEN CONCAT('dispute:', dispute_id) ELSE CONCAT('report:', event_id) END AS claim,
     CASE WHEN kind = 'fraud_warning' THEN at_us END AS warned_at,

@@ -13,25 +13,46 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Instants = NDArray[np.int64]
 
+LOGGED_SQL = """SELECT COUNT(DISTINCT event_id) AS payments FROM fraud_decisions
+WHERE occurred_at >= @since AND occurred_at <= @until AND schema_version = @schema_version"""
+
 COUNT_SQL = """SELECT COUNT(DISTINCT payment_id) AS payments FROM payment_events
 WHERE kind = 'payment' AND occurred_at >= @since AND occurred_at <= @as_of"""
 
 
+LOOKED_AT = 200
+"""Times `max_rows` payments that frauds are taken from: where one in two hundred is fraud, there are as many of them."""
+
+
 def labeled_sql(point_in_time: str) -> str:
-    """`point_in_time`'s rows that have a label, all frauds and of the genuine those whose hash is below @below."""
+    """`point_in_time`'s rows that have a label, of the payments that @sample names: all frauds, and of the genuine those
+    whose hash is below @below."""
     return f"""SELECT * FROM (
 {point_in_time}
 ) AS known
-WHERE {LABELED_SQL} AND ({FRAUD_SQL} OR SUBSTR(TO_HEX(MD5(event_id)), 1, 8) < @below)
+WHERE {LABELED_SQL} AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
+  AND ({FRAUD_SQL} OR SUBSTR(TO_HEX(MD5(event_id)), 1, 8) < @below)
 ORDER BY at_us, event_id"""  # noqa: S608 - compiled from our own declarations, values are parameters
 
 
-def sampling(payments: int, max_rows: int) -> tuple[float, str]:
-    """(share, below): how many of the genuine payments to keep, and the hash below which they are."""
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """sample: the greatest first two digits of a payment's hash that are looked at; below: the hash that genuine ones stay
+    below. share: how many of the genuine payments looked at are kept."""
+
+    share: float
+    sample: str
+    below: str
+
+
+def sampling(payments: int, max_rows: int) -> Sampling:
+    """What to keep of `payments`: `max_rows` genuine ones, and the frauds among `LOOKED_AT` times as many."""
+    looked_at = min(-(-256 * LOOKED_AT * max_rows // payments), 256) if payments else 256
+    sample = f"{looked_at - 1:02x}"
     if payments <= max_rows:
-        return 1.0, "g"  # above every hexadecimal digit
+        return Sampling(1.0, sample, "g")  # above every hexadecimal digit
     below = max(int(max_rows / payments * 2**32), 1)
-    return below / 2**32, f"{below:08x}"
+    return Sampling(below / 2**32 / (looked_at / 256), sample, f"{below:08x}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "shared" / "learning" / "sql" / "
 Columns = list[dict[str, Any]]
 
 # What a BigQuery subscription adds with `write_metadata`.
+_TABLE = FOLDER / "fraud_decisions.json"
+[SAMPLE] = [column for column in json.loads(_TABLE.read_text(encoding="utf-8")) if column["name"] == "sample"]
 METADATA: Columns = [
     {"name": "subscription_name", "type": "STRING", "mode": "NULLABLE"},
     {"name": "message_id", "type": "STRING", "mode": "NULLABLE"},
@@ -60,7 +62,8 @@ def tables() -> dict[str, Columns]:
     ]
     return {
         "payment_events": [*envelope, *columns_of(*KINDS.values()), *METADATA],
-        "fraud_decisions": [*columns_of(Decision), *METADATA],
+        # What `decisions.row_of` adds to a decision.
+        "fraud_decisions": [*columns_of(Decision), SAMPLE, *METADATA],
         "dispute_updates": [*columns_of(DisputeUpdate), *METADATA],
     }
 

@@ -388,7 +388,13 @@ def test_what_a_model_trains_on_is_asked_alike_of_both(warehouse: Warehouse) -> 
         "warning_id": "w0",
     }
     warehouse.append("payment_events", [*paid, warned | {"occurred_at": utc_text(long_ago + 9 * HOUR)}])
-    asked = {"since": long_ago, "as_of": long_ago + 90 * 24 * HOUR, "matured_until": 2**62, "below": "g"}
+    asked = {
+        "since": long_ago,
+        "as_of": long_ago + 90 * 24 * HOUR,
+        "matured_until": 2**62,
+        "below": "g",
+        "sample": "ff",
+    }
     rows = warehouse.query(labeled_sql(served_sql()), asked)
     told = {row["event_id"]: (row["fraud_reported_at"] is not None, row["card_payments_24h"]) for row in rows}
     assert told == {"t0": (True, None), "t1": (False, 1), "t2": (False, 2)}

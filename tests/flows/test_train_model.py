@@ -2,21 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from shared.domain.errors import Rejected
+from shared.flows import train_model as train_flow
 from shared.flows.ports import Create, Key, Ports
 from shared.flows.score_payment import Scorer, score_payment
 from shared.flows.train_model import CHAMPION, TrainingReport, on_request, roll_back, train_model
 from shared.fraud import model
 from shared.fraud.features import NAMES
-from shared.fraud.point_in_time import served_sql
+from shared.fraud.point_in_time import logged_sql, served_sql
+from shared.learning import data_set
 from tests.builders import DAY, a_payment_event
 from tests.learning.shop import DAYS, OPENED, fill, past
 from tests.local import local_ports, published
@@ -171,7 +174,7 @@ def test_what_a_payment_was_served_is_what_it_trains_with(tmp_path: Path) -> Non
     first, second, last = published(ports, "fraud-decisions")
     unseen = {**second, "features": first["features"]}
     ports.warehouse.append("fraud_decisions", [first, unseen, {**last, "schema_version": "0" * 16}])
-    rows = ports.warehouse.query(served_sql(), {"since": NOW - DAY, "as_of": NOW + 2 * DAY})
+    rows = ports.warehouse.query(served_sql(), {"since": NOW - DAY, "as_of": NOW + 2 * DAY, "sample": "ff"})
     found = {row["event_id"]: row for row in rows}
     served = {feature["name"]: feature["value"] for feature in first["features"]}
     for name in NAMES:
@@ -207,6 +210,53 @@ def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: 
     assert 0.03 < report.quality.prior < 0.09  # of all payments, not of those kept
     loaded = model.load(ports.models.load(report.digest), report.digest)
     assert loaded.thresholds.challenge > 0
+
+
+def test_what_decisions_recorded_trains_the_same_model_and_nothing_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = local_ports(tmp_path)
+    for event in fill(ports, past()):
+        score_payment(event, ports, event.occurred_at, Scorer(use_model=False))
+    ports.warehouse.append("fraud_decisions", published(ports, "fraud-decisions"))
+    asked: list[str] = []
+    query = ports.warehouse.query
+
+    def noted(sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        asked.append(sql)
+        return query(sql, parameters)
+
+    monkeypatch.setattr(ports.warehouse, "query", noted)
+    few = json.dumps({**json.loads(QUICK), "max_rows": 900}).encode()
+    report = train_model(ports, NOW, few)
+    assert asked == [data_set.LOGGED_SQL, data_set.labeled_sql(logged_sql())]
+    monkeypatch.setattr(train_flow, "logged_sql", served_sql)
+    assert train_model(ports, NOW, few).digest == report.digest is not None
+
+    # Fewer than would be taken were recorded: all are computed that were not.
+    asked.clear()
+    train_model(ports, NOW, QUICK)
+    assert asked == [data_set.LOGGED_SQL, data_set.COUNT_SQL, data_set.labeled_sql(served_sql())]
+
+
+@pytest.mark.parametrize(
+    ("payments", "share", "sample", "below"),
+    [
+        (0, 1.0, "ff", "g"),
+        (1_000, 1.0, "ff", "g"),
+        (2_000, 0.5, "ff", "80000000"),
+        (200_000, 1 / 200, "ff", "0147ae14"),
+        (800_000, 1 / 200, "3f", "0051eb85"),
+        # Whole 256ths of the payments: a little more than 200 times as many as are kept.
+        (40_000_000, 1 / 312.5, "01", "0001a36e"),
+    ],
+)
+def test_frauds_are_thinned_out_too_where_payments_are_many(
+    payments: int, share: float, sample: str, below: str
+) -> None:
+    kept = data_set.sampling(payments, 1_000)
+    assert (kept.sample, kept.below) == (sample, below)
+    assert kept.share == pytest.approx(share, rel=1e-4)
 
 
 @pytest.mark.parametrize(

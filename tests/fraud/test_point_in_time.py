@@ -1,5 +1,6 @@
 """One definition of a feature: what the flow served from documents is what the warehouse computes of the past."""
 
+import hashlib
 import math
 import tempfile
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ from shared.flows.ports import Ports
 from shared.flows.score_payment import Scorer, score_payment
 from shared.fraud import features, history
 from shared.fraud.features import NAMES
-from shared.fraud.point_in_time import point_in_time_sql
+from shared.fraud.point_in_time import logged_sql, point_in_time_sql, served_sql
 from tests.builders import DAY, MINUTE, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event
 from tests.local import local_ports, published
 
@@ -66,6 +67,19 @@ def computed(
     ports: Ports, as_of: datetime = LAST, cap: int = features.CAP, seen_limit: int = features.SEEN_LIMIT
 ) -> dict[str, dict[str, Any]]:
     rows = ports.warehouse.query(point_in_time_sql(cap, seen_limit), {"since": FIRST, "as_of": as_of})
+    return {row["event_id"]: row for row in rows}
+
+
+def served_rows(ports: Ports, as_of: datetime = LAST, sample: str = "ff") -> dict[str, dict[str, Any]]:
+    """What training reads where it computes what no decision recorded."""
+    rows = ports.warehouse.query(served_sql(), {"since": FIRST, "as_of": as_of, "sample": sample})
+    return {row["event_id"]: row for row in rows}
+
+
+def logged(ports: Ports, as_of: datetime = LAST, sample: str = "ff") -> dict[str, dict[str, Any]]:
+    """What training reads where decisions recorded enough."""
+    rows = ports.warehouse.query(logged_sql(), {"since": FIRST, "as_of": as_of, "sample": sample})
+    assert len(rows) == len({row["event_id"] for row in rows})
     return {row["event_id"]: row for row in rows}
 
 
@@ -234,6 +248,8 @@ def test_features_are_computed_as_served_however_late_twice_and_out_of_order_thi
         if decisions_stored:
             ports.warehouse.append("fraud_decisions", list(served.values()))
         assert_same(served, computed(ports, LAST + 400 * DAY, CAP, seen_limit=1))
+        if decisions_stored:
+            assert logged(ports, LAST + 400 * DAY) == served_rows(ports, LAST + 400 * DAY)
 
 
 def test_a_busy_device_stops_counting_at_the_cap_in_both_places(tmp_path: Path) -> None:
@@ -331,6 +347,27 @@ def test_the_event_that_was_decided_on_is_the_one_that_the_decision_names(tmp_pa
     ports.warehouse.append("payment_events", rows)
     ports.warehouse.append("fraud_decisions", [*served.values(), *served.values()])
     assert_same(served, computed(ports))
+
+
+def test_what_decisions_recorded_needs_no_event_but_for_names_and_news_and_is_read_by_the_sample(
+    tmp_path: Path,
+) -> None:
+    events: list[AnyEvent] = [a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * MINUTE) for n in range(40)]
+    # Known by another name, and by that name reported: through an attempt that decided nothing.
+    events.append(a_payment_event(payment_id="pi_3", aliases=("ch_3",), occurred_at=NOON + DAY))
+    events.append(a_dispute_event(payment_id="ch_3", occurred_at=NOON + 2 * DAY))
+    ports = local_ports(tmp_path)
+    served = replayed(events, ports)
+    ports.warehouse.append("payment_events", [msgspec.json.decode(encode_event(event)) for event in events])
+    ports.warehouse.append("fraud_decisions", [*served.values(), *served.values()])
+    whole = logged(ports)
+    assert whole == served_rows(ports)
+    assert whole.keys() == served.keys()
+    assert [row["payment_id"] for row in whole.values() if row["fraud_reported_at"] is not None] == ["pi_3"]
+    hashes = {name: hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:2] for name in served}
+    part = logged(ports, sample="7f")
+    assert part == {name: row for name, row in whole.items() if hashes[name] <= "7f"}
+    assert 0 < len(part) < len(whole)
 
 
 def test_nothing_after_as_of_is_seen(tmp_path: Path) -> None:

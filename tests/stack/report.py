@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.disputes.deadlines import LOOKS
-from shared.domain.codec import from_document
-from shared.domain.decisions import Decision, Outcome
+from shared.domain.decisions import Outcome
 from shared.domain.disputes import Dispute, Rung
 from shared.domain.money import Money
+from shared.flows.decisions import of_stored
 from shared.flows.ports import Key, Snapshot
 from shared.flows.record_payment import payment_of
 from shared.flows.track_dispute import dispute_of
@@ -228,7 +228,7 @@ def _decisions(
         if snapshot is None or "event_id" not in snapshot.document:
             undecided.append(attempt.id)
             continue
-        decision = from_document(snapshot.document, Decision)
+        decision = of_stored(snapshot.document)
         told.append(f"{decision.provider} {decision.payment_id} {decision.outcome} {decision.raw_score}")
         report.decisions[decision.outcome.value] += 1
         if decision.model_digest is not None and player.trained_at is not None and attempt.at >= player.trained_at:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from shared.domain.codec import decode, from_document
-from shared.domain.decisions import Decision
 from shared.domain.disputes import Dispute, DisputeReminder, Rung
 from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus, Initiator
 from shared.domain.money import Money
 from shared.domain.payments import Payment, PaymentState
+from shared.flows.decisions import of_stored
 from shared.flows.ports import Key
 from tests.simulator.apis import serving_all
 from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedCard, SimulatedDispute
@@ -129,7 +129,7 @@ def test_a_payment_is_recorded_judged_disputed_and_its_deadline_reminded_of(busi
     payment, tracked, decision = (snapshot.document for snapshot in found if snapshot)
     check_payment(from_document(payment, Payment), attempt)
     check_dispute(from_document(tracked, Dispute), dispute)
-    assert from_document(decision, Decision).amount == attempt.amount
+    assert of_stored(decision).amount == attempt.amount
 
     stack.set_clock(attempt.at + 6 * DAY)  # within the week before the deadline, and not within three days
     for _ in range(3):
