@@ -25,7 +25,14 @@ locals {
     for provider, address in of : (provider == "" ? topic : "${topic}/${provider}") => address
   }]...)
 
-  retention      = "2678400s" # 31 days, the most that Pub/Sub keeps
+  # What a consumer got wrong this week is read again by seeking back; what is older is in the warehouse. What only the
+  # warehouse reads is there within seconds, and its rows can be put back for a week. What was given up waits as long as
+  # Pub/Sub keeps anything: somebody has to look.
+  retention         = "604800s"  # 7 days
+  archive_retention = "86400s"   # 1 day
+  given_up_for      = "2678400s" # 31 days
+  sought            = toset(concat([for f in values(local.functions) : f.topic if can(f.topic)], local.topology.pulled))
+
   pubsub_agent   = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
   firestore_name = "payin"
   dataset        = "payin"

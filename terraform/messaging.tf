@@ -1,8 +1,9 @@
 resource "google_pubsub_topic" "topic" {
   for_each = local.addresses
   name     = each.value
-  # Whatever a consumer got wrong can be read again: seek its subscription back.
-  message_retention_duration = local.retention
+  # Whatever a consumer got wrong can be read again: seek its subscription back. Beyond that `replay_deliveries` publishes
+  # what the warehouse holds.
+  message_retention_duration = contains(local.sought, split("/", each.key)[0]) ? local.retention : local.archive_retention
   deletion_policy            = local.deletion_policy
   depends_on                 = [google_project_service.used]
 }
@@ -86,7 +87,7 @@ resource "google_pubsub_subscription" "pulled" {
   for_each                   = toset(local.topology.pulled)
   name                       = each.value
   topic                      = google_pubsub_topic.topic[each.value].id
-  message_retention_duration = local.retention
+  message_retention_duration = local.given_up_for
   ack_deadline_seconds       = 60
   expiration_policy {
     ttl = ""
@@ -96,7 +97,7 @@ resource "google_pubsub_subscription" "pulled" {
 resource "google_pubsub_topic" "dead_letter" {
   for_each                   = local.fallible
   name                       = "dead-letter-${each.value}"
-  message_retention_duration = local.retention
+  message_retention_duration = local.given_up_for
   deletion_policy            = local.deletion_policy
   depends_on                 = [google_project_service.used]
 }
@@ -106,7 +107,7 @@ resource "google_pubsub_subscription" "dead_letter" {
   for_each                   = local.fallible
   name                       = "dead-letter-${each.key}"
   topic                      = google_pubsub_topic.dead_letter[each.key].id
-  message_retention_duration = local.retention
+  message_retention_duration = local.given_up_for
   ack_deadline_seconds       = 60
   expiration_policy {
     ttl = ""

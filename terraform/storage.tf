@@ -9,17 +9,19 @@ resource "google_firestore_database" "documents" {
   depends_on                        = [google_project_service.used]
 }
 
+# Point-in-time recovery puts back any minute of the last week, from the database itself. Backups are for its loss, and
+# for what was found too late: each is a whole copy, and is paid for as one.
 resource "google_firestore_backup_schedule" "daily" {
   count     = local.is_prod ? 1 : 0
   database  = google_firestore_database.documents.name
-  retention = "604800s" # 7 days
+  retention = "172800s" # 2 days
   daily_recurrence {}
 }
 
 resource "google_firestore_backup_schedule" "weekly" {
   count     = local.is_prod ? 1 : 0
   database  = google_firestore_database.documents.name
-  retention = "8467200s" # 14 weeks, the longest there is
+  retention = "2419200s" # 4 weeks
   weekly_recurrence {
     day = "SUNDAY"
   }

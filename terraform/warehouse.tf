@@ -24,8 +24,9 @@ resource "google_bigquery_table" "table" {
   require_partition_filter = true
 
   time_partitioning {
-    type  = "DAY"
-    field = each.value.partition
+    type          = "DAY"
+    field         = each.value.partition
+    expiration_ms = can(each.value.expires_days) ? each.value.expires_days * 86400000 : null
   }
 }
 

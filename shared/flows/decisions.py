@@ -1,14 +1,19 @@
 """What is kept of a decision: whole in the warehouse, packed in its document."""
 
 import base64
+import binascii
 import hashlib
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from shared.domain.codec import decode, encode, from_document, to_document
-from shared.domain.decisions import Decision, FeatureValue
+from shared.domain.codec import decode, encode, to_document
+from shared.domain.decisions import Decision
+from shared.domain.errors import Unreadable
 from shared.flows.ports import Document
+
+PACKED: Final = "decision"
+"""The member of a document that holds a decision, and by which it is known from one that only leads to another."""
 
 
 def row_of(decision: Decision) -> bytes:
@@ -19,19 +24,126 @@ def row_of(decision: Decision) -> bytes:
 
 
 def stored(decision: Decision) -> Document:
-    """The document. The features' names are three quarters of a decision, and every document and every backup of it is
-    paid for by the byte: they are packed."""
-    return {**to_document(decision), "features": _packed(decision.features)}
+    """The document. Nine tenths of a decision are names that every other one has too, and each document, in each backup of
+    it, is paid for by the byte: it is a quarter of its size. People read decisions in the warehouse."""
+    compressed = zlib.compressobj(zdict=_ALIKE)
+    packed = compressed.compress(encode(decision)) + compressed.flush()
+    return {PACKED: base64.b64encode(packed).decode("ascii")}
 
 
 def of_stored(document: Mapping[str, Any]) -> Decision:
     """The decision in a document. Raises Unreadable for one that is damaged."""
-    return from_document({**document, "features": _unpacked(document["features"])}, Decision)
+    unpacked = zlib.decompressobj(zdict=_ALIKE)
+    try:
+        data = unpacked.decompress(base64.b64decode(document[PACKED], validate=True)) + unpacked.flush()
+    except (binascii.Error, zlib.error) as error:
+        raise Unreadable("not a packed decision", reason="malformed_document") from error
+    return decode(data, Decision)
 
 
-def _packed(features: tuple[FeatureValue, ...]) -> str:
-    return base64.b64encode(zlib.compress(encode(features))).decode("ascii")
-
-
-def _unpacked(text: str) -> tuple[FeatureValue, ...]:
-    return decode(zlib.decompress(base64.b64decode(text)), tuple[FeatureValue, ...])
+# Never to be changed: what is stored is read by these very bytes, and by no others. Names that are added to the vector
+# later need not be here, and those that leave it may stay.
+_NAMES: Final = [
+    "amount",
+    "hour_of_day",
+    "weekday",
+    "merchant_initiated",
+    "three_d_secure_passed",
+    "three_d_secure_failed",
+    "cvv_mismatch",
+    "avs_mismatch",
+    "prepaid_card",
+    "free_mail",
+    "reported_stolen",
+    "country_mismatch",
+    "provider_score",
+    "card_payments_1h",
+    "card_payments_24h",
+    "card_payments_7d",
+    "card_payments_30d",
+    "card_declined_1h",
+    "card_declined_24h",
+    "card_declined_7d",
+    "card_small_24h",
+    "card_amount_24h",
+    "card_amount_7d",
+    "card_new_customers_30d",
+    "card_new_devices_24h",
+    "card_new_devices_7d",
+    "card_frauds_30d",
+    "card_frauds_ever",
+    "customer_payments_1h",
+    "customer_payments_24h",
+    "customer_payments_7d",
+    "customer_payments_30d",
+    "customer_declined_24h",
+    "customer_declined_7d",
+    "customer_amount_24h",
+    "customer_amount_30d",
+    "customer_new_cards_24h",
+    "customer_new_cards_30d",
+    "customer_new_devices_7d",
+    "customer_new_ips_24h",
+    "customer_frauds_ever",
+    "device_payments_1h",
+    "device_payments_24h",
+    "device_payments_7d",
+    "device_declined_1h",
+    "device_declined_24h",
+    "device_small_24h",
+    "device_new_cards_1h",
+    "device_new_cards_24h",
+    "device_new_cards_30d",
+    "device_new_customers_24h",
+    "device_new_customers_30d",
+    "device_frauds_7d",
+    "device_frauds_30d",
+    "ip_payments_1h",
+    "ip_payments_24h",
+    "ip_payments_7d",
+    "ip_declined_1h",
+    "ip_declined_24h",
+    "ip_new_cards_1h",
+    "ip_new_cards_24h",
+    "ip_new_customers_24h",
+    "ip_frauds_7d",
+    "ip_frauds_30d",
+    "email_domain_payments_1h",
+    "email_domain_payments_24h",
+    "email_domain_payments_30d",
+    "email_domain_frauds_30d",
+    "card_declined_share_7d",
+    "ip_fraud_share_30d",
+    "device_fraud_share_7d",
+    "device_fraud_share_30d",
+    "email_domain_declined_share_24h",
+    "email_domain_fraud_share_30d",
+    "amount_over_customer_mean",
+    "amount_deviation_of_customer",
+    "amount_over_card_mean",
+    "since_first_of_card",
+    "since_first_of_customer",
+    "since_first_of_device",
+    "since_first_of_ip",
+    "since_first_of_email_domain",
+    "since_last_of_card",
+    "since_last_of_customer",
+    "since_last_of_device",
+    "new_card_of_customer",
+    "new_device_of_customer",
+    "new_ip_of_customer",
+    "new_device_of_card",
+    "new_ip_of_card",
+]
+_ALIKE: Final = (
+    '{"account":"acct_","amount":{"currency":"EUR","minor":999},"decided_at":"2026-01-01T00:00:00.000000Z","event_id":"'
+    'stripe:acct_:evt_","fallback":null,"features":['
+    + ",".join(f'{{"name":"{name}","value":0.0}}' for name in _NAMES)
+    + '],"history":[{"entity":"card","last_seen_at":"2026-01-01T00:00:00.000000Z","state":"known","value":"'
+    '"},{"entity":"customer","last_seen_at":null,"state":"new","value":"cus_"},{"entity":"device","last_seen_at":"2026-'
+    '"},{"entity":"ip","last_seen_at":"2026-"},{"entity":"email_domain","last_seen_at":null,"state":"shared","value":"'
+    'gmail.com"}],"livemode":true,"model_digest":"","occurred_at":"2026-01-01T00:00:00Z","outcome":"approve","payment_'
+    'id":"pi_","policy_version":"40f37201415b664d","provider":"stripe","raw_score":-5.0,"reasons":[{"code":"card_'
+    'payments_24h","source":"model","weight":0.0},{"code":"'
+    '","source":"rule","weight":null}],"rules_version":"0af3b4569ac0af61","schema_version":"cec8d9eb67a3aa94","score":0.0}'
+).encode()

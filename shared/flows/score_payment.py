@@ -15,7 +15,7 @@ from shared.domain.telemetry import alarm, fact
 from shared.domain.timeline import compact
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
-from shared.flows.decisions import of_stored, row_of, stored
+from shared.flows.decisions import PACKED, of_stored, row_of, stored
 from shared.flows.ports import Accumulate, Create, Document, Key, Message, Models, Ports, Snapshot, Write
 from shared.fraud import model as artifacts
 from shared.fraud.claims import Claims, DisputeClaim
@@ -253,7 +253,7 @@ class _Found:
                 provider = name.id.partition(":")[0]
                 root = seen[_decision_key(provider, document["same_as"])]
                 document = root.document if root else {}
-            if "event_id" in document:
+            if PACKED in document:
                 decision = of_stored(document)
                 roots[decision.payment_id] = decision
                 continue

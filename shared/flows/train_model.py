@@ -166,7 +166,8 @@ def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> "tuple[Ta
 
     seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
     until = matured_until(now, request.maturity_days)
-    logged = _count(ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION)
+    part = _count(ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION)
+    logged = part * data_set.SAMPLES
     # Where decisions recorded all that we would take, nothing has to be computed. Else payments are few, or of before the
     # schema changed.
     enough = logged >= request.max_rows

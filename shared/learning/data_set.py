@@ -13,8 +13,10 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Instants = NDArray[np.int64]
 
+SAMPLES = 256
 LOGGED_SQL = """SELECT COUNT(DISTINCT event_id) AS payments FROM fraud_decisions
-WHERE occurred_at >= @since AND occurred_at <= @until AND schema_version = @schema_version"""
+WHERE occurred_at >= @since AND occurred_at <= @until AND schema_version = @schema_version AND sample = '00'"""
+"""One of `SAMPLES` parts of what was decided: enough to know how much there is, for a part of its price."""
 
 COUNT_SQL = """SELECT COUNT(DISTINCT payment_id) AS payments FROM payment_events
 WHERE kind = 'payment' AND occurred_at >= @since AND occurred_at <= @as_of"""
@@ -47,12 +49,12 @@ class Sampling:
 
 def sampling(payments: int, max_rows: int) -> Sampling:
     """What to keep of `payments`: `max_rows` genuine ones, and the frauds among `LOOKED_AT` times as many."""
-    looked_at = min(-(-256 * LOOKED_AT * max_rows // payments), 256) if payments else 256
+    looked_at = min(-(-SAMPLES * LOOKED_AT * max_rows // payments), SAMPLES) if payments else SAMPLES
     sample = f"{looked_at - 1:02x}"
     if payments <= max_rows:
         return Sampling(1.0, sample, "g")  # above every hexadecimal digit
     below = max(int(max_rows / payments * 2**32), 1)
-    return Sampling(below / 2**32 / (looked_at / 256), sample, f"{below:08x}")
+    return Sampling(below / 2**32 / (looked_at / SAMPLES), sample, f"{below:08x}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,10 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
     error_message = "What waits for a person waits for 31 days and does not expire."
   }
   assert {
-    condition     = alltrue([for t in google_pubsub_topic.topic : t.message_retention_duration == "2678400s"])
-    error_message = "A topic cannot be replayed for 31 days."
+    condition = alltrue([for name, t in google_pubsub_topic.topic :
+      t.message_retention_duration == (contains(["deliveries", "fraud-decisions", "dispute-updates"], name) ? "86400s" : "604800s")
+    ])
+    error_message = "A topic that somebody seeks back in cannot be replayed for 7 days, or one that only the warehouse reads for one."
   }
   assert {
     condition     = toset(keys(google_pubsub_topic_iam_member.dead_letter)) == toset(keys(google_pubsub_topic.dead_letter)) && toset(values(google_pubsub_subscription_iam_member.dead_letter)[*].subscription) == toset(concat(values(google_pubsub_subscription.push)[*].name, values(google_pubsub_subscription.warehouse)[*].name))

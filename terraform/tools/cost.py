@@ -1,9 +1,10 @@
 """`make cost`: what a month costs and which limits a peak meets, with the arithmetic.
 
-Three kinds of numbers go in, each by its name below: the traffic that is planned for, what one event takes (round trips
-and documents, which tests/terraform/test_cost.py measures on the real flows), and Google's list prices. What an
-instance serves a second is an assumption until it has been measured on Cloud Run. No free tiers, no discounts.
-`--set traffic.webhooks_a_day=1e6` tries another number.
+Three kinds of numbers go in, each by its name below: the traffic that is planned for, what one event takes (round trips,
+documents, rows and lines, which tests/terraform/test_cost.py measures on the real flows), and Google's list prices. What
+an instance serves a second is an assumption until it has been measured on Cloud Run. No free tiers, no discounts.
+What is kept grows, so the bill is of the first, the twelfth and the 24th month. How long things are kept is read from the
+Terraform files. `--set traffic.webhooks_a_day=1e6` tries another number.
 """
 
 import argparse
@@ -15,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shared.learning.data_set import sampling
 from shared.learning.request import TrainingRequest
 
 ROOT = Path(__file__).resolve().parents[2]
+MONTHS = (1, 12, 24)
 DAYS = 30
 MONTH = DAYS * 86_400
-BACKUPS = 7 + 14  # whole copies that storage.tf keeps: a week of daily ones, fourteen weekly ones
 MILLION, TIB, GIB, MIB = 1e6, 2**40, 2**30, 2**20
 
 
@@ -35,6 +37,9 @@ class Traffic:
     rereads_a_payment: float = 1.0
     disputes_a_payment: float = 0.005
     events_a_dispute: float = 4.0
+    """Subscribers pay once a month; so many of a hundred are others each month, with cards, devices and addresses of
+    their own."""
+    new_customers: float = 5.0
     busiest_provider: float = 0.6
     """Addresses that the busiest provider sends from; Stripe lists twelve."""
     busiest_addresses: float = 12
@@ -42,7 +47,8 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Each:
-    """What one of them takes: documents, and bytes of a message with its attributes."""
+    """What one of them takes: documents, and bytes of a message with its attributes, of a row and of a document as
+    they are billed (cloud.google.com/bigquery/pricing#data, cloud.google.com/firestore/docs/storage-size)."""
 
     record_reads: int = 2  # the payment and its case
     record_writes: int = 1
@@ -53,11 +59,20 @@ class Each:
     dispute_reads: int = 5
     dispute_writes: int = 4  # two of them prove what was not there: a name of the payment, a dispute under it
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
-    event_bytes: int = 1_100
-    decision_bytes: int = 5_000
+    event_bytes: int = 1_300
+    decision_bytes: int = 5_600
     update_bytes: int = 800
+    delivery_row: int = 2_900
+    event_row: int = 720
+    decision_row: int = 3_500
+    update_row: int = 400
+    trained_event: int = 350  # of an event's row, the columns that the nightly query reads
+    trained_decision: int = 110  # of a decision's row, what is read of all of them; vectors only of the sample
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
-    stored_bytes: int = 8_000  # a payment's document, its decision's and its share of what is kept of entities
+    payment_document: int = 1_560
+    decision_document: int = 1_150
+    entities_document: int = 1_600  # of a customer: card, account, device and address
+    dispute_document: int = 4_000  # with its case and its claim
     written_bytes: int = 1_000  # a version of a document that is kept for a week
 
 
@@ -73,24 +88,42 @@ class Instance:
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars, on demand, tier 1 regions, as listed in November 2026. A region may differ by a fifth: look it up
-    at cloud.google.com/<product>/pricing before a budget is made of it."""
+    """US dollars, on demand, in europe-west1 (Belgium), which prod's variables name, as listed on 2026-09-30. Another
+    region has other prices: a test holds the region to these."""
 
-    run_vcpu_second: float = 0.000024  # cloud.google.com/run/pricing, request-based billing
+    region: str = "europe-west1"
+    run_vcpu_second: float = 0.000024  # cloud.google.com/run/pricing, request-based, a tier 1 region
     run_gib_second: float = 0.0000025
     run_million_requests: float = 0.40
     run_idle_vcpu_second: float = 0.0000025  # a minimum instance while it serves nothing
-    pubsub_tib: float = 40.0  # cloud.google.com/pubsub/pricing: published, and delivered by push or pull
+    pubsub_tib: float = 40.0  # cloud.google.com/pubsub/pricing, one price everywhere: published, and delivered
     pubsub_bigquery_tib: float = 50.0  # delivered by a BigQuery subscription, the write included
     pubsub_retained_gib_month: float = 0.27
-    firestore_million_reads: float = 0.30  # cloud.google.com/firestore/pricing, one region
-    firestore_million_writes: float = 0.90
-    firestore_gib_month: float = 0.15  # also of the versions that point-in-time recovery keeps
-    firestore_backup_gib_month: float = 0.03
-    bigquery_gib_month: float = 0.02  # cloud.google.com/bigquery/pricing, active logical storage
-    bigquery_scanned_tib: float = 6.25
-    logging_gib: float = 0.50  # cloud.google.com/stackdriver/pricing
+    firestore_million_reads: float = 0.33  # cloud.google.com/firestore/pricing, a tenth more than in Iowa
+    firestore_million_writes: float = 0.99
+    firestore_million_deletes: float = 0.11
+    firestore_gib_month: float = 0.165  # also of the versions that point-in-time recovery keeps
+    firestore_backup_gib_month: float = 0.033
+    bigquery_gib_month: float = 0.02  # cloud.google.com/bigquery/pricing, logical; half of it after 90 days
+    bigquery_scanned_tib: float = 7.50  # 6.25 in the multi-region EU
+    logging_gib: float = 0.50  # cloud.google.com/stackdriver/pricing, one price everywhere
     monitoring_mib: float = 0.258
+    """A metric that an alert's condition looks at: charged from September 2027 at the earliest, counted from the start."""
+    monitoring_condition: float = 0.35
+    monitoring_million_points: float = 0.50
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How long things are kept, and of how many copies: as the Terraform files say."""
+
+    backups: int
+    retention_days: int
+    archive_days: int  # of topics that only the warehouse reads
+    deliveries_days: float
+    entities_days: int
+    """Part of the lines of what went well that are kept."""
+    lines: float
 
 
 @dataclass(frozen=True)
@@ -101,6 +134,10 @@ class Plan:
     price: Price = Price()
     functions: Any = None
     providers: Any = None
+    kept: Any = None
+    counters: int = 0
+    distributions: int = 0
+    conditions: int = 0
     """What the load balancer, if there is one, takes from one address in a minute."""
     edge_requests: float = 0
 
@@ -123,35 +160,118 @@ class Plan:
 
 @dataclass(frozen=True)
 class Line:
+    """dollars: in each of MONTHS."""
+
     item: str
     sum: str
-    dollars: float
+    dollars: tuple[float, ...]
 
 
 def read_plan(root: Path = ROOT) -> Plan:
-    """With functions' limits from the topology, and providers' from prod's variables."""
+    """With functions' limits from the topology, providers' from prod's variables, and what is kept from Terraform."""
+    terraform = root / "terraform"
     functions = json.loads((root / "functions" / "topology.json").read_text())["functions"]
-    text = (root / "terraform" / "envs" / "prod.tfvars").read_text().split("payment_providers")[1]
+    text = (terraform / "envs" / "prod.tfvars").read_text().split("payment_providers")[1]
     own = re.findall(r"^  (\w+)\s*= \{(.*)\}", text, re.MULTILINE)
     limits = {
         name: int(found[1]) if (found := re.search(r"max_instances\s*=\s*(\d+)", rest)) else None for name, rest in own
     }
     providers = {name: limit or functions["webhook"]["max_instances"] for name, limit in limits.items()}
-    variables = (root / "terraform" / "variables.tf").read_text()
-    [edge] = re.findall(r"requests_per_minute = optional\(number, (\d+)\)", variables)
-    return Plan(functions=functions, providers=providers, edge_requests=float(edge))
+    [edge] = re.findall(r"requests_per_minute = optional\(number, (\d+)\)", (terraform / "variables.tf").read_text())
+    counters, distributions = _series(terraform / "monitoring", len(providers))
+    return Plan(
+        functions=functions,
+        providers=providers,
+        kept=_kept(root),
+        counters=counters,
+        distributions=distributions,
+        conditions=_conditions(terraform / "monitoring", len(providers)),
+        edge_requests=float(edge),
+    )
+
+
+def _kept(root: Path) -> Kept:
+    def of(file: str, pattern: str) -> list[str]:
+        found: list[str] = re.findall(pattern, (root / "terraform" / file).read_text())
+        return found
+
+    daily, weekly = (int(seconds) // 86_400 for seconds in of("storage.tf", r'retention = "(\d+)s"'))
+    [retention] = of("main.tf", r'\bretention\s*= "(\d+)s"')
+    [archive] = of("main.tf", r'\barchive_retention\s*= "(\d+)s"')
+    [dropped] = of("monitoring.tf", r"sample\(trace, ([\d.]+)\)")
+    [entities] = re.findall(
+        r"FORGOTTEN_AFTER = timedelta\(days=(\d+)\)", (root / "shared" / "flows" / "score_payment.py").read_text()
+    )
+    tables = json.loads((root / "functions" / "topology.json").read_text())["tables"]
+    return Kept(
+        backups=daily + weekly // 7,
+        retention_days=int(retention) // 86_400,
+        archive_days=int(archive) // 86_400,
+        deliveries_days=tables["deliveries"].get("expires_days", math.inf),
+        entities_days=int(entities),
+        lines=1 - float(dropped),
+    )
+
+
+# How many of each there are of one provider, or in all where a metric does not tell providers apart: assumed.
+LABELS = {
+    "outcome": 4,
+    "reason": 1,
+    "key_id": 1,
+    "status": 3,
+    "function": 3,
+    "fallback": 1,
+    "model": 1,
+    "repeated": 1,
+    "digest": 2,
+    "stage": 2,
+    "rung": 2,
+    "cause": 1,
+    "type": 2,
+    "resource": 1,
+    "event": 1,
+}
+
+
+def _series(folder: Path, providers: int) -> tuple[int, int]:
+    """Series of our metrics on logs: counters and distributions."""
+    found = [0, 0]
+    for metric in json.loads((folder / "metrics.json").read_text()).values():
+        each = math.prod(providers if label == "provider" else LABELS[label] for label in metric["labels"])
+        found["value" in metric] += each
+    return found[0], found[1]
+
+
+def _conditions(folder: Path, providers: int) -> int:
+    """Conditions of alerts: one each, and of every objective two windows of two burns."""
+    objectives = json.loads((folder / "slos.json").read_text()).values()
+    alerts = json.loads((folder / "alerts.json").read_text())
+    return len(alerts) + 4 * sum(providers if one["service"] == "webhook" else 1 for one in objectives)
+
+
+def held(month: int, since: float = 0, until: float = math.inf) -> float:
+    """Months of what comes in a month that are there on the average of `month`, of an age of `since` to `until` months."""
+    age = month - 0.5
+    return min(age, until) - min(age, since)
 
 
 def costs(plan: Plan) -> Iterator[Line]:
-    traffic, each, price = plan.traffic, plan.each, plan.price
+    traffic, each, price, kept = plan.traffic, plan.each, plan.price, plan.kept
 
     def line(item: str, amount: float, unit: str, dollars: float, of: str) -> Line:
-        return Line(item, f"{of} = {amount:,.0f} {unit} x ${dollars:g}", amount * dollars)
+        return Line(item, f"{of} = {amount:,.0f} {unit} x ${dollars:g}", (amount * dollars,) * len(MONTHS))
 
+    def growing(item: str, amounts: list[float], unit: str, dollars: float, of: str) -> Line:
+        told = ", ".join(f"{amount:,.0f}" for amount in amounts)
+        return Line(item, f"{of} = {told} {unit} x ${dollars:g}", tuple(amount * dollars for amount in amounts))
+
+    payments = traffic.payments_a_day * DAYS
+    judged = traffic.payments_a_day * (1 + traffic.rereads_a_payment)
     requests = {
         "webhook": traffic.webhooks_a_day,
         "record_payment": plan.events_a_day,
-        "score_payment": plan.events_a_day,
+        # The steps that can be decided on, and disputes; its filter keeps the others out.
+        "score_payment": judged + plan.disputes_a_day,
         "track_dispute": plan.disputes_a_day,
     }
     for name, daily in requests.items():
@@ -176,7 +296,10 @@ def costs(plan: Plan) -> Iterator[Line]:
     of = f"{plan.consumers} subscriptions a provider, filtered or not: {pushed / 1e9:,.0f} GB/day"
     yield line("Pub/Sub pushed", pushed * DAYS / TIB, "TiB", price.pubsub_tib, of)
     yield line("Pub/Sub to BigQuery", published * DAYS / TIB, "TiB", price.pubsub_bigquery_tib, "all that is published")
-    yield line("Pub/Sub retention", published * 31 / GIB, "GiB", price.pubsub_retained_gib_month, "31 days of it")
+    events = plan.events_a_day * each.event_bytes
+    retained = (events * kept.retention_days + (published - events) * kept.archive_days) / GIB
+    of = f"{kept.retention_days} days of events, {kept.archive_days} of what only the warehouse reads"
+    yield line("Pub/Sub retention", retained, "GiB", price.pubsub_retained_gib_month, of)
 
     reads = plan.events_a_day * each.record_reads + traffic.payments_a_day * each.score_reads
     reads += (
@@ -192,30 +315,58 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line(
         "Firestore writes", writes * DAYS / MILLION, "M", price.firestore_million_writes, f"{writes / 1e6:,.1f} M/day"
     )
-    stored = traffic.payments_a_day * DAYS * each.stored_bytes
-    versions = writes * 7 * each.written_bytes
-    yield line("Firestore storage, each month more", stored / GIB, "GiB", price.firestore_gib_month, "8 kB a payment")
-    yield line("Firestore recovery", versions / GIB, "GiB", price.firestore_gib_month, "7 days of writes of 1 kB")
-    yield line(
-        "Firestore backups, each month more",
-        BACKUPS * stored / GIB,
-        "GiB",
-        price.firestore_backup_gib_month,
-        f"{BACKUPS} copies of it",
-    )
+    a_payment = each.payment_document + each.decision_document + traffic.disputes_a_payment * each.dispute_document
+    new = traffic.new_customers / 100
 
-    yield line(
-        "BigQuery storage, each month more", published * DAYS / GIB, "GiB", price.bigquery_gib_month, "rows of a month"
-    )
-    history = TrainingRequest().history_days
-    scanned = history * plan.events_a_day * each.event_bytes * DAYS / TIB
-    yield line("BigQuery training", scanned, "TiB", price.bigquery_scanned_tib, f"{history:g} days' events each night")
-    lines = traffic.webhooks_a_day + 2 * plan.events_a_day + plan.disputes_a_day
-    yield line(
-        "Logging", lines * each.log_bytes * DAYS / GIB, "GiB", price.logging_gib, f"{lines / 1e6:,.0f} M lines/day"
-    )
-    series = 600 * MONTH / 60 * 80 / MIB
-    yield line("Monitoring", series, "MiB", price.monitoring_mib, "600 series a minute, 80 bytes each")
+    def stored(month: int) -> float:
+        """Payments and decisions stay. Of customers those who left go some time after their last payment."""
+        customers = payments * (min(month - 0.5, 1) + new * held(month, 1, kept.entities_days / DAYS))
+        return (payments * held(month) * a_payment + customers * each.entities_document) / GIB
+
+    documents = [stored(month) for month in MONTHS]
+    of = f"{a_payment / 1e3:.1f} kB a payment, {each.entities_document / 1e3:.1f} kB a customer"
+    yield growing("Firestore storage", documents, "GiB", price.firestore_gib_month, of)
+    copies = [kept.backups * gib for gib in documents]
+    yield growing("Firestore backups", copies, "GiB", price.firestore_backup_gib_month, f"{kept.backups} copies of it")
+    versions = writes * 7 * each.written_bytes
+    yield line("Firestore recovery", versions / GIB, "GiB", price.firestore_gib_month, "7 days of writes of 1 kB")
+    gone = [payments * new * 4 * (month * DAYS > kept.entities_days) / MILLION for month in MONTHS]
+    of = f"4 documents of who left {kept.entities_days} days ago"
+    yield growing("Firestore expiry", gone, "M", price.firestore_million_deletes, of)
+
+    bodies = traffic.webhooks_a_day * DAYS * each.delivery_row / GIB
+    rows = plan.events_a_day * each.event_row + traffic.payments_a_day * each.decision_row
+    rows = (rows + plan.disputes_a_day * each.update_row) * DAYS / GIB
+    expire = kept.deliveries_days / DAYS
+    # A partition that nobody wrote to for 90 days costs half.
+    warehouse = [
+        sum(
+            amount * (held(month, 0, min(3, until)) + 0.5 * held(month, min(3, until), until))
+            for amount, until in ((bodies, expire), (rows, math.inf))
+        )
+        for month in MONTHS
+    ]
+    of = f"{bodies:,.0f} GiB of deliveries a month for {kept.deliveries_days:g} days, {rows:,.0f} of the rest, half price after 90"
+    yield growing("BigQuery storage", warehouse, "GiB", price.bigquery_gib_month, of)
+    asked = TrainingRequest()
+    scanned = []
+    for month in MONTHS:
+        days = min((month - 0.5) * DAYS, asked.history_days)
+        sample = (int(sampling(int(days * traffic.payments_a_day), asked.max_rows).sample, 16) + 1) / 256
+        vectors = traffic.payments_a_day * (each.trained_decision + sample * each.decision_row)
+        scanned.append(days * (plan.events_a_day * each.trained_event + vectors) * DAYS / TIB)
+    of = f"names and news of {asked.history_days:g} days each night, vectors of a sample"
+    yield growing("BigQuery training", scanned, "TiB", price.bigquery_scanned_tib, of)
+
+    lines = (traffic.webhooks_a_day + plan.events_a_day + judged) * kept.lines + 2 * plan.disputes_a_day
+    of = f"{kept.lines:.0%} of what went well: {lines / 1e6:,.1f} M lines/day"
+    yield line("Logging", lines * each.log_bytes * DAYS / GIB, "GiB", price.logging_gib, of)
+    points = (plan.counters * 8 + plan.distributions * 80) * MONTH / 60 / MIB
+    of = f"{plan.counters} counters of 8 bytes and {plan.distributions} distributions of 80 a minute"
+    yield line("Monitoring metrics", points, "MiB", price.monitoring_mib, of)
+    yield line("Monitoring conditions", plan.conditions, "", price.monitoring_condition, "of alerts and objectives")
+    looks = plan.conditions * 2 * MONTH / 60 / MILLION
+    yield line("Monitoring looks", looks, "M points", price.monitoring_million_points, "each condition twice a minute")
 
 
 @dataclass(frozen=True)
@@ -302,10 +453,12 @@ def main(arguments: list[str] | None = None) -> None:
         f"{traffic.payments_a_day / 1e6:g} M payments and {traffic.webhooks_a_day / 1e6:g} M deliveries a day, for {DAYS} days\n"
     )
     lines = list(costs(plan))
+    print("".join(f"{f'month {month}':>10}" for month in MONTHS), " $")
     for line in lines:
-        print(f"{line.dollars:>10,.0f} $  {line.item:<36}{line.sum}")
-    total = sum(line.dollars for line in lines)
-    print(f"{total:>10,.0f} $  in all: ${total / (traffic.payments_a_day * DAYS) * 1e6:,.0f} for a million payments\n")
+        print("".join(f"{dollars:>10,.0f}" for dollars in line.dollars), f" {line.item:<26}{line.sum}")
+    totals = [sum(line.dollars[at] for line in lines) for at in range(len(MONTHS))]
+    million = ", ".join(f"${total / (traffic.payments_a_day * DAYS) * 1e6:,.0f}" for total in totals)
+    print("".join(f"{total:>10,.0f}" for total in totals), f" in all: {million} for a million payments\n")
     print(f"At {traffic.webhooks_a_second_peak:,.0f} deliveries a second:\n")
     for limit in limits(plan):
         print(f"{'holds' if limit.holds else 'LACKS'}  {limit.what:<28}{limit.sum}")

@@ -41,7 +41,7 @@ DRY_RUNS = ROOT / ".payin" / "dry-run"
 # What is gone when one of these is deleted or made anew, besides the thing itself.
 LOSES = {
     "google_pubsub_subscription": "its backlog",
-    "google_pubsub_topic": "31 days of messages",
+    "google_pubsub_topic": "a week of messages",
     "google_bigquery_table": "its rows",
     "google_bigquery_dataset": "its tables",
     "google_firestore_database": "its documents",

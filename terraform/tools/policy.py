@@ -204,12 +204,19 @@ def functions(w: World) -> None:
 
 def subscriptions(w: World) -> None:
     names = {own.values["name"] for own in w.of("google_pubsub_subscription")}
+    topology = _topology()
+    sought = (*(f["topic"] for f in topology["functions"].values() if "topic" in f), *topology["pulled"])
     for topic in w.of("google_pubsub_topic"):
-        if topic.values["name"].startswith("dead-letter-"):
+        given_up = topic.values["name"].startswith("dead-letter-")
+        if given_up:
             w.need(
                 topic.values["name"] in names, topic, "a dead-letter topic without a subscription loses its messages"
             )
-        w.need(topic.values.get("message_retention_duration") == "2678400s", topic, "cannot be replayed for 31 days")
+        days = 31 if given_up else 7 if topic.values["name"].startswith(sought) else 1
+        kept = int((topic.values.get("message_retention_duration") or "0s").removesuffix("s"))
+        w.need(
+            kept == days * 86_400, topic, f"does not keep its messages for {days} days, as the runbook and the bill say"
+        )
     for s in w.of("google_pubsub_subscription"):
         w.need(s.block("expiration_policy").get("ttl") == "", s, "is deleted after 31 idle days")
         w.need(len(s.values.get("filter") or "") <= 256, s, "Pub/Sub takes filters of 256 bytes at most")
@@ -238,10 +245,15 @@ def subscriptions(w: World) -> None:
             )
 
 
+def _topology() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((ROOT / "functions" / "topology.json").read_text())
+    return read
+
+
 def _unknown_words(w: World, s: Resource) -> Iterator[str]:
     """What the subscription's filter asks for that no message of its topic has."""
     if text := s.values.get("filter"):
-        topology = json.loads((ROOT / "functions" / "topology.json").read_text())
+        topology = _topology()
         # A plan does not know the topic's id yet, so a subscription is known by the function that it pushes to.
         topic = next(
             (

@@ -23,6 +23,7 @@ from shared.domain.decisions import Decision, Fallback, Outcome
 from shared.domain.errors import Conflict, Misconfigured, Unavailable
 from shared.domain.events import AnyEvent, DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, PaymentStep
 from shared.domain.money import Money
+from shared.flows.decisions import PACKED, of_stored
 from shared.flows.ports import Create, Key, Message, Ports, Replace, Write
 from shared.flows.score_payment import CHAMPION, FORGOTTEN_AFTER, Scorer, score_payment
 from shared.flows.train_model import COLUMNS
@@ -263,7 +264,7 @@ def told_in_any_order(ports: Ports, events: Sequence[AnyEvent]) -> dict[Key, Any
     left: dict[Key, Any] = wipe(ports, COLLECTIONS)
     for key, document in left.items():
         if key.collection == "decisions":
-            left[key] = document.get("event_id", document)
+            left[key] = of_stored(document).event_id if PACKED in document else document
         if "ever" in document:
             document["ever"] = {measure: number for measure, number in document["ever"].items() if number}
         for grain in set(Grain) & set(document):

@@ -15,7 +15,7 @@ from shared.disputes.deadlines import LOOKS
 from shared.domain.decisions import Outcome
 from shared.domain.disputes import Dispute, Rung
 from shared.domain.money import Money
-from shared.flows.decisions import of_stored
+from shared.flows.decisions import PACKED, of_stored
 from shared.flows.ports import Key, Snapshot
 from shared.flows.record_payment import payment_of
 from shared.flows.track_dispute import dispute_of
@@ -225,7 +225,7 @@ def _decisions(
     undecided, told = [], []
     for key, attempt in attempts.items():
         snapshot = found[led[key]]
-        if snapshot is None or "event_id" not in snapshot.document:
+        if snapshot is None or PACKED not in snapshot.document:
             undecided.append(attempt.id)
             continue
         decision = of_stored(snapshot.document)

@@ -1,25 +1,38 @@
 """The bill and the limits follow from what the flows really do, and the arithmetic is right."""
 
+import base64
+import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlglot
+from sqlglot import exp
+from sqlglot.optimizer.pushdown_projections import pushdown_projections
+from sqlglot.optimizer.qualify import qualify
 
 from shared import providers, settings
-from shared.domain.codec import decode_event, encode_event
+from shared.backends.tables import Column, columns, names
+from shared.domain.codec import decode, decode_event, encode_event
+from shared.domain.decisions import Decision, FeatureValue, Reason
 from shared.domain.delivery import Delivery
-from shared.domain.events import PaymentStep
+from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
+from shared.flows.decisions import row_of, stored
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
-from shared.flows.receive_delivery import receive
+from shared.flows.receive_delivery import event_message, receive
 from shared.flows.record_payment import record_payment
-from shared.flows.score_payment import Scorer, score_payment
+from shared.flows.score_payment import FORGOTTEN_AFTER, Scorer, score_payment
 from shared.flows.track_dispute import track_dispute
+from shared.fraud.features import NAMES
+from shared.fraud.point_in_time import logged_sql
+from shared.learning.data_set import labeled_sql
 from shared.runtime import logs
-from terraform.tools import cost, tool
+from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
 from tests.benchmarks.worlds import STRIPE
 from tests.builders import NOON, a_dispute_event, a_payment_event
@@ -118,6 +131,8 @@ def test_a_message_and_a_line_are_no_larger_than_they_are_charged_for(
     assert {message.topic: size(message) <= largest[message.topic] for message in world.published} == dict.fromkeys(
         largest, True
     )
+    [row] = [message for message in world.published if message.topic == "deliveries"]
+    assert 0.7 * each.delivery_row < row_bytes(row, "deliveries") <= each.delivery_row
     # As the framework writes them anew where it is told to add the execution's id.
     labels = {"logging.googleapis.com/labels": {"execution_id": "tQ8bOafrlzgg"}}
     lines = [json.dumps({**json.loads(line), **labels}) for line in capsys.readouterr().out.splitlines()]
@@ -127,14 +142,199 @@ def test_a_message_and_a_line_are_no_larger_than_they_are_charged_for(
 
 def test_a_consumer_pays_for_what_its_filter_takes_out_too() -> None:
     plan = cost.read_plan()
-    # Four consumers, and refunds beside disputes, of 16 M events of 1.1 kB a day; each provider's on a topic of its own.
-    assert dollars(plan, "Pub/Sub pushed") == pytest.approx(5 * 16e6 * 1_100 * 30 / 2**40 * 40)
+    # Four consumers, and refunds beside disputes, of 16 M events of 1.3 kB a day; each provider's on a topic of its own.
+    assert dollars(plan, "Pub/Sub pushed") == pytest.approx(5 * 16e6 * 1_300 * 30 / 2**40 * 40)
 
 
-def test_backups_are_as_many_as_are_configured() -> None:
-    text = (tool.ROOT / "terraform" / "storage.tf").read_text()
-    daily, weekly = (int(seconds) // 86_400 for seconds in re.findall(r'retention = "(\d+)s"', text))
-    assert daily + weekly // 7 == cost.BACKUPS
+def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str, Any]]) -> None:
+    w = policy.world(planned("prod"), prod=True)
+    [table] = [one for one in w.of("google_bigquery_table") if one.values["table_id"] == "deliveries"]
+    topics = {
+        one.values["name"]: int(one.values["message_retention_duration"][:-1]) // 86_400
+        for one in w.of("google_pubsub_topic")
+    }
+    assert {topics[name] for name in ("deliveries", "fraud-decisions", "dispute-updates")} == {topics["deliveries"]}
+    backups = [int(one.values["retention"][:-1]) // 86_400 for one in w.of("google_firestore_backup_schedule")]
+    [sampled] = [
+        one.values["filter"] for one in w.of("google_logging_project_exclusion") if "sample" in one.values["filter"]
+    ]
+    assert cost.read_plan().kept == cost.Kept(
+        backups=sum(days // 7 if days > 7 else days for days in backups),
+        retention_days=topics["payment-events-stripe"],
+        archive_days=topics["deliveries"],
+        deliveries_days=table.block("time_partitioning")["expiration_ms"] / 86_400_000,
+        entities_days=FORGOTTEN_AFTER.days,
+        lines=1 - float(re.findall(r"sample\(trace, ([\d.]+)\)", sampled)[0]),
+    )
+
+
+def test_conditions_and_metrics_are_as_many_as_prods_plan_has(planned: Callable[[str], dict[str, Any]]) -> None:
+    w, plan = policy.world(planned("prod"), prod=True), cost.read_plan()
+    assert plan.conditions == sum(len(one.values["conditions"]) for one in w.of("google_monitoring_alert_policy"))
+    labels = {
+        label["key"] for one in w.of("google_logging_metric") for label in one.block("metric_descriptor")["labels"]
+    }
+    assert labels == {*cost.LABELS, "provider"}
+    distributed = [one for one in w.of("google_logging_metric") if one.values["value_extractor"]]
+    assert len(distributed) <= plan.distributions
+
+
+def test_prices_are_those_of_the_region_that_is_deployed_to(planned: Callable[[str], dict[str, Any]]) -> None:
+    for env in ("dev", "prod"):
+        regions = {
+            one.values["location"]
+            for one in policy.world(planned(env), prod=False).of("google_cloudfunctions2_function")
+        }
+        assert regions == {cost.Price().region}
+
+
+def in_bigquery(value: Any, column: Column) -> int:
+    """Bytes of `value` as cloud.google.com/bigquery/pricing#data counts them."""
+    if value is None:
+        return 0
+    if column.mode == "REPEATED":
+        return sum(in_bigquery(one, replace_mode(column)) for one in value)
+    if column.fields:
+        return sum(in_bigquery(value.get(field.name), field) for field in column.fields)
+    match column.type:
+        case "STRING":
+            return 2 + len(value.encode())
+        case "BYTES":
+            return 2 + len(base64.b64decode(value))
+        case "BOOL":
+            return 1
+        case _:
+            return 8
+
+
+def replace_mode(column: Column) -> Column:
+    return Column(column.name, column.type, fields=column.fields)
+
+
+def row_bytes(message: Message, table: str, only: Collection[str] | None = None) -> int:
+    """Of the row that the subscription makes of `message`; of the columns `only`, where some are named."""
+    metadata = {"subscription_name": "projects/payin-prod-example/subscriptions/warehouse-payment-events-stripe"}
+    metadata |= {"message_id": "12345678901234567", "publish_time": "x", "attributes": json.dumps(message.attributes)}
+    row = json.loads(message.data) | metadata
+    return sum(in_bigquery(row.get(one.name), one) for one in columns(table) if only is None or one.name in only)
+
+
+def in_firestore(value: Any) -> int:
+    """Bytes of `value` as cloud.google.com/firestore/docs/storage-size counts them."""
+    match value:
+        case None | bool():
+            return 1
+        case str():
+            return len(value.encode()) + 1
+        case list():
+            return sum(map(in_firestore, value))
+        case dict():
+            return sum(in_firestore(name) + in_firestore(inner) for name, inner in value.items())
+        case _:
+            return 8
+
+
+def document_bytes(snapshot: Snapshot) -> int:
+    """With its name (16 for the database's part of it) and 32 for itself; nothing of it is in an index."""
+    return (
+        16
+        + in_firestore(snapshot.key.collection)
+        + in_firestore(snapshot.key.id)
+        + in_firestore(snapshot.document)
+        + 32
+    )
+
+
+def read_of(sql: str) -> dict[str, set[str]]:
+    """Table to the columns of it that `sql` reads: what BigQuery charges."""
+    types: dict[str, object] = {name: {one.name: in_sql(one) for one in columns(name)} for name in names()}
+    tree = pushdown_projections(qualify(sqlglot.parse_one(sql, dialect="bigquery"), schema=types, dialect="bigquery"))
+    found: dict[str, set[str]] = {}
+    for select in tree.find_all(exp.Select):
+        sources = [one.this for one in (select.args.get("from_"), *select.args.get("joins", ())) if one is not None]
+        tables = {one.alias_or_name: one.name for one in sources if isinstance(one, exp.Table) and one.name in types}
+        for column in select.find_all(exp.Column):
+            if column.table in tables and column.find_ancestor(exp.Select) is select:
+                found.setdefault(tables[column.table], set()).add(column.name)
+    return found
+
+
+def in_sql(column: Column) -> str:
+    kind = (
+        f"STRUCT<{', '.join(f'{one.name} {in_sql(one)}' for one in column.fields)}>" if column.fields else column.type
+    )
+    return f"ARRAY<{kind}>" if column.mode == "REPEATED" else kind
+
+
+def as_long_as_in_life(event: PaymentChanged) -> PaymentChanged:
+    """With ids as long as providers give them."""
+    return replace(
+        event,
+        event_id=f"stripe:acct_1PgafTB7ckmmYeHb:evt_{event.step[:3]}PgafTB7ckmmYeHbGVAB0000",
+        payment_id="pi_3PgafTB7ckmmYeHb0GVAB000",
+        account="acct_1PgafTB7ckmmYeHb",
+        customer_id="cus_QXg1o8vcGmoR32",
+        device_id="d" * 32,
+        card=replace(event.card or Card(), fingerprint="Xt5EWLLDS7FJjR1c"),
+        delivery_id="stripe:acct_1PgafTB7ckmmYeHb:evt_1PgafTB7ckmmYeHbGVAB0000",
+    )
+
+
+def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Path) -> None:
+    world, each = Measured(tmp_path), cost.Each()
+    ports, counted = world.step()
+    stored_here = counted.inner
+    attempt, capture = (
+        as_long_as_in_life(a_payment_event(step)) for step in (PaymentStep.AUTHORIZED, PaymentStep.CAPTURED)
+    )
+    for event in (attempt, capture):
+        record_payment(event, ports, NOON)
+        score_payment(event, ports, NOON, Scorer(use_model=False))
+    decided = as_of_a_known_customer(decode(world.published[0].data, Decision))
+    decision = Message("fraud-decisions", row_of(decided), world.published[0].attributes)
+    told = event_message(attempt, NOON)
+
+    assert 0.7 * each.event_row < row_bytes(told, "payment_events") <= each.event_row
+    assert 0.7 * each.decision_row < row_bytes(decision, "fraud_decisions") <= each.decision_row
+    read = read_of(labeled_sql(logged_sql()))
+    assert "features" in read["fraud_decisions"]
+    columns_of_all = read["fraud_decisions"] - {"features"}
+    assert 0.7 * each.trained_event < row_bytes(told, "payment_events", read["payment_events"]) <= each.trained_event
+    of_all = row_bytes(decision, "fraud_decisions", columns_of_all)
+    assert 0.7 * each.trained_decision < of_all <= each.trained_decision
+
+    def largest(collection: str) -> int:
+        return max(map(document_bytes, stored_here.scan(collection, 10)))
+
+    assert 0.7 * each.payment_document < largest("payments") <= each.payment_document
+    packed = document_bytes(Snapshot(Key("decisions", f"stripe:{attempt.payment_id}"), stored(decided), None))
+    assert 0.7 * each.decision_document < packed <= each.decision_document
+    # The e-mail's domain is everybody's.
+    own = [one for one in stored_here.scan("feature_state", 10) if not one.key.id.startswith("email_domain:")]
+    assert 0.7 * each.entities_document < sum(map(document_bytes, own)) <= each.entities_document
+
+    for dispute in (
+        a_dispute_event(),
+        a_dispute_event(status=DisputeStatus.UNDER_REVIEW),
+        a_dispute_event(status=DisputeStatus.WON),
+    ):
+        track_dispute(dispute, ports, NOON)
+        score_payment(dispute, ports, NOON, Scorer(use_model=False))
+    assert row_bytes(world.published[-1], "dispute_updates") <= each.update_row
+    assert sum(map(largest, ("disputes", "cases", "fraud_claims"))) <= each.dispute_document
+
+
+def as_of_a_known_customer(decision: Decision) -> Decision:
+    """With a value in three of four features, by a model, as most decisions are."""
+    values = [None if n % 4 == 3 else n * 1234 / 1000 if n % 4 == 2 else float(n % 9) for n in range(len(NAMES))]
+    return replace(
+        decision,
+        features=tuple(FeatureValue(name=name, value=value) for name, value in zip(NAMES, values, strict=True)),
+        reasons=tuple(Reason(source="model", code=name, weight=0.123456789) for name in NAMES[5:50:9]),
+        model_digest=hashlib.sha256(b"").hexdigest(),
+        score=0.0123456789,
+        raw_score=-4.123456789,
+    )
 
 
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -148,23 +348,55 @@ def size(message: Message) -> int:
 
 def dollars(plan: cost.Plan, item: str) -> float:
     [line] = [line for line in cost.costs(plan) if line.item == item]
+    assert len(set(line.dollars)) == 1, "not in every month the same: say in which"
+    return line.dollars[0]
+
+
+def in_months(plan: cost.Plan, item: str) -> tuple[float, ...]:
+    [line] = [line for line in cost.costs(plan) if line.item == item]
     return line.dollars
 
 
 def test_the_arithmetic_can_be_followed_by_hand() -> None:
     plan = cost.read_plan()
-    # 16 M events and 6 M decisions a day, 30 days, $0.90 a million: 16*1 + 6*6 + 0.12*2 = 52.24 M writes a day.
-    assert dollars(plan, "Firestore writes") == pytest.approx(58.48 * 30 * 0.90)
+    # 16 M events and 6 M decisions a day, 30 days, $0.99 a million: 16*1 + 6*6 + 0.12*2 = 52.24 M writes a day.
+    assert dollars(plan, "Firestore writes") == pytest.approx(58.48 * 30 * 0.99)
     # 20 M deliveries at 150 a second is 4 million seconds of half a GiB and one CPU.
     assert dollars(plan, "Cloud Run webhook") == pytest.approx(4_000_000 * (0.000024 + 0.5 * 0.0000025))
+
+
+def test_what_is_kept_grows_until_it_expires_and_grows_cheap_before() -> None:
+    # Half of the first month's on its average, and all of the months before.
+    assert [cost.held(month) for month in cost.MONTHS] == [0.5, 11.5, 23.5]
+    assert [cost.held(month, 0, 3) for month in cost.MONTHS] == [0.5, 3, 3]
+    assert [cost.held(month, 3, 6) for month in cost.MONTHS] == [0, 3, 3]
+    plan = cost.read_plan()
+    first, twelfth, last = in_months(plan, "Firestore storage")
+    assert 10 * first < twelfth < 12.5 * first * 11.5 / 0.5
+    assert first < twelfth < last
+    assert [
+        two / one
+        for one, two in zip(in_months(plan, "Firestore storage"), in_months(plan, "Firestore backups"), strict=True)
+    ] == pytest.approx([6 * 0.033 / 0.165] * 3)
 
 
 def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() -> None:
     plan = cost.read_plan()
     twice = cost.told(plan, ["traffic.webhooks_a_day=40e6", "traffic.payments_a_day=12e6"])
-    fixed = {"Cloud Run warm instances", "Monitoring"}
+    fixed = {"Cloud Run warm instances", "Monitoring metrics", "Monitoring conditions", "Monitoring looks"}
     for before, after in zip(cost.costs(plan), cost.costs(twice), strict=True):
-        assert after.dollars == pytest.approx(before.dollars * (1 if before.item in fixed else 2)), before.item
+        if before.item == "BigQuery training":
+            # Of twice as many payments half the share is taken, in whole 256ths.
+            assert before.dollars <= after.dollars <= tuple(2 * one for one in before.dollars)
+            continue
+        times = 1 if before.item in fixed else 2
+        assert after.dollars == pytest.approx([one * times for one in before.dollars]), before.item
+
+
+def test_the_bill_is_no_more_than_was_promised() -> None:
+    first, twelfth, _ = (sum(line.dollars[at] for line in cost.costs(cost.read_plan())) for at in range(3))
+    assert first <= 5_000
+    assert twelfth <= 7_500
 
 
 def test_prod_as_configured_holds_five_thousand_deliveries_a_second() -> None:
@@ -185,7 +417,8 @@ def test_the_bill_in_the_readme_is_the_scripts(capsys: pytest.CaptureFixture[str
 
 def test_the_readme_names_the_sum() -> None:
     plan = cost.read_plan()
-    month = sum(one.dollars for one in cost.costs(plan))
-    million = month / (plan.traffic.payments_a_day * cost.DAYS / 1e6)
+    first, twelfth, _ = (sum(line.dollars[at] for line in cost.costs(plan)) for at in range(3))
+    payments = plan.traffic.payments_a_day * cost.DAYS / 1e6
     told = (tool.ROOT / "README.md").read_text()
-    assert f"some ${round(month, -2):,.0f} a month at list prices, ${million:.0f} for a million" in told
+    sums = f"some ${round(first, -2):,.0f} in the first month and ${round(twelfth, -2):,.0f} in the twelfth"
+    assert f"{sums} at list prices, ${first / payments:.0f} and ${twelfth / payments:.0f} for a million" in told

@@ -73,8 +73,14 @@ SPOILED: dict[str, Spoil] = {
     "loses its messages": lambda p: the(p, 'google_pubsub_subscription.dead_letter["score-payment"]').update(
         name="elsewhere"
     ),
-    "cannot be replayed": lambda p: the(p, 'google_pubsub_topic.topic["deliveries"]').update(
+    "keep its messages for 7 days": lambda p: the(p, 'google_pubsub_topic.topic["payment-events/stripe"]').update(
+        message_retention_duration="86400s"
+    ),
+    "keep its messages for 1 days": lambda p: the(p, 'google_pubsub_topic.topic["deliveries"]').update(
         message_retention_duration=None
+    ),
+    "keep its messages for 31 days": lambda p: the(p, 'google_pubsub_topic.dead_letter["score-payment"]').update(
+        message_retention_duration="604800s"
     ),
     "after 31 idle days": lambda p: the(p, 'google_pubsub_subscription.push["score-payment-stripe"]').update(
         expiration_policy=[]
