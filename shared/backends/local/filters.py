@@ -44,9 +44,20 @@ def named(text: str) -> list[tuple[str, str | None]]:
     compiled(text)
     return [
         (term["prefixed"] or term["equal"] or term["present"], _plain(term["text"]) if term["equal"] else None)
-        for term in _TERMS.finditer(text)
+        for term in _read(text)
         if term["word"] is None
     ]
+
+
+def _read(text: str) -> Iterator[re.Match[str]]:
+    """Terms and words, one after the other. Raises Misconfigured where there is neither."""
+    position = 0
+    while text[position:].strip():
+        found = _TERMS.match(text, position)
+        if found is None:
+            raise Misconfigured(f"not a subscription filter that we can read: {text}", reason="bad_filter")
+        position = found.end()
+        yield found
 
 
 class _Tokens:
@@ -65,12 +76,7 @@ class _Tokens:
         return Misconfigured(f"not a subscription filter that we can read: {self._text}", reason="bad_filter")
 
     def _tokens(self) -> Iterator["Matches | str | None"]:
-        position = 0
-        while self._text[position:].strip():
-            found = _TERMS.match(self._text, position)
-            if found is None:
-                raise self.refusal()
-            position = found.end()
+        for found in _read(self._text):
             yield found["word"] or _term(found)
         yield None
 
