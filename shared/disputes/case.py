@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
-from shared.domain import payments, timeline, totals
+from shared.domain import ledger, payments, timeline, totals
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudWarning, told
 from shared.domain.events import DisputeStage, DisputeStatus, FraudWarned, PaymentChanged, PaymentStep
+from shared.domain.ledger import Ledger
 from shared.domain.money import Money, total_of
 from shared.domain.payments import PaymentFact
 
@@ -63,27 +64,31 @@ def merge(case: Case, other: Case) -> Case:
     if not (case.disputes or case.warnings or case.refunds or case.folded or case.unplaced):
         return replace(other, payment_id=case.payment_id)
     captured = max(case, other, key=lambda each: each.payment_known or 0)
-    text, fits = totals.folded(case.folded or "", totals.unfolded(other.folded or ""))
     merged = replace(
         case,
         disputes={**other.disputes, **case.disputes},
         warnings=_warnings(case.warnings, other.warnings),
         unplaced={**other.unplaced, **case.unplaced},
-        folded=text or None,
-        left_out=case.left_out or other.left_out or not fits or None,
         captured=captured.captured,
         payment_known=captured.payment_known,
     )
+    if other.folded:
+        before = replace(case.folded or Ledger(), incomplete=_incomplete(case) or _incomplete(other) or None)
+        listed = payments.words_of(case.refunds.values())
+        merged = replace(merged, folded=ledger.folded(before, ledger.unfolded(other.folded), listed, listed))
     return judge(_with_refunds(merged, other.refunds))
 
 
 def judge(case: Case) -> Case:
     """`case` with its totals and flags computed anew."""
-    words = totals.by_step(_refund_words(case))
-    currency, _ = totals.currency_of(words)
-    refunded = totals.refunded(words, currency, untold=0)
+    words, rest, priced, _ = ledger.enough(case.folded, payments.words_of(case.refunds.values()))
+    # What is disputed was captured: what nobody signed to be a refund or a release was a refund.
+    told = totals.by_step(word._replace(step=PaymentStep.REFUNDED) if word.unproved else word for word in words)
+    currency = totals.currency_of(told)[0] or priced
+    sums = (totals.sums(told, currency) + rest).refunded
+    refunded = sums.moved(0)
     # A provider may tell of a refund and not of its amount: that is a refund too.
-    untold = totals.refunded(words, currency, untold=1) != refunded
+    untold = sums.moved(1) != refunded
     taking = [case.disputes[id_] for id_ in sorted(case.disputes) if _takes_money(case.disputes[id_])]
     disputed, _ = total_of([dispute.amount for dispute in taking if dispute.amount])
     opened = min((dispute.opened_at for dispute in case.disputes.values()), default=None)
@@ -95,8 +100,8 @@ def judge(case: Case) -> Case:
         and not _fits(case, None if untold else returned, taking),
         CaseFlag.WARNED_BEFORE_DISPUTE: opened is not None and warned is not None and warned < opened,
         CaseFlag.SEVERAL_DISPUTES: len(case.disputes) > 1,
-        CaseFlag.TIMELINE_FULL: len(case.refunds) == timeline.LIMIT or len(case.warnings) == timeline.LIMIT,
-        CaseFlag.TOTALS_INCOMPLETE: case.left_out is True,
+        CaseFlag.TIMELINE_FULL: len(case.refunds) == timeline.LISTED or len(case.warnings) == timeline.LIMIT,
+        CaseFlag.TOTALS_INCOMPLETE: _incomplete(case),
     }
     return replace(
         case, refunded=returned, disputed=disputed, flags=tuple(flag for flag, raised in flags.items() if raised)
@@ -106,7 +111,8 @@ def judge(case: Case) -> Case:
 def known(case: Case) -> int:
     """How much `case` knows: it rises whenever anything that follows from the case changes, and never falls."""
     told = sum(dispute.facts for dispute in case.disputes.values()) + sum(case.unplaced.values()) + len(case.warnings)
-    return told + len(_refund_words(case)) + (case.payment_known or 0)
+    refunds = ledger.enough(case.folded, payments.words_of(case.refunds.values())).known
+    return told + refunds + (case.payment_known or 0)
 
 
 def _takes_money(dispute: DisputeSummary) -> bool:
@@ -123,7 +129,7 @@ def _is_open(dispute: DisputeSummary) -> bool:
 
 def _fits(case: Case, refunded: Money | None, taking: Sequence[DisputeSummary]) -> bool:
     """Whether it is known that refunds and disputes together take no more than was captured."""
-    if case.captured is None or refunded is None or case.left_out:
+    if case.captured is None or refunded is None or _incomplete(case):
         return False
     amounts = [refunded, *(dispute.amount for dispute in taking)]
     minor = sum(amount.minor for amount in amounts if amount and amount.currency == case.captured.currency)
@@ -132,20 +138,19 @@ def _fits(case: Case, refunded: Money | None, taking: Sequence[DisputeSummary]) 
     )
 
 
-def _refund_words(case: Case) -> list[totals.Word]:
-    """What is disputed was captured: what nobody signed to be a refund or a release was a refund."""
-    told = totals.unfolded(case.folded or "", map(payments.word_of, case.refunds.values()))
-    return [word._replace(step=PaymentStep.REFUNDED) if word.unproved else word for word in told]
+def _incomplete(case: Case) -> bool:
+    return case.folded is not None and case.folded.incomplete is True
 
 
 def _with_refunds(case: Case, told: Mapping[str, PaymentFact]) -> Case:
-    refunds, text, left_out = case.refunds, case.folded, case.left_out
     for event_id, fact in told.items():
-        refunds, older = timeline.newest(refunds, event_id, fact)
-        if older:
-            text, fits = totals.folded(text or "", map(payments.word_of, older))
-            left_out = left_out or not fits or None
-    return replace(case, refunds=refunds, folded=text, left_out=left_out)
+        refunds, older = timeline.newest(case.refunds, event_id, fact)
+        folded = case.folded
+        if folded or older:
+            before, listed = payments.words_of(case.refunds.values()), payments.words_of(refunds.values())
+            folded = ledger.folded(folded or Ledger(), payments.words_of(older), before, listed)
+        case = replace(case, refunds=refunds, folded=folded)
+    return case
 
 
 def _warnings(warnings: Mapping[str, FraudWarning], told: Mapping[str, FraudWarning]) -> Mapping[str, FraudWarning]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus
+from shared.domain.ledger import Ledger
 from shared.domain.money import Money
 from shared.domain.payments import PaymentFact
 
@@ -196,8 +197,7 @@ class FraudWarning:
 class Case:
     """All that can go wrong with one payment, side by side: its disputes, fraud warnings and refunds.
 
-    disputes by dispute id; warnings and refunds by event id. folded: what older refunds said, see `totals`; left_out:
-    there was no room for all of that. captured: the payment's, or what is held of it where no capture is told, and
+    disputes by dispute id; warnings and refunds by event id. folded: what older refunds said. captured: the payment's, or what is held of it where no capture is told, and
     payment_known, of how many words that is made: None while the payment is not among ours. refunded, disputed: what
     went back by our choice, and what the disputes that take money ask for. unplaced: how many facts of disputes were
     told under a name of the payment, by that name.
@@ -209,8 +209,7 @@ class Case:
     disputes: Mapping[str, DisputeSummary] = field(default_factory=dict)
     warnings: Mapping[str, FraudWarning] = field(default_factory=dict)
     refunds: Mapping[str, PaymentFact] = field(default_factory=dict)
-    folded: str | None = None
-    left_out: bool | None = None
+    folded: Ledger | None = None
     captured: Money | None = None
     payment_known: int | None = None
     refunded: Money | None = None

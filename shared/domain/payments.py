@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from shared.domain import timeline, totals
+from shared.domain import ledger, timeline, totals
 from shared.domain.codec import encode
 from shared.domain.events import Card, Initiator, PaymentChanged, PaymentStep, ReviewChanged
+from shared.domain.ledger import Ledger
 from shared.domain.money import Money
 
 
@@ -66,11 +67,10 @@ class PaymentFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
-    """What still counts of facts for which the timeline has no room. `words`: what they said of money, see `totals`;
-    `steps`: when each step that says nothing of money was told last; `told_at`: when each of `details`, and
-    `review_open`, was."""
+    """What still counts of facts for which the timeline has no room. `words`: what they said of money; `steps`: when each
+    step was told last, `told_at`: when each of `details`, and `review_open`, was."""
 
-    words: str = ""
+    words: Ledger = field(default_factory=Ledger)
     steps: Mapping[PaymentStep, datetime] = field(default_factory=dict)
     details: Details = Details()
     review_open: bool | None = None
@@ -82,7 +82,7 @@ class Folded:
 class Payment:
     """A payment. Everything but its names, `facts` and `folded` is computed from those two by `settle`.
 
-    authorized: what is held. captured, refunded, reversed: totals, see `totals`; None where no such step was told or no
+    authorized: what is held, or was until it was captured or canceled as a whole. captured, refunded, reversed: totals, see `totals`; None where no such step was told or no
     amount known. first_at, last_at: the provider's times of its first and last fact. known: of how many different words
     all this is made; it rises whenever a total changes, and never falls.
     inconsistent: what does not add up, for a person: `currency_disagreement` (amounts in another currency than the
@@ -149,16 +149,14 @@ def may_have_happened_again(payment: Payment, event: PaymentChanged | ReviewChan
 def record(payment: Payment, event: PaymentChanged | ReviewChanged) -> Payment:
     """`payment` with `event` among its facts. The same payment, when the fact is known."""
     facts, left_out = timeline.newest(payment.facts, event.event_id, fact_of(event))
-    folded, fits = _folded(payment.folded, left_out)
     told = event.aliases if isinstance(event, PaymentChanged) else ()
     return settle(
         replace(
             payment,
             facts=facts,
-            folded=folded,
+            folded=_folded(payment, facts, left_out) if left_out or payment.folded else None,
             account=min(payment.account, event.account),
             aliases=tuple(sorted({*payment.aliases, *told} - {payment.payment_id, ""})),
-            inconsistent=payment.inconsistent if fits else (*payment.inconsistent, _INCOMPLETE),
         )
     )
 
@@ -166,30 +164,34 @@ def record(payment: Payment, event: PaymentChanged | ReviewChanged) -> Payment:
 def settle(payment: Payment) -> Payment:
     """`payment` with everything that follows from its facts computed anew."""
     facts, folded = payment.facts.values(), payment.folded or Folded()
-    told = totals.unfolded(folded.words, (word_of(fact) for fact in facts if fact.step))
-    told += [totals.Word("", step, totals.micros(at)) for step, at in folded.steps.items()]
-    proved = _with_proved_steps(told)
+    listed, rest, priced, known = ledger.enough(payment.folded.words if payment.folded else None, words_of(facts))
+    proved = _with_proved_steps(listed)
     words = totals.by_step(proved)
     currency, disagree = totals.currency_of(words)
+    currency = currency or priced
+    sums = totals.sums(words, currency, rest.whole) + rest
+    last = _last_told(folded, [fact for fact in facts if fact.step and not fact.step_unsigned], proved)
 
     def money(step: PaymentStep, minor: int) -> Money | None:
-        return Money(minor, currency) if currency and step in words else None
+        return Money(minor, currency) if currency and step in last else None
 
-    authorized = totals.authorized(words, currency)
-    captured = totals.captured(words, currency, untold=authorized)
+    given_up = totals.given_up(words, currency, sums)
+    authorized = sums.authorized() - given_up
+    captured = sums.captured.moved(authorized)
     # What comes back before the capture was told is measured against the authorization.
     whole = captured.minor or authorized
-    refunded = totals.refunded(words, currency, untold=whole)
-    reversed_ = totals.reversed_(words, currency, untold=whole)
+    refunded, reversed_ = sums.refunded.moved(whole), sums.reversed.moved(whole)
+    if given_up:
+        del last[PaymentStep.CANCELED]
     details, review_open, _ = _latest(folded, facts)
-    troubles = {_INCOMPLETE} & set(payment.inconsistent)
-    troubles |= {_FULL} if payment.folded and len(payment.facts) == timeline.LIMIT else set()
+    troubles = {_INCOMPLETE} if folded.words.incomplete else set()
+    troubles |= {_FULL} if payment.folded and len(payment.facts) == timeline.LISTED else set()
     troubles |= {_CURRENCIES} if disagree else set()
-    troubles |= {_UNSIGNED} if proved != told else set()
+    troubles |= {_UNSIGNED} if proved != listed else set()
     instants = [fact.occurred_at for fact in facts]
     return replace(
         payment,
-        state=_state(words, authorized, captured, refunded, reversed_),
+        state=_state(last, authorized, captured, refunded, reversed_),
         authorized=money(PaymentStep.AUTHORIZED, authorized),
         captured=money(PaymentStep.CAPTURED, captured.minor),
         refunded=money(PaymentStep.REFUNDED, refunded.minor),
@@ -199,50 +201,57 @@ def settle(payment: Payment) -> Payment:
         review_open=review_open,
         details=details,
         inconsistent=tuple(sorted(troubles)),
-        known=sum(not _says_nothing_of_money(word) for word in told),
+        known=known,
     )
 
 
-def word_of(fact: PaymentFact) -> totals.Word:
-    """What `fact`, which has a step, says of money."""
-    amount = fact.amount
-    word = totals.Word(
+def words_of(facts: Iterable[PaymentFact]) -> list[totals.Word]:
+    """What `facts` say of money, those that say something."""
+    return [word for fact in facts if (word := _word_of(fact))]
+
+
+def _word_of(fact: PaymentFact) -> totals.Word | None:
+    """A decline that names no attempt undoes none."""
+    step, amount = fact.step, fact.amount
+    if step is None:
+        return None
+    if not fact.step_unsigned and (step in _MOVE_NOTHING or (step is PaymentStep.DECLINED and not fact.reference)):
+        return None
+    return totals.Word(
         totals.name_of(fact.reference),
-        fact.step or PaymentStep.PENDING,
+        step,
         totals.micros(fact.occurred_at),
         amount.minor if amount else None,
         amount.currency if amount else None,
         bool(fact.cumulative),
         bool(fact.step_unsigned),
     )
-    return totals.Word("", word.step, word.at) if _says_nothing_of_money(word) else word
 
 
-def _says_nothing_of_money(word: totals.Word) -> bool:
-    """A decline that names no attempt undoes none."""
-    return (word.step in _MOVE_NOTHING or (word.step is PaymentStep.DECLINED and not word.reference)) and (
-        not word.unproved
-    )
+def _last_told(folded: Folded, facts: Iterable[PaymentFact], words: Iterable[totals.Word]) -> dict[PaymentStep, int]:
+    """When each step was told last; `words`, among which are those of unsigned steps, as they are proved."""
+    last = {step: totals.micros(at) for step, at in folded.steps.items()}
+    told = [(fact.step, totals.micros(fact.occurred_at)) for fact in facts if fact.step]
+    for step, at in [*told, *((word.step, word.at) for word in words if word.unproved)]:
+        last[step] = max(at, last.get(step, at))
+    return last
 
 
-def _folded(folded: Folded | None, left_out: list[PaymentFact]) -> tuple[Folded | None, bool]:
-    """`folded` with `left_out`, and whether there is room for their words."""
+def _folded(payment: Payment, facts: Mapping[str, PaymentFact], left_out: list[PaymentFact]) -> Folded:
+    """What is folded of `payment` when `facts` are listed, and `left_out` no longer are."""
+    before = payment.folded or Folded()
+    words = ledger.folded(before.words, words_of(left_out), words_of(payment.facts.values()), words_of(facts.values()))
     if not left_out:
-        return folded, True
-    before = folded or Folded()
-    words, steps = [], dict(before.steps)
+        return replace(before, words=words)
+    steps = dict(before.steps)
     for fact in left_out:
-        if fact.step and _says_nothing_of_money(word := word_of(fact)):
+        if fact.step and not fact.step_unsigned:
             steps[fact.step] = max(fact.occurred_at, steps.get(fact.step, fact.occurred_at))
-        elif fact.step:
-            words.append(word)
-    text, fits = totals.folded(before.words, words)
     details, review_open, told_at = _latest(before, left_out)
     first_at = min([fact.occurred_at for fact in left_out] + ([before.first_at] if before.first_at else []))
-    after = Folded(
-        words=text, steps=steps, details=details, review_open=review_open, told_at=told_at, first_at=first_at
+    return Folded(
+        words=words, steps=steps, details=details, review_open=review_open, told_at=told_at, first_at=first_at
     )
-    return after, fits
 
 
 def _with_proved_steps(words: list[totals.Word]) -> list[totals.Word]:
@@ -254,7 +263,11 @@ def _with_proved_steps(words: list[totals.Word]) -> list[totals.Word]:
 
 
 def _state(
-    words: totals.Words, authorized: int, captured: totals.Moved, refunded: totals.Moved, reversed_: totals.Moved
+    last: Mapping[PaymentStep, int],
+    authorized: int,
+    captured: totals.Moved,
+    refunded: totals.Moved,
+    reversed_: totals.Moved,
 ) -> PaymentState:
     """What the amounts say; where no money has moved, the latest step."""
     whole, returned = captured.minor or authorized, refunded.minor + reversed_.minor
@@ -266,11 +279,11 @@ def _state(
         return PaymentState.PARTIALLY_REFUNDED
     if captured.stands and (captured.minor or not authorized):
         return PaymentState.PARTIALLY_CAPTURED if captured.minor < authorized else PaymentState.CAPTURED
-    if PaymentStep.SUCCEEDED_BY in words:
+    if PaymentStep.SUCCEEDED_BY in last:
         return PaymentState.SUCCEEDED_BY
     # A decline before a successful retry, or a pending before the answer, says nothing any more, whatever its time.
-    open_ = _AFTER_AUTHORIZATION if PaymentStep.AUTHORIZED in words else _BEFORE_AUTHORIZATION
-    told = [(word.at, rank) for rank, step in enumerate(open_) for word in words.get(step, ())]
+    open_ = _AFTER_AUTHORIZATION if PaymentStep.AUTHORIZED in last else _BEFORE_AUTHORIZATION
+    told = [(last[step], rank) for rank, step in enumerate(open_) if step in last]
     return list(open_.values())[max(told)[1]] if told else PaymentState.PENDING
 
 
@@ -309,9 +322,7 @@ _DETAILS = tuple(each.name for each in fields(Details))
 _REVIEW = "review_open"
 _CURRENCIES, _FULL, _UNSIGNED = "currency_disagreement", "timeline_full", "unsigned_step"
 _INCOMPLETE = "totals_incomplete"
-_MOVE_NOTHING = frozenset(
-    {PaymentStep.PENDING, PaymentStep.CANCELED, PaymentStep.REFUND_PENDING, PaymentStep.SUCCEEDED_BY}
-)
+_MOVE_NOTHING = frozenset({PaymentStep.PENDING, PaymentStep.REFUND_PENDING, PaymentStep.SUCCEEDED_BY})
 # Why money did not go back says nothing of how it was paid.
 _GOING_BACK = frozenset(
     {PaymentStep.REFUND_PENDING, PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED, PaymentStep.REVERSED}

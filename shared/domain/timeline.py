@@ -21,6 +21,9 @@ D = TypeVar("D", bound=Dated)
 # A real payment or dispute has a handful of facts, at most about 1 KB each; a document holds 1 MiB (Firestore).
 LIMIT = 200
 
+# Of facts that count without being listed a few are enough: every event reads and writes those that are.
+LISTED = 50
+
 
 def add(
     facts: Mapping[str, F], event_id: str, fact: F, worth: Callable[[str, F], tuple[Any, ...]]
@@ -38,7 +41,7 @@ def add(
 
 
 def newest(facts: Mapping[str, D], event_id: str, fact: D) -> tuple[dict[str, D], list[D]]:
-    """The LIMIT newest of `facts` and `fact`, and those left out, for the caller to count in some other way.
+    """The LISTED newest of `facts` and `fact`, and those left out, for the caller to count in some other way.
 
     Which ones are left out in the end is the same in every order, and so is which of two different facts under one id
     stays: the later, or at one instant the one whose bytes are greater.
@@ -49,7 +52,7 @@ def newest(facts: Mapping[str, D], event_id: str, fact: D) -> tuple[dict[str, D]
         fact, lost = sorted((fact, known), key=lambda each: (each.occurred_at, encode(each)), reverse=True)
         left_out.append(lost)
     kept[event_id] = fact
-    if len(kept) > LIMIT:
+    if len(kept) > LISTED:
         left_out.append(kept.pop(min(kept, key=lambda id_: (kept[id_].occurred_at, id_))))
     return kept, left_out
 

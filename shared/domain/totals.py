@@ -1,21 +1,20 @@
 """What the steps of a payment moved, reference by reference: the provider's latest word on each is what counts.
 
 Totals are computed from the *set* of words, so neither the order in which words arrive can matter nor how often each does.
+Sums of words that have no reference in common add up, so that not all words must be read to know what they come to.
 """
 
 import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import accumulate
 from typing import NamedTuple
 
 from shared.domain.events import PaymentStep
-
-# What a text of words may take of a document of 1 MiB (Firestore): some ten thousand words.
-MOST_BYTES = 600_000
 
 
 class Word(NamedTuple):
@@ -65,80 +64,204 @@ def currency_of(words: Words) -> tuple[str | None, bool]:
     return min(told)[1] if told else None, len({currency for _, currency in told}) > 1
 
 
-def authorized(words: Words, currency: str | None) -> int:
-    """What is held, in minor units of `currency`.
+def loose(word: Word) -> bool:
+    """Whether `word` may repeat any other: it names no reference, or sums several."""
+    return word.running or not word.reference
 
-    Several references are several holds, and add up; the latest word on a reference is what it holds. A running total,
-    or an amount without a reference, states the whole anew: what was told until then is in it.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An amount in minor units, None where nobody said how much, and when it was told."""
+
+    at: int
+    minor: int | None = None
+
+    def amount(self, untold: int) -> int:
+        return untold if self.minor is None else self.minor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """References that happened and were not undone: how many, what they moved, how many of them never told an amount."""
+
+    live: int = 0
+    minor: int = 0
+    untold: int = 0
+
+    def __add__(self, other: "Standing") -> "Standing":
+        return Standing(live=self.live + other.live, minor=self.minor + other.minor, untold=self.untold + other.untold)
+
+    def __sub__(self, other: "Standing") -> "Standing":
+        return Standing(live=self.live - other.live, minor=self.minor - other.minor, untold=self.untold - other.untold)
+
+    def moved(self, untold: int) -> int:
+        return self.minor + self.untold * untold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """What words about one step come to.
+
+    Several references add up. Of one reference the latest word counts: it is undone while that is an undoing, and counts
+    again when it happens again; its amount is the latest that was told of it. Of words at one instant an undoing is the
+    later, and of amounts the larger.
+
+    A running total (the latest), or an amount without a reference, which might repeat any other, is only a floor. It is
+    lowered by the references that were undone since. An undoing without a reference (at `until`) takes what it tells
+    (`taken`), or everything, from what had been told until then (`before`).
+
+    lost: what was undone, in order. floors: those without a reference, but for such as another always exceeds.
     """
-    told = [
-        word for word in words.get(PaymentStep.AUTHORIZED, ()) if word.currency == currency and word.minor is not None
-    ]
-    whole = max(
-        ((word.at, word.minor or 0) for word in told if word.running or not word.reference), default=(_NEVER, 0)
-    )
-    now: dict[str, tuple[int, int]] = {}
-    then: dict[str, tuple[int, int]] = {}
-    for word in told:
-        if word.reference and not word.running:
-            _raise(now, word.reference, word.at, word.minor or 0)
-            if word.at <= whole[0]:
-                _raise(then, word.reference, word.at, word.minor or 0)
-    held = sum(minor - then.get(reference, (_NEVER, 0))[1] for reference, (_, minor) in now.items())
-    return max(0, whole[1] + held)
+
+    since: Standing = Standing()
+    before: Standing = Standing()
+    until: int | None = None
+    taken: int | None = None
+    lost: tuple[Told, ...] = ()
+    floors: tuple[Told, ...] = ()
+    running: Told | None = None
+
+    def __add__(self, other: "Sum") -> "Sum":
+        """Of both, where they have no reference in common, and `other` undoes nothing without one."""
+        return replace(
+            self,
+            since=self.since + other.since,
+            lost=tuple(sorted((*self.lost, *other.lost), key=_order)),
+            floors=_highest((*self.floors, *other.floors)),
+            running=_later(self.running, other.running),
+        )
+
+    def __sub__(self, other: "Sum") -> "Sum":
+        """Without the references in `other`, which were added before. What has no reference stays."""
+        lost = list(self.lost)
+        for each in other.lost:
+            lost.remove(each)
+        return replace(self, since=self.since - other.since, lost=tuple(lost))
+
+    def moved(self, untold: int) -> Moved:
+        """In all, where each of which nobody ever told an amount moved `untold`."""
+        until = _NEVER if self.until is None else self.until
+
+        def less_unnamed(minor: int, at: int) -> int:
+            return minor if at > until else 0 if self.taken is None else minor - self.taken
+
+        since = self.since.moved(untold)
+        named = max(0, less_unnamed(self.before.moved(untold), until)) + since
+        times = [each.at for each in self.lost]
+        # What was lost at each of `times` or later; nothing after the last.
+        later = [*accumulate((each.amount(untold) for each in reversed(self.lost)), initial=0)][::-1]
+        floor, floor_stands = 0, False
+        for each in (*self.floors, *([self.running] if self.running else [])):
+            lost_since = bisect_left(times, each.at)
+            left = less_unnamed(each.amount(untold) - later[lost_since], each.at)
+            floor = max(floor, left)
+            floor_stands = floor_stands or left > 0 or (each.at > until and lost_since == len(times))
+        live = self.before.live + self.since.live > 0
+        return Moved(max(named, floor), floor_stands or (live and (named > 0 or self.until is None or since > 0)))
 
 
-def captured(words: Words, currency: str | None, untold: int) -> Moved:
-    """What was captured. A decline of what had been captured before is a capture that failed: banks may report the
-    failure of a Direct Debit after they had confirmed it, in the words of any other failure."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """What words come to, step by step. held: authorizations by references; whole: the latest of a whole one."""
+
+    held: int = 0
+    whole: Told | None = None
+    captured: Sum = Sum()
+    refunded: Sum = Sum()
+    reversed: Sum = Sum()
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(
+            held=self.held + other.held,
+            whole=_later(self.whole, other.whole),
+            captured=self.captured + other.captured,
+            refunded=self.refunded + other.refunded,
+            reversed=self.reversed + other.reversed,
+        )
+
+    def __sub__(self, other: "Sums") -> "Sums":
+        return Sums(
+            held=self.held - other.held,
+            whole=self.whole,
+            captured=self.captured - other.captured,
+            refunded=self.refunded - other.refunded,
+            reversed=self.reversed - other.reversed,
+        )
+
+    def authorized(self) -> int:
+        """What is held, in minor units.
+
+        Several references are several holds, and add up; the latest word on a reference is what it holds. A running
+        total, or an amount without a reference, states the whole anew: what was told until then is in it.
+        """
+        return max(0, (self.whole.amount(0) if self.whole else 0) + self.held)
+
+
+def sums(words: Words, currency: str | None, whole: Told | None = None) -> Sums:
+    """What `words` come to in `currency`. `whole`: the latest word on a whole authorization among others than these."""
+    held, whole = _held(words.get(PaymentStep.AUTHORIZED, ()), currency, whole)
+    captured = words.get(PaymentStep.CAPTURED, ())
+    # A decline of what had been captured before is a capture that failed: banks may report the failure of a Direct Debit
+    # after they had confirmed it, in the words of any other failure.
     first: dict[str, int] = {}
-    for word in words.get(PaymentStep.CAPTURED, ()):
+    for word in captured:
         first[word.reference] = min(word.at, first.get(word.reference, word.at))
     late = [
         word
         for word in words.get(PaymentStep.DECLINED, ())
         if word.reference and word.at > first.get(word.reference, word.at)
     ]
-    return moved(
-        words.get(PaymentStep.CAPTURED, ()), [*words.get(PaymentStep.CAPTURE_FAILED, ()), *late], currency, untold
+    return Sums(
+        held=held,
+        whole=whole,
+        captured=_sum(captured, [*words.get(PaymentStep.CAPTURE_FAILED, ()), *late], currency),
+        refunded=_sum(words.get(PaymentStep.REFUNDED, ()), words.get(PaymentStep.REFUND_FAILED, ()), currency),
+        reversed=_sum(words.get(PaymentStep.REVERSED, ()), (), currency),
     )
 
 
-def refunded(words: Words, currency: str | None, untold: int) -> Moved:
-    return moved(words.get(PaymentStep.REFUNDED, ()), words.get(PaymentStep.REFUND_FAILED, ()), currency, untold)
+def given_up(words: Words, currency: str | None, told: Sums) -> int:
+    """The part of an authorization that cancellations released, since it was told as a whole; 0 where they name no part
+    of it, for that ends all of it."""
+    since = [word for word in words.get(PaymentStep.CANCELED, ()) if not told.whole or word.at >= told.whole.at]
+    if any(word.minor is None for word in since):
+        return 0
+    part = _sum(since, (), currency).moved(0).minor
+    return part if part < told.authorized() else 0
 
 
-def reversed_(words: Words, currency: str | None, untold: int) -> Moved:
-    return moved(words.get(PaymentStep.REVERSED, ()), (), currency, untold)
+def _held(words: Iterable[Word], currency: str | None, whole: Told | None) -> tuple[int, Told | None]:
+    """What references hold besides the latest `whole`, and that."""
+    told = [word for word in words if word.currency == currency and word.minor is not None]
+    for word in filter(loose, told):
+        whole = _later(whole, Told(at=word.at, minor=word.minor))
+    now: dict[str, tuple[int, int]] = {}
+    then: dict[str, tuple[int, int]] = {}
+    for word in told:
+        if not loose(word):
+            _raise(now, word.reference, word.at, word.minor or 0)
+            if whole and word.at <= whole.at:
+                _raise(then, word.reference, word.at, word.minor or 0)
+    return sum(minor - then.get(reference, (_NEVER, 0))[1] for reference, (_, minor) in now.items()), whole
 
 
-def moved(done: Iterable[Word], undone: Iterable[Word], currency: str | None, untold: int = 0) -> Moved:
-    """What `done` moved together in `currency`, less what `undone` undid.
-
-    Several references add up. Of one reference the latest word counts: it is undone while that is of `undone`, and counts
-    again when it happens again; its amount is the latest that was told of it, or `untold` if none ever was. Of words at one
-    instant an undoing is the later, and of amounts the larger.
-
-    A running total (the latest), or an amount without a reference, which might repeat any other, is only a floor. It is
-    lowered by the references that were undone since. An undoing without a reference takes what it tells, or everything,
-    from what had been told until then.
-    """
+def _sum(done: Iterable[Word], undone: Iterable[Word], currency: str | None) -> Sum:
+    """What `done` moved in `currency`, and what `undone` undid of it."""
     amounts: dict[str, tuple[int, int]] = {}
     last: dict[str, int] = {}
-    floors: list[tuple[int, int]] = []
-    running: tuple[int, int] | None = None
+    floors: list[Told] = []
+    running: Told | None = None
     for word in done:
         if word.currency not in (None, currency):
             continue
         if word.running and word.minor is not None:
-            running = max(running or (word.at, word.minor), (word.at, word.minor))
-        elif word.running or not word.reference:
-            floors.append((word.at, untold if word.minor is None else word.minor))
+            running = _later(running, Told(at=word.at, minor=word.minor))
+        elif loose(word):
+            floors.append(Told(at=word.at, minor=word.minor))
         else:
             last[word.reference] = max(word.at, last.get(word.reference, word.at))
             if word.minor is not None:
                 _raise(amounts, word.reference, word.at, word.minor)
-    floors += [running] if running else []
 
     ends: dict[str, int] = {}
     undone_amounts: dict[str, int] = {}
@@ -148,83 +271,47 @@ def moved(done: Iterable[Word], undone: Iterable[Word], currency: str | None, un
         ends[word.reference] = max(word.at, ends.get(word.reference, word.at))
         if word.minor is not None:
             undone_amounts[word.reference] = max(word.minor, undone_amounts.get(word.reference, 0))
-    everything_until = ends.pop("", _NEVER)
+    until = ends.pop("", None)
     taken = undone_amounts.get("")
 
-    def amount(reference: str) -> int:
-        return amounts[reference][1] if reference in amounts else untold
+    def standing(live: Sequence[str]) -> Standing:
+        told = [amounts[reference][1] for reference in live if reference in amounts]
+        return Standing(live=len(live), minor=sum(told), untold=len(live) - len(told))
 
-    def less_unnamed(minor: int, at: int) -> int:
-        return minor if at > everything_until else 0 if taken is None else minor - taken
+    def amount(reference: str) -> int | None:
+        return max(undone_amounts.get(reference, 0), amounts.get(reference, (0, 0))[1]) or None
 
     live = [reference for reference, at in last.items() if at > ends.get(reference, _NEVER)]
-    before = sum(amount(reference) for reference in live if last[reference] <= everything_until)
-    since = sum(amount(reference) for reference in live if last[reference] > everything_until)
-    named = max(0, less_unnamed(before, everything_until)) + since
-
-    lost = sorted(
-        (at, max(undone_amounts.get(reference, 0), amounts.get(reference, (0, 0))[1]) or untold)
-        for reference, at in ends.items()
-        if at >= last.get(reference, _NEVER)
-    )
-    times = [at for at, _ in lost]
-    # What was lost at each of `times` or later; nothing after the last.
-    later = [*accumulate((minor for _, minor in reversed(lost)), initial=0)][::-1]
-    floor, floor_stands = 0, False
-    for at, minor in floors:
-        lost_since = bisect_left(times, at)
-        left = less_unnamed(minor - later[lost_since], at)
-        floor = max(floor, left)
-        floor_stands = floor_stands or left > 0 or (at > everything_until and lost_since == len(times))
-    return Moved(
-        max(named, floor), floor_stands or (bool(live) and (named > 0 or everything_until == _NEVER or since > 0))
+    lost = [Told(at=at, minor=amount(reference)) for reference, at in ends.items() if at >= last.get(reference, _NEVER)]
+    return Sum(
+        since=standing([reference for reference in live if until is None or last[reference] > until]),
+        before=standing([reference for reference in live if until is not None and last[reference] <= until]),
+        until=until,
+        taken=taken,
+        lost=tuple(sorted(lost, key=_order)),
+        floors=_highest(floors),
+        running=running,
     )
 
 
-# Words as text
+def _highest(floors: Iterable[Told]) -> tuple[Told, ...]:
+    """Those of `floors` that none exceeds which was told as late or later: undoings since take as little from that one.
+    Of those without an amount that is the latest."""
+    kept: list[Told] = []
+    untold = [each for each in floors if each.minor is None]
+    for each in sorted((each for each in floors if each.minor is not None), key=_order, reverse=True):
+        if not kept or each.amount(0) > kept[-1].amount(0):
+            kept.append(each)
+    return (*reversed(kept), *([max(untold, key=_order)] if untold else []))
 
 
-def folded(text: str, words: Iterable[Word]) -> tuple[str, bool]:
-    """`text`, which holds words, with `words` in it, and whether all fit.
-
-    A line for each different word, in order; a line stays while those before it have less than MOST_BYTES. So the one that
-    crosses the bound stays, and all that would follow it, sooner or later, is left out: in every order the same.
-    """
-    lines = text.splitlines()
-    for line in map(_line, words):
-        place = bisect_left(lines, line)
-        if place == len(lines) or lines[place] != line:
-            lines.insert(place, line)
-    text = "\n".join(lines)
-    end = text.find("\n", MOST_BYTES)
-    return (text, True) if end < 0 else (text[:end], False)
+def _later(one: Told | None, other: Told | None) -> Told | None:
+    """Of two the later, and of two at one instant the larger."""
+    return max((each for each in (one, other) if each), key=_order, default=None)
 
 
-def unfolded(text: str, words: Iterable[Word] = ()) -> list[Word]:
-    """The words in `text`, and those of `words` that are not, each once."""
-    lines = text.splitlines()
-    told = [_word(line) for line in lines]
-    more = set(words)
-    return told + list(more.difference(told) if lines else more)
-
-
-def _line(word: Word) -> str:
-    flags = ("+" if word.running else "") + ("?" if word.unproved else "")
-    minor = "-" if word.minor is None else word.minor
-    return f"{word.reference or '-'} {word.step.value}{flags} {word.at} {minor} {word.currency or '-'}"
-
-
-def _word(line: str) -> Word:
-    reference, step, at, minor, currency = line.split(" ")
-    return Word(
-        "" if reference == "-" else reference,
-        _STEPS[step.rstrip("+?")],
-        int(at),
-        None if minor == "-" else int(minor),
-        None if currency == "-" else currency,
-        "+" in step,
-        "?" in step,
-    )
+def _order(told: Told) -> tuple[int, int]:
+    return told.at, -1 if told.minor is None else told.minor
 
 
 def _raise(to: dict[str, tuple[int, int]], reference: str, at: int, minor: int) -> None:
@@ -236,8 +323,7 @@ def _raise(to: dict[str, tuple[int, int]], reference: str, at: int, minor: int) 
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _NEVER = -(2**63)
-_PLAIN = re.compile(r"(?![-#])[!-~]{1,40}")
-_STEPS = {step.value: step for step in PaymentStep}
+_PLAIN = re.compile(r"(?![-#+])[!-~]{1,40}")
 _MONEY = (
     PaymentStep.AUTHORIZED,
     PaymentStep.CAPTURED,

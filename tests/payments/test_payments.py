@@ -2,12 +2,14 @@
 
 from itertools import permutations
 from random import Random
+from typing import Any
 
 import pytest
 
-from shared.domain import payments, timeline, totals
+from shared.domain import ledger, payments, timeline
 from shared.domain.codec import from_document
 from shared.domain.events import PaymentChanged, PaymentStep, ReviewChanged
+from shared.domain.ledger import Ledger
 from shared.domain.money import Money
 from shared.domain.payments import Payment, PaymentState
 from tests.builders import DAY, HOUR, NOON, SECOND, a_card, a_payment_event, a_refund_event, a_review_event, eur
@@ -290,6 +292,46 @@ def test_a_released_authorization_is_canceled() -> None:
     assert payment_after(a_payment_event(AUTHORIZED), released).state is PaymentState.CANCELED
 
 
+def a_release(amount: int | None, **fields: Any) -> PaymentChanged:
+    return a_payment_event(
+        PaymentStep.CANCELED, amount=None if amount is None else eur(amount), **{"reference": "void_1", **fields}
+    )
+
+
+def test_a_part_that_is_released_is_no_longer_held_and_the_rest_is() -> None:
+    held, part = a_payment_event(AUTHORIZED, amount=eur(100)), a_release(40)
+    for told in permutations([held, part, part]):
+        payment = payment_after(*told)
+        assert (payment.state, payment.authorized) == (PaymentState.AUTHORIZED, eur(60))
+    captured = payment_after(held, part, a_payment_event(CAPTURED, amount=eur(60)))
+    assert (captured.state, captured.authorized) == (PaymentState.CAPTURED, eur(60))
+    assert payment_after(held, part, a_payment_event(CAPTURED, amount=None)).captured == eur(60)
+
+
+@pytest.mark.parametrize(
+    "releases",
+    [
+        [a_release(100)],
+        [a_release(120)],
+        [a_release(None)],
+        [a_release(40), a_release(60, reference="void_2")],
+        [a_release(40), a_release(None, reference="void_2")],
+        [a_release(40, unsigned=("amount",))],
+    ],
+)
+def test_an_authorization_is_canceled_once_nothing_of_it_is_held(releases: list[PaymentChanged]) -> None:
+    payment = payment_after(a_payment_event(AUTHORIZED, amount=eur(100), occurred_at=NOON - HOUR), *releases)
+    assert (payment.state, payment.authorized) == (PaymentState.CANCELED, eur(100))
+
+
+def test_an_authorization_told_as_a_whole_again_holds_what_was_released_before() -> None:
+    held = a_payment_event(AUTHORIZED, amount=eur(100), occurred_at=NOON)
+    part = a_release(40, occurred_at=NOON + HOUR)
+    again = a_payment_event(AUTHORIZED, amount=eur(80), occurred_at=NOON + 2 * HOUR)
+    payment = payment_after(held, part, again)
+    assert (payment.state, payment.authorized) == (PaymentState.AUTHORIZED, eur(80))
+
+
 def test_a_capture_without_an_amount_took_the_whole_authorization() -> None:
     payment = payment_after(a_payment_event(AUTHORIZED), a_payment_event(CAPTURED, amount=None))
     assert (payment.state, payment.captured) == (PaymentState.CAPTURED, eur(1999))
@@ -348,13 +390,13 @@ def test_a_payment_comes_back_from_its_document() -> None:
 def test_an_endless_timeline_keeps_the_money_and_says_that_it_is_full() -> None:
     noise = [
         a_payment_event(PaymentStep.PENDING, amount=None, occurred_at=NOON + number * SECOND)
-        for number in range(timeline.LIMIT + 10)
+        for number in range(timeline.LISTED + 10)
     ]
     first, last = a_payment_event(AUTHORIZED, occurred_at=NOON - DAY), a_payment_event(CAPTURED)
     there = payment_after(first, *noise, last)
     back = payment_after(last, *reversed(noise), first)
     assert there == back
-    assert len(there.facts) == timeline.LIMIT
+    assert len(there.facts) == timeline.LISTED
     assert (there.state, there.inconsistent) == (PaymentState.CAPTURED, ("timeline_full",))
     assert (there.first_at, there.last_at) == (NOON - DAY, noise[-1].occurred_at)
     assert payments.record(there, noise[0]) == there
@@ -389,13 +431,41 @@ def test_a_thousand_refunds_are_a_thousand_in_any_order_however_often_told() -> 
     assert (there.captured, there.details.customer_id, there.review_open) == (eur(100_000), "cus_9", True)
     assert there.inconsistent == ("timeline_full",)
     assert from_document(timeline.compact(there), Payment) == there
+    # However many there were, few are read again.
+    assert len(ledger.enough(folded_of(there), payments.words_of(there.facts.values())).words) <= 2 * timeline.LISTED
+
+
+def folded_of(payment: Payment) -> Ledger | None:
+    return payment.folded.words if payment.folded else None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"cumulative": True, "reference": "ch_1"},
+        {"reference": None},
+        {"step": CAPTURED},
+        {"step": AUTHORIZED, "reference": None},
+    ],
+)
+def test_a_payment_of_hundreds_of_words_reads_few_of_them_again(more: dict[str, Any]) -> None:
+    told = [a_payment_event(AUTHORIZED, amount=eur(100_000)), a_payment_event(CAPTURED, amount=eur(100_000))]
+    for number in range(300):
+        at = NOON + DAY + number * SECOND
+        told.append(a_refund_event(amount=eur(5), reference=f"re_{number}", occurred_at=at))
+        other = {"amount": eur(5 * number), "occurred_at": at, "reference": f"cap_{number}"}
+        told.append(a_refund_event(**{**other, **more}))
+    there = payment_after(*told)
+    assert there.folded
+    assert there.folded.words.lines > 200
+    assert len(ledger.enough(there.folded.words, payments.words_of(there.facts.values())).words) <= 2 * timeline.LISTED
 
 
 def test_more_words_than_a_document_holds_are_told_as_incomplete_and_never_silently_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(timeline, "LIMIT", 3)
-    monkeypatch.setattr(totals, "MOST_BYTES", 200)
+    monkeypatch.setattr(timeline, "LISTED", 3)
+    monkeypatch.setattr(ledger, "MOST_BYTES", 200)
     refunds = [a_refund_event(amount=eur(10), reference=f"re_{number}") for number in range(9)]
     events = [a_payment_event(CAPTURED), *refunds]
     there, back = payment_after(*events), payment_after(*reversed(events), *events)

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.disputes.case import merge, with_refund
-from shared.domain import payments, timeline, totals
+from shared.disputes.case import known, merge, with_refund
+from shared.domain import ledger, payments, timeline, totals
 from shared.domain.codec import from_document
-from shared.domain.disputes import Case
+from shared.domain.disputes import Case, CaseFlag
 from shared.domain.events import PaymentChanged, PaymentStep
+from shared.domain.ledger import Ledger
 from shared.domain.money import Money
 from shared.domain.payments import Payment
 from tests.builders import HOUR, MINUTE, NOON, a_payment_event, eur
@@ -65,7 +66,7 @@ def test_what_was_moved_is_what_the_story_ends_with_whatever_the_order_and_the_r
 ) -> None:
     events, expected = story
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timeline, "LIMIT", room)
+        patch.setattr(timeline, "LISTED", room)
         there = payment_after(events)
         copies = data.draw(st.lists(st.sampled_from(events), max_size=8))
         assert payment_after(data.draw(st.permutations(events + copies))) == there
@@ -99,10 +100,10 @@ def test_any_order_any_repetition_and_any_room_give_the_same_payment_and_the_sam
     refunds = [event for event in events if event.step in (PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED)]
     delivered = data.draw(st.permutations(events + data.draw(st.lists(st.sampled_from(events), max_size=6))))
     split = data.draw(st.integers(0, len(refunds)))
-    unlimited = payment_after(events)
+    unlimited, unlimited_case = payment_after(events), case_after(refunds)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timeline, "LIMIT", room)
-        patch.setattr(totals, "MOST_BYTES", most)
+        patch.setattr(timeline, "LISTED", room)
+        patch.setattr(ledger, "MOST_BYTES", most)
         there = payment_after(events)
         assert payment_after(delivered) == there
         case = case_after(refunds)
@@ -111,7 +112,10 @@ def test_any_order_any_repetition_and_any_room_give_the_same_payment_and_the_sam
     if "totals_incomplete" not in there.inconsistent:
         told = ("state", "authorized", "captured", "refunded", "reversed", "details", "known", "first_at")
         assert [getattr(there, name) for name in told] == [getattr(unlimited, name) for name in told]
+    if CaseFlag.TOTALS_INCOMPLETE not in case.flags:
+        assert (case.refunded, known(case)) == (unlimited_case.refunded, known(unlimited_case))
     assert from_document(timeline.compact(there), Payment) == there
+    assert from_document(timeline.compact(case), Case) == case
 
 
 def case_after(refunds: Sequence[PaymentChanged]) -> Case:
@@ -125,7 +129,7 @@ def case_after(refunds: Sequence[PaymentChanged]) -> Case:
 @given(st.lists(anything(), min_size=2, max_size=10))
 def test_how_much_is_known_rises_whenever_what_was_captured_changes(events: list[PaymentChanged]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timeline, "LIMIT", 3)
+        patch.setattr(timeline, "LISTED", 3)
         payment = payment_after(events[:1])
         for event in events[1:]:
             after = payments.record(payment, event)
@@ -140,7 +144,7 @@ def test_words_come_back_from_their_text() -> None:
         totals.Word("r", PaymentStep.CANCELED, 5, unproved=True),
         totals.Word("", PaymentStep.REVERSED, totals.micros(NOON - timedelta(days=40_000))),
     ]
-    text, fits = totals.folded("", words)
-    assert fits
-    assert set(totals.unfolded(text)) == set(words)
-    assert totals.folded(text, words) == (text, True)
+    kept = ledger.folded(Ledger(), words, (), ())
+    assert sorted(ledger.unfolded(kept)) == sorted(words)
+    assert ledger.unfolded(kept, words[:2]) == ledger.unfolded(kept)
+    assert ledger.folded(kept, words, (), ()) == kept
