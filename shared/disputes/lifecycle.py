@@ -106,11 +106,12 @@ def settle(dispute: Dispute) -> Dispute:
     The provider's word is its latest fact that tells a status, by its own time, so that an opening that arrives
     late reopens nothing while a newer one does. A deadline belongs to a stage, and to the round of it that is
     open: one that had passed when the provider asked again is not the one it asks for now. Where an answer is asked for
-    and no deadline is named, there is an estimate instead.
+    and no deadline is named, there is an estimate instead. A message that names another deadline and no status that we
+    know asks for an answer: silence must not lose a case.
     """
     if not dispute.facts:
         return dispute
-    facts = [dispute.facts[event_id] for event_id in sorted(dispute.facts, key=lambda id_: _order(id_, dispute))]
+    facts = _asking(dispute.facts[event_id] for event_id in sorted(dispute.facts, key=lambda id_: _order(id_, dispute)))
     stage = _last(facts, lambda fact: fact.stage)
     word = next((fact for fact in reversed(facts) if fact.status), None)
     told_status = word.status if word else None
@@ -177,6 +178,17 @@ def settle(dispute: Dispute) -> Dispute:
     if expiry is not None and is_awaiting(settled) and not settled.deadline_estimated:
         settled = replace(settled, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
     return replace(settled, next_action_at=schedule(settled))
+
+
+def _asking(facts: Iterable[DisputeFact]) -> list[DisputeFact]:
+    """`facts`, oldest first, where those that are the first to name a deadline, and tell no status, ask for an answer."""
+    named: set[datetime | None] = {None}
+    asking = []
+    for fact in facts:
+        asks = fact.status is None and fact.respond_by not in named
+        asking.append(replace(fact, status=DisputeStatus.NEEDS_RESPONSE, final=True) if asks else fact)
+        named.add(fact.respond_by)
+    return asking
 
 
 def _answered_by(word: DisputeFact | None, *, can_respond: bool) -> AnsweredBy | None:

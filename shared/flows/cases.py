@@ -46,7 +46,7 @@ def opened(provider: str, payment_id: str | None, names: Sequence[str], seen: Se
     seen.read([payment, Key(COLLECTION, f"{provider}:{payment_id}")])
     for name in dict.fromkeys([payment_id, *names]):
         filed = _case(seen[Key(COLLECTION, f"{provider}:{name}")])
-        if filed is not None and not filed.moved_to:
+        if filed is not None and not filed.moved_to and not _is_another(provider, name, payment_id, seen):
             case = merge(case, filed)
     return judged_by(seen[payment], case)
 
@@ -74,11 +74,18 @@ def filing(case: Case, names: Iterable[str], seen: Seen) -> list[Write]:
         filed = _case(seen[key])
         if name == case.payment_id:
             new: Case | None = case
+        elif filed and not filed.moved_to and _is_another(case.provider, name, case.payment_id, seen):
+            new = filed
         else:
             new = Case(provider=case.provider, payment_id=name, moved_to=case.payment_id) if filed else None
         if new is not None and new != filed:
             writes.append(write(key, seen[key], timeline.compact(new)))
     return writes
+
+
+def _is_another(provider: str, name: str, payment_id: str, seen: Seen) -> bool:
+    """Whether `name`, by which somebody calls `payment_id`, is a payment of ours in its own right, with a case of its own."""
+    return name != payment_id and seen[Key(PAYMENTS, f"{provider}:{name}")] is not None
 
 
 def stored(case: Snapshot | None) -> Case | None:

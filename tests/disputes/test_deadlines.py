@@ -78,7 +78,8 @@ def test_what_is_claimed_is_due_again_when_the_lease_runs_out() -> None:
         {"status": DisputeStatus.WON},
         {"can_respond": False},
         {"autodefended": True},
-        {"status": None},
+        {"status": None, "respond_by": None},
+        {"status": None, "can_respond": False},
     ],
 )
 def test_nothing_is_due_where_nobody_waits_for_an_answer(fields: dict[str, Any]) -> None:

@@ -306,3 +306,19 @@ def test_a_dispute_that_names_its_payment_is_its_own_even_under_the_payments_nam
         for name in ("pi_1", "dp_2")
     )
     assert lifecycle.reunited([namesake, other], ["pi_1"]) == [namesake, other]
+
+
+def test_a_status_that_nobody_knows_and_a_new_deadline_ask_for_an_answer_until_a_known_one_comes() -> None:
+    strange = a_dispute_event(status=None, provider_status="awaiting_moon", occurred_at=NOON)
+    later = {"occurred_at": NOON + DAY}
+    asked = dispute_after(strange)
+    assert (asked.status, asked.provider_status) == (DisputeStatus.NEEDS_RESPONSE, "awaiting_moon")
+    assert asked.next_action_at is not None
+    reviewed = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, **later)
+    assert dispute_after(strange, reviewed) == dispute_after(reviewed, strange)
+    assert dispute_after(strange, reviewed).status is DisputeStatus.UNDER_REVIEW
+    # Word of money that repeats the deadline asks nothing.
+    moved = a_dispute_event(status=None, occurred_at=NOON + 2 * DAY)
+    assert dispute_after(strange, reviewed, moved).status is DisputeStatus.UNDER_REVIEW
+    again = a_dispute_event(status=None, occurred_at=NOON + 2 * DAY, respond_by=NOON + 30 * DAY)
+    assert dispute_after(strange, reviewed, again).status is DisputeStatus.NEEDS_RESPONSE

@@ -60,6 +60,7 @@ WORKS: dict[str, Work] = {
     "a word under the charge's name": told(
         a_dispute_event(dispute_id="ch_1", payment_id=None, status=DisputeStatus.LOST, occurred_at=NOON + 4 * DAY)
     ),
+    "another dispute, of the charge": told(a_dispute_event(dispute_id="dp_2", payment_id="ch_1")),
     "a warning": told(a_fraud_warning(payment_id="ch_1", occurred_at=NOON - DAY)),
     "a refund": told(a_refund_event(aliases=("ch_1",))),
     "its failure": told(a_refund_event(step=PaymentStep.REFUND_FAILED, occurred_at=NOON + 2 * DAY)),
@@ -86,7 +87,9 @@ def rows_agree(ports: Ports) -> None:
         if key.collection != "disputes":
             continue
         dispute = from_document(document, Dispute)
-        case = next((case for case in cases if dispute.dispute_id in {*case.disputes, *case.unplaced}), None)
+        of = [case for case in cases if dispute.dispute_id in {*case.disputes, *case.unplaced}]
+        assert len(of) <= 1, f"{dispute.dispute_id} stands in several cases"
+        case = of[0] if of else None
         update = lifecycle.update_of(dispute, case, update_id="", event_id=None, occurred_at=NOON)
         newest = max(revision for dispute_id, revision in told if dispute_id == dispute.dispute_id)
         # A reminder is counted and changes nothing that a row tells.
@@ -107,6 +110,23 @@ def test_a_dispute_that_is_tied_to_its_payment_while_a_refund_comes_tells_of_bot
     told(PAYMENT)(ports)
     interleaved(ports, (tick(NOON + HOUR), told(a_refund_event(aliases=("ch_1",)))), order)
     rows_agree(ports)
+
+
+def test_disputes_of_a_payment_and_of_another_that_bears_its_alias_stand_in_a_case_each(ports: Ports) -> None:
+    clean(ports)
+    namesake = told(a_payment_event(payment_id="ch_1", amount=eur(700)))
+    first = a_dispute_event(payment_id="pi_1", payment_aliases=("ch_1",))
+    second = a_dispute_event(dispute_id="dp_2", payment_id="ch_1")
+    later = {"occurred_at": NOON + DAY, "status": DisputeStatus.UNDER_REVIEW}
+    again = a_dispute_event(payment_id="pi_1", payment_aliases=("ch_1",), **later)
+    for work in (told(PAYMENT), told(first), namesake, told(second), told(again), told(second), tick(NOON + HOUR)):
+        work(ports)
+    rows_agree(ports)
+    cases = {key.id: document for key, document in everything(ports).items() if key.collection == "cases"}
+    assert {name: sorted(case["disputes"]) for name, case in cases.items()} == {
+        "stripe:pi_1": ["dp_1"],
+        "stripe:ch_1": ["dp_2"],
+    }
 
 
 @settings(max_examples=150, deadline=None)
