@@ -175,7 +175,8 @@ def settle(dispute: Dispute) -> Dispute:
         inconsistent=tuple(sorted(troubles)),
     )
     expiry = settled.actions.get(action_key(settled, Rung.EXPIRE))
-    if expiry is not None and is_awaiting(settled) and not settled.deadline_estimated:
+    # What another dispute is told of expires as that one.
+    if expiry is not None and settled.same_as is None and is_awaiting(settled) and not settled.deadline_estimated:
         settled = replace(settled, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
     return replace(settled, next_action_at=schedule(settled))
 

@@ -20,8 +20,16 @@ def address(text: str) -> str | None:
     """`text` as an address in its usual form (RFC 5952); None when it is none.
 
     IPv4 in IPv6 form (`::ffff:192.0.2.1`, `64:ff9b::192.0.2.1`) is IPv4; a zone (`fe80::1%eth0`), brackets and a port are left out; leading zeros
-    are read as decimal, as they are meant.
+    are read as decimal, as they are meant. Of a list as proxies write it (X-Forwarded-For, RFC 7239 §5.2: whoever asked
+    first, then each proxy) it is the first that is public, or else the first.
     """
+    if len(text) > 512:
+        return None
+    found = [one for part in text.split(",") if (one := _one(part)) is not None]
+    return next((one for one in found if ipaddress.ip_address(one).is_global), found[0] if found else None)
+
+
+def _one(text: str) -> str | None:
     if len(text) > 128:
         return None
     text = text.strip()

@@ -15,9 +15,9 @@ LONGEST = 16_384
 """Of a longer text no more than this is looked at, and the rest is dropped."""
 
 # What people and programs put between the groups of a number: spaces of every width and ends of lines, hyphens and dashes,
-# dots, underscore, slash, bar, star, plus, tilde, comma; no colon, which times have. Three at a time at most, as in
-# "4111 - 1111".
-_BETWEEN = "[ \\t\\r\\n._/|*+~,\u00b7\u2022\u2219\ufe58\ufe63\uff0d\u2043\\-\u00a0\u00ad\u2000-\u200f\u2010-\u2015\u202f\u205f\u2060\u2212\u3000\ufeff]{0,3}+"
+# dots, underscore, slash, bar, star, plus, tilde, comma; no colon, which times have, but see _COLONS. Six at a time at most,
+# as what stands for `&nbsp;`.
+_BETWEEN = "[ \\t\\r\\n._/|*+~,\u00b7\u2022\u2219\ufe58\ufe63\uff0d\u2043\\-\u00a0\u00ad\u2000-\u200f\u2010-\u2015\u202f\u205f\u2060\u2212\u3000\ufeff]{0,6}+"
 # UUIDs and digests (32 to 64 hexadecimal digits on their own) may hold a number like a card's, one in some thousand: they
 # are stepped over as a whole, and so are Google's order ids, which have 17 digits in groups of another size than a card's.
 _OPAQUE = re.compile(
@@ -63,16 +63,21 @@ _IBANS = (
     " SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
 )
 _IBAN_LENGTHS = {code[:2]: int(code[2:]) for code in _IBANS.split()}
-_IBAN = re.compile(f"(?<![0-9A-Za-z])[A-Za-z]{{2}}[0-9]{{2}}(?:{_BETWEEN}[0-9A-Za-z]){{11,29}}", flags=re.ASCII)
-# Letters of every script: addresses have them on both sides since RFC 6531.
-_EMAIL = re.compile(r"[\w.%+'\-]{1,64}(?:[@\uff20]|%40)[\w\-]++(?:\.[\w\-]++)+")
+_IBAN = re.compile(
+    f"(?:(?<![0-9A-Za-z])|(?<=[Ii][Bb][Aa][Nn]))[A-Za-z]{{2}}[0-9]{{2}}(?:{_BETWEEN}[0-9A-Za-z]){{11,29}}",
+    flags=re.ASCII,
+)
+# Letters of every script: addresses have them on both sides since RFC 6531. Before the sign anything may stand in quotes.
+_EMAIL = re.compile(r"(?:[\w.%+'\-]{1,64}|\"[^\"@]{1,64}\")(?:[@\uff20]|%40)[\w\-]++(?:\.[\w\-]++)+")
 _AT = re.compile("[@\uff20]|%40")
 # As it stands in an address on the web: of the same length as what stands for it here.
-_ESCAPED_GAP = re.compile("%(?:20|09|0[AaDd]|2[BbCcDdEeFf])")
+_ESCAPED_GAP = re.compile("%(?:20|09|0[AaDd]|2[BbCcDdEeFf])|&nbsp;|&#160;|&#[xX][aA]0;")
+# Groups of four, or of American Express' sizes, which no time has.
+_COLONS = re.compile(r"(?<![0-9:])[0-9]{4}:(?:[0-9]{4}:[0-9]{4}:[0-9]{4}|[0-9]{6}:[0-9]{5})(?![0-9:])")
 _STRANGE_DIGIT = re.compile(r"(?![0-9])\d")
 _UNKEYED = re.compile(r"unkeyed-(mail|name)-[0-9a-f]{64}")
 _LUHN_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-_LONGEST_MARK = 128  # no card number and no IBAN is written with more characters
+_LONGEST_MARK = 256  # no card number and no IBAN is written with more characters
 
 Found = tuple[int, int, str]
 """From, to, and what stands there."""
@@ -142,8 +147,10 @@ def _digests(text: str) -> Iterator[Found]:
 
 
 def _cards(text: str) -> Iterator[Found]:
-    if "%" in text:
-        text = _ESCAPED_GAP.sub("   ", text)
+    if "%" in text or "&" in text:
+        text = _ESCAPED_GAP.sub(lambda gap: " " * len(gap[0]), text)
+    if ":" in text:
+        text = _COLONS.sub(lambda groups: groups[0].replace(":", " "), text)
     if not text.isascii():
         # Digits of every script, one for one.
         text = _STRANGE_DIGIT.sub(lambda digit: str(int(digit[0])), text)
@@ -166,7 +173,7 @@ def _cards_between(text: str, start: int, end: int) -> Iterator[Found]:
         groups = list(_GROUP.finditer(text, *run.span()))
         for first, group in enumerate(groups):
             digits = ""
-            for last in groups[first:]:
+            for last in groups[first : first + _MOST]:
                 digits += last[0]
                 if len(digits) > _MOST:
                     break
@@ -198,12 +205,20 @@ def _iban_end(text: str, start: int, length: int) -> int | None:
 def email_parts(email: str | None) -> tuple[str | None, str | None]:
     """(marked digest, domain) of an e-mail address; (None, None) of what is none.
 
-    The digest is of the lower-cased address, composed (NFC), its domain as DNS has it (RFC 5891): the same customer's
-    address gives the same token at every provider. It is keyed before it is published (`shared.domain.pseudonyms`). A pseudonym, not anonymous: personal data in access rules.
+    The digest is of the lower-cased address, composed (NFC), its domain as DNS has it (RFC 5891), without a name before it
+    (`Ana <ana@music.example>`, RFC 5322 §3.4) or `mailto:` (RFC 6068): the same customer's address gives the same token at
+    every provider. It is keyed before it is published (`shared.domain.pseudonyms`). A pseudonym, not anonymous: personal data in access rules.
     """
-    if not email or len(email) > 320 or email.count("@") != 1:
+    if not email or len(email) > 320:
         return None, None
-    local, domain = (part.strip() for part in unicodedata.normalize("NFC", email.lower()).split("@"))
+    email = unicodedata.normalize("NFC", email.lower()).strip()
+    if email.endswith(">") and "<" in email:
+        email = email[email.rindex("<") + 1 : -1].strip()
+    if email.startswith("mailto:"):
+        email = email.removeprefix("mailto:").partition("?")[0]
+    if email.count("@") != 1:
+        return None, None
+    local, domain = (part.strip() for part in email.split("@"))
     domain = domain.rstrip(".")
     if not domain.isascii():
         with suppress(UnicodeError):  # what DNS cannot have stays as it was told

@@ -57,6 +57,23 @@ def test_an_address_in_any_script_is_masked(address: str) -> None:
     assert mask(f"paid by <{address}>.") == "paid by <[e-mail]>."
 
 
+@pytest.mark.parametrize("text", ['"ana b"@music.example', 'to \\"ana b\\"@music.example'])
+def test_an_address_with_a_quoted_name_is_masked_whole(text: str) -> None:
+    assert "ana b" not in mask(text)
+    assert mask(text).endswith("[e-mail]")
+
+
+def test_an_iban_that_has_grown_together_with_its_name_is_masked() -> None:
+    assert mask("IBANDE89370400440532013000 and Iban:DE89370400440532013000") == "IBAN[IBAN] and Iban:[IBAN]"
+
+
+@pytest.mark.parametrize(
+    "text", ["at 2026-11-23 12:30:00.123456+00:00", "23:12:30:00:1234:5678", "2312:3000:1234:5678:90"]
+)
+def test_no_time_is_taken_for_a_card_number(text: str) -> None:
+    assert mask(text) == text
+
+
 def test_an_address_as_the_web_writes_it_is_masked() -> None:
     assert mask("GET /?email=ana%40music.example&page=2") == "GET /?email=[e-mail]&page=2"
 
@@ -95,6 +112,7 @@ def test_a_check_digit_alone_makes_no_card_number() -> None:
 
 BETWEEN = [
     *(".", "_", "/", "\u00a0", "  ", "\u202f", "\u2011", " - ", "\t", "-"),
+    *("    ", "&nbsp;", "&#160;", "&#xA0;", ":"),
     *("+", "%20", "%2D", "|", "*", ",", "~", "\n", "\r\n", "\u00b7", "\u200d", "\uff0d"),
 ]
 
@@ -159,6 +177,10 @@ def test_the_same_address_gives_the_same_hash_and_only_the_domain_stays_readable
         ("ana@mu\u0308sic.EXAMPLE", "ana@xn--msic-0ra.example"),
         ("ana@music.example.", "ana@music.example"),
         ("ana @ music.example", "ana@music.example"),
+        ("Ana B. <Ana@music.example>", "ana@music.example"),
+        ('"Ana, B" < ana@music.example >', "ana@music.example"),
+        ("mailto:ana@music.example", "ana@music.example"),
+        ("MAILTO:ana@music.example?subject=hi@you", "ana@music.example"),
     ],
 )
 def test_an_address_gives_one_hash_however_it_is_written(address: str, same: str) -> None:

@@ -150,6 +150,11 @@ def test_what_can_be_answered_is_reminded_of_and_expires(event: Callable[[], Dis
         lambda: worldpay("sepa_direct_debit"),
         lambda: mollie(reason={"code": "AC04", "description": "x"}),
         lambda: braintree("dispute_opened", pre_dispute_program="visa_rdr", reply_by_date="2026-05-20"),
+        lambda: braintree(
+            "dispute_opened",
+            reply_by_date="2026-05-20",
+            transaction="<id>t1</id><payment-instrument-type>us_bank_account</payment-instrument-type>",
+        ),
     ],
 )
 def test_what_nobody_can_answer_is_neither_reminded_of_nor_missed(event: Callable[[], DisputeChanged]) -> None:
@@ -172,6 +177,10 @@ def test_what_nobody_can_answer_is_neither_reminded_of_nor_missed(event: Callabl
         "nz_bank_account",
         "PAD",
         "autogiro",
+        "betalingsservice",
+        "becs_nz",
+        "directdebit_GB",
+        "eft_directdebit_CA",
     ],
 )
 def test_a_debit_is_known_in_every_providers_word(method: str) -> None:
@@ -196,6 +205,8 @@ def test_papers_against_a_cards_chargeback_must_reach_mollie_within_two_days() -
 def test_a_prevented_dispute_is_one_thing_at_every_provider() -> None:
     prevented = [
         stripe(status="prevented"),
+        stripe(status="charge_refunded"),
+        checkout("dispute_resolved", resolved_reason="already_refunded", evidence_required_by=None),
         stripe(status="prevented", payment_method_details={"type": "card", "card": {"case_type": "resolution"}}),
         braintree("dispute_auto_accepted", pre_dispute_program="visa_rdr"),
         braintree("dispute_accepted", pre_dispute_program="visa_rdr"),

@@ -50,6 +50,7 @@ from shared.domain.events import (
     ReviewChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.countries import alpha_2
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
@@ -462,7 +463,7 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
             status = DisputeStatus.PREVENTED if status is DisputeStatus.ACCEPTED else status
         amount = _money(dispute, "amount-disputed") or _money(dispute)
         moved = (_money(dispute, "amount-won") if moves > 0 else None) or amount
-        reason = dispute.hint("reason")
+        reason, method = dispute.hint("reason"), dispute.hint("transaction", "payment-instrument-type")
         return DisputeChanged(
             **base,
             dispute_id=dispute.text("id"),
@@ -477,7 +478,11 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
             reason_code=dispute.hint("reason-code"),
             network=_network(dispute.hint("transaction", "payment-instrument-subtype")),
             **dispute.deadline("reply-by-date"),
-            can_respond=False if resolved else True if status is DisputeStatus.NEEDS_RESPONSE else None,
+            can_respond=False
+            if resolved or is_bank_debit(method)
+            else True
+            if status is DisputeStatus.NEEDS_RESPONSE
+            else None,
             provider_status=dispute.hint("status") or word,
             evidence_submitted=True if word == "disputed" else None,
             arn=dispute.hint("transaction", "acquirer-reference-number"),

@@ -190,14 +190,12 @@ REASONS = {
 def _dispute(stage: DisputeStage, status: DisputeStatus, *, evidence: bool | None = None) -> "Translate":
     def translate(data: Node, kind: str, base: Base) -> AnyEvent:
         category, method = data.hint("category"), data.lowered("payment_method")
-        # Visa's Rapid Dispute Resolution refunds by our own rules before a chargeback is filed.
-        prevented = data.hint("resolved_reason") == "rapid_dispute_resolution"
         return DisputeChanged(
             **base,
             dispute_id=data.text("id"),
             payment_id=data.maybe_text("payment_id"),
-            stage=DisputeStage.INQUIRY if prevented else stage,
-            status=DisputeStatus.PREVENTED if prevented else status,
+            stage=stage,
+            status=status,
             amount=_money(data, "amount"),
             reason=REASONS.get(category, DisputeReason.OTHER) if category else None,
             reason_code=data.hint("reason_code"),
@@ -245,7 +243,8 @@ DISPUTES: dict[str, Translate] = {
     "dispute_accepted": _dispute(_D.CHARGEBACK, _T.ACCEPTED),
     "dispute_expired": _dispute(_D.CHARGEBACK, _T.EXPIRED),
     "dispute_canceled": _dispute(_D.CHARGEBACK, _T.CLOSED),  # the issuer withdrew it
-    "dispute_resolved": _dispute(_D.CHARGEBACK, _T.CLOSED),  # the payment had been refunded already
+    # The payment had been refunded already: no claim that was taken back.
+    "dispute_resolved": _dispute(_D.INQUIRY, _T.PREVENTED),
     "dispute_arbitration_evidence_submitted": _dispute(_D.ARBITRATION, _T.UNDER_REVIEW, evidence=True),
     "dispute_arbitration_sent_to_scheme": _dispute(_D.ARBITRATION, _T.UNDER_REVIEW, evidence=True),
     "dispute_arbitration_won": _dispute(_D.ARBITRATION, _T.WON),

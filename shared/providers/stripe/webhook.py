@@ -433,7 +433,7 @@ STATUSES = {
     "under_review": (None, DisputeStatus.UNDER_REVIEW),
     "won": (None, DisputeStatus.WON),
     "lost": (None, DisputeStatus.LOST),
-    "charge_refunded": (None, DisputeStatus.CLOSED),  # only in old API versions
+    "charge_refunded": (DisputeStage.INQUIRY, DisputeStatus.PREVENTED),  # only in old API versions
     "appeal_needs_response": (DisputeStage.PRE_ARBITRATION, DisputeStatus.NEEDS_RESPONSE),
     "appeal_under_review": (DisputeStage.PRE_ARBITRATION, DisputeStatus.UNDER_REVIEW),
 }
