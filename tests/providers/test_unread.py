@@ -35,6 +35,7 @@ GOODS = "what was sold, or how it is billed"
 PROOF = "of the issuer's, the network's or the wallet's own exchange"
 NO_HOME = "no event of ours has a place for it"
 OF_CARD = "another writing of what is read already: card, country or token"
+READ_BACK = "nobody signed it: the object is read back"
 NOT_SETTLED = "public pages do not settle whose it is"
 
 NOT_READ: Mapping[str, Mapping[str, str]] = {
@@ -121,7 +122,8 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
     "mercadopago": {
         MERCHANT: "application_id site_id user_id",
         GOODS: "product_id",
-        OTHER_THING: "transaction_intent_id",
+        OTHER_THING: "transaction_intent_id client_token",
+        READ_BACK: "country country_code created_date last_updated_date total_amount total_paid_amount",
     },
     "mollie": {
         PERSONAL: "consumerAccount consumerBic consumerName",
