@@ -80,7 +80,7 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         " disbursement-date effective-date first-billing-date next-billing-date paid-through-date received-date"
         " sent-to-processor-at upcoming-retry-date updated-at",
         OTHER_THING: "authorized-transaction-global-id customer-global-id global-id graphql-id"
-        " original-dispute-id payment-context-id payment-method-token refund-id"
+        " payment-context-id payment-method-token refund-id"
         " reference-number settlement-batch-id subscription-id token",
         PROOF: "acs-transaction-id ds-transaction-id mastercard-transaction-link-id retrieval-reference-number"
         " three-d-secure-authentication-id three-d-secure-server-transaction-id voice-referral-number xid"

@@ -17,9 +17,11 @@
 
 Names: a payment is its transaction; a local payment's `payment-id` is an alias of it, and its name while it has no
 transaction. The transaction that another one tries again (`retried-transaction-id`) or settles a part of
-(`authorized-transaction-id`) is an alias of that other one. A subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
+(`authorized-transaction-id`) is an alias of that other one. A round of a dispute (a pre-arbitration after a chargeback that
+was won) has an id of its own and names the first (`original-dispute-id`): all rounds are one dispute under that id. A
+subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
 
-Sources: Braintree docs "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
+Sources: Braintree docs "Dispute response object", GraphQL "DisputeType", "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
 disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0.
 """
 
@@ -465,7 +467,7 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
         reason = dispute.hint("reason")
         return DisputeChanged(
             **base,
-            dispute_id=dispute.text("id"),
+            dispute_id=dispute.maybe_text("original-dispute-id") or dispute.text("id"),
             payment_id=dispute.maybe_text("transaction", "id"),
             stage=stage,
             status=status,
