@@ -12,6 +12,7 @@
 | identity | none is given: the kind and the SHA-256 of the decoded XML, which holds the time; a retry repeats it |
 | amounts | decimal text in major units and `currency-iso-code`; where a kind sends no currency, we have no amount |
 | deadline | `reply-by-date`, a date without a zone: read as the first moment of that date anywhere (midnight at UTC+14), so finish the day before |
+| answerable | all but what Visa's Rapid Dispute Resolution settled, and a bank's debit (`payment-instrument-type`) |
 | not told | authorizations, voids and refunds of ordinary cards, and early fraud warnings, have no notification |
 | XML | expat itself, with document types and entities refused: no library to import, none to trust |
 
@@ -52,6 +53,7 @@ from shared.domain.events import (
     ReviewChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.countries import alpha_2
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
@@ -465,6 +467,8 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
         amount = _money(dispute, "amount-disputed") or _money(dispute)
         moved = (_money(dispute, "amount-won") if moves > 0 else None) or amount
         reason = dispute.hint("reason")
+        means = (dispute.hint("transaction", f"payment-instrument-{name}") for name in ("type", "subtype"))
+        is_debit = any(is_bank_debit(method) for method in means)
         return DisputeChanged(
             **base,
             dispute_id=dispute.maybe_text("original-dispute-id") or dispute.text("id"),
@@ -479,7 +483,7 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
             reason_code=dispute.hint("reason-code"),
             network=_network(dispute.hint("transaction", "payment-instrument-subtype")),
             **dispute.deadline("reply-by-date"),
-            can_respond=False if resolved else True if status is DisputeStatus.NEEDS_RESPONSE else None,
+            can_respond=False if resolved or is_debit else True if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=dispute.hint("status") or word,
             evidence_submitted=True if word == "disputed" else None,
             arn=dispute.hint("transaction", "acquirer-reference-number"),
