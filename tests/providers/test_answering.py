@@ -103,6 +103,16 @@ def mollie(**changes: Any) -> DisputeChanged:
     return told("mollie", {**chargeback, "amount": {"currency": "EUR", "value": "19.99"}, **changes})
 
 
+def mollie_payment(method: str) -> DisputeChanged:
+    """A chargeback without a reason, of a payment that says how it was paid."""
+    chargeback = {"id": "chb_1", "paymentId": "tr_1", "createdAt": AT, "amount": {"currency": "EUR", "value": "19.99"}}
+    payment = {"resource": "payment", "id": "tr_1", "status": "paid", "createdAt": AT, "method": method}
+    body = msgspec.json.encode({**payment, "_embedded": {"chargebacks": [chargeback]}})
+    found = load("mollie").normalize(Delivery("mollie", body, {}, NOON), Verdict(("k",)), CREDENTIALS)
+    assert isinstance(found.events[-1], DisputeChanged)
+    return found.events[-1]
+
+
 def klarna(**changes: Any) -> DisputeChanged:
     metadata = {"event_id": "e1", "event_type": "payment.dispute.state-change.closed", "occurred_at": AT}
     return told("klarna", {"metadata": metadata, "payload": {"payment_dispute_id": "d1", **changes}})
@@ -132,6 +142,7 @@ def rungs(event: DisputeChanged) -> set[Rung]:
         lambda: worldpay("visa"),
         lambda: braintree("dispute_opened", transaction="<id>t1</id>" + instrument("type", "credit_card")),
         lambda: mollie(),
+        lambda: mollie_payment("creditcard"),
     ],
 )
 def test_what_can_be_answered_is_reminded_of_and_expires(event: Callable[[], DisputeChanged]) -> None:
@@ -156,6 +167,7 @@ def test_what_can_be_answered_is_reminded_of_and_expires(event: Callable[[], Dis
         lambda: braintree("dispute_opened", transaction="<id>t1</id>" + instrument("type", "us_bank_account")),
         lambda: braintree("dispute_opened", transaction="<id>t1</id>" + instrument("subtype", "SEPA Debit Account")),
         lambda: mollie(reason={"code": "AC04", "description": "x"}),
+        lambda: mollie_payment("bacs"),
         lambda: braintree("dispute_opened", pre_dispute_program="visa_rdr", reply_by_date="2026-05-20"),
     ],
 )
