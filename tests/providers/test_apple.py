@@ -235,6 +235,40 @@ def test_a_transaction_inside_that_apple_did_not_sign_or_for_another_app_is_refu
     assert judged("not a JWS") == "malformed_signature"
 
 
+@pytest.mark.parametrize(
+    ("signed_at", "why"), [(NOON - 2 * DAY, None), (NOON, "untrusted_certificate"), (None, "untrusted_certificate")]
+)
+def test_a_transaction_inside_is_judged_by_the_time_at_which_it_was_signed_itself(
+    signed_at: datetime | None, why: str | None
+) -> None:
+    (key, chain), (older_key, older) = a_chain(), a_chain(leaf={"ends": NOON - DAY})
+    roots = b"".join(root.public_bytes(Encoding.PEM) for root in (chain[2], older[2]))
+    own: dict[str, Any] = {"bundleId": "com.example.music", "environment": "Sandbox"}
+    if signed_at:
+        own["signedDate"] = int(signed_at.timestamp() * 1000)
+    outer = a_payload(data={"signedTransactionInfo": simulated.jws(own, older_key, older)})
+    credentials = Credentials(keys={"k": "com.example.music"}, trust=roots)
+    assert reason(a_delivery(simulated.jws(outer, key, chain)), credentials) == why
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"receiptType": "Sandbox"}, None),
+        ({"receiptType": "Production"}, "signature_mismatch"),
+        ({"environment": "Production", "receiptType": "Sandbox"}, "signature_mismatch"),
+        ({}, "signature_mismatch"),
+    ],
+)
+def test_an_apps_own_transaction_says_its_environment_as_the_type_of_its_receipt(
+    told: dict[str, str], why: str | None
+) -> None:
+    key, chain = a_chain()
+    own = {"bundleId": "com.example.music", "signedDate": MILLISECONDS, **told}
+    outer = a_payload(data={"signedAppTransactionInfo": simulated.jws(own, key, chain)})
+    assert reason(a_delivery(simulated.jws(outer, key, chain)), trusting(chain[2])) == why
+
+
 @pytest.mark.parametrize(("live", "key"), [(True, "com.example.music"), (False, "music"), (False, "com.example 4x")])
 def test_a_key_that_names_no_app_is_refused_at_start(live: bool, key: str) -> None:
     with pytest.raises(Misconfigured, match="app"):

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
+import itertools
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from shared.disputes import lifecycle
 from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.disputes import Dispute
 from shared.domain.errors import SignatureInvalid, Unreadable
 from shared.domain.events import (
     DisputeChanged,
@@ -505,6 +508,27 @@ def test_a_reply_by_date_is_over_where_the_date_begins_first() -> None:
     found = event("dispute_opened", a_dispute())
     assert found.respond_by == datetime(2026, 5, 19, 10, tzinfo=UTC)
     assert found.respond_by_text == "2026-05-20"
+
+
+def test_a_later_round_is_of_the_dispute_that_it_goes_on_with_and_is_what_counts() -> None:
+    told = [
+        event("dispute_opened", a_dispute()),
+        event("dispute_won", a_dispute()),
+        event("dispute_opened", a_dispute(id="d2", kind="pre_arbitration", original_dispute_id="d1")),
+        event("dispute_lost", a_dispute(id="d2", kind="pre_arbitration", original_dispute_id="d1")),
+    ]
+    assert [one.dispute_id for one in told] == ["d1"] * 4
+    rounds = [dataclasses.replace(one, occurred_at=NOON + timedelta(days=day)) for day, one in enumerate(told)]
+    for order in itertools.permutations(rounds):
+        dispute = Dispute(provider="braintree", dispute_id="d1", account="")
+        for one in order:
+            dispute = lifecycle.settle(lifecycle.record(dispute, one, NOON))
+        assert (dispute.stage, dispute.status) == (DisputeStage.PRE_ARBITRATION, DisputeStatus.LOST)
+        assert dispute.moved == Money(-9000, "USD")
+
+
+def test_a_first_round_names_none_before_it() -> None:
+    assert event("dispute_opened", a_dispute(original_dispute_id="")).dispute_id == "d1"
 
 
 def test_a_won_dispute_gives_back_what_was_won() -> None:

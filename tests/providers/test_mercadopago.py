@@ -175,7 +175,7 @@ def test_topics_that_say_nothing_about_money_are_ignored(topic: str) -> None:
     assert (told.events, told.ignored, told.unreadable) == ((), (topic,), ())
 
 
-@pytest.mark.parametrize("topic", ["order", "orders", "invoice", "newfangled", "<b>"])
+@pytest.mark.parametrize("topic", ["invoice", "newfangled", "<b>"])
 def test_an_object_that_cannot_be_read_back_is_for_a_person(topic: str) -> None:
     delivery = signed(body=json.dumps({"type": topic}).encode())
     told = adapter.normalize(delivery, verdict(delivery), CREDENTIALS)
@@ -186,6 +186,8 @@ def test_an_object_that_cannot_be_read_back_is_for_a_person(topic: str) -> None:
 @pytest.mark.parametrize(
     ("topic", "first"),
     [
+        ("order", "ORD"),
+        ("orders", "ORD"),
         ("topic_merchant_order_wh", "5"),
         ("merchant_order", "5"),
         ("subscription_authorized_payment", "6"),
@@ -213,6 +215,41 @@ def test_a_charge_of_a_subscription_that_was_not_tried_yet_tells_nothing() -> No
     assert api.read_resource(poke, b'{"id": 61, "status": "scheduled", "payment": null}') == ()
     with pytest.raises(Unreadable, match="another object"):
         api.read_resource(poke, b'{"id": 62, "payment": {"id": 7}}')
+
+
+def an_order(status: str = "processed", reference: Any = "123", **transactions: Any) -> dict[str, Any]:
+    payment = {"id": "PAY01J6TC8BYRR0T4ZKY0QRTZ0E24", "status": status, "reference_id": reference}
+    return {"id": "ORD01JV3AW3NFST", "transactions": {"payments": [payment], **transactions}}
+
+
+def test_an_order_leads_to_its_payments_and_chargebacks_by_the_names_that_they_have_elsewhere() -> None:
+    disputed = an_order("charged_back", chargebacks=[{"id": "CHB01", "transaction_id": "PAY01", "case_id": "2340"}])
+    assert [(one.resource, one.resource_id) for one in told("orders", disputed)] == [
+        ("payments", "123"),
+        ("chargebacks", "2340"),
+    ]
+    older = an_order(reference=None)
+    older["transactions"]["payments"][0]["reference"] = {"id": "124"}
+    assert [one.resource_id for one in told("orders", older)] == ["124"]
+
+
+def test_an_order_that_nobody_has_paid_yet_leads_nowhere() -> None:
+    assert all(told("orders", an_order(status, reference=None)) == () for status in api.UNPAID)
+    assert told("orders", {"id": "ORD01JV3AW3NFST", "status": "created"}) == ()
+
+
+@pytest.mark.parametrize("status", ["processed", "refunded", "charged_back", "invented"])
+@pytest.mark.parametrize("reference", [None, "", {"id": 1}, "not an id"])
+def test_what_was_paid_under_an_order_and_names_no_payment_is_unreadable(status: str, reference: Any) -> None:
+    with pytest.raises(Unreadable, match="reference"):
+        told("orders", an_order(status, reference))
+    with pytest.raises(Unreadable, match="case_id"):
+        told("orders", an_order(chargebacks=[{"id": "CHB01"}]))
+
+
+def test_another_order_than_was_asked_for_is_refused() -> None:
+    with pytest.raises(Unreadable, match="another object"):
+        api.read_resource(a_poke("orders", "ORD01"), json.dumps(an_order()).encode())
 
 
 def test_a_body_that_cannot_be_read_does_not_lose_what_the_url_names() -> None:
@@ -250,6 +287,7 @@ def test_a_fraud_alert_is_for_a_person_and_changes_nothing_by_itself(topic: str,
         ),
         ("topic_claims_integration_wh", ("id", "resource")),
         ("topic_merchant_order_wh", ("id",)),
+        ("order", ("external_reference", "id", "status", "status_detail", "total_paid_amount", "type", "version")),
     ],
 )
 def test_the_members_of_a_documented_notification_are_no_news(topic: str, data: tuple[str, ...]) -> None:

@@ -457,6 +457,19 @@ def dispute(kind: str = "CUSTOMER.DISPUTE.UPDATED", **changes: Any) -> DisputeCh
     return event
 
 
+def test_a_dispute_about_several_payments_is_filed_with_one_and_a_person_is_told_of_the_others() -> None:
+    def about(*names: str | None) -> dict[str, Any]:
+        listed = [{"seller_transaction_id": name} if name else {"reference_id": "R1"} for name in names]
+        return {"dispute_id": "PP-1", "status": "OPEN", "disputed_transactions": listed}
+
+    several = translated("CUSTOMER.DISPUTE.CREATED", about(None, "CAP1", "CAP2"))
+    assert [line for line in several.unreadable if "several payments" in line]
+    (filed,) = several.events
+    assert isinstance(filed, DisputeChanged)
+    assert filed.payment_id == "CAP1"
+    assert translated("CUSTOMER.DISPUTE.CREATED", about("CAP1", "CAP1", None)).unreadable == ()
+
+
 AMOUNT = {"value": "19.99", "currency_code": "EUR"}
 CAPTURE = {
     "id": "CAP1",

@@ -204,7 +204,7 @@ def test_a_thin_event_of_what_nothing_follows_is_recognised_and_ignored() -> Non
 
 def test_an_event_of_a_connected_account_carries_that_account() -> None:
     (event,) = translated("charge.failed", CHARGE, account="acct_theirs").events
-    assert (event.account, event.event_id) == ("acct_theirs", "stripe:acct_theirs:evt_1")
+    assert (event.account, event.event_id) == ("acct_theirs", "stripe:acct_ours:evt_1")
 
 
 def test_an_event_of_our_own_goes_by_the_endpoints_account() -> None:
@@ -594,6 +594,28 @@ def test_the_snapshot_that_a_thin_event_leads_to_is_the_event_that_was_delivered
     assert (read_back.event_id, read_back.account) == (delivered.event_id, delivered.account)
     (from_older,) = api.read_resource(poke, json.dumps({**snapshot, "account": None}).encode())
     assert from_older.event_id == delivered.event_id
+
+
+@pytest.mark.parametrize("context", [None, "acct_ours", "acct_elsewhere", "org_ours/acct_elsewhere"])
+def test_a_snapshot_that_names_no_account_and_its_thin_event_are_one_fact_whatever_the_context(
+    context: str | None,
+) -> None:
+    snapshot = {
+        "id": "evt_snapshot",
+        "object": "event",
+        "type": "charge.captured",
+        "created": int(NOON.timestamp()),
+        "livemode": False,
+        "data": {"object": {**CHARGE, "captured": True, "amount_captured": 1999}},
+    }
+    (delivered,) = normalized(snapshot).events
+    thin = a_thin_event("v1.charge.captured", context=context, snapshot_event="evt_snapshot")
+    bare = {key: value for key, value in thin.items() if key != "snapshot_event"}
+    by_name = the_poke(normalized(thin).events)
+    by_way = the_poke(api.read_resource(the_poke(normalized(bare).events), json.dumps(thin).encode()))
+    for poke in (by_name, by_way):
+        (read_back,) = api.read_resource(poke, json.dumps(snapshot).encode())
+        assert read_back.event_id == delivered.event_id == "stripe:acct_ours:evt_snapshot"
 
 
 def test_a_thin_event_without_a_snapshot_leads_to_its_object_by_our_own_address() -> None:

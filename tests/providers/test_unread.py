@@ -35,6 +35,7 @@ GOODS = "what was sold, or how it is billed"
 PROOF = "of the issuer's, the network's or the wallet's own exchange"
 NO_HOME = "no event of ours has a place for it"
 OF_CARD = "another writing of what is read already: card, country or token"
+READ_BACK = "nobody signed it: the object is read back"
 NOT_SETTLED = "public pages do not settle whose it is"
 
 NOT_READ: Mapping[str, Mapping[str, str]] = {
@@ -79,7 +80,7 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         " disbursement-date effective-date first-billing-date next-billing-date paid-through-date received-date"
         " sent-to-processor-at upcoming-retry-date updated-at",
         OTHER_THING: "authorized-transaction-global-id customer-global-id global-id graphql-id"
-        " original-dispute-id payment-context-id payment-method-token refund-id"
+        " payment-context-id payment-method-token refund-id"
         " reference-number settlement-batch-id subscription-id token",
         PROOF: "acs-transaction-id ds-transaction-id mastercard-transaction-link-id retrieval-reference-number"
         " three-d-secure-authentication-id three-d-secure-server-transaction-id voice-referral-number xid"
@@ -121,7 +122,8 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
     "mercadopago": {
         MERCHANT: "application_id site_id user_id",
         GOODS: "product_id",
-        OTHER_THING: "transaction_intent_id",
+        OTHER_THING: "transaction_intent_id client_token",
+        READ_BACK: "country country_code created_date last_updated_date total_amount total_paid_amount",
     },
     "mollie": {
         PERSONAL: "consumerAccount consumerBic consumerName",

@@ -12,14 +12,17 @@
 | identity | none is given: the kind and the SHA-256 of the decoded XML, which holds the time; a retry repeats it |
 | amounts | decimal text in major units and `currency-iso-code`; where a kind sends no currency, we have no amount |
 | deadline | `reply-by-date`, a date without a zone: read as the first moment of that date anywhere (midnight at UTC+14), so finish the day before |
+| answerable | all but what Visa's Rapid Dispute Resolution settled, and a bank's debit (`payment-instrument-type`) |
 | not told | authorizations, voids and refunds of ordinary cards, and early fraud warnings, have no notification |
 | XML | expat itself, with document types and entities refused: no library to import, none to trust |
 
 Names: a payment is its transaction; a local payment's `payment-id` is an alias of it, and its name while it has no
 transaction. The transaction that another one tries again (`retried-transaction-id`) or settles a part of
-(`authorized-transaction-id`) is an alias of that other one. A subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
+(`authorized-transaction-id`) is an alias of that other one. A round of a dispute (a pre-arbitration after a chargeback that
+was won) has an id of its own and names the first (`original-dispute-id`): all rounds are one dispute under that id. A
+subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
 
-Sources: Braintree docs "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
+Sources: Braintree docs "Dispute response object", GraphQL "DisputeType", "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
 disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0.
 """
 
@@ -463,10 +466,12 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
             status = DisputeStatus.PREVENTED if status is DisputeStatus.ACCEPTED else status
         amount = _money(dispute, "amount-disputed") or _money(dispute)
         moved = (_money(dispute, "amount-won") if moves > 0 else None) or amount
-        reason, method = dispute.hint("reason"), dispute.hint("transaction", "payment-instrument-type")
+        reason = dispute.hint("reason")
+        means = (dispute.hint("transaction", f"payment-instrument-{name}") for name in ("type", "subtype"))
+        is_debit = any(is_bank_debit(method) for method in means)
         return DisputeChanged(
             **base,
-            dispute_id=dispute.text("id"),
+            dispute_id=dispute.maybe_text("original-dispute-id") or dispute.text("id"),
             payment_id=dispute.maybe_text("transaction", "id"),
             stage=stage,
             status=status,
@@ -478,11 +483,7 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
             reason_code=dispute.hint("reason-code"),
             network=_network(dispute.hint("transaction", "payment-instrument-subtype")),
             **dispute.deadline("reply-by-date"),
-            can_respond=False
-            if resolved or is_bank_debit(method)
-            else True
-            if status is DisputeStatus.NEEDS_RESPONSE
-            else None,
+            can_respond=False if resolved or is_debit else True if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=dispute.hint("status") or word,
             evidence_submitted=True if word == "disputed" else None,
             arn=dispute.hint("transaction", "acquirer-reference-number"),

@@ -28,6 +28,7 @@ PATHS = {
     "chargebacks": "/v1/chargebacks/{}",
     "claims": "/post-purchase/v1/claims/{}",
     # What leads to payments. A subscription does not name its charges; they are searched for.
+    "orders": "/v1/orders/{}",
     "merchant_orders": "/merchant_orders/{}",
     "authorized_payments": "/authorized_payments/{}",
     "preapprovals": "/authorized_payments/search?preapproval_id={}",
@@ -57,12 +58,14 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     return tuple(translate(thing, of_poke(event, livemode=thing.flag("live_mode"))))
 
 
-LEADING = ("merchant_orders", "authorized_payments", "preapprovals", "intents")
+LEADING = ("orders", "merchant_orders", "authorized_payments", "preapprovals", "intents")
+# Of an order's payment: what it is in while nobody has paid, and need not have a payment's id.
+UNPAID = ("created", "at_terminal", "action_required", "processing", "in_review", "failed", "canceled", "expired")
 
 
 def _paid_by(thing: Node, event: ResourceChanged) -> list[ResourceChanged]:
-    """The payments that an order, a subscription or one of its charges, or a Point's intent led to so far: each is
-    read for itself."""
+    """The payments that an order, a subscription or one of its charges, or a Point's intent led to so far, and an order's
+    chargebacks: each is read for itself."""
     if event.resource == "preapprovals":
         if type(thing.raw("results")) is not list:
             raise unreadable("results", "missing", "missing_field")
@@ -74,18 +77,32 @@ def _paid_by(thing: Node, event: ResourceChanged) -> list[ResourceChanged]:
         owners = [_id(thing, "id")]
     if any(owner.lower() != event.resource_id.lower() for owner in owners):
         raise unreadable("id", "another object than was asked for", "another_object")
-    named = dict.fromkeys(_id(payment, "id") for payment in found if payment.value)
+    named = [("payments", _id(payment, "id")) for payment in found if payment.value]
+    if event.resource == "orders":
+        named = _of_order(thing.at("transactions"))
     return [
         replace(
             event,
             event_id=f"{event.event_id}:{own}",
             unsigned=(),
-            resource="payments",
+            resource=resource,
             resource_id=own,
             hint=None,
         )
-        for own in named
+        for resource, own in dict.fromkeys(named)
     ]
+
+
+def _of_order(transactions: Node) -> list[tuple[str, str]]:
+    """The payments and chargebacks of an order of the Orders API, by the ids that they have elsewhere: its own (PAY…, CHB…)
+    name nothing there."""
+    named = []
+    for payment in transactions.nodes("payments"):
+        # Notifications and older answers keep it in an object.
+        member = ("reference_id",) if payment.raw("reference_id") else ("reference", "id")
+        if payment.raw(*member) or payment.raw("status") not in UNPAID:
+            named.append(("payments", _id(payment, *member)))
+    return named + [("chargebacks", _id(dispute, "case_id")) for dispute in transactions.nodes("chargebacks")]
 
 
 def _id(node: Node, *keys: str) -> str:
@@ -300,6 +317,9 @@ READERS: dict[str, Callable[[Node, Base], list[AnyEvent]]] = {
     "claims": _claim,
 }
 RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "orders": {
+        "transactions.payments[].status": (*UNPAID, "processed", "refunded", "partially_refunded", "charged_back")
+    },
     "payments": {"status": STEPS, "refunds[].status": REFUND_STEPS},
     "chargebacks": {"status": (*OUTCOMES, IN_PROCESS), "documentation_status": (*DOCUMENTATION, NO_PAPERS)},
     "claims": {"status": ("opened", "closed"), "resolution.benefited[]": BENEFITED},

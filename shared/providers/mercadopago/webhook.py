@@ -12,16 +12,18 @@
 | identity | `x-request-id` and `data.id`; the signed time where there is no request id |
 | amounts | decimal numbers in major units, read exactly |
 | deadline | `date_documentation_deadline` of the chargeback; no answer is taken where it is not eligible for coverage or needs no documents |
-| fetch-back | GET /v1/payments/{id}, /v1/chargebacks/{id}, /post-purchase/v1/claims/{id}; merchant orders, subscriptions with their charges, and a Point's intents lead to their payments |
+| fetch-back | GET /v1/payments/{id}, /v1/chargebacks/{id}, /post-purchase/v1/claims/{id}; orders of both APIs, subscriptions with their charges, and a Point's intents lead to their payments |
 | mode | `live_mode` of the object; the body's is not signed |
 | fraud alert | `stop_delivery_op_wh` has no `data.id`, and names its payment only in the unsigned body: it is for a person to look at. It is **not** sent again if it is refused |
 | merchant's own words | `metadata`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant) |
 
-Notifications of QR codes and of the older IPN are not signed: refused. How the ids of the Orders API become those of
-payments is not settled in public: its `order` topic is for a person to look at, so subscribe to `payment` in its place,
-as is every topic that is not known. The buyer's documents and names are never kept.
+Notifications of QR codes and of the older IPN are not signed: refused. An order of the Orders API (GET /v1/orders/{id},
+topic `order`) has names of its own for its payments; `reference_id` is the payment's, as a Point's intent told it in
+`payment.id`, and `case_id` the chargeback's. A payment of it that was paid and has no such name is unreadable. A topic that
+is not known is for a person to look at. The buyer's documents and names are never kept.
 
-Sources: Mercado Pago docs "Webhooks", "Chargebacks: manage", "Payment status"; the official Python library's
+Sources: Mercado Pago docs "Webhooks", "Chargebacks: manage", "Payment status", "How to migrate from the Payment Intent API
+to the Orders API", "Checkout API: configure chargeback notifications", "Get order by ID"; the official Python library's
 validator, fixtures and entities. Not settled in public: the members of claims beyond status, stage and resolution.
 """
 
@@ -124,6 +126,8 @@ TOPICS = {
     "chargebacks": "chargebacks",
     "topic_claims_integration_wh": "claims",
     "claim": "claims",
+    "order": "orders",
+    "orders": "orders",
     "topic_merchant_order_wh": "merchant_orders",
     "merchant_order": "merchant_orders",
     "subscription_authorized_payment": "authorized_payments",
@@ -188,12 +192,6 @@ def _told_at(body: Node) -> datetime | None:
         return body.instant("date_created")
     except Unreadable:
         return None
-
-
-# Payments
-
-
-# Disputes
 
 
 WORDS = {"type": (*TOPICS, *FRAUD_ALERTS, *IGNORED)}

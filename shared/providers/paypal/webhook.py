@@ -17,7 +17,8 @@
 | merchant's own words | `custom_id` (v1: `custom`): `c=<customer>&d=<device>&i=<ip>&n=<cit or mit>` |
 
 Names: a payment is its capture (v2) or sale (v1). A capture of an authorization also tells that the authorization
-was succeeded by it. An order is an alias of its captures.
+was succeeded by it. An order is an alias of its captures. A dispute may be about several transactions, with one amount,
+one stage and one answer for all: it is filed with the first that is named, and a person is told of the others.
 
 Public roots are certifi's (Mozilla's list).
 
@@ -537,7 +538,12 @@ def _where_it_stands(dispute: Node, *, resolved: bool) -> tuple[DisputeStatus | 
 def _dispute(*, resolved: bool) -> "Translate":
     def translate(dispute: Node, base: Base) -> list[AnyEvent]:
         transactions = dispute.nodes("disputed_transactions")
-        payment_id = transactions[0].maybe_text("seller_transaction_id") if transactions else None
+        payments = dict.fromkeys(one.maybe_text("seller_transaction_id") for one in transactions)
+        payments.pop(None, None)
+        if len(payments) > 1:
+            dispute.doubts[f"{dispute.where('disputed_transactions')}: several payments: look at all but the first"] = (
+                None
+            )
         status, final = _where_it_stands(dispute, resolved=resolved)
         links = {(link.hint("rel") or "").replace("-", "_") for link in dispute.nodes("links")} - {""}
         reason = dispute.hint("reason")
@@ -546,7 +552,7 @@ def _dispute(*, resolved: bool) -> "Translate":
             DisputeChanged(
                 **base,
                 dispute_id=dispute.text("dispute_id"),
-                payment_id=payment_id,
+                payment_id=next(iter(payments), None),
                 stage=STAGES.get(dispute.hint("dispute_life_cycle_stage") or ""),
                 status=status,
                 final=final,

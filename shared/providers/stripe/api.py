@@ -13,7 +13,6 @@ from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.stripe.webhook import (
     EVENTS,
     FAILED_TO_TELL,
-    NAME,
     REFUND_STEPS,
     SNAPSHOT,
     STATUSES,
@@ -63,7 +62,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     account = account or owner(event.account)
     base: Base = {
         **of_poke(event, livemode=live),
-        "event_id": f"{NAME}:{account}:{event.resource_id}",
+        "event_id": f"{_endpoint(event)}:{event.resource_id}",
         "account": account,
     }
     if event.resource in (EVENTS, THIN_EVENTS):
@@ -73,6 +72,11 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     else:
         found = _of_object(thing, event, base)
     return (found,) if found else ()
+
+
+def _endpoint(event: ResourceChanged) -> str:
+    """What the ids of all that the poke's endpoint hears begin with."""
+    return event.event_id.rpartition(":")[0]
 
 
 def _of_thin(thin: Node, event: ResourceChanged, base: Base) -> AnyEvent | None:
@@ -100,7 +104,7 @@ def _of_object(subject: Node, event: ResourceChanged, base: Base) -> AnyEvent | 
     kind = event.hint or ""
     if kind not in TYPES:
         raise unreadable("hint", "not a type that is followed", "unreadable_hint")
-    known = f"{NAME}:{base['account']}:{event.resource_id}.{kind}.{int(event.occurred_at.timestamp() * 1000)}"
+    known = f"{base['event_id']}.{kind}.{int(event.occurred_at.timestamp() * 1000)}"
     found = TYPES[kind](subject, kind, {**base, "event_id": known, "occurred_at": event.occurred_at})
     if found is None:
         return None

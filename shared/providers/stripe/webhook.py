@@ -8,7 +8,7 @@
 | age | within 300 s of receipt, both ways (Stripe's libraries refuse only old ones) |
 | acknowledge | any 2xx; live mode retries for up to 3 days, each retry signed anew; no order is promised |
 | rotation | a rolled secret may live on for 24 h, with one v1 for each secret that is live |
-| identity | `id` (evt_…), and `account` for a connected account's event |
+| identity | `id` (evt_…), which is one over all accounts and is kept under the endpoint's: which messages name the account differs. `account`, or the end of `context`, is whose event it is |
 | amounts | integers; zero-decimal list as ISO 4217 and MGA; ISK and UGX with two decimals that are 00 |
 | money | payments' captured and refunded amounts are running totals: `cumulative`; a refund object's is its own. A charge counts a hold that was released, whole or in part, as refunded: what was never captured is not. Whether a release also sends `refund.created` is not settled by public pages |
 | answerable | not without `due_by`; not a debit that a bank returned (`FINAL_REASONS`), nor a Klarna inquiry, which takes no evidence. Contesting a compliance dispute costs 500 USD |
@@ -112,7 +112,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     shape, kind, event_id = event.word("object"), event.word("type"), event.word("id")
     context = event.maybe_text("context")
     account = event.maybe_text("account") or (owner(context) if context else credentials.account)
-    delivery_id = f"{NAME}:{account}:{event_id}"
+    delivery_id = f"{NAME}:{credentials.account}:{event_id}"
     livemode = event.flag("livemode")
     if shape not in (THIN, SNAPSHOT):
         raise unreadable("object", "not an event", "not_an_event")

@@ -158,6 +158,11 @@ class Simulator:
         payment = {"id": int(own), "status": "approved"}
         charge = {"id": int(f"6{own}"), "preapproval_id": f"pre{own}", "status": "processed", "payment": payment}
         return {
+            f"/v1/orders/ORD{own}": {
+                "id": f"ORD{own}",
+                "status": "processed",
+                "transactions": {"payments": [{"id": f"PAY{own}", "status": "processed", "reference_id": own}]},
+            },
             f"/merchant_orders/5{own}": {"id": int(f"5{own}"), "status": "closed", "payments": [payment]},
             f"/authorized_payments/6{own}": charge,
             f"/authorized_payments/search?preapproval_id=pre{own}": {"paging": {"total": 1}, "results": [charge]},
