@@ -89,6 +89,7 @@ def site_packages(environment: Path) -> Path:
 @contextmanager
 def serving(function: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """The function's URL while functions-framework serves its bundle; its log is `folder/log`."""
+    folder.mkdir(exist_ok=True)
     source = unpack(function, folder / "bundle")
     python = only_its_packages(function, folder / "venv")
     port = free_port()
