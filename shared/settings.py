@@ -25,15 +25,23 @@ class BackendName(StrEnum):
     GCP = "gcp"
 
 
+class FirestoreTransport(StrEnum):
+    """`rest` starts soonest, `grpc` (the client) serves most: functions/topology.json says which a function takes."""
+
+    REST = "rest"
+    GRPC = "grpc"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the environment says. Secrets are in `environment` and read per provider by `credentials`.
 
     backend: PAYIN_BACKEND, local or gcp. home: PAYIN_HOME, the local backend's folder (SQLite file, models,
     warehouse). database_url: PAYIN_DATABASE_URL, any SQLAlchemy URL. project: GOOGLE_CLOUD_PROJECT. database:
-    PAYIN_FIRESTORE_DATABASE. bucket: PAYIN_MODEL_BUCKET. dataset: PAYIN_DATASET. providers: PROVIDERS, comma
+    PAYIN_FIRESTORE_DATABASE. firestore: PAYIN_FIRESTORE_TRANSPORT, rest or grpc. bucket: PAYIN_MODEL_BUCKET. dataset: PAYIN_DATASET. providers: PROVIDERS, comma
     separated; empty means all. model: PAYIN_MODEL, champion or none. clock: PAYIN_CLOCK, a file holding the
-    virtual instant. deployed: running on Cloud Run. threads: THREADS, functions-framework's own word for how many requests
+    virtual instant. deployed: running on Cloud Run. metadata_host: whose tokens are ours, Google's metadata server on Cloud
+    Run, or the one that GCE_METADATA_HOST names, by Google's own word for it; None: google-auth finds some. threads: THREADS, functions-framework's own word for how many requests
     an instance works on at once.
     """
 
@@ -42,6 +50,7 @@ class Settings:
     database_url: str = field(repr=False)
     project: str
     database: str
+    firestore: FirestoreTransport
     bucket: str
     dataset: str
     providers: tuple[str, ...]
@@ -51,6 +60,7 @@ class Settings:
     pubsub_emulator: str | None
     bigquery_emulator: str | None
     deployed: bool
+    metadata_host: str | None
     max_body_bytes: int
     threads: int
     environment: Mapping[str, str] = field(repr=False)
@@ -197,6 +207,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         database_url=environment.get("PAYIN_DATABASE_URL") or f"sqlite:///{home}/payin.sqlite",
         project=environment.get("GOOGLE_CLOUD_PROJECT", ""),
         database=environment.get("PAYIN_FIRESTORE_DATABASE", "(default)"),
+        firestore=FirestoreTransport(
+            _one_of(environment, "PAYIN_FIRESTORE_TRANSPORT", tuple(FirestoreTransport), FirestoreTransport.REST)
+        ),
         bucket=environment.get("PAYIN_MODEL_BUCKET", ""),
         dataset=environment.get("PAYIN_DATASET", "payin"),
         providers=tuple(name.strip() for name in environment.get("PROVIDERS", "").split(",") if name.strip()),
@@ -206,6 +219,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         pubsub_emulator=environment.get("PUBSUB_EMULATOR_HOST"),
         bigquery_emulator=environment.get("BIGQUERY_EMULATOR_HOST"),
         deployed=deployed,
+        metadata_host=environment.get("GCE_METADATA_HOST") or ("metadata.google.internal" if deployed else None),
         max_body_bytes=_positive(environment, "PAYIN_MAX_BODY_BYTES", 1 << 20),
         threads=_positive(environment, "THREADS", 8),
         environment=environment,

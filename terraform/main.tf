@@ -51,6 +51,7 @@ locals {
     { PAYIN_BACKEND = "gcp", GOOGLE_CLOUD_PROJECT = var.project },
     merge([for need in keys(f.needs) : local.needs[need]]...),
     { for setting in try(f.settings, []) : setting => local.settings[setting] },
+    can(f.firestore) ? { PAYIN_FIRESTORE_TRANSPORT = f.firestore } : {},
   ) }
 }
 

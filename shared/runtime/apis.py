@@ -12,11 +12,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Lock
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 import urllib3
 
+from shared.backends.gcp.http import trusting_the_system
+from shared.backends.gcp.tokens import access_tokens
+from shared.backends.once import Once
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
 from shared.domain.telemetry import alarm, fact
@@ -55,7 +58,7 @@ class Apis:
             if settings.environment.get(f"API_{name.upper()}"):
                 settings.api(name)
         self._settings = settings
-        self._pool = urllib3.PoolManager(num_pools=8, maxsize=16, retries=False)
+        self._pool = urllib3.PoolManager(num_pools=8, maxsize=16, retries=False, ssl_context=trusting_the_system())
         self._apis: dict[str, ProviderApi] = {}
         self._making = Lock()
 
@@ -83,18 +86,16 @@ class ProviderApi:
         self._sleep = sleep
         self._clock = clock
         self._breaker = Breaker(of.NAME, clock)
-        self._tokens: Tokens | None = None
+        self._scope: str | None = getattr(of, "API_SCOPE", None)
+        self._tokens = Once(lambda: access_tokens(settings.metadata_host, self._scope or ""))
         self._exchanged: dict[bool, tuple[str, float]] = {}
         self._exchanging = Lock()
 
     def credentials(self, *, livemode: bool) -> ApiCredentials:
         """The configured key, the token that the provider wants in its place or, where there is no key and the provider
         takes it, our service account's token."""
-        scope = getattr(self._of, "API_SCOPE", None)
-        if scope is not None and not self._settings.environment.get(f"API_{self._of.NAME.upper()}"):
-            if self._tokens is None:
-                self._tokens = Tokens(scope, self._pool)
-            return ApiCredentials(key=self._tokens())
+        if self._scope is not None and not self._settings.environment.get(f"API_{self._of.NAME.upper()}"):
+            return ApiCredentials(key=self._tokens().token())
         configured = self._settings.api(self._of.NAME)
         if not hasattr(self._of, "token_request"):
             return configured
@@ -238,34 +239,3 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float:
         with suppress(ValueError, TypeError):
             wait = (parsedate_to_datetime(text) - now).total_seconds()
     return min(max(wait, 0.1), LONGEST_WAIT)
-
-
-class Tokens:
-    """Access tokens of our own service account for one scope: no key to keep, to leak or to rotate."""
-
-    def __init__(self, scope: str, pool: urllib3.PoolManager) -> None:
-        self._scope = scope
-        self._pool = pool
-        self._lock = Lock()
-        self._credentials: Any = None
-
-    def __call__(self) -> str:
-        import google.auth
-        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
-        from google.auth.transport.urllib3 import Request
-
-        request = Request(self._pool)  # type: ignore[no-untyped-call]
-        with self._lock:
-            try:
-                if self._credentials is None:
-                    self._credentials, _ = google.auth.default(scopes=[self._scope], request=request)
-                if not self._credentials.valid:
-                    self._credentials.refresh(request)
-            except DefaultCredentialsError as error:
-                raise Misconfigured(
-                    "no Google credentials: run as a service account that has access, or set API_GOOGLE",
-                    reason="missing_credentials",
-                ) from error
-            except GoogleAuthError as error:
-                raise Unavailable("no access token to be had", reason="no_token") from error
-            return str(self._credentials.token)

@@ -12,7 +12,8 @@ from shared.flows.ports import Ports
 BACKENDS = [
     "sqlite",
     pytest.param("postgresql", marks=pytest.mark.postgres),
-    pytest.param("gcp", marks=pytest.mark.emulators),
+    pytest.param("gcp-grpc", marks=pytest.mark.emulators),
+    pytest.param("gcp-rest", marks=pytest.mark.emulators),
 ]
 
 
@@ -53,6 +54,7 @@ def _connected(request: pytest.FixtureRequest, name: str, home: Path) -> Ports:
             environment = {
                 "PAYIN_BACKEND": "gcp",
                 "GOOGLE_CLOUD_PROJECT": f"payin-{uuid.uuid4().hex[:12]}",
+                "PAYIN_FIRESTORE_TRANSPORT": name.removeprefix("gcp-"),
                 "PAYIN_MODEL_BUCKET": f"file://{home}/models",
                 "FIRESTORE_EMULATOR_HOST": request.getfixturevalue("firestore_emulator"),
                 "PUBSUB_EMULATOR_HOST": request.getfixturevalue("pubsub_emulator"),

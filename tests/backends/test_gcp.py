@@ -14,8 +14,8 @@ import pytest
 
 from shared import settings
 from shared.backends.gcp import connect
-from shared.backends.gcp.documents import FirestoreDocuments, _escape_id, _escape_key, _unescape_id, _unescape_key
-from shared.backends.gcp.http import Http
+from shared.backends.gcp.documents import FirestoreDocuments
+from shared.backends.gcp.firestore import _escape_id, _unescape_id, escape_key, unescape_key
 from shared.backends.gcp.models import BucketModels
 from shared.domain.errors import Misconfigured, Unavailable
 from shared.flows.ports import Create, Key
@@ -76,7 +76,7 @@ def bucket() -> Iterator[Bucket]:
 
 
 def models_in(bucket: Bucket) -> BucketModels:
-    return BucketModels("models", bucket.origin, Http(authorised=False, patience=3))
+    return BucketModels("models", None, bucket.origin, patience=3)
 
 
 def test_a_model_is_stored_once_and_loaded_by_its_digest(bucket: Bucket) -> None:
@@ -159,10 +159,10 @@ def test_connecting_imports_no_client_and_publishing_only_what_it_needs() -> Non
 
 @pytest.mark.parametrize("text", ["", "\x01", "____", "__a__", "__a__\x01", "__a", "a__", "a\x01", "plain"])
 def test_an_escaped_key_is_legal_and_comes_back(text: str) -> None:
-    escaped = _escape_key(text)
+    escaped = escape_key(text)
     assert escaped
     assert not (escaped.startswith("__") and escaped.endswith("__") and len(escaped) > 3)
-    assert _unescape_key(escaped) == text
+    assert unescape_key(escaped) == text
 
 
 def test_escaped_ids_keep_their_order_and_come_back() -> None:

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from shared import settings
-from shared.backends.gcp import documents as firestore
+from shared.backends.gcp import firestore
 from shared.backends.local import connect, sql
 from shared.domain.errors import Unavailable
 from shared.flows.ports import Accumulate, Create, Key, Message, Ports
@@ -32,7 +32,7 @@ def _shorter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_local_backend_is_as_patient_as_firestore_is() -> None:
-    assert (firestore._PATIENCE, firestore._TIMEOUT) == REAL
+    assert (firestore.PATIENCE, firestore.TIMEOUT) == REAL
 
 
 def ports_of(url: str, home: Path) -> Ports:

@@ -20,6 +20,7 @@ from tests.benchmarks.servers import Request, cold_start
 from tests.benchmarks.worlds import worlds
 
 ROOT = Path(__file__).resolve().parents[2]
+HELLO = ROOT / "tests/benchmarks/baseline/hello.py"
 STARTS = 7
 
 FIRST: dict[str, Callable[[], Request]] = {
@@ -37,7 +38,6 @@ FIRST: dict[str, Callable[[], Request]] = {
 
 def main() -> None:
     console = Console()
-    hello = ROOT / "tests/benchmarks/baseline/hello.py"
     for world, environment in worlds():
         with environment() as settings:
             settings |= {"PAYIN_MODEL": "none"}
@@ -45,7 +45,7 @@ def main() -> None:
             ours: dict[str, list[float]] = {name: [] for name in FIRST}
             for _ in track(range(STARTS), description=f"cold starts, {world}", console=console, transient=True):
                 for name, request in FIRST.items():
-                    bare.append(cold_start(hello, "hello", {}, lambda: Request("/", {}, b"")))
+                    bare.append(cold_start(HELLO, "hello", {}, lambda: Request("/", {}, b"")))
                     source = ROOT / "functions" / name / "main.py"
                     ours[name].append(cold_start(source, name, settings, request))
         table = Table(title=f"cold start to first 2xx, {world}, median of {STARTS}")

@@ -31,7 +31,7 @@ def launch(source: Path, target: str, port: int, environment: dict[str, str]) ->
             *("--host", "127.0.0.1", "--port", str(port)),
         ],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, **environment, "PYTHONPATH": f"{environment.get('PYTHONPATH', '')}{os.pathsep}{ROOT}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -78,17 +78,45 @@ def cold_start(source: Path, target: str, environment: dict[str, str], request: 
         stop(process)
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    port: int
+    process: int
+
+    def megabytes(self) -> float:
+        """What the process and its children hold in memory."""
+        pages = sum(int((one / "statm").read_text().split()[1]) for one in self._family())
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def cpu_seconds(self) -> float:
+        """The processor's time that they have taken so far."""
+        stats = [(one / "stat").read_text().rpartition(")")[2].split() for one in self._family()]
+        return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
+
+    def _family(self) -> list[Path]:
+        """Their folders in /proc: functions-framework serves in a group of its own."""
+        return [
+            one for one in Path("/proc").iterdir() if one.name.isdigit() and os.getpgid(int(one.name)) == self.process
+        ]
+
+
 @contextmanager
-def running(source: Path, target: str, environment: dict[str, str], warm: Request) -> Iterator[int]:
+def serve(source: Path, target: str, environment: dict[str, str], warm: Request) -> Iterator[Served]:
     port = free_port()
     process = launch(source, target, port, environment)
     try:
         status = first_answer(port, warm, process)
         if not 200 <= status < 300:
             raise RuntimeError(f"{target} answered {status}")
-        yield port
+        yield Served(port, process.pid)
     finally:
         stop(process)
+
+
+@contextmanager
+def running(source: Path, target: str, environment: dict[str, str], warm: Request) -> Iterator[int]:
+    with serve(source, target, environment, warm) as served:
+        yield served.port
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ def site_packages(environment: Path) -> Path:
 @contextmanager
 def serving(deployment: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """The deployment's URL while functions-framework serves its bundle; its log is `folder/log`."""
+    folder.mkdir(exist_ok=True)
     source = unpack(deployment, folder / "bundle")
     python = only_its_packages(deployment, folder / "venv")
     function = deployment.partition("-")[0]

@@ -22,8 +22,10 @@ from tests.benchmarks.requests import pushed, pushed_dispute, pushed_payment, st
 from tests.benchmarks.servers import Request, post
 from tests.benchmarks.worlds import STRIPE
 from tests.functions import pins
-from tests.functions.alone import only_its_packages, serving, unpack
+from tests.functions.alone import normalised, only_its_packages, required, serving, unpack
 from tests.providers.kits import NOON, a_kit
+from tests.stack.deployed import deployed
+from tests.stack.topology import environment
 
 CONSUMED = {
     "fetch_resource": pushed_payment("1"),  # no poke: nobody is asked
@@ -47,6 +49,10 @@ def deployed_environment(gcp_environment: dict[str, str], bigquery_emulator: str
     return {**gcp_environment, "BIGQUERY_EMULATOR_HOST": bigquery_emulator, **served}
 
 
+def settings_of(function: str, shared: dict[str, str]) -> dict[str, str]:
+    return {**shared, **environment(function)}
+
+
 def ask(url: str, request: Request) -> int:
     address = urlsplit(url)
     return post(http.client.HTTPConnection(str(address.hostname), address.port, timeout=60), request)
@@ -64,6 +70,16 @@ def test_every_package_that_a_function_is_deployed_with_is_pinned(file: Path) ->
     assert text == pins.completed(text), "run `make pins`"
 
 
+def test_the_client_of_firestore_is_there_for_those_that_take_it_and_google_auth_for_those_that_need_it() -> None:
+    topology = json.loads((bundle.ROOT / "functions" / "topology.json").read_text())
+    for name, declared in topology["functions"].items():
+        packages = {normalised(one.name) for one in required(name)}
+        assert ("firestore" in declared) is ("documents" in declared["needs"]), name
+        assert ("google-cloud-firestore" in packages) is (declared.get("firestore") == "grpc"), name
+        client = declared.get("firestore") == "grpc" or "warehouse" in declared["needs"]
+        assert ("google-auth" in packages) is client, name
+
+
 def test_no_main_is_longer_than_thirty_lines() -> None:
     for function in FUNCTIONS:
         assert len((bundle.ROOT / "functions" / function / "main.py").read_text().splitlines()) <= 30
@@ -71,7 +87,7 @@ def test_no_main_is_longer_than_thirty_lines() -> None:
 
 @pytest.mark.parametrize("function", CONSUMED)
 def test_a_bundle_starts_alone_and_answers(function: str, tmp_path: Path, deployed_environment: dict[str, str]) -> None:
-    with serving(function, tmp_path, deployed_environment) as url:
+    with serving(function, tmp_path, settings_of(function, deployed_environment)) as url:
         assert ask(url, CONSUMED[function]) == ANSWERS.get(function, 204), (tmp_path / "log").read_text()[-3000:]
 
 
@@ -83,13 +99,32 @@ def test_a_webhook_starts_with_its_own_adapter_alone_and_takes_a_signed_delivery
     signed = kit.simulator.sign(kit.bodies()[0], NOON)
     (tmp_path / "clock").write_text(NOON.isoformat())
     own = {**kit.simulator.environment(), "PROVIDERS": name, "PAYIN_CLOCK": str(tmp_path / "clock")}
-    with serving(f"webhook-{name}", tmp_path, {**gcp_environment, **own}) as url:
+    with serving(f"webhook-{name}", tmp_path, settings_of("webhook", {**gcp_environment, **own})) as url:
         taken = ask(url, Request(signed.path, dict(signed.headers), signed.body))
         assert 200 <= taken < 300, (tmp_path / "log").read_text()[-3000:]
         assert ask(url, Request(f"/{name}", {}, b"{}")) in (400, 401)
         assert ask(url, Request(f"/{name}", {}, b"x" * (1 << 20) + b"x")) == 413
     there = {path.name for path in (tmp_path / "bundle" / "shared" / "providers").iterdir() if path.is_dir()}
     assert there - {"__pycache__"} == {name, "kit"}
+
+
+def test_a_function_asks_google_with_the_metadata_servers_token_over_tls_as_deployed(
+    tmp_path: Path, gcp_environment: dict[str, str]
+) -> None:
+    stripes = {"PROVIDERS": "stripe", "WEBHOOK_STRIPE": STRIPE}
+    asked = {"webhook-stripe": stripe_delivery(datetime.now(UTC), "3"), "track_dispute": pushed_dispute("3")}
+    with deployed(gcp_environment) as (cloud_run, metadata):
+        shared = {**cloud_run, **stripes, "GOOGLE_CLOUD_PROJECT": gcp_environment["GOOGLE_CLOUD_PROJECT"]}
+        for number, (function, request) in enumerate(asked.items(), 1):
+            with serving(function, tmp_path / function, settings_of(function.partition("-")[0], shared)) as url:
+                for _ in range(3):
+                    assert ask(url, request) == ANSWERS.get(function, 204), (tmp_path / function / "log").read_text()
+            assert metadata.asked == number, "an instance asks once"
+        metadata.moods = [503] * 1000
+        with serving("webhook-stripe", tmp_path / "none", settings_of("webhook", shared)) as url:
+            assert ask(url, asked["webhook-stripe"]) == 503
+            metadata.moods = []
+            assert ask(url, asked["webhook-stripe"]) == 200
 
 
 def test_a_deployed_functions_facts_are_lines_of_json_with_their_trace(
@@ -113,22 +148,23 @@ def test_a_deployed_functions_facts_are_lines_of_json_with_their_trace(
 
 
 # What a start must not import: a client it does not use, a framework for training, a database driver of the local stack.
+TOKENS = ("google.auth", "requests")
+FIRESTORES_CLIENT = ("google.cloud.firestore", "grpc", *TOKENS)
 TRAINING = ("sklearn", "numpy", "pydantic", "google.cloud.bigquery", "shared.learning")
 LOCAL = ("sqlalchemy", "duckdb", "sqlglot", "shared.backends.local", "google.cloud.pubsub")
 NEVER_ON_THE_PATH = {
     "webhook-stripe": (
         *TRAINING,
         *LOCAL,
-        "google.cloud.firestore",
+        *FIRESTORES_CLIENT,
         "google.cloud.storage",
-        "grpc",
         "shared.fraud",
         "cryptography",
     ),
     "fetch_resource": (
         *TRAINING,
         *LOCAL,
-        "google.cloud.firestore",
+        *FIRESTORES_CLIENT,
         "google.cloud.storage",
         "shared.fraud",
         "shared.disputes",
@@ -136,8 +172,22 @@ NEVER_ON_THE_PATH = {
     ),
     "record_payment": (*TRAINING, *LOCAL, "google.cloud.storage", "shared.providers", "shared.fraud"),
     "score_payment": (*TRAINING, *LOCAL, "google.cloud.storage", "shared.providers", "shared.disputes"),
-    "track_dispute": (*TRAINING, *LOCAL, "google.cloud.storage", "shared.providers", "shared.fraud"),
-    "check_deadlines": (*TRAINING, *LOCAL, "google.cloud.storage", "shared.providers", "shared.fraud"),
+    "track_dispute": (
+        *TRAINING,
+        *LOCAL,
+        *FIRESTORES_CLIENT,
+        "google.cloud.storage",
+        "shared.providers",
+        "shared.fraud",
+    ),
+    "check_deadlines": (
+        *TRAINING,
+        *LOCAL,
+        *FIRESTORES_CLIENT,
+        "google.cloud.storage",
+        "shared.providers",
+        "shared.fraud",
+    ),
     # BigQuery's client brings cryptography along.
     "replay_deliveries": (
         *(name for name in TRAINING if name != "google.cloud.bigquery"),
@@ -170,7 +220,7 @@ def test_a_function_imports_nothing_heavy_that_its_path_does_not_use(
             *(request.path, json.dumps(request.headers), request.body.decode()),
         ],
         cwd=source,
-        env=deployed_environment,
+        env=settings_of(function.partition("-")[0], deployed_environment),
         capture_output=True,
         text=True,
         timeout=120,

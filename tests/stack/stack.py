@@ -152,7 +152,8 @@ class Stack:
             command = [sys.executable, "-m", "functions_framework", "--source", str(source), "--target", name]
             command += ["--host", "127.0.0.1", "--port", str(self._ports[name])]
             log = self.home / "logs" / f"{name}.log"
-            self._processes[name] = Process(command, {**self._environment, **environment}, log)
+            own = {**self._environment, **topology.environment(name), **environment}
+            self._processes[name] = Process(command, own, log)
         for name in names:
             self._wait_for(name)
 

@@ -62,6 +62,12 @@ def functions() -> list[str]:
     return list(_read()["functions"])
 
 
+def environment(function: str) -> dict[str, str]:
+    """What is set for this function and not for others."""
+    transport = _read()["functions"][function].get("firestore")
+    return {"PAYIN_FIRESTORE_TRANSPORT": transport} if transport else {}
+
+
 def pushed(providers: Iterable[str] = names()) -> list[Subscription]:
     """Those of each function that takes messages: one for each provider where topics are theirs, and one beside it for
     what must not wait in the same queue."""

@@ -15,7 +15,7 @@ from terraform.tools import bundle, policy
 # The framework's, not read by our settings.
 OF_THE_PLATFORM = {"LOG_EXECUTION_ID"}
 # Set by Cloud Run itself, and the local backend's own.
-NOT_DEPLOYED = {"K_SERVICE", "PAYIN_HOME", "PAYIN_DATABASE_URL"}
+NOT_DEPLOYED = {"K_SERVICE", "GCE_METADATA_HOST", "PAYIN_HOME", "PAYIN_DATABASE_URL"}
 # Secrets that are no provider's.
 OF_OURS = frozenset({"PAYIN_PSEUDONYM_KEYS"})
 TICKS = "ticks"

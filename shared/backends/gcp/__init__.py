@@ -1,9 +1,14 @@
 """Everything outside, on Google Cloud: Firestore, Pub/Sub, Cloud Storage, BigQuery; or their emulators."""
 
+from typing import TYPE_CHECKING
+
 from shared.backends.once import deferred
 from shared.domain.errors import Misconfigured
 from shared.flows.ports import Bus, Documents, Models, Ports, Warehouse
-from shared.settings import Settings
+from shared.settings import FirestoreTransport, Settings
+
+if TYPE_CHECKING:
+    from shared.backends.gcp.tokens import Tokens
 
 
 def connect(settings: Settings) -> Ports:
@@ -14,7 +19,18 @@ def connect(settings: Settings) -> Ports:
             reason="local_only_setting",
         )
 
+    def access_tokens() -> "Tokens":
+        from shared.backends.gcp.tokens import access_tokens
+
+        return access_tokens(settings.metadata_host)
+
+    tokens = deferred(access_tokens)
+
     def documents() -> Documents:
+        if settings.firestore is FirestoreTransport.REST:
+            from shared.backends.gcp.rest_documents import RestDocuments
+
+            return RestDocuments(settings.project, settings.database, settings.firestore_emulator, tokens)
         from shared.backends.gcp.documents import FirestoreDocuments
 
         return FirestoreDocuments(settings.project, settings.database, settings.firestore_emulator)
@@ -22,7 +38,7 @@ def connect(settings: Settings) -> Ports:
     def bus() -> Bus:
         from shared.backends.gcp.bus import PubSubBus
 
-        return PubSubBus(settings.project, settings.pubsub_emulator)
+        return PubSubBus(settings.project, settings.pubsub_emulator, None if settings.pubsub_emulator else tokens)
 
     def models() -> Models:
         bucket = settings.model_bucket()
@@ -34,7 +50,7 @@ def connect(settings: Settings) -> Ports:
             return FileModels(Path(bucket.removeprefix("file://")))
         from shared.backends.gcp.models import BucketModels
 
-        return BucketModels(bucket)
+        return BucketModels(bucket, tokens)
 
     def warehouse() -> Warehouse:
         from shared.backends.gcp.warehouse import BigQueryWarehouse

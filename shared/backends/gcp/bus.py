@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from shared.backends.gcp.http import Http
+from shared.backends.gcp.tokens import Tokens
 from shared.backends.once import Once
 from shared.backends.values import attributes
 from shared.domain.errors import Unavailable
@@ -31,10 +32,10 @@ def address(message: Message) -> str:
 class PubSubBus:
     """`shared.flows.ports.Bus`. Topics are published to side by side, so that two cost one round."""
 
-    def __init__(self, project: str, emulator: str | None) -> None:
+    def __init__(self, project: str, emulator: str | None, tokens: Tokens | None = None) -> None:
         origin = f"http://{emulator}" if emulator else "https://pubsub.googleapis.com"
         self._topics = f"{origin}/v1/projects/{project}/topics"
-        self._http = Http(authorised=emulator is None)
+        self._http = Http(tokens)
         self._threads = Once(lambda: ThreadPoolExecutor(32, thread_name_prefix="publish"))
 
     def publish(self, messages: Sequence[Message]) -> None:

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from shared.backends.artifacts import missing, named, verified
 from shared.backends.gcp.http import Http
+from shared.backends.gcp.tokens import Tokens
 from shared.domain.errors import Unavailable
 
 _OK, _NOT_FOUND, _EXISTS = 200, 404, 412
@@ -13,11 +14,17 @@ _OK, _NOT_FOUND, _EXISTS = 200, 404, 412
 class BucketModels:
     """`shared.flows.ports.Models` over Cloud Storage's JSON interface; `origin` is another server's in tests."""
 
-    def __init__(self, bucket: str, origin: str = "https://storage.googleapis.com", http: Http | None = None) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        tokens: Tokens | None,
+        origin: str = "https://storage.googleapis.com",
+        patience: float = 20.0,
+    ) -> None:
         self._bucket = bucket
         self._origin = origin
         # A model is a few megabytes, and is read once an instance.
-        self._http = http or Http(authorised=True, patience=20.0, read_timeout=15.0)
+        self._http = Http(tokens, patience=patience, read_timeout=15.0)
 
     def store(self, data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
