@@ -82,7 +82,9 @@ def test_while_the_next_is_asked_for_the_others_go_on_with_the_one_that_there_is
     metadata.moods = [1.0]
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(tokens.token)
+        began = time.monotonic()
         while metadata.asked < 2:
+            assert time.monotonic() - began < 5
             time.sleep(0.005)
         began = time.monotonic()
         assert at_once(20, tokens.token) == ["token-1"] * 20

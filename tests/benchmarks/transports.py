@@ -13,7 +13,7 @@ from rich.table import Table
 from shared.settings import FirestoreTransport
 from tests.benchmarks.cold_start import FIRST, HELLO
 from tests.benchmarks.requests import pushed
-from tests.benchmarks.servers import Request, cold_start, load, serve
+from tests.benchmarks.servers import Request, Start, cold_start, load, serve
 from tests.benchmarks.throughput import CONNECTIONS, disputes, payments
 from tests.benchmarks.worlds import emulated
 from tests.stack.servers import Absent
@@ -56,7 +56,7 @@ def _measure(table: Table, name: str, fresh: Callable[[int], list[Request]]) -> 
             for transport in FirestoreTransport
         }  # fmt: skip
         bare = [cold_start(HELLO, "hello", {}, lambda: Request("/", {}, b"")) for _ in range(STARTS)]
-        starts: dict[str, list[float]] = {transport: [] for transport in worlds}
+        starts: dict[str, list[Start]] = {transport: [] for transport in worlds}
         for _ in range(STARTS):
             for transport, environment in worlds.items():
                 starts[transport].append(cold_start(source, name, environment, FIRST[name]))
@@ -73,8 +73,8 @@ def _measure(table: Table, name: str, fresh: Callable[[int], list[Request]]) -> 
             table.add_row(
                 name,
                 transport,
-                f"{median(starts[transport]) * 1000:.0f}",
-                f"{median(starts[transport]) / median(bare):.2f}",
+                f"{median(one.seconds for one in starts[transport]) * 1000:.0f}",
+                f"{median(one.seconds for one in starts[transport]) / median(one.seconds for one in bare):.2f}",
                 f"{held:.0f}",
                 f"{median(spent) * 1000:.1f}",
                 f"{median(alone) * 1000:.1f}",

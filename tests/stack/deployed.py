@@ -44,7 +44,7 @@ def deployed(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         metadata = stack.enter_context(metadata_server())
-        tls = _authority(folder)
+        tls = authority(folder)
         at = {METADATA: _apart(metadata.host)}
         for variable, name in NAMES.items():
             if variable in emulators:
@@ -96,9 +96,9 @@ def _front(emulator: str) -> type[BaseHTTPRequestHandler]:
     return Front
 
 
-def _authority(folder: Path) -> ssl.SSLContext:
-    """A certificate authority beside the system's own, kept as Debian keeps them, and the context of a server that it vouches
-    for under Google's names."""
+def authority(folder: Path, *vouched_for: str) -> ssl.SSLContext:
+    """A certificate authority beside the system's own, kept as Debian keeps them: a file of all in `authorities.pem`, a folder
+    in `authorities`. The context of a server that it vouches for under these names, or Google's."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "payin stand-in authority")])
     now = datetime.now(UTC)
@@ -117,7 +117,7 @@ def _authority(folder: Path) -> ssl.SSLContext:
         return built.sign(root_key, SHA256()).public_bytes(Encoding.PEM)
 
     authority = certificate(root, root_key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
-    names = x509.SubjectAlternativeName([x509.DNSName(name) for name in NAMES.values()])
+    names = x509.SubjectAlternativeName([x509.DNSName(name) for name in vouched_for or NAMES.values()])
     own = certificate(x509.Name([]), key.public_key(), names)
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "server.pem").write_bytes(own + secret)
@@ -137,6 +137,6 @@ def _authority(folder: Path) -> ssl.SSLContext:
 
 def _hash(name: x509.Name) -> str:
     """By what OpenSSL finds an authority's file: SHA-1 of the name in lower case, which this one is, without its outermost
-    frame; four bytes of it, the least first. https://docs.openssl.org/3.0/man1/openssl-rehash/"""
+    frame; four bytes of it, the last first. https://docs.openssl.org/3.0/man1/openssl-rehash/"""
     inner = name.public_bytes()[2:]
     return hashlib.sha1(inner, usedforsecurity=False).digest()[3::-1].hex()

@@ -39,6 +39,17 @@ def _trusting_the_system() -> ssl.SSLContext:
 trusting_the_system: Final = Once(_trusting_the_system)
 
 
+def _whole(answer: urllib3.BaseHTTPResponse, until: float) -> bytes:
+    """The body. urllib3's time limit is for each piece of it, this one for all of them."""
+    body = bytearray()
+    while piece := answer.read1(1 << 20, decode_content=True):
+        body += piece
+        if time.monotonic() >= until:
+            answer.close()
+            raise urllib3.exceptions.TimeoutError("an answer that takes too long")
+    return bytes(body)
+
+
 class Http:
     """Requests with a token where `tokens` gives some, repeated with jitter until `patience` seconds have passed.
     Thread-safe."""
@@ -74,14 +85,18 @@ class Http:
             sent = {**(headers or {}), "authorization": f"Bearer {token}"} if token else headers
             timeout = urllib3.Timeout(connect=min(2.0, left), read=min(self._read_timeout, left))
             try:
-                answer = self._pool().request(method, url, body=body, headers=sent, timeout=timeout)
+                answer = self._pool().request(
+                    method, url, body=body, headers=sent, timeout=timeout, preload_content=False
+                )
+                with answer:
+                    data = _whole(answer, until)
                 if answer.status == _NO_LONGER_GOOD and self._tokens and not refused:
                     # Nothing was carried out. The clocks may disagree on when a token ends: once more, with another.
                     refused = True
                     self._tokens.forget(token)
                     continue
                 if answer.status not in _AGAIN or not again:
-                    return answer.status, answer.data
+                    return answer.status, data
                 trouble = f"status_{answer.status}"
             except urllib3.exceptions.HTTPError as error:
                 trouble = type(error).__name__

@@ -11,11 +11,19 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
-from shared.backends.gcp.firestore import TIMEOUT, Firestore, Query, Refused, escape_key, field_path, unescape_key
+from shared.backends.gcp.firestore import (
+    PATIENCE,
+    TIMEOUT,
+    Firestore,
+    Query,
+    Refused,
+    escape_key,
+    field_path,
+    unescape_key,
+)
 from shared.backends.gcp.http import Http
 from shared.backends.gcp.tokens import Tokens
 from shared.backends.values import check_paths, checked
-from shared.domain.errors import Unavailable
 from shared.flows.ports import Accumulate, Create, Delete, Document, Replace, Snapshot, Unchanged, Write
 
 _OK: Final = 200
@@ -31,42 +39,40 @@ class RestDocuments(Firestore):
         self._headers = {"content-type": "application/json"}
         if emulator:
             self._headers["authorization"] = "Bearer owner"
-        self._http = Http(None if emulator else tokens, read_timeout=TIMEOUT)
+        self._http = Http(None if emulator else tokens, patience=PATIENCE, read_timeout=TIMEOUT)
 
     def _read(self, names: Sequence[str]) -> Iterator[Snapshot]:
-        for answer in self._call("batchGet", {"documents": names}):
-            if "found" in answer:
-                yield self._snapshot(answer["found"])
+        answers = self._call("batchGet", {"documents": names})
+        if {one.found.name if one.found else one.missing for one in answers} != set(names):
+            raise Refused("UNKNOWN", "not every document is told of")
+        return (self._snapshot(one.found) for one in answers if one.found)
 
     def _prepared(self, writes: Sequence[Write]) -> Any:
         return {"writes": [self._written(write) for write in writes]}
 
     def _send(self, request: Any) -> None:
-        self._call("commit", request, again=False)
+        if not any(one.commitTime for one in self._call("commit", request, again=False)):
+            # Its 200 may be a proxy's.
+            raise Refused("UNKNOWN", "the commit is not confirmed")
 
     def _found(self, query: Query) -> Iterator[Snapshot]:
-        for answer in self._call("runQuery", {"structuredQuery": query}):
-            if "document" in answer:
-                yield self._snapshot(answer["document"])
+        answers = self._call("runQuery", {"structuredQuery": query})
+        return (self._snapshot(one.document) for one in answers if one.document)
 
-    def _call(self, method: str, request: Any, *, again: bool = True) -> Any:
-        """The answer as JSON. Raises Refused."""
+    def _call(self, method: str, request: Any, *, again: bool = True) -> "list[_Answer]":
+        """What is answered, piece by piece. Raises Refused."""
         body = msgspec.json.encode(request)
+        status, answer = self._http.request("POST", f"{self._url}:{method}", body, self._headers, again=again)
         try:
-            status, answer = self._http.request("POST", f"{self._url}:{method}", body, self._headers, again=again)
-        except Unavailable as error:
-            raise Refused("UNAVAILABLE", str(error)) from error
-        try:
-            read = msgspec.json.decode(answer)
+            read = _ANSWERS.decode(answer)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise Refused("UNKNOWN", f"status {status} and no JSON") from None
-        # What fails while it streams is an element of a list, after a status that was sent before.
-        failed = next((one for one in (read if isinstance(read, list) else [read]) if "error" in one), None)
+            raise Refused("UNKNOWN", f"status {status}, and an answer that cannot be read") from None
+        answers = read if isinstance(read, list) else [read]
+        # What fails while it streams is a piece of its own, after a status that was sent before.
+        failed = next((one.error.status for one in answers if one.error), "" if status == _OK else "UNKNOWN")
         if failed:
-            raise Refused(failed["error"].get("status", "UNKNOWN"), f"status {status}")
-        if status != _OK:
-            raise Refused("UNKNOWN", f"status {status}")
-        return read
+            raise Refused(failed, f"status {status}")
+        return answers
 
     def _written(self, write: Write) -> dict[str, Any]:
         """`write`, in Firestore's words."""
@@ -117,8 +123,31 @@ class RestDocuments(Firestore):
     def _document(self, name: str, document: Document) -> dict[str, Any]:
         return {"name": name, "fields": _fields(checked(document))}
 
-    def _snapshot(self, found: dict[str, Any]) -> Snapshot:
-        return Snapshot(self._key(found["name"]), _read_fields(found.get("fields", {})), found["updateTime"])
+    def _snapshot(self, found: "_Found") -> Snapshot:
+        return Snapshot(self._key(found.name), _read_fields(found.fields), found.updateTime)
+
+
+# Firestore's own names.
+class _Found(msgspec.Struct):
+    name: str
+    updateTime: str  # noqa: N815
+    fields: dict[str, dict[str, Any]] = {}
+
+
+class _Error(msgspec.Struct):
+    status: str = "UNKNOWN"
+
+
+class _Answer(msgspec.Struct):
+    found: _Found | None = None
+    missing: str | None = None
+    document: _Found | None = None
+    commitTime: str | None = None  # noqa: N815
+    error: _Error | None = None
+
+
+# Made here, by the one thread that imports: see `shared.domain.codec` on what msgspec learns of a class.
+_ANSWERS: Final = msgspec.json.Decoder(list[_Answer] | _Answer)
 
 
 def _at(version: object) -> dict[str, str]:
