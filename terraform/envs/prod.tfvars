@@ -19,7 +19,7 @@ payment_providers = {
   mollie      = { api_versions = ["1"] }
   paypal      = { api_versions = ["1"] }
   razorpay    = {}
-  square      = {}
+  square      = { api_versions = ["1"] }
   stripe      = { api_versions = ["1"], max_instances = 25 }
   worldpay    = {}
 }

@@ -162,6 +162,43 @@ def test_an_order_or_a_link_that_a_signed_event_names_is_a_poke_too(name: str) -
         assert (poke.resource, poke.resource_id) == (f"{resource}s", name)
 
 
+@pytest.mark.parametrize("simple", [True, False])
+def test_a_sales_invoice_that_was_paid_is_a_poke_and_what_else_happens_to_one_is_not(simple: bool) -> None:
+    invoice = {"resource": "sales-invoice", "id": "invoice_1", "mode": "test", "createdAt": "2026-05-01T12:00:00+00:00"}
+    envelope = {**enveloped("sales-invoice.paid", invoice), "entityId": "invoice_1"}
+    if simple:
+        del envelope["_embedded"]
+    for whole in (envelope, {**invoice, "status": "paid"}):
+        (poke,) = events(whole)
+        assert isinstance(poke, ResourceChanged)
+        assert (poke.resource, poke.resource_id) == ("sales-invoices", "invoice_1")
+    issued = read({**envelope, "type": "sales-invoice.issued"})
+    assert (issued.events, issued.ignored) == ((), ("sales-invoice.issued",))
+
+
+@pytest.mark.parametrize(
+    ("details", "leads"),
+    [
+        ({"source": "payment", "sourceReference": "tr_1"}, [("payments", "tr_1")]),
+        ({"source": "payment-link", "sourceReference": "pl_1"}, [("payment-links", "pl_1")]),
+        ({"source": "manual", "sourceReference": None}, []),
+        ({"source": "newfangled", "sourceReference": "x_1"}, None),
+        ({"source": "payment"}, None),
+        (None, None),
+    ],
+)
+def test_an_invoice_says_what_paid_it_or_a_person_looks(details: Any, leads: Any) -> None:
+    (poke,) = adapter.normalize(a_push("", b"id=invoice_1"), Verdict((adapter.PUSH,)), CREDENTIALS).events
+    assert isinstance(poke, ResourceChanged)
+    body = json.dumps({"resource": "sales-invoice", "id": "invoice_1", "paymentDetails": details}).encode()
+    if leads is None:
+        with pytest.raises(Unreadable, match="paymentDetails"):
+            api.read_resource(poke, body)
+        return
+    told = [one for one in api.read_resource(poke, body) if isinstance(one, ResourceChanged)]
+    assert [(one.resource, one.resource_id) for one in told] == leads
+
+
 def test_an_order_that_nobody_paid_yet_tells_nothing() -> None:
     (poke,) = adapter.normalize(a_push("", b"id=ord_1"), Verdict((adapter.PUSH,)), CREDENTIALS).events
     assert isinstance(poke, ResourceChanged)

@@ -1,5 +1,6 @@
 """Razorpay: its vector and its library, types, statuses and phases."""
 
+import dataclasses
 import importlib
 import json
 from datetime import UTC, datetime
@@ -143,6 +144,30 @@ def test_a_capture_that_is_told_twice_counts_once() -> None:
     (paid,) = events("order.paid", payment=a_payment(), order={"id": "order_1"})
     assert captured.reference == paid.reference
     assert captured.event_id != paid.event_id
+
+
+@pytest.mark.parametrize("kind", adapter.BESIDE)
+def test_what_is_paid_by_a_link_an_invoice_or_a_code_tells_of_the_payment_beside_it(kind: str) -> None:
+    other = {kind.partition(".")[0]: {"id": "plink_1", "status": "paid", "anything": {"notes": []}}}
+    (captured,) = events("payment.captured", payment=a_payment())
+    (found,) = events(kind, **other, payment=a_payment(status="captured"))
+    assert dataclasses.replace(found, event_id="", delivery_id="") == dataclasses.replace(
+        captured, event_id="", delivery_id=""
+    )
+    (held,) = events(kind, **other, payment=a_payment(status="authorized"))
+    assert held.step is PaymentStep.AUTHORIZED
+    body = {"entity": "event", "event": kind, "created_at": SECONDS, "payload": {"payment": {"entity": a_payment()}}}
+    body["payload"] |= {name: {"entity": thing} for name, thing in other.items()}  # type: ignore[operator]
+    delivery = Delivery("razorpay", json.dumps(body).encode(), {}, NOON)
+    assert unmapped(cast(Provider, adapter), delivery, read(kind, {"payment": a_payment(status="captured")})) == ()
+
+
+@pytest.mark.parametrize(
+    "payment", [{}, a_payment(), a_payment(status="invented"), a_payment(id=None, status="captured")]
+)
+def test_what_is_paid_and_names_no_payment_is_unreadable(payment: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable):
+        read("payment_link.paid", {"payment_link": {"id": "plink_1"}, **({"payment": payment} if payment else {})})
 
 
 def test_a_payment_that_failed_may_still_be_captured_and_counts_once_in_any_order() -> None:
@@ -292,7 +317,7 @@ def test_a_lost_dispute_takes_what_was_deducted_for_it(kind: str, deducted: int 
     assert found.moved == moved
 
 
-@pytest.mark.parametrize("kind", ["payout.processed", "virtual_account.credited", "transfer.processed"])
+@pytest.mark.parametrize("kind", ["payout.processed", "virtual_account.closed", "transfer.processed"])
 def test_a_documented_type_that_nothing_follows_is_no_news(kind: str) -> None:
     body = {"entity": "event", "event": kind, "contains": [], "payload": {}, "created_at": SECONDS}
     delivery = Delivery("razorpay", json.dumps(body).encode(), {}, NOON)
@@ -327,6 +352,6 @@ def test_settlements_are_kept_without_a_currency() -> None:
     assert (found.payout_id, found.status, found.amount) == ("setl_1", "processed", None)
 
 
-@pytest.mark.parametrize("kind", ["payment.downtime.started", "invoice.paid", "subscription.charged"])
+@pytest.mark.parametrize("kind", ["payment.downtime.started", "invoice.expired", "subscription.activated"])
 def test_types_that_nothing_follows_are_ignored(kind: str) -> None:
     assert read(kind, {kind.rpartition(".")[0]: {"id": "x_1"}}).ignored == (kind,)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.api import ApiCredentials
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid, Unreadable
 from shared.domain.events import (
@@ -19,11 +20,14 @@ from shared.domain.events import (
     PaymentChanged,
     PaymentStep,
     PayoutChanged,
+    ResourceChanged,
 )
 from shared.domain.money import Money
 from shared.providers.kit.protocol import Normalized
+from shared.providers.square import api
 from shared.providers.square import webhook as adapter
-from tests.providers.kits import NOON, SAMPLES, a_kit
+from tests.providers.kits import NOON, SAMPLES, a_fact, a_kit, an_attempt
+from tests.simulator.facts import FactKind
 
 SIGNED = SAMPLES / "square" / "signed" / "webhooks.test_notification.json"
 
@@ -212,3 +216,64 @@ def test_payouts_whose_event_is_dated_1970_go_by_their_own_time(kind: str) -> No
     assert isinstance(found, PayoutChanged)
     assert (found.payout_id, found.status, found.amount) == ("po_1", "paid", Money(457, "EUR"))
     assert found.occurred_at == datetime(2026, 4, 30, 12, tzinfo=UTC)
+
+
+# What leads to payments
+
+
+def pokes(kind: str, member: str, thing: dict[str, Any]) -> list[tuple[str, str]]:
+    normalized = read(kind, member, thing)
+    assert normalized.unreadable == ()
+    found = [one for one in normalized.events if isinstance(one, ResourceChanged)]
+    assert len(found) == len(normalized.events)
+    assert bool(found) != bool(normalized.ignored)
+    assert len({one.event_id for one in found}) == len(found)
+    return [(one.resource, one.resource_id) for one in found]
+
+
+def test_an_order_an_invoice_and_a_terminal_are_followed_to_what_was_paid() -> None:
+    for kind, member in (("order.created", "order_created"), ("order.updated", "order_updated")):
+        assert pokes(kind, member, {"order_id": "O1", "state": "OPEN", "version": 3}) == [("orders", "O1")]
+    for kind in ("invoice.payment_made", "invoice.refunded"):
+        assert pokes(kind, "invoice", {"id": "inv:0-ChA", "order_id": "O1"}) == [("orders", "O1")]
+    checkout = {"id": "c1", "status": "COMPLETED", "payment_ids": ["P1", "P2", "P1"]}
+    assert pokes("terminal.checkout.updated", "checkout", checkout) == [("payments", "P1"), ("payments", "P2")]
+    assert pokes("terminal.checkout.updated", "checkout", {"id": "c1", "status": "PENDING"}) == []
+    assert pokes("terminal.refund.updated", "refund", {"id": "r1", "payment_id": "P1"}) == [("payments", "P1")]
+
+
+@pytest.mark.parametrize("own", [None, "", 7, "a/b", "4242424242424242", {"id": "O1"}])
+def test_what_leads_to_nothing_that_can_be_asked_for_is_unreadable(own: Any) -> None:
+    with pytest.raises(Unreadable):
+        read("order.updated", "order_updated", {"order_id": own, "state": "COMPLETED"})
+    with pytest.raises(Unreadable):
+        read("terminal.checkout.updated", "checkout", {"payment_ids": [own]})
+
+
+@pytest.mark.parametrize("kind", [FactKind.AUTHORIZED, FactKind.CAPTURED, FactKind.DECLINED, FactKind.REFUNDED])
+def test_an_order_comes_to_what_its_payment_and_refund_say_themselves(kind: FactKind, tmp_path: Path) -> None:
+    kit = a_kit("square", tmp_path)
+    told = [one for poke in kit.pokes(kind) for one in kit.told(poke)]
+    said = [dataclasses.replace(one, event_id="", delivery_id="") for one in told]
+    for one in kit.events(a_fact(kind)):
+        assert dataclasses.replace(one, event_id="", delivery_id="") in said
+    (own, *refunds) = told
+    assert isinstance(own, PaymentChanged)
+    assert own.payment_id == kit.simulator.payment_id(an_attempt())
+    assert len(refunds) == (kind is FactKind.REFUNDED)
+
+
+def test_a_poke_asks_the_environment_that_it_came_from() -> None:
+    (poke,) = read("order.updated", "order_updated", {"order_id": "O1"}).events
+    assert isinstance(poke, ResourceChanged)
+    for live, host in ((True, "connect.squareup.com"), (False, "connect.squareupsandbox.com")):
+        request = api.resource_request(dataclasses.replace(poke, livemode=live), ApiCredentials(key="k"))
+        assert request.url == f"https://{host}/v2/orders/O1"
+
+
+def test_another_object_than_was_asked_for_is_refused() -> None:
+    (poke,) = read("order.updated", "order_updated", {"order_id": "O1"}).events
+    assert isinstance(poke, ResourceChanged)
+    with pytest.raises(Unreadable, match="another object"):
+        api.read_resource(poke, b'{"order": {"id": "O2", "tenders": [{"id": "P1"}]}}')
+    assert api.read_resource(poke, b'{"order": {"id": "O1"}}') == ()

@@ -152,7 +152,7 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         OTHER_MONEY: "buyer_currency_exchange",
         OTHER_TIME: "arrival_date authorized_at captured_at client_created_at disabled_at effective_at"
         " issuer_alert_at reported_at reported_date voided_at",
-        OTHER_THING: "brand_dispute_id end_to_end_id order_id payment_source_token version_token",
+        OTHER_THING: "brand_dispute_id end_to_end_id payment_source_token version_token",
     },
     "stripe": {
         PERSONAL: "billing_zip instructions_email shipping_address_zip shipping_from_zip tax_id",

@@ -1,4 +1,4 @@
-"""Mollie's payments with their refunds and chargebacks, read back when a webhook has named them."""
+"""Mollie's payments with their refunds and chargebacks, read back when a webhook has named them or what led to them."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -21,12 +21,15 @@ from shared.providers.mollie.webhook import (
 )
 from shared.providers.mollie.webhook import NAME as NAME
 
+MANUAL = "manual"
+SOURCES = {"payment": "payments", "payment-link": "payment-links"}
 API_HOSTS = frozenset({"api.mollie.com"})
 # A link may have been paid any number of times: its newest payments, as many as one answer holds.
 PATHS = {
     "payments": "/v2/payments/{}?embed=refunds,chargebacks",
     "orders": "/v2/orders/{}?embed=payments",
     "payment-links": "/v2/payment-links/{}/payments?limit=250",
+    "sales-invoices": "/v2/sales-invoices/{}",
 }
 
 
@@ -49,6 +52,8 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
         return tuple(_payments_of(payment, event))
     if payment.word("id") != event.resource_id:
         raise unreadable("id", "another object than was asked for", "another_object")
+    if event.resource == "sales-invoices":
+        return _settled_by(payment.at("paymentDetails"), event)
     if event.resource == "orders":
         payment.word("status")
         return tuple(_payments_of(payment, event))
@@ -57,24 +62,32 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
 
 def _payments_of(thing: Node, event: ResourceChanged) -> list[ResourceChanged]:
     """The payments that an order or a link led to: each is read for itself, with its refunds and chargebacks."""
-    return [
-        replace(
-            event,
-            event_id=f"{event.event_id}:{payment.word('id')}",
-            unsigned=(),
-            resource="payments",
-            resource_id=payment.word("id"),
-            hint=None,
-        )
-        for payment in thing.nodes("_embedded", "payments")
-    ]
+    return [_leads("payments", payment.word("id"), event) for payment in thing.nodes("_embedded", "payments")]
+
+
+def _settled_by(details: Node, event: ResourceChanged) -> tuple[ResourceChanged, ...]:
+    """The payment or the link by which a sales invoice was paid; nothing where it was paid elsewhere."""
+    source = details.word("source")
+    if source == MANUAL:
+        return ()
+    resource = SOURCES.get(source)
+    if resource is None:
+        raise unreadable(details.where("source"), "a way of paying that we do not know", "unknown_status")
+    return (_leads(resource, details.word("sourceReference"), event),)
+
+
+def _leads(resource: str, own: str, event: ResourceChanged) -> ResourceChanged:
+    return replace(
+        event, event_id=f"{event.event_id}:{own}", unsigned=(), resource=resource, resource_id=own, hint=None
+    )
 
 
 RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
+    "sales-invoices": {"paymentDetails.source": (MANUAL, *SOURCES)},
     "payments": {
         "status": STEPS,
         "sequenceType": INITIATORS,
         "details.failureReason": (*HARD_DECLINES, *FAILURES),
         "_embedded.refunds[].status": REFUND_STEPS,
-    }
+    },
 }

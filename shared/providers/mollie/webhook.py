@@ -13,7 +13,7 @@
 | amounts | decimal text in major units: `{value, currency}` |
 | deadline | none in the message: papers against a card's chargeback must reach Mollie within 2 days, as its help says |
 | answerable | a card's chargeback, in the dashboard; a bank's debit (it has a reason code) never is |
-| fetch-back | GET /v2/payments/{id} with its refunds and chargebacks; orders and payment links lead to their payments |
+| fetch-back | GET /v2/payments/{id} with its refunds and chargebacks; orders, payment links and sales invoices that were paid lead to their payments |
 | mode | `mode`, live or test; chargebacks do not say |
 | merchant's own words | `metadata`, where it is an object: `customer_id`, `device_id`, `ip`, `order_id` |
 
@@ -21,7 +21,7 @@ A payload is an event around the object, or the object alone. A payment that is 
 far: its running amount goes by the payment's name. Objects have no time of change: a payment has one for each status,
 refunds only that of their making.
 
-Sources: Mollie help "What are chargebacks", "Reversals of SEPA Direct Debit transactions"; Mollie docs "Webhooks", "Next-gen webhooks", "Payment status"; Mollie's OpenAPI description of 2026-08 and
+Sources: Mollie help "What are chargebacks", "Reversals of SEPA Direct Debit transactions"; Mollie docs "Webhooks", "Next-gen webhooks", "Webhooks for the Sales Invoices API", "Payment status"; Mollie's OpenAPI description of 2026-08 and
 Python SDK (statuses, event types, failure reasons, signature validator).
 """
 
@@ -68,9 +68,11 @@ _MOST_FIELDS = 16
 _PAYMENT = re.compile(r"tr_[A-Za-z0-9]{1,40}", flags=re.ASCII)
 _ORDER = re.compile(r"ord_[A-Za-z0-9]{1,40}", flags=re.ASCII)
 _LINK = re.compile(r"pl_[A-Za-z0-9]{1,40}", flags=re.ASCII)
+_INVOICE = re.compile(r"invoice_[A-Za-z0-9]{1,40}", flags=re.ASCII)
 # Kinds of object that can be read back, by how their ids are written: payments, and what leads to payments.
-IDS = {"payments": _PAYMENT, "orders": _ORDER, "payment-links": _LINK}
+IDS = {"payments": _PAYMENT, "orders": _ORDER, "payment-links": _LINK, "sales-invoices": _INVOICE}
 LEADING = ("order", "payment-link")
+INVOICE_PAID = "sales-invoice.paid"  # what else happens to an invoice moves no money
 
 
 def check_credentials(credentials: Credentials) -> None:
@@ -132,11 +134,12 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         state = whole.hint("status") or ("reversed" if whole.raw("reversedAt") else "received")
         kind, own = f"{resource}.{state}", f"{whole.word('id')}.{state}"
     delivery_id = f"{NAME}:{credentials.account}:{own}"
-    read_back = resource in LEADING or (enveloped and not thing.value)
+    leads = resource in LEADING or kind == INVOICE_PAID
+    read_back = leads or (enveloped and not thing.value)
     translate = RESOURCES.get(kind) or RESOURCES.get(resource)
     mode = thing.hint("mode")
     livemode = mode == "live" if mode in ("live", "test") else None
-    if translate is None and resource not in LEADING:
+    if translate is None and not leads:
         return Normalized(delivery_id, types=(kind,), livemode=livemode, ignored=(kind,))
     base: Base = {
         "provider": NAME,
@@ -403,7 +406,7 @@ TRAITS = Traits(
     verified_again="yes; classic ones no: their secret is not kept",
     payments=[
         *(f"payment.{status}" for status in STEPS),
-        *("capture.succeeded", "capture.failed", "payment-link.paid"),
+        *("capture.succeeded", "capture.failed", "payment-link.paid", INVOICE_PAID),
     ],
     refunds=[f"refund.{status}" for status in REFUND_STEPS],
     disputes=("chargeback.received", "chargeback.reversed"),

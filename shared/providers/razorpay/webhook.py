@@ -16,13 +16,15 @@
 | not told | the card's fingerprint, mode |
 | merchant's own words | `notes`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant) |
 
-An authorization that is never captured is not voided but refunded, by Razorpay itself: the payment beside such a refund
+A link, an invoice, a subscription, a QR code and a virtual account tell of the payment beside them: it is read, whatever
+else tells of it too. An authorization that is never captured is not voided but refunded, by Razorpay itself: the payment beside such a refund
 was not `captured`, no money of ours moves, and to us it is canceled. A payer who gave no e-mail address has Razorpay's.
 
 A dispute of phase `fraud` is the bank's report of fraud: an inquiry, and an early fraud warning. A UPI address names a
 person as an e-mail address does, and is never kept. Settlements name no currency.
 
-Sources: Razorpay docs "Webhooks", "Payments webhook events", "Refunds", "Disputes", "Card error codes"; the tests of
+Sources: Razorpay docs "Webhooks", "Payments webhook events", "Payment Links: sample payload", "Subscribe to webhooks",
+"BharatQR: notifications", "Refunds", "Disputes", "Card error codes"; the tests of
 Razorpay's Python SDK.
 """
 
@@ -101,6 +103,18 @@ STEPS = {
     "order.paid": PaymentStep.CAPTURED,
     "payment.failed": PaymentStep.DECLINED,
 }
+# What was paid by something else of Razorpay's: the payment is beside it, with its own status.
+BESIDE = (
+    *("invoice.paid", "invoice.partially_paid", "payment_link.paid", "payment_link.partially_paid"),
+    *("qr_code.credited", "subscription.charged", "virtual_account.credited"),
+)
+STATUS_STEPS = {
+    "created": PaymentStep.PENDING,
+    "authorized": PaymentStep.AUTHORIZED,
+    "captured": PaymentStep.CAPTURED,
+    "refunded": PaymentStep.CAPTURED,
+    "failed": PaymentStep.DECLINED,
+}
 REFUND_STEPS = {
     "refund.created": PaymentStep.REFUND_PENDING,
     "refund.processed": PaymentStep.REFUNDED,
@@ -123,7 +137,9 @@ HARD_DECLINES = frozenset(
 
 
 def _payment(payment: Node, _: Node, kind: str, base: Base) -> list[AnyEvent]:
-    step = STEPS[kind]
+    step = STEPS.get(kind) or STATUS_STEPS.get(payment.word("status"))
+    if step is None:
+        raise unreadable(payment.where("status"), "a payment status that we do not know", "unknown_status")
     own = payment.text("id")
     notes = payment.at("notes")
     card = payment.at("card")
@@ -257,7 +273,7 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
 
 Translate = Callable[[Node, Node, str, Base], list[AnyEvent]]
 
-PAYMENTS = dict.fromkeys(STEPS, ("payment", _payment))
+PAYMENTS = dict.fromkeys((*STEPS, *BESIDE), ("payment", _payment))
 REFUNDS = dict.fromkeys((*REFUND_STEPS, "refund.speed_changed"), ("refund", _refund))
 DISPUTES = dict.fromkeys(
     (f"payment.dispute.{step}" for step in ("created", "under_review", "action_required", "won", "lost", "closed")),
@@ -273,6 +289,7 @@ TYPES: dict[str, tuple[str, Translate]] = {
 WORDS = {
     "payload.dispute.entity.phase": STAGES,
     "payload.dispute.entity.status": STATUSES,
+    "payload.payment.entity.status": STATUS_STEPS,
     "payload.refund.entity.status": REFUND_STATUSES,
 }
 TRAITS = Traits(

@@ -13,6 +13,7 @@
 | amounts | integers in the currency's smallest unit, as ISO 4217 |
 | deadline | `due_at`, an instant; without a zone the earliest that it can mean |
 | answerable | not `EMV_LIABILITY_SHIFT`: Square does not challenge it, for it is decided by how the card was read |
+| fetch-back | orders name themselves alone, invoices and terminals something else: GET /v2/orders/{id}, whose tenders are its payments, GET /v2/payments/{id} and /v2/refunds/{id}; API_SQUARE's key is an access token. Parcels of an order (`order.fulfillment.updated`) move no money |
 | order | `created_at` of the event, which rises with the dispute's `version` |
 | not told | early fraud warnings, the network's reason code, the customer's address on the internet or device |
 
@@ -20,13 +21,15 @@ Payments have two types of event, and their `status` says what happened. `disput
 name of `dispute.state.updated`. Examples of payout events are dated 1970: where an event's time is of no century of
 ours, the object's own is taken.
 
-Sources: Square docs "Validate webhook event notifications", "Troubleshoot webhooks", "Process disputes", Square community "Chip cards, chargebacks"; the
-enumerations and event examples of Square's connect-api-specification and Python SDK.
+Sources: Square docs "Validate webhook event notifications", "Troubleshoot webhooks", "Process disputes", "Payments
+integration" (orders' tenders); Square community "Chip cards, chargebacks"; the enumerations, types and event examples of
+Square's connect-api-specification and Python SDK.
 """
 
 import base64
 import re
 from collections.abc import Callable
+from typing import Any
 
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid
@@ -41,8 +44,10 @@ from shared.domain.events import (
     PaymentChanged,
     PaymentStep,
     PayoutChanged,
+    ResourceChanged,
 )
 from shared.domain.money import Money
+from shared.domain.privacy import holds_personal
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, rfc3339, unreadable
@@ -53,6 +58,7 @@ ANSWER = Answer()
 SIGNED_HEADERS = ("x-square-hmacsha256-signature",)
 PAYLOAD_VERSION = ()
 
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,254}", flags=re.ASCII)
 _URL = re.compile(r"https?://[!-~]{1,500}", flags=re.ASCII)
 
 
@@ -82,6 +88,11 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     kind = event.word("type")
     account = event.maybe_text("merchant_id") or credentials.account
     delivery_id = f"{NAME}:{account}:{event.word('event_id')}"
+    if kind in LEADING:
+        pokes = _pokes(
+            event, kind, envelope(NAME, delivery_id, event.instant("created_at"), verdict, credentials, account=account)
+        )
+        return Normalized(delivery_id, events=pokes, types=(kind,), ignored=() if pokes else (kind,))
     member, translate = TYPES.get(kind, ("", None))
     if translate is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
@@ -100,6 +111,37 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     if isinstance(found, DisputeChanged) and found.status is None:
         lines = (f"{thing.where('state')}: a dispute state that we do not know",)
     return Normalized(delivery_id, events=(found,), types=(kind,), unreadable=(*lines, *event.doubts))
+
+
+# What is paid or refunded by another object: its member, and what of it is to be read by which id.
+LEADING = {
+    "order.created": ("order_created", "orders", "order_id"),
+    "order.updated": ("order_updated", "orders", "order_id"),
+    "invoice.payment_made": ("invoice", "orders", "order_id"),
+    "invoice.refunded": ("invoice", "orders", "order_id"),
+    "terminal.checkout.updated": ("checkout", "payments", "payment_ids"),  # none until somebody has paid
+    "terminal.refund.updated": ("refund", "payments", "payment_id"),
+}
+
+
+def _pokes(event: Node, kind: str, base: Base) -> tuple[ResourceChanged, ...]:
+    member, resource, name = LEADING[kind]
+    thing = event.at("data", "object", member)
+    listed = thing.raw(name)
+    named = listed if type(listed) is list or (listed is None and name == "payment_ids") else [listed]
+    return tuple(
+        ResourceChanged(
+            **{**base, "event_id": f"{base['event_id']}:{own}"}, resource=resource, resource_id=own, hint=kind
+        )
+        for own in dict.fromkeys(checked(one, thing.where(name)) for one in named or ())
+    )
+
+
+def checked(value: Any, path: str) -> str:
+    """An id that can go into an address as it is, and is no card's number. Raises Unreadable."""
+    if type(value) is not str or not ID.fullmatch(value) or holds_personal(value):
+        raise unreadable(path, "not an id of Square's", "unreadable_id")
+    return value
 
 
 def _money(node: Node, *names: str) -> Money | None:
@@ -149,7 +191,7 @@ def _network(word: str | None) -> str | None:
     return NETWORKS.get(word, word) if word else None
 
 
-def _payment(payment: Node, base: Base) -> AnyEvent:
+def payment_event(payment: Node, base: Base) -> AnyEvent:
     step = STEPS.get(payment.word("status"))
     if step is None:
         raise unreadable(payment.where("status"), "a payment status that we do not know", "unknown_status")
@@ -200,7 +242,7 @@ def _payment(payment: Node, base: Base) -> AnyEvent:
     )
 
 
-def _refund(refund: Node, base: Base) -> AnyEvent | None:
+def refund_event(refund: Node, base: Base) -> AnyEvent | None:
     """A refund of a payment; one that is linked to none gives money to a card that paid elsewhere."""
     payment_id = refund.maybe_text("payment_id")
     if payment_id is None:
@@ -273,12 +315,12 @@ def _dispute(dispute: Node, base: Base) -> AnyEvent:
 Translate = Callable[[Node, Base], AnyEvent | None]
 
 PAYMENTS: dict[str, tuple[str, Translate]] = {
-    "payment.created": ("payment", _payment),
-    "payment.updated": ("payment", _payment),
+    "payment.created": ("payment", payment_event),
+    "payment.updated": ("payment", payment_event),
 }
 REFUNDS: dict[str, tuple[str, Translate]] = {
-    "refund.created": ("refund", _refund),
-    "refund.updated": ("refund", _refund),
+    "refund.created": ("refund", refund_event),
+    "refund.updated": ("refund", refund_event),
 }
 DISPUTES: dict[str, tuple[str, Translate]] = {
     "dispute.created": ("dispute", _dispute),
@@ -310,7 +352,8 @@ TRAITS = Traits(
     retry_days=1,
     deadline="due_at",
     response_api="POST /v2/disputes/{id}/submit-evidence",
-    payments=PAYMENTS,
-    refunds=REFUNDS,
+    fetch_back=True,
+    payments=(*PAYMENTS, *(kind for kind in LEADING if "refund" not in kind)),
+    refunds=(*REFUNDS, *(kind for kind in LEADING if "refund" in kind)),
     disputes=DISPUTES,
 )

@@ -67,9 +67,13 @@ class Simulator(SignsTheBody):
         headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "Mollie/1.0"}
         return SignedRequest(f"/mollie?{urlencode({'key': self._push})}", headers, urlencode({"id": own}).encode())
 
-    def leading_to(self, attempt: Attempt) -> tuple[str, str]:
-        """The order and the payment link by which `attempt` was made."""
-        found = (f"ord_{name('order', attempt.id, 6)}", f"pl_{name('link', attempt.id, 10)}")
+    def leading_to(self, attempt: Attempt) -> tuple[str, str, str]:
+        """The order, the payment link and the sales invoice by which `attempt` was made."""
+        found = (
+            f"ord_{name('order', attempt.id, 6)}",
+            f"pl_{name('link', attempt.id, 10)}",
+            f"invoice_{name('invoice', attempt.id, 10)}",
+        )
         self._led_to |= dict.fromkeys(found, self.payment_id(attempt))
         return found
 
@@ -83,6 +87,9 @@ class Simulator(SignsTheBody):
         if paid and method == "GET" and (kind, rest) in (("orders", []), ("payment-links", ["payments"])):
             found = {"_embedded": {"payments": [paid]}}
             found |= {"count": 1} if rest else {"resource": "order", "id": own, "mode": "test", "status": "paid"}
+        if paid and method == "GET" and (kind, rest) == ("sales-invoices", []):
+            details = {"source": "payment", "sourceReference": paid["id"]}
+            found = {"resource": "sales-invoice", "id": own, "status": "paid", "paymentDetails": details}
         return ApiReply(200, json.dumps(found).encode()) if found else not_found()
 
     def requests(self, fact: Fact) -> list[bytes]:

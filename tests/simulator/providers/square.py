@@ -1,9 +1,11 @@
-"""Square as our endpoint sees it: JSON events. It tells of no early fraud warnings."""
+"""Square as our endpoint sees it: JSON events, and an API that tells what the order behind one came to. It tells of no
+early fraud warnings."""
 
 import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from uuid import UUID
 from shared.domain.events import DisputeReason, DisputeStage, Initiator
 from shared.domain.money import Money
 from tests.simulator.facts import Attempt, Fact, FactKind, Habits, SignedRequest, SimulatedDispute
-from tests.simulator.providers.shaping import name, once, secret, zulu
+from tests.simulator.providers.shaping import ApiReply, name, not_found, once, secret, zulu
 
 Json = dict[str, Any]
 
@@ -51,6 +53,7 @@ class Simulator:
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"square-{key}")[:22] for key in ("current", "next")}
         self._signing = "current"
+        self._things: dict[str, Json] = {}
 
     def environment(self) -> dict[str, str]:
         return {"WEBHOOK_SQUARE": json.dumps({"keys": self._keys, "url": URL})}
@@ -81,6 +84,34 @@ class Simulator:
         }
         return SignedRequest("/square", headers, body)
 
+    def pushes(self, fact: Fact) -> list[SignedRequest]:
+        """Beside what says all, the order of it."""
+        if not self.requests(fact) or fact.kind is FactKind.UNKNOWN_TYPE:
+            return []
+        order = self._order(fact)
+        return [self.sign(self._event(fact, "order.updated", "order_updated", order), fact.at)]
+
+    def answer(self, method: str, path: str, headers: dict[str, str]) -> ApiReply:
+        """What the API says at `path`."""
+        if not headers.get("authorization", "").startswith("Bearer ") or not headers.get("square-version"):
+            return ApiReply(401, b'{"errors": [{"category": "AUTHENTICATION_ERROR", "code": "UNAUTHORIZED"}]}')
+        found = self._things.get(path) if method == "GET" else None
+        return ApiReply(200, json.dumps(found).encode()) if found else not_found()
+
+    def _order(self, fact: Fact) -> Json:
+        """As its event names it; the API has it with its payment and what was refunded of that."""
+        own, payment = name("order", fact.attempt.id, 22), self.payment_id(fact.attempt)
+        status = {FactKind.AUTHORIZED: "APPROVED", FactKind.DECLINED: "FAILED", FactKind.CANCELED: "CANCELED"}
+        refunds = [self._refund(fact)] if fact.kind is FactKind.REFUNDED else []
+        paid = self._payment(replace(fact, amount=None), status.get(fact.kind, "COMPLETED"))
+        tender = {"id": payment, "type": "CARD", "transaction_id": own}
+        self._things |= {
+            f"/v2/orders/{own}": {"order": {"id": own, "state": "OPEN", "version": 2, "tenders": [tender]}},
+            f"/v2/payments/{payment}": {"payment": {**paid, "refund_ids": [refund["id"] for refund in refunds]}},
+            **{f"/v2/refunds/{refund['id']}": {"refund": refund} for refund in refunds},
+        }
+        return {"order_id": own, "state": "OPEN", "version": 2, "updated_at": zulu(fact.at)}
+
     def requests(self, fact: Fact) -> list[bytes]:
         match fact.kind:
             case FactKind.AUTHORIZED:
@@ -97,7 +128,7 @@ class Simulator:
                 return []
             case FactKind.UNKNOWN_TYPE:
                 order = {"order_id": name("order", fact.attempt.id, 22), "state": "OPEN", "version": 1}
-                return [self._event(fact, "order.created", "order_created", order)]
+                return [self._event(fact, "order.fulfillment.updated", "order_fulfillment_updated", order)]
             case FactKind.DISPUTE_OPENED:
                 return [self._event(fact, "dispute.created", "dispute", self._dispute(fact, "EVIDENCE_REQUIRED", 1))]
             case FactKind.DISPUTE_ANSWERED:
