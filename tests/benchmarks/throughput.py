@@ -26,6 +26,7 @@ from tests.benchmarks.worlds import worlds
 from tests.builders import NOON, a_card, a_dispute_event, a_payment_event
 from tests.fraud.forests import artifact, fitted
 from tests.local import local_ports
+from tests.stack.topology import environment as own
 
 ROOT = Path(__file__).resolve().parents[2]
 CONNECTIONS = 8
@@ -129,7 +130,7 @@ def main() -> None:
             table.add_column(heading, justify="right")
         for name, fresh in CONSUMERS.items():
             with environment() as settings:
-                settings |= {"THREADS": str(CONNECTIONS), "PAYIN_MODEL": "none"}
+                settings |= {"THREADS": str(CONNECTIONS), "PAYIN_MODEL": "none", **own(name)}
                 bare_at = ROOT / "tests/benchmarks/baseline/round_trips.py"
                 with (
                     running(ROOT / "functions" / name / "main.py", name, settings, fresh(1)[0]) as port,

@@ -62,6 +62,7 @@ def test_no_secret_is_in_the_text_of_settings_or_credentials() -> None:
         ({"PAYIN_BACKEND": "aws"}, "PAYIN_BACKEND"),
         ({"PAYIN_BACKEND": "gcp"}, "GOOGLE_CLOUD_PROJECT"),
         ({"PAYIN_MODEL": "latest"}, "PAYIN_MODEL"),
+        ({"PAYIN_FIRESTORE_TRANSPORT": "http"}, "PAYIN_FIRESTORE_TRANSPORT"),
         ({"PAYIN_MAX_BODY_BYTES": "-1"}, "PAYIN_MAX_BODY_BYTES"),
         ({"K_SERVICE": "webhook"}, "PAYIN_BACKEND must be gcp"),
         ({"PAYIN_DATABASE_URL": "mysql://ana:secret@db/payin"}, "PAYIN_DATABASE_URL"),

@@ -19,7 +19,7 @@ from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
 from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.learning import data_set
 from shared.providers import names as providers
-from terraform.tools import bundle, tool
+from terraform.tools import bundle, policy, tool
 from tests.terraform.contents import Contents, differences, of_code, of_plan
 
 Plan = dict[str, Any]
@@ -54,6 +54,12 @@ def test_the_topology_says_what_the_code_does() -> None:
         for field in c.get(part, ())
     } == here.due
     assert set(TOPOLOGY["tables"]) == here.tables
+
+
+def test_each_function_reaches_firestore_the_way_that_the_topology_says(planned: Callable[[str], Plan]) -> None:
+    for one in policy.world(planned("prod"), prod=True).of("google_cloudfunctions2_function"):
+        declared = TOPOLOGY["functions"][one.block("build_config")["entry_point"]].get("firestore")
+        assert one.block("service_config")["environment_variables"].get("PAYIN_FIRESTORE_TRANSPORT") == declared
 
 
 def test_what_publishes_a_providers_words_has_the_key_of_pseudonyms_and_nothing_else_has() -> None:
