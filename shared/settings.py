@@ -38,10 +38,11 @@ class Settings:
 
     backend: PAYIN_BACKEND, local or gcp. home: PAYIN_HOME, the local backend's folder (SQLite file, models,
     warehouse). database_url: PAYIN_DATABASE_URL, any SQLAlchemy URL. project: GOOGLE_CLOUD_PROJECT. database:
-    PAYIN_FIRESTORE_DATABASE. firestore: PAYIN_FIRESTORE_TRANSPORT, rest or grpc. bucket: PAYIN_MODEL_BUCKET. dataset: PAYIN_DATASET. providers: PROVIDERS, comma
-    separated; empty means all. model: PAYIN_MODEL, champion or none. clock: PAYIN_CLOCK, a file holding the
-    virtual instant. deployed: running on Cloud Run. metadata_host: whose tokens are ours, Google's metadata server on Cloud
-    Run, or the one that GCE_METADATA_HOST names, by Google's own word for it; None: google-auth finds some. threads: THREADS, functions-framework's own word for how many requests
+    PAYIN_FIRESTORE_DATABASE. firestore: PAYIN_FIRESTORE_TRANSPORT, rest or grpc. bucket: PAYIN_MODEL_BUCKET. dataset:
+    PAYIN_DATASET. providers: PROVIDERS, comma separated; empty means all. model: PAYIN_MODEL, champion or none.
+    clock: PAYIN_CLOCK, a file holding the virtual instant. deployed: running on Cloud Run. metadata_host: whose
+    tokens are ours, Google's metadata server on Cloud Run, or the one that GCE_METADATA_HOST names, by Google's own
+    word for it; None: google-auth finds some. threads: THREADS, functions-framework's own word for how many requests
     an instance works on at once.
     """
 
