@@ -197,10 +197,10 @@ class FraudWarning:
 class Case:
     """All that can go wrong with one payment, side by side: its disputes, fraud warnings and refunds.
 
-    disputes by dispute id; warnings and refunds by event id. folded: what older refunds said. captured: the payment's, or what is held of it where no capture is told, and
-    payment_known, of how many words that is made: None while the payment is not among ours. refunded, disputed: what
-    went back by our choice, and what the disputes that take money ask for. unplaced: how many facts of disputes were
-    told under a name of the payment, by that name.
+    disputes by dispute id; warnings and refunds by event id. folded: what older refunds said. captured: the
+    payment's, or what is held of it where no capture is told, and payment_known, of how many words that is made: None
+    while the payment is not among ours. refunded, disputed: what went back by our choice, and what the disputes that
+    take money ask for. unplaced: how many facts of disputes were told under a name of the payment, by that name.
     moved_to: this case was opened under another name of the payment and has moved there; nothing else of it counts.
     """
 

@@ -82,9 +82,10 @@ class Folded:
 class Payment:
     """A payment. Everything but its names, `facts` and `folded` is computed from those two by `settle`.
 
-    authorized: what is held, or was until it was captured or canceled as a whole. captured, refunded, reversed: totals, see `totals`; None where no such step was told or no
-    amount known. first_at, last_at: the provider's times of its first and last fact. known: of how many different words
-    all this is made; it rises whenever a total changes, and never falls.
+    authorized: what is held, or was until it was captured or canceled as a whole. captured, refunded, reversed:
+    totals, see `totals`; None where no such step was told or no amount known. first_at, last_at: the provider's times
+    of its first and last fact. known: of how many different words all this is made; it rises whenever a total
+    changes, and never falls.
     inconsistent: what does not add up, for a person: `currency_disagreement` (amounts in another currency than the
     first are left out of every total), `timeline_full` (the oldest facts are no longer listed, but count),
     `totals_incomplete` (there were more words than a document can hold: totals are of those that it holds),
