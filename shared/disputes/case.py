@@ -1,6 +1,6 @@
 """What a payment's case adds up to: its disputes, fraud warnings and refunds, side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 
@@ -25,12 +25,29 @@ def with_dispute(case: Case, dispute: Dispute) -> Case:
         final=dispute.final,
         amount=dispute.amount,
     )
-    return judge(replace(case, disputes={**case.disputes, dispute.dispute_id: summary}))
+    unplaced = {name: facts for name, facts in case.unplaced.items() if name != dispute.dispute_id}
+    return judge(replace(case, disputes={**case.disputes, dispute.dispute_id: summary}, unplaced=unplaced))
 
 
 def with_unplaced(case: Case, stray: Dispute) -> Case:
     """`case` with the number of facts that were told under the payment's name `stray.dispute_id`."""
     return replace(case, unplaced={**case.unplaced, stray.dispute_id: told(stray.facts.values())})
+
+
+def without(case: Case, disputes: Collection[str]) -> Case:
+    """`case` without those `disputes`: they stand in another one. It knows more than before, for this is news too."""
+    left = replace(
+        case,
+        disputes={name: summary for name, summary in case.disputes.items() if name not in disputes},
+        unplaced={name: facts for name, facts in case.unplaced.items() if name not in disputes},
+    )
+    return judge(knowing_more(left, known(case)))
+
+
+def knowing_more(case: Case, than: int) -> Case:
+    """`case`, so that it knows more `than` another one in which its disputes have stood."""
+    missing = than + 1 - known(case)
+    return replace(case, known_before=(case.known_before or 0) + missing) if missing > 0 else case
 
 
 def with_warning(case: Case, event: FraudWarned) -> Case:
@@ -61,7 +78,7 @@ def with_captured(case: Case, captured: Money | None, known: int | None) -> Case
 
 def merge(case: Case, other: Case) -> Case:
     """`case` and what was filed under another name of its payment."""
-    if not (case.disputes or case.warnings or case.refunds or case.folded or case.unplaced):
+    if not known(replace(case, payment_known=None)):
         return replace(other, payment_id=case.payment_id)
     captured = max(case, other, key=lambda each: each.payment_known or 0)
     merged = replace(
@@ -69,6 +86,7 @@ def merge(case: Case, other: Case) -> Case:
         disputes={**other.disputes, **case.disputes},
         warnings=_warnings(case.warnings, other.warnings),
         unplaced={**other.unplaced, **case.unplaced},
+        known_before=(case.known_before or 0) + (other.known_before or 0) or None,
         captured=captured.captured,
         payment_known=captured.payment_known,
     )
@@ -112,7 +130,7 @@ def known(case: Case) -> int:
     """How much `case` knows: it rises whenever anything that follows from the case changes, and never falls."""
     told = sum(dispute.facts for dispute in case.disputes.values()) + sum(case.unplaced.values()) + len(case.warnings)
     refunds = ledger.enough(case.folded, payments.words_of(case.refunds.values())).known
-    return told + refunds + (case.payment_known or 0)
+    return told + refunds + (case.payment_known or 0) + (case.known_before or 0)
 
 
 def _takes_money(dispute: DisputeSummary) -> bool:

@@ -1,6 +1,6 @@
 """From what was told of a dispute, in whatever order, to where it stands."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -199,15 +199,15 @@ def _answered_by(word: DisputeFact | None, *, can_respond: bool) -> AnsweredBy |
     return AnsweredBy.US if word is not None and can_respond else None
 
 
-def reunited(disputes: Iterable[Dispute], names: Collection[str]) -> list[Dispute]:
-    """`disputes`, all those of one payment, where what was told under one of the payment's `names` is told of the
-    only dispute that there is besides.
+def reunited(disputes: Iterable[Dispute]) -> list[Dispute]:
+    """`disputes`, all those of one payment, where what was told under a name of the payment, and names none, is told of
+    the only dispute that there is besides.
 
     A provider's later message may name the payment alone and leave open that it does (Adyen's CHARGEBACK_REVERSED).
     Nothing says of which dispute it tells while there are several: then it stands by itself.
     """
     found = list(disputes)
-    strays = [one for one in found if one.dispute_id in names and not names_in(one.facts.values())]
+    strays = [one for one in found if not names_in(one.facts.values())]
     others = [one for one in found if one not in strays]
     heir = others[0].dispute_id if len(others) == 1 else None
     told = [

@@ -122,7 +122,8 @@ class Dispute:
     linked_to: the payment, once it is among ours; payment_id: that, or the name the provider told.
     first_at, last_at: the provider's times of the first and last fact. inconsistent: as for payments.
     next_action_at: when check_deadlines has to look at it again; None when never. same_as: this is what was told
-    under the payment's own name, and it counts among the facts of that dispute of the payment.
+    under the payment's own name, and it counts among the facts of that dispute of the payment. filed_under: the names
+    of the cases in which it has stood; it stands in the last one and in no other.
     """
 
     provider: str
@@ -157,6 +158,7 @@ class Dispute:
     inconsistent: tuple[str, ...] = ()
     next_action_at: datetime | None = None
     same_as: str | None = None
+    filed_under: tuple[str, ...] = ()
     facts: Mapping[str, DisputeFact] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
 
@@ -201,6 +203,8 @@ class Case:
     payment's, or what is held of it where no capture is told, and payment_known, of how many words that is made: None
     while the payment is not among ours. refunded, disputed: what went back by our choice, and what the disputes that
     take money ask for. unplaced: how many facts of disputes were told under a name of the payment, by that name.
+    known_before: how much more was known of disputes that stand in another case by now, so that what a case knows never
+    falls.
     moved_to: this case was opened under another name of the payment and has moved there; nothing else of it counts.
     """
 
@@ -216,6 +220,7 @@ class Case:
     disputed: Money | None = None
     flags: tuple[CaseFlag, ...] = ()
     unplaced: Mapping[str, int] = field(default_factory=dict)
+    known_before: int | None = None
     moved_to: str | None = None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.disputes.case import merge, with_captured
 from shared.domain import timeline
 from shared.domain.codec import from_document
-from shared.domain.disputes import Case
+from shared.domain.disputes import Case, CaseFlag
 from shared.domain.money import Money
 from shared.domain.payments import takeable
 from shared.flows.committing import Seen, write
@@ -30,28 +30,54 @@ def find_payment(provider: str, names: Sequence[str], seen: Seen) -> str | None:
         if seen.glance(Key(PAYMENTS, f"{provider}:{name}")) is not None:
             return name
     for name in names:
-        alias = seen[Key(ALIASES, f"{provider}:{name}")]
-        if alias is not None and len(alias.document["payments"]) == 1:
-            return str(next(iter(alias.document["payments"])))
+        if len(owners := _owners(provider, name, seen)) == 1:
+            return owners[0]
     return None
 
 
-def opened(provider: str, payment_id: str | None, names: Sequence[str], seen: Seen) -> Case:
-    """The case of the payment `payment_id`, or, while it is not among ours, of whatever is called by `names` (one
-    at least). What was filed under other names of it is taken in, and what its payment says was captured."""
-    if payment_id is None:
-        cases = [_case(seen[Key(COLLECTION, f"{provider}:{name}")]) for name in names]
-        payment_id = next((case.moved_to for case in cases if case and case.moved_to), names[0])
+def home(provider: str, names: Sequence[str], seen: Seen) -> str:
+    """Under which name the case of a payment is filed that is called by `names` (one at least): its own id, or, while
+    it is not among ours, the first of them, or wherever what was filed under that has moved."""
+    payment_id = find_payment(provider, names, seen)
+    if payment_id is not None:
+        return payment_id
+    # An alias of several payments is none of them, whoever was the first to be called so.
+    case = None if _owners(provider, names[0], seen) else of(provider, names[0], seen)
+    return case.payment_id if case else names[0]
+
+
+def may_mean(provider: str, name: str, payment_id: str, seen: Seen) -> bool:
+    """Whether no payment among ours but `payment_id` is called `name`."""
+    return set(_owners(provider, name, seen)) <= {payment_id}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A case with all that belongs into it. gathered: the names under which that is filed. flags: what was raised."""
+
+    case: Case
+    gathered: tuple[str, ...] = ()
+    flags: tuple[CaseFlag, ...] = ()
+
+
+def opened(provider: str, payment_id: str, names: Sequence[str], seen: Seen) -> Opened:
+    """The case that is filed under `payment_id`. What was filed under other `names` of the payment is taken in, unless
+    that is another payment's; and what its payment says was captured."""
     case, payment = Case(provider=provider, payment_id=payment_id), Key(PAYMENTS, f"{provider}:{payment_id}")
     seen.read([payment, Key(COLLECTION, f"{provider}:{payment_id}")])
-    for name in dict.fromkeys([payment_id, *names]):
-        filed = _case(seen[Key(COLLECTION, f"{provider}:{name}")])
-        if filed is not None and not filed.moved_to and not _is_another(provider, name, payment_id, seen):
-            case = merge(case, filed)
-    return judged_by(seen[payment], case)
+    filed = {name: stored(seen[Key(COLLECTION, f"{provider}:{name}")]) for name in (payment_id, *names)}
+    found = {
+        name: one
+        for name, one in filed.items()
+        if one and (name == payment_id or may_mean(provider, name, payment_id, seen))
+    }
+    for one in found.values():
+        case = merge(case, one)
+    flags = found[payment_id].flags if payment_id in found else ()
+    return Opened(_judged_by(seen[payment], case), tuple(found), flags)
 
 
-def judged_by(payment: Snapshot | None, case: Case) -> Case:
+def _judged_by(payment: Snapshot | None, case: Case) -> Case:
     """`case` with what the stored `payment` says was captured, or is held."""
     told = from_document(payment.document, _Captured) if payment else _Captured()
     return with_captured(case, takeable(told.captured, told.authorized), told.known)
@@ -63,35 +89,33 @@ def of(provider: str, name: str, seen: Seen) -> Case | None:
     return of(provider, case.moved_to, seen) if case and case.moved_to else case
 
 
-def filing(case: Case, names: Iterable[str], seen: Seen) -> list[Write]:
-    """The writes that put `case` where it belongs and leave a signpost at every other name it was filed under.
+def filing(case: Case, gathered: Iterable[str], seen: Seen) -> list[Write]:
+    """The writes that put `case` where it belongs and leave a signpost at every other name it was `gathered` from.
 
     A signpost rather than nothing, so that who read the old case before the move writes into a conflict.
     """
-    writes: list[Write] = []
-    for name in dict.fromkeys([case.payment_id, *names]):
-        key = Key(COLLECTION, f"{case.provider}:{name}")
-        filed = _case(seen[key])
-        if name == case.payment_id:
-            new: Case | None = case
-        elif filed and not filed.moved_to and _is_another(case.provider, name, case.payment_id, seen):
-            new = filed
-        else:
-            new = Case(provider=case.provider, payment_id=name, moved_to=case.payment_id) if filed else None
-        if new is not None and new != filed:
-            writes.append(write(key, seen[key], timeline.compact(new)))
-    return writes
-
-
-def _is_another(provider: str, name: str, payment_id: str, seen: Seen) -> bool:
-    """Whether `name`, by which somebody calls `payment_id`, is a payment of ours in its own right, with a case of its own."""
-    return name != payment_id and seen[Key(PAYMENTS, f"{provider}:{name}")] is not None
+    moved = [name for name in gathered if name != case.payment_id]
+    new = [case, *(Case(provider=case.provider, payment_id=name, moved_to=case.payment_id) for name in moved)]
+    keys = [Key(COLLECTION, f"{one.provider}:{one.payment_id}") for one in new]
+    return [
+        write(key, seen[key], timeline.compact(one))
+        for key, one in zip(keys, new, strict=True)
+        if one != _case(seen[key])
+    ]
 
 
 def stored(case: Snapshot | None) -> Case | None:
     """The case in a document, but no signpost to one."""
     found = _case(case)
     return None if found is None or found.moved_to else found
+
+
+def _owners(provider: str, name: str, seen: Seen) -> Sequence[str]:
+    """The payments among ours that are called `name`: the one of that id, else those that have it as an alias."""
+    if seen.glance(Key(PAYMENTS, f"{provider}:{name}")) is not None:
+        return [name]
+    alias = seen[Key(ALIASES, f"{provider}:{name}")]
+    return list(alias.document["payments"]) if alias else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ from shared.domain.disputes import Action, ActionState, Case, Dispute, DisputeRe
 from shared.domain.errors import Unreadable
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.committing import Decision, Seen, change, write
-from shared.flows.ports import Key, Message, Ports, Snapshot, Write
-from shared.flows.track_dispute import COLLECTION, dispute_of, linked, message, others
+from shared.flows.filing import COLLECTION, Filed, dispute_of, filed, linked
+from shared.flows.ports import Key, Message, Ports, Snapshot
+from shared.flows.track_dispute import message
 
 TOPIC = "dispute-actions"
 PAGE = 100
@@ -96,17 +97,16 @@ def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
             return Decision([])
         # A reminder is about the dispute alone; everything else is news of its case too.
         alone = all(task.rung in REMINDING for task in due)
-        found, case, filing = (before, None, []) if alone else linked(before, seen)
+        found = before if alone else linked(before, seen)
         actions = _decided(found, due, now)
         after = lifecycle.settle(replace(found, actions={**before.actions, **actions}))
         ours = {key: action for key, action in actions.items() if action.state is ActionState.CLAIMED}
-        writes: list[Write] = [write(snapshot.key, seen[snapshot.key], timeline.compact(after))]
-        disputes = [after]
         if any(action.rung in _UPDATES for action in ours.values()):
             # Only who publishes what a case has become may change it.
-            writes += filing
-            disputes += others(case, seen, but=after)
-        return Decision([_claim(snapshot.key, key, action, disputes, case) for key, action in ours.items()], writes)
+            done = filed(after, seen)
+        else:
+            done = Filed([write(snapshot.key, seen[snapshot.key], timeline.compact(after))], [(after, None)])
+        return Decision([_claim(snapshot.key, key, action, done.rows) for key, action in ours.items()], done.writes)
 
     try:
         return change(ports.documents, [snapshot.key], decide, already_read=[snapshot])
@@ -146,9 +146,9 @@ def _decided(dispute: Dispute, due: Sequence[Task], now: datetime) -> dict[str, 
     return decided
 
 
-def _claim(at: Key, key: str, action: Action, disputes: Sequence[Dispute], case: Case | None) -> _Claim:
-    """`action` on the first of `disputes`; the others are those of its case."""
-    dispute = disputes[0]
+def _claim(at: Key, key: str, action: Action, rows: Sequence[tuple[Dispute, Case | None]]) -> _Claim:
+    """`action` on the dispute of the first of `rows`; the others are those of its case."""
+    dispute, _ = rows[0]
     ids = {"provider": dispute.provider, "dispute_id": dispute.dispute_id, "payment_id": dispute.payment_id}
     action_id = f"{dispute.provider}:{dispute.dispute_id}/{key}"
     rung = action.rung
@@ -164,7 +164,7 @@ def _claim(at: Key, key: str, action: Action, disputes: Sequence[Dispute], case:
                     occurred_at=occurred_at,
                 )
             )
-            for one in disputes
+            for one, case in rows
         ]
 
     if rung is Rung.EXPIRE and dispute.respond_by is not None:

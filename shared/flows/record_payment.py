@@ -13,8 +13,9 @@ from shared.domain.payments import Payment
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
 from shared.flows.committing import Decision, Seen, change, write
+from shared.flows.filing import members
 from shared.flows.ports import Accumulate, Key, Ports, Snapshot, Write
-from shared.flows.track_dispute import message, others, tell_of_collision
+from shared.flows.track_dispute import message, tell_of_collision
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,10 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
         )
         after = payments.record(before, event)
         known = after == before
-        # Only news of what can be given back must reach a case that somebody opens at this moment: proofs are billed.
+        # Only news of what can be given back must reach a case that somebody opens at this moment: proofs are billed. A
+        # repeat tells of the case's disputes, which are read after it and must be as they stand in it.
         told, told_before = (payments.takeable(each.captured, each.authorized) for each in (after, before))
-        filed = cases.stored(seen[case_key] if told != told_before else seen.glance(case_key))
+        filed = cases.stored(seen[case_key] if known or told != told_before else seen.glance(case_key))
         case = with_captured(filed, told, after.known) if filed else None
         flags_before = filed.flags if filed else ()
         writes: list[Write] = [] if known else [write(key, seen[key], timeline.compact(after))]
@@ -65,7 +67,8 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
             writes += [write(case_key, seen[case_key], timeline.compact(case))]
         # Of a known event too: the copy before may have died between its commit and its rows.
         news = case if case and case.disputes and (known or case.flags != flags_before) else None
-        return Decision(_Recorded(before, after, known, flags_before, news, others(news, seen)), writes)
+        disputes = tuple(members(news, seen)) if news else ()
+        return Decision(_Recorded(before, after, known, flags_before, news, disputes), writes)
 
     recorded = change(ports.documents, [key, case_key], decide)
     before, after, case = recorded.before, recorded.after, recorded.case

@@ -1,21 +1,19 @@
 """A dispute, a fraud warning or a refund becomes part of its dispute and of its payment's case."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.disputes import lifecycle
-from shared.disputes.case import with_dispute, with_refund, with_unplaced, with_warning
-from shared.domain import timeline
-from shared.domain.codec import encode, from_document
+from shared.disputes.case import with_refund, with_warning
+from shared.domain.codec import encode
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
 from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged, PaymentStep
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
-from shared.flows.committing import Decision, Seen, change, write
-from shared.flows.ports import Key, Message, Ports, Snapshot, Write
+from shared.flows.committing import Decision, Seen, change
+from shared.flows.filing import Filed, dispute_of, filed, key_of, keys_to_file, linked, refiled
+from shared.flows.ports import Message, Ports
 
-COLLECTION = "disputes"
 TOPIC = "dispute-updates"
 
 
@@ -40,12 +38,12 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
     updates = [
         lifecycle.update_of(
             dispute,
-            tracked.case,
+            case,
             update_id=f"{event.event_id}/{dispute.dispute_id}",
             event_id=event.event_id,
             occurred_at=event.occurred_at,
         )
-        for dispute in tracked.disputes
+        for dispute, case in tracked.filed.rows
     ]
     if updates:
         ports.bus.publish([message(update) for update in updates])
@@ -58,114 +56,34 @@ def message(update: DisputeUpdate) -> Message:
     return Message(TOPIC, encode(update), {name: value for name, value in told.items() if value})
 
 
-def dispute_of(snapshot: Snapshot | None) -> Dispute | None:
-    """The dispute in a stored document."""
-    return from_document(snapshot.document, Dispute) if snapshot else None
-
-
 @dataclass(frozen=True, slots=True)
 class _Tracked:
-    """What is durable now. `disputes`: all those of the case. `case` is None for a dispute of an unnamed payment."""
+    """What is durable now. dispute: the one that the event tells of, where it is a dispute's."""
 
     known: bool
-    disputes: tuple[Dispute, ...]
-    case: Case | None
-    flags_before: tuple[CaseFlag, ...] = ()
+    filed: Filed
+    dispute: Dispute | None = None
     inconsistent_before: tuple[str, ...] = ()
 
 
 def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
-    key = Key(COLLECTION, f"{event.provider}:{event.dispute_id}")
+    key = key_of(event.provider, event.dispute_id)
     told = [name for name in (event.payment_id, *event.payment_aliases) if name]
-    namesakes = _namesakes(event.provider, told) if told else cases.keys_to_find(event.provider, [event.dispute_id])
 
     def decide(seen: Seen) -> Decision[_Tracked]:
         before = dispute_of(seen[key])
         blank = Dispute(provider=event.provider, dispute_id=event.dispute_id, account=event.account)
-        recorded, case, filing = linked(lifecycle.record(before or blank, event, now), seen)
-        if case is None:
-            case = _case_by_own_id(recorded, seen)  # nobody has named its payment: its own id may be that name
-        family = _family(recorded, case, seen)
-        if case is not None:
-            for one in family:
-                case = with_dispute(case, one) if lifecycle.names(one) else with_unplaced(case, one)
-            filing = cases.filing(case, lifecycle.names(recorded), seen)
-        changed = [one for one in family if one != dispute_of(seen[_key(one)])]
-        own = next(one for one in family if one.dispute_id == event.dispute_id)
-        first = own.same_as or own.dispute_id
-        return Decision(
-            _Tracked(
-                known=before is not None and event.event_id in before.facts,
-                disputes=tuple(sorted(family, key=lambda one: (one.dispute_id != first, one.dispute_id))),
-                case=case,
-                flags_before=_flags(case, seen),
-                inconsistent_before=before.inconsistent if before else (),
-            ),
-            [*(write(_key(one), seen[_key(one)], timeline.compact(one)) for one in changed), *filing],
+        found = filed(linked(lifecycle.record(before or blank, event, now), seen), seen)
+        own, _ = found.rows[0]
+        tracked = _Tracked(
+            known=before is not None and event.event_id in before.facts,
+            filed=found,
+            dispute=next((one for one, _ in found.rows if one.dispute_id == own.same_as), own),
+            inconsistent_before=before.inconsistent if before else (),
         )
+        return Decision(tracked, found.writes)
 
-    return change(ports.documents, [key, *cases.keys_to_find(event.provider, told), *namesakes], decide)
-
-
-def _case_by_own_id(dispute: Dispute, seen: Seen) -> Case | None:
-    """The case of which a dispute calls its payment by the id of `dispute`."""
-    payment_id = cases.find_payment(dispute.provider, [dispute.dispute_id], seen) or dispute.dispute_id
-    if dispute.same_as is not None:
-        heirs = _stored(dispute.provider, [dispute.same_as], seen)
-        payment_id = next((heir.payment_id for heir in heirs if heir.payment_id), payment_id)
-    case = cases.of(dispute.provider, payment_id, seen)
-    return case if case and case.disputes and dispute.dispute_id in _names(case, seen) else None
-
-
-def _names(case: Case, seen: Seen) -> dict[str, None]:
-    """Every name by which `case`, its payment or one of its disputes calls the payment."""
-    found = _stored(case.provider, case.disputes, seen)
-    return dict.fromkeys([case.payment_id, *(name for dispute in found for name in lifecycle.names(dispute))])
-
-
-def _stored(provider: str, ids: Iterable[str], seen: Seen) -> list[Dispute]:
-    """The disputes that are stored under `ids`, in one read."""
-    keys = _namesakes(provider, ids)
-    seen.read(keys)
-    return [dispute for key in keys if (dispute := dispute_of(seen[key])) is not None]
-
-
-def _namesakes(provider: str, names: Iterable[str]) -> list[Key]:
-    """Where what was told under the payment's `names` is, if it was taken for the dispute's."""
-    return [Key(COLLECTION, f"{provider}:{name}") for name in names]
-
-
-def _key(dispute: Dispute) -> Key:
-    return Key(COLLECTION, f"{dispute.provider}:{dispute.dispute_id}")
-
-
-def _family(dispute: Dispute, case: Case | None, seen: Seen) -> list[Dispute]:
-    """`dispute` and all others of its payment, with what was told of the only one under the payment's name."""
-    if case is None:
-        return [dispute]
-    names = {**_names(case, seen), **dict.fromkeys(lifecycle.names(dispute))}
-    known = dict.fromkeys(name for name in (*case.disputes, *names) if name != dispute.dispute_id)
-    family = [
-        one
-        for one in _stored(case.provider, known, seen)
-        if one.dispute_id in case.disputes or not lifecycle.names(one)
-    ]
-    return lifecycle.reunited([dispute, *family], names)
-
-
-def linked(dispute: Dispute, seen: Seen) -> tuple[Dispute, Case | None, list[Write]]:
-    """`dispute` tied to its payment if that is among ours by now, its case with this dispute in it, and the writes
-    that file the case. There is no case until somebody names the payment."""
-    names = lifecycle.names(dispute)
-    if not names:
-        return dispute, None, []
-    # Already read, unless the names are known from earlier messages only.
-    seen.read([*cases.keys_to_find(dispute.provider, names), *_namesakes(dispute.provider, names)])
-    payment_id = dispute.linked_to or cases.find_payment(dispute.provider, names, seen)
-    if payment_id != dispute.linked_to:
-        dispute = lifecycle.settle(replace(dispute, linked_to=payment_id))
-    case = with_dispute(cases.opened(dispute.provider, payment_id, names, seen), dispute)
-    return dispute, case, cases.filing(case, names, seen)
+    return change(ports.documents, keys_to_file(event.provider, event.dispute_id, told), decide)
 
 
 def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
@@ -174,41 +92,24 @@ def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
     names = list(dict.fromkeys(name for name in (event.payment_id, *aliases) if name))
 
     def decide(seen: Seen) -> Decision[_Tracked]:
+        # A payment's own event names it by its own id.
+        home = cases.home(event.provider, names, seen) if isinstance(event, FraudWarned) else event.payment_id
+        opened = cases.opened(event.provider, home, names, seen)
+        before = opened.case
         if isinstance(event, FraudWarned):
-            payment_id = cases.find_payment(event.provider, names, seen)
-            before = cases.opened(event.provider, payment_id, names, seen)
             after, known = with_warning(before, event), event.event_id in before.warnings
         else:
-            # A payment's own event names it by its own id.
-            before = cases.opened(event.provider, event.payment_id, names, seen)
             after = with_refund(before, event)
             known = event.event_id in before.refunds or after == before
-        return Decision(
-            _Tracked(known=known, disputes=others(after, seen), case=after, flags_before=before.flags),
-            cases.filing(after, names, seen),
-        )
+        found = refiled(after, opened, seen)
+        return Decision(_Tracked(known, found), found.writes)
 
     return change(ports.documents, cases.keys_to_find(event.provider, names), decide)
 
 
-def others(case: Case | None, seen: Seen, but: Dispute | None = None) -> tuple[Dispute, ...]:
-    """The disputes of `case`, as stored, without `but`; with what was told under a name of their payment."""
-    if case is None:
-        return ()
-    ids = {*case.disputes, *case.unplaced} - {but.dispute_id if but else ""}
-    return tuple(_stored(case.provider, sorted(ids), seen))
-
-
-def _flags(case: Case | None, seen: Seen) -> tuple[CaseFlag, ...]:
-    """The flags that the stored case raises already."""
-    return cases.opened(case.provider, case.payment_id, [], seen).flags if case else ()
-
-
 def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracked) -> None:
     outcome = "duplicate" if tracked.known else "recorded"
-    case = tracked.case
-    if isinstance(event, DisputeChanged):
-        dispute = tracked.disputes[0]
+    if isinstance(event, DisputeChanged) and (dispute := tracked.dispute):
         fact(
             "dispute_tracked",
             event_id=event.event_id,
@@ -228,8 +129,9 @@ def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracke
         name = "fraud_warning_tracked" if isinstance(event, FraudWarned) else "refund_tracked"
         fact(name, event_id=event.event_id, provider=event.provider, payment_id=event.payment_id, outcome=outcome)
     # Again on a repeat: the copy before may have died between its commit and this line.
-    if case and (tracked.known or CaseFlag.REFUND_DISPUTE_COLLISION not in tracked.flags_before):
-        tell_of_collision(case)
+    for case, flags_before in tracked.filed.cases:
+        if tracked.known or CaseFlag.REFUND_DISPUTE_COLLISION not in flags_before:
+            tell_of_collision(case)
 
 
 def tell_of_collision(case: Case) -> None:

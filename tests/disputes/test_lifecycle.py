@@ -305,7 +305,7 @@ def test_a_dispute_that_names_its_payment_is_its_own_even_under_the_payments_nam
         )
         for name in ("pi_1", "dp_2")
     )
-    assert lifecycle.reunited([namesake, other], ["pi_1"]) == [namesake, other]
+    assert lifecycle.reunited([namesake, other]) == [namesake, other]
 
 
 def test_a_status_that_nobody_knows_and_a_new_deadline_ask_for_an_answer_until_a_known_one_comes() -> None:

@@ -16,9 +16,9 @@ from shared.domain.decisions import Outcome
 from shared.domain.disputes import Dispute, Rung
 from shared.domain.money import Money
 from shared.flows.decisions import PACKED, of_stored
+from shared.flows.filing import dispute_of
 from shared.flows.ports import Key, Snapshot
 from shared.flows.record_payment import payment_of
-from shared.flows.track_dispute import dispute_of
 from tests.simulator.chaos import How, Post
 from tests.simulator.facts import Attempt, FactKind, ProviderSimulator
 from tests.simulator.world import THIRD_PARTY, Fraud, World
