@@ -6,6 +6,7 @@ the code with the tests that speak of it, and works in a copy of its own under `
 for all; not part of the tests.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -67,7 +68,9 @@ def run(name: str, group: Group) -> dict[str, str]:
     folder = HOME / name
     _copied(folder, group)
     mutmut = str(Path(sys.executable).with_name("mutmut"))
-    ended = subprocess.run([mutmut, "run", *group.names], cwd=folder, check=False).returncode
+    # mutmut forks: where OpenMP already has threads, what trains in a fork waits for ever and counts as timed out.
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    ended = subprocess.run([mutmut, "run", *group.names], cwd=folder, env=alone, check=False).returncode
     if ended != 0:
         # Before the first change: a test that fails without any. Later: from outside, and what was tried is kept.
         raise SystemExit(f"{name}: mutmut ended with {ended}; `mutmut run {' '.join(group.names)}` in {folder} goes on")
