@@ -142,7 +142,7 @@ def test_a_word_that_an_object_has_and_no_table_is_told_and_counted(
     path = next(
         path
         for path in fetcher(world.kit.provider.NAME).RESOURCE_WORDS[poke.resource]
-        if path.endswith(("status", "State"))
+        if path.lower().endswith(("status", "state"))
     )
     thing = json.loads(world.kit.answered(poke))
     parent = thing
@@ -172,7 +172,7 @@ def test_a_kind_of_object_that_we_do_not_know_asks_nobody(world: World) -> None:
 
 # The objects of the others do not say their mode: their test data is at another address.
 @pytest.mark.parametrize(
-    "world", [name for name in POKES if name not in ("gocardless", "klarna", "paypal")], indirect=True
+    "world", [name for name in POKES if name not in ("gocardless", "klarna", "paypal", "square")], indirect=True
 )
 def test_test_data_at_a_live_endpoint_is_never_published(world: World) -> None:
     assert world.fetch(dataclasses.replace(first_poke(world), livemode=True)) == []

@@ -23,6 +23,7 @@ from shared.providers.stripe.webhook import (
     poke,
     told,
 )
+from shared.providers.stripe.webhook import NAME as NAME
 
 API_HOSTS = frozenset({"api.stripe.com"})
 API_VERSION = "2026-09-30.endive"  # the first whose thin events name their snapshot
