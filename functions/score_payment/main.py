@@ -3,8 +3,8 @@
 import functions_framework
 from flask import Request
 
-from shared.flows.score_payment import Scorer
 from shared.flows.score_payment import score_payment as score
+from shared.flows.scorer import Scorer
 from shared.runtime import entry
 from shared.runtime.app import App
 

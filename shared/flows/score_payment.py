@@ -3,37 +3,32 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from threading import Lock
 from time import perf_counter
 from typing import NamedTuple
 
 from shared.domain.codec import from_document
 from shared.domain.decisions import Decision
-from shared.domain.errors import Misconfigured, PayInError
 from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged
-from shared.domain.telemetry import alarm, fact
+from shared.domain.telemetry import fact
 from shared.domain.timeline import compact
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.decisions import PACKED, of_stored, row_of, stored
-from shared.flows.ports import Accumulate, Create, Document, Key, Message, Models, Ports, Snapshot, Write
-from shared.fraud import model as artifacts
+from shared.flows.ports import Accumulate, Create, Document, Key, Message, Ports, Snapshot, Write
+from shared.flows.scorer import CHAMPION, Scorer
 from shared.fraud.claims import Claims, DisputeClaim
 from shared.fraud.decide import decide
 from shared.fraud.features import Attempt, Entity, is_attempt
 from shared.fraud.history import Change, Known, fraud_change, instant, merge
-from shared.fraud.model import Model
 
 TOPIC = "fraud-decisions"
 KNOWN_FRAUDS = "known_frauds"
-CHAMPION = Key("registry", "champion")
-REFRESH = timedelta(minutes=1)
 # A feature looks a month back, training 400 days. Who has not paid for longer is forgotten, and is new again to both.
 FORGOTTEN_AFTER = timedelta(days=400)
 EXPIRES = {"feature_state": "expires_at"}
 
 
-def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: "Scorer") -> None:
+def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: Scorer) -> None:
     """Judge the payment of `event`, or note what became of a claim of fraud on one; everything else is let pass.
 
     The first attempt that comes decides; its decision, what it adds to history and its claim on the payment are one
@@ -49,74 +44,6 @@ def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: "Scorer"
             _note_claim(event, ports)
         case _:
             fact("scoring_ignored", event_id=event.event_id, provider=event.provider)
-
-
-class Scorer:
-    """The champion model of this instance, kept up to date at most once a minute, in the flow's own read.
-
-    Until a first champion is chosen rules alone decide, and every look at the registry alarms: a payment that waits for
-    training is worse than one that rules decide, and an alarm wakes somebody where a crash would hold up the queue. The
-    same where an operator has said `rules_alone` in the registry.
-    """
-
-    def __init__(self, *, use_model: bool = True) -> None:
-        self._use_model = use_model
-        self._model: Model | None = None
-        self._asked_at: datetime | None = None
-        self._lock = Lock()
-        if not use_model:
-            alarm("scoring_without_model")
-
-    def start(self, ports: Ports, now: datetime) -> None:
-        """Load the champion, if there is one. Raises Misconfigured when it cannot be used, Unavailable when nobody answers."""
-        if self._use_model:
-            [champion] = ports.documents.get([CHAMPION])
-            self.model(champion, ports.models, now)
-
-    def keys(self, now: datetime) -> list[Key]:
-        """What to read along with a payment: the registry, when a minute has passed."""
-        fresh = self._asked_at is not None and timedelta(0) <= now - self._asked_at < REFRESH
-        return [CHAMPION] if self._use_model and not fresh else []
-
-    def model(self, champion: Snapshot | None, models: Models, now: datetime) -> Model | None:
-        """The model to score with, after a look at the registry; None when rules alone shall decide, or nothing else can.
-
-        A new champion that cannot be loaded is alarmed and the old one goes on. Without an old one it is Misconfigured.
-        """
-        if not self._use_model:
-            return None
-        with self._lock:
-            digest = champion.document["digest"] if champion else None
-            self._asked_at = now
-            if champion and champion.document.get("rules_alone"):
-                self._model = None
-                alarm("scoring_without_model", reason="rules_alone")
-            elif self._model is None and digest is None:
-                alarm("scoring_without_model", reason="no_champion")
-            elif self._model is None or digest != self._model.digest:
-                try:
-                    self._model = self._load(digest, models)
-                except PayInError as error:
-                    if self._model is None:
-                        # Nothing to fall back on: the next payment asks again.
-                        self._asked_at = None
-                        raise
-                    alarm("champion_not_loaded", reason=error.reason, digest=digest, kept=self._model.digest)
-            return self._model
-
-    def current(self) -> Model | None:
-        return self._model
-
-    @staticmethod
-    def _load(digest: str | None, models: Models) -> Model:
-        if digest is None:
-            raise Misconfigured(
-                "there is no champion model any more: run train_model, or set PAYIN_MODEL=none to decide by rules alone",
-                reason="no_champion",
-            )
-        model = artifacts.load(models.load(digest), digest)
-        fact("champion_loaded", digest=digest, schema_version=model.schema_version)
-        return model
 
 
 class _Judged(NamedTuple):

@@ -11,8 +11,9 @@ from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import fact
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
-from shared.flows.ports import Key, Ports
+from shared.flows.ports import Ports
 from shared.flows.recompute_decisions import recompute_decisions
+from shared.flows.scorer import CHAMPION
 from shared.fraud import model as artifacts
 from shared.fraud.features import LONG_TAILED, NAMES, SCHEMA_VERSION, TRAINING_EXCLUDED, microseconds
 from shared.fraud.model import Model
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from shared.learning.evaluate import Quality
     from shared.learning.split import Slices
 
-CHAMPION = Key("registry", "champion")
 KEPT_CHAMPIONS = 50
 COLUMNS = tuple(name for name in NAMES if name not in TRAINING_EXCLUDED)
 

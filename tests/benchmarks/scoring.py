@@ -12,7 +12,8 @@ from statistics import median
 from threadpoolctl import threadpool_limits
 
 from shared.flows.ports import Create, Key, Ports
-from shared.flows.score_payment import CHAMPION, Scorer, score_payment
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS
 from shared.fraud import model
 from shared.fraud.decide import decide

@@ -17,7 +17,8 @@ from shared.domain.events import AnyEvent, PaymentChanged
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Bus, Key, Message, Ports
 from shared.flows.record_payment import record_payment
-from shared.flows.score_payment import Scorer, score_payment
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
 from shared.runtime import entry
 from shared.settings import read

@@ -23,7 +23,8 @@ from shared.flows.check_deadlines import check_deadlines
 from shared.flows.fetch_resource import fetch_resource
 from shared.flows.ports import Key, Message, Ports
 from shared.flows.record_payment import record_payment
-from shared.flows.score_payment import Scorer, score_payment
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
 from shared.flows.train_model import train_model
 from shared.runtime.apis import fetcher

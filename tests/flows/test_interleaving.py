@@ -19,7 +19,8 @@ from shared.domain.payments import Payment, takeable
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import record_payment
-from shared.flows.score_payment import Scorer, score_payment
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
 from tests.builders import (
     DAY,

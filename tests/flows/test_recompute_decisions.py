@@ -9,7 +9,8 @@ import pytest
 
 from shared.flows.ports import Create, Ports
 from shared.flows.recompute_decisions import Recomputed, recompute_decisions
-from shared.flows.score_payment import CHAMPION, Scorer, score_payment
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS, on_request
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_payment_event, eur
 from tests.fraud.forests import artifact, fitted

@@ -25,7 +25,8 @@ from shared.domain.events import AnyEvent, DisputeChanged, DisputeReason, Disput
 from shared.domain.money import Money
 from shared.flows.decisions import PACKED, of_stored
 from shared.flows.ports import Create, Key, Message, Ports, Replace, Write
-from shared.flows.score_payment import CHAMPION, FORGOTTEN_AFTER, Scorer, score_payment
+from shared.flows.score_payment import FORGOTTEN_AFTER, score_payment
+from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS
 from shared.fraud.decide import recompute
 from shared.fraud.features import NEW, Grain

@@ -13,9 +13,10 @@ import pytest
 
 from shared.domain.errors import Rejected
 from shared.flows import train_model as train_flow
-from shared.flows.ports import Create, Key, Ports, Replace
-from shared.flows.score_payment import Scorer, score_payment
-from shared.flows.train_model import CHAMPION, TrainingReport, on_request, roll_back, train_model
+from shared.flows.ports import Create, Ports, Replace
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import CHAMPION, Scorer
+from shared.flows.train_model import TrainingReport, on_request, roll_back, train_model
 from shared.fraud import model
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import logged_sql, served_sql
@@ -283,7 +284,3 @@ def test_parameters_that_do_not_fit_are_refused(parameters: bytes, tmp_path: Pat
     for asked in (train_model, on_request):
         with pytest.raises(Rejected, match="training request"):
             asked(local_ports(tmp_path), NOW, parameters)
-
-
-def test_the_registry_is_one_document() -> None:
-    assert Key("registry", "champion") == CHAMPION

@@ -28,7 +28,8 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.flows.ports import Ports
-from shared.flows.score_payment import Scorer, score_payment
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import Scorer
 from shared.fraud import features, history
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import logged_sql, point_in_time_sql, served_sql

@@ -10,7 +10,8 @@ from flask import Flask, request
 
 from shared.flows.ports import Bus
 from shared.flows.record_payment import record_payment
-from shared.flows.score_payment import Scorer, score_payment
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
 from shared.runtime import entry, intake
 from shared.runtime.app import App

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.codec import decode, encode
 from shared.domain.disputes import DisputeReminder, Rung
-from shared.flows.score_payment import CHAMPION
+from shared.flows.scorer import CHAMPION
 from shared.fraud.features import FREE_MAIL
 from tests.simulator.chaos import How, Post, Sending
 from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedDispute

@@ -26,7 +26,8 @@ from shared.flows.decisions import row_of, stored
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.receive_delivery import event_message, receive
 from shared.flows.record_payment import record_payment
-from shared.flows.score_payment import FORGOTTEN_AFTER, Scorer, score_payment
+from shared.flows.score_payment import FORGOTTEN_AFTER, score_payment
+from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import logged_sql

@@ -19,7 +19,7 @@ import pytest
 from shared import providers, settings
 from shared.backends.gcp import connect
 from shared.flows.ports import Create
-from shared.flows.score_payment import CHAMPION
+from shared.flows.scorer import CHAMPION
 from terraform.tools import bundle, deploy, google, policy, tool, traffic, transient
 from terraform.tools.deploy import Deployment, Stop, smoke, summary, why
 from tests.providers.kits import a_kit

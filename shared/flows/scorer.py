@@ -1,0 +1,81 @@
+"""What every decision of one instance is made with: the champion model, as the registry names it at the moment."""
+
+from datetime import datetime, timedelta
+from threading import Lock
+
+from shared.domain.errors import Misconfigured, PayInError
+from shared.domain.telemetry import alarm, fact
+from shared.flows.ports import Key, Models, Ports, Snapshot
+from shared.fraud import model as artifacts
+from shared.fraud.model import Model
+
+CHAMPION = Key("registry", "champion")
+REFRESH = timedelta(minutes=1)
+
+
+class Scorer:
+    """The champion model of this instance, kept up to date at most once a minute, in the flow's own read.
+
+    Until a first champion is chosen rules alone decide, and every look at the registry alarms: a payment that waits for
+    training is worse than one that rules decide, and an alarm wakes somebody where a crash would hold up the queue. The
+    same where an operator has said `rules_alone` in the registry.
+    """
+
+    def __init__(self, *, use_model: bool = True) -> None:
+        self._use_model = use_model
+        self._model: Model | None = None
+        self._asked_at: datetime | None = None
+        self._lock = Lock()
+        if not use_model:
+            alarm("scoring_without_model")
+
+    def start(self, ports: Ports, now: datetime) -> None:
+        """Load the champion, if there is one. Raises Misconfigured when it cannot be used, Unavailable when nobody answers."""
+        if self._use_model:
+            [champion] = ports.documents.get([CHAMPION])
+            self.model(champion, ports.models, now)
+
+    def keys(self, now: datetime) -> list[Key]:
+        """What to read along with a payment: the registry, when a minute has passed."""
+        fresh = self._asked_at is not None and timedelta(0) <= now - self._asked_at < REFRESH
+        return [CHAMPION] if self._use_model and not fresh else []
+
+    def model(self, champion: Snapshot | None, models: Models, now: datetime) -> Model | None:
+        """The model to score with, after a look at the registry; None when rules alone shall decide, or nothing else can.
+
+        A new champion that cannot be loaded is alarmed and the old one goes on. Without an old one it is Misconfigured.
+        """
+        if not self._use_model:
+            return None
+        with self._lock:
+            digest = champion.document["digest"] if champion else None
+            self._asked_at = now
+            if champion and champion.document.get("rules_alone"):
+                self._model = None
+                alarm("scoring_without_model", reason="rules_alone")
+            elif self._model is None and digest is None:
+                alarm("scoring_without_model", reason="no_champion")
+            elif self._model is None or digest != self._model.digest:
+                try:
+                    self._model = self._load(digest, models)
+                except PayInError as error:
+                    if self._model is None:
+                        # Nothing to fall back on: the next payment asks again.
+                        self._asked_at = None
+                        raise
+                    alarm("champion_not_loaded", reason=error.reason, digest=digest, kept=self._model.digest)
+            return self._model
+
+    def current(self) -> Model | None:
+        return self._model
+
+    @staticmethod
+    def _load(digest: str | None, models: Models) -> Model:
+        if digest is None:
+            raise Misconfigured(
+                "there is no champion model any more: run train_model, or set PAYIN_MODEL=none to decide by rules alone",
+                reason="no_champion",
+            )
+        model = artifacts.load(models.load(digest), digest)
+        fact("champion_loaded", digest=digest, schema_version=model.schema_version)
+        return model
