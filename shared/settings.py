@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from shared.domain.api import ApiCredentials
+from shared.domain.decisions import Outcome
 from shared.domain.delivery import Credentials
 from shared.domain.errors import Misconfigured
 from shared.domain.pseudonyms import DEVELOPMENT, Keyring
@@ -40,6 +41,7 @@ class Settings:
     warehouse). database_url: PAYIN_DATABASE_URL, any SQLAlchemy URL. project: GOOGLE_CLOUD_PROJECT. database:
     PAYIN_FIRESTORE_DATABASE. firestore: PAYIN_FIRESTORE_TRANSPORT, rest or grpc. bucket: PAYIN_MODEL_BUCKET. dataset:
     PAYIN_DATASET. providers: PROVIDERS, comma separated; empty means all. model: PAYIN_MODEL, champion or none.
+    assessments: PAYIN_ASSESSMENTS, on or off: whether payments may have been assessed before their providers tell of them.
     clock: PAYIN_CLOCK, a file holding the virtual instant. deployed: running on Cloud Run. metadata_host: whose
     tokens are ours, Google's metadata server on Cloud Run, or the one that GCE_METADATA_HOST names, by Google's own
     word for it; None: google-auth finds some. threads: THREADS, functions-framework's own word for how many requests
@@ -56,6 +58,7 @@ class Settings:
     dataset: str
     providers: tuple[str, ...]
     use_model: bool
+    assessments: bool
     clock: str | None
     firestore_emulator: str | None
     pubsub_emulator: str | None
@@ -144,6 +147,19 @@ class Settings:
             )
         return Keyring({version: secret.encode() for version, secret in read.keys.items()}, read.current)
 
+    def without_history(self) -> dict[str, Outcome]:
+        """PAYIN_WITHOUT_HISTORY: a JSON object, `{"": "approve", "trial": "challenge"}`: the mildest outcome of a payment
+        whose history is not known in time, by what the customer does; "" is anything else. Raises Misconfigured."""
+        text = self.environment.get("PAYIN_WITHOUT_HISTORY", "")
+        try:
+            return msgspec.json.decode(text or b"{}", type=dict[str, Outcome])
+        except msgspec.MsgspecError:
+            raise Misconfigured(
+                f'PAYIN_WITHOUT_HISTORY is not the JSON object it should be: give it {{"<flow>": "<outcome>"}}, the outcome '
+                f"one of {', '.join(Outcome)}",
+                reason="bad_setting",
+            ) from None
+
     def model_bucket(self) -> str:
         """The bucket that holds the models; empty for the local backend, which has a folder. Raises Misconfigured."""
         if self.backend is BackendName.GCP and not self.bucket:
@@ -215,6 +231,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         dataset=environment.get("PAYIN_DATASET", "payin"),
         providers=tuple(name.strip() for name in environment.get("PROVIDERS", "").split(",") if name.strip()),
         use_model=_one_of(environment, "PAYIN_MODEL", ("champion", "none"), "champion") == "champion",
+        assessments=_one_of(environment, "PAYIN_ASSESSMENTS", ("on", "off"), "on") == "on",
         clock=environment.get("PAYIN_CLOCK"),
         firestore_emulator=environment.get("FIRESTORE_EMULATOR_HOST"),
         pubsub_emulator=environment.get("PUBSUB_EMULATOR_HOST"),

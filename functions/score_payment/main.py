@@ -10,7 +10,7 @@ from shared.runtime.app import App
 
 
 def build(app: App) -> entry.Handler:
-    scorer = Scorer(use_model=app.settings.use_model)
+    scorer = Scorer(use_model=app.settings.use_model, assessments=app.settings.assessments)
     scorer.start(app.ports, app.now())
     return entry.consume(lambda event: score(event, app.ports, app.now(), scorer))
 

@@ -24,6 +24,9 @@ class Fallback(StrEnum):
     """Why a decision was made without a model's score."""
 
     NO_MODEL = "no_model"  # rules only, as the operator asked
+    # Before authorisation nobody waits: rules on what the request says itself, and what the operator wants of such payments.
+    STORE_SLOW = "store_slow"
+    STORE_DOWN = "store_down"
 
 
 class HistoryState(StrEnum):
@@ -33,6 +36,7 @@ class HistoryState(StrEnum):
     NEW = "new"  # never seen before: features of it are missing, not zero
     ABSENT = "absent"  # the payment names none
     SHARED = "shared"  # names one that half the world shares (a free-mail domain): no history is kept
+    UNKNOWN = "unknown"  # the store did not say in time: features of it are missing, and it is not new
     SATURATED = "saturated"  # so busy that its history is no longer written in this five-minute bucket
 
 
@@ -70,6 +74,10 @@ class Decision:
 
     raw_score: the model's log-odds of fraud, before calibration. score: calibrated probability, 0 to 1. Both are
     None when rules alone decided, and `fallback` says why.
+
+    Of a decision before authorisation (an assessment): request_id, the caller's; request_digest, what was asked;
+    without_history, the mildest outcome where history was not known. `payment_id` is `request:<request_id>`, and the
+    provider's own, with linked_event_id, once an event told which payment came of it: that is the same decision.
     """
 
     provider: str
@@ -91,3 +99,7 @@ class Decision:
     policy_version: str
     features: tuple[FeatureValue, ...]
     history: tuple[History, ...]
+    request_id: str | None = None
+    request_digest: str | None = None
+    without_history: Outcome | None = None
+    linked_event_id: str | None = None

@@ -31,10 +31,14 @@ class SignatureInvalid(Rejected):
 
 
 class MethodNotAllowed(Rejected):
-    """Deliveries, messages and ticks are posted. Answered 405."""
+    """Deliveries, messages and ticks are posted. Answered 405, with what is `allowed`."""
 
     reason = "method_not_allowed"
     status = 405
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...] = ("POST",)) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class PathUnknown(Rejected):

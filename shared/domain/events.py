@@ -146,6 +146,43 @@ class PaymentChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentAssessed(Event):
+    """Somebody asked us what to do with a payment, before a provider heard of it.
+
+    event_id: `<provider>:<account>:assessment:<request_id>`. provider, account: through whom the payment would go.
+    payment_id: `request:<request_id>`. aliases: the ids by which the provider's events will name it, where they are
+    known. flow: what the customer is doing (checkout, trial, renewal), in the caller's words. decision: what was answered,
+    packed (`shared.flows.decisions`), for whoever finds it uncounted. The other members are those of `PaymentChanged`.
+    """
+
+    request_id: str
+    payment_id: str
+    flow: str = ""
+    amount: Money | None = None
+    aliases: tuple[str, ...] = ()
+    merchant_reference: str | None = None
+    method: str | None = None
+    card: Card | None = None
+    customer_id: str | None = None
+    device_id: str | None = None
+    ip: str | None = None
+    ip_network: str | None = None
+    email_hash: str | None = None
+    email_domain: str | None = None
+    billing_country: str | None = None
+    initiator: Initiator | None = None
+    three_d_secure: str | None = None
+    cvv_result: str | None = None
+    avs_result: str | None = None
+    provider_score: float | None = None
+    decision: str = ""
+
+    def __post_init__(self) -> None:
+        if self.ip is not None:
+            object.__setattr__(self, "ip_network", network(self.ip))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeChanged(Event):
     """A dispute opened, moved or ended.
 
@@ -228,11 +265,14 @@ class ResourceChanged(Event):
     hint: str | None = None
 
 
-AnyEvent = PaymentChanged | DisputeChanged | FraudWarned | ReviewChanged | PayoutChanged | ResourceChanged
+AnyEvent = (
+    PaymentChanged | PaymentAssessed | DisputeChanged | FraudWarned | ReviewChanged | PayoutChanged | ResourceChanged
+)
 
 # The `kind` attribute of a published event, by which subscriptions filter.
 KINDS: dict[str, type[AnyEvent]] = {
     "payment": PaymentChanged,
+    "assessment": PaymentAssessed,
     "dispute": DisputeChanged,
     "fraud_warning": FraudWarned,
     "review": ReviewChanged,

@@ -24,7 +24,12 @@ _UNKEYED = re.compile(rb"unkeyed-(mail|name)-([0-9a-f]{64})")
 
 def unkeyed(kind: str, text: str) -> str:
     """The marked digest of `text`, for a `Keyring` to replace before anything is published."""
-    return f"unkeyed-{kind}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return unkeyed_digest(kind, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def unkeyed_digest(kind: str, digest: str) -> str:
+    """The same of a SHA-256 that somebody else made, in lower-case hexadecimal."""
+    return f"unkeyed-{kind}-{digest}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,10 @@ class Scorer:
     same where an operator has said `rules_alone` in the registry.
     """
 
-    def __init__(self, *, use_model: bool = True) -> None:
+    def __init__(self, *, use_model: bool = True, assessments: bool = True) -> None:
+        """assessments: payments are assessed before authorisation, and found again by their merchant reference."""
         self._use_model = use_model
+        self.assessments = assessments
         self._model: Model | None = None
         self._asked_at: datetime | None = None
         self._lock = Lock()

@@ -1,11 +1,13 @@
 """From a payment and its history to a decision, and from a stored decision to the same decision again."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.decisions import Decision, Fallback, Outcome, Reason
-from shared.fraud.features import NAMES, SCHEMA_VERSION
+from shared.domain.events import PaymentAssessed
+from shared.fraud.features import EPOCH, NAMES, SCHEMA_VERSION
 from shared.fraud.history import Known
 from shared.fraud.model import Model
 from shared.fraud.policy import DEFAULT_THRESHOLDS, hardest
@@ -18,9 +20,20 @@ SMALLEST_WEIGHT = 0.05
 """Log-odds: what adds less is no reason."""
 
 
-def decide(known: Known, model: Model | None, now: datetime) -> Decision:
-    """Judge the payment in `known`. Without a model, rules alone decide and `fallback` says so."""
+def decide(
+    known: Known,
+    model: Model | None,
+    now: datetime,
+    *,
+    fallback: Fallback = Fallback.NO_MODEL,
+    without_history: Outcome | None = None,
+) -> Decision:
+    """Judge the payment in `known`. Without a model, rules alone decide, and `fallback` says why there is none.
+
+    without_history: what the operator wants of such a payment at least, where its history is not known.
+    """
     event = known.attempt.event
+    asked = event if isinstance(event, PaymentAssessed) else None
     facts = Decision(
         provider=event.provider,
         account=event.account,
@@ -36,17 +49,26 @@ def decide(known: Known, model: Model | None, now: datetime) -> Decision:
         rules_version=RULES_VERSION,
         policy_version=(model.thresholds if model else DEFAULT_THRESHOLDS).version,
         model_digest=model.digest if model else None,
-        fallback=None if model else Fallback.NO_MODEL,
+        fallback=None if model else fallback,
         outcome=Outcome.APPROVE,
         score=None,
         raw_score=None,
         reasons=(),
+        request_id=asked.request_id if asked else None,
+        request_digest=digest(asked) if asked else None,
+        without_history=without_history,
     )
     return _judged(facts, model)
 
 
+def digest(asked: PaymentAssessed) -> str:
+    """By which the same request, asked again, is told from another under its id: of all but when it was asked."""
+    content = replace(asked, occurred_at=EPOCH, decision="")
+    return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
 def recompute(decision: Decision, model: Model | None) -> Decision:
-    """`decision` again, from what it recorded: equal to it, to the byte.
+    """`decision` again, from what it recorded: equal to it, to the byte, whatever payment it was linked to since.
 
     Raises ValueError when it was made by another model, schema, or table of rules than those given here.
     """
@@ -62,6 +84,9 @@ def _judged(facts: Decision, model: Model | None) -> Decision:
     rules = judge(values)
     outcomes = [rule.outcome for rule in rules]
     reasons = [Reason(source="rule", code=rule.code) for rule in rules]
+    if facts.without_history is not None:
+        outcomes.append(facts.without_history)
+        reasons.append(Reason(source="fallback", code=str(facts.fallback)))
     raw = score = None
     if model is not None:
         scored = model.score([values[name] for name in model.names])

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from shared.domain.events import Event, PaymentChanged, PaymentStep
+from shared.domain.events import Event, PaymentAssessed, PaymentChanged, PaymentStep
 from shared.fraud.reference_amount import EURO_MILLIONTHS, reference_minor
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -416,7 +416,7 @@ def microseconds(instant: datetime) -> int:
     return (instant - EPOCH) // MICROSECOND
 
 
-def member(event: PaymentChanged, path: str) -> object:
+def member(event: PaymentChanged | PaymentAssessed, path: str) -> object:
     """The event's member at `card.country`; None where any part is missing."""
     value: object = event
     for name in path.split("."):
@@ -431,17 +431,17 @@ def _short(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A payment event, as far as features look at it. at: microseconds since the epoch. amount: reference minor
-    units. entities: only those the event names and that keep history."""
+    """A payment event, or a payment to be, as far as features look at it. at: microseconds since the epoch. amount:
+    reference minor units. entities: only those the event names and that keep history."""
 
-    event: PaymentChanged
+    event: PaymentChanged | PaymentAssessed
     at: int
     amount: int | None
     entities: Mapping[Entity, str]
     shared: frozenset[Entity]
 
     @classmethod
-    def of(cls, event: PaymentChanged) -> "Attempt":
+    def of(cls, event: PaymentChanged | PaymentAssessed) -> "Attempt":
         named = {
             entity: _short(str(value))
             for entity, fields in ENTITY_FIELDS.items()
@@ -456,12 +456,17 @@ class Attempt:
             shared=shared,
         )
 
+    @property
+    def declined(self) -> bool:
+        """Whether the issuer refused it: what we refuse ourselves is an attempt like any other."""
+        return isinstance(self.event, PaymentChanged) and self.event.step is PaymentStep.DECLINED
+
     def adds(self) -> dict[Measure, int]:
         """What this payment adds to each of its entities' buckets, apart from pairs."""
         amount = self.amount or 0
         return {
             Measure.PAYMENTS: 1,
-            Measure.DECLINED: int(self.event.step is PaymentStep.DECLINED),
+            Measure.DECLINED: int(self.declined),
             Measure.SMALL: int(self.amount is not None and self.amount < SMALL_AMOUNT),
             Measure.AMOUNT: amount,
             Measure.AMOUNT_SQUARED: amount * amount,

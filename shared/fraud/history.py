@@ -8,7 +8,7 @@ being scored at that very moment; a decision records what it saw.
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
@@ -100,10 +100,11 @@ _NOTHING = Change(add={}, largest={}, smallest={}, drop=())
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was read: the documents by entity (None: never seen), for one payment."""
+    """What was read: the documents by entity (None: never seen), for one payment. read False: nobody knows."""
 
     attempt: Attempt
     documents: Mapping[Entity, Document | None]
+    read: bool = True
 
     def saturated(self, entity: Entity) -> bool:
         """Whether the document takes no more payments in this five-minute bucket."""
@@ -116,7 +117,7 @@ class Known:
     def novelty(self, keeper: Entity, other: Entity) -> bool | None:
         """Whether `keeper` was never seen with `other`; None when either is unnamed, or too many are remembered."""
         entities = self.attempt.entities
-        if keeper not in entities or other not in entities:
+        if not self.read or keeper not in entities or other not in entities:
             return None
         seen = self._seen_with(keeper)
         if _token(other, entities[other]) in seen:
@@ -131,9 +132,17 @@ class Known:
     def history(self) -> tuple[History, ...]:
         return tuple(self._history(entity) for entity in Entity)
 
-    def changes(self) -> dict[Entity, Change]:
-        """What this payment adds to each entity's document."""
-        adds: dict[Entity, dict[Measure, int]] = {entity: self.attempt.adds() for entity in self.attempt.entities}
+    def changes(self, counted: Collection[tuple[Entity, str]] = ()) -> dict[Entity, Change]:
+        """What this payment adds to each entity's document.
+
+        counted: the entities for which it was counted already, by its other name or at the other door: to those it adds
+        the issuer's refusal and whom they had not met, and nothing where there is neither.
+        """
+        again = {Measure.DECLINED: 1} if self.attempt.declined else {}
+        adds: dict[Entity, dict[Measure, int]] = {
+            entity: dict(again) if (entity, value) in counted else self.attempt.adds()
+            for entity, value in self.attempt.entities.items()
+        }
         seen: dict[Entity, dict[Path, int]] = {entity: {} for entity in adds}
         at = self.attempt.at
         for keeper, other in PAIRS:
@@ -155,7 +164,7 @@ class Known:
                 smallest={("first",): at, **seen[entity]},
             )
             for entity, measures in adds.items()
-            if not self.saturated(entity)
+            if measures and not self.saturated(entity)
         }
 
     def _seen_with(self, keeper: Entity) -> Mapping[str, int]:
@@ -238,6 +247,8 @@ class Known:
         value = self.attempt.entities.get(entity)
         if value is None:
             return History(entity=entity, value=None, state=HistoryState.ABSENT)
+        if not self.read:
+            return History(entity=entity, value=value, state=HistoryState.UNKNOWN)
         document = self.documents.get(entity)
         if document is None:
             return History(entity=entity, value=value, state=HistoryState.NEW)

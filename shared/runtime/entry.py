@@ -32,6 +32,7 @@ from shared.domain.codec import decode_event, encode
 from shared.domain.errors import (
     MethodNotAllowed,
     Misconfigured,
+    PathUnknown,
     PayInError,
     PayloadTooLarge,
     Rejected,
@@ -177,6 +178,28 @@ def on_call(act: Callable[[bytes], object]) -> Handler:
     return _telling(handle)
 
 
+Answer = tuple[bytes, str]
+"""A body and its media type."""
+
+
+def on_paths(paths: Mapping[str, Mapping[str, Callable[[bytes], Answer]]], most: int) -> Handler:
+    """A contract with other systems of ours: what answers each path by its methods, given a body of at most `most` bytes.
+
+    They are told what does not fit, as our own people are."""
+
+    def handle(request: "Request") -> Response:
+        methods = paths.get(request.path)
+        if methods is None:
+            raise PathUnknown(f"there are: {', '.join(paths)}")
+        act = methods.get(request.method)
+        if act is None:
+            raise MethodNotAllowed(f"only {', '.join(methods)}", allowed=tuple(methods))
+        body, kind = act(body_of(request, most))
+        return body, 200, {"Content-Type": kind}
+
+    return _telling(handle)
+
+
 def _telling(handle: Handler) -> Handler:
     """`handle`, called by our own people: they are told what does not fit. Strangers never are."""
 
@@ -276,7 +299,7 @@ def _answering(function: str, handle: Handler) -> Handler:
         except Rejected as error:
             # Masked before it is cut: half a card number is none that the log would know.
             fact("request_refused", reason=error.reason, status=error.status, path=mask(request.path[:1024])[:64])
-            allow = {"Allow": "POST"} if error.status == MethodNotAllowed.status else {}
+            allow = {"Allow": ", ".join(error.allowed)} if isinstance(error, MethodNotAllowed) else {}
             return _problem(request, error.status, error, allow)
         except Unreadable as error:
             alarm("message_unreadable", reason=error.reason, detail=mask(str(error))[:300])

@@ -200,7 +200,7 @@ def _kept(root: Path) -> Kept:
     [archive] = of("main.tf", r'\barchive_retention\s*= "(\d+)s"')
     [dropped] = of("monitoring.tf", r"sample\(trace, ([\d.]+)\)")
     [entities] = re.findall(
-        r"FORGOTTEN_AFTER = timedelta\(days=(\d+)\)", (root / "shared" / "flows" / "score_payment.py").read_text()
+        r"FORGOTTEN_AFTER = timedelta\(days=(\d+)\)", (root / "shared" / "flows" / "judged.py").read_text()
     )
     tables = json.loads((root / "functions" / "topology.json").read_text())["tables"]
     return Kept(

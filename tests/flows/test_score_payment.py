@@ -24,8 +24,9 @@ from shared.domain.errors import Conflict, Misconfigured, Unavailable
 from shared.domain.events import AnyEvent, DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, PaymentStep
 from shared.domain.money import Money
 from shared.flows.decisions import PACKED, of_stored
+from shared.flows.judged import FORGOTTEN_AFTER
 from shared.flows.ports import Create, Key, Message, Ports, Replace, Write
-from shared.flows.score_payment import FORGOTTEN_AFTER, score_payment
+from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS
 from shared.fraud.decide import recompute

@@ -23,10 +23,11 @@ from shared.domain.decisions import Decision, FeatureValue, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
 from shared.flows.decisions import row_of, stored
+from shared.flows.judged import FORGOTTEN_AFTER
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.receive_delivery import event_message, receive
 from shared.flows.record_payment import record_payment
-from shared.flows.score_payment import FORGOTTEN_AFTER, score_payment
+from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
 from shared.fraud.features import NAMES

@@ -1,0 +1,291 @@
+"""Before a payment is sent to its provider, somebody asks: approve, challenge, review or decline? Within a budget.
+
+One read, one commit, and beside the commit one message. An answer never waits longer than the caller's budget: what is
+not known by then is left out, and `late` says so; whoever works on it goes on. The message carries the answer, so that
+`score_payment` counts what could not be counted here (`settle`), and publishes the decision that stands.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import BoundedSemaphore, Event, Lock
+from time import monotonic, sleep
+
+from shared.domain.codec import encode_event, to_document
+from shared.domain.decisions import Decision, Fallback, Outcome
+from shared.domain.errors import PayInError, Rejected, Unavailable
+from shared.domain.events import PaymentAssessed
+from shared.domain.telemetry import alarm, fact, failure
+from shared.flows.committing import Decision as Effect
+from shared.flows.committing import Seen, change, write
+from shared.flows.decisions import PACKED, of_stored, stored
+from shared.flows.judged import (
+    Found,
+    Judged,
+    Link,
+    Purchase,
+    add,
+    counted,
+    counterpart,
+    decision_key,
+    entity_keys,
+    known_of,
+    message,
+    purchase_key,
+    purchase_write,
+    waiting,
+)
+from shared.flows.ports import Create, Message, Ports
+from shared.flows.scorer import CHAMPION, Scorer
+from shared.fraud.decide import decide, digest
+from shared.fraud.features import Attempt
+from shared.fraud.history import Known
+from shared.fraud.model import Model
+
+COMMIT_LATE = "commit_late"
+NOT_COUNTED = "not_counted"
+PUBLISH_WAITS = (0.1, 0.5, 2.0, 8.0)
+"""Seconds between tries at publishing."""
+LONGEST_TELLING = 1.0
+"""Seconds for which a request keeps its place while its message is not out."""
+MESSAGES_WAITING = 1000
+
+
+class RequestIdTaken(Rejected):
+    """The caller's id of this request is that of another one. Answered 409."""
+
+    reason = "request_id_taken"
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The decision, and what is not done yet: `commit_late` (it is being counted), `not_counted` (it will be, by a
+    redelivery)."""
+
+    decision: Decision
+    late: tuple[str, ...] = ()
+
+
+class Assessor:
+    """Answers requests within their budgets, by threads of its own.
+
+    without_history: flow → the outcome of its payments at least, while history is not known; "" is any other flow.
+    most: how many requests may be worked on at once; those beyond are answered without history.
+    """
+
+    def __init__(
+        self, ports: Callable[[], Ports], scorer: Scorer, without_history: Mapping[str, Outcome], most: int
+    ) -> None:
+        self._ports = ports
+        self._scorer = scorer
+        self._without_history = without_history
+        self._workers = ThreadPoolExecutor(most, thread_name_prefix="assess")
+        self._messengers = ThreadPoolExecutor(most, thread_name_prefix="tell")
+        self._places = BoundedSemaphore(most)
+        self._messages = BoundedSemaphore(MESSAGES_WAITING)
+
+    def assess(self, asked: PaymentAssessed, now: datetime, until: float) -> Assessment:
+        """What to do with the payment `asked` about, by `until` on the monotonic clock.
+
+        Raises RequestIdTaken when the request's id is that of another one.
+        """
+        task = _Task(asked, now)
+        if self._places.acquire(blocking=False):
+            self._workers.submit(self._work, task)
+            task.done.wait(max(until - monotonic(), 0))
+        else:
+            self._tell(task, self._settled(task))
+            task.done.set()
+        if task.taken:
+            raise RequestIdTaken("this request_id is that of another request: give each attempt at paying its own")
+        decision = self._settled(task)
+        late = () if task.counted else (NOT_COUNTED,) if task.done.is_set() else (COMMIT_LATE,)
+        fact(
+            "payment_assessed",
+            event_id=asked.event_id,
+            provider=asked.provider,
+            outcome=decision.outcome,
+            score=decision.score,
+            rules=",".join(reason.code for reason in decision.reasons if reason.source == "rule"),
+            model=decision.model_digest[:12] if decision.model_digest else None,
+            fallback=decision.fallback,
+            late=",".join(late) or None,
+        )
+        return Assessment(decision, late)
+
+    def _settled(self, task: "_Task") -> Decision:
+        """The decision that was made, or, where there is none yet, the one by what the request says itself."""
+
+        def alone() -> Decision:
+            known = Known(Attempt.of(task.asked), {}, read=False)
+            least = self._without_history.get(task.asked.flow, self._without_history.get("", Outcome.APPROVE))
+            return decide(known, None, task.now, fallback=task.failed or Fallback.STORE_SLOW, without_history=least)
+
+        return task.settle(alone)
+
+    def _work(self, task: "_Task") -> None:
+        def judged(known: Known, model: Model | None) -> Decision:
+            decision = task.settle(lambda: decide(known, model, task.now))
+            # Beside the commit, not after it: whoever hears of it first counts it, and the other finds that done.
+            self._tell(task, decision)
+            return decision
+
+        try:
+            task.settle_as(count(task.asked, self._ports(), task.now, self._scorer, judged))
+            task.counted = True
+        except RequestIdTaken:
+            task.taken = True
+        except Unavailable as error:
+            task.failed = Fallback.STORE_DOWN
+            fact("dependency_unavailable", reason=error.reason, detail="assessments are answered without it")
+        except Exception as error:  # noqa: BLE001 - a thread's boundary: logged, and the caller gets what can be said
+            task.failed = Fallback.STORE_DOWN
+            failure("assessment_failed", error, reason="bug")
+        finally:
+            try:
+                if not task.taken and not task.counted:
+                    self._tell(task, self._settled(task))
+                if task.telling:
+                    task.told.wait(LONGEST_TELLING)
+            finally:
+                task.done.set()
+                self._places.release()
+
+    def _tell(self, task: "_Task", decision: Decision) -> None:
+        """Publish the request and its answer, once, by another thread."""
+        if task.telling:
+            return
+        task.telling = True
+        if self._messages.acquire(blocking=False):
+            self._messengers.submit(self._publish, task, decision)
+        else:
+            task.told.set()
+            alarm(
+                "assessment_unpublished", event_id=task.asked.event_id, provider=task.asked.provider, reason="backlog"
+            )
+
+    def _publish(self, task: "_Task", decision: Decision) -> None:
+        told = replace(task.asked, decision=stored(decision)[PACKED])
+        attributes = {"kind": "assessment", "provider": told.provider, "event_id": told.event_id}
+        reason = "bug"
+        try:
+            for wait in (*PUBLISH_WAITS, 0.0):
+                try:
+                    self._ports().bus.publish([Message("payment-events", encode_event(told, task.now), attributes)])
+                    return
+                except Unavailable as error:
+                    reason = error.reason
+                # Nobody waits for the further tries.
+                task.told.set()
+                sleep(wait)
+            alarm("assessment_unpublished", event_id=told.event_id, provider=told.provider, reason=reason)
+        except Exception as error:  # noqa: BLE001 - a thread's boundary
+            failure("assessment_failed", error, reason=reason)
+        finally:
+            task.told.set()
+            self._messages.release()
+
+
+def count(
+    asked: PaymentAssessed,
+    ports: Ports,
+    now: datetime,
+    scorer: Scorer | None,
+    judged: Callable[[Known, Model | None], Decision],
+) -> Decision:
+    """The decision that stands: the one that a request of this id got before, or else that of `judged`, committed with all
+    that the payment adds to history. `judged` may be asked again, when somebody else writes in between.
+
+    Where the provider was quicker and the payment is counted, only what is new of the request is. Raises RequestIdTaken
+    when another request has this id, Unavailable.
+    """
+    attempt = Attempt.of(asked)
+    own = decision_key(asked.provider, asked.payment_id)
+    names = [decision_key(asked.provider, name) for name in dict.fromkeys(asked.aliases)]
+    purchase = purchase_key(asked.provider, asked.merchant_reference)
+    registry = scorer.keys(now) if scorer else []
+
+    def effect(seen: Seen) -> Effect[Decision]:
+        if (stands := Judged.of(seen[own])) is not None:
+            if stands.decision.request_digest != digest(asked):
+                raise RequestIdTaken("the request_id of another request")
+            return Effect(stands.decision)
+        known = known_of(attempt, seen)
+        decision = judged(known, _model(scorer, seen, ports, now, look=bool(registry)) if scorer else None)
+        found = Found.of(seen, names)
+        bought = Purchase.of(seen[purchase]) if purchase else Purchase()
+        paid = found.first if found.roots else None
+        if paid is None and (payment := counterpart(bought.payments, waiting(attempt))) is not None:
+            paid = Judged.of(seen[decision_key(asked.provider, payment)])
+            bought = Purchase(bought.requests, {one: at for one, at in bought.payments.items() if one != payment})
+        if paid is not None and paid.decision.request_id is None and paid.link is None:
+            _, writes = add(seen, paid, found.missing, found.claims, attempt, asked.payment_id)
+            link = Link(paid.decision.event_id, paid.decision.payment_id)
+            writes.append(Create(own, {**stored(decision), "link": to_document(link)}))
+        else:
+            writes = [Create(own, stored(decision))]
+            writes += (write(name, seen[name], {"same_as": asked.payment_id}) for name in found.missing)
+            writes += counted(known, found.claims, own)
+            if not names:
+                bought = Purchase({**bought.requests, asked.request_id: waiting(attempt)}, bought.payments)
+        if purchase:
+            writes += purchase_write(purchase, seen[purchase], bought)
+        return Effect(decision, writes)
+
+    keys = [own, *names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *registry]
+    return change(ports.documents, keys, effect)
+
+
+def _model(scorer: Scorer, seen: Seen, ports: Ports, now: datetime, *, look: bool) -> Model | None:
+    """The model to score with. One that cannot be had is alarmed, and rules alone answer: a customer is waiting."""
+    try:
+        return scorer.model(seen.glance(CHAMPION), ports.models, now) if look else scorer.current()
+    except PayInError as error:
+        alarm("scoring_without_model", reason=error.reason)
+        return None
+
+
+def settle(event: PaymentAssessed, ports: Ports) -> None:
+    """Count a request that could not be counted when it was answered, and publish the decision that stands.
+
+    Raises Unavailable; Unreadable when the answer that it carries is damaged.
+    """
+    own = decision_key(event.provider, event.payment_id)
+    [found] = ports.documents.get([own])
+    standing = Judged.of(found)
+    if standing is None:
+        answered = of_stored({PACKED: event.decision})
+        asked = replace(event, decision="")
+        count(asked, ports, answered.decided_at, None, lambda _known, _model: answered)
+        [found] = ports.documents.get([own])
+        standing = Judged.of(found)
+        fact("assessment_counted_late", event_id=event.event_id, provider=event.provider)
+    if standing is None:
+        raise Unavailable("an assessment was counted and is gone", reason="contended")
+    ports.bus.publish([message(standing.told)])
+
+
+class _Task:
+    """One request while it is worked on. Whoever settles it first decides what is answered and counted."""
+
+    def __init__(self, asked: PaymentAssessed, now: datetime) -> None:
+        self.asked, self.now = asked, now
+        self.done, self.told = Event(), Event()
+        self.telling = False
+        self.counted = self.taken = False
+        self.failed: Fallback | None = None
+        self._decision: Decision | None = None
+        self._lock = Lock()
+
+    def settle(self, made: Callable[[], Decision]) -> Decision:
+        with self._lock:
+            if self._decision is None:
+                self._decision = made()
+            return self._decision
+
+    def settle_as(self, stands: Decision) -> None:
+        """What stands in the documents is what was decided, whoever asked first."""
+        with self._lock:
+            self._decision = stands

@@ -1,0 +1,336 @@
+"""The contract of `assess_payment`, version 1: what is asked, what is answered, and the OpenAPI document of both.
+
+Members may be added to either within a version; none is taken away and none changes its meaning. Whoever may call is
+decided by Google IAM, in front of the function.
+"""
+
+from datetime import datetime
+from functools import cache
+from time import monotonic
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.json_schema import models_json_schema
+
+from shared.domain.addresses import address
+from shared.domain.codec import decode_event, encode_event
+from shared.domain.errors import Rejected
+from shared.domain.events import Card, Initiator, PaymentAssessed
+from shared.domain.money import LARGEST_MINOR, Money
+from shared.domain.privacy import email_parts, holds_free_standing, holds_personal, mask
+from shared.domain.pseudonyms import MAIL, NAME, Keyring, unkeyed, unkeyed_digest
+from shared.flows.assess_payment import Assessment, Assessor
+from shared.flows.judged import request_name
+from shared.flows.scorer import Scorer
+from shared.fraud.words import in_words
+from shared.runtime import entry
+from shared.runtime.app import App
+
+LARGEST = 64 << 10
+PATH = "/v1/assessments"
+LONGEST_BUDGET = 1000  # milliseconds
+DEFAULT_BUDGET = 100
+WORKED_ON = 4
+"""How many requests an instance works on at once, for each of its threads: those whose caller has gone on count too."""
+
+
+def _named(value: str) -> str:
+    """A name as providers' events have it: what could be a card's number goes by a pseudonym."""
+    return unkeyed(NAME, value) if holds_personal(value) and holds_free_standing(value) else value
+
+
+def _address(value: str) -> str:
+    found = address(value)
+    if found is None:
+        raise ValueError("not an internet address")
+    return found
+
+
+def _mail(value: str) -> str:
+    if None in email_parts(value):
+        raise ValueError("not an e-mail address")
+    return value
+
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[!-~]([ -~]*[!-~])?$")
+]
+Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
+Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class RequestedAmount(_Closed):
+    """Money in minor units: 999 EUR is EUR 9.99, 999 JPY is JPY 999."""
+
+    minor: int = Field(ge=0, le=LARGEST_MINOR)
+    currency: Currency = Field(description="ISO 4217, in capitals")
+
+
+class RequestedCard(_Closed):
+    """What is known of the card. Never its number."""
+
+    fingerprint: Name | None = Field(None, description="The provider's stand-in for the number, as in its webhooks")
+    bin: Annotated[str, StringConstraints(pattern="^[0-9]{6,8}$")] | None = None
+    last4: Annotated[str, StringConstraints(pattern="^[0-9]{4}$")] | None = None
+    network: Annotated[str, StringConstraints(pattern="^[a-z_]{2,20}$")] | None = None
+    funding: Literal["credit", "debit", "prepaid"] | None = None
+    country: Country | None = Field(None, description="The issuer's, ISO 3166-1 alpha-2")
+
+
+class AssessmentRequest(_Closed):
+    """One attempt at paying that has not been sent to its provider yet."""
+
+    request_id: Name = Field(
+        description="Names this attempt, once and for all: the same request again gets the same answer and is counted once"
+    )
+    provider: Annotated[str, StringConstraints(pattern="^[a-z]{2,20}$")] = Field(description="Through whom it will go")
+    account: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,60}$")] = "main"
+    livemode: bool = True
+    merchant_reference: Name | None = Field(
+        None, description="Our order's name, by which the provider's webhooks will be matched within a day"
+    )
+    payment_ids: tuple[Name, ...] = Field(
+        (),
+        max_length=5,
+        strict=False,
+        description="What the provider's webhooks will call the payment, where it is known already",
+    )
+    flow: Annotated[str, StringConstraints(pattern="^[a-z0-9_]{0,40}$")] = Field(
+        "", description="What the customer is doing: checkout, trial, renewal"
+    )
+    amount: RequestedAmount
+    method: Annotated[str, StringConstraints(pattern="^[a-z0-9_]{1,40}$")] = "card"
+    card: RequestedCard | None = None
+    customer_id: Name | None = None
+    device_id: Name | None = None
+    ip: Annotated[str, StringConstraints(max_length=64), AfterValidator(_address)] | None = None
+    email: Annotated[str, StringConstraints(max_length=320), AfterValidator(_mail)] | None = Field(
+        None, description="Hashed on receipt, neither stored nor logged"
+    )
+    email_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
+        None, description="Instead of the address: SHA-256 of it in lower case, hexadecimal"
+    )
+    email_domain: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.\-]{1,253}$")] | None = None
+    billing_country: Country | None = None
+    initiator: Literal["customer", "merchant"] = "customer"
+    three_d_secure: Literal["authenticated", "attempted", "failed", "exempted"] | None = None
+    budget_ms: int = Field(DEFAULT_BUDGET, ge=10, le=LONGEST_BUDGET, description="How long the caller waits")
+
+    @model_validator(mode="after")
+    def _one_address(self) -> "AssessmentRequest":
+        if self.email is not None and (self.email_sha256 is not None or self.email_domain is not None):
+            raise ValueError("give the e-mail address, or its hash and domain, not both")
+        return self
+
+    def asked(self, keyring: Keyring, now: datetime) -> PaymentAssessed:
+        """The request in our words, under our keys."""
+        digest, domain = email_parts(self.email)
+        if self.email_sha256 is not None:
+            digest = unkeyed_digest(MAIL, self.email_sha256)
+        card = Card(**{**self.card.model_dump(), "fingerprint": _maybe(self.card.fingerprint)}) if self.card else None
+        event = PaymentAssessed(
+            event_id=f"{self.provider}:{self.account}:assessment:{_named(self.request_id)}",
+            provider=self.provider,
+            account=self.account,
+            occurred_at=now,
+            livemode=self.livemode,
+            request_id=_named(self.request_id),
+            payment_id=request_name(_named(self.request_id)),
+            flow=self.flow,
+            amount=Money(self.amount.minor, self.amount.currency),
+            aliases=tuple(dict.fromkeys(map(_named, self.payment_ids))),
+            merchant_reference=_maybe(self.merchant_reference),
+            method=self.method,
+            card=card,
+            customer_id=_maybe(self.customer_id),
+            device_id=_maybe(self.device_id),
+            ip=self.ip,
+            email_hash=digest,
+            email_domain=domain or self.email_domain,
+            billing_country=self.billing_country,
+            initiator=Initiator(self.initiator),
+            three_d_secure=self.three_d_secure,
+        )
+        keyed = decode_event(keyring.keyed(encode_event(event)))
+        assert isinstance(keyed, PaymentAssessed)
+        return keyed
+
+
+def _maybe(value: str | None) -> str | None:
+    return None if value is None else _named(value)
+
+
+class AnswerReason(_Closed):
+    """Why. weight: what it added to the log-odds of fraud, for the model's reasons."""
+
+    source: Literal["rule", "model", "fallback"]
+    code: str
+    text: str
+    weight: float | None
+
+
+class AnswerVersions(_Closed):
+    """What decided: the model's SHA-256, and digests of the features, the rules and the thresholds."""
+
+    model: str | None
+    schema_: str = Field(alias="schema")
+    rules: str
+    policy: str
+
+
+class AssessmentAnswer(_Closed):
+    """What to do. approve: send it. challenge: with 3-D Secure. review: hold it for a person. decline: do not send it.
+
+    score: the probability of fraud, null where rules decided alone. fallback: what the answer does without: `no_model`;
+    `store_slow`, `store_down`: nothing is known of its past; `commit_late`, `not_counted`: it is counted later.
+    """
+
+    decision_id: str
+    request_id: str
+    outcome: Literal["approve", "challenge", "review", "decline"]
+    score: float | None = Field(ge=0, le=1)
+    reasons: tuple[AnswerReason, ...]
+    fallback: tuple[Literal["no_model", "store_slow", "store_down", "commit_late", "not_counted"], ...]
+    versions: AnswerVersions
+    decided_at: datetime
+
+    @classmethod
+    def of(cls, assessment: Assessment) -> "AssessmentAnswer":
+        decision = assessment.decision
+        return cls.model_validate(
+            {
+                "decision_id": decision.event_id,
+                "request_id": decision.request_id,
+                "outcome": decision.outcome.value,
+                "score": decision.score,
+                "reasons": tuple(
+                    {"source": one.source, "code": one.code, "text": in_words(one, decision), "weight": one.weight}
+                    for one in decision.reasons
+                ),
+                "fallback": (*([decision.fallback.value] if decision.fallback else []), *assessment.late),
+                "versions": {
+                    "model": decision.model_digest,
+                    "schema": decision.schema_version,
+                    "rules": decision.rules_version,
+                    "policy": decision.policy_version,
+                },
+                "decided_at": decision.decided_at,
+            }
+        )
+
+
+class Fault(_Closed):
+    """at: the member. what: what does not fit of it; never its value."""
+
+    at: str
+    what: str
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: str
+    trace: str
+    errors: tuple[Fault, ...] = ()
+
+
+class DoesNotFit(Rejected):
+    """A request that is not of the contract. Answered 422, with what does not fit, and where."""
+
+    reason = "invalid_request"
+    status = 422
+
+
+def door(app: App) -> entry.Handler:
+    """POST /v1/assessments and GET /openapi.json. Raises Misconfigured for settings that contradict."""
+    keyring, fallbacks, served = app.settings.keyring(), app.settings.without_history(), app.settings.providers
+    scorer = Scorer(use_model=app.settings.use_model)
+    assessor = Assessor(lambda: app.ports, scorer, fallbacks, WORKED_ON * app.settings.threads)
+
+    def assess(body: bytes) -> entry.Answer:
+        started = monotonic()
+        asked = read(body)
+        if served and asked.provider not in served:
+            raise DoesNotFit(f"provider: there is none of this name here; there are: {', '.join(served)}")
+        event = asked.asked(keyring, app.now())
+        told = AssessmentAnswer.of(assessor.assess(event, app.now(), started + asked.budget_ms / 1000))
+        return told.model_dump_json(by_alias=True).encode(), "application/json"
+
+    return entry.on_paths(
+        {PATH: {"POST": assess}, "/openapi.json": {"GET": lambda _: (openapi(), "application/json")}}, LARGEST
+    )
+
+
+def read(body: bytes) -> AssessmentRequest:
+    """Raises DoesNotFit, which says what does not fit and repeats no value."""
+    try:
+        return AssessmentRequest.model_validate_json(body)
+    except ValidationError as error:
+        faults = [
+            {"at": mask(".".join(map(str, one["loc"])))[:200], "what": one["msg"]}
+            for one in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        raise DoesNotFit("; ".join(f"{one['at'] or 'body'}: {one['what']}" for one in faults[:10])) from None
+
+
+@cache
+def openapi() -> bytes:
+    """The OpenAPI 3.1 document of the function."""
+    import json
+
+    _, schemas = models_json_schema(
+        [(AssessmentRequest, "validation"), (AssessmentAnswer, "serialization"), (ProblemDocument, "serialization")],
+        ref_template="#/components/schemas/{model}",
+    )
+    problem = {
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+    }
+    statuses = {
+        "405": "Another method than POST",
+        "409": "The request_id is that of another request",
+        "413": f"Longer than {LARGEST} bytes",
+        "422": "It does not fit: `detail` says what, and where",
+        "500": "A fault of ours",
+    }
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Pay-In: assess a payment before authorisation",
+            "version": "1",
+            "description": "An answer within the caller's budget, from what is known of the card, the customer, the device,"
+            " the address and the e-mail. The same request_id again gets the same answer, and counts once.",
+        },
+        "paths": {
+            PATH: {
+                "post": {
+                    "operationId": "assess",
+                    "summary": "Approve, challenge, review or decline",
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/AssessmentRequest"}}},
+                    },
+                    "responses": {
+                        "200": {
+                            "description": "What to do",
+                            "content": {
+                                "application/json": {"schema": {"$ref": "#/components/schemas/AssessmentAnswer"}}
+                            },
+                        },
+                        **{status: {"description": why, **problem} for status, why in statuses.items()},
+                    },
+                }
+            }
+        },
+        "components": schemas.get("$defs") and {"schemas": schemas["$defs"]},
+    }
+    return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
