@@ -45,7 +45,11 @@ locals {
   }
   settings = {
     PAYIN_MODEL          = var.scoring_model
+    PAYIN_ASSESSMENTS    = var.assessments ? "on" : "off"
     PAYIN_MAX_BODY_BYTES = tostring(var.max_body_bytes)
+    # What is decided, by what the customer does, where a payment's history is not known in time.
+    PAYIN_WITHOUT_HISTORY = jsonencode(var.without_history)
+    PROVIDERS             = join(",", keys(var.payment_providers))
   }
   environment = { for name, f in local.functions : name => merge(
     { PAYIN_BACKEND = "gcp", GOOGLE_CLOUD_PROJECT = var.project },

@@ -90,6 +90,22 @@ variable "secret_values" {
   sensitive   = true
 }
 
+variable "assessments" {
+  description = "Whether payments are assessed before authorisation (assess_payment) and found again by their merchant reference: one more read and write for each payment that has one."
+  type        = bool
+  default     = true
+}
+
+variable "without_history" {
+  description = "What the customer does (`flow`) to the mildest outcome of such a payment where its history is not known in time; \"\" is anything else, and approve where nothing is said."
+  type        = map(string)
+  default     = {}
+  validation {
+    condition     = alltrue([for outcome in values(var.without_history) : contains(["approve", "challenge", "review", "decline"], outcome)])
+    error_message = "without_history maps a flow to approve, challenge, review or decline."
+  }
+}
+
 variable "scoring_model" {
   description = "champion, or none to decide by rules alone (before the first training, or in an emergency)."
   type        = string

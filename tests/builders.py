@@ -13,6 +13,7 @@ from shared.domain.events import (
     DisputeStage,
     DisputeStatus,
     FraudWarned,
+    PaymentAssessed,
     PaymentChanged,
     PaymentStep,
     PayoutChanged,
@@ -71,6 +72,33 @@ def a_payment_event(step: PaymentStep = PaymentStep.CAPTURED, **fields: Any) -> 
             **_envelope(fields),
             "payment_id": "pi_1",
             "step": step,
+            "amount": eur(1999),
+            "method": "card",
+            "card": a_card(),
+            "customer_id": "cus_1",
+            "device_id": "dev_1",
+            "ip": "203.0.113.7",
+            "email_hash": "3f" * 32,
+            "email_domain": "example.com",
+            "billing_country": "DE",
+            **fields,
+        }
+    )
+
+
+def an_assessment(**fields: Any) -> PaymentAssessed:
+    """EUR 19.99 about to be paid at noon, by the same card and customer as `a_payment_event`, asked as req_1."""
+    request_id = fields.get("request_id", "req_1")
+    return PaymentAssessed(
+        **{
+            "event_id": f"stripe:main:assessment:{request_id}",
+            "provider": "stripe",
+            "account": "main",
+            "occurred_at": NOON,
+            "livemode": True,
+            "request_id": request_id,
+            "payment_id": f"request:{request_id}",
+            "merchant_reference": "order-1",
             "amount": eur(1999),
             "method": "card",
             "card": a_card(),

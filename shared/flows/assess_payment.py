@@ -45,7 +45,7 @@ from shared.fraud.model import Model
 
 COMMIT_LATE = "commit_late"
 NOT_COUNTED = "not_counted"
-PUBLISH_WAITS = (0.1, 0.5, 2.0, 8.0)
+PUBLISH_WAITS = (0.1, 0.5, 2.0)
 """Seconds between tries at publishing."""
 LONGEST_TELLING = 1.0
 """Seconds for which a request keeps its place while its message is not out."""

@@ -14,14 +14,15 @@ from pydantic.json_schema import models_json_schema
 
 from shared.domain.addresses import address
 from shared.domain.codec import decode_event, encode_event
-from shared.domain.errors import Rejected
+from shared.domain.errors import Misconfigured, Rejected, Unavailable
 from shared.domain.events import Card, Initiator, PaymentAssessed
 from shared.domain.money import LARGEST_MINOR, Money
 from shared.domain.privacy import email_parts, holds_free_standing, holds_personal, mask
 from shared.domain.pseudonyms import MAIL, NAME, Keyring, unkeyed, unkeyed_digest
+from shared.domain.telemetry import alarm
 from shared.flows.assess_payment import Assessment, Assessor
 from shared.flows.judged import request_name
-from shared.flows.scorer import Scorer
+from shared.flows.scorer import CHAMPION, Scorer
 from shared.fraud.words import in_words
 from shared.runtime import entry
 from shared.runtime.app import App
@@ -255,6 +256,12 @@ def door(app: App) -> entry.Handler:
     """POST /v1/assessments and GET /openapi.json. Raises Misconfigured for settings that contradict."""
     keyring, fallbacks, served = app.settings.keyring(), app.settings.without_history(), app.settings.providers
     scorer = Scorer(use_model=app.settings.use_model)
+    try:
+        scorer.start(app.ports, app.now())
+        app.ports.documents.get([CHAMPION])  # connected before anybody waits
+    except (Misconfigured, Unavailable) as error:
+        # Whoever asks meanwhile is answered by what can be said without; with the first look that succeeds it is over.
+        alarm("assessing_without_start", reason=error.reason)
     assessor = Assessor(lambda: app.ports, scorer, fallbacks, WORKED_ON * app.settings.threads)
 
     def assess(body: bytes) -> entry.Answer:
