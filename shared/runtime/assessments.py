@@ -341,3 +341,7 @@ def openapi() -> bytes:
         "components": schemas.get("$defs") and {"schemas": schemas["$defs"]},
     }
     return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+
+
+if __name__ == "__main__":
+    print(openapi().decode(), end="")  # for the document in the repository

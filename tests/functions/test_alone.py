@@ -28,6 +28,11 @@ from tests.stack.deployed import deployed
 from tests.stack.topology import environment
 
 CONSUMED = {
+    "assess_payment": Request(
+        "/v1/assessments",
+        {},
+        b'{"request_id": "r1", "provider": "stripe", "amount": {"minor": 999, "currency": "EUR"}, "customer_id": "c1"}',
+    ),
     "fetch_resource": pushed_payment("1"),  # no poke: nobody is asked
     "record_payment": pushed_payment("1"),
     "score_payment": pushed_payment("1"),
@@ -36,7 +41,7 @@ CONSUMED = {
     "train_model": pushed(b"", job="another"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
 }
-ANSWERS = {"replay_deliveries": 200, "webhook-stripe": 200}  # of the others: 204
+ANSWERS = {"assess_payment": 200, "replay_deliveries": 200, "webhook-stripe": 200}  # of the others: 204
 FUNCTIONS = sorted(["webhook", *CONSUMED])
 DEPLOYMENTS = sorted([*CONSUMED, *(f"webhook-{name}" for name in providers.names())])
 
@@ -187,6 +192,13 @@ NEVER_ON_THE_PATH = {
         "google.cloud.storage",
         "shared.providers",
         "shared.fraud",
+    ),
+    "assess_payment": (
+        *(name for name in TRAINING if name != "pydantic"),
+        *LOCAL,
+        "google.cloud.storage",
+        "shared.providers",
+        "shared.disputes",
     ),
     # BigQuery's client brings cryptography along.
     "replay_deliveries": (

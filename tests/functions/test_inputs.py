@@ -24,6 +24,7 @@ from tests.builders import (
     a_refund_event,
     a_resource_event,
     a_review_event,
+    an_assessment,
 )
 from tests.stack.servers import free_port
 
@@ -41,6 +42,7 @@ EVENTS: tuple[AnyEvent, ...] = (
     a_review_event(),
     a_payout_event(),
     a_resource_event(provider="mollie", event_id="mollie:main:evt_1"),
+    an_assessment(),
 )
 INSTANTS = (
     "0001-01-01T00:00:00Z",

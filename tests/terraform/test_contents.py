@@ -65,7 +65,7 @@ def test_each_function_reaches_firestore_the_way_that_the_topology_says(planned:
 def test_what_publishes_a_providers_words_has_the_key_of_pseudonyms_and_nothing_else_has() -> None:
     for name, function in TOPOLOGY["functions"].items():
         sources = [data for path, data in bundle.files(name).items() if path != "shared/runtime/app.py"]
-        asks = any(b".pseudonymous_bus()" in data for data in sources)
+        asks = any(b".pseudonymous_bus()" in data or b".settings.keyring()" in data for data in sources)
         assert function.get("secrets", []) == (["PAYIN_PSEUDONYM_KEYS"] if asks else []), name
 
 
@@ -205,7 +205,10 @@ DRIFT_IN_TERRAFORM = [
     ('google_project_iam_member.documents["track_dispute"]', "needs: the code has track_dispute/documents:write"),
     ('google_storage_bucket_iam_member.models_write["train_model"]', "needs: the code has train_model/models:write"),
     ('module.webhook["stripe"].google_cloudfunctions2_function.this', "secrets: the code has WEBHOOK_STRIPE"),
-    ('module.function["score_payment"].google_cloudfunctions2_function.this', "environment: the code has PAYIN_MODEL,"),
+    (
+        'module.function["score_payment"].google_cloudfunctions2_function.this',
+        "environment: the code has PAYIN_ASSESSMENTS,",
+    ),
     ('google_bigquery_table.table["deliveries"]', "tables: the code has deliveries"),
     ('google_bigquery_table.table["deliveries"]', "columns: the code has deliveries.body BYTES"),
     ('module.function["train_model"].google_cloudfunctions2_function.this', "functions: the code has train_model"),

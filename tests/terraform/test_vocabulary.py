@@ -11,6 +11,7 @@ from shared.domain.events import (
     KINDS,
     AnyEvent,
     FraudWarned,
+    PaymentAssessed,
     PaymentChanged,
     PaymentStep,
     PayoutChanged,
@@ -20,7 +21,7 @@ from shared.domain.events import (
 from shared.flows.receive_delivery import event_message
 from shared.fraud.features import ATTEMPT_STEPS
 from terraform.tools import tool, vocabulary
-from tests.builders import NOON, a_dispute_event, a_payment_event
+from tests.builders import NOON, a_dispute_event, a_payment_event, an_assessment
 
 TOPOLOGY: dict[str, Any] = json.loads((tool.ROOT / "functions" / "topology.json").read_text())
 REST: dict[str, Any] = {
@@ -34,6 +35,7 @@ REST: dict[str, Any] = {
 def every_kind() -> Iterator[AnyEvent]:
     """One event of each kind, of payments one for each step."""
     yield from (a_payment_event(step) for step in PaymentStep)
+    yield an_assessment()
     yield a_dispute_event()
     yield FraudWarned(**REST, warning_id="w", payment_id="pi_1")
     yield ReviewChanged(**REST, payment_id="pi_1", open=True)
@@ -78,7 +80,7 @@ def test_the_words_are_those_that_are_published() -> None:
 ACTED_UPON: dict[str, Callable[[AnyEvent], bool]] = {
     "record_payment": lambda event: isinstance(event, PaymentChanged | ReviewChanged),
     "score_payment": lambda event: (
-        isinstance(event, FraudWarned)
+        isinstance(event, FraudWarned | PaymentAssessed)
         or event_kind(event) == "dispute"
         or (isinstance(event, PaymentChanged) and event.step in ATTEMPT_STEPS)
     ),
