@@ -108,7 +108,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         return
     ports.bus.publish([message(decision)])
     fact(
-        "payment_judged" if decision.request_id is None else "assessment_linked",
+        "payment_judged",
         event_id=event.event_id,
         provider=event.provider,
         payment_id=event.payment_id,
@@ -117,6 +117,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         rules=",".join(reason.code for reason in decision.reasons if reason.source == "rule"),
         model=decision.model_digest[:12] if decision.model_digest else None,
         fallback=decision.fallback,
+        assessed=decision.request_id is not None,
         repeated=repeated,
         latency_ms=round((perf_counter() - started) * 1000, 3),
     )

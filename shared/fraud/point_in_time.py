@@ -95,10 +95,12 @@ def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT) -> str:
     )
     features = ",\n  ".join(f"{_feature_sql(feature)} AS {feature.name}" for feature in FEATURES)
     return f"""WITH {_common_sql(seen_limit)}{entities}
-SELECT attempts.event_id, attempts.provider, attempts.payment_id, attempts.at_us, attempts.step, labels.fraud_reported_at,
+SELECT attempts.event_id, attempts.provider, attempts.payment_id, attempts.at_us, {_TOLD_STEP}, labels.fraud_reported_at,
   {features}
 FROM attempts
-LEFT JOIN labels ON labels.root = attempts.event_id{joins}"""
+LEFT JOIN (SELECT root, step FROM attempts WHERE is_root = 0) AS others ON others.root = attempts.event_id
+LEFT JOIN labels ON labels.root = attempts.event_id{joins}
+WHERE attempts.is_root = 1"""
 
 
 def served_sql() -> str:
@@ -126,10 +128,12 @@ def logged_sql() -> str:
     features = ",\n  ".join(f"{_RECORDED.format(place=place)} AS {name}" for place, name in enumerate(NAMES))
     return f"""WITH {_names_sql()},
 {_claims_sql()}
-SELECT candidates.event_id, candidates.provider, candidates.payment_id, candidates.at_us, candidates.step,
-  labels.fraud_reported_at,
+SELECT candidates.event_id, candidates.provider, candidates.payment_id, candidates.at_us,
+  COALESCE(candidates.step, others.step) AS step, labels.fraud_reported_at,
   {features}
 FROM candidates
+LEFT JOIN ties ON ties.root = candidates.event_id
+LEFT JOIN candidates AS others ON others.event_id = ties.other
 JOIN parents ON parents.event_id = candidates.event_id AND parents.parent = candidates.event_id
 JOIN (
 {_SERVED_SQL}
@@ -137,6 +141,8 @@ JOIN (
 LEFT JOIN labels ON labels.root = candidates.event_id"""
 
 
+# Of a payment that was assessed first: what the issuer then said of it.
+_TOLD_STEP = "COALESCE(attempts.step, others.step) AS step"
 _RECORDED = "served.features[OFFSET({place})].value"
 
 # `sample` is what the table is clustered by, so that the filter leaves the blocks of all other payments unread.
@@ -248,7 +254,8 @@ def _names_sql() -> str:
 
     A payment may be named by several ids (a charge and its intent). The event that its decision names, or, where there
     is no decision, the first that was heard, is decided on; whatever names one of its ids too is the same payment, also
-    through one more id between.
+    through one more id between. What was asked before authorisation is a payment of its own, unless a decision was
+    published with the event that was linked to it (`ties`): then whichever of the two came second is the other.
     """
     return f"""decided AS (
   SELECT event_id AS decided_on, MIN(decided_at) AS decided_at
@@ -256,11 +263,22 @@ def _names_sql() -> str:
   WHERE occurred_at >= @since AND occurred_at <= @as_of
   GROUP BY event_id
 ),
+linked AS (
+  SELECT event_id AS assessment, linked_event_id AS event
+  FROM fraud_decisions
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND linked_event_id IS NOT NULL
+  GROUP BY event_id, linked_event_id
+),
+ties AS (
+  SELECT CASE WHEN own.decided_on IS NULL THEN assessment ELSE event END AS root,
+    CASE WHEN own.decided_on IS NULL THEN event ELSE assessment END AS other
+  FROM linked LEFT JOIN decided AS own ON own.decided_on = linked.event
+),
 known AS (
   SELECT payment_events.*, decided.decided_on, card IS NOT NULL AS has_card, {_FLATTENED},
     COALESCE(decided.decided_at, heard_at, publish_time, occurred_at) AS known_at
   FROM payment_events LEFT JOIN decided ON decided.decided_on = payment_events.event_id
-  WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind IN ('payment', 'dispute', 'fraud_warning')
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind IN ('payment', 'assessment', 'dispute', 'fraud_warning')
 ),
 told AS (
   SELECT *, UNIX_MICROS(occurred_at) AS at_us, {_HEARD} AS heard
@@ -270,15 +288,17 @@ told AS (
 ),
 candidates AS (
   SELECT event_id, provider, payment_id, aliases, at_us, heard, step,
-    CASE WHEN decided_on IS NULL THEN 1 ELSE 0 END AS undecided,
+    CASE WHEN decided_on IS NULL OR ties.other IS NOT NULL THEN 1 ELSE 0 END AS undecided,
+    COALESCE(ties.root, CASE WHEN kind = 'assessment' THEN event_id END) AS settled,
     {_ATTEMPT_COLUMNS}
   FROM told
-  WHERE kind = 'payment' AND step IN ({_texts(ATTEMPT_STEPS)})
+  LEFT JOIN ties ON ties.other = told.event_id
+  WHERE kind = 'assessment' OR kind = 'payment' AND step IN ({_texts(ATTEMPT_STEPS)})
     AND (COALESCE(method, '') NOT IN ('', '{CARD_METHOD}')
       OR (has_card AND (step <> '{PaymentStep.CAPTURED}' OR {_NAMED})))
 ),
 mentions AS (
-  SELECT event_id, provider, heard, undecided, id
+  SELECT event_id, provider, heard, undecided, settled, id
   FROM candidates CROSS JOIN UNNEST(ARRAY_CONCAT([payment_id], COALESCE(aliases, ARRAY<STRING>[]))) AS id
 ),
 owners AS (
@@ -286,19 +306,33 @@ owners AS (
   QUALIFY ROW_NUMBER() OVER (PARTITION BY provider, id ORDER BY undecided, heard) = 1
 ),
 parents AS (
-  SELECT mentions.event_id AS event_id, owners.event_id AS parent
+  SELECT mentions.event_id AS event_id, COALESCE(mentions.settled, owners.event_id) AS parent
   FROM mentions JOIN owners ON owners.provider = mentions.provider AND owners.id = mentions.id
   QUALIFY ROW_NUMBER() OVER (PARTITION BY mentions.event_id ORDER BY owners.undecided, owners.heard) = 1
 )"""
 
 
 def _attempts_sql(seen_limit: int) -> str:
-    """The attempts that were decided on, with whom they met for the first time."""
-    return f"""met AS (
-  SELECT candidates.*,
-    {_MET}
+    """The attempts that were decided on, with whom they met for the first time; and beside a payment that both doors saw,
+    what the other one added (is_root 0): whom it named that the first did not (adds_*), and what its issuer said."""
+    named = ", ".join(f"COALESCE(candidates.{entity}, firsts.{entity}) AS {entity}" for entity in Entity)
+    added = ", ".join(
+        f"CASE WHEN candidates.{entity} IS NULL OR candidates.{entity} = firsts.{entity} THEN 0 ELSE 1 END AS adds_{entity}"
+        for entity in Entity
+    )
+    return f"""both AS (
+  SELECT candidates.*, event_id AS root, 1 AS is_root, {", ".join(f"1 AS adds_{entity}" for entity in Entity)}
   FROM candidates
   WHERE event_id IN (SELECT event_id FROM parents WHERE parent = event_id)
+  UNION ALL
+  SELECT candidates.* REPLACE ({named}), ties.root, 0, {added}
+  FROM candidates JOIN ties ON ties.other = candidates.event_id
+  JOIN candidates AS firsts ON firsts.event_id = ties.root
+),
+met AS (
+  SELECT both.*,
+    {_MET}
+  FROM both
 ),
 counted AS (
   SELECT met.*,
@@ -396,7 +430,10 @@ def _entity_sql(entity: Entity, cap: int) -> str:
     measures = tuple(dict.fromkeys(measure for measure, _ in CELLS[entity]))
     payment = ", ".join(f"{_adds_sql(entity, measure)} AS {measure}" for measure in measures)
     news = ", ".join(f"{'frauds.number' if measure is Measure.FRAUDS else '0'} AS {measure}" for measure in measures)
-    pairs = (f"new_{other}_of_{keeper}" for keeper, other in PAIRS if entity in (keeper, other))
+    pairs = [f"new_{other}_of_{keeper}" for keeper, other in PAIRS if entity in (keeper, other)]
+    says = " OR ".join(
+        (f"adds_{entity} = 1", f"step = '{PaymentStep.DECLINED}'", *(f"COALESCE({pair}, 0) = 1" for pair in pairs))
+    )
     columns = ", ".join(
         (
             "event_id",
@@ -405,6 +442,7 @@ def _entity_sql(entity: Entity, cap: int) -> str:
             "heard",
             "amount_reference",
             "step",
+            f"adds_{entity} AS adds",
             *pairs,
             f"{_kept_sql(entity, cap)} AS kept",
         )
@@ -437,13 +475,14 @@ def _entity_sql(entity: Entity, cap: int) -> str:
     return f""",
 {entity}_payments AS (
   SELECT {columns}
-  FROM attempts WHERE {entity} IS NOT NULL
+  FROM attempts WHERE {entity} IS NOT NULL AND ({says})
 ),
 {entity}_rows AS (
   SELECT event_id, value, at_us, heard, 0 AS is_news, CASE WHEN kept = 1 THEN at_us END AS paid_at, {payment} FROM {entity}_payments
   UNION ALL
-  SELECT frauds.root, attempts.{entity}, frauds.at_us, frauds.heard, 1, NULL, {news}
-  FROM frauds JOIN attempts ON attempts.event_id = frauds.root WHERE attempts.{entity} IS NOT NULL
+  SELECT frauds.root, attempts.{entity}, frauds.at_us, GREATEST(frauds.heard, attempts.heard), 1, NULL, {news}
+  FROM frauds JOIN attempts ON attempts.root = frauds.root
+  WHERE attempts.{entity} IS NOT NULL AND attempts.adds_{entity} = 1
 ),
 {entity}_timed AS (
   SELECT *, {buckets}
@@ -474,7 +513,8 @@ def _kept_sql(entity: Entity, cap: int) -> str:
         return "1"
     bucket = f"DIV(at_us, {GRAIN_MICROSECONDS[Grain.MINUTES]})"
     return (
-        f"CASE WHEN ROW_NUMBER() OVER (PARTITION BY {entity}, {bucket} ORDER BY heard) <= {cap} "
+        f"CASE WHEN COALESCE(SUM(adds_{entity}) OVER (PARTITION BY {entity}, {bucket} ORDER BY heard "
+        f"ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) < {cap} "
         f"OR MAX({bucket}) OVER (PARTITION BY {entity} ORDER BY heard ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) "
         f"- {bucket} >= {KEPT[entity][Grain.MINUTES]} THEN 1 ELSE 0 END"
     )
@@ -505,15 +545,15 @@ def _adds_sql(entity: Entity, measure: Measure) -> str:
     """What a row of `<entity>_payments` adds; the counterpart of `Attempt.adds` and of pairs in `Known.changes`."""
     match measure:
         case Measure.PAYMENTS:
-            return "kept"
+            return "kept * adds"
         case Measure.DECLINED:
             return f"CASE WHEN step = '{PaymentStep.DECLINED}' THEN kept ELSE 0 END"
         case Measure.SMALL:
-            return f"CASE WHEN amount_reference < {SMALL_AMOUNT} THEN kept ELSE 0 END"
+            return f"CASE WHEN amount_reference < {SMALL_AMOUNT} THEN kept * adds ELSE 0 END"
         case Measure.AMOUNT:
-            return "COALESCE(amount_reference, 0) * kept"
+            return "COALESCE(amount_reference, 0) * kept * adds"
         case Measure.AMOUNT_SQUARED:
-            return "COALESCE(amount_reference * amount_reference, 0) * kept"
+            return "COALESCE(amount_reference * amount_reference, 0) * kept * adds"
         case Measure.FRAUDS:
             return "0"
         case Measure.NEW_CARDS | Measure.NEW_CUSTOMERS | Measure.NEW_DEVICES | Measure.NEW_IPS:

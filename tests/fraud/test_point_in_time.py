@@ -23,17 +23,21 @@ from shared.domain.events import (
     DisputeStage,
     DisputeStatus,
     Initiator,
+    PaymentAssessed,
     PaymentChanged,
     PaymentStep,
 )
 from shared.domain.money import Money
+from shared.flows.assess_payment import count
+from shared.flows.decisions import PACKED, stored
 from shared.flows.ports import Ports
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.fraud import features, history
+from shared.fraud.decide import decide
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import logged_sql, point_in_time_sql, served_sql
-from tests.builders import DAY, MINUTE, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event
+from tests.builders import DAY, MINUTE, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event, an_assessment
 from tests.local import local_ports, published
 
 CAP = 3
@@ -50,9 +54,13 @@ def replayed(events: Sequence[AnyEvent], ports: Ports) -> dict[str, dict[str, An
 
 
 def served_on(arrivals: Sequence[Arrival], ports: Ports) -> dict[str, dict[str, Any]]:
-    """The decisions published on `arrivals`, in this order, by the event decided on."""
+    """The decisions published on `arrivals`, in this order, by the event decided on; requests come in at the other door,
+    and are told of when they are answered."""
     scorer = Scorer(use_model=False)
     for now, event in arrivals:
+        if isinstance(event, PaymentAssessed):
+            made = count(event, ports, now, scorer, lambda known, model, at=now: decide(known, model, at))  # type: ignore[misc]
+            event = replace(event, decision=stored(made)[PACKED])
         score_payment(event, ports, now, scorer)
     return {decision["event_id"]: decision for decision in published(ports, "fraud-decisions")}
 
@@ -121,7 +129,7 @@ gaps = st.one_of(
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[AnyEvent]:
+def histories(draw: st.DrawFn, *, assessed: bool = False) -> list[AnyEvent]:
     """Payments of few cards, customers, devices and addresses over months, repeats and summaries of them, and news
     of fraud on payments that were, will be or never are."""
     at = NOON
@@ -129,18 +137,36 @@ def histories(draw: st.DrawFn) -> list[AnyEvent]:
     for index in range(draw(st.integers(1, 14))):
         at += timedelta(microseconds=draw(gaps))
         number = draw(st.integers(0, 5))
-        kind = draw(few(["payment"] * 5 + ["warning"] + ["dispute"] * 3))
+        kind = draw(few(["payment"] * 5 + ["warning"] + ["dispute"] * 3 + ["assessment"] * 4 * assessed))
         names: dict[str, Any] = {
             "event_id": f"stripe:a:{draw(st.integers(0, 9))}{index}",
             "occurred_at": at,
             "payment_id": f"pi_{number}",
         }
-        if kind == "payment":
+        order = draw(few([None, f"order-{number % 2}"]))
+        if kind == "assessment":
+            events.append(
+                an_assessment(
+                    request_id=f"r{index}",
+                    occurred_at=at,
+                    merchant_reference=order,
+                    aliases=draw(few([(), (f"pi_{number}",), (f"ch_{number}",)])),
+                    amount=draw(few([Money(0, "EUR"), Money(199, "USD"), Money(700, "EUR")])),
+                    card=draw(few([None, a_card(fingerprint="A"), a_card(fingerprint="B", country="US")])),
+                    customer_id=draw(few(["c1", "c2", None])),
+                    email_hash=draw(few(["e1", None])),
+                    device_id=draw(few(["d1", "d2", None])),
+                    ip=draw(few(["192.0.2.1", "2001:db8::1", None])),
+                    email_domain=draw(few(["example.com", "gmail.com", None])),
+                )
+            )
+        elif kind == "payment":
             aliases = draw(few([(), (f"ch_{number}",), (f"ch_{number}", f"ch_{number | 1}")]))
             events.append(
                 a_payment_event(
                     **names,
                     aliases=aliases,
+                    merchant_reference=order,
                     step=draw(few([PaymentStep.AUTHORIZED, PaymentStep.CAPTURED, PaymentStep.DECLINED])),
                     amount=draw(
                         few(
@@ -218,10 +244,13 @@ delays = few(
 
 
 @st.composite
-def deliveries(draw: st.DrawFn) -> list[Arrival]:
+def deliveries(draw: st.DrawFn, *, assessed: bool = False) -> list[Arrival]:
     """Histories as they are heard: late by minutes to a month, some of it at one instant, some of it twice."""
     arrivals: list[Arrival] = []
-    for event in draw(histories()):
+    for event in draw(histories(assessed=assessed)):
+        if isinstance(event, PaymentAssessed):
+            arrivals.append((event.occurred_at, event))
+            continue
         heard = event.occurred_at + timedelta(microseconds=draw(delays))
         if draw(few([False, False, True])):
             heard = heard.replace(hour=12, minute=0, second=0, microsecond=0) + DAY  # once a day, all at once
@@ -251,6 +280,26 @@ def test_features_are_computed_as_served_however_late_twice_and_out_of_order_thi
         assert_same(served, computed(ports, LAST + 400 * DAY, CAP, seen_limit=1))
         if decisions_stored:
             assert logged(ports, LAST + 400 * DAY) == served_rows(ports, LAST + 400 * DAY)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(deliveries(assessed=True))
+def test_features_of_both_doors_are_computed_as_served_whichever_comes_first(arrivals: list[Arrival]) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(history, "CAP", CAP),
+        mock.patch.object(history, "SEEN_LIMIT", 2),
+    ):
+        ports = local_ports(Path(folder))
+        served = served_on(arrivals, ports)
+        ports.warehouse.append(
+            "payment_events", [msgspec.json.decode(encode_event(event, heard)) for heard, event in arrivals[::-1]]
+        )
+        ports.warehouse.append("fraud_decisions", list(served.values()))
+        # Where the provider was quicker, the payment's row is that of its event.
+        once = {name: one for name, one in served.items() if one["linked_event_id"] not in served}
+        assert_same(once, computed(ports, LAST + 400 * DAY, CAP, seen_limit=2))
+        assert logged(ports, LAST + 400 * DAY) == served_rows(ports, LAST + 400 * DAY)
 
 
 def test_a_busy_device_stops_counting_at_the_cap_in_both_places(tmp_path: Path) -> None:
