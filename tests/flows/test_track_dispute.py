@@ -431,3 +431,13 @@ def test_a_deadline_that_cannot_be_read_alarms(ports: Ports, caplog: pytest.LogC
     track(ports, a_dispute_event(status=DisputeStatus.UNDER_REVIEW, respond_by=None, respond_by_text="soon"))
     assert alarms(caplog) == ["deadline_unreadable"]
     assert document(ports, DISPUTE)["status"] == "under_review"
+
+
+def test_a_status_that_nobody_knows_alarms_and_is_in_the_row(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    track(ports, a_dispute_event())
+    track(ports, a_dispute_event(status=None, status_unknown=True, answer_id="round_2", occurred_at=NOON + DAY))
+    assert alarms(caplog) == ["dispute_status_unknown"]
+    first, last = published(ports, "dispute-updates")
+    assert (first["status_unknown"], first["answer_id"]) == (False, None)
+    assert (last["status"], last["status_unknown"], last["answer_id"]) == ("needs_response", True, "round_2")
+    assert last["revision"] > first["revision"]
