@@ -73,7 +73,7 @@ UNSIGNED = (
     "three_d_secure", "cvv_result", "avs_result", "decline_code", "hard_decline", "provider_score",
     "network_transaction_id",
     "reason", "reason_code", "network", "respond_by", "respond_by_text", "can_respond", "autodefended",
-    "provider_status", "arn", "fraud_type",
+    "provider_status", "status_unknown", "arn", "fraud_type",
 )  # fmt: skip
 """Fields of our events that come from outside the eight. `step` and `status` join them where a hint decided them."""
 
