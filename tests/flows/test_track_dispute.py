@@ -87,6 +87,8 @@ def a_fight(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
         can_respond=st.sampled_from([None, True, False]),
         unsigned=st.sampled_from([(), ("respond_by",), ("amount",)]),
         autodefended=st.booleans(),
+        status_unknown=st.booleans(),
+        answer_id=st.sampled_from([None, "round_1", "round_2"]),
     )
     # Told under the payment's name, which the provider leaves open.
     strays = st.builds(
@@ -145,12 +147,35 @@ def theirs(found: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
     }
 
 
+@st.composite
+def a_race(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
+    """A dispute that is asked about, answered and decided, with deadlines that pass meanwhile, in any order."""
+    events: list[AnyEvent] = [
+        a_dispute_event(
+            payment_id="pi_1",
+            status=status,
+            final=status is not DisputeStatus.WON,
+            occurred_at=NOON + hours * HOUR,
+            respond_by=NOON + days * DAY,
+        )
+        for status, hours, days in draw(
+            st.lists(
+                st.tuples(st.none() | st.sampled_from(RACING), st.integers(0, 3), st.integers(1, 2)),
+                min_size=2,
+                max_size=4,
+            )
+        )
+    ]
+    return events, draw(st.permutations(events))
+
+
+RACING = (DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW, DisputeStatus.WON)
 # After how many hours a word is heard, and after how many more somebody looks for what is due, if anybody does.
 a_clock = st.lists(st.tuples(st.integers(1, 72), st.none() | st.integers(0, 72)), min_size=1, max_size=6)
 
 
 @settings(max_examples=60, deadline=None)
-@given(a_fight(), st.booleans(), a_clock)
+@given(a_race() | a_fight(), st.booleans(), a_clock)
 def test_whenever_each_word_is_heard_and_whatever_was_done_in_between_the_dispute_is_the_same(
     shared_ports: Ports,
     fight: tuple[list[AnyEvent], list[AnyEvent]],

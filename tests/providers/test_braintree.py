@@ -139,6 +139,22 @@ def signed_forms() -> list[Any]:
     ]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        [("bt_signature", "a|b")],
+        [("bt_payload", "YQ==")],
+        [("bt_signature", "a|b"), ("bt_signature", "a|b"), ("bt_payload", "YQ==")],
+        [("bt_signature", "a|b"), ("bt_payload", "YQ=="), ("bt_payload", "YQ==")],
+    ],
+)
+def test_a_form_without_one_signature_of_one_payload_says_so(fields: list[tuple[str, str]]) -> None:
+    with pytest.raises(SignatureInvalid) as refusal:
+        adapter.verify(Delivery("braintree", urlencode(fields).encode(), {}, NOON), CREDENTIALS, nobody)
+    assert refusal.value.reason == "missing_signature"
+
+
 @pytest.mark.parametrize("file", signed_forms())
 def test_every_published_notification_verifies_and_is_read(file: Path) -> None:
     form = json.loads(file.read_bytes())
