@@ -59,9 +59,11 @@ def fact_of(event: DisputeChanged, heard_at: datetime) -> DisputeFact:
         heard_at=heard_at,
         payment_id=event.payment_id,
         payment_aliases=event.payment_aliases,
+        answer_id=event.answer_id,
         stage=event.stage,
         # Somebody answers in our name: nobody here has to.
         status=DisputeStatus.UNDER_REVIEW if needs_nothing else event.status,
+        status_unknown=event.status_unknown or None,
         final=event.final,
         amount=event.amount if proven else None,
         moved=event.moved if proven and "moved" not in event.unsigned else None,
@@ -144,6 +146,11 @@ def settle(dispute: Dispute) -> Dispute:
         stage=stage,
         status=told_status,
         told_status=told_status,
+        status_unknown=_last(
+            facts, lambda fact: bool(fact.status_unknown) if fact.status_unknown or fact.status else None
+        )
+        is True,
+        answer_id=_last(here, lambda fact: fact.answer_id),
         final=word.final if word else True,
         expired_cause=None,
         amount=_last(facts, lambda fact: fact.amount),
@@ -267,7 +274,18 @@ def _known(dispute: Dispute, case: Case | None) -> int:
 
 
 _COPIED = (
-    *("provider", "account", "dispute_id", "payment_id", "stage", "status", "told_status", "final", "expired_cause"),
+    *(
+        "provider",
+        "account",
+        "dispute_id",
+        "payment_id",
+        "stage",
+        "status",
+        "told_status",
+        "status_unknown",
+        "answer_id",
+    ),
+    *("final", "expired_cause"),
     *("amount", "moved", "reason", "reason_code", "network", "respond_by", "deadline_unsigned", "deadline_estimated"),
     *("can_respond", "answered_by", "contest_fee", "same_as"),
 )

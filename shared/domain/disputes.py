@@ -67,7 +67,7 @@ class DisputeFact:
     """One event, as the timeline keeps it: the members of `events.DisputeChanged`, instants in UTC.
 
     heard_at: when we first stored it. `unsigned` names those that nobody proved; an unsigned amount is not kept.
-    autodefended: None for False.
+    autodefended, status_unknown: None for False.
     told_as: the dispute id that it was told under, where that is the payment's own name and not this dispute's.
     """
 
@@ -75,8 +75,10 @@ class DisputeFact:
     heard_at: datetime
     payment_id: str | None = None
     payment_aliases: tuple[str, ...] = ()
+    answer_id: str | None = None
     stage: DisputeStage | None = None
     status: DisputeStatus | None = None
+    status_unknown: bool | None = None
     final: bool = True
     amount: Money | None = None
     moved: Money | None = None
@@ -114,6 +116,8 @@ class Dispute:
     (by whichever of them first sees the payment). All else is computed from these by `disputes.lifecycle.settle`.
 
     status: where it stands; told_status: the provider's last word, which is needs_response where ours is expired.
+    status_unknown: the last word is one that we do not know, so that it may stand elsewhere by now: look it up.
+    answer_id: the id that an answer to the current stage has to name, where that is not `dispute_id`.
     final: False while the provider may still turn the outcome over. respond_by: the deadline of the current stage,
     as an instant; deadline_unsigned: the provider's signature does not cover it; deadline_estimated: the provider named
     none that can be read, and asks for an answer: ours, by the networks' times (`disputes.response_times`).
@@ -134,6 +138,8 @@ class Dispute:
     stage: DisputeStage | None = None
     status: DisputeStatus | None = None
     told_status: DisputeStatus | None = None
+    status_unknown: bool = False
+    answer_id: str | None = None
     final: bool = True
     expired_cause: ExpiredCause | None = None
     amount: Money | None = None
@@ -258,6 +264,8 @@ class DisputeUpdate:
     can_respond: bool
     answered_by: AnsweredBy | None
     contest_fee: Money | None
+    status_unknown: bool
+    answer_id: str | None
     same_as: str | None
     flags: tuple[str, ...]
 
@@ -271,6 +279,7 @@ class DisputeReminder:
     provider: str
     account: str
     dispute_id: str
+    answer_id: str | None
     payment_id: str | None
     stage: DisputeStage | None
     respond_by: datetime

@@ -188,6 +188,8 @@ class DisputeChanged(Event):
 
     payment_id is None where the provider does not repeat it (Adyen's second chargeback); the dispute remembers.
     stage and status are None where this message does not tell them (funds moved, comments arrived).
+    status_unknown: it tells where the dispute stands in a word that we do not know; `status` is what the rest of it says.
+    answer_id: what an answer to this round has to name, where that is not `dispute_id`.
     respond_by: the last instant at which evidence is accepted, read conservatively when the provider gives less
         than an instant; respond_by_text is what the provider wrote: alone, a deadline that cannot be read.
     can_respond False: no answer is possible.
@@ -201,9 +203,11 @@ class DisputeChanged(Event):
 
     dispute_id: str
     payment_id: str | None = None
+    answer_id: str | None = None
     payment_aliases: tuple[str, ...] = ()
     stage: DisputeStage | None = None
     status: DisputeStatus | None = None
+    status_unknown: bool = False
     final: bool = True
     amount: Money | None = None
     moved: Money | None = None

@@ -82,7 +82,8 @@ class Folded:
 class Payment:
     """A payment. Everything but its names, `facts` and `folded` is computed from those two by `settle`.
 
-    authorized: what is held, or was until it was captured or canceled as a whole. captured, refunded, reversed:
+    authorized: what is held, or was until it was captured or canceled as a whole: `state` says whether it still is, and
+    what was held tells a person, and a capture that comes too late, of how much. captured, refunded, reversed:
     totals, see `totals`; None where no such step was told or no amount known. first_at, last_at: the provider's times
     of its first and last fact. known: of how many different words all this is made; it rises whenever a total
     changes, and never falls.

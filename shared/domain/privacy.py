@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
+from urllib.parse import unquote
 
 from shared.domain.pseudonyms import MAIL, unkeyed
 
@@ -15,9 +16,9 @@ LONGEST = 16_384
 """Of a longer text no more than this is looked at, and the rest is dropped."""
 
 # What people and programs put between the groups of a number: spaces of every width and ends of lines, hyphens and dashes,
-# dots, underscore, slash, bar, star, plus, tilde, comma; no colon, which times have, but see _COLONS. Six at a time at most,
-# as what stands for `&nbsp;`.
-_BETWEEN = "[ \\t\\r\\n._/|*+~,\u00b7\u2022\u2219\ufe58\ufe63\uff0d\u2043\\-\u00a0\u00ad\u2000-\u200f\u2010-\u2015\u202f\u205f\u2060\u2212\u3000\ufeff]{0,6}+"
+# dots, underscore, slash, bar, star, plus, tilde, comma, semicolon; no colon, which times have, but see _COLONS. Eight at a
+# time at most, as what stands for `&#8209;` or `<br />` and the ends of its line.
+_BETWEEN = "[ \\t\\r\\n._/|*+~,;\u00b7\u2022\u2219\ufe58\ufe63\uff0d\u2043\\-\u00a0\u00ad\u2000-\u200f\u2010-\u2015\u202f\u205f\u2060\u2212\u3000\ufeff]{0,8}+"
 # UUIDs and digests (32 to 64 hexadecimal digits on their own) may hold a number like a card's, one in some thousand: they
 # are stepped over as a whole, and so are Google's order ids, which have 17 digits in groups of another size than a card's.
 _OPAQUE = re.compile(
@@ -63,15 +64,25 @@ _IBANS = (
     " SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
 )
 _IBAN_LENGTHS = {code[:2]: int(code[2:]) for code in _IBANS.split()}
+# Only looked at, not consumed: it may begin within what looks like the beginning of another.
 _IBAN = re.compile(
-    f"(?:(?<![0-9A-Za-z])|(?<=[Ii][Bb][Aa][Nn]))[A-Za-z]{{2}}[0-9]{{2}}(?:{_BETWEEN}[0-9A-Za-z]){{11,29}}",
+    f"(?:(?<![0-9A-Za-z])|(?<=[Ii][Bb][Aa][Nn]))(?=([A-Za-z]{{2}})[0-9]{{2}}(?:{_BETWEEN}[0-9A-Za-z]){{11,29}})",
     flags=re.ASCII,
 )
-# Letters of every script: addresses have them on both sides since RFC 6531. Before the sign anything may stand in quotes.
-_EMAIL = re.compile(r"(?:[\w.%+'\-]{1,64}|\"[^\"@]{1,64}\")(?:[@\uff20]|%40)[\w\-]++(?:\.[\w\-]++)+")
+# Letters of every script: addresses have them on both sides since RFC 6531. Before the sign anything may stand in quotes,
+# behind it a host's number in brackets (RFC 5321 §4.1.3).
+_EMAIL = re.compile(
+    r"(?:[\w.%+'\-]{1,64}|\"[^\"@]{1,64}\")(?:[@\uff20]|%40)"
+    r"(?:[\w\-]++(?:\.[\w\-]++)+|(?:\[|%5[Bb])(?:[Ii][Pp][Vv]6:)?[0-9A-Fa-f.:]{2,45}(?:\]|%5[Dd]))"
+)
 _AT = re.compile("[@\uff20]|%40")
 # As it stands in an address on the web: of the same length as what stands for it here.
-_ESCAPED_GAP = re.compile("%(?:20|09|0[AaDd]|2[BbCcDdEeFf])|&nbsp;|&#160;|&#[xX][aA]0;")
+# So do HTML's ends of lines, and the spaces and dashes that have a name or a number there.
+_ESCAPED_GAP = re.compile(
+    "%(?:20|09|0[AaDd]|2[BbCcDdEeFf]|3[Bb])|<[Ww]?[Bb][Rr] ?/?>|&(?:[A-Za-z]{2,6}|#[0-9]{2,4}|#[xX][0-9A-Fa-f]{2,4});"
+)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)++)"', flags=re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", flags=re.DOTALL)
 # Groups of four, or of American Express' sizes, which no time has.
 _COLONS = re.compile(r"(?<![0-9:])[0-9]{4}:(?:[0-9]{4}:[0-9]{4}:[0-9]{4}|[0-9]{6}:[0-9]{5})(?![0-9:])")
 _STRANGE_DIGIT = re.compile(r"(?![0-9])\d")
@@ -146,9 +157,13 @@ def _digests(text: str) -> Iterator[Found]:
             yield *found.span(), f"[{found[1]}]"
 
 
+def _with_gaps(text: str) -> str:
+    """`text` with spaces for what stands for one, or for another mark between groups, each as long as that."""
+    return _ESCAPED_GAP.sub(lambda gap: " " * len(gap[0]), text) if any(mark in text for mark in "%&<") else text
+
+
 def _cards(text: str) -> Iterator[Found]:
-    if "%" in text or "&" in text:
-        text = _ESCAPED_GAP.sub(lambda gap: " " * len(gap[0]), text)
+    text = _with_gaps(text)
     if ":" in text:
         text = _COLONS.sub(lambda groups: groups[0].replace(":", " "), text)
     if not text.isascii():
@@ -182,8 +197,9 @@ def _cards_between(text: str, start: int, end: int) -> Iterator[Found]:
 
 
 def _ibans(text: str) -> Iterator[Found]:
+    text = _with_gaps(text)
     for found in _IBAN.finditer(text):
-        length = _IBAN_LENGTHS.get(found[0][:2].upper())
+        length = _IBAN_LENGTHS.get(found[1].upper())
         if length is not None and (end := _iban_end(text, found.start(), length)):
             yield found.start(), end, "[IBAN]"
 
@@ -206,23 +222,28 @@ def email_parts(email: str | None) -> tuple[str | None, str | None]:
     """(marked digest, domain) of an e-mail address; (None, None) of what is none.
 
     The digest is of the lower-cased address, composed (NFC), its domain as DNS has it (RFC 5891), without a name before it
-    (`Ana <ana@music.example>`, RFC 5322 §3.4) or `mailto:` (RFC 6068): the same customer's address gives the same token at
-    every provider. It is keyed before it is published (`shared.domain.pseudonyms`). A pseudonym, not anonymous: personal data in access rules.
+    (`Ana <ana@music.example>`, RFC 5322 §3.4), quotes around what is before the sign (§3.2.4), percent-encoding (RFC 3986)
+    or `mailto:` (RFC 6068): the same customer's address gives the same token at every provider. It is keyed before it is published (`shared.domain.pseudonyms`). A pseudonym, not anonymous: personal data in access rules.
     """
     if not email or len(email) > 320:
         return None, None
+    email = email.replace("\uff20", "@").strip()
+    if "@" not in email:
+        email = unquote(email)  # what an address on the web makes of one; elsewhere a percent sign stands for itself
     email = unicodedata.normalize("NFC", email.lower()).strip()
     if email.endswith(">") and "<" in email:
         email = email[email.rindex("<") + 1 : -1].strip()
     if email.startswith("mailto:"):
-        email = email.removeprefix("mailto:").partition("?")[0]
-    if email.count("@") != 1:
+        email = unquote(email.removeprefix("mailto:").partition("?")[0]).lower()
+    local, sign, domain = (part.strip() for part in email.rpartition("@"))
+    if quoted := _QUOTED.fullmatch(local):
+        local = _ESCAPED.sub(r"\1", quoted[1])
+    elif "@" in local or '"' in local:
         return None, None
-    local, domain = (part.strip() for part in email.split("@"))
     domain = domain.rstrip(".")
     if not domain.isascii():
         with suppress(UnicodeError):  # what DNS cannot have stays as it was told
             domain = domain.encode("idna").decode("ascii")
-    if not local or not domain:
+    if not sign or not local or not domain:
         return None, None
     return unkeyed(MAIL, f"{local}@{domain}"), domain

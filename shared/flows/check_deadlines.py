@@ -195,6 +195,7 @@ def _reminder(action_id: str, rung: Rung, dispute: Dispute) -> Message:
         provider=dispute.provider,
         account=dispute.account,
         dispute_id=dispute.dispute_id,
+        answer_id=dispute.answer_id,
         payment_id=dispute.payment_id,
         stage=dispute.stage,
         respond_by=dispute.respond_by,

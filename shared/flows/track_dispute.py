@@ -123,6 +123,8 @@ def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracke
         )
         if event.respond_by is None and event.respond_by_text:
             alarm("deadline_unreadable", provider=event.provider, dispute_id=event.dispute_id)
+        if event.status_unknown:
+            alarm("dispute_status_unknown", provider=event.provider, dispute_id=event.dispute_id)
         for trouble in set(dispute.inconsistent) - set(tracked.inconsistent_before):
             alarm("dispute_inconsistent", provider=event.provider, dispute_id=event.dispute_id, trouble=trouble)
     else:

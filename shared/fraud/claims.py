@@ -1,8 +1,9 @@
 """Who says that a payment was fraud, and whether that still stands.
 
 Two voices are heard: an issuer's report (Visa TC40, Mastercard SAFE), and a dispute whose reason is fraud once it took
-the money or was settled to prevent that. An inquiry asks; it does not claim. The stage of a prevented dispute says
-nothing: providers that tell of the same RDR name it differently.
+the money or was settled to prevent that. An inquiry asks; it does not claim, unless it ends for the customer (lost, or
+accepted by us): then the money went as it does in a chargeback. The stage of a prevented dispute says nothing: providers
+that tell of the same RDR name it differently.
 
 - A dispute's claim is disproved when it is won finally, or closed because the claim was withdrawn. The latest word
   counts, by the provider's time: a claim that is opened or lost again stands again, and a win that may still be turned
@@ -24,7 +25,7 @@ from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, Di
 from shared.fraud.features import microseconds
 
 CLAIMING_STAGES = (DisputeStage.CHARGEBACK, DisputeStage.PRE_ARBITRATION, DisputeStage.ARBITRATION)
-CLAIMING_STATUS = DisputeStatus.PREVENTED
+CLAIMING_STATUSES = (DisputeStatus.PREVENTED, DisputeStatus.LOST, DisputeStatus.ACCEPTED)
 UNTOLD_REASON = DisputeReason.OTHER
 
 OPEN, DISPROVED, UPHELD = range(3)
@@ -56,7 +57,7 @@ class DisputeClaim:
     def of(cls, event: DisputeChanged) -> "DisputeClaim":
         at = microseconds(event.occurred_at)
         fraud = event.reason is DisputeReason.FRAUD
-        claimed = event.stage in CLAIMING_STAGES or event.status is CLAIMING_STATUS
+        claimed = event.stage in CLAIMING_STAGES or event.status in CLAIMING_STATUSES
         ruling, stage = _ruling(event), STAGES[event.stage] if event.stage else 0
         return cls(
             fraud_at=at if fraud else None,

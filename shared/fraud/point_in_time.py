@@ -21,7 +21,7 @@ from typing import assert_never
 from shared.domain.events import DisputeReason, DisputeStatus, PaymentStep
 from shared.fraud.claims import (
     CLAIMING_STAGES,
-    CLAIMING_STATUS,
+    CLAIMING_STATUSES,
     DISPROVED,
     OPEN,
     RULINGS,
@@ -354,7 +354,8 @@ def _claims_sql() -> str:
     CASE WHEN kind = 'fraud_warning' THEN at_us END AS warned_at,
     CASE WHEN reason = '{DisputeReason.FRAUD}' THEN at_us END AS fraud_at,
     CASE WHEN reason NOT IN ('{DisputeReason.FRAUD}', '{UNTOLD_REASON}') THEN at_us END AS other_at,
-    CASE WHEN stage IN ({_texts(CLAIMING_STAGES)}) OR status = '{CLAIMING_STATUS}' THEN at_us END AS claimed_at,
+    CASE WHEN stage IN ({_texts(CLAIMING_STAGES)}) OR status IN ({_texts(CLAIMING_STATUSES)})
+      THEN at_us END AS claimed_at,
     CASE WHEN status IS NOT NULL
       THEN at_us * {WORD} + CASE stage {_stages_sql()} ELSE 0 END * 3 + {_ruling_sql()} END AS word,
     CASE WHEN {_ruling_sql()} = {DISPROVED} THEN at_us END AS disproved_at,

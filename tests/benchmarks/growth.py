@@ -1,8 +1,10 @@
-"""What a request costs as more is stored: nothing more, on both databases of the local backend."""
+"""What a request costs as more is stored: nothing more, on both databases of the local backend; and what one more fact of a
+payment costs as more of it is known."""
 
 import random
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -12,17 +14,22 @@ import sqlalchemy as sa
 from shared.backends.local.bus import LocalBus
 from shared.backends.local.documents import SqlDocuments
 from shared.backends.local.sql import Database
+from shared.domain import payments
+from shared.domain.events import PaymentChanged, PaymentStep
+from shared.domain.money import Money
 from shared.flows.ports import Accumulate, Create, Key, Message
 from tests.benchmarks.timing import line, timed
-from tests.builders import NOON
+from tests.builders import NOON, a_payment_event, a_refund_event
 from tests.stack import postgres
 from tests.stack.servers import Absent
 
 SIZES = (100, 10_000, 100_000)
+FACTS = (10, 50, 1_000, 10_000)
 ASKED = 300
 
 
 def main() -> None:
+    _facts()
     for name, url in _databases():
         database = Database(url)
         documents, bus = SqlDocuments(database), LocalBus(database)
@@ -40,6 +47,30 @@ def main() -> None:
                 medians.setdefault(what, []).append(median(taken))
         for what, costs in medians.items():
             print(f"{name}: {what}: {costs[-1] / costs[0]:.2f} times at {SIZES[-1]:,} of what it is at {SIZES[0]:,}")
+
+
+def _facts() -> None:
+    """One more refund, recorded into a payment in memory: no store is asked."""
+    blank = payments.Payment(provider="stripe", payment_id="pi_1", account="acct_1")
+    payment = payments.record(blank, a_payment_event(PaymentStep.CAPTURED, amount=Money(10**9, "EUR")))
+    known = 1
+    costs: list[float] = []
+    for size in FACTS:
+        while known < size:
+            payment, known = payments.record(payment, _refund(known)), known + 1
+        taken = timed([partial(payments.record, payment, _refund(size + number)) for number in range(ASKED)])
+        line(f"a payment of {size:,} facts: one more", taken)
+        costs.append(median(taken))
+    print(f"one more fact: {costs[-1] / costs[1]:.2f} times at {FACTS[-1]:,} facts of what it is at {FACTS[1]:,}")
+
+
+def _refund(number: int) -> PaymentChanged:
+    return a_refund_event(
+        event_id=f"stripe:acct_1:evt_refund_{number}",
+        reference=f"re_{number}",
+        amount=Money(1, "EUR"),
+        occurred_at=NOON + timedelta(seconds=number),
+    )
 
 
 def _databases() -> Iterator[tuple[str, str]]:

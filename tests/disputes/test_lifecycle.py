@@ -322,3 +322,25 @@ def test_a_status_that_nobody_knows_and_a_new_deadline_ask_for_an_answer_until_a
     assert dispute_after(strange, reviewed, moved).status is DisputeStatus.UNDER_REVIEW
     again = a_dispute_event(status=None, occurred_at=NOON + 2 * DAY, respond_by=NOON + 30 * DAY)
     assert dispute_after(strange, reviewed, again).status is DisputeStatus.NEEDS_RESPONSE
+
+
+def test_a_status_that_nobody_knows_is_told_of_until_a_later_one_that_we_know() -> None:
+    opened = a_dispute_event()
+    strange = a_dispute_event(status=None, status_unknown=True, occurred_at=NOON + DAY)
+    assert (in_every_order(opened, strange).status, in_every_order(opened, strange).status_unknown) == (
+        NEEDS_RESPONSE,
+        True,
+    )
+    # One that was told before is old news, and so is one after which only money moved.
+    assert not in_every_order(opened, replace(strange, occurred_at=NOON - DAY)).status_unknown
+    moved = a_dispute_event(status=None, occurred_at=NOON + 2 * DAY)
+    assert in_every_order(opened, strange, moved).status_unknown
+    reviewed = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=NOON + 2 * DAY)
+    assert not in_every_order(opened, strange, reviewed).status_unknown
+
+
+def test_an_answer_names_the_round_that_is_open() -> None:
+    opened = a_dispute_event()
+    again = a_dispute_event(stage=DisputeStage.PRE_ARBITRATION, answer_id="round_2", occurred_at=NOON + DAY)
+    assert dispute_after(opened).answer_id is None
+    assert in_every_order(opened, again).answer_id == "round_2"

@@ -63,6 +63,12 @@ def test_an_address_with_a_quoted_name_is_masked_whole(text: str) -> None:
     assert mask(text).endswith("[e-mail]")
 
 
+@pytest.mark.parametrize("address", ["ana@[192.0.2.7]", "ana@[IPv6:2001:db8::7]", "ana%40%5B192.0.2.7%5D"])
+def test_an_address_at_a_host_without_a_name_is_masked(address: str) -> None:
+    assert mask(f"paid by {address}, thanks") == "paid by [e-mail], thanks"
+    assert holds_personal(address)
+
+
 def test_an_iban_that_has_grown_together_with_its_name_is_masked() -> None:
     assert mask("IBANDE89370400440532013000 and Iban:DE89370400440532013000") == "IBAN[IBAN] and Iban:[IBAN]"
 
@@ -114,6 +120,7 @@ BETWEEN = [
     *(".", "_", "/", "\u00a0", "  ", "\u202f", "\u2011", " - ", "\t", "-"),
     *("    ", "&nbsp;", "&#160;", "&#xA0;", ":"),
     *("+", "%20", "%2D", "|", "*", ",", "~", "\n", "\r\n", "\u00b7", "\u200d", "\uff0d"),
+    *(";", "; ", "%3B", "<br>", "<BR/>", "<br />\n", "<wbr>", "&ndash;", "&#8209;"),
 ]
 
 
@@ -150,6 +157,11 @@ def test_an_iban_is_masked(iban: str) -> None:
     assert not holds_personal(iban[:-1] + ("0" if iban[-1] != "0" else "1"))
 
 
+@pytest.mark.parametrize("before", ["AB12", "GB82", "ZZ99-AB12", "DE89 3704"])
+def test_a_short_token_before_an_iban_does_not_hide_it(before: str) -> None:
+    assert mask(f"{before} GB82 WEST 1234 5698 7654 32, thanks") == f"{before} [IBAN], thanks"
+
+
 @given(st.integers(0, LONGEST + 200), st.sampled_from([*PANS, "ana@music.example", "GB29NWBK60161331926819"]))
 def test_of_a_long_text_the_beginning_is_kept_and_no_half_of_a_number(before: int, secret: str) -> None:
     masked = mask("x" * (before // 2) + " " * (before - before // 2) + secret + " " + "y" * 200)
@@ -181,13 +193,31 @@ def test_the_same_address_gives_the_same_hash_and_only_the_domain_stays_readable
         ('"Ana, B" < ana@music.example >', "ana@music.example"),
         ("mailto:ana@music.example", "ana@music.example"),
         ("MAILTO:ana@music.example?subject=hi@you", "ana@music.example"),
+        ("mailto:ana%2Bpay@music.example", "ana+pay@music.example"),
+        ('"ana"@music.example', "ana@music.example"),
+        ('Ana <"a\\na"@music.example>', "ana@music.example"),
+        ('"ana\\ b"@music.example', '"ana b"@music.example'),
+        ("ana%40music.example", "ana@music.example"),
+        ("%41na%40m%C3%BCsic.example", "ana@xn--msic-0ra.example"),
+        ("%22ana%22%40music.example", "ana@music.example"),
+        ("ana\uff20music.example", "ana@music.example"),
     ],
 )
 def test_an_address_gives_one_hash_however_it_is_written(address: str, same: str) -> None:
     assert email_parts(address) == email_parts(same) != (None, None)
 
 
-@pytest.mark.parametrize("text", [None, "", "ana", "ana@", "@music.example", "a@b@c", "a@" + "b" * 400])
+def test_two_addresses_never_share_a_hash() -> None:
+    """A percent sign is a letter of an address as any other, where the at sign itself is written out (RFC 5322 atext)."""
+    assert email_parts("ana%2Bb@music.example") != email_parts("ana+b@music.example")
+    assert email_parts('"ana@b"@music.example') != email_parts("ana@music.example")
+    assert email_parts('"ana@b"@music.example')[1] == "music.example"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, "", "ana", '""@music.example', '"a"b"@music.example', "ana@", "@music.example", "a@b@c", "a@" + "b" * 400],
+)
 def test_what_is_no_address_gives_nothing(text: str | None) -> None:
     assert email_parts(text) == (None, None)
 

@@ -307,7 +307,7 @@ def test_an_event_that_arrives_between_claim_and_mark_is_not_lost(ports: Ports) 
 def test_a_dispute_without_a_deadline_alarms_reminds_by_an_estimate_and_is_not_expired(
     ports: Ports, caplog: pytest.LogCaptureFixture
 ) -> None:
-    an_open_dispute(ports, respond_by=None, respond_by_text=None, contest_fee=eur(50_000))
+    an_open_dispute(ports, respond_by=None, respond_by_text=None, contest_fee=eur(50_000), answer_id="round_2")
     sent = []
     for hours in range(31 * 24):
         check_deadlines(ports, NOON + hours * HOUR)
@@ -316,6 +316,7 @@ def test_a_dispute_without_a_deadline_alarms_reminds_by_an_estimate_and_is_not_e
     assert {told["respond_by"] for told in sent} == {"2026-12-02T12:00:00Z"}
     assert {(told["deadline_estimated"], told["answered_by"]) for told in sent} == {(True, "us")}
     assert sent[0]["contest_fee"] == {"minor": 50_000, "currency": "EUR"}
+    assert {told["answer_id"] for told in sent} == {"round_2"}
     alarms = [entry.message for entry in caplog.records if entry.levelname == "ERROR"]
     assert alarms == ["dispute_without_deadline", "dispute_without_deadline"]
     assert everything(ports)[DISPUTE]["status"] == "needs_response"

@@ -350,6 +350,17 @@ def test_a_question_another_claim_or_an_unnamed_payment_is_no_known_fraud(event:
     assert values(later)["card_frauds_ever"] == 0
 
 
+@pytest.mark.parametrize("stage", [DisputeStage.INQUIRY, None])
+@pytest.mark.parametrize("end", [DisputeStatus.LOST, DisputeStatus.ACCEPTED])
+def test_an_inquiry_into_fraud_that_ends_for_the_customer_is_known_fraud(
+    stage: DisputeStage | None, end: DisputeStatus, ports: Ports
+) -> None:
+    asked = a_dispute_event(stage=DisputeStage.INQUIRY, occurred_at=NOON + DAY)
+    ended = a_dispute_event(stage=stage, status=end, reason=None, occurred_at=NOON + 2 * DAY)
+    next_one = a_payment_event(payment_id="pi_2", occurred_at=NOON + 3 * DAY)
+    assert "known_fraud_on_card" in codes(score(ports, a_payment_event(), asked, ended, next_one)[-1])
+
+
 # Fraud that was disproved.
 
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.backends.tables import columns
@@ -87,6 +87,8 @@ def a_fight(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
         can_respond=st.sampled_from([None, True, False]),
         unsigned=st.sampled_from([(), ("respond_by",), ("amount",)]),
         autodefended=st.booleans(),
+        status_unknown=st.booleans(),
+        answer_id=st.sampled_from([None, "round_1", "round_2"]),
     )
     # Told under the payment's name, which the provider leaves open.
     strays = st.builds(
@@ -145,12 +147,19 @@ def theirs(found: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
     }
 
 
+# Asked, answered, and told in either order while the deadline passes: what was expired meanwhile must not stay so.
+ASKED = a_dispute_event(respond_by=NOON + DAY)
+ANSWERED = a_dispute_event(respond_by=NOON + DAY, status=DisputeStatus.UNDER_REVIEW, occurred_at=NOON + HOUR)
+# A new deadline without a status asks again, whatever was done about the one before.
+AGAIN = a_dispute_event(respond_by=NOON + 5 * DAY, status=None, occurred_at=NOON + 2 * HOUR)
 # After how many hours a word is heard, and after how many more somebody looks for what is due, if anybody does.
 a_clock = st.lists(st.tuples(st.integers(1, 72), st.none() | st.integers(0, 72)), min_size=1, max_size=6)
 
 
 @settings(max_examples=60, deadline=None)
 @given(a_fight(), st.booleans(), a_clock)
+@example(([ASKED, ANSWERED], [ANSWERED, ASKED]), True, [(30, 1)])
+@example(([ASKED, AGAIN], [AGAIN, ASKED]), False, [(30, 1), (72, 72)])
 def test_whenever_each_word_is_heard_and_whatever_was_done_in_between_the_dispute_is_the_same(
     shared_ports: Ports,
     fight: tuple[list[AnyEvent], list[AnyEvent]],
@@ -431,3 +440,13 @@ def test_a_deadline_that_cannot_be_read_alarms(ports: Ports, caplog: pytest.LogC
     track(ports, a_dispute_event(status=DisputeStatus.UNDER_REVIEW, respond_by=None, respond_by_text="soon"))
     assert alarms(caplog) == ["deadline_unreadable"]
     assert document(ports, DISPUTE)["status"] == "under_review"
+
+
+def test_a_status_that_nobody_knows_alarms_and_is_in_the_row(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    track(ports, a_dispute_event())
+    track(ports, a_dispute_event(status=None, status_unknown=True, answer_id="round_2", occurred_at=NOON + DAY))
+    assert alarms(caplog) == ["dispute_status_unknown"]
+    first, last = published(ports, "dispute-updates")
+    assert (first["status_unknown"], first["answer_id"]) == (False, None)
+    assert (last["status"], last["status_unknown"], last["answer_id"]) == ("needs_response", True, "round_2")
+    assert last["revision"] > first["revision"]

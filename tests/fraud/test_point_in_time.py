@@ -369,6 +369,24 @@ def test_a_prevented_fraud_dispute_is_a_label_at_whatever_stage_the_provider_put
 
 
 @pytest.mark.parametrize(
+    ("end", "label"),
+    [
+        (DisputeStatus.NEEDS_RESPONSE, False),
+        (DisputeStatus.WON, False),
+        (DisputeStatus.LOST, True),
+        (DisputeStatus.ACCEPTED, True),
+    ],
+)
+def test_an_inquiry_into_fraud_is_a_label_once_it_ends_for_the_customer(
+    end: DisputeStatus, label: bool, tmp_path: Path
+) -> None:
+    payment, asked = a_payment_event(), a_dispute_event(stage=DisputeStage.INQUIRY, occurred_at=NOON + DAY)
+    ended = a_dispute_event(stage=DisputeStage.INQUIRY, status=end, occurred_at=NOON + 2 * DAY)
+    row = from_warehouse([payment, asked, ended], local_ports(tmp_path))[payment.event_id]
+    assert row["fraud_reported_at"] == (features.microseconds(NOON + 2 * DAY) if label else None)
+
+
+@pytest.mark.parametrize(
     ("event", "label"),
     [
         (a_dispute_event(status=DisputeStatus.WON, occurred_at=NOON + 3 * DAY), False),

@@ -210,11 +210,26 @@ def test_a_colon_cannot_move_a_signature_to_another_item() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [batch(), b"{}", b"[]", b"{", b'{"notificationItems": [1]}', b'{"notificationItems": {}}']
+    ("body", "because"),
+    [
+        (batch(), "no items"),
+        (b'{"notificationItems": {}}', "no items"),
+        (b"{}", "no items and no HmacSignature"),
+        (b"[]", "no items and no HmacSignature"),
+        (b"{", "no items and no HmacSignature"),
+        (b'{"notificationItems": [1]}', "an item without a signature"),
+        (batch(an_item()), "an item without a signature"),
+        (batch(signed(an_item()), an_item("CAPTURE")), "an item without a signature"),
+        (batch(an_item(additionalData={"hmacSignature": ""})), "an item without a signature"),
+        (batch(an_item(additionalData={"hmacSignature": 7})), "an item without a signature"),
+    ],
 )
-def test_a_body_with_nothing_signed_is_refused(body: bytes) -> None:
-    with pytest.raises(SignatureInvalid):
+def test_a_body_with_nothing_signed_is_refused_and_told_from_one_that_is_signed_wrongly(
+    body: bytes, because: str
+) -> None:
+    with pytest.raises(SignatureInvalid, match=f"^{because}$") as refusal:
         verify(body)
+    assert refusal.value.reason == "missing_signature"
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from shared.disputes import lifecycle
 from shared.disputes.deadlines import tasks
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.disputes import AnsweredBy, Dispute, Rung
-from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus
+from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, ResourceChanged
 from shared.domain.money import Money
-from shared.providers import load
+from shared.providers import load, load_api, names
 from shared.providers.kit.answering import is_bank_debit
 from tests.providers.kits import NOON
 
@@ -27,7 +27,7 @@ AT = "2026-05-01T12:00:00Z"
 def told(provider: str, body: Any) -> DisputeChanged:
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
     found = load(provider).normalize(Delivery(provider, raw, {}, NOON), Verdict(("k",)), CREDENTIALS)
-    assert found.unreadable == ()
+    assert all("that we do not know" in line for line in found.unreadable)
     (event,) = found.events
     assert isinstance(event, DisputeChanged)
     return event
@@ -116,6 +116,64 @@ def mollie_payment(method: str) -> DisputeChanged:
 def klarna(**changes: Any) -> DisputeChanged:
     metadata = {"event_id": "e1", "event_type": "payment.dispute.state-change.closed", "occurred_at": AT}
     return told("klarna", {"metadata": metadata, "payload": {"payment_dispute_id": "d1", **changes}})
+
+
+def klarna_moved(state: str) -> DisputeChanged:
+    metadata = {"event_id": "e1", "event_type": f"payment.dispute.state-change.{state}", "occurred_at": AT}
+    return told("klarna", {"metadata": metadata, "payload": {"payment_dispute_id": "d1"}})
+
+
+def razorpay(**changes: Any) -> DisputeChanged:
+    dispute = {"id": "disp_1", "payment_id": "pay_1", "amount": 100, "currency": "INR", "status": "open", **changes}
+    dispute |= {"phase": "chargeback", "reason_code": "fraud"}
+    event = {"entity": "event", "event": "payment.dispute.created", "created_at": DUE, "contains": ["dispute"]}
+    return told("razorpay", {**event, "payload": {"dispute": {"entity": dispute}}})
+
+
+def dlocal(**changes: Any) -> DisputeChanged:
+    chargeback = {"id": "CHAR1", "payment_id": "D-1", "amount": 10, "currency": "BRL", "created_date": AT}
+    return told("dlocal", {**chargeback, "status": "PENDING", **changes})
+
+
+def infraction(**changes: Any) -> DisputeChanged:
+    found = {"infraction_id": "INF-1", "amount": "1.00", "reason": "FRAUD", "creation_date": AT, "status": "OPEN"}
+    return told("dlocal", {"infraction": {**found, **changes}, "payment_id": "D-1"})
+
+
+def paypal(**changes: Any) -> DisputeChanged:
+    dispute = {"dispute_id": "PP-1", "status": "OPEN", "dispute_state": "REQUIRED_ACTION", **changes}
+    poke = ResourceChanged(
+        event_id="paypal:main:WH-1.poke",
+        provider="paypal",
+        account="main",
+        occurred_at=NOON,
+        resource="webhooks-events",
+        resource_id="WH-1",
+        hint="CUSTOMER.DISPUTE.UPDATED",
+    )
+    return read_back(
+        poke,
+        {"id": "WH-1", "event_type": "CUSTOMER.DISPUTE.UPDATED", "create_time": AT, "resource": dispute},
+    )
+
+
+def mercadopago(resource: str, **changes: Any) -> DisputeChanged:
+    poke = ResourceChanged(
+        event_id="mercadopago:main:1.poke",
+        provider="mercadopago",
+        account="main",
+        occurred_at=NOON,
+        resource=resource,
+        resource_id="5",
+    )
+    thing = {"id": 5, "date_created": AT, "currency": "BRL", "payment_id": 123, "payments": [123], "live_mode": True}
+    return read_back(poke, thing | changes)
+
+
+def read_back(poke: ResourceChanged, body: Any) -> DisputeChanged:
+    (event,) = load_api(poke.provider).read_resource(poke, msgspec.json.encode(body))
+    assert isinstance(event, DisputeChanged)
+    return event
 
 
 def dispute_of(event: DisputeChanged) -> Dispute:
@@ -208,6 +266,67 @@ def test_papers_against_a_cards_chargeback_must_reach_mollie_within_two_days() -
     assert mollie(reversedAt="2026-05-03T12:00:00Z").status is DisputeStatus.WON
 
 
+# A word that nobody knows
+
+STRANGE: dict[str, Callable[[], DisputeChanged]] = {
+    "adyen": lambda: adyen(additionalData={"disputeStatus": "Moonlit"}),
+    "braintree": lambda: braintree("dispute_opened", status="moonlit"),
+    "dlocal": lambda: dlocal(status="MOONLIT"),
+    "dlocal, an infraction": lambda: infraction(status="MOONLIT"),
+    "dlocal, our verdict": lambda: infraction(analysis_status="MOONLIT"),
+    "klarna": lambda: klarna(dispute_outcome="MOONLIT"),
+    "klarna, a state": lambda: klarna_moved("moonlit"),
+    "mercadopago": lambda: mercadopago("chargebacks", status="moonlit"),
+    "mercadopago, the papers": lambda: mercadopago("chargebacks", documentation_status="moonlit"),
+    "mercadopago, a claim": lambda: mercadopago("claims", status="moonlit"),
+    "paypal": lambda: paypal(status="MOONLIT"),
+    "paypal, a state": lambda: paypal(dispute_state="MOONLIT"),
+    "paypal, an outcome": lambda: paypal(status="RESOLVED", dispute_outcome={"outcome_code": "MOONLIT"}),
+    "razorpay": lambda: razorpay(status="moonlit"),
+    "square": lambda: square(state="MOONLIT"),
+    "stripe": lambda: stripe(status="moonlit"),
+}
+KNOWN: dict[str, Callable[[], DisputeChanged]] = {
+    "adyen": lambda: adyen(additionalData={"disputeStatus": "Undefended"}),
+    "braintree": lambda: braintree("dispute_opened", status="Open"),
+    "dlocal": dlocal,
+    "dlocal, an infraction": lambda: infraction(analysis_status="AGREED"),
+    "klarna": lambda: klarna(dispute_outcome="WON"),
+    "klarna, a state": lambda: klarna_moved("initiated"),
+    "mercadopago": lambda: mercadopago("chargebacks", status="in_process", documentation_status="pending"),
+    "mercadopago, a claim": lambda: mercadopago("claims", status="closed"),
+    "paypal": paypal,
+    "paypal, resolved": lambda: paypal(status="RESOLVED", dispute_outcome={"outcome_code": "ACCEPTED"}),
+    "razorpay": razorpay,
+    "square": square,
+    "stripe": stripe,
+}
+# Their messages have no word for it beside their own type, or the object that is read back none that we would follow.
+BY_TYPE_ALONE = {"apple", "checkout", "gocardless", "google", "mollie", "worldpay"}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_word_for_where_a_dispute_stands_that_nobody_knows_is_told_and_sinks_nothing(name: str) -> None:
+    event = STRANGE[name]()
+    assert event.status_unknown
+    assert dispute_of(event).status_unknown
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_word_that_we_know_raises_no_such_flag(name: str) -> None:
+    assert not KNOWN[name]().status_unknown
+
+
+def test_every_provider_has_a_word_that_nobody_knows_or_none_at_all() -> None:
+    assert {name.partition(",")[0] for name in STRANGE} | BY_TYPE_ALONE == set(names())
+
+
+def test_a_claim_of_which_it_is_not_known_whether_it_ended_has_not_ended() -> None:
+    strange = mercadopago("claims", status="moonlit", resolution={"benefited": ["complainant"]})
+    assert (strange.status, strange.provider_status) == (None, "moonlit")
+    assert strange.event_id != mercadopago("claims", status="closed").event_id
+
+
 # Prevented
 
 
@@ -237,7 +356,16 @@ def test_a_prevented_dispute_is_one_thing_at_every_provider() -> None:
         ("manual", {}, AnsweredBy.US),
         ("prefer_manual", {}, AnsweredBy.US),
         ("prefer_smart_disputes", {}, AnsweredBy.US),
+        ("prefer_smart_disputes", {"smart_disputes": {"status": "available"}}, AnsweredBy.PROVIDER),
+        ("prefer_smart_disputes", {"smart_disputes": {"status": "processing"}}, AnsweredBy.US),
+        ("prefer_smart_disputes", {"smart_disputes": {"status": "requires_evidence"}}, AnsweredBy.US),
+        ("prefer_manual", {"smart_disputes": {"status": "available"}}, AnsweredBy.US),
         ("smart_disputes", {}, AnsweredBy.PROVIDER),
+        ("smart_disputes", {"smart_disputes": {"status": "available"}}, AnsweredBy.PROVIDER),
+        ("smart_disputes", {"smart_disputes": {"status": "processing"}}, AnsweredBy.PROVIDER),
+        ("smart_disputes", {"smart_disputes": {"status": "requires_evidence"}}, AnsweredBy.US),
+        ("smart_disputes", {"smart_disputes": {"status": "unavailable"}}, AnsweredBy.US),
+        ("smart_disputes", {"smart_disputes": {"status": "a_word_of_tomorrow"}}, AnsweredBy.US),
         ("smart_disputes", {"status": "appeal_needs_response"}, AnsweredBy.US),
         ("smart_disputes", {"evidence_details": {"due_by": DUE, "submission_method": "manual"}}, AnsweredBy.US),
         ("prefer_smart_disputes", {"status": "under_review",

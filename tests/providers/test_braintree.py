@@ -139,6 +139,22 @@ def signed_forms() -> list[Any]:
     ]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        [("bt_signature", "a|b")],
+        [("bt_payload", "YQ==")],
+        [("bt_signature", "a|b"), ("bt_signature", "a|b"), ("bt_payload", "YQ==")],
+        [("bt_signature", "a|b"), ("bt_payload", "YQ=="), ("bt_payload", "YQ==")],
+    ],
+)
+def test_a_form_without_one_signature_of_one_payload_says_so(fields: list[tuple[str, str]]) -> None:
+    with pytest.raises(SignatureInvalid) as refusal:
+        adapter.verify(Delivery("braintree", urlencode(fields).encode(), {}, NOON), CREDENTIALS, nobody)
+    assert refusal.value.reason == "missing_signature"
+
+
 @pytest.mark.parametrize("file", signed_forms())
 def test_every_published_notification_verifies_and_is_read(file: Path) -> None:
     form = json.loads(file.read_bytes())
@@ -518,6 +534,7 @@ def test_a_later_round_is_of_the_dispute_that_it_goes_on_with_and_is_what_counts
         event("dispute_lost", a_dispute(id="d2", kind="pre_arbitration", original_dispute_id="d1")),
     ]
     assert [one.dispute_id for one in told] == ["d1"] * 4
+    assert [one.answer_id for one in told] == [None, None, "d2", "d2"]
     rounds = [dataclasses.replace(one, occurred_at=NOON + timedelta(days=day)) for day, one in enumerate(told)]
     for order in itertools.permutations(rounds):
         dispute = Dispute(provider="braintree", dispute_id="d1", account="")
@@ -525,10 +542,13 @@ def test_a_later_round_is_of_the_dispute_that_it_goes_on_with_and_is_what_counts
             dispute = lifecycle.settle(lifecycle.record(dispute, one, NOON))
         assert (dispute.stage, dispute.status) == (DisputeStage.PRE_ARBITRATION, DisputeStatus.LOST)
         assert dispute.moved == Money(-9000, "USD")
+        assert dispute.answer_id == "d2"
 
 
 def test_a_first_round_names_none_before_it() -> None:
-    assert event("dispute_opened", a_dispute(original_dispute_id="")).dispute_id == "d1"
+    for original in ("", "d1"):
+        first = event("dispute_opened", a_dispute(original_dispute_id=original))
+        assert (first.dispute_id, first.answer_id) == ("d1", None)
 
 
 def test_a_won_dispute_gives_back_what_was_won() -> None:

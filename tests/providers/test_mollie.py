@@ -128,6 +128,10 @@ def test_a_classic_webhook_is_a_poke_that_nobody_proved() -> None:
     assert isinstance(poke, ResourceChanged)
     assert (poke.resource, poke.resource_id, poke.hint) == ("payments", "tr_1", None)
     assert set(poke.unsigned) == set(adapter.PUSH_UNSIGNED)
+    # The same words a second later are news: nothing else tells two of them apart.
+    later = dataclasses.replace(delivery, received_at=NOON + timedelta(seconds=1))
+    again = adapter.normalize(later, verdict, CREDENTIALS)
+    assert (again.events[0].event_id, again.delivery_id) != (poke.event_id, poke.delivery_id)
 
 
 @pytest.mark.parametrize("query", ["", "id=tr_1", "key=", "key=guess", f"key={'k' * 32}", "key=%ff&" * 99])

@@ -228,6 +228,7 @@ def pokes(kind: str, member: str, thing: dict[str, Any]) -> list[tuple[str, str]
     assert len(found) == len(normalized.events)
     assert bool(found) != bool(normalized.ignored)
     assert len({one.event_id for one in found}) == len(found)
+    assert all(one.hint == kind for one in found)
     return [(one.resource, one.resource_id) for one in found]
 
 

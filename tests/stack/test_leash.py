@@ -58,6 +58,11 @@ def wait_until(holds: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
+def interruptible() -> None:
+    """A shell ignores Ctrl-C for its background work (`&`), and so does what that starts, until it says otherwise."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def command(folder: Path, how: str) -> list[str]:
     return [sys.executable, "-c", PARENT, str(folder), how]
 
@@ -67,7 +72,9 @@ def command(folder: Path, how: str) -> list[str]:
 def test_servers_end_with_their_parent_whatever_signal_ends_it(
     sign: signal.Signals, tmp_path: Path, groups: Callable[[], list[int]]
 ) -> None:
-    with subprocess.Popen(command(tmp_path, "waits"), cwd=ROOT, stderr=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        command(tmp_path, "waits"), cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+    ) as parent:
         started = groups()
         assert all(map(leash.alive, started))
         parent.send_signal(sign)
@@ -130,6 +137,7 @@ def dev(home: Path, *more: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=interruptible,
     )
 
 

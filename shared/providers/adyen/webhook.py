@@ -73,7 +73,7 @@ UNSIGNED = (
     "three_d_secure", "cvv_result", "avs_result", "decline_code", "hard_decline", "provider_score",
     "network_transaction_id",
     "reason", "reason_code", "network", "respond_by", "respond_by_text", "can_respond", "autodefended",
-    "provider_status", "arn", "fraud_type",
+    "provider_status", "status_unknown", "arn", "fraud_type",
 )  # fmt: skip
 """Fields of our events that come from outside the eight. `step` and `status` join them where a hint decided them."""
 
@@ -452,6 +452,7 @@ def _dispute(
         extra = told.extra()
         word = extra.hint("disputeStatus")
         by_hint = HINTS.get((word or "").lower())
+        is_unknown = word is not None and by_hint is None
         if by_hint not in hinted:
             by_hint = None
         code = extra.first_hint("chargebackReasonCode", "rfiReasonCode")
@@ -464,6 +465,7 @@ def _dispute(
             payment_id=told.original,
             stage=stage,
             status=by_hint or status,
+            status_unknown=is_unknown,
             final=final,
             amount=amount,
             moved=Money(moves * amount.minor, amount.currency) if moves and amount else None,

@@ -19,8 +19,9 @@
 Names: a payment is its transaction; a local payment's `payment-id` is an alias of it, and its name while it has no
 transaction. The transaction that another one tries again (`retried-transaction-id`) or settles a part of
 (`authorized-transaction-id`) is an alias of that other one. A round of a dispute (a pre-arbitration after a chargeback that
-was won) has an id of its own and names the first (`original-dispute-id`): all rounds are one dispute under that id. A
-subscription's notification lists up to twenty transactions, the newest first: it tells of that one.
+was won) has an id of its own and names the first (`original-dispute-id`): all rounds are one dispute under that id,
+and `answer_id` is the round's own, by which it is finalized. A subscription's notification lists up to twenty
+transactions, the newest first: it tells of that one.
 
 Sources: Braintree docs "Dispute response object", GraphQL "DisputeType", "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
 disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0.
@@ -469,12 +470,15 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
         reason = dispute.hint("reason")
         means = (dispute.hint("transaction", f"payment-instrument-{name}") for name in ("type", "subtype"))
         is_debit = any(is_bank_debit(method) for method in means)
+        own, original, told = dispute.text("id"), dispute.maybe_text("original-dispute-id"), dispute.hint("status")
         return DisputeChanged(
             **base,
-            dispute_id=dispute.maybe_text("original-dispute-id") or dispute.text("id"),
+            dispute_id=original or own,
+            answer_id=own if original not in (None, own) else None,
             payment_id=dispute.maybe_text("transaction", "id"),
             stage=stage,
             status=status,
+            status_unknown=told is not None and told.lower() not in STATUSES,
             amount=amount,
             moved=Money(moves * moved.minor, moved.currency)
             if moves and moved and stage is not DisputeStage.INQUIRY
@@ -484,7 +488,7 @@ def _dispute(word: str, *, moves: int = 0) -> "Translate":
             network=_network(dispute.hint("transaction", "payment-instrument-subtype")),
             **dispute.deadline("reply-by-date"),
             can_respond=False if resolved or is_debit else True if status is DisputeStatus.NEEDS_RESPONSE else None,
-            provider_status=dispute.hint("status") or word,
+            provider_status=told or word,
             evidence_submitted=True if word == "disputed" else None,
             arn=dispute.hint("transaction", "acquirer-reference-number"),
         )

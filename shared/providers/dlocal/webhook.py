@@ -274,9 +274,7 @@ STAGES = {
 
 
 def _chargeback(chargeback: Node, own: str, status: str, base: Base) -> AnyEvent:
-    if status not in CHARGEBACKS:
-        raise unreadable(chargeback.where("status"), "a chargeback status that we do not know", "unknown_status")
-    stands, moves = CHARGEBACKS[status]
+    stands, moves = CHARGEBACKS.get(status, (None, 0))
     word = _GAPS.sub("_", chargeback.lowered("chargeback_stage") or "")
     stage = DisputeStage.INQUIRY if status == "INQUIRY" else STAGES.get(word, DisputeStage.CHARGEBACK)
     amount = _money(chargeback)
@@ -286,6 +284,7 @@ def _chargeback(chargeback: Node, own: str, status: str, base: Base) -> AnyEvent
         payment_id=chargeback.text("payment_id"),
         stage=stage,
         status=stands,
+        status_unknown=stands is None,
         amount=amount,
         moved=Money(moves * amount.minor, amount.currency) if moves and amount else None,
         reason_code=chargeback.hint("reason_code"),
@@ -314,9 +313,8 @@ VERDICTS = {
 
 def _infraction(infraction: Node, payment_id: str | None, own: str, status: str, base: Base) -> AnyEvent:
     """A Pix infraction: the payer's bank asks for the money back, and we agree or do not until `due_date`."""
-    if status not in INFRACTIONS:
-        raise unreadable(infraction.where("status"), "an infraction status that we do not know", "unknown_status")
-    stands = VERDICTS.get(infraction.hint("analysis_status") or "", {}).get(status, INFRACTIONS[status])
+    verdict = infraction.hint("analysis_status")
+    stands = VERDICTS.get(verdict or "", {}).get(status) or INFRACTIONS.get(status)
     priced = Node({"amount": infraction.raw("amount"), "currency": "BRL"}, infraction.path)
     return DisputeChanged(
         **base,
@@ -324,6 +322,7 @@ def _infraction(infraction: Node, payment_id: str | None, own: str, status: str,
         payment_id=payment_id or infraction.maybe_text("payment_id"),
         stage=DisputeStage.INQUIRY,
         status=stands,
+        status_unknown=stands is None or (verdict is not None and verdict not in VERDICTS),
         amount=_money(priced),
         reason=DisputeReason.FRAUD if infraction.hint("reason") == "FRAUD" else DisputeReason.OTHER,
         network="pix",

@@ -284,6 +284,7 @@ def _dispute(dispute: Node, change: str | None, base: Base, lines: list[str]) ->
         payment_aliases=tuple(payments[1:]),
         stage=stage,
         status=status,
+        status_unknown=change is not None and status is None,
         amount=_money(dispute.at("dispute_details"), "dispute_amount"),
         reason=REASONS.get(reason.lower(), DisputeReason.OTHER) if reason else None,
         **(due[0].deadline(*due[1]) if due else {}),

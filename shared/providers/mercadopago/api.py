@@ -264,6 +264,8 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
             payment_id=_id(listed, "id") if listed else _id(chargeback, "payment_id"),
             stage=DisputeStage.CHARGEBACK,
             status=status,
+            # A word in no list may say that it is over: until then an answer is asked for all the same.
+            status_unknown=word not in (*OUTCOMES, IN_PROCESS, None) or papers not in (*DOCUMENTATION, NO_PAPERS, None),
             amount=_money(chargeback, "amount", currency),
             reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
             **chargeback.deadline("date_documentation_deadline"),
@@ -275,6 +277,7 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
 
 
 _NOT_READ = datetime.max.replace(tzinfo=UTC)
+OPENED, CLOSED = "opened", "closed"
 BENEFITED = {"respondent": DisputeStatus.WON, "complainant": DisputeStatus.LOST}
 
 
@@ -284,10 +287,9 @@ def _claim(claim: Node, base: Base) -> list[AnyEvent]:
     benefited = claim.raw("resolution", "benefited")
     names = benefited if type(benefited) is list else [benefited]
     outcomes = {BENEFITED[name] for name in names if type(name) is str and name in BENEFITED}
-    status = DisputeStatus.NEEDS_RESPONSE
-    if word != "opened":
-        # Both sides, or none that is told: ended without a ruling.
-        status = outcomes.pop() if len(outcomes) == 1 else DisputeStatus.CLOSED
+    # Where both sides benefit, or it is not told who does, a claim ended without a ruling.
+    ended = next(iter(outcomes)) if len(outcomes) == 1 else DisputeStatus.CLOSED
+    status = {OPENED: DisputeStatus.NEEDS_RESPONSE, CLOSED: ended}.get(word)
     due = [
         action.deadline("due_date")
         for player in claim.nodes("players")
@@ -299,11 +301,12 @@ def _claim(claim: Node, base: Base) -> list[AnyEvent]:
     when = "last_updated" if claim.raw("last_updated") is not None else "date_created"
     return [
         DisputeChanged(
-            **_known(base, f"claim-{own}", status.value, claim.instant(when)),
+            **_known(base, f"claim-{own}", status or "unknown", claim.instant(when)),
             dispute_id=f"claim-{own}",
             payment_id=_id(claim, "resource_id") if claim.raw("resource") == "payment" else None,
             stage=DisputeStage.INQUIRY,
             status=status,
+            status_unknown=status is None,
             **first,
             can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=word,
@@ -322,5 +325,5 @@ RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
     },
     "payments": {"status": STEPS, "refunds[].status": REFUND_STEPS},
     "chargebacks": {"status": (*OUTCOMES, IN_PROCESS), "documentation_status": (*DOCUMENTATION, NO_PAPERS)},
-    "claims": {"status": ("opened", "closed"), "resolution.benefited[]": BENEFITED},
+    "claims": {"status": (OPENED, CLOSED), "resolution.benefited[]": BENEFITED},
 }

@@ -498,6 +498,7 @@ STATES = {  # where `status` does not say
     "REQUIRED_OTHER_PARTY_ACTION": DisputeStatus.UNDER_REVIEW,
     "UNDER_PAYPAL_REVIEW": DisputeStatus.UNDER_REVIEW,
 }
+SAYING_LITTLE = ("RESOLVED", "OTHER", "APPEALABLE")
 # DENIED and NONE are not here: PayPal's documentation does not say which side they favour.
 OUTCOMES = {
     "RESOLVED_SELLER_FAVOUR": DisputeStatus.WON,
@@ -535,6 +536,14 @@ def _where_it_stands(dispute: Node, *, resolved: bool) -> tuple[DisputeStatus | 
     return STATUSES.get(status) or STATES.get(state), True
 
 
+def _is_unknown(dispute: Node) -> bool:
+    """Whether one of its words for where it stands is in no list, although another one may say it too."""
+    status, state = dispute.hint("status"), dispute.hint("dispute_state")
+    return bool(status and status not in (*STATUSES, *SAYING_LITTLE)) or bool(
+        state and state not in (*STATES, *SAYING_LITTLE)
+    )
+
+
 def _dispute(*, resolved: bool) -> "Translate":
     def translate(dispute: Node, base: Base) -> list[AnyEvent]:
         transactions = dispute.nodes("disputed_transactions")
@@ -555,6 +564,7 @@ def _dispute(*, resolved: bool) -> "Translate":
                 payment_id=next(iter(payments), None),
                 stage=STAGES.get(dispute.hint("dispute_life_cycle_stage") or ""),
                 status=status,
+                status_unknown=status is None or _is_unknown(dispute),
                 final=final,
                 amount=_money(dispute, "dispute_amount"),
                 reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,

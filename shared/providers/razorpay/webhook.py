@@ -253,6 +253,7 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
             payment_id=payment_id,
             stage=STAGES.get(phase or ""),
             status=status,
+            status_unknown=status is None,
             amount=amount,
             moved=Money(-taken.minor, taken.currency) if taken and taken.minor else None,
             reason=reason,

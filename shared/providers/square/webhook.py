@@ -301,6 +301,7 @@ def _dispute(dispute: Node, base: Base) -> AnyEvent:
         payment_id=dispute.maybe_text("disputed_payment", "payment_id"),
         stage=stage,
         status=status,
+        status_unknown=status is None,
         amount=_money(dispute, "amount_money"),
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
         network=_network(dispute.lowered("card_brand")),

@@ -12,7 +12,7 @@
 | amounts | integers; zero-decimal list as ISO 4217 and MGA; ISK and UGX with two decimals that are 00 |
 | money | payments' captured and refunded amounts are running totals: `cumulative`; a refund object's is its own. A charge counts a hold that was released, whole or in part, as refunded: what was never captured is not. Whether a release also sends `refund.created` is not settled by public pages |
 | answerable | not without `due_by`; not a debit that a bank returned (`FINAL_REASONS`), nor a Klarna inquiry, which takes no evidence. Contesting a compliance dispute costs 500 USD |
-| answered by | us; Stripe where `intended_submission_method` is `smart_disputes`. With `prefer_smart_disputes` it answers only if it finds evidence, which it does not tell beforehand: then we are asked too |
+| answered by | us; Stripe where `intended_submission_method` is `smart_disputes`, or `prefer_smart_disputes` and `smart_disputes.status` is `available`; never where that status says that it finds no evidence (`requires_evidence`, `unavailable`): then it answers nothing at all |
 | fetch-back | GET /v1/events/{id} for a thin event's snapshot; where a thin event names none, GET /v2/core/events/{id} does or names the object to read; API_STRIPE's key is a secret or restricted key |
 | merchant's own words | `metadata`: `customer_id`, `device_id`, `ip`, `initiator` (customer or merchant), `order_id` |
 
@@ -27,7 +27,7 @@ Events of the v2 API's own objects tell of no payment: ignored.
 
 Sources: Stripe docs "Receive events in your webhook endpoint", "Migrate from snapshot events to thin events", "Handle
 event-generation failures", "Event types", "Disputes", "Currencies", "Decline codes", "Klarna disputes", "Visa compliance
-disputes", "Mastercard compliance disputes"; changelog 2026-10-28 "intended submission method"; support "SEPA Direct Debit
+disputes", "Mastercard compliance disputes"; changelog 2026-10-28 "intended submission method", "smart disputes availability"; "Set up Smart Disputes"; support "SEPA Direct Debit
 payment disputes"; the enumerations and object fields of Stripe's OpenAPI description.
 """
 
@@ -460,6 +460,12 @@ FINAL_REASONS = frozenset(
     }
 )
 COMPLIANCE = ("visa_compliance", "mastercard_compliance")
+# Where Stripe answers in our name: the status of its own packet of evidence, by the method that we chose. Older API
+# versions tell no status.
+PACKETS: dict[str, tuple[str | None, ...]] = {
+    "smart_disputes": ("available", "processing", None),
+    "prefer_smart_disputes": ("available",),
+}
 COMPLIANCE_FEE = Money(50_000, "USD")
 
 
@@ -510,8 +516,10 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
     submissions, submitted_by = details.raw("submission_count"), details.hint("submission_method")
     # Of who answered last it tells on: an appeal, or a chargeback after an inquiry, asks again.
     answered_for_us = submitted_by == "smart_disputes" and status is not DisputeStatus.NEEDS_RESPONSE
-    intended = dispute.hint("intended_submission_method")
-    will_be_answered = word == "needs_response" and intended == "smart_disputes" and submitted_by != "manual"
+    intended, packet = dispute.hint("intended_submission_method"), dispute.hint("smart_disputes", "status")
+    will_be_answered = (
+        word == "needs_response" and submitted_by != "manual" and packet in PACKETS.get(intended or "", ())
+    )
     return DisputeChanged(
         **base,
         dispute_id=dispute.maybe_text("id") or dispute.reference("charge") or payment_id,
@@ -519,6 +527,7 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
         payment_aliases=aliases,
         stage=stage,
         status=status,
+        status_unknown=status is None,
         amount=_money(dispute, "amount"),
         moved=_moved(dispute, kind),
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
@@ -608,6 +617,8 @@ TYPES = PAYMENTS | REFUNDS | DISPUTES | WARNINGS | OTHERS
 WORDS = {
     "Dispute.status": STATUSES,
     "Dispute.reason": REASONS,
+    "Dispute.intended_submission_method": ("manual", "prefer_manual", *PACKETS),
+    "Dispute.smart_disputes.status": ("available", "processing", "requires_evidence", "unavailable"),
     "Refund.status": REFUND_STEPS,
     "Charge.payment_method_details.card.checks.cvc_check": CHECKS,
     "Charge.payment_method_details.card.three_d_secure.result": THREE_D_SECURE,
