@@ -54,7 +54,9 @@ GROUPS = {
         ("tests/disputes", "tests/flows/test_check_deadlines.py", "tests/flows/test_track_dispute.py"),
     ),
     "fraud": Group(("shared/fraud/*",), ("tests/fraud", "tests/flows/test_score_payment.py")),
-    "learning": Group(("shared/learning/*",), ("tests/learning", "tests/flows/test_train_model.py")),
+    "learning": Group(
+        ("shared/learning/*",), ("tests/learning", "tests/flows/test_train_model.py", "tests/fraud/test_model.py")
+    ),
     "flows": Group(("shared/flows/*",), ("tests/flows",)),
     "verify": Group(
         ("shared/providers/*",),
