@@ -75,8 +75,8 @@ def test_what_is_asked_for_is_what_is_grown() -> None:
     leaves = [int(tree.nodes["is_leaf"].sum()) for [tree] in forest._predictors]
     assert leaves == [5] * 7
     assert (forest.learning_rate, forest.random_state, forest.l2_regularization) == (0.25, 3, 1.0)
-    # Every row teaches: none is held back to stop early.
-    assert not forest.do_early_stopping_
+    # Every row teaches, also of more than 10 000, of which scikit-learn would hold some back to stop early.
+    assert forest.early_stopping is False
     assert forest._predictors[0][0].nodes["count"][0] == 1000
 
 

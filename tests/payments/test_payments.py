@@ -516,3 +516,18 @@ def test_what_was_undone_may_have_happened_again_when_it_is_told_under_a_later_t
     told: list[PaymentChanged], event: PaymentChanged, *, again: bool
 ) -> None:
     assert payments.may_have_happened_again(payment_after(*told), event) is again
+
+
+@pytest.mark.parametrize(("at", "held"), [(30, 5_000 + 89 * 100), (200, 5_000)])
+def test_a_whole_authorization_tells_anew_what_the_ones_before_it_held_also_when_they_are_listed_no_longer(
+    at: int, held: int
+) -> None:
+    """Of 120 authorizations of EUR 1.00, a second apart, 89 come after the 31st second; none after the 200th."""
+    parts = [
+        a_payment_event(AUTHORIZED, amount=eur(100), reference=f"auth_{number}", occurred_at=NOON + number * SECOND)
+        for number in range(120)
+    ]
+    whole = a_payment_event(AUTHORIZED, amount=eur(5_000), occurred_at=NOON + at * SECOND)
+    for told in ([*parts, whole], [whole, *reversed(parts)], [*parts[:60], whole, *parts[60:]]):
+        payment = payment_after(*told)
+        assert (payment.authorized, payment.inconsistent) == (eur(held), ("timeline_full",))
