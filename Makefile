@@ -62,8 +62,8 @@ check: $(VENV)/.check ## Format, lint, types, import contract, then every test
 	$(VENV)/bin/lint-imports
 	$(MAKE) test
 
-mutate: $(VENV)/.mutate ## Break the code a line at a time and see which tests notice; an hour or more (PARTS="domain disputes")
-	$(PY) -m tests.mutation $(PARTS)
+mutate: $(VENV)/.mutate ## Break the code a line at a time and see which tests notice; hours for all (PARTS="domain disputes" SAMPLE=120 SEED=1)
+	$(PY) -m tests.mutation $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(PARTS)
 
 bench: $(VENV)/.bench ## Speed, each figure as a ratio to a baseline measured in the same run
 	$(PY) -m tests.benchmarks

@@ -1,12 +1,35 @@
-"""`python -m tests.mutation [GROUP …]`: break the code on purpose, a line at a time, and see which tests notice.
+"""`python -m tests.mutation [--sample 120 --seed 1] [GROUP …]`: break the code on purpose and see which tests notice.
 
 mutmut changes one thing in one function (a comparison, a number, a call) and runs the tests that reach that function. A
 change that no test notices survives: either a test is missing, or the change means the same. Each group is a part of
-the code with the tests that speak of it, and works in a copy of its own under `.payin/mutation`. Takes an hour or more
-for all; not part of the tests.
+the code with the tests that speak of it, and works in a copy of its own under `.payin/mutation`. Takes hours for all;
+not part of the tests. A sample is drawn from all changes of a group by its seed, so that who repeats it tries the same
+ones and a larger sample holds the smaller one; its score is an estimate and is told with its interval.
+
+What a test sets up once for others (a fixture of a module, a cache) counts for the first test alone, and what runs when
+its module is imported (most of `fraud.point_in_time`) is unchanged in every run: such a survivor has to be tried by hand,
+in a copy.
+
+Scores of 2026-11-26:
+
+- disputes, every change, in an earlier run: 95.5 %.
+- `learning.fit`, `export` and `promote` by their own tests, every change: 490 tried, 449 noticed (91.6 %). Of the 41
+  others 6 have a test since (92.9 %) and 35 mean the same: where Newton's method starts and how it steps towards the same
+  optimum, `strict` of lists of one length, a setting of a library that is its default here.
+- `providers.kit.signing` by its own tests, a sample of 60 of 144 by seed 1: 56 noticed, 93.3 % (84 to 97 %); 2 have a
+  test since, 2 mean the same.
+- domain and fraud, samples of 60 by seed 1 that were cut off: domain 28 of 38, fraud 39 of 42, two of these only by
+  running out of time on a busy machine. What the quickest tests reach is tried first, so these parts are no random ones
+  and give no score. Of the 10 in domain 9 have a test since and 1 means the same; of the 3 in fraud 1 has a test since,
+  1 is seen by hand (it runs on import) and 1 means the same.
+
+Not scored yet: flows, the adapters' own verify, and the rest of learning.
 """
 
+import argparse
+import math
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -50,7 +73,9 @@ GROUPS = {
         ("tests/disputes", "tests/flows/test_check_deadlines.py", "tests/flows/test_track_dispute.py"),
     ),
     "fraud": Group(("shared/fraud/*",), ("tests/fraud", "tests/flows/test_score_payment.py")),
-    "learning": Group(("shared/learning/*",), ("tests/learning", "tests/flows/test_train_model.py")),
+    "learning": Group(
+        ("shared/learning/*",), ("tests/learning", "tests/flows/test_train_model.py", "tests/fraud/test_model.py")
+    ),
     "flows": Group(("shared/flows/*",), ("tests/flows",)),
     "verify": Group(
         ("shared/providers/*",),
@@ -61,27 +86,75 @@ GROUPS = {
     ),
 }
 CAUGHT = ("killed", "timeout", "suspicious", "caught by type check", "segfault")
+PATIENCE = 6
+"""Times what the tests of a change take unchanged: a change that takes longer runs for ever."""
+
+# What `mutmut run` does before it runs a test: from then on each change has a name and `mutmut results` tells it.
+GENERATE = """
+import sys
+from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants, setup_source_paths
+from mutmut.mutation.trampoline import set_mutant_under_test
+set_mutant_under_test("mutant_generation")
+copy_src_dir(); copy_also_copy_files(); setup_source_paths()
+create_mutants(int(sys.argv[1]))
+"""
 
 
-def run(name: str, group: Group) -> dict[str, str]:
-    """How each change ended, by its name. mutmut shows how far it is."""
+@dataclass(frozen=True)
+class Sample:
+    """`size` changes of each group, or all where it has no more; drawn by `seed`."""
+
+    size: int
+    seed: int
+
+    def drawn(self, mutants: list[str]) -> list[str]:
+        shuffled = sorted(mutants)
+        random.Random(self.seed).shuffle(shuffled)
+        return sorted(shuffled[: self.size])
+
+
+def run(name: str, group: Group, sample: Sample | None, children: int) -> dict[str, str]:
+    """How each change ended, by its name: of all, or of `sample`. mutmut shows how far it is and works on `children`
+    changes at once."""
     folder = HOME / name
     _copied(folder, group)
     mutmut = str(Path(sys.executable).with_name("mutmut"))
     # mutmut forks: where OpenMP already has threads, what trains in a fork waits for ever and counts as timed out.
     alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    ended = subprocess.run([mutmut, "run", *group.names], cwd=folder, env=alone, check=False).returncode
+    wanted: list[str] | tuple[str, ...] = group.names
+    if sample is not None:
+        generate = [sys.executable, "-c", GENERATE, str(children)]
+        subprocess.run(generate, cwd=folder, env=alone, check=True, stdout=subprocess.DEVNULL)
+        wanted = sample.drawn(list(_ends(mutmut, folder, group)))
+    ended = subprocess.run(
+        [mutmut, "run", "--max-children", str(children), *wanted], cwd=folder, env=alone, check=False
+    ).returncode
     if ended != 0:
         # Before the first change: a test that fails without any. Later: from outside, and what was tried is kept.
-        raise SystemExit(f"{name}: mutmut ended with {ended}; `mutmut run {' '.join(group.names)}` in {folder} goes on")
-    told = subprocess.run([mutmut, "results", "--all", "true"], cwd=folder, check=True, capture_output=True, text=True)
-    ends = (line.strip().rpartition(": ") for line in told.stdout.splitlines())
-    asked = {
-        mutant: end for mutant, _, end in ends if mutant and any(fnmatch(mutant, one) for one in group.names or ("*",))
-    }
+        raise SystemExit(f"{name}: mutmut ended with {ended}; `mutmut run {' '.join(wanted)}` in {folder} goes on")
+    ends = _ends(mutmut, folder, group)
+    asked = ends if sample is None else {mutant: ends[mutant] for mutant in wanted}
     if left := sum(end == "not checked" for end in asked.values()):
         raise SystemExit(f"{name}: {left} of {len(asked)} changes were not tried; `mutmut run` in {folder} goes on")
     return asked
+
+
+def _ends(mutmut: str, folder: Path, group: Group) -> dict[str, str]:
+    """Each change of `group` and how it ended, as far as mutmut has come."""
+    told = subprocess.run([mutmut, "results", "--all", "true"], cwd=folder, check=True, capture_output=True, text=True)
+    ends = (line.strip().rpartition(": ") for line in told.stdout.splitlines())
+    return {
+        mutant: end for mutant, _, end in ends if mutant and any(fnmatch(mutant, one) for one in group.names or ("*",))
+    }
+
+
+def interval(caught: int, tried: int) -> tuple[float, float]:
+    """Where the part of all changes that is noticed lies with 95 %, when `caught` of `tried` drawn ones were (Wilson
+    1927: unlike the textbook's, it stands near 100 %)."""
+    z = 1.959964
+    centre = (caught + z * z / 2) / (tried + z * z)
+    reach = z / (tried + z * z) * math.sqrt(caught * (tried - caught) / tried + z * z / 4)
+    return max(centre - reach, 0.0), min(centre + reach, 1.0)
 
 
 def tell_of_survivors(console: Console, name: str, ends: dict[str, str]) -> None:
@@ -124,6 +197,7 @@ def _settings(group: Group) -> str:
 source_paths = ["shared"]
 only_mutate = {listed(group.only)}
 also_copy = {listed(tuple(sorted({"functions", "terraform", "README.md", "Makefile", "requirements.txt"})))}
+timeout_multiplier = {PATIENCE}
 pytest_add_cli_args_test_selection = {listed(group.tests)}
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:randomly", "-x", "-k", "not ({left_out})"]
 """
@@ -131,18 +205,32 @@ pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:randomly", "-x", "-k"
     return settings
 
 
-def main(names: list[str]) -> None:
-    if unknown := set(names) - set(GROUPS):
-        raise SystemExit(f"no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}")
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS) + "; all when none is named")
+    parser.add_argument("--sample", type=int, metavar="CHANGES", help="how many changes of each group; all when absent")
+    parser.add_argument("--seed", type=int, default=1, help="which changes a sample draws (1)")
+    parser.add_argument("--children", type=int, default=2, help="changes tried at once (2)")
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.groups) - set(GROUPS):
+        parser.error(f"no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}")
+    if asked.children < 1 or (asked.sample is not None and asked.sample < 1):
+        parser.error("--sample and --children are 1 or more")
+    sample = None if asked.sample is None else Sample(asked.sample, asked.seed)
     console = Console()
-    score = Table("part", "changes", "noticed", "survived", "no test", "score", "minutes")
-    for place, name in enumerate(names or GROUPS, start=1):
-        console.print(f"{name} ({place} of {len(names or GROUPS)})")
+    title = (
+        "all changes" if sample is None else f"a sample of {sample.size} changes of each part, by seed {sample.seed}"
+    )
+    score = Table("part", "changes", "noticed", "survived", "no test", "score", "95 %", "minutes", title=title)
+    names = asked.groups or list(GROUPS)
+    for place, name in enumerate(names, start=1):
+        console.print(f"{name} ({place} of {len(names)})")
         began = monotonic()
-        ends = run(name, GROUPS[name])
+        ends = run(name, GROUPS[name], sample, asked.children)
         count = Counter(ends.values())
         caught = sum(count[end] for end in CAUGHT)
         tell_of_survivors(console, name, ends)
+        low, high = interval(caught, len(ends)) if ends else (0.0, 1.0)
         score.add_row(
             name,
             str(len(ends)),
@@ -150,6 +238,7 @@ def main(names: list[str]) -> None:
             str(len(ends) - caught - count["no tests"]),
             str(count["no tests"]),
             f"{caught / len(ends):.1%}" if ends else "–",
+            f"{low:.0%} to {high:.0%}" if sample is not None else "–",
             f"{(monotonic() - began) / 60:.0f}",
         )
     console.print(score)

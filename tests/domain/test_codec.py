@@ -82,8 +82,18 @@ def test_a_newer_writers_extra_member_does_not_stop_an_older_reader() -> None:
     "data", [b"", b"[]", b"{}", b'{"kind":"unheard_of"}', b'{"kind":7}', b'{"kind":"payment"}', b"\xff", b"[" * 9999]
 )
 def test_bytes_that_are_no_event_of_ours_are_unreadable(data: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable) as refusal:
         decode_event(data)
+    assert refusal.value.reason in ("malformed_message", "unknown_kind")
+
+
+def test_what_was_stored_in_another_shape_is_unreadable_and_says_which_shape_was_wanted() -> None:
+    with pytest.raises(Unreadable, match="not a stored Card") as refusal:
+        from_document({"fingerprint": 7}, Card)
+    assert refusal.value.reason == "malformed_document"
+    with pytest.raises(Unreadable, match="not a Card") as refusal:
+        decode(b'{"fingerprint": 7}', Card)
+    assert refusal.value.reason == "malformed_message"
 
 
 def test_an_event_without_a_time_zone_is_unreadable() -> None:

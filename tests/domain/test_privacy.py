@@ -179,6 +179,7 @@ def test_luhn_knows_a_valid_number_from_a_mistyped_one() -> None:
 def test_the_same_address_gives_the_same_hash_and_only_the_domain_stays_readable() -> None:
     assert email_parts("Ana@Music.example") == email_parts("ana@music.EXAMPLE ")
     assert email_parts("ana@music.example")[1] == "music.example"
+    assert email_parts("ANA@MUSIC.FEDEX.")[1] == "music.fedex"
 
 
 @pytest.mark.parametrize(

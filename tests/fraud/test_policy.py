@@ -53,6 +53,14 @@ def test_thresholds_are_where_two_outcomes_cost_the_same() -> None:
         assert cost(found.outcome(p), p) <= min(cost(outcome, p) for outcome in Outcome) + 1e-9
 
 
+def test_where_people_cost_more_than_insults_a_threshold_still_lies_no_lower_than_the_one_before() -> None:
+    """Reviewing pays above 0.14 / 0.2 = 0.7, and declining above 0.34 / 0.6 = 0.57 already, were it not the harder one."""
+    found = cheapest(Costs(review_friction=0.16, insult=0.5))
+    assert found.review == found.decline == pytest.approx(0.7)
+    dear = cheapest(Costs(challenge_friction=0.6, review_friction=0.65, insult=0.7))
+    assert dear.challenge == dear.review == dear.decline == pytest.approx(0.6 / 0.7)
+
+
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.sampled_from([1.0, 10.0])), max_size=200),
     st.floats(0.001, 0.5),

@@ -1,5 +1,6 @@
 """What a set of facts means for a payment's state and money."""
 
+from dataclasses import replace
 from itertools import permutations
 from random import Random
 from typing import Any
@@ -478,3 +479,55 @@ def test_two_different_facts_under_one_id_leave_the_same_one_in_every_order() ->
     other = a_payment_event(CAPTURED, event_id="adyen:shop:1", amount=eur(7))
     assert payment_after(one, other) == payment_after(other, one, other, one)
     assert payment_after(one, other).inconsistent == ()
+
+
+def test_an_id_of_nothing_is_no_other_name_of_a_payment_and_neither_is_its_own() -> None:
+    told = [a_payment_event(aliases=("", "pi_1", "ch_2")), a_payment_event(aliases=("ch_1", "ch_2"))]
+    assert payment_after(*told).aliases == ("ch_1", "ch_2")
+
+
+ONCE = a_refund_event(event_id="stripe:acct_1:refunded", unsigned=("occurred_at",))
+UNDONE = a_refund_event(step=PaymentStep.REFUND_FAILED, occurred_at=NOON + 2 * DAY)
+ONCE_MORE = replace(ONCE, occurred_at=NOON + 3 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("told", "event", "again"),
+    [
+        ([ONCE, UNDONE], ONCE_MORE, True),
+        ([ONCE, replace(UNDONE, occurred_at=ONCE.occurred_at)], ONCE_MORE, True),
+        ([ONCE, UNDONE], replace(ONCE_MORE, unsigned=()), False),
+        ([ONCE, UNDONE], replace(ONCE_MORE, unsigned=("amount",)), False),
+        ([ONCE, UNDONE], replace(ONCE_MORE, occurred_at=UNDONE.occurred_at), False),
+        ([ONCE, replace(UNDONE, occurred_at=NOON)], ONCE_MORE, False),
+        ([ONCE, replace(UNDONE, reference="re_2")], ONCE_MORE, False),
+        ([ONCE, replace(UNDONE, step=PaymentStep.CAPTURE_FAILED)], ONCE_MORE, False),
+        ([ONCE], ONCE_MORE, False),
+        ([UNDONE], ONCE_MORE, False),
+        ([replace(ONCE, step=PaymentStep.REVERSED), UNDONE], ONCE_MORE, False),
+    ],
+    ids=[
+        *("undone in between", "undone at once", "a signed time", "another member unsigned", "before it was undone"),
+        *("undone before it happened", "another undone", "another thing undone", "never undone", "not yet known"),
+        "what is never undone",
+    ],
+)
+def test_what_was_undone_may_have_happened_again_when_it_is_told_under_a_later_time_that_nobody_signed(
+    told: list[PaymentChanged], event: PaymentChanged, *, again: bool
+) -> None:
+    assert payments.may_have_happened_again(payment_after(*told), event) is again
+
+
+@pytest.mark.parametrize(("at", "held"), [(30, 5_000 + 89 * 100), (200, 5_000)])
+def test_a_whole_authorization_tells_anew_what_the_ones_before_it_held_also_when_they_are_listed_no_longer(
+    at: int, held: int
+) -> None:
+    """Of 120 authorizations of EUR 1.00, a second apart, 89 come after the 31st second; none after the 200th."""
+    parts = [
+        a_payment_event(AUTHORIZED, amount=eur(100), reference=f"auth_{number}", occurred_at=NOON + number * SECOND)
+        for number in range(120)
+    ]
+    whole = a_payment_event(AUTHORIZED, amount=eur(5_000), occurred_at=NOON + at * SECOND)
+    for told in ([*parts, whole], [whole, *reversed(parts)], [*parts[:60], whole, *parts[60:]]):
+        payment = payment_after(*told)
+        assert (payment.authorized, payment.inconsistent) == (eur(held), ("timeline_full",))

@@ -21,7 +21,7 @@ def test_a_fact_is_one_json_line_in_cloud_loggings_form(capsys: pytest.CaptureFi
     alarm("delivery", provider="stripe", outcome="unparsed")
     first, second = lines(capsys)
     assert (first["severity"], first["event"], first["provider"], first["events"]) == ("INFO", "delivery", "stripe", 2)
-    assert second["severity"] == "ERROR"
+    assert (second["severity"], second["provider"], second["outcome"]) == ("ERROR", "stripe", "unparsed")
 
 
 def test_no_card_number_and_no_email_reaches_a_line_whatever_field_held_it(capsys: pytest.CaptureFixture[str]) -> None:
