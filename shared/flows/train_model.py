@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,6 +26,7 @@ from shared.learning.request import Recompute, RollBack, TrainingRequest
 if TYPE_CHECKING:
     from shared.learning.data_set import Floats, Table
     from shared.learning.evaluate import Quality
+    from shared.learning.fit import Fitted
     from shared.learning.split import Slices
 
 KEPT_CHAMPIONS = 50
@@ -34,11 +35,14 @@ COLUMNS = tuple(name for name in NAMES if name not in TRAINING_EXCLUDED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingReport:
-    """digest: the stored model; None when training was refused. promoted: it decides from now on. objections: why it
-    was refused or does not, in sentences. champion: the quality of the model that decided so far, on the same payments.
+    """digest: the stored model; None when training was refused. judged: the one that `quality` is of, fitted without the
+    rows that it was tested on; the same, unless it was promoted and fitted on all rows. promoted: it decides from now on.
+    objections: why it was refused or does not, in sentences. champion: the quality of the model that decided so far, as it
+    was judged, on the same payments.
     """
 
     digest: str | None
+    judged: str | None
     promoted: bool
     objections: tuple[str, ...]
     payments: int
@@ -48,14 +52,14 @@ class TrainingReport:
 
 
 def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> TrainingReport:
-    """Read what was served of past payments, label the mature ones, fit, calibrate and test in order of time, store the
-    model, and make it the champion if nothing speaks against it.
+    """Read what was served of past payments, label the mature ones, fit, calibrate and test in order of time, and if
+    nothing speaks against what was learned, learn it again from all of them: that model is stored and becomes the champion.
 
-    parameters: JSON of `TrainingRequest`. The same rows give the same model, so a repeated tick changes nothing.
+    parameters: JSON of `TrainingRequest`. The same rows give the same models, so a repeated tick changes nothing.
     Raises Rejected for parameters that do not fit, Unavailable when a part of the world is down.
     """
     # What only training needs takes seconds to import: not before there is something to train.
-    from shared.learning import evaluate, export, fit, promote, split
+    from shared.learning import evaluate, fit, promote, split
 
     request = requests.read(parameters)
     if not isinstance(request, TrainingRequest):
@@ -68,38 +72,27 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     if lacking := _lacking(slices, request):
         return _refused(whole, lacking)
 
-    fitted = fit.fit(slices.train, LONG_TAILED, request)
-    later = slices.calibrate
-    calibration = fit.calibration(fitted.raw(later.values), later.fraud, later.weight, share)
-    scored = fit.calibrated(fitted.raw(later.values), calibration)
-    capacity = Capacity(challenge=request.challenge_capacity, review=request.review_capacity)
-    limits = within_capacity(cheapest(Costs()), zip(scored.tolist(), later.weight.tolist(), strict=True), capacity)
-    thresholds = {"challenge": limits.challenge, "review": limits.review, "decline": limits.decline}
-    fact("model_fitted", trees=request.iterations, rows=len(slices.train), frauds=slices.train.frauds)
-
     test = slices.test
-    quality = evaluate.evaluate(
-        fit.calibrated(fitted.raw(test.values), calibration), test.fraud, test.weight, thresholds
-    )
-    data = export.export(
-        fitted,
-        test,
-        form=artifacts.FORMAT,
-        schema_version=SCHEMA_VERSION,
-        calibration=calibration,
-        thresholds=thresholds,
-        learning=_origin(request, slices, quality),
-    )
-    digest = ports.models.store(data)
-    # Proven where it will be used: walked, and held to the trainer's own answers.
-    artifacts.load(ports.models.load(digest), digest)
+    fitted = fit.fit(slices.train, LONG_TAILED, request)
+    fact("model_fitted", trees=request.iterations, rows=len(slices.train), frauds=slices.train.frauds)
+    judged = _put_right(fitted, fitted, slices.calibrate, share, request)
+    quality = evaluate.evaluate(judged.score(test.values), test.fraud, test.weight, judged.thresholds)
+    origin = _origin(request, slices, quality)
+    stood = _store(ports, judged, test, origin)
 
-    champion = _champion_quality(ports, digest, test)
+    champion = _champion_quality(ports, stood, test)
     objections = promote.objections(quality, champion)
+    digest = stood
     if not objections:
-        _crown(ports, now, digest, {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc})
+        everything = fit.fit(whole, LONG_TAILED, request)
+        fact("model_refitted", trees=request.iterations, rows=len(whole), frauds=whole.frauds)
+        decides = _put_right(everything, fitted, slices.later, share, request)
+        digest = _store(ports, decides, test, {**origin, "judged": stood, "rows": len(whole), "frauds": whole.frauds})
+        quality_told = {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc}
+        _crown(ports, now, digest, stood, quality_told)
     report = TrainingReport(
         digest=digest,
+        judged=stood,
         promoted=not objections,
         objections=tuple(objections),
         payments=len(whole),
@@ -110,6 +103,7 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     fact(
         "model_trained",
         digest=digest,
+        judged=stood,
         promoted=report.promoted,
         objections="; ".join(objections),
         payments=report.payments,
@@ -120,6 +114,57 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
         lift_at_1_percent=quality.lift_at_1_percent,
     )
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """A forest, what makes probabilities of its log-odds, and where outcomes begin among them."""
+
+    forest: "Fitted"
+    calibration: dict[str, Any]
+    thresholds: Mapping[str, float]
+
+    def score(self, values: "Floats") -> "Floats":
+        from shared.learning import fit
+
+        return fit.calibrated(self.forest.raw(values), self.calibration)
+
+
+def _put_right(forest: "Fitted", asked: "Fitted", later: "Table", share: float, request: TrainingRequest) -> _Learned:
+    """`forest` with the calibration and the thresholds that the log-odds of `asked` want on `later`, which `asked` has not
+    learned from.
+
+    A forest cannot be calibrated on rows that it learned from: it is surer of them than of any to come. The one that
+    decides has learned from all, so it takes over what the one that was judged, of the same settings and fewer rows,
+    needed on all that came after it.
+    """
+    from shared.learning import fit
+
+    raw = asked.raw(later.values)
+    calibration = fit.calibration(raw, later.fraud, later.weight, share)
+    scored = fit.calibrated(raw, calibration)
+    capacity = Capacity(challenge=request.challenge_capacity, review=request.review_capacity)
+    limits = within_capacity(cheapest(Costs()), zip(scored.tolist(), later.weight.tolist(), strict=True), capacity)
+    thresholds = {"challenge": limits.challenge, "review": limits.review, "decline": limits.decline}
+    return _Learned(forest, calibration, thresholds)
+
+
+def _store(ports: Ports, learned: _Learned, golden: "Table", origin: Mapping[str, object]) -> str:
+    """Keep what was learned, proven where it will be used: walked, and held to the trainer's own answers on `golden`."""
+    from shared.learning import export
+
+    data = export.export(
+        learned.forest,
+        golden,
+        form=artifacts.FORMAT,
+        schema_version=SCHEMA_VERSION,
+        calibration=learned.calibration,
+        thresholds=learned.thresholds,
+        learning=origin,
+    )
+    digest = ports.models.store(data)
+    artifacts.load(ports.models.load(digest), digest)
+    return digest
 
 
 def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
@@ -145,11 +190,13 @@ def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
         current = seen[CHAMPION]
         if current is not None and unwanted not in (None, current.document["digest"]):
             return Effect((str(current.document["digest"]), False))
-        former = [past["digest"] for past in current.document["former"]] if current else []
+        former = current.document["former"] if current else []
         if current is None or not former:
             raise Rejected("no champion came before this one: run train_model", reason="no_former_champion")
-        model = artifacts.load(ports.models.load(former[-1]), former[-1])
-        document = {**current.document, "digest": model.digest, "since": now, "former": current.document["former"][:-1]}
+        *former, again = former
+        model = artifacts.load(ports.models.load(again["digest"]), again["digest"])
+        judged = again.get("judged", model.digest)
+        document = {**current.document, "digest": model.digest, "judged": judged, "since": now, "former": former}
         return Effect((model.digest, True), [write(CHAMPION, current, document)])
 
     digest, gone = change(ports.documents, [CHAMPION], effect)
@@ -166,23 +213,33 @@ def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> "tuple[Ta
 
     seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
     until = matured_until(now, request.maturity_days)
-    part = _count(ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION)
+    part, first = _count(ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION)
     logged = part * data_set.SAMPLES
     # Where decisions recorded all that we would take, nothing has to be computed. Else payments are few, or of before the
     # schema changed.
     enough = logged >= request.max_rows
-    payments = logged if enough else _count(ports, data_set.COUNT_SQL, **seen)
+    payments = logged
+    if not enough:
+        payments, first = _count(ports, data_set.COUNT_SQL, **seen)
+    learned_from = (first or now) + timedelta(days=request.burn_in_days)
     kept = data_set.sampling(payments, request.max_rows)
     rows = ports.warehouse.query(
         data_set.labeled_sql(logged_sql() if enough else served_sql()),
-        {**seen, "matured_until": microseconds(until), "below": kept.below, "sample": kept.sample},
+        {
+            **seen,
+            "learned_from": microseconds(learned_from),
+            "matured_until": microseconds(until),
+            "below": kept.below,
+            "sample": kept.sample,
+        },
     )
     return data_set.table(rows, COLUMNS, kept.share), kept.share
 
 
-def _count(ports: Ports, sql: str, **parameters: object) -> int:
+def _count(ports: Ports, sql: str, **parameters: object) -> tuple[int, datetime | None]:
+    """How many payments there are, and when the first of them happened."""
     [counted] = ports.warehouse.query(sql, parameters)
-    return int(counted["payments"])
+    return int(counted["payments"]), counted["first"]
 
 
 def _lacking(slices: "Slices", request: TrainingRequest) -> list[str]:
@@ -202,7 +259,7 @@ def _lacking(slices: "Slices", request: TrainingRequest) -> list[str]:
 def _refused(whole: "Table", objections: list[str]) -> TrainingReport:
     fact("training_refused", reason="; ".join(objections), payments=len(whole), frauds=whole.frauds)
     return TrainingReport(
-        digest=None, promoted=False, objections=tuple(objections), payments=len(whole), frauds=whole.frauds
+        digest=None, judged=None, promoted=False, objections=tuple(objections), payments=len(whole), frauds=whole.frauds
     )
 
 
@@ -223,17 +280,23 @@ def _origin(request: TrainingRequest, slices: "Slices", quality: "Quality") -> d
 
 
 def _champion_quality(ports: Ports, digest: str, test: "Table") -> "Quality | None":
-    """How the model that decides now would have scored the test payments; None when there is none to compare with."""
+    """How the model that decides now would have scored the test payments; None when there is none to compare with.
+
+    It has learned from most of them. So it stands here as it was judged: fitted on what came before its own test.
+    """
     from shared.learning import evaluate
 
     [champion] = ports.documents.get([CHAMPION])
-    if champion is None or champion.document["digest"] == digest:
+    if champion is None:
+        return None
+    stood = str(champion.document.get("judged", champion.document["digest"]))
+    if stood == digest:
         return None
     try:
-        model = artifacts.load(ports.models.load(champion.document["digest"]), champion.document["digest"])
+        model = artifacts.load(ports.models.load(stood), stood)
     except Misconfigured as error:
         # It cannot decide in this release either (another feature schema, damage): it has no place to defend.
-        fact("champion_not_comparable", reason=error.reason, digest=champion.document["digest"])
+        fact("champion_not_comparable", reason=error.reason, digest=stood)
         return None
     return evaluate.evaluate(_walked(model, test), test.fraud, test.weight, {})
 
@@ -246,18 +309,19 @@ def _walked(model: Model, table: "Table") -> "Floats":
     return np.array([model.score(row).score for row in rows], dtype=np.float64)
 
 
-def _crown(ports: Ports, now: datetime, digest: str, quality: dict[str, float]) -> None:
-    """Make `digest` the champion, and remember the ones before."""
+def _crown(ports: Ports, now: datetime, digest: str, judged: str, quality: dict[str, float]) -> None:
+    """Make `digest` the champion, which was `judged` under that name, and remember the ones before."""
 
     def effect(seen: Seen) -> Effect[None]:
         current = seen[CHAMPION]
         before = current.document if current else None
         if before is not None and before["digest"] == digest:
             return Effect(None)
-        former = [*before["former"], {"digest": before["digest"], "since": before["since"]}] if before else []
+        past = {name: before[name] for name in ("digest", "judged", "since") if name in before} if before else {}
+        former = [*before["former"], past] if before else []
         # What an operator said of scoring stays said, whoever is the champion.
         kept = {"rules_alone": before["rules_alone"]} if before and "rules_alone" in before else {}
-        document = {**kept, "digest": digest, "since": now, "quality": quality, "former": former[-KEPT_CHAMPIONS:]}
-        return Effect(None, [write(CHAMPION, current, document)])
+        named = {"digest": digest, "judged": judged, "since": now, "quality": quality}
+        return Effect(None, [write(CHAMPION, current, {**kept, **named, "former": former[-KEPT_CHAMPIONS:]})])
 
     change(ports.documents, [CHAMPION], effect)

@@ -12,7 +12,8 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """history_days: how far back payments are read. maturity_days: how old a payment must be before no news means "not
+    """history_days: how far back payments are read. burn_in_days: of these, how many of the first give history to others
+    and are not learned from; a payment before them looks new in every window that reaches back further. maturity_days: how old a payment must be before no news means "not
     fraud"; chargebacks may take 120 days, most come within 60. gap_days: left out between training and the rest, so
     that one wave of fraud is not on both sides. train_part, calibrate_part: of the payments in time order; the rest
     tests. max_rows: genuine payments are thinned out above it, frauds never. least_frauds: needed for training, and
@@ -21,6 +22,7 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     history_days: Days = 400
+    burn_in_days: Days = 30
     maturity_days: Days = 60
     gap_days: Days = 7
     train_part: Part = 0.6

@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
 from shared.domain.errors import Rejected
@@ -21,12 +23,15 @@ from shared.fraud import model
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.learning import data_set
+from shared.learning.fit import fit
+from shared.learning.request import TrainingRequest
 from tests.builders import DAY, a_payment_event
+from tests.fraud.forests import noise
 from tests.learning.shop import DAYS, OPENED, fill, past
 from tests.local import local_ports, published
 
 NOW = OPENED + (DAYS + 10) * DAY
-QUICK = json.dumps({"maturity_days": 8, "gap_days": 2, "iterations": 40}).encode()
+QUICK = json.dumps({"maturity_days": 8, "gap_days": 2, "burn_in_days": 0, "iterations": 40}).encode()
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,49 @@ def test_a_model_that_tells_fraud_from_the_rest_becomes_the_champion(shop: tuple
     assert report.quality.roc_auc > 0.8
     assert 0 < report.quality.brier < report.quality.prior
     assert champion(ports)["digest"] == report.digest
+
+
+def test_what_decides_has_learned_from_all_and_what_was_judged_from_none_that_it_was_judged_by(
+    shop: tuple[Ports, TrainingReport], caplog: pytest.LogCaptureFixture
+) -> None:
+    ports, report = shop
+    assert report.digest is not None
+    assert report.judged is not None
+    decides, judged = (json.loads(ports.models.load(digest)) for digest in (report.digest, report.judged))
+    learned_from = [artifact["trees"][0]["count"][0] for artifact in (decides, judged)]
+    assert learned_from == [report.payments, judged["learning"]["slices"]["train"]["rows"]]
+    assert champion(ports)["judged"] == report.judged
+
+
+def test_what_learned_from_all_gives_probabilities_that_come_true_on_payments_after_all_of_them() -> None:
+    request = TrainingRequest(iterations=100)
+    known = noise(12_000, NAMES[:10])
+    train, later, unseen = (known.part((known.at >= since) & (known.at < since + 4_000)) for since in (0, 4_000, 8_000))
+    judged = fit(train, (), request)
+    everything = fit(known.part(known.at < 8_000), (), request)
+    decides, own = (
+        train_flow._put_right(forest, asked, later, 1.0, request).score(unseen.values)
+        for forest, asked in ((everything, judged), (everything, everything))
+    )
+    expected = decides.sum() / unseen.frauds
+    assert 0.93 < expected < 1.07
+    # Asked about what it has learned from, it would be surer than it may be.
+    error = [float(np.mean((score - unseen.fraud) ** 2)) for score in (decides, own)]
+    assert error[0] < error[1]
+
+
+def test_the_first_days_give_history_and_are_not_learned_from(tmp_path: Path) -> None:
+    ports = local_ports(tmp_path)
+    fill(ports, past(payments=600, frauds=60))
+    few = {**json.loads(QUICK), "least_frauds": 1, "least_frauds_held_out": 1, "iterations": 2}
+    whole, late = (
+        train_flow._labeled(ports, NOW, msgspec.convert(few | {"burn_in_days": days}, TrainingRequest))[0]
+        for days in (0, 20)
+    )
+    assert late.at[0] >= whole.at[0] + 20 * 86_400_000_000 - 3_600_000_000 * 24
+    assert 0 < len(late) < len(whole)
+    # With all the history that they have without it.
+    assert np.array_equal(late.values, whole.values[-len(late) :], equal_nan=True)
 
 
 def test_declined_and_immature_payments_have_no_label(shop: tuple[Ports, TrainingReport], tmp_path: Path) -> None:
@@ -86,6 +134,7 @@ def test_the_artifact_is_named_by_its_bytes_and_says_where_it_comes_from(shop: t
     data = ports.models.load(report.digest)
     assert hashlib.sha256(data).hexdigest() == report.digest
     learning = json.loads(data)["learning"]
+    assert learning["judged"] == report.judged != report.digest
     slices = learning["slices"]
     assert slices["train"]["to"] + 2 * 86_400_000_000 <= slices["calibrate"]["from"]
     assert slices["calibrate"]["to"] < slices["test"]["from"]

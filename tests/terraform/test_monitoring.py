@@ -78,6 +78,7 @@ READ_IN_THE_LOG = {
     "training_rows_read",
     "training_refused",
     "model_fitted",
+    "model_refitted",
     "model_trained",
     "champion_not_comparable",
     "champion_rolled_back",
