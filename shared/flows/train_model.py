@@ -1,17 +1,18 @@
 """What became of past payments teaches a model, and if it has learned enough it becomes the champion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from shared.domain.errors import Misconfigured, Rejected
-from shared.domain.telemetry import fact
+from shared.domain.telemetry import alarm, fact
+from shared.flows.champions import Champion, Line, line_of, with_line
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
-from shared.flows.ports import Ports
+from shared.flows.ports import Ports, Snapshot, Write
 from shared.flows.recompute_decisions import recompute_decisions
 from shared.flows.scorer import CHAMPION
 from shared.fraud import model as artifacts
@@ -21,7 +22,7 @@ from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.fraud.policy import Capacity, Costs, cheapest, within_capacity
 from shared.learning import request as requests
 from shared.learning.labels import matured_until
-from shared.learning.request import Recompute, RollBack, TrainingRequest
+from shared.learning.request import Pin, Recompute, RollBack, TrainingRequest, Unpin
 
 if TYPE_CHECKING:
     from shared.learning.data_set import Floats, Table
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from shared.learning.fit import Fitted
     from shared.learning.split import Slices
 
-KEPT_CHAMPIONS = 50
 COLUMNS = tuple(name for name in NAMES if name not in TRAINING_EXCLUDED)
 
 
@@ -58,12 +58,18 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     parameters: JSON of `TrainingRequest`. The same rows give the same models, so a repeated tick changes nothing.
     Raises Rejected for parameters that do not fit, Unavailable when a part of the world is down.
     """
-    # What only training needs takes seconds to import: not before there is something to train.
-    from shared.learning import evaluate, fit, promote, split
-
     request = requests.read(parameters)
     if not isinstance(request, TrainingRequest):
         raise Rejected("not a training request: another thing is asked", reason="bad_training_request")
+    report = _trained(ports, now, request)
+    _watch_age(ports, now, request.stale_days)
+    return report
+
+
+def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingReport:
+    # What only training needs takes seconds to import: not before there is something to train.
+    from shared.learning import evaluate, fit, promote, split
+
     whole, share = _labeled(ports, now, request)
     fact("training_rows_read", rows=len(whole), frauds=whole.frauds, share=share)
     if not len(whole):
@@ -80,16 +86,20 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     origin = _origin(request, slices, quality)
     stood = _store(ports, judged, test, origin)
 
-    champion = _champion_quality(ports, stood, test)
+    line = _line(ports, ports.documents.get([CHAMPION])[0])
+    champion = _champion_quality(ports, line.current, stood, test)
     objections = promote.objections(quality, champion)
+    if line.pinned and line.current is not None and line.current.stood != stood:
+        objections.append(f"an operator has pinned the champion {line.current.digest}")
     digest = stood
     if not objections:
         everything = fit.fit(whole, LONG_TAILED, request)
         fact("model_refitted", trees=request.iterations, rows=len(whole), frauds=whole.frauds)
         decides = _put_right(everything, fitted, slices.later, share, request)
         digest = _store(ports, decides, test, {**origin, "judged": stood, "rows": len(whole), "frauds": whole.frauds})
-        quality_told = {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc}
-        _crown(ports, now, digest, stood, quality_told)
+        told = {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc}
+        if not _crown(ports, Champion(digest=digest, since=now, judged=stood, quality=told)):
+            objections.append("an operator has pinned the champion while this one was fitted")
     report = TrainingReport(
         digest=digest,
         judged=stood,
@@ -168,36 +178,38 @@ def _store(ports: Ports, learned: _Learned, golden: "Table", origin: Mapping[str
 
 
 def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
-    """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"recompute": 1000}`. What came of it is told
-    by facts. Raises Rejected, Misconfigured, Unavailable."""
+    """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"pin": "<digest>"}`, `{"unpin": "<digest>"}`,
+    `{"recompute": 1000}`. What came of it is told by facts. Raises Rejected, Misconfigured, Unavailable."""
     match requests.read(parameters):
         case RollBack(roll_back=digest):
             roll_back(ports, now, digest)
+        case Pin(pin=digest):
+            pin(ports, digest, pinned=True)
+        case Unpin(unpin=digest):
+            pin(ports, digest, pinned=False)
         case Recompute(recompute=decisions, days=days):
             recompute_decisions(ports, now, decisions, timedelta(days=days))
-        case _:
+        case TrainingRequest():
             train_model(ports, now, parameters)
 
 
 def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
-    """Let the champion before this one decide again; answers the digest of the one that decides then.
+    """Let the champion before this one decide again, and pin it: the next night, on the same data, would bring back the
+    like of the one that goes. Answers the digest of the one that decides then.
 
     unwanted: the digest that shall go; where another one decides, it is gone already (or was mistyped), nothing changes,
     and that is what is told. Raises Rejected when none came before, Misconfigured when that one cannot decide here.
     """
 
     def effect(seen: Seen) -> Effect[tuple[str, bool]]:
-        current = seen[CHAMPION]
-        if current is not None and unwanted not in (None, current.document["digest"]):
-            return Effect((str(current.document["digest"]), False))
-        former = current.document["former"] if current else []
-        if current is None or not former:
+        line = _line(ports, seen[CHAMPION])
+        if line.current is not None and unwanted not in (None, line.current.digest):
+            return Effect((line.current.digest, False))
+        if not line.former:
             raise Rejected("no champion came before this one: run train_model", reason="no_former_champion")
-        *former, again = former
-        model = artifacts.load(ports.models.load(again["digest"]), again["digest"])
-        judged = again.get("judged", model.digest)
-        document = {**current.document, "digest": model.digest, "judged": judged, "since": now, "former": former}
-        return Effect((model.digest, True), [write(CHAMPION, current, document)])
+        again = line.former[-1].digest
+        artifacts.load(ports.models.load(again), again)
+        return Effect((again, True), [_write(seen, line.rolled_back(now))])
 
     digest, gone = change(ports.documents, [CHAMPION], effect)
     if gone:
@@ -205,6 +217,40 @@ def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
     else:
         fact("champion_kept", digest=digest, unwanted=unwanted)
     return digest
+
+
+def pin(ports: Ports, digest: str, *, pinned: bool) -> None:
+    """Keep the champion `digest` whatever training finds, or let a better one follow again; a repeat changes nothing.
+    Raises Rejected where another one decides."""
+
+    def effect(seen: Seen) -> Effect[None]:
+        line = _line(ports, seen[CHAMPION])
+        if line.current is None or line.current.digest != digest:
+            raise Rejected(f"the champion is another one than {digest}", reason="not_the_champion")
+        return Effect(None, [_write(seen, replace(line, pinned=pinned))] if line.pinned != pinned else [])
+
+    change(ports.documents, [CHAMPION], effect)
+    fact("champion_pinned", digest=digest, pinned=pinned)
+
+
+def _line(ports: Ports, found: Snapshot | None) -> Line:
+    """The champions of this release's features."""
+
+    def scores(digest: str) -> bool:
+        try:
+            artifacts.load(ports.models.load(digest), digest)
+        except Misconfigured as error:
+            # It cannot decide in this release (another feature schema, damage): it has no place to defend.
+            fact("champion_not_comparable", reason=error.reason, digest=digest)
+            return False
+        return True
+
+    return line_of(found.document if found else None, SCHEMA_VERSION, scores)
+
+
+def _write(seen: Seen, line: Line) -> Write:
+    current = seen[CHAMPION]
+    return write(CHAMPION, current, with_line(current.document if current else None, SCHEMA_VERSION, line))
 
 
 def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> "tuple[Table, float]":
@@ -257,7 +303,7 @@ def _lacking(slices: "Slices", request: TrainingRequest) -> list[str]:
 
 
 def _refused(whole: "Table", objections: list[str]) -> TrainingReport:
-    fact("training_refused", reason="; ".join(objections), payments=len(whole), frauds=whole.frauds)
+    alarm("training_refused", reason="; ".join(objections), payments=len(whole), frauds=whole.frauds)
     return TrainingReport(
         digest=None, judged=None, promoted=False, objections=tuple(objections), payments=len(whole), frauds=whole.frauds
     )
@@ -279,24 +325,19 @@ def _origin(request: TrainingRequest, slices: "Slices", quality: "Quality") -> d
     }
 
 
-def _champion_quality(ports: Ports, digest: str, test: "Table") -> "Quality | None":
+def _champion_quality(ports: Ports, champion: Champion | None, digest: str, test: "Table") -> "Quality | None":
     """How the model that decides now would have scored the test payments; None when there is none to compare with.
 
     It has learned from most of them. So it stands here as it was judged: fitted on what came before its own test.
     """
     from shared.learning import evaluate
 
-    [champion] = ports.documents.get([CHAMPION])
-    if champion is None:
-        return None
-    stood = str(champion.document.get("judged", champion.document["digest"]))
-    if stood == digest:
+    if champion is None or champion.stood == digest:
         return None
     try:
-        model = artifacts.load(ports.models.load(stood), stood)
+        model = artifacts.load(ports.models.load(champion.stood), champion.stood)
     except Misconfigured as error:
-        # It cannot decide in this release either (another feature schema, damage): it has no place to defend.
-        fact("champion_not_comparable", reason=error.reason, digest=stood)
+        fact("champion_not_comparable", reason=error.reason, digest=champion.stood)
         return None
     return evaluate.evaluate(_walked(model, test), test.fraud, test.weight, {})
 
@@ -309,19 +350,22 @@ def _walked(model: Model, table: "Table") -> "Floats":
     return np.array([model.score(row).score for row in rows], dtype=np.float64)
 
 
-def _crown(ports: Ports, now: datetime, digest: str, judged: str, quality: dict[str, float]) -> None:
-    """Make `digest` the champion, which was `judged` under that name, and remember the ones before."""
+def _crown(ports: Ports, champion: Champion) -> bool:
+    """Make `champion` the one that decides, and remember the ones before; no when an operator has pinned another one."""
 
-    def effect(seen: Seen) -> Effect[None]:
-        current = seen[CHAMPION]
-        before = current.document if current else None
-        if before is not None and before["digest"] == digest:
-            return Effect(None)
-        past = {name: before[name] for name in ("digest", "judged", "since") if name in before} if before else {}
-        former = [*before["former"], past] if before else []
-        # What an operator said of scoring stays said, whoever is the champion.
-        kept = {"rules_alone": before["rules_alone"]} if before and "rules_alone" in before else {}
-        named = {"digest": digest, "judged": judged, "since": now, "quality": quality}
-        return Effect(None, [write(CHAMPION, current, {**kept, **named, "former": former[-KEPT_CHAMPIONS:]})])
+    def effect(seen: Seen) -> Effect[bool]:
+        line = _line(ports, seen[CHAMPION])
+        if line.current is not None and line.current.digest == champion.digest:
+            return Effect(True)
+        if line.pinned:
+            return Effect(False)
+        return Effect(True, [_write(seen, line.crowned(champion))])
 
-    change(ports.documents, [CHAMPION], effect)
+    return change(ports.documents, [CHAMPION], effect)
+
+
+def _watch_age(ports: Ports, now: datetime, stale_days: float) -> None:
+    """Alarm when one champion has decided for longer than `stale_days`, whatever kept the next one from it."""
+    current = _line(ports, ports.documents.get([CHAMPION])[0]).current
+    if current is not None and now - current.since > timedelta(days=stale_days):
+        alarm("champion_stale", digest=current.digest, days=(now - current.since) // timedelta(days=1))

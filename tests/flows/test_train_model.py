@@ -15,12 +15,13 @@ import pytest
 
 from shared.domain.errors import Rejected
 from shared.flows import train_model as train_flow
+from shared.flows.champions import Champion, Line, line_of, with_line
 from shared.flows.ports import Create, Ports, Replace
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import TrainingReport, on_request, roll_back, train_model
 from shared.fraud import model
-from shared.fraud.features import NAMES
+from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.learning import data_set
 from shared.learning.fit import fit
@@ -43,10 +44,21 @@ def shop() -> Iterator[tuple[Ports, TrainingReport]]:
         yield ports, train_model(ports, NOW, QUICK)
 
 
-def champion(ports: Ports) -> dict[str, object]:
+def line(ports: Ports, schema: str = SCHEMA_VERSION) -> Line:
     [snapshot] = ports.documents.get([CHAMPION])
     assert snapshot is not None
-    return snapshot.document
+    return line_of(snapshot.document, schema, lambda _: True)
+
+
+def champion(ports: Ports) -> Champion:
+    current = line(ports).current
+    assert current is not None
+    return current
+
+
+def in_the_earlier_form(ports: Ports, digest: str, *former: str, **more: object) -> None:
+    past = [{"digest": one, "since": NOW - DAY} for one in former]
+    ports.documents.commit([Create(CHAMPION, {"digest": digest, "since": NOW, "former": past, **more})])
 
 
 def test_a_model_that_tells_fraud_from_the_rest_becomes_the_champion(shop: tuple[Ports, TrainingReport]) -> None:
@@ -57,7 +69,7 @@ def test_a_model_that_tells_fraud_from_the_rest_becomes_the_champion(shop: tuple
     assert report.quality.average_precision > 0.6
     assert report.quality.roc_auc > 0.8
     assert 0 < report.quality.brier < report.quality.prior
-    assert champion(ports)["digest"] == report.digest
+    assert champion(ports).digest == report.digest
 
 
 def test_what_decides_has_learned_from_all_and_what_was_judged_from_none_that_it_was_judged_by(
@@ -69,7 +81,7 @@ def test_what_decides_has_learned_from_all_and_what_was_judged_from_none_that_it
     decides, judged = (json.loads(ports.models.load(digest)) for digest in (report.digest, report.judged))
     learned_from = [artifact["trees"][0]["count"][0] for artifact in (decides, judged)]
     assert learned_from == [report.payments, judged["learning"]["slices"]["train"]["rows"]]
-    assert champion(ports)["judged"] == report.judged
+    assert champion(ports).judged == report.judged
 
 
 def test_what_learned_from_all_gives_probabilities_that_come_true_on_payments_after_all_of_them() -> None:
@@ -125,7 +137,7 @@ def test_the_same_rows_give_the_same_model_whenever_and_however_often_they_are_t
     again = train_model(ports, NOW + timedelta(hours=5), QUICK)
     assert again.digest == first.digest
     assert train_model(ports, NOW, QUICK).promoted
-    assert champion(ports)["former"] == []
+    assert line(ports).former == ()
 
 
 def test_the_artifact_is_named_by_its_bytes_and_says_where_it_comes_from(shop: tuple[Ports, TrainingReport]) -> None:
@@ -152,13 +164,16 @@ def test_scores_are_calibrated_and_thresholds_keep_within_what_people_can_look_a
     assert reached["challenge"].part - reached["review"].part <= 0.2
 
 
-def test_too_few_frauds_are_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_too_few_frauds_are_refused_with_a_sentence_and_an_alarm(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ports = local_ports(tmp_path)
     fill(ports, past(payments=400, frauds=20))
     report = train_model(ports, NOW, QUICK)
     assert (report.promoted, report.digest) == (False, None)
     assert "training has" in report.objections[0]
     assert "needs 30" in report.objections[0]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["training_refused"]
     assert ports.documents.get([CHAMPION]) == [None]
 
 
@@ -167,7 +182,7 @@ def test_a_worse_model_is_stored_and_does_not_decide(shop: tuple[Ports, Training
     assert first.digest is not None
     ports = local_ports(tmp_path)
     ports.models.store(good.models.load(first.digest))
-    ports.documents.commit([Create(CHAMPION, {"digest": first.digest, "since": NOW, "former": []})])
+    in_the_earlier_form(ports, first.digest)
     fill(ports, past())
     worse = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "iterations": 1, "leaves": 2}).encode())
     assert not worse.promoted
@@ -175,10 +190,12 @@ def test_a_worse_model_is_stored_and_does_not_decide(shop: tuple[Ports, Training
     assert worse.champion is not None
     assert "worse than the champion's" in worse.objections[-1]
     assert ports.models.load(worse.digest)
-    assert champion(ports)["digest"] == first.digest
+    assert champion(ports).digest == first.digest
 
 
-def test_rolling_back_lets_the_former_champion_decide_again(tmp_path: Path) -> None:
+def test_rolling_back_lets_the_former_champion_decide_again_until_its_pin_is_taken_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ports = local_ports(tmp_path)
     fill(ports, past())
     with pytest.raises(Rejected, match="no champion came before"):
@@ -187,15 +204,29 @@ def test_rolling_back_lets_the_former_champion_decide_again(tmp_path: Path) -> N
     [known] = ports.documents.get([CHAMPION])
     assert known is not None
     ports.documents.commit([Replace(CHAMPION, {**known.document, "rules_alone": True}, known.version)])
-    second = train_model(ports, NOW + DAY, json.dumps({**json.loads(QUICK), "iterations": 41}).encode())
+    other = json.dumps({**json.loads(QUICK), "iterations": 41}).encode()
+    second = train_model(ports, NOW + DAY, other)
     assert second.promoted
-    assert champion(ports)["digest"] == second.digest != first.digest
-    assert champion(ports)["rules_alone"]  # what an operator said stays said, whoever is the champion
+    assert champion(ports).digest == second.digest != first.digest
     assert roll_back(ports, NOW + 2 * DAY) == first.digest
-    assert champion(ports)["digest"] == first.digest
-    assert champion(ports)["rules_alone"]
+    assert champion(ports) == replace(champion(ports), digest=first.digest, judged=first.judged)
+    [known] = ports.documents.get([CHAMPION])
+    assert known is not None
+    assert known.document["rules_alone"]  # what an operator said stays said, whoever is the champion
     with pytest.raises(Rejected, match="no champion came before"):
         roll_back(ports, NOW + 2 * DAY)
+
+    # Seventeen nights later it is still pinned, and that calls somebody.
+    night = train_model(ports, NOW + 17 * DAY, other)
+    assert (night.promoted, night.digest) == (False, second.judged)
+    assert night.objections == (f"an operator has pinned the champion {first.digest}",)
+    told = [record.fields for record in caplog.records if record.getMessage() == "champion_stale"]  # type: ignore[attr-defined]
+    assert told == [{"digest": first.digest, "days": 15}]
+    with pytest.raises(Rejected, match="is another one than"):
+        on_request(ports, NOW, json.dumps({"unpin": second.digest}).encode())
+    for asked in ("pin", "unpin", "unpin"):
+        on_request(ports, NOW, json.dumps({asked: first.digest}).encode())
+    assert train_model(ports, NOW + 18 * DAY, other).digest == champion(ports).digest == second.digest
 
 
 def test_an_operator_rolls_back_by_a_message_that_may_come_twice(
@@ -206,16 +237,52 @@ def test_an_operator_rolls_back_by_a_message_that_may_come_twice(
     ports = local_ports(tmp_path)
     data = json.loads(good.models.load(first.digest))
     old, new = (ports.models.store(json.dumps(data | {"learning": name}).encode()) for name in ("old", "new"))
-    before = {"digest": old, "since": NOW - DAY}
-    ports.documents.commit([Create(CHAMPION, {"digest": new, "since": NOW, "former": [before, before]})])
+    in_the_earlier_form(ports, new, old, old)
     message = json.dumps({"roll_back": new}).encode()
     with caplog.at_level("INFO", logger="payin"):
         for _ in range(3):
             on_request(ports, NOW, message)
     told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("champion_")]
     assert told == ["champion_rolled_back", "champion_kept", "champion_kept"]
-    assert champion(ports)["digest"] == old
-    assert champion(ports)["former"] == [before]
+    assert champion(ports).digest == old
+    assert [past.digest for past in line(ports).former] == [old]
+
+
+def test_a_release_of_other_features_keeps_its_own_champion_whatever_ours_learns(
+    shop: tuple[Ports, TrainingReport], tmp_path: Path
+) -> None:
+    """Two releases serve during a roll-out; the other one is of today, or of the time of the earlier form."""
+    good, first = shop
+    assert first.digest is not None
+    old = json.loads(good.models.load(first.digest)) | {"schema_version": "0" * 16}
+    ports = local_ports(tmp_path)
+    foreign = ports.models.store(json.dumps(old).encode())
+    in_the_earlier_form(ports, foreign, rules_alone=False)
+    fill(ports, past())
+    assert decided_by(ports, "pi_1") is None  # not theirs: rules decide until we have one
+    report = train_model(ports, NOW, QUICK)
+    assert report.promoted
+    assert report.champion is None
+    assert line(ports).former == ()
+    assert champion(ports).digest == report.digest
+    [found] = ports.documents.get([CHAMPION])
+    assert found is not None
+    assert (found.document["digest"], found.document["rules_alone"]) == (foreign, False)
+    theirs = Line(current=Champion(digest=foreign, since=NOW))
+    ports.documents.commit([Replace(CHAMPION, with_line(found.document, "0" * 16, theirs), found.version)])
+    train_model(ports, NOW + DAY, json.dumps({**json.loads(QUICK), "iterations": 41}).encode())
+    assert line(ports, "0" * 16) == theirs
+    assert len(line(ports).former) == 1
+    assert decided_by(ports, "pi_2") == champion(ports).digest
+
+
+def decided_by(ports: Ports, payment_id: str) -> str | None:
+    """The model by which an instance that starts now judges a payment."""
+    scorer = Scorer()
+    scorer.start(ports, NOW)
+    score_payment(a_payment_event(payment_id=payment_id, event_id=f"stripe:a:{payment_id}"), ports, NOW, scorer)
+    [decision] = [row for row in published(ports, "fraud-decisions") if row["payment_id"] == payment_id]
+    return None if decision["model_digest"] is None else str(decision["model_digest"])
 
 
 def test_what_a_payment_was_served_is_what_it_trains_with(tmp_path: Path) -> None:
@@ -236,22 +303,6 @@ def test_what_a_payment_was_served_is_what_it_trains_with(tmp_path: Path) -> Non
         assert found[second["event_id"]][name] == served[name]
     # Of another schema nothing is taken: what was served then is computed.
     assert found[last["event_id"]]["card_payments_7d"] == 2
-
-
-def test_a_champion_of_another_schema_has_no_place_to_defend(
-    shop: tuple[Ports, TrainingReport], tmp_path: Path
-) -> None:
-    good, first = shop
-    assert first.digest is not None
-    old = json.loads(good.models.load(first.digest)) | {"schema_version": "0" * 16}
-    ports = local_ports(tmp_path)
-    digest = ports.models.store(json.dumps(old).encode())
-    ports.documents.commit([Create(CHAMPION, {"digest": digest, "since": NOW, "former": []})])
-    fill(ports, past())
-    report = train_model(ports, NOW, QUICK)
-    assert report.promoted
-    assert report.champion is None
-    assert champion(ports)["former"] == [{"digest": digest, "since": NOW}]
 
 
 def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: Path) -> None:
@@ -320,6 +371,8 @@ def test_frauds_are_thinned_out_too_where_payments_are_many(
         b'{"roll_back": true}',
         json.dumps({"roll_back": "a" * 64 + "\n"}).encode(),
         b'{"recompute": 0}',
+        b'{"pin": "a"}',
+        json.dumps({"unpin": "a" * 64, "pin": "a" * 64}).encode(),
         b'{"recompute": 10, "seed": 1}',
         b"[]",
         b'{"seed": -1}',
