@@ -25,6 +25,7 @@ from shared.learning.labels import matured_until
 from shared.learning.request import Pin, Recompute, RollBack, TrainingRequest, Unpin
 
 if TYPE_CHECKING:
+    from shared.learning.compare import Comparison
     from shared.learning.data_set import Floats, Table
     from shared.learning.evaluate import Quality
     from shared.learning.fit import Fitted
@@ -37,8 +38,8 @@ COLUMNS = tuple(name for name in NAMES if name not in TRAINING_EXCLUDED)
 class TrainingReport:
     """digest: the stored model; None when training was refused. judged: the one that `quality` is of, fitted without the
     rows that it was tested on; the same, unless it was promoted and fitted on all rows. promoted: it decides from now on.
-    objections: why it was refused or does not, in sentences. champion: the quality of the model that decided so far, as it
-    was judged, on the same payments.
+    objections: why it was refused or does not, in sentences. comparison: with the model that decided so far, as it was
+    judged, on the same payments.
     """
 
     digest: str | None
@@ -48,7 +49,7 @@ class TrainingReport:
     payments: int
     frauds: int
     quality: "Quality | None" = None
-    champion: "Quality | None" = None
+    comparison: "Comparison | None" = None
 
 
 def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> TrainingReport:
@@ -68,7 +69,7 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
 
 def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingReport:
     # What only training needs takes seconds to import: not before there is something to train.
-    from shared.learning import evaluate, fit, promote, split
+    from shared.learning import compare, evaluate, fit, promote, split
 
     whole, share = _labeled(ports, now, request)
     fact("training_rows_read", rows=len(whole), frauds=whole.frauds, share=share)
@@ -82,13 +83,15 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
     fitted = fit.fit(slices.train, LONG_TAILED, request)
     fact("model_fitted", trees=request.iterations, rows=len(slices.train), frauds=slices.train.frauds)
     judged = _put_right(fitted, fitted, slices.calibrate, share, request)
-    quality = evaluate.evaluate(judged.score(test.values), test.fraud, test.weight, judged.thresholds)
+    scored = judged.score(test.values)
+    quality = evaluate.evaluate(scored, test.fraud, test.weight, judged.thresholds)
     origin = _origin(request, slices, quality)
     stood = _store(ports, judged, test, origin)
 
     line = _line(ports, ports.documents.get([CHAMPION])[0])
-    champion = _champion_quality(ports, line.current, stood, test)
-    objections = promote.objections(quality, champion)
+    comparison = _compared(ports, line.current, stood, scored, test, request.seed)
+    precision = compare.average_precision(scored, test, request.seed)
+    objections = promote.objections(quality, precision, comparison, request.least_frauds_compared)
     if line.pinned and line.current is not None and line.current.stood != stood:
         objections.append(f"an operator has pinned the champion {line.current.digest}")
     digest = stood
@@ -108,7 +111,7 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
         payments=len(whole),
         frauds=whole.frauds,
         quality=quality,
-        champion=champion,
+        comparison=comparison,
     )
     fact(
         "model_trained",
@@ -119,6 +122,11 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
         payments=report.payments,
         frauds=report.frauds,
         average_precision=quality.average_precision,
+        average_precision_low=precision.low,
+        money=comparison.money.estimate if comparison else None,
+        money_low=comparison.money.low if comparison else None,
+        money_high=comparison.money.high if comparison else None,
+        frauds_compared=comparison.frauds if comparison else None,
         roc_auc=quality.roc_auc,
         recall_at_1_percent_false=quality.recall_at_1_percent_false,
         lift_at_1_percent=quality.lift_at_1_percent,
@@ -325,21 +333,41 @@ def _origin(request: TrainingRequest, slices: "Slices", quality: "Quality") -> d
     }
 
 
-def _champion_quality(ports: Ports, champion: Champion | None, digest: str, test: "Table") -> "Quality | None":
-    """How the model that decides now would have scored the test payments; None when there is none to compare with.
+def _compared(
+    ports: Ports, champion: Champion | None, stood: str, score: "Floats", test: "Table", seed: int
+) -> "Comparison | None":
+    """`score` of the test payments beside that of the model that decides now; None when there is none to compare with.
 
-    It has learned from most of them. So it stands here as it was judged: fitted on what came before its own test.
+    The champion has learned from most of them. So it stands here as it was judged, fitted on what came before its own
+    test, and only payments after that count: neither of the two has seen any of them.
     """
-    from shared.learning import evaluate
+    from shared.learning import compare
 
-    if champion is None or champion.stood == digest:
+    if champion is None or champion.stood == stood:
         return None
     try:
-        model = artifacts.load(ports.models.load(champion.stood), champion.stood)
+        data = ports.models.load(champion.stood)
+        model = artifacts.load(data, champion.stood)
     except Misconfigured as error:
         fact("champion_not_comparable", reason=error.reason, digest=champion.stood)
         return None
-    return evaluate.evaluate(_walked(model, test), test.fraud, test.weight, {})
+    unseen = test.at > msgspec.json.decode(data, type=_Artifact).learning.slices["train"].to
+    rows = test.part(unseen)
+    return compare.compare(score[unseen], _walked(model, rows), rows, seed)
+
+
+class _Slice(msgspec.Struct, frozen=True):
+    to: int
+
+
+class _Learning(msgspec.Struct, frozen=True):
+    slices: dict[str, _Slice]
+
+
+class _Artifact(msgspec.Struct, frozen=True):
+    """What is asked of an artifact here: when the youngest payment was that its forest learned from (µs)."""
+
+    learning: _Learning
 
 
 def _walked(model: Model, table: "Table") -> "Floats":

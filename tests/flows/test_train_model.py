@@ -32,7 +32,9 @@ from tests.learning.shop import DAYS, OPENED, fill, past
 from tests.local import local_ports, published
 
 NOW = OPENED + (DAYS + 10) * DAY
-QUICK = json.dumps({"maturity_days": 8, "gap_days": 2, "burn_in_days": 0, "iterations": 40}).encode()
+# A small shop has few frauds.
+FEW = {"least_frauds_held_out": 8, "least_frauds_compared": 10}
+QUICK = json.dumps({"maturity_days": 8, "gap_days": 2, "burn_in_days": 0, "iterations": 40, **FEW}).encode()
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +189,25 @@ def test_a_worse_model_is_stored_and_does_not_decide(shop: tuple[Ports, Training
     worse = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "iterations": 1, "leaves": 2}).encode())
     assert not worse.promoted
     assert worse.digest is not None
-    assert worse.champion is not None
-    assert "worse than the champion's" in worse.objections[-1]
+    assert worse.comparison is not None
+    assert worse.comparison.money.high < 0
+    assert worse.objections[-1].startswith("worse than the champion: ")
     assert ports.models.load(worse.digest)
     assert champion(ports).digest == first.digest
+
+
+def test_payments_that_the_champion_was_fitted_on_do_not_count_for_it(
+    shop: tuple[Ports, TrainingReport], tmp_path: Path
+) -> None:
+    good, first = shop
+    assert first.judged is not None
+    artifact = json.loads(good.models.load(first.judged))
+    artifact["learning"]["slices"]["train"]["to"] = artifact["learning"]["slices"]["test"]["to"]
+    ports = local_ports(tmp_path)
+    in_the_earlier_form(ports, ports.models.store(json.dumps(artifact).encode()))
+    fill(ports, past())
+    report = train_model(ports, NOW, QUICK)
+    assert report.objections == ("0 frauds are too few to tell it from the champion, which takes 10",)
 
 
 def test_rolling_back_lets_the_former_champion_decide_again_until_its_pin_is_taken_out(
@@ -207,6 +224,9 @@ def test_rolling_back_lets_the_former_champion_decide_again_until_its_pin_is_tak
     other = json.dumps({**json.loads(QUICK), "iterations": 41}).encode()
     second = train_model(ports, NOW + DAY, other)
     assert second.promoted
+    # It met the champion as that one was judged, not as it is: fitted on all that it would be tested on.
+    assert second.comparison is not None
+    assert second.comparison.frauds >= 10
     assert champion(ports).digest == second.digest != first.digest
     assert roll_back(ports, NOW + 2 * DAY) == first.digest
     assert champion(ports) == replace(champion(ports), digest=first.digest, judged=first.judged)
@@ -262,7 +282,7 @@ def test_a_release_of_other_features_keeps_its_own_champion_whatever_ours_learns
     assert decided_by(ports, "pi_1") is None  # not theirs: rules decide until we have one
     report = train_model(ports, NOW, QUICK)
     assert report.promoted
-    assert report.champion is None
+    assert report.comparison is None
     assert line(ports).former == ()
     assert champion(ports).digest == report.digest
     [found] = ports.documents.get([CHAMPION])
