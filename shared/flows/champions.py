@@ -22,11 +22,14 @@ RULES_ALONE = "rules_alone"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Champion:
     """A model that decides, or did, since the instant `since`. judged: the digest of the model that stood the gate for it,
-    fitted without what it was tested on; None: itself. quality: what that came to."""
+    fitted without what it was tested on; None: itself. estimator, judged_estimator: the trainer's own of the two, by digest,
+    where they were kept. quality: what the judged one came to."""
 
     digest: str
     since: datetime
     judged: str | None = None
+    estimator: str | None = None
+    judged_estimator: str | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
 
     @property

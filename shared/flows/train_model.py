@@ -69,7 +69,7 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
 
 def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingReport:
     # What only training needs takes seconds to import: not before there is something to train.
-    from shared.learning import compare, evaluate, fit, promote, split
+    from shared.learning import compare, estimator, evaluate, fit, promote, split
 
     whole, share = _labeled(ports, now, request)
     fact("training_rows_read", rows=len(whole), frauds=whole.frauds, share=share)
@@ -101,7 +101,11 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
         decides = _put_right(everything, fitted, slices.later, share, request)
         digest = _store(ports, decides, test, {**origin, "judged": stood, "rows": len(whole), "frauds": whole.frauds})
         told = {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc}
-        if not _crown(ports, Champion(digest=digest, since=now, judged=stood, quality=told)):
+        kept = [ports.models.store(estimator.dump(forest)) for forest in (everything, fitted)]
+        if not _crown(
+            ports,
+            Champion(digest=digest, since=now, judged=stood, estimator=kept[0], judged_estimator=kept[1], quality=told),
+        ):
             objections.append("an operator has pinned the champion while this one was fitted")
     report = TrainingReport(
         digest=digest,
@@ -351,9 +355,26 @@ def _compared(
     except Misconfigured as error:
         fact("champion_not_comparable", reason=error.reason, digest=champion.stood)
         return None
-    unseen = test.at > msgspec.json.decode(data, type=_Artifact).learning.slices["train"].to
+    artifact = msgspec.json.decode(data, type=_Artifact)
+    unseen = test.at > artifact.learning.slices["train"].to
     rows = test.part(unseen)
-    return compare.compare(score[unseen], _walked(model, rows), rows, seed)
+    scored = _scored(ports, champion.judged_estimator, artifact, rows)
+    return compare.compare(score[unseen], _walked(model, rows) if scored is None else scored, rows, seed)
+
+
+def _scored(ports: Ports, digest: str | None, artifact: "_Artifact", rows: "Table") -> "Floats | None":
+    """The scores of `rows` by the trainer's own estimator of `artifact`; None where it was not kept, or cannot be opened."""
+    from shared.learning import estimator, fit
+
+    if digest is None:
+        return None
+    try:
+        fitted = estimator.opened(ports.models.load(digest), digest)
+    except Misconfigured as error:
+        fact("estimator_not_opened", reason=error.reason, digest=digest)
+        return None
+    places = [rows.columns.index(name) for name in artifact.features]
+    return fit.calibrated(fitted.raw(rows.values[:, places]), artifact.calibration)
 
 
 class _Slice(msgspec.Struct, frozen=True):
@@ -365,9 +386,11 @@ class _Learning(msgspec.Struct, frozen=True):
 
 
 class _Artifact(msgspec.Struct, frozen=True):
-    """What is asked of an artifact here: when the youngest payment was that its forest learned from (µs)."""
+    """What is asked of an artifact here, among it when the youngest payment was that its forest learned from (µs)."""
 
     learning: _Learning
+    features: list[str]
+    calibration: dict[str, Any]
 
 
 def _walked(model: Model, table: "Table") -> "Floats":

@@ -213,6 +213,7 @@ def test_payments_that_the_champion_was_fitted_on_do_not_count_for_it(
 def test_rolling_back_lets_the_former_champion_decide_again_until_its_pin_is_taken_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", logger="payin")
     ports = local_ports(tmp_path)
     fill(ports, past())
     with pytest.raises(Rejected, match="no champion came before"):
@@ -227,6 +228,10 @@ def test_rolling_back_lets_the_former_champion_decide_again_until_its_pin_is_tak
     # It met the champion as that one was judged, not as it is: fitted on all that it would be tested on.
     assert second.comparison is not None
     assert second.comparison.frauds >= 10
+    # Scored by the trainer's own estimator, which is kept beside the trees and gives their numbers.
+    assert line(ports).former[-1].judged_estimator
+    assert "model_trained" in caplog.messages
+    assert "estimator_not_opened" not in caplog.messages
     assert champion(ports).digest == second.digest != first.digest
     assert roll_back(ports, NOW + 2 * DAY) == first.digest
     assert champion(ports) == replace(champion(ports), digest=first.digest, judged=first.judged)

@@ -81,6 +81,7 @@ READ_IN_THE_LOG = {
     "model_refitted",
     "model_trained",
     "champion_not_comparable",
+    "estimator_not_opened",
     "champion_rolled_back",
     "champion_kept",
     "champion_pinned",
