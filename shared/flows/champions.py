@@ -23,13 +23,16 @@ RULES_ALONE = "rules_alone"
 class Champion:
     """A model that decides, or did, since the instant `since`. judged: the digest of the model that stood the gate for it,
     fitted without what it was tested on; None: itself. estimator, judged_estimator: the trainer's own of the two, by digest,
-    where they were kept. quality: what the judged one came to."""
+    where they were kept. card, page: what people read of it, as JSON and for a browser. quality: what the judged one came
+    to."""
 
     digest: str
     since: datetime
     judged: str | None = None
     estimator: str | None = None
     judged_estimator: str | None = None
+    card: str | None = None
+    page: str | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
 
     @property

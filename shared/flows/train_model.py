@@ -1,12 +1,13 @@
 """What became of past payments teaches a model, and if it has learned enough it becomes the champion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shared.domain.codec import encode
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
 from shared.flows.champions import Champion, Line, line_of, with_line
@@ -25,7 +26,8 @@ from shared.learning.labels import matured_until
 from shared.learning.request import Pin, Recompute, RollBack, TrainingRequest, Unpin
 
 if TYPE_CHECKING:
-    from shared.learning.compare import Comparison
+    from shared.learning.card import Card
+    from shared.learning.compare import Comparison, Interval
     from shared.learning.data_set import Floats, Table
     from shared.learning.evaluate import Quality
     from shared.learning.fit import Fitted
@@ -69,9 +71,9 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
 
 def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingReport:
     # What only training needs takes seconds to import: not before there is something to train.
-    from shared.learning import compare, estimator, evaluate, fit, promote, split
+    from shared.learning import compare, estimator, evaluate, fit, page, promote, split
 
-    whole, share = _labeled(ports, now, request)
+    whole, share, names = _labeled(ports, now, request)
     fact("training_rows_read", rows=len(whole), frauds=whole.frauds, share=share)
     if not len(whole):
         return _refused(whole, ["there are no payments old enough to have a label"])
@@ -93,8 +95,8 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
     precision = compare.average_precision(scored, test, request.seed)
     objections = promote.objections(quality, precision, comparison, request.least_frauds_compared)
     if line.pinned and line.current is not None and line.current.stood != stood:
-        objections.append(f"an operator has pinned the champion {line.current.digest}")
-    digest = stood
+        objections += [f"an operator has pinned the champion {line.current.digest}"]
+    digest, shown = stood, None
     if not objections:
         everything = fit.fit(whole, LONG_TAILED, request)
         fact("model_refitted", trees=request.iterations, rows=len(whole), frauds=whole.frauds)
@@ -102,11 +104,22 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
         digest = _store(ports, decides, test, {**origin, "judged": stood, "rows": len(whole), "frauds": whole.frauds})
         told = {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc}
         kept = [ports.models.store(estimator.dump(forest)) for forest in (everything, fitted)]
-        if not _crown(
-            ports,
-            Champion(digest=digest, since=now, judged=stood, estimator=kept[0], judged_estimator=kept[1], quality=told),
-        ):
-            objections.append("an operator has pinned the champion while this one was fitted")
+        # The test is the end of the rows.
+        named = {name: values[-len(test) :] for name, values in names.items()}
+        card = _card(request, judged, origin, stood, test, named, quality, precision)
+        shown = ports.models.store(page.page(card).encode())
+        crowned = Champion(
+            digest=digest,
+            since=now,
+            judged=stood,
+            estimator=kept[0],
+            judged_estimator=kept[1],
+            card=ports.models.store(encode(card)),
+            page=shown,
+            quality=told,
+        )
+        if not _crown(ports, crowned):
+            objections += ["an operator has pinned the champion while this one was fitted"]
     report = TrainingReport(
         digest=digest,
         judged=stood,
@@ -121,6 +134,7 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
         "model_trained",
         digest=digest,
         judged=stood,
+        page=shown,
         promoted=report.promoted,
         objections="; ".join(objections),
         payments=report.payments,
@@ -169,6 +183,34 @@ def _put_right(forest: "Fitted", asked: "Fitted", later: "Table", share: float, 
     limits = within_capacity(cheapest(Costs()), zip(scored.tolist(), later.weight.tolist(), strict=True), capacity)
     thresholds = {"challenge": limits.challenge, "review": limits.review, "decline": limits.decline}
     return _Learned(forest, calibration, thresholds)
+
+
+def _card(
+    request: TrainingRequest,
+    judged: _Learned,
+    origin: Mapping[str, Any],
+    digest: str,
+    test: "Table",
+    names: Mapping[str, Sequence[str | None]],
+    quality: "Quality",
+    precision: "Interval",
+) -> "Card":
+    """What people should know of the model that was judged."""
+    from shared.learning import card
+
+    score, review = judged.score(test.values), judged.thresholds["review"]
+    return card.Card(
+        model=digest,
+        library=origin["library"],
+        schema_version=SCHEMA_VERSION,
+        period=origin["slices"],
+        quality=quality,
+        precision=precision,
+        thresholds=judged.thresholds,
+        parts=card.parts_of(test, names, score, review, request.seed),
+        calibration=card.calibration_of(test, score, review, request.seed),
+        importance=card.importance_of(judged.forest, test.columns),
+    )
 
 
 def _store(ports: Ports, learned: _Learned, golden: "Table", origin: Mapping[str, object]) -> str:
@@ -265,8 +307,14 @@ def _write(seen: Seen, line: Line) -> Write:
     return write(CHAMPION, current, with_line(current.document if current else None, SCHEMA_VERSION, line))
 
 
-def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> "tuple[Table, float]":
-    """Every labeled payment as it was served, and the share of the genuine ones that were kept."""
+NAMES_FOR_PEOPLE = ("provider", "network", "country")
+
+
+def _labeled(
+    ports: Ports, now: datetime, request: TrainingRequest
+) -> "tuple[Table, float, dict[str, list[str | None]]]":
+    """Every labeled payment as it was served, the share of the genuine ones that were kept, and each payment's
+    `NAMES_FOR_PEOPLE`, which nothing is learned from."""
     from shared.learning import data_set
 
     seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
@@ -291,7 +339,8 @@ def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> "tuple[Ta
             "sample": kept.sample,
         },
     )
-    return data_set.table(rows, COLUMNS, kept.share), kept.share
+    names = {name: [row[name] for row in rows] for name in NAMES_FOR_PEOPLE}
+    return data_set.table(rows, COLUMNS, kept.share), kept.share, names
 
 
 def _count(ports: Ports, sql: str, **parameters: object) -> tuple[int, datetime | None]:
@@ -321,7 +370,7 @@ def _refused(whole: "Table", objections: list[str]) -> TrainingReport:
     )
 
 
-def _origin(request: TrainingRequest, slices: "Slices", quality: "Quality") -> dict[str, object]:
+def _origin(request: TrainingRequest, slices: "Slices", quality: "Quality") -> dict[str, Any]:
     """Where the model comes from. Nothing of when it was made: the same rows make the same bytes."""
     import sklearn
 

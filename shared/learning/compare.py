@@ -52,7 +52,7 @@ def compare(challenger: Floats, champion: Floats, of: Table, seed: int) -> Compa
         )
     lost = money_of(of)
     new, old = (_Ranked.of(score, of.fraud, lost) for score in (challenger, champion))
-    weights = list(_draws(of, seed))
+    weights = list(draws(of, seed))
     return Comparison(
         payments=round(float(of.weight.sum())),
         frauds=of.frauds,
@@ -68,7 +68,7 @@ def compare(challenger: Floats, champion: Floats, of: Table, seed: int) -> Compa
 def average_precision(score: Floats, of: Table, seed: int, resamples: int = RESAMPLES) -> Interval:
     """That of `score` on the rows of `of`, which has both classes."""
     ranked = _Ranked.of(score, of.fraud, money_of(of))
-    return _interval(ranked.average_precision, of.weight, list(_draws(of, seed, resamples)))
+    return _interval(ranked.average_precision, of.weight, list(draws(of, seed, resamples)))
 
 
 def money_of(of: Table) -> Floats:
@@ -80,7 +80,7 @@ def money_of(of: Table) -> Floats:
     return np.ones(len(of))
 
 
-def _draws(of: Table, seed: int, resamples: int = RESAMPLES) -> "list[Floats]":
+def draws(of: Table, seed: int, resamples: int = RESAMPLES) -> list[Floats]:
     """Weights of the rows in each draw. Those without both classes say nothing, and are left out."""
     blocks, block = np.unique(of.at // BLOCK_MICROSECONDS, return_inverse=True)
     chance = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def _draws(of: Table, seed: int, resamples: int = RESAMPLES) -> "list[Floats]":
     return [weight for weight in drawn if weight[of.fraud].sum() > 0 and weight[~of.fraud].sum() > 0]
 
 
-def _interval(measure: Callable[[Floats], float], weight: Floats, draws: "list[Floats]") -> Interval:
+def _interval(measure: Callable[[Floats], float], weight: Floats, draws: list[Floats]) -> Interval:
     estimate = measure(weight)
     measured = [measure(drawn) for drawn in draws] or [estimate]
     low, high = np.quantile(measured, [0.025, 0.975])

@@ -28,10 +28,17 @@ LOOKED_AT = 200
 
 def labeled_sql(point_in_time: str) -> str:
     """`point_in_time`'s rows since @learned_from (µs) that have a label, of the payments that @sample names: all frauds, and
-    of the genuine those whose hash is below @below."""
-    return f"""SELECT * FROM (
+    of the genuine those whose hash is below @below. With the `network` and the `country` of the card, for people."""
+    return f"""SELECT known.*, cards.network, cards.country FROM (
 {point_in_time}
 ) AS known
+LEFT JOIN (
+  SELECT event_id AS named, payment_events.card.network AS network, payment_events.card.country AS country
+  FROM payment_events
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind = 'payment'
+    AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY occurred_at) = 1
+) AS cards ON cards.named = known.event_id
 WHERE {LABELED_SQL} AND at_us >= @learned_from AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
   AND ({FRAUD_SQL} OR SUBSTR(TO_HEX(MD5(event_id)), 1, 8) < @below)
 ORDER BY at_us, event_id"""  # noqa: S608 - compiled from our own declarations, values are parameters

@@ -103,6 +103,22 @@ def test_what_learned_from_all_gives_probabilities_that_come_true_on_payments_af
     assert error[0] < error[1]
 
 
+def test_a_champion_has_a_card_and_a_page_for_people(shop: tuple[Ports, TrainingReport]) -> None:
+    ports, report = shop
+    crowned = champion(ports)
+    assert crowned.card is not None
+    assert crowned.page is not None
+    card = json.loads(ports.models.load(crowned.card))
+    assert card["model"] == report.judged
+    assert set(card["parts"]) == {"provider", "network", "country", "customer", "amount (EUR)"}
+    frauds = {part["name"]: part["frauds"] for part in card["parts"]["country"]}
+    assert set(frauds) == {"DE", "US"}
+    assert sum(frauds.values()) == card["period"]["test"]["frauds"]
+    assert [part["name"] for part in card["parts"]["provider"]] == ["stripe"]
+    assert {part["name"] for part in card["parts"]["customer"]} == {"known", "new, or not named"}
+    assert ports.models.load(crowned.page).startswith(b"<!doctype html>")
+
+
 def test_the_first_days_give_history_and_are_not_learned_from(tmp_path: Path) -> None:
     ports = local_ports(tmp_path)
     fill(ports, past(payments=600, frauds=60))
