@@ -1,12 +1,14 @@
-"""What every decision of one instance is made with: the champion model, as the registry names it at the moment."""
+"""What every decision of one instance is made with: the champion model of its features, as the registry names it."""
 
 from datetime import datetime, timedelta
 from threading import Lock
 
 from shared.domain.errors import Misconfigured, PayInError
 from shared.domain.telemetry import alarm, fact
+from shared.flows.champions import RULES_ALONE, line_of
 from shared.flows.ports import Key, Models, Ports, Snapshot
 from shared.fraud import model as artifacts
+from shared.fraud.features import SCHEMA_VERSION
 from shared.fraud.model import Model
 
 CHAMPION = Key("registry", "champion")
@@ -16,7 +18,7 @@ REFRESH = timedelta(minutes=1)
 class Scorer:
     """The champion model of this instance, kept up to date at most once a minute, in the flow's own read.
 
-    Until a first champion is chosen rules alone decide, and every look at the registry alarms: a payment that waits for
+    Until a first champion of this release's features is chosen rules alone decide, and every look at the registry alarms: a payment that waits for
     training is worse than one that rules decide, and an alarm wakes somebody where a crash would hold up the queue. The
     same where an operator has said `rules_alone` in the registry.
     """
@@ -50,17 +52,24 @@ class Scorer:
         if not self._use_model:
             return None
         with self._lock:
-            digest = champion.document["digest"] if champion else None
+            document = champion.document if champion else None
+            # What a document of the earlier form names is of our schema until loading it says otherwise.
+            line = line_of(document, SCHEMA_VERSION, lambda _: True)
+            digest = line.current.digest if line.current else None
             self._asked_at = now
-            if champion and champion.document.get("rules_alone"):
+            if document and document.get(RULES_ALONE):
                 self._model = None
                 alarm("scoring_without_model", reason="rules_alone")
             elif self._model is None and digest is None:
-                alarm("scoring_without_model", reason="no_champion")
+                alarm("scoring_without_model", reason="no_champion", schema_version=SCHEMA_VERSION)
             elif self._model is None or digest != self._model.digest:
                 try:
                     self._model = self._load(digest, models)
                 except PayInError as error:
+                    if self._model is None and error.reason == "model_schema":
+                        # A champion of another release's features is none of ours: the same as before a first one.
+                        alarm("scoring_without_model", reason="no_champion", schema_version=SCHEMA_VERSION)
+                        return None
                     if self._model is None:
                         # Nothing to fall back on: the next payment asks again.
                         self._asked_at = None

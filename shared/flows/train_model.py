@@ -1,17 +1,19 @@
 """What became of past payments teaches a model, and if it has learned enough it becomes the champion."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shared.domain.codec import encode
 from shared.domain.errors import Misconfigured, Rejected
-from shared.domain.telemetry import fact
+from shared.domain.telemetry import alarm, fact
+from shared.flows.champions import Champion, Line, line_of, with_line
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
-from shared.flows.ports import Ports
+from shared.flows.ports import Ports, Snapshot, Write
 from shared.flows.recompute_decisions import recompute_decisions
 from shared.flows.scorer import CHAMPION
 from shared.fraud import model as artifacts
@@ -21,46 +23,57 @@ from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.fraud.policy import Capacity, Costs, cheapest, within_capacity
 from shared.learning import request as requests
 from shared.learning.labels import matured_until
-from shared.learning.request import Recompute, RollBack, TrainingRequest
+from shared.learning.request import Pin, Recompute, RollBack, TrainingRequest, Unpin
 
 if TYPE_CHECKING:
+    from shared.learning.card import Card
+    from shared.learning.compare import Comparison, Interval
     from shared.learning.data_set import Floats, Table
     from shared.learning.evaluate import Quality
+    from shared.learning.fit import Fitted
     from shared.learning.split import Slices
 
-KEPT_CHAMPIONS = 50
 COLUMNS = tuple(name for name in NAMES if name not in TRAINING_EXCLUDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingReport:
-    """digest: the stored model; None when training was refused. promoted: it decides from now on. objections: why it
-    was refused or does not, in sentences. champion: the quality of the model that decided so far, on the same payments.
+    """digest: the stored model; None when training was refused. judged: the one that `quality` is of, fitted without the
+    rows that it was tested on; the same, unless it was promoted and fitted on all rows. promoted: it decides from now on.
+    objections: why it was refused or does not, in sentences. comparison: with the model that decided so far, as it was
+    judged, on the same payments.
     """
 
     digest: str | None
+    judged: str | None
     promoted: bool
     objections: tuple[str, ...]
     payments: int
     frauds: int
     quality: "Quality | None" = None
-    champion: "Quality | None" = None
+    comparison: "Comparison | None" = None
 
 
 def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> TrainingReport:
-    """Read what was served of past payments, label the mature ones, fit, calibrate and test in order of time, store the
-    model, and make it the champion if nothing speaks against it.
+    """Read what was served of past payments, label the mature ones, fit, calibrate and test in order of time, and if
+    nothing speaks against what was learned, learn it again from all of them: that model is stored and becomes the champion.
 
-    parameters: JSON of `TrainingRequest`. The same rows give the same model, so a repeated tick changes nothing.
+    parameters: JSON of `TrainingRequest`. The same rows give the same models, so a repeated tick changes nothing.
     Raises Rejected for parameters that do not fit, Unavailable when a part of the world is down.
     """
-    # What only training needs takes seconds to import: not before there is something to train.
-    from shared.learning import evaluate, export, fit, promote, split
-
     request = requests.read(parameters)
     if not isinstance(request, TrainingRequest):
         raise Rejected("not a training request: another thing is asked", reason="bad_training_request")
-    whole, share = _labeled(ports, now, request)
+    report = _trained(ports, now, request)
+    _watch_age(ports, now, request.stale_days)
+    return report
+
+
+def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingReport:
+    # What only training needs takes seconds to import: not before there is something to train.
+    from shared.learning import compare, estimator, evaluate, fit, page, promote, split
+
+    whole, share, names = _labeled(ports, now, request)
     fact("training_rows_read", rows=len(whole), frauds=whole.frauds, share=share)
     if not len(whole):
         return _refused(whole, ["there are no payments old enough to have a label"])
@@ -68,53 +81,70 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     if lacking := _lacking(slices, request):
         return _refused(whole, lacking)
 
-    fitted = fit.fit(slices.train, LONG_TAILED, request)
-    later = slices.calibrate
-    calibration = fit.calibration(fitted.raw(later.values), later.fraud, later.weight, share)
-    scored = fit.calibrated(fitted.raw(later.values), calibration)
-    capacity = Capacity(challenge=request.challenge_capacity, review=request.review_capacity)
-    limits = within_capacity(cheapest(Costs()), zip(scored.tolist(), later.weight.tolist(), strict=True), capacity)
-    thresholds = {"challenge": limits.challenge, "review": limits.review, "decline": limits.decline}
-    fact("model_fitted", trees=request.iterations, rows=len(slices.train), frauds=slices.train.frauds)
-
     test = slices.test
-    quality = evaluate.evaluate(
-        fit.calibrated(fitted.raw(test.values), calibration), test.fraud, test.weight, thresholds
-    )
-    data = export.export(
-        fitted,
-        test,
-        form=artifacts.FORMAT,
-        schema_version=SCHEMA_VERSION,
-        calibration=calibration,
-        thresholds=thresholds,
-        learning=_origin(request, slices, quality),
-    )
-    digest = ports.models.store(data)
-    # Proven where it will be used: walked, and held to the trainer's own answers.
-    artifacts.load(ports.models.load(digest), digest)
+    fitted = fit.fit(slices.train, LONG_TAILED, request)
+    fact("model_fitted", trees=request.iterations, rows=len(slices.train), frauds=slices.train.frauds)
+    judged = _put_right(fitted, fitted, slices.calibrate, share, request)
+    scored = judged.score(test.values)
+    quality = evaluate.evaluate(scored, test.fraud, test.weight, judged.thresholds)
+    origin = _origin(request, slices, quality)
+    stood = _store(ports, judged, test, origin)
 
-    champion = _champion_quality(ports, digest, test)
-    objections = promote.objections(quality, champion)
+    line = _line(ports, ports.documents.get([CHAMPION])[0])
+    comparison = _compared(ports, line.current, stood, scored, test, request.seed)
+    precision = compare.average_precision(scored, test, request.seed)
+    objections = promote.objections(quality, precision, comparison, request.least_frauds_compared)
+    if line.pinned and line.current is not None and line.current.stood != stood:
+        objections += [f"an operator has pinned the champion {line.current.digest}"]
+    digest, shown = stood, None
     if not objections:
-        _crown(ports, now, digest, {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc})
+        everything = fit.fit(whole, LONG_TAILED, request)
+        fact("model_refitted", trees=request.iterations, rows=len(whole), frauds=whole.frauds)
+        decides = _put_right(everything, fitted, slices.later, share, request)
+        digest = _store(ports, decides, test, {**origin, "judged": stood, "rows": len(whole), "frauds": whole.frauds})
+        told = {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc}
+        kept = [ports.models.store(estimator.dump(forest)) for forest in (everything, fitted)]
+        # The test is the end of the rows.
+        named = {name: values[-len(test) :] for name, values in names.items()}
+        card = _card(request, judged, origin, stood, test, named, quality, precision)
+        shown = ports.models.store(page.page(card).encode())
+        crowned = Champion(
+            digest=digest,
+            since=now,
+            judged=stood,
+            estimator=kept[0],
+            judged_estimator=kept[1],
+            card=ports.models.store(encode(card)),
+            page=shown,
+            quality=told,
+        )
+        if not _crown(ports, crowned):
+            objections += ["an operator has pinned the champion while this one was fitted"]
     report = TrainingReport(
         digest=digest,
+        judged=stood,
         promoted=not objections,
         objections=tuple(objections),
         payments=len(whole),
         frauds=whole.frauds,
         quality=quality,
-        champion=champion,
+        comparison=comparison,
     )
     fact(
         "model_trained",
         digest=digest,
+        judged=stood,
+        page=shown,
         promoted=report.promoted,
         objections="; ".join(objections),
         payments=report.payments,
         frauds=report.frauds,
         average_precision=quality.average_precision,
+        average_precision_low=precision.low,
+        money=comparison.money.estimate if comparison else None,
+        money_low=comparison.money.low if comparison else None,
+        money_high=comparison.money.high if comparison else None,
+        frauds_compared=comparison.frauds if comparison else None,
         roc_auc=quality.roc_auc,
         recall_at_1_percent_false=quality.recall_at_1_percent_false,
         lift_at_1_percent=quality.lift_at_1_percent,
@@ -122,35 +152,118 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     return report
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """A forest, what makes probabilities of its log-odds, and where outcomes begin among them."""
+
+    forest: "Fitted"
+    calibration: dict[str, Any]
+    thresholds: Mapping[str, float]
+
+    def score(self, values: "Floats") -> "Floats":
+        from shared.learning import fit
+
+        return fit.calibrated(self.forest.raw(values), self.calibration)
+
+
+def _put_right(forest: "Fitted", asked: "Fitted", later: "Table", share: float, request: TrainingRequest) -> _Learned:
+    """`forest` with the calibration and the thresholds that the log-odds of `asked` want on `later`, which `asked` has not
+    learned from.
+
+    A forest cannot be calibrated on rows that it learned from: it is surer of them than of any to come. The one that
+    decides has learned from all, so it takes over what the one that was judged, of the same settings and fewer rows,
+    needed on all that came after it.
+    """
+    from shared.learning import fit
+
+    raw = asked.raw(later.values)
+    calibration = fit.calibration(raw, later.fraud, later.weight, share)
+    scored = fit.calibrated(raw, calibration)
+    capacity = Capacity(challenge=request.challenge_capacity, review=request.review_capacity)
+    limits = within_capacity(cheapest(Costs()), zip(scored.tolist(), later.weight.tolist(), strict=True), capacity)
+    thresholds = {"challenge": limits.challenge, "review": limits.review, "decline": limits.decline}
+    return _Learned(forest, calibration, thresholds)
+
+
+def _card(
+    request: TrainingRequest,
+    judged: _Learned,
+    origin: Mapping[str, Any],
+    digest: str,
+    test: "Table",
+    names: Mapping[str, Sequence[str | None]],
+    quality: "Quality",
+    precision: "Interval",
+) -> "Card":
+    """What people should know of the model that was judged."""
+    from shared.learning import card
+
+    score, review = judged.score(test.values), judged.thresholds["review"]
+    return card.Card(
+        model=digest,
+        library=origin["library"],
+        schema_version=SCHEMA_VERSION,
+        period=origin["slices"],
+        quality=quality,
+        precision=precision,
+        thresholds=judged.thresholds,
+        parts=card.parts_of(test, names, score, review, request.seed),
+        calibration=card.calibration_of(test, score, review, request.seed),
+        importance=card.importance_of(judged.forest, test.columns),
+    )
+
+
+def _store(ports: Ports, learned: _Learned, golden: "Table", origin: Mapping[str, object]) -> str:
+    """Keep what was learned, proven where it will be used: walked, and held to the trainer's own answers on `golden`."""
+    from shared.learning import export
+
+    data = export.export(
+        learned.forest,
+        golden,
+        form=artifacts.FORMAT,
+        schema_version=SCHEMA_VERSION,
+        calibration=learned.calibration,
+        thresholds=learned.thresholds,
+        learning=origin,
+    )
+    digest = ports.models.store(data)
+    artifacts.load(ports.models.load(digest), digest)
+    return digest
+
+
 def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
-    """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"recompute": 1000}`. What came of it is told
-    by facts. Raises Rejected, Misconfigured, Unavailable."""
+    """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"pin": "<digest>"}`, `{"unpin": "<digest>"}`,
+    `{"recompute": 1000}`. What came of it is told by facts. Raises Rejected, Misconfigured, Unavailable."""
     match requests.read(parameters):
         case RollBack(roll_back=digest):
             roll_back(ports, now, digest)
+        case Pin(pin=digest):
+            pin(ports, digest, pinned=True)
+        case Unpin(unpin=digest):
+            pin(ports, digest, pinned=False)
         case Recompute(recompute=decisions, days=days):
             recompute_decisions(ports, now, decisions, timedelta(days=days))
-        case _:
+        case TrainingRequest():
             train_model(ports, now, parameters)
 
 
 def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
-    """Let the champion before this one decide again; answers the digest of the one that decides then.
+    """Let the champion before this one decide again, and pin it: the next night, on the same data, would bring back the
+    like of the one that goes. Answers the digest of the one that decides then.
 
     unwanted: the digest that shall go; where another one decides, it is gone already (or was mistyped), nothing changes,
     and that is what is told. Raises Rejected when none came before, Misconfigured when that one cannot decide here.
     """
 
     def effect(seen: Seen) -> Effect[tuple[str, bool]]:
-        current = seen[CHAMPION]
-        if current is not None and unwanted not in (None, current.document["digest"]):
-            return Effect((str(current.document["digest"]), False))
-        former = [past["digest"] for past in current.document["former"]] if current else []
-        if current is None or not former:
+        line = _line(ports, seen[CHAMPION])
+        if line.current is not None and unwanted not in (None, line.current.digest):
+            return Effect((line.current.digest, False))
+        if not line.former:
             raise Rejected("no champion came before this one: run train_model", reason="no_former_champion")
-        model = artifacts.load(ports.models.load(former[-1]), former[-1])
-        document = {**current.document, "digest": model.digest, "since": now, "former": current.document["former"][:-1]}
-        return Effect((model.digest, True), [write(CHAMPION, current, document)])
+        again = line.former[-1].digest
+        artifacts.load(ports.models.load(again), again)
+        return Effect((again, True), [_write(seen, line.rolled_back(now))])
 
     digest, gone = change(ports.documents, [CHAMPION], effect)
     if gone:
@@ -160,29 +273,80 @@ def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
     return digest
 
 
-def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> "tuple[Table, float]":
-    """Every labeled payment as it was served, and the share of the genuine ones that were kept."""
+def pin(ports: Ports, digest: str, *, pinned: bool) -> None:
+    """Keep the champion `digest` whatever training finds, or let a better one follow again; a repeat changes nothing.
+    Raises Rejected where another one decides."""
+
+    def effect(seen: Seen) -> Effect[None]:
+        line = _line(ports, seen[CHAMPION])
+        if line.current is None or line.current.digest != digest:
+            raise Rejected(f"the champion is another one than {digest}", reason="not_the_champion")
+        return Effect(None, [_write(seen, replace(line, pinned=pinned))] if line.pinned != pinned else [])
+
+    change(ports.documents, [CHAMPION], effect)
+    fact("champion_pinned", digest=digest, pinned=pinned)
+
+
+def _line(ports: Ports, found: Snapshot | None) -> Line:
+    """The champions of this release's features."""
+
+    def scores(digest: str) -> bool:
+        try:
+            artifacts.load(ports.models.load(digest), digest)
+        except Misconfigured as error:
+            # It cannot decide in this release (another feature schema, damage): it has no place to defend.
+            fact("champion_not_comparable", reason=error.reason, digest=digest)
+            return False
+        return True
+
+    return line_of(found.document if found else None, SCHEMA_VERSION, scores)
+
+
+def _write(seen: Seen, line: Line) -> Write:
+    current = seen[CHAMPION]
+    return write(CHAMPION, current, with_line(current.document if current else None, SCHEMA_VERSION, line))
+
+
+NAMES_FOR_PEOPLE = ("provider", "network", "country")
+
+
+def _labeled(
+    ports: Ports, now: datetime, request: TrainingRequest
+) -> "tuple[Table, float, dict[str, list[str | None]]]":
+    """Every labeled payment as it was served, the share of the genuine ones that were kept, and each payment's
+    `NAMES_FOR_PEOPLE`, which nothing is learned from."""
     from shared.learning import data_set
 
     seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
     until = matured_until(now, request.maturity_days)
-    part = _count(ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION)
+    part, first = _count(ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION)
     logged = part * data_set.SAMPLES
     # Where decisions recorded all that we would take, nothing has to be computed. Else payments are few, or of before the
     # schema changed.
     enough = logged >= request.max_rows
-    payments = logged if enough else _count(ports, data_set.COUNT_SQL, **seen)
+    payments = logged
+    if not enough:
+        payments, first = _count(ports, data_set.COUNT_SQL, **seen)
+    learned_from = (first or now) + timedelta(days=request.burn_in_days)
     kept = data_set.sampling(payments, request.max_rows)
     rows = ports.warehouse.query(
         data_set.labeled_sql(logged_sql() if enough else served_sql()),
-        {**seen, "matured_until": microseconds(until), "below": kept.below, "sample": kept.sample},
+        {
+            **seen,
+            "learned_from": microseconds(learned_from),
+            "matured_until": microseconds(until),
+            "below": kept.below,
+            "sample": kept.sample,
+        },
     )
-    return data_set.table(rows, COLUMNS, kept.share), kept.share
+    names = {name: [row[name] for row in rows] for name in NAMES_FOR_PEOPLE}
+    return data_set.table(rows, COLUMNS, kept.share), kept.share, names
 
 
-def _count(ports: Ports, sql: str, **parameters: object) -> int:
+def _count(ports: Ports, sql: str, **parameters: object) -> tuple[int, datetime | None]:
+    """How many payments there are, and when the first of them happened."""
     [counted] = ports.warehouse.query(sql, parameters)
-    return int(counted["payments"])
+    return int(counted["payments"]), counted["first"]
 
 
 def _lacking(slices: "Slices", request: TrainingRequest) -> list[str]:
@@ -200,13 +364,13 @@ def _lacking(slices: "Slices", request: TrainingRequest) -> list[str]:
 
 
 def _refused(whole: "Table", objections: list[str]) -> TrainingReport:
-    fact("training_refused", reason="; ".join(objections), payments=len(whole), frauds=whole.frauds)
+    alarm("training_refused", reason="; ".join(objections), payments=len(whole), frauds=whole.frauds)
     return TrainingReport(
-        digest=None, promoted=False, objections=tuple(objections), payments=len(whole), frauds=whole.frauds
+        digest=None, judged=None, promoted=False, objections=tuple(objections), payments=len(whole), frauds=whole.frauds
     )
 
 
-def _origin(request: TrainingRequest, slices: "Slices", quality: "Quality") -> dict[str, object]:
+def _origin(request: TrainingRequest, slices: "Slices", quality: "Quality") -> dict[str, Any]:
     """Where the model comes from. Nothing of when it was made: the same rows make the same bytes."""
     import sklearn
 
@@ -222,20 +386,60 @@ def _origin(request: TrainingRequest, slices: "Slices", quality: "Quality") -> d
     }
 
 
-def _champion_quality(ports: Ports, digest: str, test: "Table") -> "Quality | None":
-    """How the model that decides now would have scored the test payments; None when there is none to compare with."""
-    from shared.learning import evaluate
+def _compared(
+    ports: Ports, champion: Champion | None, stood: str, score: "Floats", test: "Table", seed: int
+) -> "Comparison | None":
+    """`score` of the test payments beside that of the model that decides now; None when there is none to compare with.
 
-    [champion] = ports.documents.get([CHAMPION])
-    if champion is None or champion.document["digest"] == digest:
+    The champion has learned from most of them. So it stands here as it was judged, fitted on what came before its own
+    test, and only payments after that count: neither of the two has seen any of them.
+    """
+    from shared.learning import compare
+
+    if champion is None or champion.stood == stood:
         return None
     try:
-        model = artifacts.load(ports.models.load(champion.document["digest"]), champion.document["digest"])
+        data = ports.models.load(champion.stood)
+        model = artifacts.load(data, champion.stood)
     except Misconfigured as error:
-        # It cannot decide in this release either (another feature schema, damage): it has no place to defend.
-        fact("champion_not_comparable", reason=error.reason, digest=champion.document["digest"])
+        fact("champion_not_comparable", reason=error.reason, digest=champion.stood)
         return None
-    return evaluate.evaluate(_walked(model, test), test.fraud, test.weight, {})
+    artifact = msgspec.json.decode(data, type=_Artifact)
+    unseen = test.at > artifact.learning.slices["train"].to
+    rows = test.part(unseen)
+    scored = _scored(ports, champion.judged_estimator, artifact, rows)
+    return compare.compare(score[unseen], _walked(model, rows) if scored is None else scored, rows, seed)
+
+
+def _scored(ports: Ports, digest: str | None, artifact: "_Artifact", rows: "Table") -> "Floats | None":
+    """The scores of `rows` by the trainer's own estimator of `artifact`; None where it was not kept, or cannot be opened."""
+    from shared.learning import estimator, fit
+
+    if digest is None:
+        return None
+    try:
+        fitted = estimator.opened(ports.models.load(digest), digest)
+    except Misconfigured as error:
+        fact("estimator_not_opened", reason=error.reason, digest=digest)
+        return None
+    places = [rows.columns.index(name) for name in artifact.features]
+    return fit.calibrated(fitted.raw(rows.values[:, places]), artifact.calibration)
+
+
+class _Slice(msgspec.Struct, frozen=True):
+    to: int
+
+
+class _Learning(msgspec.Struct, frozen=True):
+    slices: dict[str, _Slice]
+
+
+class _Artifact(msgspec.Struct, frozen=True):
+    """What is asked of an artifact here, among it when the youngest payment was that its forest learned from (µs)."""
+
+    learning: _Learning
+    features: list[str]
+    calibration: dict[str, Any]
 
 
 def _walked(model: Model, table: "Table") -> "Floats":
@@ -246,18 +450,22 @@ def _walked(model: Model, table: "Table") -> "Floats":
     return np.array([model.score(row).score for row in rows], dtype=np.float64)
 
 
-def _crown(ports: Ports, now: datetime, digest: str, quality: dict[str, float]) -> None:
-    """Make `digest` the champion, and remember the ones before."""
+def _crown(ports: Ports, champion: Champion) -> bool:
+    """Make `champion` the one that decides, and remember the ones before; no when an operator has pinned another one."""
 
-    def effect(seen: Seen) -> Effect[None]:
-        current = seen[CHAMPION]
-        before = current.document if current else None
-        if before is not None and before["digest"] == digest:
-            return Effect(None)
-        former = [*before["former"], {"digest": before["digest"], "since": before["since"]}] if before else []
-        # What an operator said of scoring stays said, whoever is the champion.
-        kept = {"rules_alone": before["rules_alone"]} if before and "rules_alone" in before else {}
-        document = {**kept, "digest": digest, "since": now, "quality": quality, "former": former[-KEPT_CHAMPIONS:]}
-        return Effect(None, [write(CHAMPION, current, document)])
+    def effect(seen: Seen) -> Effect[bool]:
+        line = _line(ports, seen[CHAMPION])
+        if line.current is not None and line.current.digest == champion.digest:
+            return Effect(True)
+        if line.pinned:
+            return Effect(False)
+        return Effect(True, [_write(seen, line.crowned(champion))])
 
-    change(ports.documents, [CHAMPION], effect)
+    return change(ports.documents, [CHAMPION], effect)
+
+
+def _watch_age(ports: Ports, now: datetime, stale_days: float) -> None:
+    """Alarm when one champion has decided for longer than `stale_days`, whatever kept the next one from it."""
+    current = _line(ports, ports.documents.get([CHAMPION])[0]).current
+    if current is not None and now - current.since > timedelta(days=stale_days):
+        alarm("champion_stale", digest=current.digest, days=(now - current.since) // timedelta(days=1))

@@ -18,7 +18,6 @@ from shared.fraud.policy import Thresholds
 
 FORMAT = "payin-forest-1"
 TOLERANCE = 1e-12
-_LARGEST = 1.7976931348623157e308
 
 Node = tuple[int, float, Any, Any]
 """(column, threshold, left, right), or at a leaf (-1, value, what each feature contributed, None)."""
@@ -70,15 +69,16 @@ class Model:
         return expit(self.score(features).raw)
 
     def _row(self, features: Sequence[float | None]) -> list[float]:
-        """Two copies of the vector and its tails: with missing values below everything, then above everything. A node
-        that sends missing values left looks at the first, the others at the second, and neither has to ask."""
+        """Two copies of the vector and its tails: with missing values below everything, then as no number, which is never
+        at or below a threshold. A node that sends missing values left looks at the first, the others at the second, and
+        neither has to ask. Infinity is a value like others: above each threshold, and there where only that is asked."""
         low = [-math.inf if value is None else value for value in features]
-        high = [math.inf if value is None else value for value in features]
+        high = [math.nan if value is None else value for value in features]
         for column, floor in self._tails:
             value = features[column]
             inside = value is not None and value >= floor
             low.append(value if inside and value is not None else -math.inf)
-            high.append(value if inside and value is not None else math.inf)
+            high.append(value if inside and value is not None else math.nan)
         return low + high
 
 
@@ -99,7 +99,9 @@ def load(data: bytes, digest: str) -> Model:
             )
         model = Model(digest, artifact)
         golden = artifact["golden"]
-        rows = zip(golden["rows"], golden["probabilities"], golden["scores"], strict=True)
+        # JSON has no infinity: it stands there as text.
+        vectors = ([None if value is None else float(value) for value in row] for row in golden["rows"])
+        rows = zip(vectors, golden["probabilities"], golden["scores"], strict=True)
         errors = [
             error
             for row, probability, score in rows
@@ -171,7 +173,7 @@ def _tree(tree: dict[str, list[Any]], sources: Sequence[int]) -> tuple[Node, flo
             return build(child, {**path, source: path.get(source, 0.0) + means[child] - means[index]})
 
         # A threshold of None asks only whether the value is there: everything that is there goes left.
-        threshold = _LARGEST if thresholds[index] is None else float(thresholds[index])
+        threshold = math.inf if thresholds[index] is None else float(thresholds[index])
         looked_at = column if missing_left[index] else column + len(sources)
         return (looked_at, threshold, follow(lefts[index]), follow(rights[index]))
 

@@ -56,14 +56,14 @@ def evaluate(score: Floats, fraud: Flags, weight: Floats, thresholds: Mapping[st
         prior=bad / total,
         average_precision=float(average_precision_score(fraud, score, sample_weight=weight)),
         roc_auc=float(roc_auc_score(fraud, score, sample_weight=weight)),
-        recall_at_1_percent_false=_at(0.01, false, true),
+        recall_at_1_percent_false=at_place(0.01, false, true),
         lift_at_1_percent=_caught(score, fraud, weight, riskiest := max(total / 100, 1.0)) / riskiest / (bad / total),
         brier=float(brier_score_loss(fraud, np.clip(score, 0, 1), sample_weight=weight)),
         outcomes={name: _reached(score, fraud, weight, threshold) for name, threshold in thresholds.items()},
     )
 
 
-def _at(place: float, along: Floats, curve: Floats) -> float:
+def at_place(place: float, along: Floats, curve: Floats) -> float:
     """The highest value of `curve` at `place`, on straight lines between its points; `along` never falls."""
     after = int(np.searchsorted(along, place, side="right"))
     if after == len(along):
@@ -78,7 +78,7 @@ def _caught(score: Floats, fraud: Flags, weight: Floats, payments: float) -> flo
     last_of_tie = np.append(np.nonzero(np.diff(score))[0], len(score) - 1)
     looked_at = np.append(0.0, np.cumsum(weight)[last_of_tie])
     found = np.append(0.0, np.cumsum(np.where(fraud, weight, 0.0))[last_of_tie])
-    return _at(payments, looked_at, found)
+    return at_place(payments, looked_at, found)
 
 
 def _reached(score: Floats, fraud: Flags, weight: Floats, threshold: float) -> Reached:

@@ -50,14 +50,18 @@ def export(
     return json.dumps(artifact, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _row(row: Sequence[float]) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in row]
+def _row(row: Sequence[float]) -> list[float | str | None]:
+    """JSON has no infinity: as text."""
+    return [None if np.isnan(value) else float(value) if np.isfinite(value) else str(float(value)) for value in row]
 
 
 def _tree(nodes: Any) -> dict[str, list[Any]]:
     """Parallel lists, one item a node; `left` 0 marks a leaf. A threshold of null parts missing values from all others."""
     if nodes["is_categorical"].any():
         raise ValueError("trees with categorical splits are not exported")
+    asked = nodes["num_threshold"][nodes["is_leaf"] == 0]
+    if (np.isnan(asked) | np.isneginf(asked)).any():
+        raise ValueError("a threshold is a number, or infinity where only presence is asked")
     return {
         "feature": [int(index) for index in nodes["feature_idx"]],
         "threshold": [float(value) if np.isfinite(value) else None for value in nodes["num_threshold"]],

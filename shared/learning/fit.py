@@ -17,6 +17,7 @@ Tail = tuple[int, float]
 """(column, floor): a copy of the column in which everything below the floor is missing."""
 
 TAIL_QUANTILE = 0.95
+ALMOST_INFINITE = 1e300
 ISOTONIC_FROM = 1000
 SIGMOID_FROM = 5
 """Frauds in the calibration slice: fewer than a thousand bend an isotonic curve, fewer than five say nothing."""
@@ -54,6 +55,8 @@ def fit(train: Table, long_tailed: Sequence[str], request: TrainingRequest) -> F
     values = with_tails(train.values, tails)
     # scikit-learn cannot bin a column that is missing everywhere; as a constant it is never asked about either.
     values = np.where(np.isnan(values).all(axis=0), 0.0, values)
+    # Nor between infinities: half way to one of them is no number. As the largest numbers they stay above everything.
+    values = np.clip(values, -ALMOST_INFINITE, ALMOST_INFINITE)
     # One thread: sums in another order would be another model, and machines differ in their number of cores.
     with threadpool_limits(limits=1):
         forest.fit(values, train.fraud)
@@ -72,7 +75,7 @@ def tails_of(train: Table, long_tailed: Sequence[str]) -> tuple[Tail, ...]:
             continue
         column = train.columns.index(name)
         values = train.values[:, column]
-        values = values[~np.isnan(values)]
+        values = values[np.isfinite(values)]  # a tail that begins at infinity would hold nothing else
         if not len(values):
             continue
         floor = float(np.quantile(values, TAIL_QUANTILE, method="higher"))

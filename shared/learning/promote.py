@@ -1,30 +1,45 @@
 """Whether a new model earns the place of the one that decides."""
 
+from shared.learning.compare import Comparison, Interval
 from shared.learning.evaluate import Quality
 
 LEAST_LIFT = 2.0
-"""Times the prior that average precision must reach: below it the model is not worth its reasons."""
+"""Times the prior that average precision must reach, at the low end of its interval: below it the model is not worth its
+reasons, and a few frauds that it found by luck are no reach."""
 
 LEAST_AUC = 0.6
 
-TOLERANCE = 0.005
-"""Average precision that a newer model may lose to the champion on the same payments: within noise, fresh is better."""
+MARGIN = 0.10
+"""The part of the fraud's money that a newer model may lose to the champion as far as anybody can tell. What cannot be told
+to be smaller is not taken for nothing: within it, fresh is better."""
 
 
-def objections(challenger: Quality, champion: Quality | None) -> list[str]:
-    """What speaks against `challenger`, in sentences; empty when nothing does. champion: the quality of the model that
-    decides now on the same payments, None when there is none that scores them."""
+def objections(challenger: Quality, precision: Interval, comparison: Comparison | None, least_frauds: int) -> list[str]:
+    """What speaks against `challenger`, in sentences; empty when nothing does. precision: the interval of its average
+    precision. comparison: with the model that decides now, on payments that neither has learned from; None when there is
+    none that scores them. least_frauds: among those, or the two cannot be told apart."""
     found = []
-    if challenger.average_precision < LEAST_LIFT * challenger.prior:
+    if precision.low < LEAST_LIFT * challenger.prior:
         found.append(
-            f"average precision {challenger.average_precision:.4f} is below {LEAST_LIFT:g} times the part of fraud, "
-            f"{challenger.prior:.4f}"
+            f"average precision {challenger.average_precision:.4f} may be {precision.low:.4f}, which is below "
+            f"{LEAST_LIFT:g} times the part of fraud, {challenger.prior:.4f}"
         )
     if challenger.roc_auc < LEAST_AUC:
         found.append(f"area under the curve {challenger.roc_auc:.4f} is below {LEAST_AUC:g}")
-    if champion is not None and challenger.average_precision < champion.average_precision - TOLERANCE:
-        found.append(
-            f"average precision {challenger.average_precision:.4f} is worse than the champion's "
-            f"{champion.average_precision:.4f} on the same payments"
-        )
+    if comparison is None:
+        return found
+    if comparison.frauds < least_frauds:
+        return [
+            *found,
+            f"{comparison.frauds} frauds are too few to tell it from the champion, which takes {least_frauds}",
+        ]
+    money = comparison.money
+    told = (
+        f"{comparison.challenger:.1%} of the fraud's money caught against the champion's {comparison.champion:.1%} on the "
+        f"same payments, {money.low:+.1%} to {money.high:+.1%}"
+    )
+    if money.high < 0:
+        found.append(f"worse than the champion: {told}")
+    elif money.low < -MARGIN:
+        found.append(f"perhaps worse than the champion by more than {MARGIN:.0%}: {told}")
     return found

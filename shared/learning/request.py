@@ -1,5 +1,6 @@
-"""What `train_model` may be asked: to train, where everything has a default that suits a real shop, and two things more."""
+"""What `train_model` may be asked: to train, where everything has a default that suits a real shop, and a few things more."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -9,31 +10,36 @@ from shared.domain.errors import Rejected
 Days = Annotated[float, msgspec.Meta(ge=0, le=4000)]
 Part = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
 class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """history_days: how far back payments are read. maturity_days: how old a payment must be before no news means "not
+    """history_days: how far back payments are read. burn_in_days: of these, how many of the first give history to others
+    and are not learned from; a payment before them looks new in every window that reaches back further. maturity_days: how old a payment must be before no news means "not
     fraud"; chargebacks may take 120 days, most come within 60. gap_days: left out between training and the rest, so
     that one wave of fraud is not on both sides. train_part, calibrate_part: of the payments in time order; the rest
     tests. max_rows: genuine payments are thinned out above it, frauds never. least_frauds: needed for training, and
-    least_frauds_held_out in each later slice. least_leaf: payments in a leaf; None: by the number of frauds.
-    challenge_capacity, review_capacity: the largest part of payments that may be challenged, reviewed.
+    least_frauds_held_out in each later slice, least_frauds_compared to tell a model from the champion. least_leaf: payments in a leaf; None: by the number of frauds.
+    stale_days: how long one champion may decide before that alarms. challenge_capacity, review_capacity: the largest part of payments that may be challenged, reviewed.
     """
 
     history_days: Days = 400
+    burn_in_days: Days = 30
     maturity_days: Days = 60
     gap_days: Days = 7
     train_part: Part = 0.6
     calibrate_part: Part = 0.2
     max_rows: Count = 100_000
     least_frauds: Count = 30
-    least_frauds_held_out: Count = 8
+    least_frauds_held_out: Count = 20
+    least_frauds_compared: Count = 50
     iterations: Count = 200
     learning_rate: Part = 0.05
     leaves: Annotated[int, msgspec.Meta(ge=2, le=255)] = 8
     least_leaf: Count | None = None
     challenge_capacity: Part = 0.10
     review_capacity: Part = 0.02
+    stale_days: Days = 14
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
 
     def __post_init__(self) -> None:
@@ -44,7 +50,19 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class RollBack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """roll_back: the digest of the champion that shall decide no more. A repeat finds another one, and does nothing."""
 
-    roll_back: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    roll_back: Digest
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """pin: the digest of the champion that shall stay, whatever training finds."""
+
+    pin: Digest
+
+
+class Unpin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """unpin: the digest of the pinned champion that a better one may follow again."""
+
+    unpin: Digest
 
 
 class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,15 +72,18 @@ class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     days: Annotated[float, msgspec.Meta(gt=0, le=400)] = 7
 
 
-def read(parameters: bytes) -> TrainingRequest | RollBack | Recompute:
+Asked = TrainingRequest | RollBack | Pin | Unpin | Recompute
+
+# The member that each of the others cannot be without.
+_NAMED: Mapping[str, type[Asked]] = {"roll_back": RollBack, "pin": Pin, "unpin": Unpin, "recompute": Recompute}
+
+
+def read(parameters: bytes) -> Asked:
     """The request in a tick's JSON; empty means training with the defaults. Raises Rejected, naming the member that
     does not fit."""
     try:
         asked = msgspec.json.decode(parameters or b"{}", type=dict[str, Any])
-        if "roll_back" in asked:
-            return msgspec.convert(asked, RollBack)
-        if "recompute" in asked:
-            return msgspec.convert(asked, Recompute)
-        return msgspec.convert(asked, TrainingRequest)
+        kind = next((of for name, of in _NAMED.items() if name in asked), TrainingRequest)
+        return msgspec.convert(asked, kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(f"not a training request: {error}", reason="bad_training_request") from error

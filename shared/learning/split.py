@@ -9,9 +9,12 @@ MICROSECONDS_A_DAY = 86_400_000_000
 
 @dataclass(frozen=True, slots=True)
 class Slices:
+    """later: calibrate and test, which is all that the forest of `train` has not seen, the gap apart."""
+
     train: Table
     calibrate: Table
     test: Table
+    later: Table
 
 
 def time_split(whole: Table, train_part: float, calibrate_part: float, gap_days: float) -> Slices:
@@ -27,4 +30,5 @@ def time_split(whole: Table, train_part: float, calibrate_part: float, gap_days:
         train=whole.part(at < calibrate_from - int(gap_days * MICROSECONDS_A_DAY)),
         calibrate=whole.part((at >= calibrate_from) & (at < test_from)),
         test=whole.part(at >= test_from),
+        later=whole.part(at >= calibrate_from),
     )

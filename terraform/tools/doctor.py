@@ -17,6 +17,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from shared.flows.champions import SCHEMAS  # noqa: E402 - after the path that finds it
+from shared.fraud.features import SCHEMA_VERSION  # noqa: E402
 from terraform.tools.google import Google, Unanswered, credentials  # noqa: E402 - after the path that finds it
 
 # Terraform makes that many things at a time, and a function that is being replaced has an instance of each revision.
@@ -237,8 +239,11 @@ def champion(of: Environment, google: Google) -> Iterator[str]:
     if of.scoring_model != "champion":
         return
     answer = google.ask("GET", f"{_documents(of.project, of.database)}/registry/champion")
-    if "digest" not in answer.document.get("fields", {}):
-        yield 'no champion was ever chosen, so rules alone decide and scoring_without_model alarms until train_model has chosen one: expect it, or set scoring_model = "none" until then'
+    fields = answer.document.get("fields", {})
+    lines = fields.get(SCHEMAS, {}).get("mapValue", {}).get("fields", {})
+    # The earlier form does not say of which features its champion is.
+    if SCHEMA_VERSION not in lines and "digest" not in fields:
+        yield 'no champion was chosen for the features of this release, so rules alone decide and scoring_without_model alarms until train_model has chosen one: expect it, or set scoring_model = "none" until then'
 
 
 def _documents(name: str, database: str) -> str:

@@ -391,6 +391,7 @@ def test_what_a_model_trains_on_is_asked_alike_of_both(warehouse: Warehouse) -> 
     asked = {
         "since": long_ago,
         "as_of": long_ago + 90 * 24 * HOUR,
+        "learned_from": 0,
         "matured_until": 2**62,
         "below": "g",
         "sample": "ff",

@@ -181,7 +181,11 @@ SCENARIOS = {
     "a payment that has to be read back": Scenario("fetch_resource", told(*mollie()[1])),
     "a night's training": Scenario(
         "train_model",
-        [json.dumps({"maturity_days": 8, "gap_days": 2, "iterations": 4, "least_frauds_held_out": 5}).encode()],
+        [
+            json.dumps(
+                {"maturity_days": 8, "gap_days": 2, "burn_in_days": 0, "iterations": 4, "least_frauds_held_out": 5}
+            ).encode()
+        ],
         in_warehouse=list(past(payments=400, frauds=80)),
     ),
 }

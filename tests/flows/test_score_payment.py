@@ -30,7 +30,7 @@ from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS
 from shared.fraud.decide import recompute
-from shared.fraud.features import NEW, Grain
+from shared.fraud.features import NEW, SCHEMA_VERSION, Grain
 from shared.fraud.model import Model, load
 from tests.builders import (
     DAY,
@@ -628,7 +628,8 @@ def test_until_a_first_champion_rules_decide_and_every_look_alarms_and_then_it_d
     [later] = score(ports, at("pi_2", 90 * SECOND), scorer=scorer)
     assert (later.model_digest, later.fallback) == (None, Fallback.NO_MODEL)
     alarms = [(record.message, record.fields) for record in caplog.records if record.levelno >= logging.ERROR]  # type: ignore[attr-defined]
-    assert alarms == [("scoring_without_model", {"reason": "no_champion"})] * 2  # at the start and a minute later
+    lacking = ("scoring_without_model", {"reason": "no_champion", "schema_version": SCHEMA_VERSION})
+    assert alarms == [lacking] * 2  # at the start and a minute later
 
     crown(ports, first := a_model(ports))
     [decided] = score(ports, at("pi_3", 3 * MINUTE), scorer=scorer)

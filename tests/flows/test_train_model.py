@@ -9,24 +9,32 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 
 from shared.domain.errors import Rejected
 from shared.flows import train_model as train_flow
+from shared.flows.champions import Champion, Line, line_of, with_line
 from shared.flows.ports import Create, Ports, Replace
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import TrainingReport, on_request, roll_back, train_model
 from shared.fraud import model
-from shared.fraud.features import NAMES
+from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.learning import data_set
+from shared.learning.fit import fit
+from shared.learning.request import TrainingRequest
 from tests.builders import DAY, a_payment_event
+from tests.fraud.forests import noise
 from tests.learning.shop import DAYS, OPENED, fill, past
 from tests.local import local_ports, published
 
 NOW = OPENED + (DAYS + 10) * DAY
-QUICK = json.dumps({"maturity_days": 8, "gap_days": 2, "iterations": 40}).encode()
+# A small shop has few frauds.
+FEW = {"least_frauds_held_out": 8, "least_frauds_compared": 10}
+QUICK = json.dumps({"maturity_days": 8, "gap_days": 2, "burn_in_days": 0, "iterations": 40, **FEW}).encode()
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +46,21 @@ def shop() -> Iterator[tuple[Ports, TrainingReport]]:
         yield ports, train_model(ports, NOW, QUICK)
 
 
-def champion(ports: Ports) -> dict[str, object]:
+def line(ports: Ports, schema: str = SCHEMA_VERSION) -> Line:
     [snapshot] = ports.documents.get([CHAMPION])
     assert snapshot is not None
-    return snapshot.document
+    return line_of(snapshot.document, schema, lambda _: True)
+
+
+def champion(ports: Ports) -> Champion:
+    current = line(ports).current
+    assert current is not None
+    return current
+
+
+def in_the_earlier_form(ports: Ports, digest: str, *former: str, **more: object) -> None:
+    past = [{"digest": one, "since": NOW - DAY} for one in former]
+    ports.documents.commit([Create(CHAMPION, {"digest": digest, "since": NOW, "former": past, **more})])
 
 
 def test_a_model_that_tells_fraud_from_the_rest_becomes_the_champion(shop: tuple[Ports, TrainingReport]) -> None:
@@ -52,7 +71,66 @@ def test_a_model_that_tells_fraud_from_the_rest_becomes_the_champion(shop: tuple
     assert report.quality.average_precision > 0.6
     assert report.quality.roc_auc > 0.8
     assert 0 < report.quality.brier < report.quality.prior
-    assert champion(ports)["digest"] == report.digest
+    assert champion(ports).digest == report.digest
+
+
+def test_what_decides_has_learned_from_all_and_what_was_judged_from_none_that_it_was_judged_by(
+    shop: tuple[Ports, TrainingReport], caplog: pytest.LogCaptureFixture
+) -> None:
+    ports, report = shop
+    assert report.digest is not None
+    assert report.judged is not None
+    decides, judged = (json.loads(ports.models.load(digest)) for digest in (report.digest, report.judged))
+    learned_from = [artifact["trees"][0]["count"][0] for artifact in (decides, judged)]
+    assert learned_from == [report.payments, judged["learning"]["slices"]["train"]["rows"]]
+    assert champion(ports).judged == report.judged
+
+
+def test_what_learned_from_all_gives_probabilities_that_come_true_on_payments_after_all_of_them() -> None:
+    request = TrainingRequest(iterations=100)
+    known = noise(12_000, NAMES[:10])
+    train, later, unseen = (known.part((known.at >= since) & (known.at < since + 4_000)) for since in (0, 4_000, 8_000))
+    judged = fit(train, (), request)
+    everything = fit(known.part(known.at < 8_000), (), request)
+    decides, own = (
+        train_flow._put_right(forest, asked, later, 1.0, request).score(unseen.values)
+        for forest, asked in ((everything, judged), (everything, everything))
+    )
+    expected = decides.sum() / unseen.frauds
+    assert 0.93 < expected < 1.07
+    # Asked about what it has learned from, it would be surer than it may be.
+    error = [float(np.mean((score - unseen.fraud) ** 2)) for score in (decides, own)]
+    assert error[0] < error[1]
+
+
+def test_a_champion_has_a_card_and_a_page_for_people(shop: tuple[Ports, TrainingReport]) -> None:
+    ports, report = shop
+    crowned = champion(ports)
+    assert crowned.card is not None
+    assert crowned.page is not None
+    card = json.loads(ports.models.load(crowned.card))
+    assert card["model"] == report.judged
+    assert set(card["parts"]) == {"provider", "network", "country", "customer", "amount (EUR)"}
+    frauds = {part["name"]: part["frauds"] for part in card["parts"]["country"]}
+    assert set(frauds) == {"DE", "US"}
+    assert sum(frauds.values()) == card["period"]["test"]["frauds"]
+    assert [part["name"] for part in card["parts"]["provider"]] == ["stripe"]
+    assert {part["name"] for part in card["parts"]["customer"]} == {"known", "new, or not named"}
+    assert ports.models.load(crowned.page).startswith(b"<!doctype html>")
+
+
+def test_the_first_days_give_history_and_are_not_learned_from(tmp_path: Path) -> None:
+    ports = local_ports(tmp_path)
+    fill(ports, past(payments=600, frauds=60))
+    few = {**json.loads(QUICK), "least_frauds": 1, "least_frauds_held_out": 1, "iterations": 2}
+    whole, late = (
+        train_flow._labeled(ports, NOW, msgspec.convert(few | {"burn_in_days": days}, TrainingRequest))[0]
+        for days in (0, 20)
+    )
+    assert late.at[0] >= whole.at[0] + 20 * 86_400_000_000 - 3_600_000_000 * 24
+    assert 0 < len(late) < len(whole)
+    # With all the history that they have without it.
+    assert np.array_equal(late.values, whole.values[-len(late) :], equal_nan=True)
 
 
 def test_declined_and_immature_payments_have_no_label(shop: tuple[Ports, TrainingReport], tmp_path: Path) -> None:
@@ -77,7 +155,7 @@ def test_the_same_rows_give_the_same_model_whenever_and_however_often_they_are_t
     again = train_model(ports, NOW + timedelta(hours=5), QUICK)
     assert again.digest == first.digest
     assert train_model(ports, NOW, QUICK).promoted
-    assert champion(ports)["former"] == []
+    assert line(ports).former == ()
 
 
 def test_the_artifact_is_named_by_its_bytes_and_says_where_it_comes_from(shop: tuple[Ports, TrainingReport]) -> None:
@@ -86,6 +164,7 @@ def test_the_artifact_is_named_by_its_bytes_and_says_where_it_comes_from(shop: t
     data = ports.models.load(report.digest)
     assert hashlib.sha256(data).hexdigest() == report.digest
     learning = json.loads(data)["learning"]
+    assert learning["judged"] == report.judged != report.digest
     slices = learning["slices"]
     assert slices["train"]["to"] + 2 * 86_400_000_000 <= slices["calibrate"]["from"]
     assert slices["calibrate"]["to"] < slices["test"]["from"]
@@ -103,13 +182,16 @@ def test_scores_are_calibrated_and_thresholds_keep_within_what_people_can_look_a
     assert reached["challenge"].part - reached["review"].part <= 0.2
 
 
-def test_too_few_frauds_are_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_too_few_frauds_are_refused_with_a_sentence_and_an_alarm(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ports = local_ports(tmp_path)
     fill(ports, past(payments=400, frauds=20))
     report = train_model(ports, NOW, QUICK)
     assert (report.promoted, report.digest) == (False, None)
     assert "training has" in report.objections[0]
     assert "needs 30" in report.objections[0]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["training_refused"]
     assert ports.documents.get([CHAMPION]) == [None]
 
 
@@ -118,18 +200,36 @@ def test_a_worse_model_is_stored_and_does_not_decide(shop: tuple[Ports, Training
     assert first.digest is not None
     ports = local_ports(tmp_path)
     ports.models.store(good.models.load(first.digest))
-    ports.documents.commit([Create(CHAMPION, {"digest": first.digest, "since": NOW, "former": []})])
+    in_the_earlier_form(ports, first.digest)
     fill(ports, past())
     worse = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "iterations": 1, "leaves": 2}).encode())
     assert not worse.promoted
     assert worse.digest is not None
-    assert worse.champion is not None
-    assert "worse than the champion's" in worse.objections[-1]
+    assert worse.comparison is not None
+    assert worse.comparison.money.high < 0
+    assert worse.objections[-1].startswith("worse than the champion: ")
     assert ports.models.load(worse.digest)
-    assert champion(ports)["digest"] == first.digest
+    assert champion(ports).digest == first.digest
 
 
-def test_rolling_back_lets_the_former_champion_decide_again(tmp_path: Path) -> None:
+def test_payments_that_the_champion_was_fitted_on_do_not_count_for_it(
+    shop: tuple[Ports, TrainingReport], tmp_path: Path
+) -> None:
+    good, first = shop
+    assert first.judged is not None
+    artifact = json.loads(good.models.load(first.judged))
+    artifact["learning"]["slices"]["train"]["to"] = artifact["learning"]["slices"]["test"]["to"]
+    ports = local_ports(tmp_path)
+    in_the_earlier_form(ports, ports.models.store(json.dumps(artifact).encode()))
+    fill(ports, past())
+    report = train_model(ports, NOW, QUICK)
+    assert report.objections == ("0 frauds are too few to tell it from the champion, which takes 10",)
+
+
+def test_rolling_back_lets_the_former_champion_decide_again_until_its_pin_is_taken_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="payin")
     ports = local_ports(tmp_path)
     fill(ports, past())
     with pytest.raises(Rejected, match="no champion came before"):
@@ -138,15 +238,36 @@ def test_rolling_back_lets_the_former_champion_decide_again(tmp_path: Path) -> N
     [known] = ports.documents.get([CHAMPION])
     assert known is not None
     ports.documents.commit([Replace(CHAMPION, {**known.document, "rules_alone": True}, known.version)])
-    second = train_model(ports, NOW + DAY, json.dumps({**json.loads(QUICK), "iterations": 41}).encode())
+    other = json.dumps({**json.loads(QUICK), "iterations": 41}).encode()
+    second = train_model(ports, NOW + DAY, other)
     assert second.promoted
-    assert champion(ports)["digest"] == second.digest != first.digest
-    assert champion(ports)["rules_alone"]  # what an operator said stays said, whoever is the champion
+    # It met the champion as that one was judged, not as it is: fitted on all that it would be tested on.
+    assert second.comparison is not None
+    assert second.comparison.frauds >= 10
+    # Scored by the trainer's own estimator, which is kept beside the trees and gives their numbers.
+    assert line(ports).former[-1].judged_estimator
+    assert "model_trained" in caplog.messages
+    assert "estimator_not_opened" not in caplog.messages
+    assert champion(ports).digest == second.digest != first.digest
     assert roll_back(ports, NOW + 2 * DAY) == first.digest
-    assert champion(ports)["digest"] == first.digest
-    assert champion(ports)["rules_alone"]
+    assert champion(ports) == replace(champion(ports), digest=first.digest, judged=first.judged)
+    [known] = ports.documents.get([CHAMPION])
+    assert known is not None
+    assert known.document["rules_alone"]  # what an operator said stays said, whoever is the champion
     with pytest.raises(Rejected, match="no champion came before"):
         roll_back(ports, NOW + 2 * DAY)
+
+    # Seventeen nights later it is still pinned, and that calls somebody.
+    night = train_model(ports, NOW + 17 * DAY, other)
+    assert (night.promoted, night.digest) == (False, second.judged)
+    assert night.objections == (f"an operator has pinned the champion {first.digest}",)
+    told = [record.fields for record in caplog.records if record.getMessage() == "champion_stale"]  # type: ignore[attr-defined]
+    assert told == [{"digest": first.digest, "days": 15}]
+    with pytest.raises(Rejected, match="is another one than"):
+        on_request(ports, NOW, json.dumps({"unpin": second.digest}).encode())
+    for asked in ("pin", "unpin", "unpin"):
+        on_request(ports, NOW, json.dumps({asked: first.digest}).encode())
+    assert train_model(ports, NOW + 18 * DAY, other).digest == champion(ports).digest == second.digest
 
 
 def test_an_operator_rolls_back_by_a_message_that_may_come_twice(
@@ -157,16 +278,52 @@ def test_an_operator_rolls_back_by_a_message_that_may_come_twice(
     ports = local_ports(tmp_path)
     data = json.loads(good.models.load(first.digest))
     old, new = (ports.models.store(json.dumps(data | {"learning": name}).encode()) for name in ("old", "new"))
-    before = {"digest": old, "since": NOW - DAY}
-    ports.documents.commit([Create(CHAMPION, {"digest": new, "since": NOW, "former": [before, before]})])
+    in_the_earlier_form(ports, new, old, old)
     message = json.dumps({"roll_back": new}).encode()
     with caplog.at_level("INFO", logger="payin"):
         for _ in range(3):
             on_request(ports, NOW, message)
     told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("champion_")]
     assert told == ["champion_rolled_back", "champion_kept", "champion_kept"]
-    assert champion(ports)["digest"] == old
-    assert champion(ports)["former"] == [before]
+    assert champion(ports).digest == old
+    assert [past.digest for past in line(ports).former] == [old]
+
+
+def test_a_release_of_other_features_keeps_its_own_champion_whatever_ours_learns(
+    shop: tuple[Ports, TrainingReport], tmp_path: Path
+) -> None:
+    """Two releases serve during a roll-out; the other one is of today, or of the time of the earlier form."""
+    good, first = shop
+    assert first.digest is not None
+    old = json.loads(good.models.load(first.digest)) | {"schema_version": "0" * 16}
+    ports = local_ports(tmp_path)
+    foreign = ports.models.store(json.dumps(old).encode())
+    in_the_earlier_form(ports, foreign, rules_alone=False)
+    fill(ports, past())
+    assert decided_by(ports, "pi_1") is None  # not theirs: rules decide until we have one
+    report = train_model(ports, NOW, QUICK)
+    assert report.promoted
+    assert report.comparison is None
+    assert line(ports).former == ()
+    assert champion(ports).digest == report.digest
+    [found] = ports.documents.get([CHAMPION])
+    assert found is not None
+    assert (found.document["digest"], found.document["rules_alone"]) == (foreign, False)
+    theirs = Line(current=Champion(digest=foreign, since=NOW))
+    ports.documents.commit([Replace(CHAMPION, with_line(found.document, "0" * 16, theirs), found.version)])
+    train_model(ports, NOW + DAY, json.dumps({**json.loads(QUICK), "iterations": 41}).encode())
+    assert line(ports, "0" * 16) == theirs
+    assert len(line(ports).former) == 1
+    assert decided_by(ports, "pi_2") == champion(ports).digest
+
+
+def decided_by(ports: Ports, payment_id: str) -> str | None:
+    """The model by which an instance that starts now judges a payment."""
+    scorer = Scorer()
+    scorer.start(ports, NOW)
+    score_payment(a_payment_event(payment_id=payment_id, event_id=f"stripe:a:{payment_id}"), ports, NOW, scorer)
+    [decision] = [row for row in published(ports, "fraud-decisions") if row["payment_id"] == payment_id]
+    return None if decision["model_digest"] is None else str(decision["model_digest"])
 
 
 def test_what_a_payment_was_served_is_what_it_trains_with(tmp_path: Path) -> None:
@@ -187,22 +344,6 @@ def test_what_a_payment_was_served_is_what_it_trains_with(tmp_path: Path) -> Non
         assert found[second["event_id"]][name] == served[name]
     # Of another schema nothing is taken: what was served then is computed.
     assert found[last["event_id"]]["card_payments_7d"] == 2
-
-
-def test_a_champion_of_another_schema_has_no_place_to_defend(
-    shop: tuple[Ports, TrainingReport], tmp_path: Path
-) -> None:
-    good, first = shop
-    assert first.digest is not None
-    old = json.loads(good.models.load(first.digest)) | {"schema_version": "0" * 16}
-    ports = local_ports(tmp_path)
-    digest = ports.models.store(json.dumps(old).encode())
-    ports.documents.commit([Create(CHAMPION, {"digest": digest, "since": NOW, "former": []})])
-    fill(ports, past())
-    report = train_model(ports, NOW, QUICK)
-    assert report.promoted
-    assert report.champion is None
-    assert champion(ports)["former"] == [{"digest": digest, "since": NOW}]
 
 
 def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: Path) -> None:
@@ -271,6 +412,8 @@ def test_frauds_are_thinned_out_too_where_payments_are_many(
         b'{"roll_back": true}',
         json.dumps({"roll_back": "a" * 64 + "\n"}).encode(),
         b'{"recompute": 0}',
+        b'{"pin": "a"}',
+        json.dumps({"unpin": "a" * 64, "pin": "a" * 64}).encode(),
         b'{"recompute": 10, "seed": 1}',
         b"[]",
         b'{"seed": -1}',

@@ -36,9 +36,13 @@ def fitted(columns: tuple[str, ...], rows: int = 6000, iterations: int = 200, le
 
 
 def artifact(
-    columns: tuple[str, ...], forest: Fitted, schema_version: str = SCHEMA_VERSION, share: float = 1.0
+    columns: tuple[str, ...],
+    forest: Fitted,
+    schema_version: str = SCHEMA_VERSION,
+    share: float = 1.0,
+    later: Table | None = None,
 ) -> bytes:
-    later = noise(3000, columns, seed=1)
+    later = noise(3000, columns, seed=1) if later is None else later
     return export(
         forest,
         later,

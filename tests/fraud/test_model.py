@@ -12,7 +12,8 @@ import pytest
 from shared.domain.errors import Misconfigured
 from shared.fraud import model
 from shared.fraud.model import expit, load
-from shared.learning.fit import calibrated, calibration
+from shared.learning.fit import calibrated, calibration, fit
+from shared.learning.request import TrainingRequest
 from tests.fraud.forests import artifact, fitted, loaded, noise
 
 COLUMNS = tuple(f"f{index}" for index in range(30))
@@ -34,6 +35,27 @@ def test_probabilities_equal_predict_proba_to_the_bit_also_where_values_are_miss
     values[2] = -1e300
     expected = forest.probability(values).tolist()
     assert [walker.probability(row) for row in rows_of(values)] == expected
+
+
+def test_infinity_goes_where_the_trainer_sends_it_also_where_only_presence_is_asked() -> None:
+    known = noise(6000, COLUMNS)
+    # Enough of them for a bin of their own.
+    for column in range(len(COLUMNS)):
+        known.values[column * 7 :: 53, column] = math.inf
+        known.values[column * 5 :: 61, column] = -math.inf
+    forest = fit(known, COLUMNS[:8], TrainingRequest(iterations=60))
+    # Golden rows bear infinity too, and are proven by loading.
+    data = artifact(COLUMNS, forest, later=known)
+    walker = load(data, hashlib.sha256(data).hexdigest())
+    assert any("inf" in row for row in json.loads(data)["golden"]["rows"])
+    asked = [column for tree in json.loads(data)["trees"] for column in tree["feature"]]
+    presence = [None in tree["threshold"] for tree in json.loads(data)["trees"]]
+    assert any(presence)
+    for value in (math.inf, -math.inf):
+        values = noise(300, COLUMNS, seed=7).values
+        values[np.arange(300), np.array(asked[:300]) % len(COLUMNS)] = value
+        values[:30] = value
+        assert [walker.probability(row) for row in rows_of(values)] == forest.probability(values).tolist()
 
 
 def test_values_on_a_threshold_go_the_same_way() -> None:

@@ -51,7 +51,13 @@ def plan_of(days: int) -> tuple[Plan, Chaos]:
         train=round(days * 0.68) * DAY,
         rotate=round(days * 0.4) * DAY,
         kill=14 * DAY + 7 * HOUR,  # in the morning on which the most renewals of the month run
-        training={"maturity_days": 12, "gap_days": 1, "least_frauds": 8, "least_frauds_held_out": 2},
+        training={
+            "maturity_days": 12,
+            "burn_in_days": 2,
+            "gap_days": 1,
+            "least_frauds": 8,
+            "least_frauds_held_out": 2,
+        },
     )
     return plan, Chaos(outages=((5 * DAY + 6 * HOUR, 5 * DAY + 12 * HOUR),))
 

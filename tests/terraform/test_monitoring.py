@@ -12,6 +12,7 @@ import pytest
 from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
+from shared.learning.request import TrainingRequest
 from shared.runtime import apis
 from shared.runtime.entry import FARTHEST_TICK
 from terraform.tools import bundle, tool
@@ -76,12 +77,14 @@ READ_IN_THE_LOG = {
     "circuit_closed",
     "deliveries_replayed",
     "training_rows_read",
-    "training_refused",
     "model_fitted",
+    "model_refitted",
     "model_trained",
     "champion_not_comparable",
+    "estimator_not_opened",
     "champion_rolled_back",
     "champion_kept",
+    "champion_pinned",
     "decisions_recomputed",
 }
 
@@ -206,6 +209,7 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "six hours": lambda: min(hours(before) for before in REMINDERS.values()) == 6,
     },
     "case_needs_a_person": {"24 hours": lambda: max(hours(after) for after in LOOKS.values()) == 24},
+    "learning_stands_still": {"14 days": lambda: TrainingRequest().stale_days == 14},
     "requests_fail": {"twenty tries": lambda: tries() == 20},
     "dead_letters": {
         "twenty tries": lambda: tries() == 20,
