@@ -9,6 +9,7 @@ from typing import NamedTuple
 from shared.domain.codec import from_document
 from shared.domain.decisions import Decision
 from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged
+from shared.domain.instants import microseconds
 from shared.domain.telemetry import fact
 from shared.domain.timeline import compact
 from shared.flows.committing import Decision as Effect
@@ -78,7 +79,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
             writes.append(Create(_claims_key(event.provider, event.payment_id), _claims_document(found.claims)))
             if (known_at := found.claims.known_at) is not None:
                 for entity in entities:
-                    fraud = fraud_change(entity, known_at, before=None)
+                    fraud = fraud_change(entity, attempt.at, known_at, before=None)
                     changes[entity] = merge(changes[entity], fraud) if entity in changes else fraud
         writes += (
             _accumulate(entities[entity], made, _kept(documents[entity], attempt.at))
@@ -223,7 +224,8 @@ def _claimed(seen: Seen, decisions: Iterable[Decision], claims: Claims) -> Itera
         for history in decision.history:
             if history.value is not None and after.known_at != before.known_at:
                 key = Key("feature_state", f"{history.entity}:{history.value}")
-                fraud = fraud_change(Entity(history.entity), after.known_at, before=before.known_at)
+                at = microseconds(decision.occurred_at)
+                fraud = fraud_change(Entity(history.entity), at, after.known_at, before=before.known_at)
                 changes[key] = merge(changes[key], fraud) if key in changes else fraud
     yield from (_accumulate(key, made) for key, made in changes.items())
 
