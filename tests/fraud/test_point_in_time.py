@@ -297,15 +297,16 @@ def test_no_fraud_is_known_before_somebody_told_of_it(tmp_path: Path) -> None:
 
 
 def test_a_payment_is_large_by_what_was_usual_of_the_customer_when_it_was_decided_on(tmp_path: Path) -> None:
-    amounts = [1000, 1000, 1000, 8000, 3000, 4000, 1000]
+    # Nothing is usual yet when the second is decided on; at the fifth it is.
+    amounts = [1000, 9000, 1000, 1000, 9000, 3000, 4000, 1000]
     payments = [
         a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * DAY, amount=Money(minor, "EUR"))
         for n, minor in enumerate(amounts)
     ]
-    # The fifth is heard last: then its 30 euros are not large, and nobody after it had counted them.
+    # The sixth is heard last but one.
     arrivals: list[Arrival] = [(event.occurred_at, event) for event in payments]
-    arrivals[4] = (NOON + 6.5 * DAY, payments[4])
-    arrivals.append((NOON + 7 * DAY, a_payment_event(payment_id="pi_last", occurred_at=NOON + 7 * DAY)))
+    arrivals[5] = (NOON + 7.5 * DAY, payments[5])
+    arrivals.append((NOON + 8 * DAY, a_payment_event(payment_id="pi_last", occurred_at=NOON + 8 * DAY)))
     ports = local_ports(tmp_path)
     served = served_on(as_they_came(arrivals), ports)
     rows = [msgspec.json.decode(encode_event(event, heard)) for heard, event in arrivals]
@@ -313,7 +314,9 @@ def test_a_payment_is_large_by_what_was_usual_of_the_customer_when_it_was_decide
     computed_rows = computed(ports)
     assert_same(served, computed_rows)
     large = {row["payment_id"]: row["customer_large_7d"] for row in computed_rows.values()}
-    assert large == {"pi_0": None, "pi_1": 0, "pi_2": 0, "pi_3": 0, "pi_4": 1, "pi_5": 1, "pi_6": 1, "pi_last": 1}
+    assert large == {"pi_0": None, **dict.fromkeys(("pi_1", "pi_2", "pi_3", "pi_4"), 0)} | dict.fromkeys(
+        ("pi_5", "pi_6", "pi_7", "pi_last"), 1
+    )
 
 
 def test_fraud_is_confirmed_in_the_bucket_of_its_payment_for_as_long_as_it_stands(tmp_path: Path) -> None:
