@@ -16,6 +16,7 @@ from shared.domain.codec import encode_event, to_document
 from shared.domain.decisions import Decision, Fallback, Outcome
 from shared.domain.errors import PayInError, Rejected, Unavailable
 from shared.domain.events import PaymentAssessed
+from shared.domain.instants import microseconds
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
@@ -222,7 +223,7 @@ def count(
             bought = Purchase(bought.requests, {one: at for one, at in bought.payments.items() if one != payment})
         if paid is not None and paid.decision.request_id is None and paid.link is None:
             _, writes = add(seen, paid, found.missing, found.claims, attempt, asked.payment_id)
-            link = Link(paid.decision.event_id, paid.decision.payment_id)
+            link = Link(paid.decision.event_id, paid.decision.payment_id, microseconds(paid.decision.occurred_at))
             writes.append(Create(own, {**stored(decision), "link": to_document(link)}))
         else:
             writes = [Create(own, stored(decision))]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.codec import from_document, to_document
 from shared.domain.decisions import Decision
+from shared.domain.instants import microseconds
 from shared.domain.timeline import compact
 from shared.flows.committing import Seen, write
 from shared.flows.decisions import PACKED, of_stored, row_of
@@ -32,10 +33,11 @@ EXPIRES = {"feature_state": "expires_at", "assessments": "expires_at"}
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The other attempt of a judged payment. named: the entities that only it named, by value."""
+    """The other attempt of a judged payment, at microseconds. named: the entities that only it named, by value."""
 
     event_id: str
     payment_id: str
+    at: int
     named: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -60,10 +62,11 @@ class Judged:
         return {Entity(one.entity): one.value for one in self.decision.history if one.value is not None}
 
     @property
-    def counted(self) -> list[tuple[Entity, str]]:
-        """All that the payment named, at either door, and was counted for."""
-        named = self.link.named if self.link else {}
-        return [*self.own.items(), *((Entity(entity), value) for entity, value in named.items())]
+    def counted(self) -> dict[tuple[Entity, str], int]:
+        """All that the payment named, at either door, and was counted for; when, in microseconds."""
+        own = dict.fromkeys(self.own.items(), microseconds(self.decision.occurred_at))
+        link = self.link
+        return own | ({(Entity(entity), value): link.at for entity, value in link.named.items()} if link else {})
 
     @property
     def told(self) -> Decision:
@@ -184,7 +187,7 @@ def add(
     event = other.event
     named = {entity: value for entity, value in other.entities.items() if (entity, value) not in counted}
     linked = replace(
-        root, link=Link(event.event_id, payment_id, {entity.value: value for entity, value in named.items()})
+        root, link=Link(event.event_id, payment_id, whole.at, {entity.value: value for entity, value in named.items()})
     )
     changes: dict[Key, Change] = {
         entity_key(entity, whole.entities[entity]): made for entity, made in known.changes(counted).items()
@@ -198,12 +201,12 @@ def add(
     writes.append(Replace(root.key, {**snapshot.document, "link": to_document(linked.link)}, snapshot.version))
     if after != before:
         writes.append(write(claims_key(root), seen[claims_key(root)], claims_document(after)))
-    for entity, value in counted:
+    for (entity, value), at in counted.items():
         if after.known_at != before.known_at:
-            _and(changes, entity_key(entity, value), fraud_change(entity, after.known_at, before=before.known_at))
+            _and(changes, entity_key(entity, value), fraud_change(entity, at, after.known_at, before=before.known_at))
     for entity, value in named.items():
         if after.known_at is not None:
-            _and(changes, entity_key(entity, value), fraud_change(entity, after.known_at, before=None))
+            _and(changes, entity_key(entity, value), fraud_change(entity, whole.at, after.known_at, before=None))
     documents = {entity_key(entity, value): known.documents.get(entity) for entity, value in named.items()}
     writes += (
         accumulate(key, made, kept(documents[key], whole.at) if key in documents else None)
@@ -226,9 +229,10 @@ def claimed(seen: Seen, roots: Iterable[Judged], claims: Claims) -> Iterator[Wri
         if after == before:
             continue
         yield write(claims_key(root), seen[claims_key(root)], claims_document(after))
-        for entity, value in root.counted:
+        for (entity, value), at in root.counted.items():
             if after.known_at != before.known_at:
-                _and(changes, entity_key(entity, value), fraud_change(entity, after.known_at, before=before.known_at))
+                fraud = fraud_change(entity, at, after.known_at, before=before.known_at)
+                _and(changes, entity_key(entity, value), fraud)
     yield from (accumulate(key, made) for key, made in changes.items())
 
 
@@ -273,7 +277,7 @@ def counted(known: Known, claims: Claims, payment: Key) -> Iterator[Write]:
         yield Create(Key(KNOWN_FRAUDS, payment.id), claims_document(claims))
         if (known_at := claims.known_at) is not None:
             for entity in known.attempt.entities:
-                fraud = fraud_change(entity, known_at, before=None)
+                fraud = fraud_change(entity, known.attempt.at, known_at, before=None)
                 changes[entity] = merge(changes[entity], fraud) if entity in changes else fraud
     keys = entity_keys(known.attempt)
     yield from (

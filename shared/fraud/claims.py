@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, FraudWarned
-from shared.fraud.features import microseconds
+from shared.domain.instants import microseconds
 
 CLAIMING_STAGES = (DisputeStage.CHARGEBACK, DisputeStage.PRE_ARBITRATION, DisputeStage.ARBITRATION)
 CLAIMING_STATUSES = (DisputeStatus.PREVENTED, DisputeStatus.LOST, DisputeStatus.ACCEPTED)

@@ -10,17 +10,19 @@ bucket: `1h` is the last twelve five-minute buckets, the current one included.
 """
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import isqrt
 from typing import assert_never
 
 from shared.domain.events import Event, PaymentAssessed, PaymentChanged, PaymentStep
-from shared.fraud.reference_amount import EURO_MILLIONTHS, reference_minor
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+from shared.domain.instants import EPOCH as EPOCH
+from shared.domain.instants import MICROSECOND as MICROSECOND
+from shared.domain.instants import microseconds as microseconds
+from shared.fraud.claims import CLAIMING_STAGES, CLAIMING_STATUSES, RULINGS, STAGES, UNTOLD_REASON
+from shared.fraud.reference_amount import EURO_MILLIONTHS, LARGEST, reference_minor
 
 
 class Entity(StrEnum):
@@ -89,6 +91,9 @@ class Window(StrEnum):
     HOUR = "1h"
     DAY = "24h"
     WEEK = "7d"
+    MATURE_1 = "8d"
+    MATURE_3 = "10d"
+    FORTNIGHT = "14d"
     MONTH = "30d"
     EVER = "ever"
 
@@ -97,6 +102,9 @@ BUCKETS: Mapping[Window, tuple[Grain, int]] = {
     Window.HOUR: (Grain.MINUTES, 12),
     Window.DAY: (Grain.HOURS, 24),
     Window.WEEK: (Grain.DAYS, 7),
+    Window.MATURE_1: (Grain.DAYS, 8),
+    Window.MATURE_3: (Grain.DAYS, 10),
+    Window.FORTNIGHT: (Grain.DAYS, 14),
     Window.MONTH: (Grain.DAYS, 30),
 }
 """Window → width and number of its buckets. EVER has none: a running total."""
@@ -110,7 +118,10 @@ class Measure(StrEnum):
     SMALL = "small"  # under two euros: how stolen cards are tried out
     AMOUNT = "amount"  # reference minor units
     AMOUNT_SQUARED = "amount_squared"
+    MAGNITUDE = "magnitude"  # `magnitude` of the amount: its sum over payments is the logarithm of what is usual
+    LARGE = "large"  # several times as large as what was usual of the entity when it was decided on
     FRAUDS = "frauds"  # payments of which fraud became known in this bucket
+    CONFIRMED = "confirmed"  # payments of this bucket of which fraud is known, whenever it became known
     NEW_CARDS = "new_cards"  # seen with this entity for the first time
     NEW_CUSTOMERS = "new_customers"
     NEW_DEVICES = "new_devices"
@@ -118,6 +129,34 @@ class Measure(StrEnum):
 
 
 SMALL_AMOUNT = 200
+
+OCTAVE = 4
+"""Steps of `magnitude` in which an amount doubles."""
+
+
+def _step(number: int) -> int:
+    """The least amount at or above 2 ** (number / OCTAVE), in integers: online and in SQL no rounding can differ."""
+    power = 1 << number
+    least = isqrt(isqrt(power))
+    return least if least**OCTAVE >= power else least + 1
+
+
+MAGNITUDES: tuple[int, ...] = tuple(_step(number) for number in range(LARGEST.bit_length() * OCTAVE))
+"""Reference minor units at which `magnitude` grows by one."""
+
+
+def magnitude(amount: int) -> int:
+    """The size of an amount on a scale of logarithms: one that is twice as large is OCTAVE larger."""
+    return bisect_right(MAGNITUDES, amount)
+
+
+LARGE_ABOVE = 2 * OCTAVE
+"""How many magnitudes above the mean of an entity's earlier payments one is large: four times their geometric mean. A
+mean of logarithms hardly moves when one payment is five times as large, so that it needs no baseline that leaves out
+what was strange, which would depend on the order in which payments are heard."""
+
+LARGE_FROM = 3
+"""Earlier payments without which nothing is usual yet."""
 
 NEW: Mapping[Entity, Measure] = {
     Entity.CARD: Measure.NEW_CARDS,
@@ -157,6 +196,20 @@ class Share:
     name: str
     entity: Entity
     measure: Measure
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class MaturedShare:
+    """Fraud's part of the payments in a window that have a label: those of before the last seven days, and of these
+    days those of which fraud is known already. Missing when there are none.
+
+    A window of eight days holds the labels of the entity's latest such day, one of ten those of its latest three: they
+    are what the last one and the last few labels of an entity are, in buckets, which no order of news can change.
+    """
+
+    name: str
+    entity: Entity
     window: Window
 
 
@@ -243,12 +296,25 @@ class Number:
     member: str
 
 
-Feature = Total | Share | AmountRatio | AmountDeviation | Since | Novelty | Amount | Clock | Is | Differs | Number
+Feature = (
+    Total
+    | Share
+    | MaturedShare
+    | AmountRatio
+    | AmountDeviation
+    | Since
+    | Novelty
+    | Amount
+    | Clock
+    | Is
+    | Differs
+    | Number
+)
 
 
 def _totals() -> Iterator[Feature]:
     """`<entity>_<measure>_<window>` for each row of the table below."""
-    hour, day, week, month, ever = Window
+    hour, day, week, month, ever = Window.HOUR, Window.DAY, Window.WEEK, Window.MONTH, Window.EVER
     table: Mapping[Entity, Mapping[Measure, tuple[Window, ...]]] = {
         Entity.CARD: {
             Measure.PAYMENTS: (hour, day, week, month),
@@ -263,6 +329,7 @@ def _totals() -> Iterator[Feature]:
             Measure.PAYMENTS: (hour, day, week, month),
             Measure.DECLINED: (day, week),
             Measure.AMOUNT: (day, month),
+            Measure.LARGE: (week, Window.FORTNIGHT),
             Measure.NEW_CARDS: (day, month),
             Measure.NEW_DEVICES: (week,),
             Measure.NEW_IPS: (day,),
@@ -291,6 +358,11 @@ def _totals() -> Iterator[Feature]:
                 yield Total(f"{entity}_{measure}_{window}", entity, measure, window)
 
 
+MATURED: Mapping[Entity, tuple[Window, ...]] = {
+    Entity.DEVICE: (Window.MATURE_1, Window.MATURE_3, Window.FORTNIGHT, Window.MONTH),
+}
+"""Entity → the windows of its matured shares."""
+
 FEATURES: tuple[Feature, ...] = (
     Amount("amount"),
     Clock("hour_of_day", unit=3_600_000_000, cycle=24),
@@ -308,10 +380,13 @@ FEATURES: tuple[Feature, ...] = (
     *_totals(),
     Share("card_declined_share_7d", Entity.CARD, Measure.DECLINED, Window.WEEK),
     Share("ip_fraud_share_30d", Entity.IP, Measure.FRAUDS, Window.MONTH),
-    Share("device_fraud_share_7d", Entity.DEVICE, Measure.FRAUDS, Window.WEEK),
-    Share("device_fraud_share_30d", Entity.DEVICE, Measure.FRAUDS, Window.MONTH),
     Share("email_domain_declined_share_24h", Entity.EMAIL_DOMAIN, Measure.DECLINED, Window.DAY),
     Share("email_domain_fraud_share_30d", Entity.EMAIL_DOMAIN, Measure.FRAUDS, Window.MONTH),
+    *(
+        MaturedShare(f"{entity}_matured_share_{window}", entity, window)
+        for entity, windows in MATURED.items()
+        for window in windows
+    ),
     AmountRatio("amount_over_customer_mean", Entity.CUSTOMER),
     AmountDeviation("amount_deviation_of_customer", Entity.CUSTOMER),
     AmountRatio("amount_over_card_mean", Entity.CARD),
@@ -328,7 +403,7 @@ NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 LONG_TAILED: tuple[str, ...] = tuple(
     feature.name
     for feature in FEATURES
-    if isinstance(feature, Amount | AmountRatio | AmountDeviation | Share)
+    if isinstance(feature, Amount | AmountRatio | AmountDeviation | Share | MaturedShare)
     or (isinstance(feature, Total) and feature.measure in (Measure.AMOUNT, Measure.FRAUDS))
 )
 """Amounts and rates: fraud sits in the last percent of them, which quantile bins would merge away."""
@@ -349,6 +424,12 @@ def cells_of(feature: Feature) -> tuple[Cell, ...]:
                 (feature.entity, feature.measure, feature.window),
                 (feature.entity, Measure.PAYMENTS, feature.window),
             )
+        case MaturedShare():
+            return tuple(
+                (feature.entity, measure, window)
+                for measure in (Measure.CONFIRMED, Measure.PAYMENTS)
+                for window in (feature.window, Window.WEEK)
+            )
         case AmountRatio():
             return (
                 (feature.entity, Measure.AMOUNT, Window.EVER),
@@ -366,11 +447,31 @@ def cells_of(feature: Feature) -> tuple[Cell, ...]:
             assert_never(feature)
 
 
+LARGE_OF: tuple[Entity, ...] = tuple(
+    entity
+    for entity in Entity
+    if any(isinstance(one, Total) and (one.entity, one.measure) == (entity, Measure.LARGE) for one in FEATURES)
+)
+"""Entities of which it is known what is usual. None of them may be capped: what is usual counts every payment."""
+
+_USUAL: tuple[tuple[Measure, Window], ...] = ((Measure.MAGNITUDE, Window.EVER), (Measure.PAYMENTS, Window.EVER))
+
 CELLS: Mapping[Entity, tuple[tuple[Measure, Window], ...]] = {
-    entity: tuple(dict.fromkeys(cell[1:] for feature in FEATURES for cell in cells_of(feature) if cell[0] is entity))
+    entity: tuple(
+        dict.fromkeys(
+            (
+                *(cell[1:] for feature in FEATURES for cell in cells_of(feature) if cell[0] is entity),
+                *(_USUAL if entity in LARGE_OF else ()),
+            )
+        )
+    )
     for entity in Entity
 }
-"""Entity → the sums that some feature reads: exactly these are written."""
+"""Entity → the sums that some feature, or what is usual, is made of: exactly these are written."""
+
+ATTEMPT_STEPS = (PaymentStep.AUTHORIZED, PaymentStep.CAPTURED, PaymentStep.DECLINED)
+CARD_METHOD = "card"
+NAMING = tuple(path for paths in ENTITY_FIELDS.values() for path in paths)
 
 SCHEMA_VERSION = hashlib.sha256(
     repr(
@@ -385,15 +486,14 @@ SCHEMA_VERSION = hashlib.sha256(
             PAIRS,
             SEEN_LIMIT,
             SMALL_AMOUNT,
-            EURO_MILLIONTHS,
+            (OCTAVE, LARGE_ABOVE, LARGE_FROM),
+            (EURO_MILLIONTHS, LARGEST),
+            (ATTEMPT_STEPS, CARD_METHOD),
+            (CLAIMING_STAGES, CLAIMING_STATUSES, RULINGS, STAGES, UNTOLD_REASON),
         )
     ).encode()
 ).hexdigest()[:16]
 """Changes with anything that could change a feature's value; a model refuses to score another schema's vectors."""
-
-ATTEMPT_STEPS = (PaymentStep.AUTHORIZED, PaymentStep.CAPTURED, PaymentStep.DECLINED)
-CARD_METHOD = "card"
-NAMING = tuple(path for paths in ENTITY_FIELDS.values() for path in paths)
 
 
 def is_attempt(event: Event) -> bool:
@@ -409,11 +509,6 @@ def is_attempt(event: Event) -> bool:
         return True
     named = event.step is not PaymentStep.CAPTURED or any(member(event, path) for path in NAMING)
     return event.card is not None and named
-
-
-def microseconds(instant: datetime) -> int:
-    """Microseconds since the epoch, exactly."""
-    return (instant - EPOCH) // MICROSECOND
 
 
 def member(event: PaymentChanged | PaymentAssessed, path: str) -> object:
@@ -469,5 +564,6 @@ class Attempt:
             Measure.DECLINED: int(self.declined),
             Measure.SMALL: int(self.amount is not None and self.amount < SMALL_AMOUNT),
             Measure.AMOUNT: amount,
+            Measure.MAGNITUDE: magnitude(amount),
             Measure.AMOUNT_SQUARED: amount * amount,
         }

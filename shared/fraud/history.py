@@ -22,6 +22,9 @@ from shared.fraud.features import (
     EPOCH,
     FEATURES,
     GRAIN_MICROSECONDS,
+    LARGE_ABOVE,
+    LARGE_FROM,
+    LARGE_OF,
     MICROSECOND,
     NEW,
     PAIRS,
@@ -36,6 +39,7 @@ from shared.fraud.features import (
     Feature,
     Grain,
     Is,
+    MaturedShare,
     Measure,
     Moment,
     Novelty,
@@ -44,6 +48,7 @@ from shared.fraud.features import (
     Since,
     Total,
     Window,
+    magnitude,
     member,
 )
 
@@ -124,6 +129,14 @@ class Known:
             return False
         return True if len(seen) < SEEN_LIMIT else None
 
+    def large(self, entity: Entity) -> bool:
+        """Whether the amount is several times what was usual of the entity (`LARGE_ABOVE`)."""
+        ever = (self.documents.get(entity) or {}).get("ever", {})
+        payments, amount = ever.get(Measure.PAYMENTS, 0), self.attempt.amount
+        if amount is None or payments < LARGE_FROM:
+            return False
+        return bool((magnitude(amount) - LARGE_ABOVE) * payments >= ever.get(Measure.MAGNITUDE, 0))
+
     def features(self) -> tuple[FeatureValue, ...]:
         """The vector, in the order of FEATURES."""
         sums = self._sums()
@@ -145,6 +158,9 @@ class Known:
         }
         seen: dict[Entity, dict[Path, int]] = {entity: {} for entity in adds}
         at = self.attempt.at
+        for entity in LARGE_OF:
+            if (entity, self.attempt.entities.get(entity)) not in counted and self.large(entity):
+                adds[entity][Measure.LARGE] = 1
         for keeper, other in PAIRS:
             new = self.novelty(keeper, other)
             if new:
@@ -206,6 +222,8 @@ class Known:
             case Share():
                 among = sums.get((feature.entity, Measure.PAYMENTS, feature.window))
                 return sums[feature.entity, feature.measure, feature.window] / among if among else None
+            case MaturedShare():
+                return _matured(sums, feature.entity, feature.window)
             case AmountRatio():
                 mean = _mean(sums, feature.entity)
                 return attempt.amount / mean if mean and attempt.amount is not None else None
@@ -257,18 +275,22 @@ class Known:
         return History(entity=entity, value=value, state=state, last_seen_at=None if last is None else instant(last))
 
 
-def fraud_change(entity: Entity, known_at: int | None, before: int | None) -> Change:
-    """Fraud on a payment of this entity is known since `known_at` microseconds, and until now since `before`; None: it
-    is not.
+def fraud_change(entity: Entity, at: int, known_at: int | None, before: int | None) -> Change:
+    """Fraud on a payment of this entity, made at `at` microseconds, is known since `known_at`, and until now since
+    `before`; None: it is not.
 
     News is no payment: it makes no bucket old, for payments before it may still be on their way.
     """
-    counted = [
-        _change(entity, None, at, {Measure.FRAUDS: number}, largest={}, smallest={})
-        for at, number in ((known_at, 1), (before, -1))
-        if at is not None and known_at != before
-    ]
-    return merge(*counted) if len(counted) == 2 else counted[0] if counted else _NOTHING
+    if known_at == before:
+        return _NOTHING
+    told = [(known_at, Measure.FRAUDS, 1), (before, Measure.FRAUDS, -1)]
+    if known_at is None or before is None:
+        told.append((at, Measure.CONFIRMED, 1 if before is None else -1))
+    made = _NOTHING
+    for when, measure, number in told:
+        if when is not None:
+            made = merge(made, _change(entity, None, when, {measure: number}, largest={}, smallest={}))
+    return made
 
 
 def merge(first: Change, second: Change) -> Change:
@@ -294,6 +316,14 @@ def instant(at: int) -> datetime:
 def _token(other: Entity, value: str) -> str:
     """What a keeper remembers of another: short, and no address in clear."""
     return f"{other}:{hashlib.sha256(value.encode()).hexdigest()[:16]}"
+
+
+def _matured(sums: Sums, entity: Entity, window: Window) -> float | None:
+    if (entity, Measure.CONFIRMED, window) not in sums:
+        return None
+    confirmed, early = (sums[entity, Measure.CONFIRMED, one] for one in (window, Window.WEEK))
+    labeled = sums[entity, Measure.PAYMENTS, window] - sums[entity, Measure.PAYMENTS, Window.WEEK] + early
+    return confirmed / labeled if labeled > 0 else None
 
 
 def _mean(sums: Sums, entity: Entity) -> float | None:

@@ -40,6 +40,10 @@ from shared.fraud.features import (
     FEATURES,
     FREE_MAIL,
     GRAIN_MICROSECONDS,
+    LARGE_ABOVE,
+    LARGE_FROM,
+    LARGE_OF,
+    MAGNITUDES,
     NAMES,
     NAMING,
     NEW,
@@ -56,6 +60,7 @@ from shared.fraud.features import (
     Feature,
     Grain,
     Is,
+    MaturedShare,
     Measure,
     Novelty,
     Number,
@@ -341,7 +346,8 @@ counted AS (
 ),
 attempts AS (
   SELECT counted.*,
-    {_new_sql(seen_limit)}
+    {_new_sql(seen_limit)},
+    {_magnitude_sql("amount_reference")} AS magnitude
   FROM counted
 )"""
 
@@ -409,9 +415,12 @@ turns AS (
   FROM verdicts
 ),
 frauds AS (
-  SELECT root, heard, known_at AS at_us, 1 AS number FROM turns WHERE known_at <> COALESCE(before, -1)
+  SELECT root, heard, known_at AS at_us, 1 AS number, 0 AS confirmed FROM turns WHERE known_at <> COALESCE(before, -1)
   UNION ALL
-  SELECT root, heard, before, -1 FROM turns WHERE before <> COALESCE(known_at, -1)
+  SELECT root, heard, before, -1, 0 FROM turns WHERE before <> COALESCE(known_at, -1)
+  UNION ALL
+  SELECT root, heard, NULL, 0, CASE WHEN before IS NULL THEN 1 ELSE -1 END
+  FROM turns WHERE (known_at IS NULL) <> (before IS NULL)
 ),
 labels AS (
   SELECT root, known_at AS fraud_reported_at FROM verdicts
@@ -430,7 +439,8 @@ def _entity_sql(entity: Entity, cap: int) -> str:
     grains = tuple(dict.fromkeys(BUCKETS[window][0] for window in windows))
     measures = tuple(dict.fromkeys(measure for measure, _ in CELLS[entity]))
     payment = ", ".join(f"{_adds_sql(entity, measure)} AS {measure}" for measure in measures)
-    news = ", ".join(f"{'frauds.number' if measure is Measure.FRAUDS else '0'} AS {measure}" for measure in measures)
+    told = {Measure.FRAUDS: "frauds.number", Measure.CONFIRMED: "frauds.confirmed"}
+    news = ", ".join(f"{told.get(measure, '0')} AS {measure}" for measure in measures)
     pairs = [f"new_{other}_of_{keeper}" for keeper, other in PAIRS if entity in (keeper, other)]
     says = " OR ".join(
         (f"adds_{entity} = 1", f"step = '{PaymentStep.DECLINED}'", *(f"COALESCE({pair}, 0) = 1" for pair in pairs))
@@ -444,6 +454,8 @@ def _entity_sql(entity: Entity, cap: int) -> str:
             "amount_reference",
             "step",
             f"adds_{entity} AS adds",
+            "magnitude",
+            *((f"{_large_sql(entity)} AS large",) if entity in LARGE_OF else ()),
             *pairs,
             f"{_kept_sql(entity, cap)} AS kept",
         )
@@ -477,11 +489,12 @@ def _entity_sql(entity: Entity, cap: int) -> str:
 {entity}_payments AS (
   SELECT {columns}
   FROM attempts WHERE {entity} IS NOT NULL AND ({says})
+  WINDOW before AS (PARTITION BY {entity} ORDER BY heard ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
 {entity}_rows AS (
   SELECT event_id, value, at_us, heard, 0 AS is_news, CASE WHEN kept = 1 THEN at_us END AS paid_at, {payment} FROM {entity}_payments
   UNION ALL
-  SELECT frauds.root, attempts.{entity}, frauds.at_us, GREATEST(frauds.heard, attempts.heard), 1, NULL, {news}
+  SELECT frauds.root, attempts.{entity}, COALESCE(frauds.at_us, attempts.at_us), GREATEST(frauds.heard, attempts.heard), 1, NULL, {news}
   FROM frauds JOIN attempts ON attempts.root = frauds.root
   WHERE attempts.{entity} IS NOT NULL AND attempts.adds_{entity} = 1
 ),
@@ -555,7 +568,11 @@ def _adds_sql(entity: Entity, measure: Measure) -> str:
             return "COALESCE(amount_reference, 0) * kept * adds"
         case Measure.AMOUNT_SQUARED:
             return "COALESCE(amount_reference * amount_reference, 0) * kept * adds"
-        case Measure.FRAUDS:
+        case Measure.MAGNITUDE:
+            return "magnitude * kept * adds"
+        case Measure.LARGE:
+            return "large * kept * adds"
+        case Measure.FRAUDS | Measure.CONFIRMED:
             return "0"
         case Measure.NEW_CARDS | Measure.NEW_CUSTOMERS | Measure.NEW_DEVICES | Measure.NEW_IPS:
             other = next(other for other, new in NEW.items() if new is measure)
@@ -572,11 +589,26 @@ def _sum_sql(measure: Measure, window: Window) -> str:
     # What was too old for the window already when it came never counts; news may also be of a bucket yet to come.
     live = f"CASE WHEN newest_{grain} - {grain} < {count} THEN {measure} ELSE 0 END"
     gone = f"COALESCE(SUM({live}) OVER left_{window}, 0)"
-    if measure is not Measure.FRAUDS:
+    if measure not in (Measure.FRAUDS, Measure.CONFIRMED):
         return f"SUM({live}) OVER earlier - {gone} AS {measure}_{window}"
     here = f"CASE WHEN newest_{grain} - {grain} BETWEEN 0 AND {count - 1} THEN {measure} ELSE 0 END"
     ahead = f"CASE WHEN {grain} > newest_{grain} THEN {measure} ELSE 0 END"
     return f"SUM({here}) OVER earlier + COALESCE(SUM({ahead}) OVER reached_{grain}, 0) - {gone} AS {measure}_{window}"
+
+
+def _magnitude_sql(amount: str) -> str:
+    """The counterpart of `features.magnitude`; of no amount it is 0's."""
+    steps = sorted({step: number for number, step in enumerate(MAGNITUDES, 1)}.items(), reverse=True)
+    return f"CASE {' '.join(f'WHEN {amount} >= {step} THEN {number}' for step, number in steps)} ELSE 0 END"
+
+
+def _large_sql(entity: Entity) -> str:
+    """The counterpart of `Known.large`, over rows of one entity and what was `before` them."""
+    return (
+        f"CASE WHEN amount_reference IS NOT NULL AND SUM(adds_{entity}) OVER before >= {LARGE_FROM} "
+        f"AND (magnitude - {LARGE_ABOVE}) * SUM(adds_{entity}) OVER before >= SUM(magnitude * adds_{entity}) OVER before "
+        "THEN 1 ELSE 0 END"
+    )
 
 
 def _feature_sql(feature: Feature) -> str:
@@ -590,6 +622,14 @@ def _feature_sql(feature: Feature) -> str:
                 f"{history}.{feature.measure}_{feature.window} / "
                 f"NULLIF({history}.{Measure.PAYMENTS}_{feature.window}, 0)"
             )
+        case MaturedShare():
+            history = f"{feature.entity}_history"
+            labeled = (
+                f"({history}.{Measure.PAYMENTS}_{feature.window} - {history}.{Measure.PAYMENTS}_{Window.WEEK} "
+                f"+ {history}.{Measure.CONFIRMED}_{Window.WEEK})"
+            )
+            confirmed = f"{history}.{Measure.CONFIRMED}_{feature.window}"
+            return f"CASE WHEN {labeled} > 0 THEN {confirmed} / {labeled} END"
         case AmountRatio():
             return f"attempts.amount_reference / NULLIF({_mean_sql(feature.entity)}, 0)"
         case AmountDeviation():

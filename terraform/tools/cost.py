@@ -70,7 +70,7 @@ class Each:
     trained_decision: int = 110  # of a decision's row, what is read of all of them; vectors only of the sample
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     payment_document: int = 1_560
-    decision_document: int = 1_150
+    decision_document: int = 1_190
     entities_document: int = 1_600  # of a customer: card, account, device and address
     dispute_document: int = 4_000  # with its case and its claim
     written_bytes: int = 1_000  # a version of a document that is kept for a week

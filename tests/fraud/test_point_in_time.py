@@ -345,6 +345,53 @@ def test_no_fraud_is_known_before_somebody_told_of_it(tmp_path: Path) -> None:
     assert frauds == {"pi_fraud": None, "pi_before": 0, "pi_after": 1}
 
 
+def test_a_payment_is_large_by_what_was_usual_of_the_customer_when_it_was_decided_on(tmp_path: Path) -> None:
+    # Nothing is usual yet when the second is decided on; at the fifth it is.
+    amounts = [1000, 9000, 1000, 1000, 9000, 3000, 4000, 1000]
+    payments = [
+        a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * DAY, amount=Money(minor, "EUR"))
+        for n, minor in enumerate(amounts)
+    ]
+    # The sixth is heard last but one.
+    arrivals: list[Arrival] = [(event.occurred_at, event) for event in payments]
+    arrivals[5] = (NOON + 7.5 * DAY, payments[5])
+    arrivals.append((NOON + 8 * DAY, a_payment_event(payment_id="pi_last", occurred_at=NOON + 8 * DAY)))
+    ports = local_ports(tmp_path)
+    served = served_on(as_they_came(arrivals), ports)
+    rows = [msgspec.json.decode(encode_event(event, heard)) for heard, event in arrivals]
+    ports.warehouse.append("payment_events", rows)
+    computed_rows = computed(ports)
+    assert_same(served, computed_rows)
+    large = {row["payment_id"]: row["customer_large_7d"] for row in computed_rows.values()}
+    assert large == {"pi_0": None, **dict.fromkeys(("pi_1", "pi_2", "pi_3", "pi_4"), 0)} | dict.fromkeys(
+        ("pi_5", "pi_6", "pi_7", "pi_last"), 1
+    )
+
+
+def test_fraud_is_confirmed_in_the_bucket_of_its_payment_for_as_long_as_it_stands(tmp_path: Path) -> None:
+    """The label of eight days ago is a share of its own, whatever news came in between."""
+    payments = [a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * DAY) for n in range(12)]
+    claimed = a_dispute_event(payment_id="pi_2", occurred_at=NOON + 8.5 * DAY)
+    withdrawn = replace(claimed, event_id="stripe:a:won", status=DisputeStatus.CLOSED, occurred_at=NOON + 10.5 * DAY)
+    early = a_fraud_warning(payment_id="pi_7", occurred_at=NOON + 7.5 * DAY)
+    events = in_order([*payments, claimed, withdrawn, early])
+    ports = local_ports(tmp_path)
+    served = replayed(events, ports)
+    computed_rows = from_warehouse(events, ports)
+    assert_same(served, computed_rows)
+    shares = {
+        row["payment_id"]: (row["device_matured_share_8d"], row["device_matured_share_10d"])
+        for row in computed_rows.values()
+    }
+    assert shares["pi_6"] == (None, None)  # nothing is old enough, and nobody told of fraud
+    assert shares["pi_7"] == (0, 0)
+    # Of the day that is old enough, and of the early news: pi_1 and pi_7, then pi_2, found fraudulent, beside them.
+    assert shares["pi_8"] == (1 / 2, 1 / 3)
+    assert shares["pi_9"] == (2 / 2, 2 / 4)
+    assert shares["pi_10"] == (1 / 2, 2 / 4)
+    assert shares["pi_11"] == (1 / 2, 1 / 4)
+
+
 def test_a_dispute_that_we_won_is_no_label_but_its_fraud_was_known_all_the_same(tmp_path: Path) -> None:
     payment = a_payment_event(payment_id="pi_1", occurred_at=NOON)
     lost = a_dispute_event(payment_id="pi_1", occurred_at=NOON + DAY)

@@ -38,7 +38,9 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
         monkeypatch.setenv("PAYIN_HOME", str(tmp_path_factory.mktemp("door")))
         monkeypatch.setenv("PAYIN_MODEL", "none")
         monkeypatch.setenv("PROVIDERS", "stripe,adyen")
-        yield create_app("assess_payment", str(bundle.ROOT / "functions" / "assess_payment" / "main.py")).test_client()
+        yield create_app(  # type: ignore[no-untyped-call]
+            "assess_payment", str(bundle.ROOT / "functions" / "assess_payment" / "main.py")
+        ).test_client()
 
 
 def ask(door: FlaskClient, **told: Any) -> tuple[int, dict[str, Any]]:
@@ -143,7 +145,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
 
     @settings(max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(contract[PATH]["POST"].as_strategy(generation_mode=mode))
-    def attack(case: schemathesis.Case) -> None:
-        case.call_and_validate(excluded_checks=[beyond])
+    def attack(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(excluded_checks=[beyond])  # type: ignore[list-item]
 
     attack()

@@ -2,16 +2,20 @@
 
 import pytest
 
+from shared.learning.compare import Comparison, Interval
 from shared.learning.evaluate import Quality
-from shared.learning.promote import LEAST_AUC, LEAST_LIFT, TOLERANCE, objections
+from shared.learning.promote import LEAST_AUC, LEAST_LIFT, MARGIN, objections
+
+PRIOR = 0.125
+LEAST = 50
 
 
-def a_quality(average_precision: float = 0.5, roc_auc: float = 0.9, prior: float = 0.125) -> Quality:
+def a_quality(roc_auc: float = 0.9) -> Quality:
     return Quality(
         payments=1000,
         frauds=125,
-        prior=prior,
-        average_precision=average_precision,
+        prior=PRIOR,
+        average_precision=0.5,
         roc_auc=roc_auc,
         recall_at_1_percent_false=0.3,
         lift_at_1_percent=4.0,
@@ -20,31 +24,54 @@ def a_quality(average_precision: float = 0.5, roc_auc: float = 0.9, prior: float
     )
 
 
+def at_least(low: float) -> Interval:
+    return Interval(low=low, estimate=0.5, high=0.6)
+
+
+def a_comparison(low: float, high: float, frauds: int = LEAST) -> Comparison:
+    money = Interval(low=low, estimate=(low + high) / 2, high=high)
+    return Comparison(payments=1000, frauds=frauds, challenger=0.5, champion=0.5, money=money, average_precision=money)
+
+
+ENOUGH = at_least(LEAST_LIFT * PRIOR)
+
+
 def test_nothing_speaks_against_a_model_that_reaches_what_is_least_and_has_none_before_it() -> None:
-    assert objections(a_quality(average_precision=LEAST_LIFT * 0.125, roc_auc=LEAST_AUC), None) == []
+    assert objections(a_quality(roc_auc=LEAST_AUC), ENOUGH, None, LEAST) == []
 
 
 @pytest.mark.parametrize(
-    ("challenger", "sentence"),
+    ("challenger", "precision", "sentence"),
     [
         (
-            a_quality(average_precision=0.2499),
-            "average precision 0.2499 is below 2 times the part of fraud, 0.1250",
+            a_quality(),
+            at_least(0.2499),
+            "average precision 0.5000 may be 0.2499, which is below 2 times the part of fraud, 0.1250",
         ),
-        (a_quality(roc_auc=0.5999), "area under the curve 0.5999 is below 0.6"),
+        (a_quality(roc_auc=0.5999), ENOUGH, "area under the curve 0.5999 is below 0.6"),
     ],
 )
-def test_what_is_below_the_least_is_said_with_its_numbers(challenger: Quality, sentence: str) -> None:
-    assert objections(challenger, None) == [sentence]
+def test_what_is_below_the_least_is_said_with_its_numbers(
+    challenger: Quality, precision: Interval, sentence: str
+) -> None:
+    assert objections(challenger, precision, None, LEAST) == [sentence]
 
 
-def test_a_model_that_is_worse_than_the_champion_by_more_than_noise_does_not_follow_it() -> None:
-    champion = a_quality(average_precision=0.75)
-    assert objections(a_quality(average_precision=0.7), champion) == [
-        "average precision 0.7000 is worse than the champion's 0.7500 on the same payments"
-    ]
-    assert objections(a_quality(average_precision=0.75 - TOLERANCE), champion) == []
+def test_a_model_that_is_worse_than_the_champion_beyond_chance_does_not_follow_it() -> None:
+    [worse] = objections(a_quality(), ENOUGH, a_comparison(-0.3, -0.01), LEAST)
+    assert worse.startswith("worse than the champion: 50.0% of the fraud's money caught")
+    assert objections(a_quality(), ENOUGH, a_comparison(-MARGIN, 0.0), LEAST) == []
+
+
+def test_a_model_that_may_be_worse_by_more_than_the_margin_does_not_follow_it() -> None:
+    [perhaps] = objections(a_quality(), ENOUGH, a_comparison(-MARGIN - 0.01, 0.2), LEAST)
+    assert perhaps.startswith("perhaps worse than the champion by more than 10%: ")
+
+
+def test_too_few_frauds_tell_nothing() -> None:
+    [few] = objections(a_quality(), ENOUGH, a_comparison(0.1, 0.2, frauds=LEAST - 1), LEAST)
+    assert few == "49 frauds are too few to tell it from the champion, which takes 50"
 
 
 def test_every_reason_is_said() -> None:
-    assert len(objections(a_quality(average_precision=0.1, roc_auc=0.5), a_quality())) == 3
+    assert len(objections(a_quality(roc_auc=0.5), at_least(0.1), a_comparison(-0.3, -0.2), LEAST)) == 3

@@ -1,0 +1,109 @@
+"""Our own simulated world as events, told as by a provider that tells everything, and what each attempt really was."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from shared.domain.events import AnyEvent, Card, DisputeStatus, Initiator, PaymentStep
+from shared.domain.instants import microseconds
+from shared.flows.train_model import COLUMNS
+from shared.learning.data_set import Flags, Table
+from tests.benchmarks.labeled_data import Names, computed
+from tests.builders import a_dispute_event, a_fraud_warning, a_payment_event
+from tests.simulator.facts import Fact, FactKind
+from tests.simulator.world import DAY, SCALES, World
+
+DAYS = 150
+BURN_IN, TRAINED_UNTIL, TESTED_FROM = 14, 70, 100
+"""Days of the story. Training takes the accepted payments of the days between the first two, with what was told of them before
+the third; the test begins there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """table.fraud: what had been told before the test begins. pattern: what an attempt really was; empty: honest.
+    declined: by the issuer; such an attempt never gets a label, and training leaves it out."""
+
+    table: Table
+    declined: Flags
+    pattern: Names
+    start: datetime
+
+
+def shop(seed: int = 11, days: int = DAYS) -> Shop:
+    """Every attempt of a world of `days` days with our features of it. Nobody answers a dispute."""
+    world = World(replace(SCALES["bench"], days=days, settle_days=0), seed)
+    # The settling days let nothing begin, so news that would come after the story is simply not heard.
+    told_before = microseconds(world.start + TESTED_FROM * DAY)
+    known: set[str] = set()
+    refused: set[str] = set()
+
+    def events() -> Iterator[AnyEvent]:
+        for fact in world.until(world.end):
+            if (event := event_of(fact)) is None:
+                continue
+            if fact.kind in (FactKind.FRAUD_WARNED, FactKind.DISPUTE_OPENED) and microseconds(fact.at) < told_before:
+                fraud = fact.dispute is None or fact.dispute.reason == "fraud"
+                known.update([fact.attempt.id] if fraud else [])
+            if fact.kind is FactKind.DECLINED:
+                refused.add(fact.attempt.id)
+            yield event
+
+    names, at, values = computed(events(), COLUMNS, world.start, world.start, world.end + timedelta(days=1))
+    fraud = np.array([name in known for name in names], dtype=np.bool_)
+    pattern = np.array([world.truth.get(name, "") for name in names])
+    declined = np.array([name in refused for name in names], dtype=np.bool_)
+    return Shop(Table(COLUMNS, values, fraud, at, np.ones(len(at))), declined, pattern, world.start)
+
+
+def event_of(fact: Fact) -> AnyEvent | None:
+    """What we are told of `fact`; None where it is nothing that decides or labels."""
+    attempt, event_id = fact.attempt, f"data:a:{fact.attempt.id}-{fact.kind}"
+    match fact.kind:
+        case FactKind.AUTHORIZED | FactKind.DECLINED:
+            passed = attempt.three_d_secure and fact.kind is FactKind.AUTHORIZED
+            cvv = None if attempt.cvv_matches is None else "match" if attempt.cvv_matches else "mismatch"
+            return a_payment_event(
+                PaymentStep.AUTHORIZED if fact.kind is FactKind.AUTHORIZED else PaymentStep.DECLINED,
+                event_id=event_id,
+                payment_id=attempt.id,
+                occurred_at=fact.at,
+                account=attempt.provider,
+                amount=attempt.amount,
+                customer_id=attempt.customer,
+                device_id=attempt.device,
+                ip=attempt.ip,
+                email_hash=hashlib.sha256(attempt.email.encode()).hexdigest(),
+                email_domain=attempt.email.partition("@")[2],
+                billing_country=attempt.country,
+                initiator=Initiator(attempt.initiator),
+                three_d_secure="authenticated" if passed else None,
+                cvv_result=cvv,
+                decline_code=attempt.decline_code,
+                card=Card(
+                    fingerprint=attempt.card.token,
+                    bin=attempt.card.bin,
+                    last4=attempt.card.last4,
+                    network=attempt.card.network,
+                    funding=attempt.card.funding,
+                    country=attempt.card.country,
+                ),
+            )
+        case FactKind.FRAUD_WARNED:
+            return a_fraud_warning(event_id=event_id, payment_id=attempt.id, occurred_at=fact.at)
+        case FactKind.DISPUTE_OPENED | FactKind.DISPUTE_LOST:
+            assert fact.dispute is not None
+            return a_dispute_event(
+                event_id=event_id,
+                dispute_id=fact.dispute.id,
+                payment_id=attempt.id,
+                occurred_at=fact.at,
+                stage=fact.dispute.stage,
+                reason=fact.dispute.reason,
+                status=DisputeStatus.LOST if fact.kind is FactKind.DISPUTE_LOST else DisputeStatus.NEEDS_RESPONSE,
+            )
+        case _:
+            return None

@@ -1,0 +1,65 @@
+"""What the benchmark of fraud quality measures is what it says: no figure is judged here."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.domain.events import PaymentChanged
+from shared.domain.instants import microseconds
+from shared.domain.money import Money
+from shared.learning.data_set import Table
+from tests.benchmarks import fraud_quality
+from tests.benchmarks.fraud_quality import MAPPINGS, Fold, card_precision, known_compromised
+from tests.benchmarks.labeled_data import DAY, Labeled, read_mapping
+
+START = datetime(2018, 7, 25, tzinfo=UTC)
+FOLD = Fold.week(START)
+
+
+def rows(*told: tuple[float, str, bool]) -> Labeled:
+    """Payments by the day after START, by whom, and whether they were fraud."""
+    count = len(told)
+    at = np.array([microseconds(START + day * DAY) for day, _, _ in told])
+    fraud = np.array([one[2] for one in told])
+    table = Table(("amount",), np.zeros((count, 1)), fraud, at, np.ones(count))
+    return Labeled(table, np.arange(count), np.array([who for _, who, _ in told]))
+
+
+@pytest.mark.parametrize("mapping", sorted(MAPPINGS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_mapping_can_be_read(mapping: Path) -> None:
+    assert read_mapping(mapping).members
+
+
+def test_a_mapping_says_which_column_is_which_member() -> None:
+    row = {"day": 3, "hour1": 7, "amount": 12.95, "custAttr1": 99, "custAttr2": "a.b@x.example", "zip1": 940}
+    event = read_mapping(MAPPINGS / "fico.toml").payment(5, row)
+    assert isinstance(event, PaymentChanged)
+    assert event.card is not None
+    assert (event.card.fingerprint, event.customer_id, event.email_domain) == ("99", "a.b@x.example", "x.example")
+    assert (event.ip_network, event.device_id, event.amount) == ("zip 940", None, Money(1295, "EUR"))
+    assert event.occurred_at == datetime(2009, 1, 4, 7, 0, 0, 5, tzinfo=UTC)
+
+
+def test_whose_fraud_was_known_leaves_the_test_from_the_day_after_the_news() -> None:
+    data = rows((1, "trained", True), (14.1, "trained", False), (8.5, "late", True), (16.2, "late", False))
+    later = rows((8.5, "late", True), (15.9, "late", False), (16.0, "late", False), (16.0, "other", False))
+    assert known_compromised(data, FOLD, 7 * DAY).tolist() == [False, True, False, True]
+    assert known_compromised(later, FOLD, 7 * DAY).tolist() == [False, False, True, False]
+
+
+def test_a_compromised_customer_counts_once_among_the_riskiest_of_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fraud_quality, "CARDS", 2)
+    test = rows(
+        *((14.1, "a", True), (14.2, "b", False), (14.3, "c", True)),  # a and b are looked at, one of them right
+        *((15.1, "a", True), (15.2, "b", False), (15.3, "c", True)),  # a was found: b and c
+    )
+    score = np.array([0.9, 0.8, 0.7, 0.9, 0.8, 0.7])
+    assert card_precision(score, test, microseconds(FOLD.test_from)) == pytest.approx((1 / 2 + 1 / 2) / 2)
+
+
+def test_a_split_of_a_file_asks_for_all_that_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        fraud_quality.main(["--events", "some.parquet", "--train-start", "2018-07-25"])
+    assert "--mapping, --train-end, --delay-days, --test-end" in capsys.readouterr().err
