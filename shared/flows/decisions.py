@@ -1,7 +1,6 @@
 """What is kept of a decision: whole in the warehouse, packed in its document."""
 
 import base64
-import binascii
 import hashlib
 import zlib
 from collections.abc import Mapping
@@ -27,7 +26,10 @@ def stored(decision: Decision) -> Document:
     """The document. Nine tenths of a decision are names that every other one has too, and each document, in each backup of
     it, is paid for by the byte: it is a quarter of its size. People read decisions in the warehouse."""
     compressed = zlib.compressobj(zdict=_ALIKE)
-    packed = compressed.compress(encode(decision)) + compressed.flush()
+    said = {
+        name: value for name, value in to_document(decision).items() if name not in _ADDED or value not in (None, [])
+    }
+    packed = compressed.compress(encode(said)) + compressed.flush()
     return {PACKED: base64.b64encode(packed).decode("ascii")}
 
 
@@ -36,10 +38,13 @@ def of_stored(document: Mapping[str, Any]) -> Decision:
     unpacked = zlib.decompressobj(zdict=_ALIKE)
     try:
         data = unpacked.decompress(base64.b64decode(document[PACKED], validate=True)) + unpacked.flush()
-    except (binascii.Error, zlib.error) as error:
+    except (ValueError, zlib.error) as error:  # not ASCII, not base64, not whole
         raise Unreadable("not a packed decision", reason="malformed_document") from error
     return decode(data, Decision)
 
+
+# Members since the first release, which has no words for them: what says nothing is not written, and read as its default.
+_ADDED: Final = ("request_id", "request_digest", "without_history", "linked_event_id")
 
 # Never to be changed: what is stored is read by these very bytes, and by no others. Names that are added to the vector
 # later need not be here, and those that leave it may stay.

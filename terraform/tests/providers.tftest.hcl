@@ -36,8 +36,8 @@ run "two_providers_share_nothing_but_source" {
   }
   assert {
     condition = (module.function["fetch_resource"].secrets == { API_ADYEN = "api-adyen", PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }
-      && module.function["replay_deliveries"].secrets == { PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }
-    && alltrue([for name, f in module.function : contains(["fetch_resource", "replay_deliveries"], name) || f.secrets == {}]))
+      && alltrue([for name in ["assess_payment", "replay_deliveries"] : module.function[name].secrets == { PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }])
+    && alltrue([for name, f in module.function : contains(["assess_payment", "fetch_resource", "replay_deliveries"], name) || f.secrets == {}]))
     error_message = "Keys of providers' APIs are read by what reads objects back, the key of pseudonyms by what publishes them, and neither by anything else."
   }
   assert {

@@ -58,6 +58,11 @@ class Each:
     reread_reads: int = 6
     dispute_reads: int = 5
     dispute_writes: int = 4  # two of them prove what was not there: a name of the payment, a dispute under it
+    assessed_bytes: int = 2_000  # a request on its topic, with its packed answer
+    door_reads: int = (
+        11  # the door's own, once more for the message, and the link's, less those of scoring without a door
+    )
+    door_writes: int = 5  # what waits under its reference, and its end; the link, a proof, and the payment's name
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_300
     decision_bytes: int = 5_600
@@ -83,6 +88,7 @@ class Instance:
     webhook: float = 150
     record_payment: float = 90
     score_payment: float = 65
+    assess_payment: float = 50
     track_dispute: float = 60
 
 
@@ -223,6 +229,7 @@ LABELS = {
     "fallback": 1,
     "model": 1,
     "repeated": 1,
+    "late": 1,
     "digest": 2,
     "stage": 2,
     "rung": 2,
@@ -283,7 +290,7 @@ def costs(plan: Plan) -> Iterator[Line]:
     million = sum(requests.values()) * DAYS / MILLION
     yield line("Cloud Run requests", million, "M", price.run_million_requests, "all four")
     warm = len(plan.providers) + sum(
-        f.get("min_instances_prod", 0) for name, f in plan.functions.items() if name != "webhook"
+        f.get("min_instances_prod", 0) for name, f in plan.functions.items() if name not in ("webhook", DOOR)
     )
     idle = price.run_idle_vcpu_second + 0.5 * price.run_gib_second
     yield line("Cloud Run warm instances", warm * MONTH, "idle instance-s", idle, f"{warm} x {DAYS} days")
@@ -367,6 +374,43 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line("Monitoring conditions", plan.conditions, "", price.monitoring_condition, "of alerts and objectives")
     looks = plan.conditions * 2 * MONTH / 60 / MILLION
     yield line("Monitoring looks", looks, "M points", price.monitoring_million_points, "each condition twice a minute")
+
+
+DOOR = "assess_payment"
+
+
+def door(plan: Plan) -> Iterator[Line]:
+    """What it costs more to have every payment assessed before authorisation.
+
+    Its decision and its history are written there and not when the provider tells of it, where the payment's name, its
+    link and what waits under its merchant reference are instead.
+    """
+    each, price, daily = plan.each, plan.price, plan.traffic.payments_a_day
+
+    def line(item: str, amount: float, unit: str, dollars: float, of: str) -> Line:
+        return Line(item, f"{of} = {amount:,.0f} {unit} x ${dollars:g}", (amount * dollars,) * len(MONTHS))
+
+    function = plan.functions[DOOR]
+    rate, seconds = plan.instance.assess_payment, daily * DAYS / plan.instance.assess_payment
+    dollars = price.run_vcpu_second + _gib(function["memory"]) * price.run_gib_second
+    yield line(f"Cloud Run {DOOR}", seconds, "instance-s", dollars, f"{daily / 1e6:g} M/day / {rate:g}/s")
+    again = "each again, when its message comes to score_payment"
+    yield line("Cloud Run score_payment", daily * DAYS / plan.instance.assess_payment / 3, "instance-s", dollars, again)
+    yield line("Cloud Run requests", 2 * daily * DAYS / MILLION, "M", price.run_million_requests, "both")
+    warm = function["min_instances_prod"]
+    idle = price.run_idle_vcpu_second + 0.5 * price.run_gib_second
+    yield line("Cloud Run warm instances", warm * MONTH, "idle instance-s", idle, f"{warm} x {DAYS} days")
+    told = daily * (each.assessed_bytes + each.decision_bytes)  # the request, and the decision again once it is linked
+    of = f"requests, and decisions again with their payments: {told / 1e9:,.0f} GB/day"
+    yield line("Pub/Sub published", told * DAYS / TIB, "TiB", price.pubsub_tib, of)
+    pushed = plan.consumers * daily * each.assessed_bytes
+    yield line("Pub/Sub pushed", pushed * DAYS / TIB, "TiB", price.pubsub_tib, "to every subscription of the provider")
+    yield line("Pub/Sub to BigQuery", told * DAYS / TIB, "TiB", price.pubsub_bigquery_tib, "all that is published")
+    reads, writes = daily * each.door_reads, daily * each.door_writes
+    of = f"{each.door_reads} more a payment"
+    yield line("Firestore reads", reads * DAYS / MILLION, "M", price.firestore_million_reads, of)
+    of = f"{each.door_writes} more a payment"
+    yield line("Firestore writes", writes * DAYS / MILLION, "M", price.firestore_million_writes, of)
 
 
 @dataclass(frozen=True)
@@ -459,6 +503,12 @@ def main(arguments: list[str] | None = None) -> None:
     totals = [sum(line.dollars[at] for line in lines) for at in range(len(MONTHS))]
     million = ", ".join(f"${total / (traffic.payments_a_day * DAYS) * 1e6:,.0f}" for total in totals)
     print("".join(f"{total:>10,.0f}" for total in totals), f" in all: {million} for a million payments\n")
+    print("Beside it, where every payment is assessed before authorisation (`assessments`):\n")
+    more = list(door(plan))
+    for line in more:
+        print(f"{line.dollars[0]:>10,.0f} {line.item:<26}{line.sum}")
+    total = sum(line.dollars[0] for line in more)
+    print(f"{total:>10,.0f} a month: ${total / (traffic.payments_a_day * DAYS) * 1e6:,.2f} for a million payments\n")
     print(f"At {traffic.webhooks_a_second_peak:,.0f} deliveries a second:\n")
     for limit in limits(plan):
         print(f"{'holds' if limit.holds else 'LACKS'}  {limit.what:<28}{limit.sum}")

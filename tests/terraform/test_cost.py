@@ -22,7 +22,8 @@ from shared.domain.codec import decode, decode_event, encode_event
 from shared.domain.decisions import Decision, FeatureValue, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
-from shared.flows.decisions import row_of, stored
+from shared.flows.assess_payment import count
+from shared.flows.decisions import PACKED, row_of, stored
 from shared.flows.judged import FORGOTTEN_AFTER
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.receive_delivery import event_message, receive
@@ -30,6 +31,7 @@ from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
+from shared.fraud.decide import decide
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import logged_sql
 from shared.learning.data_set import labeled_sql
@@ -37,7 +39,7 @@ from shared.runtime import logs
 from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
 from tests.benchmarks.worlds import STRIPE
-from tests.builders import NOON, a_dispute_event, a_payment_event
+from tests.builders import NOON, a_dispute_event, a_payment_event, an_assessment
 from tests.local import local_ports
 
 
@@ -140,6 +142,21 @@ def test_a_message_and_a_line_are_no_larger_than_they_are_charged_for(
     lines = [json.dumps({**json.loads(line), **labels}) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) > 3
     assert 0.7 * each.log_bytes < max(map(len, lines)) <= each.log_bytes
+
+
+def test_a_payment_that_is_assessed_costs_what_the_door_is_charged_for(tmp_path: Path) -> None:
+    each, world = cost.Each(), Measured(tmp_path)
+    ports, counted = world.step()
+    asked = an_assessment()
+    decision = count(asked, ports, NOON, None, lambda known, _: decide(known, None, NOON))
+    told = replace(asked, decision=stored(decision)[PACKED])
+    message = Message("payment-events", encode_event(told, NOON), {"kind": "assessment", "event_id": told.event_id})
+    assert 0.7 * each.assessed_bytes < size(message) <= each.assessed_bytes
+    scorer = Scorer(use_model=False)
+    score_payment(told, ports, NOON, scorer)
+    score_payment(a_payment_event(PaymentStep.AUTHORIZED, merchant_reference="order-1"), ports, NOON, scorer)
+    more = (counted.reads - each.score_reads, counted.writes - each.score_writes)
+    assert more == (each.door_reads, each.door_writes)
 
 
 def test_a_consumer_pays_for_what_its_filter_takes_out_too() -> None:

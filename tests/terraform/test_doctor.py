@@ -133,9 +133,9 @@ def test_where_all_users_are_refused_the_other_way_in_is_looked_at_and_only_that
 def test_a_new_projects_quota_holds_every_function_and_is_said_to_be_too_small_for_prods_warm_instances() -> None:
     new = {"cpu": a_quota("20000"), "memory": a_quota(str(40 * 2**30))}
     found = findings(replace(PROD, cpu_quota=20), **new)
-    assert [one for one in found if one.startswith("16 CPUs are always in use and a deployment starts 10 more, of 20")]
+    assert [one for one in found if one.startswith("17 CPUs are always in use and a deployment starts 10 more, of 20")]
     assert [
-        one for one in found if one.startswith("cpu_quota = 20 holds record-payment, score-payment, webhook-stripe")
+        one for one in found if one.startswith("cpu_quota = 20 holds assess-payment, record-payment, score-payment")
     ]
     assert len(found) == 2
     assert findings(replace(PROD, env="dev", cpu_quota=20), **new) == []
