@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.decisions import Decision, Fallback, Outcome, Reason
-from shared.fraud.features import NAMES, SCHEMA_VERSION
+from shared.domain.decisions import Action, Decision, Fallback, Outcome, Reason
+from shared.fraud.book import SHIPPED, Book
+from shared.fraud.features import NAMES, SCHEMA_VERSION, member
 from shared.fraud.history import Known
+from shared.fraud.lists import MEMBERS, listed_in, snoozed_in
 from shared.fraud.model import Model
 from shared.fraud.policy import DEFAULT_THRESHOLDS, hardest
-from shared.fraud.rules import RULES_VERSION, judge
+from shared.fraud.rules import Segment
 
 MODEL_REASONS = 4
 """The features that raised the score most, at most so many."""
@@ -18,9 +20,10 @@ SMALLEST_WEIGHT = 0.05
 """Log-odds: what adds less is no reason."""
 
 
-def decide(known: Known, model: Model | None, now: datetime) -> Decision:
-    """Judge the payment in `known`. Without a model, rules alone decide and `fallback` says so."""
+def decide(known: Known, model: Model | None, now: datetime, book: Book = SHIPPED) -> Decision:
+    """Judge the payment in `known` by `book`. Without a model, rules alone decide and `fallback` says so."""
     event = known.attempt.event
+    country = next((str(found) for path in MEMBERS["country"] if (found := member(event, path))), None)
     facts = Decision(
         provider=event.provider,
         account=event.account,
@@ -33,42 +36,74 @@ def decide(known: Known, model: Model | None, now: datetime) -> Decision:
         features=known.features(),
         history=known.history(),
         schema_version=SCHEMA_VERSION,
-        rules_version=RULES_VERSION,
-        policy_version=(model.thresholds if model else DEFAULT_THRESHOLDS).version,
+        rules_version=book.table.version,
+        policy_version=book.policy.version(model.thresholds if model else DEFAULT_THRESHOLDS),
         model_digest=model.digest if model else None,
         fallback=None if model else Fallback.NO_MODEL,
         outcome=Outcome.APPROVE,
         score=None,
         raw_score=None,
         reasons=(),
+        book_revision=book.revision,
+        country=country,
+        initiator=event.initiator,
+        listed=(*listed_in(known.documents, now), *book.lists.of(event, now)),
+        snoozed=snoozed_in(known.documents, now),
     )
-    return _judged(facts, model)
+    return _judged(facts, model, book)
 
 
-def recompute(decision: Decision, model: Model | None) -> Decision:
+def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> Decision:
     """`decision` again, from what it recorded: equal to it, to the byte.
 
-    Raises ValueError when it was made by another model, schema, or table of rules than those given here.
+    Raises ValueError when it was made by another model, schema, or book than those given here.
     """
     made_by = (decision.model_digest, decision.schema_version, decision.rules_version, decision.policy_version)
-    policy = (model.thresholds if model else DEFAULT_THRESHOLDS).version
-    if made_by != (model.digest if model else None, SCHEMA_VERSION, RULES_VERSION, policy):
+    policy = book.policy.version(model.thresholds if model else DEFAULT_THRESHOLDS)
+    if made_by != (model.digest if model else None, SCHEMA_VERSION, book.table.version, policy):
         raise ValueError(f"decision on {decision.event_id} was made by other versions: {made_by}")
-    return _judged(decision, model)
+    return _judged(decision, model, book)
 
 
-def _judged(facts: Decision, model: Model | None) -> Decision:
+def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     values = {feature.name: feature.value for feature in facts.features}
-    rules = judge(values)
-    outcomes = [rule.outcome for rule in rules]
-    reasons = [Reason(source="rule", code=rule.code) for rule in rules]
+    segment = Segment(account=facts.account, provider=facts.provider, country=facts.country, initiator=facts.initiator)
+    rules = [rule for rule in book.table.judge(values, segment) if rule.code not in facts.snoozed]
+    by_rules = hardest(rule.outcome for rule in rules)
+    reasons = [Reason(source="list", code=f"{listed.action}_{listed.kind}") for listed in facts.listed]
+    reasons += [Reason(source="rule", code=rule.code) for rule in rules]
     raw = score = None
+    by_model = Outcome.APPROVE
     if model is not None:
         scored = model.score([values[name] for name in model.names])
         raw, score = scored.raw, scored.score
-        outcomes.append(model.thresholds.outcome(score))
+        authenticated = values["three_d_secure_passed"] == 1
+        by_model = book.policy.thresholds(model.thresholds, segment, authenticated=authenticated).outcome(score)
         reasons += _reasons(model.names, scored.contributions)
-    return replace(facts, outcome=hardest(outcomes), score=score, raw_score=raw, reasons=tuple(reasons))
+    lists = {listed.action for listed in facts.listed}
+    outcome, propensity, explored = hardest([by_rules, by_model]), None, None
+    if Action.BLOCK in lists:
+        outcome = Outcome.DECLINE
+    elif Action.ALLOW in lists:
+        # Not against hard evidence: who wants a rule that declines out of the way snoozes it by name.
+        outcome = by_rules if by_rules is Outcome.DECLINE else Outcome.APPROVE
+    elif not rules and by_model is not Outcome.APPROVE and book.policy.exploration.takes(values["amount"]):
+        exploration = book.policy.exploration
+        explored = exploration.draws(f"{facts.provider}:{facts.payment_id}")
+        propensity = exploration.share if explored else 1 - exploration.share
+        if explored:
+            outcome = Outcome.APPROVE
+            reasons.append(Reason(source="exploration", code=f"instead_of_{by_model}"))
+    return replace(
+        facts,
+        outcome=outcome,
+        score=score,
+        raw_score=raw,
+        reasons=tuple(reasons),
+        shadow=tuple(rule.code for rule in book.table.shadows(values, segment)),
+        propensity=propensity,
+        explored=explored,
+    )
 
 
 def _reasons(names: Sequence[str], contributions: dict[int, float]) -> list[Reason]:

@@ -7,29 +7,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.decisions import Outcome
+from shared.fraud.book import SHIPPED, shipped_rules
 from shared.fraud.features import NAMES
+from shared.fraud.parsing import parse
 from shared.fraud.policy import SEVERITY, Capacity, Costs, Thresholds, cheapest, hardest, within_capacity
-from shared.fraud.rules import RULES, judge
+from shared.fraud.rules import Rule, Segment
 
 NOTHING: dict[str, float | None] = dict.fromkeys(NAMES)
 
 
 def codes(**features: float) -> list[str]:
-    return [rule.code for rule in judge({**NOTHING, **features})]
+    return [rule.code for rule in SHIPPED.table.judge({**NOTHING, **features}, Segment(account="a", provider="p"))]
+
+
+def bounds_of(rule: Rule) -> dict[str, float]:
+    """A vector at which every comparison of a shipped rule holds, and only just."""
+    comparisons = rule.tree[1:] if rule.tree[0] == "and" else [rule.tree]
+    return {feature: bound if name == ">=" else bound - 1 for name, feature, bound in comparisons}
 
 
 def test_what_is_missing_satisfies_no_rule() -> None:
     assert codes() == []
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
-def test_every_rule_holds_at_its_bounds_and_not_without_one_of_its_conditions(rule: object) -> None:
-    assert rule in RULES
-    [rule] = [known for known in RULES if known == rule]
-    bounds = {c.feature: c.bound if c.comparison == "at least" else c.bound - 1 for c in rule.conditions}
+@pytest.mark.parametrize("rule", shipped_rules(), ids=lambda rule: rule.code)
+def test_every_rule_holds_at_its_bounds_and_not_without_one_of_its_conditions(rule: Rule) -> None:
+    bounds = bounds_of(rule)
     assert rule.code in codes(**bounds)
     for missing in bounds:
         assert rule.code not in codes(**{name: value for name, value in bounds.items() if name != missing})
+
+
+@pytest.mark.parametrize("rule", shipped_rules(), ids=lambda rule: rule.code)
+def test_every_shipped_rule_is_what_its_sql_says_and_says_why_it_is_there(rule: Rule) -> None:
+    assert parse(rule.sql) == rule.tree
+    assert rule.owner
+    assert rule.reason
 
 
 def test_card_testing_on_one_device_is_declined() -> None:
