@@ -73,7 +73,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A list names something of the payment. kind: `card`, `bin`, `country`, ...: which, and never its value."""
+    """A list names something of the payment. kind: `bin`, `country`, ...: which, and never its value."""
 
     action: Action
     kind: str
@@ -88,8 +88,7 @@ class Decision:
 
     What follows `history` has been added since the first release, and is None or empty in what that stored:
     book_revision: of the book of rules that judged; None: what is shipped. country, initiator: the payment's segment.
-    listed, snoozed: what lists named, and the codes of rules that were snoozed for something of the payment. shadow: codes of
-    rules in shadow that held, and changed nothing. propensity: where exploration could have let the payment pass, how
+    listed: what lists named of it. shadow: codes of rules in shadow that held, and changed nothing. propensity: where exploration could have let the payment pass, how
     probable this outcome was; explored: it was let pass for that.
     """
 
@@ -116,7 +115,6 @@ class Decision:
     country: str | None = None
     initiator: str | None = None
     listed: tuple[Listed, ...] = ()
-    snoozed: tuple[str, ...] = ()
     shadow: tuple[str, ...] = ()
     propensity: float | None = None
     explored: bool | None = None

@@ -11,6 +11,7 @@ from shared.domain.decisions import Decision
 from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged
 from shared.domain.telemetry import fact
 from shared.domain.timeline import compact
+from shared.flows.book_of_rules import BOOK
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.decisions import PACKED, of_stored, row_of, stored
@@ -65,12 +66,13 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         if found.roots:
             own = next((root for root in found.roots.values() if root.event_id == event.event_id), None)
             return Effect(_Judged(own, repeated=True), list(_join(seen, found)))
-        model = scorer.model(seen.glance(CHAMPION), ports.models, now) if registry else scorer.current()
+        model = scorer.model(seen.glance(CHAMPION), ports.models, now) if CHAMPION in registry else scorer.current()
+        book = scorer.book(seen.glance(BOOK), now) if BOOK in registry else scorer.current_book()
         # Payments of one moment need not see each other, and all the world writes what they share.
         histories = {entity: seen.glance(key) for entity, key in entities.items()}
         documents = {entity: snapshot.document if snapshot else None for entity, snapshot in histories.items()}
         known = Known(attempt, documents)
-        decision = decide(known, model, now)
+        decision = decide(known, model, now, book)
         changes = known.changes()
         writes: list[Write] = [write(names[0], seen[names[0]], stored(decision))]
         writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])

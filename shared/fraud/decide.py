@@ -8,7 +8,7 @@ from shared.domain.decisions import Action, Decision, Fallback, Outcome, Reason
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import NAMES, SCHEMA_VERSION, member
 from shared.fraud.history import Known
-from shared.fraud.lists import MEMBERS, listed_in, snoozed_in
+from shared.fraud.lists import MEMBERS
 from shared.fraud.model import Model
 from shared.fraud.policy import DEFAULT_THRESHOLDS, hardest
 from shared.fraud.rules import Segment
@@ -47,8 +47,7 @@ def decide(known: Known, model: Model | None, now: datetime, book: Book = SHIPPE
         book_revision=book.revision,
         country=country,
         initiator=event.initiator,
-        listed=(*listed_in(known.documents, now), *book.lists.of(event, now)),
-        snoozed=snoozed_in(known.documents, now),
+        listed=tuple(book.lists.of(event, now)),
     )
     return _judged(facts, model, book)
 
@@ -68,7 +67,7 @@ def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> 
 def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     values = {feature.name: feature.value for feature in facts.features}
     segment = Segment(account=facts.account, provider=facts.provider, country=facts.country, initiator=facts.initiator)
-    rules = [rule for rule in book.table.judge(values, segment) if rule.code not in facts.snoozed]
+    rules = book.table.judge(values, segment)
     by_rules = hardest(rule.outcome for rule in rules)
     reasons = [Reason(source="list", code=f"{listed.action}_{listed.kind}") for listed in facts.listed]
     reasons += [Reason(source="rule", code=rule.code) for rule in rules]
@@ -85,7 +84,7 @@ def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     if Action.BLOCK in lists:
         outcome = Outcome.DECLINE
     elif Action.ALLOW in lists:
-        # Not against hard evidence: who wants a rule that declines out of the way snoozes it by name.
+        # Not against hard evidence: who is on a list of ours may still have a stolen card.
         outcome = by_rules if by_rules is Outcome.DECLINE else Outcome.APPROVE
     elif not rules and by_model is not Outcome.APPROVE and book.policy.exploration.takes(values["amount"]):
         exploration = book.policy.exploration
