@@ -87,6 +87,7 @@ def test_what_an_event_takes_is_what_the_flows_take(tmp_path: Path) -> None:
     assert (counted.reads, counted.writes) == (each.record_reads, each.record_writes + each.money_proofs)
 
     scorer = Scorer(use_model=False)
+    scorer.start(ports, NOON)  # the registry is read once a minute and not for each event
     ports, counted = world.step()
     score_payment(attempt, ports, NOON, scorer)
     assert (counted.reads, counted.writes) == (each.score_reads, each.score_writes)
