@@ -27,7 +27,10 @@ def stored(decision: Decision) -> Document:
     """The document. Nine tenths of a decision are names that every other one has too, and each document, in each backup of
     it, is paid for by the byte: it is a quarter of its size. People read decisions in the warehouse."""
     compressed = zlib.compressobj(zdict=_ALIKE)
-    packed = compressed.compress(encode(decision)) + compressed.flush()
+    said = {
+        name: value for name, value in to_document(decision).items() if name not in _ADDED or value not in (None, [])
+    }
+    packed = compressed.compress(encode(said)) + compressed.flush()
     return {PACKED: base64.b64encode(packed).decode("ascii")}
 
 
@@ -40,6 +43,9 @@ def of_stored(document: Mapping[str, Any]) -> Decision:
         raise Unreadable("not a packed decision", reason="malformed_document") from error
     return decode(data, Decision)
 
+
+# Members since the first release, which has no words for them: what says nothing is not written, and read as its default.
+_ADDED: Final = ("book_revision", "country", "initiator", "listed", "shadow", "propensity", "explored")
 
 # Never to be changed: what is stored is read by these very bytes, and by no others. Names that are added to the vector
 # later need not be here, and those that leave it may stay.

@@ -82,6 +82,8 @@ READ_IN_THE_LOG = {
     "champion_not_comparable",
     "champion_rolled_back",
     "champion_kept",
+    "book_loaded",
+    "book_published",
     "decisions_recomputed",
 }
 
