@@ -1,5 +1,6 @@
 """The book of rules is changed a revision at a time, and every revision is kept: who made it, why, when, and after which."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.codec import decode, encode
@@ -14,6 +15,34 @@ BOOK = Key("registry", "rules")
 BOOKS = "rule_books"
 LARGEST = 512 * 1024
 """Bytes of a book, half of what a document may have: every instance reads it once a minute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """Who made a revision, when and why, and which stood before; after: None where it was what is shipped."""
+
+    revision: int
+    after: int | None
+    author: str
+    why: str
+    at: datetime
+
+
+def standing_book(documents: Documents) -> Book:
+    """The book that decides now. Raises Unreadable for one by which nobody can judge."""
+    [found] = documents.get([BOOK])
+    return book_in(found.document) if found else SHIPPED
+
+
+def history(documents: Documents, *, before: int | None, limit: int) -> tuple[Revision, ...]:
+    """The newest `limit` revisions below `before`, of all for None, the newest first."""
+    [found] = documents.get([BOOK])
+    newest = found.document["revision"] if found else 0
+    last = newest if before is None else min(newest, before - 1)
+    keys = [_kept(revision) for revision in range(last, max(last - limit, 0), -1)]
+    # A book may be half a document's size: one at a time, so that only one is held.
+    kept = (one for key in keys for one in documents.get([key]) if one)
+    return tuple(Revision(**{name: one.document[name] for name in Revision.__slots__}) for one in kept)
 
 
 def book_in(document: Document) -> Book:
