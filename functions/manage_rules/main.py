@@ -9,7 +9,7 @@ from shared.runtime.rule_book import manage_rules as manage
 
 
 def build(app: App) -> entry.Handler:
-    return entry.on_call(lambda asked: manage(asked, app.ports.documents, app.now()))
+    return entry.on_call(lambda asked: manage(asked, app.ports, app.now()))
 
 
 handle = entry.start("manage_rules", build)

@@ -8,7 +8,7 @@ from shared.domain.errors import Rejected, Unreadable
 from shared.domain.telemetry import fact
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
-from shared.flows.ports import Create, Document, Documents, Key
+from shared.flows.ports import Create, Document, Documents, Key, Ports
 from shared.fraud.book import SHIPPED, Book, Contents
 
 BOOK = Key("registry", "rules")
@@ -66,9 +66,7 @@ def kept_book(documents: Documents, revision: int | None) -> Book | None:
         return None
 
 
-def publish_book(
-    documents: Documents, contents: Contents, now: datetime, *, after: int | None, author: str, why: str
-) -> int:
+def publish_book(ports: Ports, contents: Contents, now: datetime, *, after: int | None, author: str, why: str) -> int:
     """Judge by `contents` from now on (within a minute); answers the new revision. One commit, its predecessor kept.
 
     after: the revision that `contents` was made from, None for what is shipped; whoever was not the first to change that one
@@ -100,7 +98,7 @@ def publish_book(
         }
         return Effect(revision, [write(BOOK, current, made), Create(_kept(revision), made)])
 
-    revision = change(documents, [BOOK], effect)
+    revision = change(ports.documents, [BOOK], effect)
     fact("book_published", revision=revision, after=after)
     return revision
 

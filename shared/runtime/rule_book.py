@@ -16,7 +16,7 @@ from shared.domain.codec import decode, encode, in_utc
 from shared.domain.decisions import Action, Outcome
 from shared.domain.errors import Rejected
 from shared.flows.book_of_rules import Revision, history, kept_book, publish_book, standing_book
-from shared.flows.ports import Documents
+from shared.flows.ports import Documents, Ports
 from shared.fraud.book import Book, Contents
 from shared.fraud.expressions import Tree, features_of
 from shared.fraud.parsing import parse
@@ -220,12 +220,10 @@ class Changed:
     policy: tuple[Any, Any] | None
 
 
-def manage_rules(
-    asked: bytes, documents: Documents, now: datetime
-) -> Shown | Revisions | Checked | Published | Changed:
+def manage_rules(asked: bytes, ports: Ports, now: datetime) -> Shown | Revisions | Checked | Published | Changed:
     """What the call in `asked` asks for. Raises Rejected, with a sentence, for what does not fit, and Unreadable for a
     policy by which nobody can judge and for a standing book that cannot be read."""
-    call = _read(asked)
+    call, documents = _read(asked), ports.documents
     match call:
         case Show(revision=None):
             return _shown(standing_book(documents))
@@ -238,14 +236,12 @@ def manage_rules(
             return Checked(all(one.wrong is None for one in checked), checked)
         case Publish():
             made = call.book.contents()
-            return Published(publish_book(documents, made, now, after=call.after, author=call.author, why=call.reason))
+            return Published(publish_book(ports, made, now, after=call.after, author=call.author, why=call.reason))
         case Back():
             again = _kept(documents, call.to)
             standing = next(iter(history(documents, before=None, limit=1)), None)
             after = standing.revision if standing else None
-            return Published(
-                publish_book(documents, again.contents, now, after=after, author=call.author, why=call.reason)
-            )
+            return Published(publish_book(ports, again.contents, now, after=after, author=call.author, why=call.reason))
         case Diff():
             return _changed(_kept(documents, call.since), _kept(documents, call.to))
 

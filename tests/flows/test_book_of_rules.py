@@ -34,7 +34,7 @@ def a_rule(code: str = "any_amount", sql: str = "amount >= 0", **changes: Any) -
 
 
 def publish(ports: Ports, *rules: Rule, after: int | None = None) -> int:
-    return publish_book(ports.documents, Contents(rules=rules), NOON, after=after, author="ana", why="a wave")
+    return publish_book(ports, Contents(rules=rules), NOON, after=after, author="ana", why="a wave")
 
 
 def decided(ports: Ports, scorer: Scorer, minute: int) -> Decision:
@@ -142,7 +142,7 @@ def test_a_list_names_who_is_stopped_and_who_is_let_pass_until_its_day(
     assert domain
     entry = Entry(action=action, kind="email_domain", value=domain, until=NOON + days * DAY)
     contents = Contents(rules=(a_rule(),), entries=(entry,))
-    publish_book(ports.documents, contents, NOON, after=None, author="ana", why="a wave")
+    publish_book(ports, contents, NOON, after=None, author="ana", why="a wave")
     decision = decided(ports, Scorer(use_model=False), 0)
     assert decision.outcome is outcome
     assert decision.listed == ((Listed(action=action, kind="email_domain"),) if days > 0 else ())
@@ -152,7 +152,5 @@ def test_a_list_names_who_is_stopped_and_who_is_let_pass_until_its_day(
 def test_a_list_does_not_let_pass_what_a_rule_declines(ports: Ports) -> None:
     entry = Entry(action=Action.ALLOW, kind="country", value="DE", until=NOON + DAY)
     rules = (a_rule(outcome=Outcome.DECLINE),)
-    publish_book(
-        ports.documents, Contents(rules=rules, entries=(entry,)), NOON, after=None, author="ana", why="a partner"
-    )
+    publish_book(ports, Contents(rules=rules, entries=(entry,)), NOON, after=None, author="ana", why="a partner")
     assert decided(ports, Scorer(use_model=False), 0).outcome is Outcome.DECLINE
