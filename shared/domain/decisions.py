@@ -60,12 +60,27 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """Why. source: `rule` or `model`. code: the rule's or the feature's name. weight: for the model, what the
-    feature added to the log-odds of fraud; None for a rule."""
+    """Why. source: `list`, `rule`, `model` or `exploration`. code: the rule's or the feature's name, or what of the payment
+    is on which list. weight: for the model, what the feature added to the log-odds of fraud; None for the others."""
 
     source: str
     code: str
     weight: float | None = None
+
+
+class Action(StrEnum):
+    """What a list does with whom it names."""
+
+    ALLOW = "allow"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A list names something of the payment. kind: `bin`, `country`, ...: which, and never its value."""
+
+    action: Action
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +89,11 @@ class Decision:
 
     raw_score: the model's log-odds of fraud, before calibration. score: calibrated probability, 0 to 1. Both are
     None when rules alone decided, and `fallback` says why.
+
+    What follows `history` has been added since the first release, and is None or empty in what that stored:
+    book_revision: of the book of rules that judged; None: what is shipped. country, initiator: the payment's segment.
+    listed: what lists named of it. shadow: codes of rules in shadow that held, and changed nothing. propensity: where exploration could have let the payment pass, how
+    probable this outcome was; explored: it was let pass for that.
 
     Of a decision before authorisation (an assessment): request_id, the caller's; request_digest, what was asked;
     without_history, the mildest outcome where history was not known. `payment_id` is `request:<request_id>`, and the
@@ -103,3 +123,10 @@ class Decision:
     request_digest: str | None = None
     without_history: Outcome | None = None
     linked_event_id: str | None = None
+    book_revision: int | None = None
+    country: str | None = None
+    initiator: str | None = None
+    listed: tuple[Listed, ...] = ()
+    shadow: tuple[str, ...] = ()
+    propensity: float | None = None
+    explored: bool | None = None

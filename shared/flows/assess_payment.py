@@ -5,7 +5,7 @@ not known by then is left out, and `late` says so; whoever works on it goes on. 
 `score_payment` counts what could not be counted here (`settle`), and publishes the decision that stands.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +18,7 @@ from shared.domain.errors import PayInError, Rejected, Unavailable
 from shared.domain.events import PaymentAssessed
 from shared.domain.instants import microseconds
 from shared.domain.telemetry import alarm, fact, failure
+from shared.flows.book_of_rules import BOOK
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.decisions import PACKED, of_stored, stored
@@ -37,8 +38,9 @@ from shared.flows.judged import (
     purchase_write,
     waiting,
 )
-from shared.flows.ports import Create, Message, Ports
+from shared.flows.ports import Create, Key, Message, Ports
 from shared.flows.scorer import CHAMPION, Scorer
+from shared.fraud.book import SHIPPED, Book
 from shared.fraud.decide import decide, digest
 from shared.fraud.features import Attempt
 from shared.fraud.history import Known
@@ -122,13 +124,14 @@ class Assessor:
         def alone() -> Decision:
             known = Known(Attempt.of(task.asked), {}, read=False)
             least = self._without_history.get(task.asked.flow, self._without_history.get("", Outcome.APPROVE))
-            return decide(known, None, task.now, fallback=task.failed or Fallback.STORE_SLOW, without_history=least)
+            fallback, book = task.failed or Fallback.STORE_SLOW, self._scorer.current_book()
+            return decide(known, None, task.now, book, fallback=fallback, without_history=least)
 
         return task.settle(alone)
 
     def _work(self, task: "_Task") -> None:
-        def judged(known: Known, model: Model | None) -> Decision:
-            decision = task.settle(lambda: decide(known, model, task.now))
+        def judged(known: Known, model: Model | None, book: Book) -> Decision:
+            decision = task.settle(lambda: decide(known, model, task.now, book))
             # Beside the commit, not after it: whoever hears of it first counts it, and the other finds that done.
             self._tell(task, decision)
             return decision
@@ -194,7 +197,7 @@ def count(
     ports: Ports,
     now: datetime,
     scorer: Scorer | None,
-    judged: Callable[[Known, Model | None], Decision],
+    judged: Callable[[Known, Model | None, Book], Decision],
 ) -> Decision:
     """The decision that stands: the one that a request of this id got before, or else that of `judged`, committed with all
     that the payment adds to history. `judged` may be asked again, when somebody else writes in between.
@@ -214,7 +217,7 @@ def count(
                 raise RequestIdTaken("the request_id of another request")
             return Effect(stands.decision)
         known = known_of(attempt, seen)
-        decision = judged(known, _model(scorer, seen, ports, now, look=bool(registry)) if scorer else None)
+        decision = judged(known, *(_by(scorer, seen, ports, now, registry) if scorer else (None, SHIPPED)))
         found = Found.of(seen, names)
         bought = Purchase.of(seen[purchase]) if purchase else Purchase()
         paid = found.first if found.roots else None
@@ -239,13 +242,15 @@ def count(
     return change(ports.documents, keys, effect)
 
 
-def _model(scorer: Scorer, seen: Seen, ports: Ports, now: datetime, *, look: bool) -> Model | None:
-    """The model to score with. One that cannot be had is alarmed, and rules alone answer: a customer is waiting."""
+def _by(scorer: Scorer, seen: Seen, ports: Ports, now: datetime, registry: Sequence[Key]) -> tuple[Model | None, Book]:
+    """What to judge by. A model that cannot be had is alarmed, and rules alone answer: a customer is waiting."""
+    book = scorer.book(seen.glance(BOOK), now) if BOOK in registry else scorer.current_book()
     try:
-        return scorer.model(seen.glance(CHAMPION), ports.models, now) if look else scorer.current()
+        model = scorer.model(seen.glance(CHAMPION), ports.models, now) if CHAMPION in registry else scorer.current()
     except PayInError as error:
         alarm("scoring_without_model", reason=error.reason)
-        return None
+        model = None
+    return model, book
 
 
 def settle(event: PaymentAssessed, ports: Ports) -> None:
@@ -259,7 +264,7 @@ def settle(event: PaymentAssessed, ports: Ports) -> None:
     if standing is None:
         answered = of_stored({PACKED: event.decision})
         asked = replace(event, decision="")
-        count(asked, ports, answered.decided_at, None, lambda _known, _model: answered)
+        count(asked, ports, answered.decided_at, None, lambda *_: answered)
         [found] = ports.documents.get([own])
         standing = Judged.of(found)
         fact("assessment_counted_late", event_id=event.event_id, provider=event.provider)

@@ -44,7 +44,10 @@ def of_stored(document: Mapping[str, Any]) -> Decision:
 
 
 # Members since the first release, which has no words for them: what says nothing is not written, and read as its default.
-_ADDED: Final = ("request_id", "request_digest", "without_history", "linked_event_id")
+_ADDED: Final = (
+    *("book_revision", "country", "initiator", "listed", "shadow", "propensity", "explored"),
+    *("request_id", "request_digest", "without_history", "linked_event_id"),
+)
 
 # Never to be changed: what is stored is read by these very bytes, and by no others. Names that are added to the vector
 # later need not be here, and those that leave it may stay.

@@ -9,8 +9,10 @@ from shared.domain.codec import encode, from_document
 from shared.domain.decisions import Decision
 from shared.domain.errors import Misconfigured
 from shared.domain.telemetry import alarm, fact
+from shared.flows.book_of_rules import kept_book
 from shared.flows.ports import Ports
 from shared.fraud import model as artifacts
+from shared.fraud.book import Book
 from shared.fraud.decide import recompute
 from shared.fraud.features import SCHEMA_VERSION
 from shared.fraud.model import Model
@@ -35,7 +37,8 @@ class Recomputed:
 
 
 def recompute_decisions(ports: Ports, now: datetime, most: int, within: timedelta) -> Recomputed:
-    """Compute the newest `most` decisions on payments of the time `within` now again, each with the model that it names.
+    """Compute the newest `most` decisions on payments of the time `within` now again, each with the model and the book that it
+    names.
 
     A difference is an alarm with the events' ids: damage, or a change of the code that its versions do not tell. Raises
     Unavailable.
@@ -48,6 +51,10 @@ def recompute_decisions(ports: Ports, now: datetime, most: int, within: timedelt
         except Misconfigured:
             return None
 
+    @cache
+    def book_of(revision: int | None) -> Book | None:
+        return kept_book(ports.documents, revision)
+
     counts: Counter[str] = Counter()
     different: list[str] = []
     for row in ports.warehouse.query(NEWEST_SQL, {"since": now - within, "until": now, "most": most}):
@@ -58,7 +65,11 @@ def recompute_decisions(ports: Ports, now: datetime, most: int, within: timedelt
             counts["other_versions"] += 1
             continue
         try:
-            again = recompute(decision, made_by)
+            book = book_of(decision.book_revision)
+            if book is None:
+                counts["other_versions"] += 1
+                continue
+            again = recompute(decision, made_by, book)
         except ValueError:
             counts["other_versions"] += 1
             continue

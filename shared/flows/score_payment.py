@@ -12,6 +12,7 @@ from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentA
 from shared.domain.telemetry import fact
 from shared.domain.timeline import compact
 from shared.flows.assess_payment import settle
+from shared.flows.book_of_rules import BOOK
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.decisions import stored
@@ -90,9 +91,10 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
                 if purchase:
                     writes += purchase_write(purchase, seen[purchase], bought)
                 return Effect(_Judged(root.told, repeated=False), writes)
-        model = scorer.model(seen.glance(CHAMPION), ports.models, now) if registry else scorer.current()
+        model = scorer.model(seen.glance(CHAMPION), ports.models, now) if CHAMPION in registry else scorer.current()
+        book = scorer.book(seen.glance(BOOK), now) if BOOK in registry else scorer.current_book()
         known = known_of(attempt, seen)
-        decision = decide(known, model, now)
+        decision = decide(known, model, now, book)
         writes += [write(names[0], seen[names[0]], stored(decision))]
         writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])
         writes += counted(known, found.claims, names[0])

@@ -1,13 +1,15 @@
-"""What every decision of one instance is made with: the champion model of its features, as the registry names it."""
+"""What every decision of one instance is made with: the champion of its features and the book of rules, as the registry has them."""
 
 from datetime import datetime, timedelta
 from threading import Lock
 
 from shared.domain.errors import Misconfigured, PayInError
 from shared.domain.telemetry import alarm, fact
+from shared.flows.book_of_rules import BOOK, book_in
 from shared.flows.champions import RULES_ALONE, line_of
 from shared.flows.ports import Key, Models, Ports, Snapshot
 from shared.fraud import model as artifacts
+from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import SCHEMA_VERSION
 from shared.fraud.model import Model
 
@@ -16,7 +18,10 @@ REFRESH = timedelta(minutes=1)
 
 
 class Scorer:
-    """The champion model of this instance, kept up to date at most once a minute, in the flow's own read.
+    """The champion model and the book of this instance, kept up to date at most once a minute, in the flow's own read.
+
+    Until a first book is published what is shipped decides. A book that cannot be read is alarmed at every look, and the one
+    before it goes on.
 
     Until a first champion of this release's features is chosen rules alone decide, and every look at the registry alarms: a payment that waits for
     training is worse than one that rules decide, and an alarm wakes somebody where a crash would hold up the queue. The
@@ -29,20 +34,41 @@ class Scorer:
         self.assessments = assessments
         self._model: Model | None = None
         self._asked_at: datetime | None = None
+        self._book = SHIPPED
+        self._book_asked_at: datetime | None = None
         self._lock = Lock()
         if not use_model:
             alarm("scoring_without_model")
 
     def start(self, ports: Ports, now: datetime) -> None:
         """Load the champion, if there is one. Raises Misconfigured when it cannot be used, Unavailable when nobody answers."""
+        champion, book = ports.documents.get([CHAMPION, BOOK])
+        self.book(book, now)
         if self._use_model:
-            [champion] = ports.documents.get([CHAMPION])
             self.model(champion, ports.models, now)
 
     def keys(self, now: datetime) -> list[Key]:
-        """What to read along with a payment: the registry, when a minute has passed."""
-        fresh = self._asked_at is not None and timedelta(0) <= now - self._asked_at < REFRESH
-        return [CHAMPION] if self._use_model and not fresh else []
+        """What to read along with a payment: of the registry, what was last looked at a minute ago."""
+        champion = [CHAMPION] if self._use_model and not _fresh(self._asked_at, now) else []
+        return champion if _fresh(self._book_asked_at, now) else [*champion, BOOK]
+
+    def book(self, found: Snapshot | None, now: datetime) -> Book:
+        """The book to judge by, after a look at the registry."""
+        with self._lock:
+            self._book_asked_at = now
+            if found is None:
+                self._book = SHIPPED
+            elif found.document.get("revision") != self._book.revision:
+                try:
+                    self._book = book_in(found.document)
+                except PayInError as error:
+                    alarm("book_not_loaded", reason=error.reason, kept=self._book.revision)
+                else:
+                    fact("book_loaded", revision=self._book.revision, rules_version=self._book.table.version)
+            return self._book
+
+    def current_book(self) -> Book:
+        return self._book
 
     def model(self, champion: Snapshot | None, models: Models, now: datetime) -> Model | None:
         """The model to score with, after a look at the registry; None when rules alone shall decide, or nothing else can.
@@ -90,3 +116,7 @@ class Scorer:
         model = artifacts.load(models.load(digest), digest)
         fact("champion_loaded", digest=digest, schema_version=model.schema_version)
         return model
+
+
+def _fresh(asked_at: datetime | None, now: datetime) -> bool:
+    return asked_at is not None and timedelta(0) <= now - asked_at < REFRESH

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.decisions import Decision, Fallback, Outcome, Reason
+from shared.domain.decisions import Action, Decision, Fallback, Outcome, Reason
 from shared.domain.events import PaymentAssessed
-from shared.fraud.features import EPOCH, NAMES, SCHEMA_VERSION
+from shared.fraud.book import SHIPPED, Book
+from shared.fraud.features import EPOCH, NAMES, SCHEMA_VERSION, member
 from shared.fraud.history import Known
+from shared.fraud.lists import MEMBERS
 from shared.fraud.model import Model
 from shared.fraud.policy import DEFAULT_THRESHOLDS, hardest
-from shared.fraud.rules import RULES_VERSION, judge
+from shared.fraud.rules import Segment
 
 MODEL_REASONS = 4
 """The features that raised the score most, at most so many."""
@@ -24,16 +26,18 @@ def decide(
     known: Known,
     model: Model | None,
     now: datetime,
+    book: Book = SHIPPED,
     *,
     fallback: Fallback = Fallback.NO_MODEL,
     without_history: Outcome | None = None,
 ) -> Decision:
-    """Judge the payment in `known`. Without a model, rules alone decide, and `fallback` says why there is none.
+    """Judge the payment in `known` by `book`. Without a model, rules alone decide, and `fallback` says why there is none.
 
     without_history: what the operator wants of such a payment at least, where its history is not known.
     """
     event = known.attempt.event
     asked = event if isinstance(event, PaymentAssessed) else None
+    country = next((str(found) for path in MEMBERS["country"] if (found := member(event, path))), None)
     facts = Decision(
         provider=event.provider,
         account=event.account,
@@ -46,8 +50,8 @@ def decide(
         features=known.features(),
         history=known.history(),
         schema_version=SCHEMA_VERSION,
-        rules_version=RULES_VERSION,
-        policy_version=(model.thresholds if model else DEFAULT_THRESHOLDS).version,
+        rules_version=book.table.version,
+        policy_version=book.policy.version(model.thresholds if model else DEFAULT_THRESHOLDS),
         model_digest=model.digest if model else None,
         fallback=None if model else fallback,
         outcome=Outcome.APPROVE,
@@ -57,8 +61,12 @@ def decide(
         request_id=asked.request_id if asked else None,
         request_digest=digest(asked) if asked else None,
         without_history=without_history,
+        book_revision=book.revision,
+        country=country,
+        initiator=event.initiator,
+        listed=tuple(book.lists.of(event, now)),
     )
-    return _judged(facts, model)
+    return _judged(facts, model, book)
 
 
 def digest(asked: PaymentAssessed) -> str:
@@ -67,33 +75,60 @@ def digest(asked: PaymentAssessed) -> str:
     return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def recompute(decision: Decision, model: Model | None) -> Decision:
+def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> Decision:
     """`decision` again, from what it recorded: equal to it, to the byte, whatever payment it was linked to since.
 
-    Raises ValueError when it was made by another model, schema, or table of rules than those given here.
+    Raises ValueError when it was made by another model, schema, or book than those given here.
     """
     made_by = (decision.model_digest, decision.schema_version, decision.rules_version, decision.policy_version)
-    policy = (model.thresholds if model else DEFAULT_THRESHOLDS).version
-    if made_by != (model.digest if model else None, SCHEMA_VERSION, RULES_VERSION, policy):
+    policy = book.policy.version(model.thresholds if model else DEFAULT_THRESHOLDS)
+    if made_by != (model.digest if model else None, SCHEMA_VERSION, book.table.version, policy):
         raise ValueError(f"decision on {decision.event_id} was made by other versions: {made_by}")
-    return _judged(decision, model)
+    return _judged(decision, model, book)
 
 
-def _judged(facts: Decision, model: Model | None) -> Decision:
+def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     values = {feature.name: feature.value for feature in facts.features}
-    rules = judge(values)
-    outcomes = [rule.outcome for rule in rules]
-    reasons = [Reason(source="rule", code=rule.code) for rule in rules]
+    segment = Segment(account=facts.account, provider=facts.provider, country=facts.country, initiator=facts.initiator)
+    rules = book.table.judge(values, segment)
+    by_rules = hardest(rule.outcome for rule in rules)
+    reasons = [Reason(source="list", code=f"{listed.action}_{listed.kind}") for listed in facts.listed]
+    reasons += [Reason(source="rule", code=rule.code) for rule in rules]
     if facts.without_history is not None:
-        outcomes.append(facts.without_history)
+        by_rules = hardest([by_rules, facts.without_history])
         reasons.append(Reason(source="fallback", code=str(facts.fallback)))
     raw = score = None
+    by_model = Outcome.APPROVE
     if model is not None:
         scored = model.score([values[name] for name in model.names])
         raw, score = scored.raw, scored.score
-        outcomes.append(model.thresholds.outcome(score))
+        authenticated = values["three_d_secure_passed"] == 1
+        by_model = book.policy.thresholds(model.thresholds, segment, authenticated=authenticated).outcome(score)
         reasons += _reasons(model.names, scored.contributions)
-    return replace(facts, outcome=hardest(outcomes), score=score, raw_score=raw, reasons=tuple(reasons))
+    lists = {listed.action for listed in facts.listed}
+    outcome, propensity, explored = hardest([by_rules, by_model]), None, None
+    if Action.BLOCK in lists:
+        outcome = Outcome.DECLINE
+    elif Action.ALLOW in lists:
+        # Not against hard evidence: who is on a list of ours may still have a stolen card.
+        outcome = by_rules if by_rules is Outcome.DECLINE else Outcome.APPROVE
+    elif not rules and by_model is not Outcome.APPROVE and book.policy.exploration.takes(values["amount"]):
+        exploration = book.policy.exploration
+        explored = exploration.draws(f"{facts.provider}:{facts.request_id or facts.payment_id}")
+        propensity = exploration.share if explored else 1 - exploration.share
+        if explored:
+            outcome = Outcome.APPROVE
+            reasons.append(Reason(source="exploration", code=f"instead_of_{by_model}"))
+    return replace(
+        facts,
+        outcome=outcome,
+        score=score,
+        raw_score=raw,
+        reasons=tuple(reasons),
+        shadow=tuple(rule.code for rule in book.table.shadows(values, segment)),
+        propensity=propensity,
+        explored=explored,
+    )
 
 
 def _reasons(names: Sequence[str], contributions: dict[int, float]) -> list[Reason]:

@@ -1,11 +1,13 @@
 """From a score and the rules that hold to an outcome: thresholds, and what they are derived from."""
 
-import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 
+from shared.domain.codec import encode
 from shared.domain.decisions import Outcome
+from shared.fraud.rules import Scope, Segment
 
 SEVERITY: tuple[Outcome, ...] = tuple(Outcome)
 """From the mildest to the hardest: when several speak, the hardest is heard."""
@@ -29,7 +31,7 @@ class Thresholds:
 
     @property
     def version(self) -> str:
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+        return sha256(repr(self).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,110 @@ def cheapest(costs: Costs) -> Thresholds:
     """The scores at which the next harder outcome becomes the cheaper one in expectation.
 
     With fraud probability p: approving costs p; challenging friction + missed * p; reviewing likewise; declining
-    insult * (1 - p). Each threshold is where two neighbours cost the same.
+    insult * (1 - p). Each threshold is where two neighbours cost the same. Raises ValueError for costs by which harder
+    outcomes do not become cheaper one after the other.
     """
+    if not (0 <= costs.review_missed < costs.challenge_missed < 1 and costs.challenge_friction > 0):
+        raise ValueError("a review misses less than a challenge, and asking costs something")
+    if not costs.challenge_friction <= costs.review_friction < costs.insult:
+        raise ValueError("a challenge costs no more than a review, and a review less than turning a good customer away")
     challenge = costs.challenge_friction / (1 - costs.challenge_missed)
     review = (costs.review_friction - costs.challenge_friction) / (costs.challenge_missed - costs.review_missed)
     decline = (costs.insult - costs.review_friction) / (costs.insult + costs.review_missed)
     return Thresholds(challenge=challenge, review=max(review, challenge), decline=max(decline, review, challenge))
+
+
+def cheapest_authenticated(costs: Costs, loss: float) -> Thresholds:
+    """The same for a payment whose cardholder has authenticated, where `loss` of what a fraud costs stays with us.
+
+    An authenticated payment shifts liability: a dispute for fraud is the issuer's loss, not ours. What stays is the fee of
+    the dispute, what was delivered where liability does not shift (an issuer outside the scheme's rule, a wallet), and
+    the place in the schemes' programmes, which count it all the same. So approving costs loss * p, review
+    friction + missed * loss * p, and a challenge is never asked: it has been passed. An exempted payment, or one that the
+    merchant initiates, is not authenticated and shifts nothing. Raises ValueError unless 0 < loss <= 1.
+    """
+    if not 0 < loss <= 1:
+        raise ValueError("what stays of a loss is above 0 and at most 1")
+    review = costs.review_friction / (loss * (1 - costs.review_missed))
+    to_decline = (costs.insult - costs.review_friction) / (costs.insult + costs.review_missed * loss)
+    # Where review is cheaper nowhere, declining follows approving.
+    decline = to_decline if review < to_decline else costs.insult / (costs.insult + loss)
+    review = min(review, decline)
+    return Thresholds(challenge=review, review=review, decline=decline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The thresholds of a segment: said outright, or what costs make of them. They stand in the place of the model's.
+
+    authenticated_loss: what stays with us of a fraud on an authenticated payment (`cheapest_authenticated`), 0 to 1; None:
+    authenticated payments are judged as all others. Raises ValueError unless there are either thresholds or costs.
+    """
+
+    name: str
+    scope: Scope = field(default_factory=Scope)
+    thresholds: Thresholds | None = None
+    costs: Costs | None = None
+    authenticated_loss: float | None = None
+    owner: str = ""
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.thresholds is None) is (self.costs is None):
+            raise ValueError("a segment has thresholds or costs, and not both")
+        if self.authenticated_loss is not None and self.costs is None:
+            raise ValueError("what authentication changes follows from costs")
+        for authenticated in (False, True):
+            self.of(authenticated=authenticated)
+
+    def of(self, *, authenticated: bool) -> Thresholds:
+        if self.costs is None:
+            assert self.thresholds is not None
+            return self.thresholds
+        if authenticated and self.authenticated_loss is not None:
+            return cheapest_authenticated(self.costs, self.authenticated_loss)
+        return cheapest(self.costs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploration:
+    """The part of the payments that the model alone would have stopped and that are let pass all the same, so that it can
+    be learned what became of them. share: 0 to 0.01. most: the largest amount, reference minor units; what is lost in
+    expectation stays below share * most for each payment that the model stops. Raises ValueError beyond those."""
+
+    share: float = 0.0
+    most: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 0.01 or self.most < 0:
+            raise ValueError("exploration takes 0 to 1 % of the payments, up to an amount that is not below nothing")
+
+    def takes(self, amount: float | None) -> bool:
+        """Whether a payment of `amount` may be explored at all."""
+        return self.share > 0 and amount is not None and amount <= self.most
+
+    def draws(self, payment: str) -> bool:
+        """Whether `payment` (its provider and id) is explored: by its hash, so that a repeat draws the same."""
+        return int.from_bytes(sha256(f"explore:{payment}".encode()).digest()[:8]) / 2**64 < self.share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Thresholds by segment, the first that covers a payment, and exploration. Empty: the model's own for everyone."""
+
+    limits: tuple[Limits, ...] = ()
+    exploration: Exploration = field(default_factory=Exploration)
+
+    def thresholds(self, otherwise: Thresholds, segment: Segment, *, authenticated: bool) -> Thresholds:
+        found = next((limits for limits in self.limits if limits.scope.covers(segment)), None)
+        return otherwise if found is None else found.of(authenticated=authenticated)
+
+    def version(self, otherwise: Thresholds) -> str:
+        """Short SHA-256 of all by which a score could have led elsewhere."""
+        if self == Policy():
+            return otherwise.version
+        told = [[one.scope, one.thresholds, one.costs, one.authenticated_loss] for one in self.limits]
+        return sha256(encode([otherwise, told, self.exploration])).hexdigest()[:16]
 
 
 def within_capacity(thresholds: Thresholds, scored: Iterable[tuple[float, float]], capacity: Capacity) -> Thresholds:

@@ -1,82 +1,109 @@
 """Named conditions over the feature vector: what we know without a model, and what no model may overrule.
 
-Rules read features and nothing else, so a stored decision can be judged again. A missing feature satisfies no
-condition. Counts are of earlier payments: the one being judged is not among them.
+Rules are data (`shared.fraud.book`). They read features, and the segment of the payment in their scope, and nothing else, so
+a stored decision can be judged again. A missing feature is unknown, and what is unknown does not hold. Counts are of earlier
+payments: the one being judged is not among them.
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
 
+from shared.domain.codec import encode
 from shared.domain.decisions import Outcome
-from shared.fraud.features import NAMES
+from shared.fraud.expressions import Condition, Tree, Values, compiled
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    feature: str
-    comparison: Literal["at least", "below"]
-    bound: float
+class State(StrEnum):
+    """Where a rule stands in its life. It may go back, and what is retired may be drafted again."""
 
-    def holds(self, features: Mapping[str, float | None]) -> bool:
-        value = features[self.feature]
-        if value is None:
-            return False
-        return value >= self.bound if self.comparison == "at least" else value < self.bound
+    DRAFT = "draft"  # written, and judges nothing
+    SHADOW = "shadow"  # a decision tells whether it held, and it changes nothing
+    LIVE = "live"
+    RETIRED = "retired"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Where a payment belongs. country: the card's, or the bill's where the card's is not told; ISO 3166-1 alpha-2."""
+
+    account: str
+    provider: str
+    country: str | None = None
+    initiator: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The segments that a rule or a set of thresholds is for: of each member one of those named, or any where none is.
+    What a payment does not tell is none of those that are named."""
+
+    accounts: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    initiators: tuple[str, ...] = ()
+
+    def covers(self, segment: Segment) -> bool:
+        return (
+            (not self.accounts or segment.account in self.accounts)
+            and (not self.providers or segment.provider in self.providers)
+            and (not self.countries or segment.country in self.countries)
+            and (not self.initiators or segment.initiator in self.initiators)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """`outcome` at least, when every condition holds. `code` is the reason that a decision gives."""
+    """`outcome` at least, when the condition holds. `code` is the reason that a decision gives.
+
+    sql: as it was written, for people. tree: what decides (`shared.fraud.expressions`). owner: who answers for it. reason:
+    why it is there. measured: how right it was found to be, where, with an interval; empty where nobody has measured.
+    """
 
     code: str
     outcome: Outcome
-    conditions: tuple[Condition, ...]
+    sql: str
+    tree: Tree
+    state: State = State.DRAFT
+    scope: Scope = field(default_factory=Scope)
+    owner: str = ""
+    reason: str = ""
+    measured: str = ""
 
 
-def _at_least(feature: str, bound: float) -> Condition:
-    return Condition(feature, "at least", bound)
+class Table:
+    """The rules of one book that are live or in shadow, ready to judge. Raises ValueError for a condition that is none, and
+    for two rules of one code."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        rules = tuple(rules)
+        codes = [rule.code for rule in rules]
+        if repeated := {code for code in codes if codes.count(code) > 1}:
+            raise ValueError(f"two rules have one code: {', '.join(sorted(repeated))}")
+        self._live: list[tuple[Rule, Condition]] = []
+        self._shadow: list[tuple[Rule, Condition]] = []
+        for rule in rules:
+            # A draft's condition is proved too: it is a rule already, and shall be one when it goes live.
+            condition = compiled(rule.tree)
+            if rule.state is State.LIVE:
+                self._live.append((rule, condition))
+            elif rule.state is State.SHADOW:
+                self._shadow.append((rule, condition))
+        deciding = [
+            [rule.code, rule.outcome, rule.tree, rule.scope, rule.state] for rule, _ in (*self._live, *self._shadow)
+        ]
+        self.version = hashlib.sha256(encode(deciding)).hexdigest()[:16]
+        """Short SHA-256 of all that a decision could have been different by; who wrote a rule, and why, is not in it."""
+
+    def judge(self, values: Values, segment: Segment) -> tuple[Rule, ...]:
+        """The live rules that hold, in the book's order."""
+        return _holding(self._live, values, segment)
+
+    def shadows(self, values: Values, segment: Segment) -> tuple[Rule, ...]:
+        """Those in shadow that hold."""
+        return _holding(self._shadow, values, segment)
 
 
-def _below(feature: str, bound: float) -> Condition:
-    return Condition(feature, "below", bound)
-
-
-RULES: tuple[Rule, ...] = (
-    # Hard evidence: somebody has already said that this is fraud.
-    Rule("card_reported_stolen", Outcome.DECLINE, (_at_least("reported_stolen", 1),)),
-    Rule("known_fraud_on_card", Outcome.DECLINE, (_at_least("card_frauds_ever", 1),)),
-    Rule("known_fraud_on_device", Outcome.REVIEW, (_at_least("device_frauds_30d", 1),)),
-    Rule("known_fraud_of_customer", Outcome.REVIEW, (_at_least("customer_frauds_ever", 1),)),
-    # Card testing: many cards tried from one place, mostly refused.
-    Rule(
-        "card_testing_on_device",
-        Outcome.DECLINE,
-        (_at_least("device_new_cards_1h", 4), _at_least("device_declined_1h", 2)),
-    ),
-    Rule("card_testing_on_ip", Outcome.REVIEW, (_at_least("ip_new_cards_1h", 6), _at_least("ip_declined_1h", 4))),
-    Rule("many_cards_on_device", Outcome.REVIEW, (_at_least("device_new_cards_24h", 5),)),
-    Rule("many_cards_of_customer", Outcome.REVIEW, (_at_least("customer_new_cards_24h", 4),)),
-    Rule("small_amount_after_declines", Outcome.REVIEW, (_below("amount", 200), _at_least("device_declined_1h", 2))),
-    Rule("refused_card_retried", Outcome.CHALLENGE, (_at_least("card_declined_1h", 4),)),
-    # A card or an account in new hands.
-    Rule("many_customers_on_card", Outcome.REVIEW, (_at_least("card_new_customers_30d", 4),)),
-    Rule("failed_authentication", Outcome.REVIEW, (_at_least("three_d_secure_failed", 1),)),
-    Rule(
-        "wrong_code_on_new_card",
-        Outcome.CHALLENGE,
-        (_at_least("cvv_mismatch", 1), _at_least("new_card_of_customer", 1)),
-    ),
-)
-
-RULES_VERSION = hashlib.sha256(repr(RULES).encode()).hexdigest()[:16]
-
-_UNKNOWN = {condition.feature for rule in RULES for condition in rule.conditions} - set(NAMES)
-if _UNKNOWN:
-    raise ValueError(f"rules name features that nobody declares: {sorted(_UNKNOWN)}")
-
-
-def judge(features: Mapping[str, float | None]) -> tuple[Rule, ...]:
-    """The rules that hold, in the table's order."""
-    return tuple(rule for rule in RULES if all(condition.holds(features) for condition in rule.conditions))
+def _holding(rules: list[tuple[Rule, Condition]], values: Values, segment: Segment) -> tuple[Rule, ...]:
+    return tuple(rule for rule, condition in rules if condition(values) is True and rule.scope.covers(segment))

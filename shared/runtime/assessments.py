@@ -168,7 +168,7 @@ def _maybe(value: str | None) -> str | None:
 class AnswerReason(_Closed):
     """Why. weight: what it added to the log-odds of fraud, for the model's reasons."""
 
-    source: Literal["rule", "model", "fallback"]
+    source: Literal["list", "rule", "model", "fallback", "exploration"]
     code: str
     text: str
     weight: float | None

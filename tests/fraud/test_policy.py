@@ -1,35 +1,61 @@
 """Rules and thresholds: from evidence and a score to an outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.decisions import Outcome
+from shared.fraud.book import SHIPPED, shipped_rules
 from shared.fraud.features import NAMES
-from shared.fraud.policy import SEVERITY, Capacity, Costs, Thresholds, cheapest, hardest, within_capacity
-from shared.fraud.rules import RULES, judge
+from shared.fraud.parsing import parse
+from shared.fraud.policy import (
+    SEVERITY,
+    Capacity,
+    Costs,
+    Exploration,
+    Limits,
+    Policy,
+    Thresholds,
+    cheapest,
+    cheapest_authenticated,
+    hardest,
+    within_capacity,
+)
+from shared.fraud.rules import Rule, Scope, Segment
 
 NOTHING: dict[str, float | None] = dict.fromkeys(NAMES)
 
 
 def codes(**features: float) -> list[str]:
-    return [rule.code for rule in judge({**NOTHING, **features})]
+    return [rule.code for rule in SHIPPED.table.judge({**NOTHING, **features}, Segment(account="a", provider="p"))]
+
+
+def bounds_of(rule: Rule) -> dict[str, float]:
+    """A vector at which every comparison of a shipped rule holds, and only just."""
+    comparisons = rule.tree[1:] if rule.tree[0] == "and" else [rule.tree]
+    return {feature: bound if name == ">=" else bound - 1 for name, feature, bound in comparisons}
 
 
 def test_what_is_missing_satisfies_no_rule() -> None:
     assert codes() == []
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
-def test_every_rule_holds_at_its_bounds_and_not_without_one_of_its_conditions(rule: object) -> None:
-    assert rule in RULES
-    [rule] = [known for known in RULES if known == rule]
-    bounds = {c.feature: c.bound if c.comparison == "at least" else c.bound - 1 for c in rule.conditions}
+@pytest.mark.parametrize("rule", shipped_rules(), ids=lambda rule: rule.code)
+def test_every_rule_holds_at_its_bounds_and_not_without_one_of_its_conditions(rule: Rule) -> None:
+    bounds = bounds_of(rule)
     assert rule.code in codes(**bounds)
     for missing in bounds:
         assert rule.code not in codes(**{name: value for name, value in bounds.items() if name != missing})
+
+
+@pytest.mark.parametrize("rule", shipped_rules(), ids=lambda rule: rule.code)
+def test_every_shipped_rule_is_what_its_sql_says_and_says_why_it_is_there(rule: Rule) -> None:
+    assert parse(rule.sql) == rule.tree
+    assert rule.owner
+    assert rule.reason
 
 
 def test_card_testing_on_one_device_is_declined() -> None:
@@ -88,3 +114,64 @@ def test_the_hardest_outcome_is_heard() -> None:
     assert hardest([]) is Outcome.APPROVE
     assert hardest([Outcome.REVIEW, Outcome.CHALLENGE]) is Outcome.REVIEW
     assert SEVERITY == (Outcome.APPROVE, Outcome.CHALLENGE, Outcome.REVIEW, Outcome.DECLINE)
+
+
+SEGMENT = Segment(account="acct_1", provider="stripe", country="FR", initiator="customer")
+OTHERWISE = cheapest(Costs())
+PRIVATE = Limits(name="france", scope=Scope(countries=("FR",)), costs=Costs(insult=2.0), authenticated_loss=0.2)
+
+
+def test_the_first_limits_that_cover_a_payment_stand_in_the_place_of_the_models() -> None:
+    strict = Thresholds(challenge=0.01, review=0.02, decline=0.03)
+    policy = Policy(limits=(PRIVATE, Limits(name="all", thresholds=strict)))
+    assert policy.thresholds(OTHERWISE, SEGMENT, authenticated=False) == cheapest(Costs(insult=2.0))
+    assert policy.thresholds(OTHERWISE, replace(SEGMENT, country=None), authenticated=False) == strict
+    assert Policy().thresholds(OTHERWISE, SEGMENT, authenticated=True) == OTHERWISE
+    assert len({policy.version(OTHERWISE), Policy().version(OTHERWISE), policy.version(strict)}) == 3
+
+
+@pytest.mark.parametrize("loss", [0.01, 0.05, 0.1, 0.25, 1.0])
+def test_an_authenticated_payment_is_answered_by_what_costs_least_where_liability_has_shifted(loss: float) -> None:
+    costs = Costs()
+    found = cheapest_authenticated(costs, loss)
+
+    def cost(outcome: Outcome, p: float) -> float:
+        return {
+            Outcome.APPROVE: loss * p,
+            Outcome.REVIEW: costs.review_friction + costs.review_missed * loss * p,
+            Outcome.DECLINE: costs.insult * (1 - p),
+        }[outcome]
+
+    for thousandth in range(1, 1000):
+        p = thousandth / 1000
+        assert found.outcome(p) is not Outcome.CHALLENGE
+        answers = (Outcome.APPROVE, Outcome.REVIEW, Outcome.DECLINE)
+        assert cost(found.outcome(p), p) <= min(cost(outcome, p) for outcome in answers) + 1e-9
+
+
+def test_exploration_draws_its_share_and_the_same_again_and_nothing_above_its_amount() -> None:
+    exploration = Exploration(share=0.01, most=5000)
+    drawn = [exploration.draws(f"stripe:pi_{n}") for n in range(20_000)]
+    assert 140 <= sum(drawn) <= 260
+    assert drawn == [exploration.draws(f"stripe:pi_{n}") for n in range(20_000)]
+    assert exploration.takes(5000)
+    assert not exploration.takes(5001)
+    assert not exploration.takes(None)
+    assert not Exploration(most=5000).takes(1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Exploration(share=0.011, most=1),
+        lambda: Exploration(share=0.01, most=-1),
+        lambda: Limits(name="neither"),
+        lambda: Limits(name="both", thresholds=OTHERWISE, costs=Costs()),
+        lambda: Limits(name="no costs", thresholds=OTHERWISE, authenticated_loss=0.5),
+        lambda: Limits(name="no loss", costs=Costs(), authenticated_loss=0.0),
+        lambda: Limits(name="reviews for nothing", costs=Costs(review_friction=0.0)),
+    ],
+)
+def test_a_policy_by_which_nobody_can_judge_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"exploration|segment|authentication|loss|challenge"):
+        make()

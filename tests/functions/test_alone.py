@@ -40,8 +40,9 @@ CONSUMED = {
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
+    "manage_rules": Request("/", {}, b'{"act": "show"}'),
 }
-ANSWERS = {"assess_payment": 200, "replay_deliveries": 200, "webhook-stripe": 200}  # of the others: 204
+ANSWERS = dict.fromkeys(("assess_payment", "manage_rules", "replay_deliveries", "webhook-stripe"), 200)  # others: 204
 FUNCTIONS = sorted(["webhook", *CONSUMED])
 DEPLOYMENTS = sorted([*CONSUMED, *(f"webhook-{name}" for name in providers.names())])
 
@@ -196,6 +197,14 @@ NEVER_ON_THE_PATH = {
     "assess_payment": (
         *(name for name in TRAINING if name != "pydantic"),
         *LOCAL,
+        "google.cloud.storage",
+        "shared.providers",
+        "shared.disputes",
+    ),
+    "manage_rules": (
+        *(name for name in TRAINING if name != "pydantic"),
+        *(name for name in LOCAL if name != "sqlglot"),
+        *FIRESTORES_CLIENT,
         "google.cloud.storage",
         "shared.providers",
         "shared.disputes",

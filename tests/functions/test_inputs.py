@@ -31,6 +31,7 @@ from tests.stack.servers import free_port
 CONSUMERS = ("record_payment", "score_payment", "track_dispute", "fetch_resource")
 CALLED: dict[str, dict[str, Any]] = {
     "replay_deliveries": {"provider": "stripe", "since": "2026-11-01T00:00:00Z", "until": "2026-11-02T00:00:00Z"},
+    "manage_rules": {"act": "publish", "book": {}, "after": None, "author": "ana", "reason": "a wave"},
     "check_deadlines": {},
     "train_model": {"history_days": 400, "maturity_days": 60, "train_part": 0.6, "least_leaf": 1, "seed": 1},
 }

@@ -86,6 +86,8 @@ READ_IN_THE_LOG = {
     "champion_rolled_back",
     "champion_kept",
     "champion_pinned",
+    "book_loaded",
+    "book_published",
     "decisions_recomputed",
 }
 

@@ -134,7 +134,12 @@ def test_an_operator_in_a_hurry_gives_everything_at_once_and_it_is_watched_all_t
 
 def test_what_runs_by_schedule_or_on_call_gets_everything_unwatched(world: World) -> None:
     names = [bundle_name.replace("_", "-") for bundle_name in bundle.deployments()]
-    assert [name for name in names if not steady(name)] == ["check-deadlines", "replay-deliveries", "train-model"]
+    assert [name for name in names if not steady(name)] == [
+        "check-deadlines",
+        "manage-rules",
+        "replay-deliveries",
+        "train-model",
+    ]
     world.deploy("check-deadlines", 2, r1=100)
     roll_out(run(world), ["check-deadlines"])
     assert world.said == [("check-deadlines", {"check-deadlines-00002": 100})]
