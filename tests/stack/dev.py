@@ -74,6 +74,13 @@ def tell(stack: Stack) -> None:
     print(f"  curl -i -X POST {webhook}/stripe -d '{{}}'        # not signed: 401, and an empty body")
     push = json.dumps({"message": {"data": "e30=", "attributes": {"job": "check_deadlines"}}, "subscription": "s"})
     print(f"  curl -i -X POST {stack.urls['check_deadlines']}/ -H 'Content-Type: application/json' -d '{push}'")
+    asked = {
+        "request_id": "r-1",
+        "provider": "stripe",
+        "amount": {"minor": 999, "currency": "EUR"},
+        "customer_id": "cus_1",
+    }
+    print(f"  curl -i -X POST {stack.urls['assess_payment']}/v1/assessments -d '{json.dumps(asked)}'")
     print(f"  tail -f {stack.home}/logs/*.log")
     print("Ctrl-C stops everything.", flush=True)
 

@@ -147,13 +147,14 @@ def test_a_message_and_a_line_are_no_larger_than_they_are_charged_for(
 
 def test_a_payment_that_is_assessed_costs_what_the_door_is_charged_for(tmp_path: Path) -> None:
     each, world = cost.Each(), Measured(tmp_path)
+    scorer = Scorer(use_model=False)
+    scorer.start(world.step()[0], NOON)  # once a minute, whatever comes
     ports, counted = world.step()
     asked = an_assessment()
     decision = count(asked, ports, NOON, None, lambda known, _model, book: decide(known, None, NOON, book))
     told = replace(asked, decision=stored(decision)[PACKED])
     message = Message("payment-events", encode_event(told, NOON), {"kind": "assessment", "event_id": told.event_id})
     assert 0.7 * each.assessed_bytes < size(message) <= each.assessed_bytes
-    scorer = Scorer(use_model=False)
     score_payment(told, ports, NOON, scorer)
     score_payment(a_payment_event(PaymentStep.AUTHORIZED, merchant_reference="order-1"), ports, NOON, scorer)
     more = (counted.reads - each.score_reads, counted.writes - each.score_writes)
