@@ -41,10 +41,11 @@ class Scorer:
             alarm("scoring_without_model")
 
     def start(self, ports: Ports, now: datetime) -> None:
-        """Load the champion, if there is one. Raises Misconfigured when it cannot be used, Unavailable when nobody answers."""
-        champion, book = ports.documents.get([CHAMPION, BOOK])
-        self.book(book, now)
+        """Load the champion, if there is one, and the book with it. Raises Misconfigured when it cannot be used, Unavailable
+        when nobody answers. Where rules alone shall decide nobody is asked, and the first payment brings the book."""
         if self._use_model:
+            champion, book = ports.documents.get([CHAMPION, BOOK])
+            self.book(book, now)
             self.model(champion, ports.models, now)
 
     def keys(self, now: datetime) -> list[Key]:

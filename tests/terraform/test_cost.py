@@ -90,7 +90,7 @@ def test_what_an_event_takes_is_what_the_flows_take(tmp_path: Path) -> None:
     assert (counted.reads, counted.writes) == (each.record_reads, each.record_writes + each.money_proofs)
 
     scorer = Scorer(use_model=False)
-    scorer.start(ports, NOON)  # the registry is read once a minute and not for each event
+    scorer.book(None, NOON)  # the registry is read once a minute and not for each event
     ports, counted = world.step()
     score_payment(attempt, ports, NOON, scorer)
     assert (counted.reads, counted.writes) == (each.score_reads, each.score_writes)
@@ -148,7 +148,7 @@ def test_a_message_and_a_line_are_no_larger_than_they_are_charged_for(
 def test_a_payment_that_is_assessed_costs_what_the_door_is_charged_for(tmp_path: Path) -> None:
     each, world = cost.Each(), Measured(tmp_path)
     scorer = Scorer(use_model=False)
-    scorer.start(world.step()[0], NOON)  # once a minute, whatever comes
+    scorer.book(None, NOON)  # once a minute, whatever comes
     ports, counted = world.step()
     asked = an_assessment()
     decision = count(asked, ports, NOON, None, lambda known, _model, book: decide(known, None, NOON, book))
