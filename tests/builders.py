@@ -65,6 +65,20 @@ def _envelope(fields: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _payer() -> dict[str, Any]:
+    return {
+        "amount": eur(1999),
+        "method": "card",
+        "card": a_card(),
+        "customer_id": "cus_1",
+        "device_id": "dev_1",
+        "ip": "203.0.113.7",
+        "email_hash": "3f" * 32,
+        "email_domain": "example.com",
+        "billing_country": "DE",
+    }
+
+
 def a_payment_event(step: PaymentStep = PaymentStep.CAPTURED, **fields: Any) -> PaymentChanged:
     """EUR 19.99 captured at noon on card fp_1 by customer cus_1, unless told otherwise."""
     return PaymentChanged(
@@ -72,15 +86,7 @@ def a_payment_event(step: PaymentStep = PaymentStep.CAPTURED, **fields: Any) -> 
             **_envelope(fields),
             "payment_id": "pi_1",
             "step": step,
-            "amount": eur(1999),
-            "method": "card",
-            "card": a_card(),
-            "customer_id": "cus_1",
-            "device_id": "dev_1",
-            "ip": "203.0.113.7",
-            "email_hash": "3f" * 32,
-            "email_domain": "example.com",
-            "billing_country": "DE",
+            **_payer(),
             **fields,
         }
     )
@@ -99,15 +105,7 @@ def an_assessment(**fields: Any) -> PaymentAssessed:
             "request_id": request_id,
             "payment_id": f"request:{request_id}",
             "merchant_reference": "order-1",
-            "amount": eur(1999),
-            "method": "card",
-            "card": a_card(),
-            "customer_id": "cus_1",
-            "device_id": "dev_1",
-            "ip": "203.0.113.7",
-            "email_hash": "3f" * 32,
-            "email_domain": "example.com",
-            "billing_country": "DE",
+            **_payer(),
             **fields,
         }
     )

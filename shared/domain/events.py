@@ -104,22 +104,15 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentChanged(Event):
-    """Something happened to a payment.
+class PaymentAttempt(Event):
+    """Who pays and how, of a payment that a provider tells of and of one that is only asked about: what features read.
 
-    amount: what this step moved. With `cumulative`, it is the payment's running total of that step instead
-        (Stripe's `amount_refunded`). None where the provider does not say.
-    reference: the provider's id of this capture or refund; one reference counts once, however many events tell of it.
     aliases: other ids by which the provider's later messages may name this payment (a charge of a payment intent).
-    decline_code: the provider's word; hard_decline True means never retry.
     ip_network: what history is kept of, of `ip` (see `shared.domain.addresses.network`); it follows from `ip`.
     """
 
     payment_id: str
-    step: PaymentStep
     amount: Money | None = None
-    cumulative: bool = False
-    reference: str | None = None
     aliases: tuple[str, ...] = ()
     merchant_reference: str | None = None
     method: str | None = None  # card, paypal, sepa_debit, ...
@@ -135,10 +128,7 @@ class PaymentChanged(Event):
     three_d_secure: str | None = None  # authenticated, attempted, failed, exempted, ...
     cvv_result: str | None = None  # match, mismatch, unchecked
     avs_result: str | None = None  # match, mismatch, unchecked
-    decline_code: str | None = None
-    hard_decline: bool | None = None
     provider_score: float | None = None  # the provider's own fraud score, 0 to 100
-    network_transaction_id: str | None = None
 
     def __post_init__(self) -> None:
         if self.ip is not None:
@@ -146,40 +136,36 @@ class PaymentChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentAssessed(Event):
+class PaymentChanged(PaymentAttempt):
+    """Something happened to a payment.
+
+    amount: what this step moved. With `cumulative`, it is the payment's running total of that step instead
+        (Stripe's `amount_refunded`). None where the provider does not say.
+    reference: the provider's id of this capture or refund; one reference counts once, however many events tell of it.
+    decline_code: the provider's word; hard_decline True means never retry.
+    """
+
+    step: PaymentStep
+    cumulative: bool = False
+    reference: str | None = None
+    decline_code: str | None = None
+    hard_decline: bool | None = None
+    network_transaction_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentAssessed(PaymentAttempt):
     """Somebody asked us what to do with a payment, before a provider heard of it.
 
     event_id: `<provider>:<account>:assessment:<request_id>`. provider, account: through whom the payment would go.
     payment_id: `request:<request_id>`. aliases: the ids by which the provider's events will name it, where they are
     known. flow: what the customer is doing (checkout, trial, renewal), in the caller's words. decision: what was answered,
-    packed (`shared.flows.decisions`), for whoever finds it uncounted. The other members are those of `PaymentChanged`.
+    packed (`shared.flows.decisions`), for whoever finds it uncounted.
     """
 
     request_id: str
-    payment_id: str
     flow: str = ""
-    amount: Money | None = None
-    aliases: tuple[str, ...] = ()
-    merchant_reference: str | None = None
-    method: str | None = None
-    card: Card | None = None
-    customer_id: str | None = None
-    device_id: str | None = None
-    ip: str | None = None
-    ip_network: str | None = None
-    email_hash: str | None = None
-    email_domain: str | None = None
-    billing_country: str | None = None
-    initiator: Initiator | None = None
-    three_d_secure: str | None = None
-    cvv_result: str | None = None
-    avs_result: str | None = None
-    provider_score: float | None = None
     decision: str = ""
-
-    def __post_init__(self) -> None:
-        if self.ip is not None:
-            object.__setattr__(self, "ip_network", network(self.ip))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

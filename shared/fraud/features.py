@@ -17,7 +17,7 @@ from enum import StrEnum
 from math import isqrt
 from typing import assert_never
 
-from shared.domain.events import Event, PaymentAssessed, PaymentChanged, PaymentStep
+from shared.domain.events import Event, PaymentAttempt, PaymentChanged, PaymentStep
 from shared.domain.instants import EPOCH as EPOCH
 from shared.domain.instants import MICROSECOND as MICROSECOND
 from shared.domain.instants import microseconds as microseconds
@@ -511,7 +511,7 @@ def is_attempt(event: Event) -> bool:
     return event.card is not None and named
 
 
-def member(event: PaymentChanged | PaymentAssessed, path: str) -> object:
+def member(event: PaymentAttempt, path: str) -> object:
     """The event's member at `card.country`; None where any part is missing."""
     value: object = event
     for name in path.split("."):
@@ -529,14 +529,14 @@ class Attempt:
     """A payment event, or a payment to be, as far as features look at it. at: microseconds since the epoch. amount:
     reference minor units. entities: only those the event names and that keep history."""
 
-    event: PaymentChanged | PaymentAssessed
+    event: PaymentAttempt
     at: int
     amount: int | None
     entities: Mapping[Entity, str]
     shared: frozenset[Entity]
 
     @classmethod
-    def of(cls, event: PaymentChanged | PaymentAssessed) -> "Attempt":
+    def of(cls, event: PaymentAttempt) -> "Attempt":
         named = {
             entity: _short(str(value))
             for entity, fields in ENTITY_FIELDS.items()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.decisions import Action, Listed
-from shared.domain.events import PaymentAssessed, PaymentChanged
+from shared.domain.events import PaymentAttempt
 from shared.fraud.features import member
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
@@ -40,7 +40,7 @@ class Lists:
                 raise ValueError(f"the book does not list by {entry.kind}")
             self._until[entry.kind, entry.value, entry.action] = entry.until
 
-    def of(self, event: PaymentChanged | PaymentAssessed, now: datetime) -> Iterator[Listed]:
+    def of(self, event: PaymentAttempt, now: datetime) -> Iterator[Listed]:
         """What is named of the payment of `event`."""
         if not self._until:
             return
