@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import unquote
 
-from shared.domain.pseudonyms import MAIL, unkeyed
+from shared.domain.pseudonyms import MAIL, NAME, unkeyed
 
 LONGEST = 16_384
 """Of a longer text no more than this is looked at, and the rest is dropped."""
@@ -216,6 +216,11 @@ def _iban_end(text: str, start: int, length: int) -> int | None:
             whole = not (text[place + 1 : place + 2].isascii() and text[place + 1 : place + 2].isalnum())
             return place + 1 if number % 97 == 1 and whole else None
     return None
+
+
+def nameable(text: str) -> str:
+    """`text` as a name of something: its marked digest where it could be a card's number, or holds another personal one."""
+    return unkeyed(NAME, text) if holds_personal(text) and holds_free_standing(text) else text
 
 
 def email_parts(email: str | None) -> tuple[str | None, str | None]:

@@ -17,8 +17,8 @@ from shared.domain.codec import decode_event, encode_event
 from shared.domain.errors import Misconfigured, Rejected, Unavailable
 from shared.domain.events import Card, Initiator, PaymentAssessed
 from shared.domain.money import LARGEST_MINOR, Money
-from shared.domain.privacy import email_parts, holds_free_standing, holds_personal, mask
-from shared.domain.pseudonyms import MAIL, NAME, Keyring, unkeyed, unkeyed_digest
+from shared.domain.privacy import email_parts, nameable
+from shared.domain.pseudonyms import MAIL, Keyring, unkeyed_digest
 from shared.domain.telemetry import alarm
 from shared.flows.assess_payment import Assessment, Assessor
 from shared.flows.judged import request_name
@@ -26,6 +26,7 @@ from shared.flows.scorer import CHAMPION, Scorer
 from shared.fraud.words import in_words
 from shared.runtime import entry
 from shared.runtime.app import App
+from shared.runtime.contracts import Closed, sentences
 
 LARGEST = 64 << 10
 PATH = "/v1/assessments"
@@ -33,11 +34,6 @@ LONGEST_BUDGET = 1000  # milliseconds
 DEFAULT_BUDGET = 100
 WORKED_ON = 4
 """How many requests an instance works on at once, for each of its threads: those whose caller has gone on count too."""
-
-
-def _named(value: str) -> str:
-    """A name as providers' events have it: what could be a card's number goes by a pseudonym."""
-    return unkeyed(NAME, value) if holds_personal(value) and holds_free_standing(value) else value
 
 
 def _address(value: str) -> str:
@@ -60,18 +56,14 @@ Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
 Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class RequestedAmount(_Closed):
+class RequestedAmount(Closed):
     """Money in minor units: 999 EUR is EUR 9.99, 999 JPY is JPY 999."""
 
     minor: int = Field(ge=0, le=LARGEST_MINOR)
     currency: Currency = Field(description="ISO 4217, in capitals")
 
 
-class RequestedCard(_Closed):
+class RequestedCard(Closed):
     """What is known of the card. Never its number."""
 
     fingerprint: Name | None = Field(None, description="The provider's stand-in for the number, as in its webhooks")
@@ -82,7 +74,7 @@ class RequestedCard(_Closed):
     country: Country | None = Field(None, description="The issuer's, ISO 3166-1 alpha-2")
 
 
-class AssessmentRequest(_Closed):
+class AssessmentRequest(Closed):
     """One attempt at paying that has not been sent to its provider yet."""
 
     request_id: Name = Field(
@@ -129,21 +121,22 @@ class AssessmentRequest(_Closed):
 
     def asked(self, keyring: Keyring, now: datetime) -> PaymentAssessed:
         """The request in our words, under our keys."""
+        request_id = nameable(self.request_id)
         digest, domain = email_parts(self.email)
         if self.email_sha256 is not None:
             digest = unkeyed_digest(MAIL, self.email_sha256)
         card = Card(**{**self.card.model_dump(), "fingerprint": _maybe(self.card.fingerprint)}) if self.card else None
         event = PaymentAssessed(
-            event_id=f"{self.provider}:{self.account}:assessment:{_named(self.request_id)}",
+            event_id=f"{self.provider}:{self.account}:assessment:{request_id}",
             provider=self.provider,
             account=self.account,
             occurred_at=now,
             livemode=self.livemode,
-            request_id=_named(self.request_id),
-            payment_id=request_name(_named(self.request_id)),
+            request_id=request_id,
+            payment_id=request_name(request_id),
             flow=self.flow,
             amount=Money(self.amount.minor, self.amount.currency),
-            aliases=tuple(dict.fromkeys(map(_named, self.payment_ids))),
+            aliases=tuple(dict.fromkeys(map(nameable, self.payment_ids))),
             merchant_reference=_maybe(self.merchant_reference),
             method=self.method,
             card=card,
@@ -162,10 +155,10 @@ class AssessmentRequest(_Closed):
 
 
 def _maybe(value: str | None) -> str | None:
-    return None if value is None else _named(value)
+    return None if value is None else nameable(value)
 
 
-class AnswerReason(_Closed):
+class AnswerReason(Closed):
     """Why. weight: what it added to the log-odds of fraud, for the model's reasons."""
 
     source: Literal["list", "rule", "model", "fallback", "exploration"]
@@ -174,7 +167,7 @@ class AnswerReason(_Closed):
     weight: float | None
 
 
-class AnswerVersions(_Closed):
+class AnswerVersions(Closed):
     """What decided: the model's SHA-256, and digests of the features, the rules and the thresholds."""
 
     model: str | None
@@ -183,7 +176,7 @@ class AnswerVersions(_Closed):
     policy: str
 
 
-class AssessmentAnswer(_Closed):
+class AssessmentAnswer(Closed):
     """What to do. approve: send it. challenge: with 3-D Secure. review: hold it for a person. decline: do not send it.
 
     score: the probability of fraud, null where rules decided alone. fallback: what the answer does without: `no_model`;
@@ -224,13 +217,6 @@ class AssessmentAnswer(_Closed):
         )
 
 
-class Fault(_Closed):
-    """at: the member. what: what does not fit of it; never its value."""
-
-    at: str
-    what: str
-
-
 class ProblemDocument(BaseModel):
     """RFC 9457."""
 
@@ -242,7 +228,6 @@ class ProblemDocument(BaseModel):
     detail: str
     reason: str
     trace: str
-    errors: tuple[Fault, ...] = ()
 
 
 class DoesNotFit(Rejected):
@@ -257,8 +242,11 @@ def door(app: App) -> entry.Handler:
     keyring, fallbacks, served = app.settings.keyring(), app.settings.without_history(), app.settings.providers
     scorer = Scorer(use_model=app.settings.use_model)
     try:
-        scorer.start(app.ports, app.now())
-        app.ports.documents.get([CHAMPION])  # connected before anybody waits
+        # Connected before anybody waits, whether there is a model to load or not.
+        if app.settings.use_model:
+            scorer.start(app.ports, app.now())
+        else:
+            app.ports.documents.get([CHAMPION])
     except (Misconfigured, Unavailable) as error:
         # Whoever asks meanwhile is answered by what can be said without; with the first look that succeeds it is over.
         alarm("assessing_without_start", reason=error.reason)
@@ -283,11 +271,7 @@ def read(body: bytes) -> AssessmentRequest:
     try:
         return AssessmentRequest.model_validate_json(body)
     except ValidationError as error:
-        faults = [
-            {"at": mask(".".join(map(str, one["loc"])))[:200], "what": one["msg"]}
-            for one in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise DoesNotFit("; ".join(f"{one['at'] or 'body'}: {one['what']}" for one in faults[:10])) from None
+        raise DoesNotFit("; ".join(sentences(error, "body"))) from None
 
 
 @cache
@@ -338,7 +322,7 @@ def openapi() -> bytes:
                 }
             }
         },
-        "components": schemas.get("$defs") and {"schemas": schemas["$defs"]},
+        "components": {"schemas": schemas["$defs"]},
     }
     return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
 

@@ -4,13 +4,12 @@ A call is JSON with an `act`. A book is told as it is published, its rules in SQ
 and sent back. What does not fit is Rejected with a sentence that names the member.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
 from shared.domain.codec import decode, encode, in_utc
 from shared.domain.decisions import Action, Outcome
@@ -20,23 +19,23 @@ from shared.flows.ports import Documents, Ports
 from shared.fraud.book import Book, Contents
 from shared.fraud.expressions import Tree, features_of
 from shared.fraud.parsing import parse
+from shared.fraud.policy import Costs
 from shared.fraud.rules import State
+from shared.runtime.contracts import TOLD, Closed, sentences
 
 MOST_RULES = 500
 MOST_HISTORY = 50
-TOLD = 5
-"""So many things that are wrong are told at once."""
-
 Number = Annotated[int, Field(ge=1, le=99_999_999)]
 Text = Annotated[str, Field(max_length=2000)]
 Said = Annotated[str, Field(min_length=1, max_length=2000)]
 Codes = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=300)]
 
 
-class Told(BaseModel):
-    """A part of a call: nothing in it is guessed, and nothing unknown is left out."""
+_COSTS = Costs()
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, str_strip_whitespace=True)
+
+class Told(Closed):
+    model_config = ConfigDict(allow_inf_nan=False, str_strip_whitespace=True)
 
 
 class ToldScope(Told):
@@ -75,11 +74,11 @@ class ToldThresholds(Told):
 
 
 class ToldCosts(Told):
-    challenge_friction: float = 0.02
-    challenge_missed: float = 0.30
-    review_friction: float = 0.08
-    review_missed: float = 0.10
-    insult: float = 1.0
+    challenge_friction: float = _COSTS.challenge_friction
+    challenge_missed: float = _COSTS.challenge_missed
+    review_friction: float = _COSTS.review_friction
+    review_missed: float = _COSTS.review_missed
+    insult: float = _COSTS.insult
 
 
 class ToldLimits(Told):
@@ -250,17 +249,8 @@ def _read(asked: bytes) -> Show | History | Check | Publish | Back | Diff:
     try:
         return _CALL.validate_json(asked)
     except ValidationError as error:
-        raise Rejected("; ".join(_sentences(error)), reason="bad_call") from error
-
-
-def _sentences(error: ValidationError) -> Iterator[str]:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    for one in found[:TOLD]:
         # Of a call whose act is known, the first step is the act.
-        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:60]}" for step in one["loc"][1:])
-        yield f"{path[1:] or 'the call'}: {one['msg'][:300]}"
-    if len(found) > TOLD:
-        yield f"and {len(found) - TOLD} more"
+        raise Rejected("; ".join(sentences(error, "the call", skip=1)), reason="bad_call") from error
 
 
 def _kept(documents: Documents, revision: int | None) -> Book:

@@ -34,7 +34,7 @@ from shared.domain.addresses import address
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Unreadable
 from shared.domain.money import Money, from_major, from_minor
-from shared.domain.privacy import email_parts, holds_free_standing, holds_personal
+from shared.domain.privacy import email_parts, holds_personal, nameable
 from shared.domain.pseudonyms import NAME, unkeyed
 
 DEEPEST = 64
@@ -239,9 +239,7 @@ class Node:
         value = value.strip()
         if not _fits(value):
             raise unreadable(self.where(*keys), "too long, or not printable")
-        if holds_personal(value) and holds_free_standing(value):
-            return unkeyed(NAME, value)
-        return value or None
+        return nameable(value) or None
 
     def word(self, *keys: str) -> str:
         """A type or status name. Raises Unreadable for anything but letters, digits, dot, hyphen, underscore."""
