@@ -106,7 +106,7 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
         kept = [ports.models.store(estimator.dump(forest)) for forest in (everything, fitted)]
         # The test is the end of the rows.
         named = {name: values[-len(test) :] for name, values in names.items()}
-        card = _card(request, judged, origin, stood, test, named, quality, precision)
+        card = _card(request, judged, origin, stood, test, scored, named, quality, precision)
         shown = ports.models.store(page.page(card).encode())
         crowned = Champion(
             digest=digest,
@@ -191,14 +191,15 @@ def _card(
     origin: Mapping[str, Any],
     digest: str,
     test: "Table",
+    scored: "Floats",
     names: Mapping[str, Sequence[str | None]],
     quality: "Quality",
     precision: "Interval",
 ) -> "Card":
     """What people should know of the model that was judged."""
-    from shared.learning import card
+    from shared.learning import card, compare
 
-    score, review = judged.score(test.values), judged.thresholds["review"]
+    review, drawn = judged.thresholds["review"], compare.draws(test, request.seed, card.RESAMPLES)
     return card.Card(
         model=digest,
         library=origin["library"],
@@ -207,8 +208,8 @@ def _card(
         quality=quality,
         precision=precision,
         thresholds=judged.thresholds,
-        parts=card.parts_of(test, names, score, review, request.seed),
-        calibration=card.calibration_of(test, score, review, request.seed),
+        parts=card.parts_of(test, names, scored, review, drawn),
+        calibration=card.calibration_of(test, scored, review, drawn),
         importance=card.importance_of(judged.forest, test.columns),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.learning.compare import Interval, draws
+from shared.learning.compare import Interval
 from shared.learning.data_set import Flags, Floats, Table
 from shared.learning.evaluate import Quality
 from shared.learning.fit import Fitted
@@ -61,39 +61,33 @@ class Card:
 
 
 def parts_of(
-    test: Table, names: Mapping[str, Sequence[str | None]], score: Floats, review: float, seed: int
+    test: Table, names: Mapping[str, Sequence[str | None]], score: Floats, review: float, drawn: Sequence[Floats]
 ) -> dict[str, tuple[Part, ...]]:
     """The payments of `test` by each dimension of `names` (one value a row), by amount, and by whether the customer was
-    new."""
+    new. drawn: weights of the rows in each draw (`compare.draws`)."""
     dimensions: dict[str, NDArray[np.str_]] = {
         dimension: np.array([value or "not told" for value in values]) for dimension, values in names.items()
     }
     dimensions["customer"] = _customer(test)
     dimensions["amount (EUR)"] = _band(test)
-    weights = draws(test, seed, RESAMPLES)
     return {
-        dimension: tuple(
-            _part(name, rows, test, score, review, weights) for name, rows in _grouped(values, test.weight)
-        )
+        dimension: tuple(_part(name, rows, test, score, review, drawn) for name, rows in _grouped(values, test.weight))
         for dimension, values in dimensions.items()
     }
 
 
-def calibration_of(test: Table, score: Floats, review: float, seed: int) -> tuple[Part, ...]:
+def calibration_of(test: Table, score: Floats, review: float, drawn: Sequence[Floats]) -> tuple[Part, ...]:
     """Payments from the lowest scores to the highest, each part with a tenth of what the scores expect of fraud: where
     fraud is rare, parts of as many payments would all but one be empty of it."""
     order = np.lexsort((test.fraud, test.weight, score))
     expected = np.cumsum((test.weight * score)[order])
     place = np.minimum((expected / expected[-1] * BINS).astype(np.int64), BINS - 1)
-    weights = draws(test, seed, RESAMPLES)
     found = []
     for number in range(BINS):
         rows = np.zeros(len(test), dtype=np.bool_)
         rows[order[place == number]] = True
         if rows.any():
-            found.append(
-                _part(f"{score[rows].min():.3g} to {score[rows].max():.3g}", rows, test, score, review, weights)
-            )
+            found.append(_part(f"{score[rows].min():.3g} to {score[rows].max():.3g}", rows, test, score, review, drawn))
     return tuple(found)
 
 
@@ -156,6 +150,4 @@ def _part(name: str, rows: Flags, test: Table, score: Floats, review: float, wei
 
 def _ratio(top: Flags, bottom: Flags, weight: Floats, drawn: Sequence[Floats]) -> Interval:
     ratios = [float(one[top].sum() / below) for one in drawn if (below := one[bottom].sum()) > 0]
-    estimate = float(weight[top].sum() / weight[bottom].sum())
-    low, high = np.quantile(ratios or [estimate], [0.025, 0.975])
-    return Interval(low=float(low), estimate=estimate, high=float(high))
+    return Interval.of(float(weight[top].sum() / weight[bottom].sum()), ratios)

@@ -5,7 +5,7 @@ of one raid are one piece of evidence, not twenty. What both have in common canc
 difference is far narrower than the difference of two intervals.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,12 @@ class Interval:
     low: float
     estimate: float
     high: float
+
+    @classmethod
+    def of(cls, estimate: float, drawn: Sequence[float]) -> "Interval":
+        """Of the same measure in each draw; `estimate` itself where none of them says anything."""
+        low, high = np.quantile(drawn or [estimate], [0.025, 0.975])
+        return cls(low=float(low), estimate=estimate, high=float(high))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +96,7 @@ def draws(of: Table, seed: int, resamples: int = RESAMPLES) -> list[Floats]:
 
 
 def _interval(measure: Callable[[Floats], float], weight: Floats, draws: list[Floats]) -> Interval:
-    estimate = measure(weight)
-    measured = [measure(drawn) for drawn in draws] or [estimate]
-    low, high = np.quantile(measured, [0.025, 0.975])
-    return Interval(low=float(low), estimate=estimate, high=float(high))
+    return Interval.of(measure(weight), [measure(drawn) for drawn in draws])
 
 
 @dataclass(frozen=True, slots=True)

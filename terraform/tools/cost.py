@@ -262,11 +262,13 @@ def held(month: int, since: float = 0, until: float = math.inf) -> float:
     return min(age, until) - min(age, since)
 
 
+def line(item: str, amount: float, unit: str, dollars: float, of: str) -> Line:
+    """What costs the same in every month."""
+    return Line(item, f"{of} = {amount:,.0f} {unit} x ${dollars:g}", (amount * dollars,) * len(MONTHS))
+
+
 def costs(plan: Plan) -> Iterator[Line]:
     traffic, each, price, kept = plan.traffic, plan.each, plan.price, plan.kept
-
-    def line(item: str, amount: float, unit: str, dollars: float, of: str) -> Line:
-        return Line(item, f"{of} = {amount:,.0f} {unit} x ${dollars:g}", (amount * dollars,) * len(MONTHS))
 
     def growing(item: str, amounts: list[float], unit: str, dollars: float, of: str) -> Line:
         told = ", ".join(f"{amount:,.0f}" for amount in amounts)
@@ -387,9 +389,6 @@ def door(plan: Plan) -> Iterator[Line]:
     """
     each, price, daily = plan.each, plan.price, plan.traffic.payments_a_day
 
-    def line(item: str, amount: float, unit: str, dollars: float, of: str) -> Line:
-        return Line(item, f"{of} = {amount:,.0f} {unit} x ${dollars:g}", (amount * dollars,) * len(MONTHS))
-
     function = plan.functions[DOOR]
     rate, seconds = plan.instance.assess_payment, daily * DAYS / plan.instance.assess_payment
     dollars = price.run_vcpu_second + _gib(function["memory"]) * price.run_gib_second
@@ -498,16 +497,16 @@ def main(arguments: list[str] | None = None) -> None:
     )
     lines = list(costs(plan))
     print("".join(f"{f'month {month}':>10}" for month in MONTHS), " $")
-    for line in lines:
-        print("".join(f"{dollars:>10,.0f}" for dollars in line.dollars), f" {line.item:<26}{line.sum}")
-    totals = [sum(line.dollars[at] for line in lines) for at in range(len(MONTHS))]
+    for one in lines:
+        print("".join(f"{dollars:>10,.0f}" for dollars in one.dollars), f" {one.item:<26}{one.sum}")
+    totals = [sum(one.dollars[at] for one in lines) for at in range(len(MONTHS))]
     million = ", ".join(f"${total / (traffic.payments_a_day * DAYS) * 1e6:,.0f}" for total in totals)
     print("".join(f"{total:>10,.0f}" for total in totals), f" in all: {million} for a million payments\n")
     print("Beside it, where every payment is assessed before authorisation (`assessments`):\n")
     more = list(door(plan))
-    for line in more:
-        print(f"{line.dollars[0]:>10,.0f} {line.item:<26}{line.sum}")
-    total = sum(line.dollars[0] for line in more)
+    for one in more:
+        print(f"{one.dollars[0]:>10,.0f} {one.item:<26}{one.sum}")
+    total = sum(one.dollars[0] for one in more)
     print(f"{total:>10,.0f} a month: ${total / (traffic.payments_a_day * DAYS) * 1e6:,.2f} for a million payments\n")
     print(f"At {traffic.webhooks_a_second_peak:,.0f} deliveries a second:\n")
     for limit in limits(plan):

@@ -8,7 +8,7 @@ import pytest
 
 from shared.learning import card, page
 from shared.learning.card import Card, Part
-from shared.learning.compare import BLOCK_MICROSECONDS, Interval, average_precision
+from shared.learning.compare import BLOCK_MICROSECONDS, Interval, average_precision, draws
 from shared.learning.data_set import Table
 from shared.learning.evaluate import evaluate
 from shared.learning.fit import fit
@@ -40,7 +40,7 @@ def by_name(parts: tuple[Part, ...]) -> dict[str, Part]:
 
 def test_where_a_model_is_blind_its_card_says_so_with_the_range_of_chance() -> None:
     test, score, country = payments()
-    parts = card.parts_of(test, {"country": country}, score, REVIEW, 0)
+    parts = card.parts_of(test, {"country": country}, score, REVIEW, draws(test, 0, card.RESAMPLES))
     seen, blind, nobody = (by_name(parts["country"])[name].caught for name in ("FR", "ES", "not told"))
     assert seen == Interval(low=1, estimate=1, high=1)
     assert blind == nobody == Interval(low=0, estimate=0, high=0)
@@ -58,7 +58,7 @@ def test_where_a_model_is_blind_its_card_says_so_with_the_range_of_chance() -> N
 def test_rare_values_share_a_line_and_a_part_without_fraud_has_nothing_to_catch() -> None:
     test, score, _ = payments(400)
     rare: list[str | None] = [f"c{min(index, 30)}" for index in range(400)]
-    parts = card.parts_of(test, {"country": rare}, score, REVIEW, 0)["country"]
+    parts = card.parts_of(test, {"country": rare}, score, REVIEW, draws(test, 0, card.RESAMPLES))["country"]
     assert len(parts) == card.LARGEST + 1
     assert parts[-1].name == "21 others"
     assert any(part.caught is None for part in parts) == any(part.frauds == 0 for part in parts)
@@ -70,7 +70,10 @@ def test_probabilities_that_come_true_lie_within_their_ranges_and_those_that_do_
     score = np.sort(chance.beta(0.4, 12, size=20_000))
     fraud = chance.random(len(score)) < score
     test = Table((), np.empty((len(score), 0)), fraud, np.arange(len(score)) * BLOCK_MICROSECONDS, np.ones(len(score)))
-    true, doubled = (card.calibration_of(test, one, REVIEW, 0) for one in (score, np.minimum(2 * score, 1)))
+    true, doubled = (
+        card.calibration_of(test, one, REVIEW, draws(test, 0, card.RESAMPLES))
+        for one in (score, np.minimum(2 * score, 1))
+    )
     assert len(true) == card.BINS
     assert sum(part.observed.low <= part.expected <= part.observed.high for part in true) >= 8
     assert sum(part.observed.low <= part.expected <= part.observed.high for part in doubled) == 0
@@ -96,8 +99,8 @@ def a_card() -> Card:
         quality=evaluate(score, test.fraud, test.weight, {"review": REVIEW, "decline": 0.99}),
         precision=average_precision(score, test, 0, 50),
         thresholds={"review": REVIEW},
-        parts=card.parts_of(test, {"country": country}, score, REVIEW, 0),
-        calibration=card.calibration_of(test, score, REVIEW, 0),
+        parts=card.parts_of(test, {"country": country}, score, REVIEW, draws(test, 0, card.RESAMPLES)),
+        calibration=card.calibration_of(test, score, REVIEW, draws(test, 0, card.RESAMPLES)),
         importance=card.importance_of(fitted, COLUMNS),
     )
 
