@@ -12,16 +12,16 @@ from datetime import datetime
 from threading import BoundedSemaphore, Event, Lock
 from time import monotonic, sleep
 
-from shared.domain.codec import encode_event, to_document
+from shared.domain.codec import to_document
 from shared.domain.decisions import Decision, Fallback, Outcome
 from shared.domain.errors import PayInError, Rejected, Unavailable
 from shared.domain.events import PaymentAssessed
 from shared.domain.instants import microseconds
 from shared.domain.telemetry import alarm, fact, failure
-from shared.flows.book_of_rules import BOOK
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.decisions import PACKED, of_stored, stored
+from shared.flows.event_messages import event_message
 from shared.flows.judged import (
     Found,
     Judged,
@@ -29,7 +29,6 @@ from shared.flows.judged import (
     Purchase,
     add,
     counted,
-    counterpart,
     decision_key,
     entity_keys,
     known_of,
@@ -38,8 +37,8 @@ from shared.flows.judged import (
     purchase_write,
     waiting,
 )
-from shared.flows.ports import Create, Key, Message, Ports
-from shared.flows.scorer import CHAMPION, Scorer
+from shared.flows.ports import Create, Key, Ports
+from shared.flows.scorer import Scorer
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.decide import decide, digest
 from shared.fraud.features import Attempt
@@ -137,7 +136,7 @@ class Assessor:
             return decision
 
         try:
-            task.settle_as(count(task.asked, self._ports(), task.now, self._scorer, judged))
+            task.settle_as(count(task.asked, self._ports(), task.now, self._scorer, judged).decision)
             task.counted = True
         except RequestIdTaken:
             task.taken = True
@@ -172,12 +171,11 @@ class Assessor:
 
     def _publish(self, task: "_Task", decision: Decision) -> None:
         told = replace(task.asked, decision=stored(decision)[PACKED])
-        attributes = {"kind": "assessment", "provider": told.provider, "event_id": told.event_id}
         reason = "bug"
         try:
             for wait in (*PUBLISH_WAITS, 0.0):
                 try:
-                    self._ports().bus.publish([Message("payment-events", encode_event(told, task.now), attributes)])
+                    self._ports().bus.publish([event_message(told, task.now)])
                     return
                 except Unavailable as error:
                     reason = error.reason
@@ -198,7 +196,7 @@ def count(
     now: datetime,
     scorer: Scorer | None,
     judged: Callable[[Known, Model | None, Book], Decision],
-) -> Decision:
+) -> Judged:
     """The decision that stands: the one that a request of this id got before, or else that of `judged`, committed with all
     that the payment adds to history. `judged` may be asked again, when somebody else writes in between.
 
@@ -211,19 +209,20 @@ def count(
     purchase = purchase_key(asked.provider, asked.merchant_reference)
     registry = scorer.keys(now) if scorer else []
 
-    def effect(seen: Seen) -> Effect[Decision]:
+    def effect(seen: Seen) -> Effect[Judged]:
         if (stands := Judged.of(seen[own])) is not None:
             if stands.decision.request_digest != digest(asked):
                 raise RequestIdTaken("the request_id of another request")
-            return Effect(stands.decision)
+            return Effect(stands)
         known = known_of(attempt, seen)
         decision = judged(known, *(_by(scorer, seen, ports, now, registry) if scorer else (None, SHIPPED)))
         found = Found.of(seen, names)
-        bought = Purchase.of(seen[purchase]) if purchase else Purchase()
+        bought = Purchase.at(seen, purchase)
+        link = None
         paid = found.first if found.roots else None
-        if paid is None and (payment := counterpart(bought.payments, waiting(attempt))) is not None:
-            paid = Judged.of(seen[decision_key(asked.provider, payment)])
-            bought = Purchase(bought.requests, {one: at for one, at in bought.payments.items() if one != payment})
+        if paid is None:
+            payment, bought = bought.for_request(waiting(attempt))
+            paid = Judged.of(seen[decision_key(asked.provider, payment)]) if payment else None
         if paid is not None and paid.decision.request_id is None and paid.link is None:
             _, writes = add(seen, paid, found.missing, found.claims, attempt, asked.payment_id)
             link = Link(paid.decision.event_id, paid.decision.payment_id, microseconds(paid.decision.occurred_at))
@@ -233,10 +232,9 @@ def count(
             writes += (write(name, seen[name], {"same_as": asked.payment_id}) for name in found.missing)
             writes += counted(known, found.claims, own)
             if not names:
-                bought = Purchase({**bought.requests, asked.request_id: waiting(attempt)}, bought.payments)
-        if purchase:
-            writes += purchase_write(purchase, seen[purchase], bought)
-        return Effect(decision, writes)
+                bought = replace(bought, requests={**bought.requests, asked.request_id: waiting(attempt)})
+        writes += purchase_write(seen, purchase, bought)
+        return Effect(Judged(own, decision, link), writes)
 
     keys = [own, *names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *registry]
     return change(ports.documents, keys, effect)
@@ -244,13 +242,11 @@ def count(
 
 def _by(scorer: Scorer, seen: Seen, ports: Ports, now: datetime, registry: Sequence[Key]) -> tuple[Model | None, Book]:
     """What to judge by. A model that cannot be had is alarmed, and rules alone answer: a customer is waiting."""
-    book = scorer.book(seen.glance(BOOK), now) if BOOK in registry else scorer.current_book()
     try:
-        model = scorer.model(seen.glance(CHAMPION), ports.models, now) if CHAMPION in registry else scorer.current()
+        return scorer.at(seen, registry, ports.models, now)
     except PayInError as error:
         alarm("scoring_without_model", reason=error.reason)
-        model = None
-    return model, book
+        return None, scorer.current_book()
 
 
 def settle(event: PaymentAssessed, ports: Ports) -> None:
@@ -264,12 +260,8 @@ def settle(event: PaymentAssessed, ports: Ports) -> None:
     if standing is None:
         answered = of_stored({PACKED: event.decision})
         asked = replace(event, decision="")
-        count(asked, ports, answered.decided_at, None, lambda *_: answered)
-        [found] = ports.documents.get([own])
-        standing = Judged.of(found)
+        standing = count(asked, ports, answered.decided_at, None, lambda *_: answered)
         fact("assessment_counted_late", event_id=event.event_id, provider=event.provider)
-    if standing is None:
-        raise Unavailable("an assessment was counted and is gone", reason="contended")
     ports.bus.publish([message(standing.told)])
 
 

@@ -8,8 +8,9 @@ from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.telemetry import alarm, fact
+from shared.flows.event_messages import event_message
 from shared.flows.ports import Bus
-from shared.flows.receive_delivery import event_message, tell_unknown
+from shared.flows.receive_delivery import tell_unknown
 from shared.providers.kit.reading import parse
 from shared.providers.kit.unmapped import unmapped_words
 

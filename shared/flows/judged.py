@@ -96,12 +96,23 @@ class Purchase:
     payments: Mapping[str, Waiting] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, snapshot: Snapshot | None) -> "Purchase":
+    def at(cls, seen: Seen, key: Key | None) -> "Purchase":
+        """What waits at `key`; without one, nothing does."""
+        snapshot = seen[key] if key else None
         return from_document(snapshot.document, cls) if snapshot else cls()
 
+    def for_payment(self, paid: Waiting) -> tuple[str | None, "Purchase"]:
+        """The request that a payment belongs to, and what waits without it."""
+        request = _first(self.requests, paid)
+        return request, replace(self, requests=_without(self.requests, request))
 
-def counterpart(waiting: Mapping[str, Waiting], of: Waiting) -> str | None:
-    """The id of the first in `waiting` that `of` belongs to."""
+    def for_request(self, asked: Waiting) -> tuple[str | None, "Purchase"]:
+        """The payment that belongs to a request, and what waits without it."""
+        payment = _first(self.payments, asked)
+        return payment, replace(self, payments=_without(self.payments, payment))
+
+
+def _first(waiting: Mapping[str, Waiting], of: Waiting) -> str | None:
     near = [
         (one.at, name)
         for name, one in waiting.items()
@@ -109,6 +120,10 @@ def counterpart(waiting: Mapping[str, Waiting], of: Waiting) -> str | None:
         and (one.card == of.card or one.card is None or of.card is None)
     ]
     return min(near)[1] if near else None
+
+
+def _without(waiting: Mapping[str, Waiting], name: str | None) -> dict[str, Waiting]:
+    return {other: one for other, one in waiting.items() if other != name}
 
 
 def purchase_key(provider: str, merchant_reference: str | None) -> Key | None:
@@ -119,14 +134,16 @@ def purchase_key(provider: str, merchant_reference: str | None) -> Key | None:
     return Key("assessments", f"{provider}:{digest[:40]}")
 
 
-def purchase_write(key: Key, snapshot: Snapshot | None, purchase: Purchase) -> list[Write]:
+def purchase_write(seen: Seen, key: Key | None, purchase: Purchase) -> list[Write]:
     """The newest that wait, kept until none of them can find a counterpart; nothing, where nothing waits any more."""
+    if key is None:
+        return []
     if not purchase.requests and not purchase.payments:
-        return [Delete(key)] if snapshot else []
+        return [Delete(key)] if seen[key] else []
     kept = Purchase(_newest(purchase.requests), _newest(purchase.payments))
     latest = max(one.at for side in (kept.requests, kept.payments) for one in side.values())
     document = {**to_document(kept), EXPIRES["assessments"]: instant(latest) + 2 * ONE_PURCHASE}
-    return [write(key, snapshot, document)]
+    return [write(key, seen[key], document)]
 
 
 def _newest(waiting: Mapping[str, Waiting]) -> dict[str, Waiting]:

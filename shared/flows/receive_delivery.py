@@ -8,11 +8,12 @@ from datetime import datetime
 from time import perf_counter
 from urllib.parse import unquote_plus
 
-from shared.domain.codec import encode, encode_event, utc_text
+from shared.domain.codec import encode, utc_text
 from shared.domain.delivery import Credentials, Delivery, DeliveryOutcome, Verdict
 from shared.domain.errors import Rejected, Unreadable
-from shared.domain.events import KIND_OF, AnyEvent, PaymentChanged, PaymentStep
+from shared.domain.events import AnyEvent
 from shared.domain.telemetry import alarm, fact, failure
+from shared.flows.event_messages import event_message
 from shared.flows.ports import Bus, Message
 from shared.providers import version
 from shared.providers.kit.protocol import Answer, Normalized, Provider
@@ -193,12 +194,3 @@ def _kept_query(delivery: Delivery, provider: Provider) -> str:
     """The parameters of the query that hold a part of what the delivery says, as they were received."""
     kept: Collection[str] = getattr(provider, "KEPT_QUERY", ())
     return "&".join(part for part in delivery.query.split("&") if unquote_plus(part.partition("=")[0]) in kept)
-
-
-def event_message(event: AnyEvent, now: datetime) -> Message:
-    """`event` as it travels on `payment-events` from `now` on, with what subscriptions filter by."""
-    attributes = {"kind": KIND_OF[type(event)], "provider": event.provider, "event_id": event.event_id}
-    if isinstance(event, PaymentChanged):
-        # Whether it is a refund or a release nobody signed: whoever follows refunds has to hear of it.
-        attributes["step"] = (PaymentStep.REFUNDED if "step" in event.unsigned else event.step).value
-    return Message("payment-events", encode_event(event, now), attributes)

@@ -14,8 +14,9 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.events import KINDS, AnyEvent
 from shared.domain.telemetry import fact
+from shared.flows.event_messages import event_message
 from shared.flows.ports import Bus, Message, Warehouse
-from shared.flows.receive_delivery import Understood, event_message, messages, understand
+from shared.flows.receive_delivery import Understood, messages, understand
 from shared.providers.kit.protocol import Provider
 
 PAGE = 200  # bodies may have a mebibyte each, and a page is held at once

@@ -1,7 +1,7 @@
 """A payment is judged once, by what was known of its card, customer, device, address and e-mail domain before it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 from typing import NamedTuple
@@ -12,7 +12,6 @@ from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentA
 from shared.domain.telemetry import fact
 from shared.domain.timeline import compact
 from shared.flows.assess_payment import settle
-from shared.flows.book_of_rules import BOOK
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.decisions import stored
@@ -25,7 +24,6 @@ from shared.flows.judged import (
     claimed,
     claims_in,
     counted,
-    counterpart,
     decision_key,
     entity_keys,
     join,
@@ -37,7 +35,7 @@ from shared.flows.judged import (
     waiting,
 )
 from shared.flows.ports import Key, Ports, Snapshot, Write
-from shared.flows.scorer import CHAMPION, Scorer
+from shared.flows.scorer import Scorer
 from shared.fraud.claims import Claims, DisputeClaim
 from shared.fraud.decide import decide
 from shared.fraud.features import Attempt, is_attempt
@@ -81,26 +79,21 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         found = Found.of(seen, names)
         if found.roots:
             return _known(seen, found, attempt, event)
-        bought, paid = (Purchase.of(seen[purchase]) if purchase else Purchase()), waiting(attempt)
-        writes: list[Write] = []
-        if (asked := counterpart(bought.requests, paid)) is not None:
-            bought = Purchase({one: at for one, at in bought.requests.items() if one != asked}, bought.payments)
-            root = Judged.of(seen[decision_key(event.provider, request_name(asked))])
-            if root is not None and root.link is None:
-                root, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
-                if purchase:
-                    writes += purchase_write(purchase, seen[purchase], bought)
-                return Effect(_Judged(root.told, repeated=False), writes)
-        model = scorer.model(seen.glance(CHAMPION), ports.models, now) if CHAMPION in registry else scorer.current()
-        book = scorer.book(seen.glance(BOOK), now) if BOOK in registry else scorer.current_book()
+        paid = waiting(attempt)
+        asked, bought = Purchase.at(seen, purchase).for_payment(paid)
+        root = Judged.of(seen[decision_key(event.provider, request_name(asked))]) if asked else None
+        if root is not None and root.link is None:
+            root, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
+            writes += purchase_write(seen, purchase, bought)
+            return Effect(_Judged(root.told, repeated=False), writes)
+        model, book = scorer.at(seen, registry, ports.models, now)
         known = known_of(attempt, seen)
         decision = decide(known, model, now, book)
-        writes += [write(names[0], seen[names[0]], stored(decision))]
+        writes = [write(names[0], seen[names[0]], stored(decision))]
         writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])
         writes += counted(known, found.claims, names[0])
-        if purchase:
-            bought = Purchase(bought.requests, {**bought.payments, event.payment_id: paid})
-            writes += purchase_write(purchase, seen[purchase], bought)
+        bought = replace(bought, payments={**bought.payments, event.payment_id: paid})
+        writes += purchase_write(seen, purchase, bought)
         return Effect(_Judged(decision, repeated=False), writes)
 
     keys = [*names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *registry]

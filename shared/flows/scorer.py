@@ -1,5 +1,6 @@
 """What every decision of one instance is made with: the champion of its features and the book of rules, as the registry has them."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -7,6 +8,7 @@ from shared.domain.errors import Misconfigured, PayInError
 from shared.domain.telemetry import alarm, fact
 from shared.flows.book_of_rules import BOOK, book_in
 from shared.flows.champions import RULES_ALONE, line_of
+from shared.flows.committing import Seen
 from shared.flows.ports import Key, Models, Ports, Snapshot
 from shared.fraud import model as artifacts
 from shared.fraud.book import SHIPPED, Book
@@ -52,6 +54,12 @@ class Scorer:
         """What to read along with a payment: of the registry, what was last looked at a minute ago."""
         champion = [CHAMPION] if self._use_model and not _fresh(self._asked_at, now) else []
         return champion if _fresh(self._book_asked_at, now) else [*champion, BOOK]
+
+    def at(self, seen: Seen, registry: Collection[Key], models: Models, now: datetime) -> tuple[Model | None, Book]:
+        """What to judge by, after a look at what was read of the `registry` (`keys`). Raises as `model`, the book taken in."""
+        book = self.book(seen.glance(BOOK), now) if BOOK in registry else self._book
+        model = self.model(seen.glance(CHAMPION), models, now) if CHAMPION in registry else self._model
+        return model, book
 
     def book(self, found: Snapshot | None, now: datetime) -> Book:
         """The book to judge by, after a look at the registry."""
@@ -103,9 +111,6 @@ class Scorer:
                         raise
                     alarm("champion_not_loaded", reason=error.reason, digest=digest, kept=self._model.digest)
             return self._model
-
-    def current(self) -> Model | None:
-        return self._model
 
     @staticmethod
     def _load(digest: str | None, models: Models) -> Model:

@@ -37,19 +37,13 @@ LONG = 30.0
 
 @pytest.fixture
 def ports(tmp_path: Path) -> Ports:
-    return listening(tmp_path)
+    return local_ports(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def shared_ports() -> Iterator[Ports]:
     with TemporaryDirectory() as folder:
-        yield listening(Path(folder))
-
-
-def listening(folder: Path) -> Ports:
-    ports = local_ports(folder)
-    ports.bus.subscribe("payment-events", "payment-events")  # type: ignore[attr-defined]
-    return ports
+        yield local_ports(Path(folder))
 
 
 def by_rules() -> Scorer:

@@ -46,7 +46,7 @@ from tests.providers.kits import Kit, a_kit
 from tests.simulator.facts import FactKind
 
 ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds", "fraud_claims", "registry")
-INBOX, EVENTS = "inbox", "payment-events"
+INBOX = "inbox"
 RESPOND_BY = NOON + 20 * DAY
 
 
@@ -219,8 +219,7 @@ def play(scenario: Scenario, folder: Path, crash: tuple[int, int] | None = None)
     folder.mkdir()
     ports = local_ports(folder)
     bus = cast(LocalBus, ports.bus)
-    for topic in (INBOX, EVENTS):
-        bus.subscribe(topic, topic)
+    bus.subscribe(INBOX, INBOX)
     fill(ports, iter(scenario.in_warehouse))
     for event in scenario.before:
         _recorded(event, ports)
@@ -236,7 +235,7 @@ def play(scenario: Scenario, folder: Path, crash: tuple[int, int] | None = None)
         taken = Steps()
         consume(scenario.consumer, ports, taken)
         steps.append(taken.taken)
-    messages = {encode(message) for topic in (*TOPICS, EVENTS) for message in published(ports, topic)}
+    messages = {encode(message) for topic in TOPICS for message in published(ports, topic)}
     models = {path.name for path in folder.glob("models/[!.]*")}
     return Outcome(everything(ports, ALL), messages, models, steps)
 

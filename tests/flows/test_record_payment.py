@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, DisputeStatus, PaymentStep
 from shared.domain.money import Money
+from shared.flows.event_messages import event_message
 from shared.flows.ports import Key, Ports
-from shared.flows.receive_delivery import event_message
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from tests.builders import (

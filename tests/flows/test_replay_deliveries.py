@@ -17,8 +17,9 @@ from shared.domain.codec import utc_text
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Rejected, SignatureInvalid, Unreadable
 from shared.flows import replay_deliveries as replays
+from shared.flows.event_messages import event_message
 from shared.flows.ports import Message, Warehouse
-from shared.flows.receive_delivery import event_message, receive
+from shared.flows.receive_delivery import receive
 from shared.flows.replay_deliveries import PAGE, Replayed, as_received, event_in, replay_deliveries
 from shared.providers.kit.protocol import Provider
 from tests.providers.kits import NOON, Kit, a_fact, a_kit

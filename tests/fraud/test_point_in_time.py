@@ -60,7 +60,7 @@ def served_on(arrivals: Sequence[Arrival], ports: Ports) -> dict[str, dict[str, 
     for now, event in arrivals:
         if isinstance(event, PaymentAssessed):
             made = count(event, ports, now, scorer, lambda known, model, book, at=now: decide(known, model, at, book))  # type: ignore[misc]
-            event = replace(event, decision=stored(made)[PACKED])
+            event = replace(event, decision=stored(made.decision)[PACKED])
         score_payment(event, ports, now, scorer)
     return {decision["event_id"]: decision for decision in published(ports, "fraud-decisions")}
 

@@ -24,9 +24,10 @@ from shared.domain.delivery import Delivery
 from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
 from shared.flows.assess_payment import count
 from shared.flows.decisions import PACKED, row_of, stored
+from shared.flows.event_messages import event_message
 from shared.flows.judged import FORGOTTEN_AFTER
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
-from shared.flows.receive_delivery import event_message, receive
+from shared.flows.receive_delivery import receive
 from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
@@ -151,10 +152,9 @@ def test_a_payment_that_is_assessed_costs_what_the_door_is_charged_for(tmp_path:
     scorer.book(None, NOON)  # once a minute, whatever comes
     ports, counted = world.step()
     asked = an_assessment()
-    decision = count(asked, ports, NOON, None, lambda known, _model, book: decide(known, None, NOON, book))
-    told = replace(asked, decision=stored(decision)[PACKED])
-    message = Message("payment-events", encode_event(told, NOON), {"kind": "assessment", "event_id": told.event_id})
-    assert 0.7 * each.assessed_bytes < size(message) <= each.assessed_bytes
+    standing = count(asked, ports, NOON, None, lambda known, _model, book: decide(known, None, NOON, book))
+    told = replace(asked, decision=stored(standing.decision)[PACKED])
+    assert 0.7 * each.assessed_bytes < size(event_message(told, NOON)) <= each.assessed_bytes
     score_payment(told, ports, NOON, scorer)
     score_payment(a_payment_event(PaymentStep.AUTHORIZED, merchant_reference="order-1"), ports, NOON, scorer)
     more = (counted.reads - each.score_reads, counted.writes - each.score_writes)

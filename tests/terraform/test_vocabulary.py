@@ -18,7 +18,7 @@ from shared.domain.events import (
     ResourceChanged,
     ReviewChanged,
 )
-from shared.flows.receive_delivery import event_message
+from shared.flows.event_messages import event_message
 from shared.fraud.features import ATTEMPT_STEPS
 from terraform.tools import tool, vocabulary
 from tests.builders import NOON, a_dispute_event, a_payment_event, an_assessment
