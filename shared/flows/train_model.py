@@ -93,7 +93,7 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
     line = _line(ports, ports.documents.get([CHAMPION])[0])
     comparison = _compared(ports, line.current, stood, scored, test, request.seed)
     precision = compare.average_precision(scored, test, request.seed)
-    objections = promote.objections(quality, precision, comparison, request.least_frauds_compared)
+    objections = promote.objections(quality, precision, comparison, request.least_frauds_compared, request.least_lift)
     if line.pinned and line.current is not None and line.current.stood != stood:
         objections += [f"an operator has pinned the champion {line.current.digest}"]
     digest, shown = stood, None

@@ -4,8 +4,8 @@ from shared.learning.compare import Comparison, Interval
 from shared.learning.evaluate import Quality
 
 LEAST_LIFT = 2.0
-"""Times the prior that average precision must reach: below it the model is not worth its reasons. Its interval is told and
-not asked for: with a shop's first frauds it is wide, and rules alone would decide for months."""
+"""Times the prior that average precision must reach, at the low end of its interval: below it the model is not worth its
+reasons, and a few frauds that it found by luck are no reach."""
 
 LEAST_AUC = 0.6
 
@@ -14,15 +14,21 @@ MARGIN = 0.10
 to be smaller is not taken for nothing: within it, fresh is better."""
 
 
-def objections(challenger: Quality, precision: Interval, comparison: Comparison | None, least_frauds: int) -> list[str]:
+def objections(
+    challenger: Quality,
+    precision: Interval,
+    comparison: Comparison | None,
+    least_frauds: int,
+    least_lift: float = LEAST_LIFT,
+) -> list[str]:
     """What speaks against `challenger`, in sentences; empty when nothing does. precision: the interval of its average
     precision. comparison: with the model that decides now, on payments that neither has learned from; None when there is
     none that scores them. least_frauds: among those, or the two cannot be told apart."""
     found = []
-    if challenger.average_precision < LEAST_LIFT * challenger.prior:
+    if precision.low < least_lift * challenger.prior:
         found.append(
-            f"average precision {challenger.average_precision:.4f} ({precision.low:.4f} to {precision.high:.4f}) is below "
-            f"{LEAST_LIFT:g} times the part of fraud, {challenger.prior:.4f}"
+            f"average precision {challenger.average_precision:.4f} may be {precision.low:.4f}, which is below "
+            f"{least_lift:g} times the part of fraud, {challenger.prior:.4f}"
         )
     if challenger.roc_auc < LEAST_AUC:
         found.append(f"area under the curve {challenger.roc_auc:.4f} is below {LEAST_AUC:g}")

@@ -45,7 +45,8 @@ def plan_of(days: int) -> tuple[Plan, Chaos]:
     """Train when two thirds of the traffic has passed; go down for six hours in the first week.
 
     The simulated cardholders complain sooner than real ones, so that what is silent for twelve days counts as good,
-    and a few weeks hold fewer frauds than a real shop's year: training is asked to make do with less of both.
+    and a few weeks hold fewer frauds than a real shop's year: training is asked to make do with less of both, and with the
+    wide interval that a dozen frauds leave.
     """
     plan = Plan(
         train=round(days * 0.68) * DAY,
@@ -57,6 +58,7 @@ def plan_of(days: int) -> tuple[Plan, Chaos]:
             "gap_days": 1,
             "least_frauds": 8,
             "least_frauds_held_out": 2,
+            "least_lift": 0.5,
         },
     )
     return plan, Chaos(outages=((5 * DAY + 6 * HOUR, 5 * DAY + 12 * HOUR),))

@@ -241,7 +241,10 @@ class Player:
         until = time.monotonic() + TRAINS_WITHIN
         log = self._stack.home / "logs" / "train_model.log"
         while self._stack.ports.documents.get([CHAMPION]) == [None]:
-            refused = re.search(r'"event":"(?:training_refused|request_failed)".*', log.read_text(encoding="utf-8"))
+            refused = re.search(
+                r'"event":"(?:training_refused|request_failed|model_trained".*"promoted":false).*',
+                log.read_text(encoding="utf-8"),
+            )
             if refused or time.monotonic() > until:
                 # Rules alone go on deciding, as they would in earnest.
                 self.not_trained = refused[0][:600] if refused else f"no champion; see {log}"
