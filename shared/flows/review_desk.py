@@ -10,7 +10,7 @@ from shared.domain.disputes import Case
 from shared.domain.reviews import Promise, Review, ReviewTaken, ReviewUnknown
 from shared.flows.judged import Judged, claims_key, entity_key
 from shared.flows.ports import Document, Documents, Ports, Snapshot
-from shared.flows.reviews import LEASE, claim, decision_of, due, present_keys, review_key
+from shared.flows.reviews import LEASE, claim, decision_of, present_keys, review_key, waiting
 from shared.fraud.features import Entity, Grain, Measure
 from shared.fraud.history import instant
 from shared.fraud.reference_amount import reference_minor
@@ -22,7 +22,7 @@ TOLD_OF = (Measure.PAYMENTS, Measure.DECLINED, Measure.FRAUDS, Measure.NEW_CARDS
 def queue(documents: Documents, now: datetime, promise: Promise) -> list[Review]:
     """What waits, whoever holds it: what waits longer than was promised first, the longest before all; then what most is
     likely to be lost of, by amount and score. Of the hundred that wait longest."""
-    return sorted(due(documents, "queued_at", now), key=lambda review: _urgency(review, now, promise))
+    return sorted(waiting(documents, now), key=lambda review: _urgency(review, now, promise))
 
 
 def _urgency(review: Review, now: datetime, promise: Promise) -> tuple[bool, float, datetime]:
@@ -34,8 +34,8 @@ def _urgency(review: Review, now: datetime, promise: Promise) -> tuple[bool, flo
 
 def claim_next(ports: Ports, by: str, now: datetime, promise: Promise, lease: timedelta = LEASE) -> Review | None:
     """The most urgent review that nobody else holds, for `by`: one that they hold already first. None: there is none."""
-    waiting = queue(ports.documents, now, promise)
-    for review in sorted(waiting, key=lambda one: one.holder(now) != by):
+    queued = queue(ports.documents, now, promise)
+    for review in sorted(queued, key=lambda one: one.holder(now) != by):
         if review.holder(now) in (None, by):
             try:
                 return claim(ports, review.id, by, now, lease)

@@ -171,12 +171,10 @@ def check_reviews(ports: Ports, now: datetime, promise: Promise) -> None:
 
     Raises Unavailable; a later run goes on.
     """
-    for review in due(ports.documents, "tell_at", now):
+    for review in _untold(ports.documents, now):
         _tell(ports, review)
     late = [
-        review
-        for review in due(ports.documents, "queued_at", now - promise.within)
-        if not _settled(ports, review, now, promise)
+        review for review in waiting(ports.documents, now - promise.within) if not _settled(ports, review, now, promise)
     ]
     waited = [(now - review.opened_at) / timedelta(minutes=1) for review in late]
     fact("reviews_checked", late=len(late), longest_minutes=max(waited, default=0.0))
@@ -205,19 +203,27 @@ def _settled(ports: Ports, late: Review, now: datetime, promise: Promise) -> boo
 
 
 def _tell_closed(review: Review) -> None:
-    fact("review_closed", review_id=review.id, provider=review.provider)
+    fact("review_closed", review_id=review.id, provider=review.provider, outcome="closed")
 
 
-def due(documents: Documents, field: str, until: datetime) -> list[Review]:
-    """The `LOOKED_AT` reviews whose `field` is the earliest, up to `until`."""
-    return [from_document(one.document, Review) for one in documents.due(REVIEWS, field, until, LOOKED_AT)]
+def waiting(documents: Documents, until: datetime) -> list[Review]:
+    """The `LOOKED_AT` that have waited longest, since `until` at least."""
+    return list(map(_read, documents.due(REVIEWS, "queued_at", until, LOOKED_AT)))
+
+
+def _untold(documents: Documents, now: datetime) -> list[Review]:
+    return list(map(_read, documents.due(REVIEWS, "tell_at", now, LOOKED_AT)))
+
+
+def _read(found: Snapshot) -> Review:
+    return from_document(found.document, Review)
 
 
 def _review(seen: Seen, review_id: str) -> Review:
     found = seen[review_key(review_id)]
     if found is None:
         raise ReviewUnknown("no payment of this name was ever sent to review")
-    return from_document(found.document, Review)
+    return _read(found)
 
 
 def _written(seen: Seen, before: Review, after: Review) -> Effect[Review]:
