@@ -65,9 +65,8 @@ class Each:
         11  # the door's own, once more for the message, and the link's, less those of scoring without a door
     )
     door_writes: int = 5  # what waits under its reference, and its end; the link, a proof, and the payment's name
-    review_reads: int = (
-        114  # the queue, whose hundred are looked at for the next one, and the case; lists are a few more
-    )
+    """Of a review: the hundred among which the next one is found, and the case; lists are a few more."""
+    review_reads: int = 117
     review_writes: int = 4  # opened, claimed, decided, told
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_300
@@ -331,10 +330,10 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line(
         "Firestore writes", writes * DAYS / MILLION, "M", price.firestore_million_writes, f"{writes / 1e6:,.1f} M/day"
     )
-    reviews, asked = payments * traffic.reviews_a_payment, each.review_reads * price.firestore_million_reads
-    dollars = (asked + each.review_writes * price.firestore_million_writes) / MILLION
+    reviewed, looked = payments * traffic.reviews_a_payment, each.review_reads * price.firestore_million_reads
+    dollars = (looked + each.review_writes * price.firestore_million_writes) / MILLION
     of = f"{each.review_reads} reads and {each.review_writes} writes each"
-    yield line("Firestore reviews", reviews, "", dollars, of)
+    yield line("Firestore reviews", reviewed, "", dollars, of)
     a_payment = each.payment_document + each.decision_document + traffic.disputes_a_payment * each.dispute_document
     a_payment += traffic.reviews_a_payment * each.review_document
     new = traffic.new_customers / 100
