@@ -29,7 +29,7 @@ FORGOTTEN_AFTER = timedelta(days=400)
 # How long a payment and a request under one merchant reference may be apart: a subscription's next month is none of both.
 ONE_PURCHASE = timedelta(hours=24)
 MOST_WAITING = 20
-EXPIRES = {"feature_state": "expires_at", "assessments": "expires_at"}
+EXPIRES = {"feature_state": "expires_at", "assessments": "expires_at", "lists": "expires_at"}
 
 
 @dataclass(frozen=True, slots=True)
