@@ -1,18 +1,22 @@
-"""What a reviewer sees: the queue, most urgent first, and of a payment what was known at the decision and what is known now."""
+"""What a reviewer sees: the queue, most urgent first, and of a payment what was known at the decision and what is known now;
+and what they say of those whom it names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.codec import from_document
-from shared.domain.decisions import Decision, HistoryState
+from shared.domain.decisions import Action, Decision, HistoryState
 from shared.domain.disputes import Case
+from shared.domain.errors import Rejected
 from shared.domain.reviews import Promise, Review, ReviewTaken, ReviewUnknown
 from shared.flows.judged import Judged, claims_key, entity_key
+from shared.flows.listing import list_entity
 from shared.flows.ports import Document, Documents, Ports, Snapshot
-from shared.flows.reviews import LEASE, claim, decision_of, present_keys, review_key, waiting
+from shared.flows.reviews import LEASE, Word, claim, decide, decision_of, present_keys, review_key, waiting
 from shared.fraud.features import Entity, Grain, Measure
 from shared.fraud.history import instant
+from shared.fraud.lists import Entry
 from shared.fraud.reference_amount import reference_minor
 from shared.fraud.words import in_words
 
@@ -42,6 +46,42 @@ def claim_next(ports: Ports, by: str, now: datetime, promise: Promise, lease: ti
             except ReviewTaken:  # in between, or nothing is left to decide of it
                 continue
     return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Whom the payment names of this `kind` is to be listed for so many days."""
+
+    action: Action
+    kind: str
+    days: int
+
+
+def decide_and_list(
+    ports: Ports, review_id: str, by: str, now: datetime, word: Word, listings: Sequence[Listing]
+) -> Review:
+    """The last word (`decide`), and then an entry for each of `listings`, from the verdict on: the same again lists the same.
+
+    Raises Rejected, before anything is done, for one whom the payment does not name.
+    """
+    named = _named(ports.documents, review_id) if listings else {}
+    for one in listings:
+        if one.kind not in named:
+            raise Rejected(f"the payment names no {one.kind}", reason="bad_entry")
+    review = decide(ports, review_id, by, now, word)
+    assert review.verdict is not None
+    for one in listings:
+        until = review.verdict.at + timedelta(days=one.days)
+        why = f"review of {review_id}: {word.code}"
+        entry = Entry(action=one.action, kind=one.kind, value=named[one.kind], until=until, owner=by, reason=why)
+        list_entity(ports, entry, now, author=by)
+    return review
+
+
+def _named(documents: Documents, review_id: str) -> dict[str, str]:
+    [decided] = documents.get([decision_of(review_id)])
+    judged = Judged.of(decided)
+    return {entity.value: value for entity, value in judged.own.items()} if judged else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from shared.domain.decisions import Action
 from shared.domain.privacy import mask
 from shared.domain.reviews import Promise, Review, ReviewAction
-from shared.flows.review_desk import View, claim_next, queue, view
-from shared.flows.reviews import LEASE, Word, claim, decide, release
+from shared.flows.review_desk import Listing, View, claim_next, decide_and_list, queue, view
+from shared.flows.reviews import LEASE, Word, claim, release
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
 from shared.runtime.contracts import Closed, Operation
@@ -54,6 +55,14 @@ class Release(Named):
     reason: Why
 
 
+class ListedToo(Closed):
+    """Whom the payment names is let pass, or stopped, from the next payment on."""
+
+    action: Literal["allow", "block"]
+    kind: Literal["card", "customer", "device", "ip"]
+    days: int = Field(ge=1, le=365)
+
+
 class Decide(Named):
     """The last word, of whoever holds the review."""
 
@@ -69,6 +78,8 @@ class Decide(Named):
         None,
         description="What the payment is. Of one that is released genuine, of one that is refused third_party_fraud",
     )
+
+    lists: Annotated[tuple[ListedToo, ...], Field(max_length=4, strict=False)] = ()
 
     @model_validator(mode="after")
     def _agrees(self) -> "Decide":
@@ -250,7 +261,8 @@ def desk(app: App) -> entry.Handler:
 
     def decided(call: entry.Call) -> BaseModel:
         by, asked = call.caller(), contracts.read(call.body, Decide)
-        return told(decide(app.ports, asked.review_id, by, app.now(), asked.word))
+        listings = [Listing(action=Action(one.action), kind=one.kind, days=one.days) for one in asked.lists]
+        return told(decide_and_list(app.ports, asked.review_id, by, app.now(), asked.word, listings))
 
     acts = {"next": taken_next, "case": shown, "claim": taken, "release": given_back, "decide": decided}
     return entry.on_paths(
@@ -275,6 +287,7 @@ def openapi() -> bytes:
     held = one | {
         "409": "Somebody else holds it, or has decided, or nothing is left to decide: `detail` says who and what"
     }
+    listed = held | {"400": "The payment does not name whom `lists` means, or no more can be said of them"}
     return contracts.openapi(
         "Pay-In: review a payment",
         "1",
@@ -287,7 +300,7 @@ def openapi() -> bytes:
             Operation(f"{PATH}/case", "get_case", "All that is known", ToldCase, "Then, and now", Named, one),
             Operation(f"{PATH}/claim", "claim", "Take this one", ToldReview, "It is the caller's", Claim, held),
             Operation(f"{PATH}/release", "release", "Give it back", ToldReview, "It waits again", Release, held),
-            Operation(f"{PATH}/decide", "decide", "Release or refuse the payment", ToldReview, "Told", Decide, held),
+            Operation(f"{PATH}/decide", "decide", "Release or refuse the payment", ToldReview, "Told", Decide, listed),
         ],
         LARGEST,
         signed=True,

@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from functions_framework import create_app
 from hypothesis import HealthCheck, given, settings
 
+from shared.domain.decisions import Action
+from shared.flows.listing import listed_entity
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.runtime.reviews import PATH, openapi
@@ -97,6 +99,34 @@ def test_what_a_reviewer_writes_is_kept_without_card_numbers_and_addresses(desk:
     _, case = ask(desk, "case", ANA, review_id=review_id)
     assert "4242 4242" not in case["trail"][-1]["why"]
     assert "music.example" not in case["trail"][-1]["why"]
+
+
+def test_whom_the_payment_names_is_listed_with_the_verdict(desk: FlaskClient, review_id: str, home: Path) -> None:
+    ask(desk, "claim", ANA, review_id=review_id)
+    block = [{"action": "block", "kind": "customer", "days": 30}]
+    for _ in range(2):
+        assert ask(desk, "decide", ANA, review_id=review_id, lists=block, **WORD)[0] == 200
+    ports, name = local_ports(home), review_id.removeprefix("stripe:")
+    [said] = listed_entity(ports.documents, "customer", name).changes
+    assert (said.action, said.author, said.reason) == (
+        Action.BLOCK,
+        "ana@shop.example",
+        f"review of {review_id}: stolen_card",
+    )
+    score_payment(a_payment_event(payment_id=f"{name}_2", customer_id=name), ports, NOON, Scorer(use_model=False))
+    [told] = [row for row in published(ports, "fraud-decisions") if row["payment_id"] == f"{name}_2"]
+    assert told["outcome"] == "decline"
+
+
+def test_whom_the_payment_does_not_name_is_not_listed_and_nothing_is_decided(desk: FlaskClient, home: Path) -> None:
+    event = a_payment_event(payment_id="pi_no_device", device_id=None, customer_id="c", three_d_secure="failed")
+    score_payment(event, local_ports(home), NOON, Scorer(use_model=False))
+    named = {"review_id": "stripe:pi_no_device"}
+    ask(desk, "claim", ANA, **named)
+    block = [{"action": "block", "kind": "device", "days": 30}]
+    status, problem = ask(desk, "decide", ANA, lists=block, **named, **WORD)
+    assert (status, problem["detail"]) == (400, "the payment names no device")
+    assert ask(desk, "case", ANA, **named)[1]["review"]["state"] == "claimed"
 
 
 NOBODY = identity("")["Authorization"]
