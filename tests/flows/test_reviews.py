@@ -360,6 +360,16 @@ def test_a_payment_of_which_nothing_is_left_to_decide_needs_nobody(
     assert (stored(ports, review_id).closed, waiting(ports), actions(ports)) == (why, [], [])
 
 
+def test_what_somebody_holds_is_theirs_whatever_became_of_the_payment(ports: Ports) -> None:
+    review_id, late = sent_to_review(ports), NOON + PROMISE.after
+    claim(ports, review_id, ANA, late)
+    tell(ports, CANCELED)
+    check_reviews(ports, late, PROMISE)
+    assert stored(ports, review_id).closed is None
+    decide(ports, review_id, ANA, late, REFUSE)
+    assert actions(ports) == [("pi_1", "refuse")]
+
+
 def test_a_report_of_fraud_closes_nothing_and_is_seen(ports: Ports) -> None:
     review_id = sent_to_review(ports)
     tell(ports, CAPTURED)

@@ -115,6 +115,11 @@ def test_what_is_promised_of_reviews_is_read_and_what_contradicts_is_refused() -
     assert read({}).promise() == Promise()
     told = read({"PAYIN_REVIEWS": '{"within_minutes": 60, "then": "refuse", "after_minutes": 90}'}).promise()
     assert told == Promise(timedelta(hours=1), ReviewAction.REFUSE, timedelta(minutes=90))
-    for wrong in ('{"within_minutes": 60, "after_minutes": 30}', '{"within_minutes": 0}', '{"then": "approve"}', "soon"):
+    for wrong in (
+        '{"within_minutes": 60, "after_minutes": 30}',
+        '{"within_minutes": 0}',
+        '{"then": "approve"}',
+        "soon",
+    ):
         with pytest.raises(Misconfigured, match="PAYIN_REVIEWS"):
             read({"PAYIN_REVIEWS": wrong}).promise()
