@@ -4,7 +4,7 @@ What became of a payment meanwhile is read where it is kept when somebody looks,
 news can matter here. A verdict is committed, then published, then marked as told; `check_reviews` tells again what was not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -173,23 +173,39 @@ def check_reviews(ports: Ports, now: datetime, promise: Promise) -> None:
     """
     for review in _untold(ports.documents, now):
         _tell(ports, review)
-    late = [
-        review for review in waiting(ports.documents, now - promise.within) if not _settled(ports, review, now, promise)
-    ]
+    late = waiting(ports.documents, now - promise.within)
+    settled = {one.id for one in _to_settle(ports.documents, late, now, promise) if _settled(ports, one, now, promise)}
+    late = [review for review in late if review.id not in settled]
     waited = [(now - review.opened_at) / timedelta(minutes=1) for review in late]
     fact("reviews_checked", late=len(late), longest_minutes=max(waited, default=0.0))
     if late:
         alarm("reviews_late", reviews=len(late), longest_minutes=max(waited))
 
 
+def _to_settle(documents: Documents, late: Sequence[Review], now: datetime, promise: Promise) -> list[Review]:
+    """Those of `late` that the clock may end, by two round trips for all."""
+    free = [review for review in late if review.holder(now) is None]
+    if not free:
+        return []
+    decisions = documents.get([decision_of(review.id) for review in free])
+    keys = [present_keys(review, decision) for review, decision in zip(free, decisions, strict=True)]
+    known = iter(documents.get([key for pair in keys for key in pair]))
+    over = [_over(next(known), next(known)) for _ in free]
+    return [review for review, why in zip(free, over, strict=True) if why or _is_the_clocks(review, now, promise)]
+
+
+def _is_the_clocks(review: Review, now: datetime, promise: Promise) -> bool:
+    return promise.then is not None and now - review.opened_at >= promise.after
+
+
 def _settled(ports: Ports, late: Review, now: datetime, promise: Promise) -> bool:
-    """Whether a review that is late needs nobody any more."""
+    """Whether a review that is late has ended, by now at the latest."""
 
     def effect(seen: Seen) -> Effect[Review]:
         review = _review(seen, late.id)
         after = _ended(seen, review, now)
         waits = review.queued_at is not None and review.holder(now) is None
-        if after is None and waits and promise.then is not None and now - review.opened_at >= promise.after:
+        if after is None and waits and promise.then is not None and _is_the_clocks(review, now, promise):
             word = Word(request_id=CLOCK, action=promise.then, code="nobody_looked")
             after = _decided(seen, review, CLOCK, now, word)
         return _written(seen, review, after or review)
@@ -255,7 +271,13 @@ def _ended(seen: Seen, review: Review, now: datetime) -> Review | None:
     keys = present_keys(review, seen.glance(decision_of(review.id)))
     seen.read(keys)
     payment, case = (seen.glance(key) for key in keys)
+    over = _over(payment, case)
+    return review.ended(now, over) if over else None
+
+
+def _over(payment: Snapshot | None, case: Snapshot | None) -> str | None:
+    """Why nothing is left to release or refuse."""
     over = OVER.get(str(payment.document.get("state"))) if payment is not None else None
     if over is None and case is not None and from_document(case.document, Case).disputes:
-        over = "it is disputed"
-    return review.ended(now, over) if over else None
+        return "it is disputed"
+    return over
