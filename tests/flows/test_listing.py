@@ -191,7 +191,7 @@ def test_entries_on_one_entity_stand_beside_each_other_in_any_order_and_however_
     shared_ports: Ports, order: list[int], repeated: list[int]
 ) -> None:
     rules = ("known_fraud_on_card", "card_testing_on_device")
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"action": Action.BLOCK},
         {"action": Action.ALLOW, "until": NOON + DAY},
         *({"action": Action.SNOOZE, "rule": rule} for rule in rules),
