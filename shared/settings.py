@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from shared.domain.decisions import Outcome
 from shared.domain.delivery import Credentials
 from shared.domain.errors import Misconfigured
 from shared.domain.pseudonyms import DEVELOPMENT, Keyring
+from shared.domain.reviews import Promise, ReviewAction
 
 
 class BackendName(StrEnum):
@@ -160,6 +162,24 @@ class Settings:
                 reason="bad_setting",
             ) from None
 
+    def promise(self) -> Promise:
+        """PAYIN_REVIEWS: a JSON object, `{"within_minutes": 240, "then": "refuse", "after_minutes": 1440}`: within how long a
+        person looks, and what becomes of a payment at which nobody did, after how long; without `then` it goes on
+        waiting. Raises Misconfigured."""
+        try:
+            read = msgspec.json.decode(self.environment.get("PAYIN_REVIEWS") or b"{}", type=_Reviews)
+        except msgspec.MsgspecError:
+            read = _Reviews(within_minutes=0)
+        if not 0 < read.within_minutes <= read.after_minutes <= _LONGEST_WAIT:
+            raise Misconfigured(
+                'PAYIN_REVIEWS is not the JSON object it should be: give it {"within_minutes": 240, "then": "release" or'
+                f' "refuse" or null, "after_minutes": 1440}}, after_minutes no less than within_minutes and {_LONGEST_WAIT}'
+                " at most",
+                reason="bad_setting",
+            )
+        within, after = timedelta(minutes=read.within_minutes), timedelta(minutes=read.after_minutes)
+        return Promise(within=within, then=read.then, after=after)
+
     def model_bucket(self) -> str:
         """The bucket that holds the models; empty for the local backend, which has a folder. Raises Misconfigured."""
         if self.backend is BackendName.GCP and not self.bucket:
@@ -176,6 +196,15 @@ class Settings:
         """PAYIN_<PROVIDER>_CERTIFICATES: the folder where a local stack's simulator leaves its throw-away
         certificates, root.pem among them; None for the real ones."""
         return self.environment.get(f"PAYIN_{provider.upper()}_CERTIFICATES")
+
+
+class _Reviews(msgspec.Struct, forbid_unknown_fields=True):
+    within_minutes: int = 240
+    then: ReviewAction | None = None
+    after_minutes: int = 1440
+
+
+_LONGEST_WAIT = 90 * 24 * 60
 
 
 class _WebhookSecrets(msgspec.Struct, forbid_unknown_fields=True):

@@ -49,6 +49,7 @@ locals {
     PAYIN_MAX_BODY_BYTES = tostring(var.max_body_bytes)
     # What is decided, by what the customer does, where a payment's history is not known in time.
     PAYIN_WITHOUT_HISTORY = jsonencode(var.without_history)
+    PAYIN_REVIEWS         = jsonencode(var.reviews)
     PROVIDERS             = join(",", keys(var.payment_providers))
   }
   environment = { for name, f in local.functions : name => merge(

@@ -106,6 +106,25 @@ variable "without_history" {
   }
 }
 
+variable "reviews" {
+  description = "Within how many minutes a person looks at a payment under review, and what becomes of one at which nobody did, after how many: release, refuse, or null, by which it goes on waiting."
+  type = object({
+    within_minutes = optional(number, 240)
+    then           = optional(string)
+    after_minutes  = optional(number, 1440)
+  })
+  default  = {}
+  nullable = false
+  validation {
+    condition     = var.reviews.then == null || contains(["release", "refuse"], coalesce(var.reviews.then, "none"))
+    error_message = "reviews.then is release, refuse or null."
+  }
+  validation {
+    condition     = var.reviews.within_minutes >= 1 && var.reviews.within_minutes <= var.reviews.after_minutes
+    error_message = "reviews.after_minutes is no less than reviews.within_minutes, and both are a minute or more."
+  }
+}
+
 variable "scoring_model" {
   description = "champion, or none to decide by rules alone (before the first training, or in an emergency)."
   type        = string

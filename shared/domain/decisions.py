@@ -73,14 +73,17 @@ class Action(StrEnum):
 
     ALLOW = "allow"
     BLOCK = "block"
+    SNOOZE = "snooze"  # one rule says nothing of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A list names something of the payment. kind: `bin`, `country`, ...: which, and never its value."""
+    """A list names something of the payment. kind: `card`, `country`, ...: which, and never its value. rule: the code of the
+    rule that is snoozed, and None of what is allowed or blocked."""
 
     action: Action
     kind: str
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

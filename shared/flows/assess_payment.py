@@ -35,6 +35,7 @@ from shared.flows.judged import (
     message,
     purchase_key,
     purchase_write,
+    review_asked,
     waiting,
 )
 from shared.flows.ports import Create, Key, Ports
@@ -233,6 +234,9 @@ def count(
             writes += counted(known, found.claims, own)
             if not names:
                 bought = replace(bought, requests={**bought.requests, asked.request_id: waiting(attempt)})
+        # Where the payment itself is under review, that one is enough.
+        if link is None or paid is None or paid.decision.outcome is not Outcome.REVIEW:
+            writes += review_asked(decision)
         writes += purchase_write(seen, purchase, bought)
         return Effect(Judged(own, decision, link), writes)
 

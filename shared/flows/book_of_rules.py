@@ -10,6 +10,7 @@ from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Create, Document, Documents, Key, Ports
 from shared.fraud.book import SHIPPED, Book, Contents
+from shared.fraud.lists import LONGEST_SNOOZE
 
 BOOK = Key("registry", "rules")
 BOOKS = "rule_books"
@@ -78,6 +79,8 @@ def publish_book(ports: Ports, contents: Contents, now: datetime, *, after: int 
         Book(contents)
     except ValueError as error:
         raise Rejected(str(error), reason="bad_book") from error
+    if any(entry.rule and entry.until > now + LONGEST_SNOOZE for entry in contents.entries):
+        raise Rejected(f"a rule is snoozed for {LONGEST_SNOOZE.days} days at most", reason="bad_book")
     data = encode(contents).decode()
     if len(data.encode()) > LARGEST:
         raise Rejected(f"a book has at most {LARGEST} bytes", reason="bad_book")

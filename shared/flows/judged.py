@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.codec import from_document, to_document
-from shared.domain.decisions import Decision
+from shared.domain.decisions import Decision, Outcome
 from shared.domain.instants import microseconds
+from shared.domain.reviews import Review
 from shared.domain.timeline import compact
 from shared.flows.committing import Seen, write
 from shared.flows.decisions import PACKED, of_stored, row_of
@@ -28,7 +29,7 @@ FORGOTTEN_AFTER = timedelta(days=400)
 # How long a payment and a request under one merchant reference may be apart: a subscription's next month is none of both.
 ONE_PURCHASE = timedelta(hours=24)
 MOST_WAITING = 20
-EXPIRES = {"feature_state": "expires_at", "assessments": "expires_at"}
+EXPIRES = {"feature_state": "expires_at", "assessments": "expires_at", "lists": "expires_at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,13 @@ def counted(known: Known, claims: Claims, payment: Key) -> Iterator[Write]:
         accumulate(keys[entity], made, kept(known.documents[entity], known.attempt.at))
         for entity, made in changes.items()
     )
+
+
+def review_asked(decision: Decision) -> Iterator[Write]:
+    """The review for which `decision` asks, if it does: in the commit of the decision itself."""
+    if decision.outcome is Outcome.REVIEW:
+        review = Review.of(decision)
+        yield Create(Key("reviews", review.id), compact(review))
 
 
 def accumulate(key: Key, made: Change, put: Mapping[tuple[str, ...], datetime] | None = None) -> Accumulate:

@@ -32,6 +32,7 @@ from shared.flows.judged import (
     purchase_key,
     purchase_write,
     request_name,
+    review_asked,
     waiting,
 )
 from shared.flows.ports import Key, Ports, Snapshot, Write
@@ -92,6 +93,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         writes = [write(names[0], seen[names[0]], stored(decision))]
         writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])
         writes += counted(known, found.claims, names[0])
+        writes += review_asked(decision)
         bought = replace(bought, payments={**bought.payments, event.payment_id: paid})
         writes += purchase_write(seen, purchase, bought)
         return Effect(_Judged(decision, repeated=False), writes)

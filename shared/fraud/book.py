@@ -34,6 +34,9 @@ class Book:
         self.table: Final = Table(contents.rules)
         self.lists: Final = Lists(contents.entries)
         self.policy: Final = contents.policy
+        codes = {rule.code for rule in contents.rules}
+        if unknown := {entry.rule for entry in contents.entries if entry.rule} - codes:
+            raise ValueError(f"a snooze names a rule that is not in the book: {', '.join(sorted(unknown))}")
 
 
 def shipped_rules() -> tuple[Rule, ...]:

@@ -10,7 +10,7 @@ from shared.domain.events import PaymentAssessed
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import EPOCH, NAMES, SCHEMA_VERSION, member
 from shared.fraud.history import Known
-from shared.fraud.lists import MEMBERS
+from shared.fraud.lists import MEMBERS, listed_in
 from shared.fraud.model import Model
 from shared.fraud.policy import DEFAULT_THRESHOLDS, hardest
 from shared.fraud.rules import Segment
@@ -64,7 +64,7 @@ def decide(
         book_revision=book.revision,
         country=country,
         initiator=event.initiator,
-        listed=tuple(book.lists.of(event, now)),
+        listed=(*book.lists.of(event, now), *listed_in(known.documents, now)),
     )
     return _judged(facts, model, book)
 
@@ -90,9 +90,13 @@ def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> 
 def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     values = {feature.name: feature.value for feature in facts.features}
     segment = Segment(account=facts.account, provider=facts.provider, country=facts.country, initiator=facts.initiator)
-    rules = book.table.judge(values, segment)
+    holding, snoozed = book.table.judge(values, segment), {listed.rule for listed in facts.listed if listed.rule}
+    rules = [rule for rule in holding if rule.code not in snoozed]
     by_rules = hardest(rule.outcome for rule in rules)
-    reasons = [Reason(source="list", code=f"{listed.action}_{listed.kind}") for listed in facts.listed]
+    reasons = [
+        Reason(source="list", code=f"{listed.action}_{listed.kind}") for listed in facts.listed if not listed.rule
+    ]
+    reasons += [Reason(source="list", code=f"snoozed_{rule.code}") for rule in holding if rule.code in snoozed]
     reasons += [Reason(source="rule", code=rule.code) for rule in rules]
     if facts.without_history is not None:
         by_rules = hardest([by_rules, facts.without_history])
@@ -125,7 +129,7 @@ def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
         score=score,
         raw_score=raw,
         reasons=tuple(reasons),
-        shadow=tuple(rule.code for rule in book.table.shadows(values, segment)),
+        shadow=tuple(rule.code for rule in book.table.shadows(values, segment) if rule.code not in snoozed),
         propensity=propensity,
         explored=explored,
     )

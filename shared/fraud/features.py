@@ -519,7 +519,7 @@ def member(event: PaymentAttempt, path: str) -> object:
     return value
 
 
-def _short(value: str) -> str:
+def document_name(value: str) -> str:
     """A name that a document may bear: what no real identifier is as long as, by its hash."""
     return value if len(value) <= 200 else hashlib.sha256(value.encode()).hexdigest()
 
@@ -538,7 +538,7 @@ class Attempt:
     @classmethod
     def of(cls, event: PaymentAttempt) -> "Attempt":
         named = {
-            entity: _short(str(value))
+            entity: document_name(str(value))
             for entity, fields in ENTITY_FIELDS.items()
             if (value := next((found for path in fields if (found := member(event, path))), None))
         }

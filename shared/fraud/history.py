@@ -1,7 +1,8 @@
 """What documents remember of an entity, and the features read from it.
 
 A document is `{"first": µs, "last": µs, "ever": {measure: n}, "hours": {"493021": {measure: n}}, ...,
-"seen": {"device:<hash>": µs}}`. Every change is commutative, so payments of one card scored at the same moment on two
+"seen": {"device:<hash>": µs}}`. Beside these there are `expires_at` and what lists say of the entity (`shared.fraud.lists`),
+which are no history: a document of nothing else is of an entity that was never seen. Every change is commutative, so payments of one card scored at the same moment on two
 machines never conflict, and the sums do not depend on their order. What a reader can miss is at most the payments
 being scored at that very moment; a decision records what it saw.
 """
@@ -51,6 +52,7 @@ from shared.fraud.features import (
     magnitude,
     member,
 )
+from shared.fraud.lists import LISTED
 
 Document = Mapping[str, Any]
 Path = tuple[str, ...]
@@ -101,19 +103,25 @@ class Change:
 
 
 _NOTHING = Change(add={}, largest={}, smallest={}, drop=())
+_NO_HISTORY = frozenset({LISTED, "expires_at"})
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was read: the documents by entity (None: never seen), for one payment. read False: nobody knows."""
+    """What was read: the documents by entity (None: there is none), for one payment. read False: nobody knows."""
 
     attempt: Attempt
     documents: Mapping[Entity, Document | None]
     read: bool = True
 
+    def past(self, entity: Entity) -> Document | None:
+        """The entity's history; None: never seen, whatever lists say of it."""
+        document = self.documents.get(entity)
+        return None if document is None or document.keys() <= _NO_HISTORY else document
+
     def saturated(self, entity: Entity) -> bool:
         """Whether the document takes no more payments in this five-minute bucket."""
-        document = self.documents.get(entity)
+        document = self.past(entity)
         if document is None or entity not in CAPPED:
             return False
         bucket = document.get(Grain.MINUTES, {}).get(str(self.attempt.at // GRAIN_MICROSECONDS[Grain.MINUTES]), {})
@@ -189,8 +197,8 @@ class Known:
 
     def _sums(self) -> Sums:
         sums: Sums = {}
-        for entity, document in self.documents.items():
-            if document is None:
+        for entity in self.documents:
+            if (document := self.past(entity)) is None:
                 continue
             for grain, reads in _READS[entity].items():
                 current = self.attempt.at // GRAIN_MICROSECONDS[grain]
@@ -267,7 +275,7 @@ class Known:
             return History(entity=entity, value=None, state=HistoryState.ABSENT)
         if not self.read:
             return History(entity=entity, value=value, state=HistoryState.UNKNOWN)
-        document = self.documents.get(entity)
+        document = self.past(entity)
         if document is None:
             return History(entity=entity, value=value, state=HistoryState.NEW)
         state = HistoryState.SATURATED if self.saturated(entity) else HistoryState.KNOWN

@@ -1,13 +1,19 @@
-"""Who is let pass and who is not, by name. The book names classes that are few: a BIN, a country, an e-mail domain, the hash of
-an e-mail address. It is read once a minute, so that a list costs a decision nothing."""
+"""Who is let pass and who is not, and for whom a rule says nothing, by name.
+
+Classes that are few stand in the book (a BIN, a country, an e-mail domain, the hash of an e-mail address), which is read
+once a minute. Those that are many (a card, a customer, a device, an address) stand in the document of their history, which
+every decision reads already. Either way a list costs a decision nothing.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Final
 
+from shared.domain.addresses import address, network
 from shared.domain.decisions import Action, Listed
 from shared.domain.events import PaymentAttempt
-from shared.fraud.features import member
+from shared.fraud.features import Entity, member
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "bin": ("card.bin",),
@@ -15,38 +21,82 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "email_domain": ("email_domain",),
     "email_hash": ("email_hash",),
 }
-"""Kinds that are listed, and the event's members that tell them: the first that is there."""
+"""Kinds that the book lists, and the event's members that tell them: the first that is there."""
+
+ENTITIES: tuple[Entity, ...] = (Entity.CARD, Entity.CUSTOMER, Entity.DEVICE, Entity.IP)
+"""Kinds that are listed in their own documents, by the value that a decision's history names."""
+
+LONGEST_SNOOZE = timedelta(days=180)
+"""A rule that is wrong for longer is a rule to be changed."""
+
+LISTED: Final = "listed"
+"""The member of an entity's document: what is said of it (`name_of`) → the instant from which on it no longer is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A line of a list. until: an aware instant from which on it says nothing. owner: who answers for it."""
+    """A line of a list. until: an aware instant from which on it says nothing. rule: the code of the rule that is snoozed;
+    raises ValueError where a snooze names none, or another entry does. owner: who answers for it."""
 
     action: Action
     kind: str
     value: str
     until: datetime
+    rule: str | None = None
     owner: str = ""
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.action is Action.SNOOZE) is not bool(self.rule):
+            raise ValueError("a snooze names the rule that says nothing, and no other entry names one")
 
 
 class Lists:
     """The entries of one book. Raises ValueError for a kind that the book does not list."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self._until: dict[tuple[str, str, Action], datetime] = {}
+        self._said: dict[tuple[str, str], dict[str, datetime]] = {}
         for entry in entries:
             if entry.kind not in MEMBERS:
                 raise ValueError(f"the book does not list by {entry.kind}")
-            self._until[entry.kind, entry.value, entry.action] = entry.until
+            self._said.setdefault((entry.kind, entry.value), {})[name_of(entry.action, entry.rule)] = entry.until
 
     def of(self, event: PaymentAttempt, now: datetime) -> Iterator[Listed]:
         """What is named of the payment of `event`."""
-        if not self._until:
+        if not self._said:
             return
         for kind, paths in MEMBERS.items():
             value = next((found for path in paths if (found := member(event, path))), None)
-            for action in Action:
-                until = self._until.get((kind, str(value), action)) if value else None
-                if until is not None and now < until:
-                    yield Listed(action=action, kind=kind)
+            if value:
+                yield from _standing(self._said.get((kind, str(value)), {}), kind, now)
+
+
+def listed_in(documents: Mapping[Entity, Mapping[str, Any] | None], now: datetime) -> Iterator[Listed]:
+    """What the documents of a payment's entities say of them."""
+    for entity in ENTITIES:
+        document = documents.get(entity)
+        if document is not None and LISTED in document:
+            yield from _standing(document[LISTED], entity.value, now)
+
+
+def listed_value(entity: Entity, value: str) -> str:
+    """What history knows `value` by: of an address the subscriber's, IPv4 itself or the /64 of IPv6, which may be given as
+    such. Raises ValueError for what is no address, and for a block of another size."""
+    if entity is not Entity.IP:
+        return value
+    first, _, size = value.partition("/")
+    found = address(first)
+    if found is None or size not in ("", "64" if ":" in found else "32"):
+        raise ValueError("an address is listed by itself, IPv6 by its /64")
+    return network(found)
+
+
+def name_of(action: Action, rule: str | None) -> str:
+    return f"{action}:{rule}" if rule else action.value
+
+
+def _standing(said: Mapping[str, datetime], kind: str, now: datetime) -> Iterator[Listed]:
+    for name in sorted(said):
+        if now < said[name]:
+            action, _, rule = name.partition(":")
+            yield Listed(action=Action(action), kind=kind, rule=rule or None)

@@ -9,12 +9,11 @@ from functools import cache
 from time import monotonic
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic.json_schema import models_json_schema
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.domain.addresses import address
 from shared.domain.codec import decode_event, encode_event
-from shared.domain.errors import Misconfigured, Rejected, Unavailable
+from shared.domain.errors import Misconfigured, Unavailable
 from shared.domain.events import Card, Initiator, PaymentAssessed
 from shared.domain.money import LARGEST_MINOR, Money
 from shared.domain.privacy import email_parts, nameable
@@ -24,9 +23,9 @@ from shared.flows.assess_payment import Assessment, Assessor
 from shared.flows.judged import request_name
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.fraud.words import in_words
-from shared.runtime import entry
+from shared.runtime import contracts, entry
 from shared.runtime.app import App
-from shared.runtime.contracts import Closed, sentences
+from shared.runtime.contracts import Closed, DoesNotFit, Operation
 
 LARGEST = 64 << 10
 PATH = "/v1/assessments"
@@ -217,26 +216,6 @@ class AssessmentAnswer(Closed):
         )
 
 
-class ProblemDocument(BaseModel):
-    """RFC 9457."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    reason: str
-    trace: str
-
-
-class DoesNotFit(Rejected):
-    """A request that is not of the contract. Answered 422, with what does not fit, and where."""
-
-    reason = "invalid_request"
-    status = 422
-
-
 def door(app: App) -> entry.Handler:
     """POST /v1/assessments and GET /openapi.json. Raises Misconfigured for settings that contradict."""
     keyring, fallbacks, served = app.settings.keyring(), app.settings.without_history(), app.settings.providers
@@ -252,9 +231,9 @@ def door(app: App) -> entry.Handler:
         alarm("assessing_without_start", reason=error.reason)
     assessor = Assessor(lambda: app.ports, scorer, fallbacks, WORKED_ON * app.settings.threads)
 
-    def assess(body: bytes) -> entry.Answer:
+    def assess(call: entry.Call) -> entry.Answer:
         started = monotonic()
-        asked = read(body)
+        asked = read(call.body)
         if served and asked.provider not in served:
             raise DoesNotFit(f"provider: there is none of this name here; there are: {', '.join(served)}")
         event = asked.asked(keyring, app.now())
@@ -268,63 +247,29 @@ def door(app: App) -> entry.Handler:
 
 def read(body: bytes) -> AssessmentRequest:
     """Raises DoesNotFit, which says what does not fit and repeats no value."""
-    try:
-        return AssessmentRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise DoesNotFit("; ".join(sentences(error, "body"))) from None
+    return contracts.read(body, AssessmentRequest)
 
 
 @cache
 def openapi() -> bytes:
     """The OpenAPI 3.1 document of the function."""
-    import json
-
-    _, schemas = models_json_schema(
-        [(AssessmentRequest, "validation"), (AssessmentAnswer, "serialization"), (ProblemDocument, "serialization")],
-        ref_template="#/components/schemas/{model}",
+    asked = Operation(
+        PATH,
+        "assess",
+        "Approve, challenge, review or decline",
+        AssessmentAnswer,
+        "What to do",
+        AssessmentRequest,
+        {"409": "The request_id is that of another request"},
     )
-    problem = {
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
-    }
-    statuses = {
-        "405": "Another method than POST",
-        "409": "The request_id is that of another request",
-        "413": f"Longer than {LARGEST} bytes",
-        "422": "It does not fit: `detail` says what, and where",
-        "500": "A fault of ours",
-    }
-    document = {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Pay-In: assess a payment before authorisation",
-            "version": "1",
-            "description": "An answer within the caller's budget, from what is known of the card, the customer, the device,"
-            " the address and the e-mail. The same request_id again gets the same answer, and counts once.",
-        },
-        "paths": {
-            PATH: {
-                "post": {
-                    "operationId": "assess",
-                    "summary": "Approve, challenge, review or decline",
-                    "requestBody": {
-                        "required": True,
-                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/AssessmentRequest"}}},
-                    },
-                    "responses": {
-                        "200": {
-                            "description": "What to do",
-                            "content": {
-                                "application/json": {"schema": {"$ref": "#/components/schemas/AssessmentAnswer"}}
-                            },
-                        },
-                        **{status: {"description": why, **problem} for status, why in statuses.items()},
-                    },
-                }
-            }
-        },
-        "components": {"schemas": schemas["$defs"]},
-    }
-    return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+    return contracts.openapi(
+        "Pay-In: assess a payment before authorisation",
+        "1",
+        "An answer within the caller's budget, from what is known of the card, the customer, the device,"
+        " the address and the e-mail. The same request_id again gets the same answer, and counts once.",
+        [asked],
+        LARGEST,
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
 """What the contracts of our HTTP functions share: models that guess nothing, and sentences for what does not fit them."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.json_schema import models_json_schema
 
+from shared.domain.errors import Rejected
 from shared.domain.privacy import mask
 
 TOLD = 5
@@ -14,6 +19,100 @@ class Closed(BaseModel):
     """A part of a call or of an answer: nothing in it is guessed, and nothing unknown is left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: str
+    trace: str
+
+
+class DoesNotFit(Rejected):
+    """A request that is not of the contract. Answered 422, with what does not fit, and where."""
+
+    reason = "invalid_request"
+    status = 422
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read(body: bytes, of: type[M]) -> M:
+    """Raises DoesNotFit, which says what does not fit and repeats no value."""
+    try:
+        return of.model_validate_json(body)
+    except ValidationError as error:
+        raise DoesNotFit("; ".join(sentences(error, "body"))) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A path and what it answers. name: its operationId. asks: None for a GET. refusals: status → why, beside what every
+    function of ours may answer."""
+
+    path: str
+    name: str
+    summary: str
+    answers: type[BaseModel]
+    answered: str
+    asks: type[BaseModel] | None = None
+    refusals: Mapping[str, str] = field(default_factory=dict)
+
+
+def openapi(
+    title: str, version: str, description: str, operations: Sequence[Operation], largest: int, *, signed: bool = False
+) -> bytes:
+    """The OpenAPI 3.1 document of a function. signed: who calls must be named by an ID token."""
+    asked = [(one.asks, "validation") for one in operations if one.asks]
+    answered = [(one.answers, "serialization") for one in operations]
+    _, schemas = models_json_schema(
+        [*asked, *answered, (ProblemDocument, "serialization")],  # type: ignore[list-item]
+        ref_template="#/components/schemas/{model}",
+    )
+    document: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": description},
+        "paths": {one.path: {"post" if one.asks else "get": _told(one, largest)} for one in operations},
+        "components": {"schemas": schemas["$defs"]},
+    }
+    if signed:
+        document["security"] = [{"google": []}]
+        document["components"]["securitySchemes"] = {
+            "google": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        }
+    return json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def _told(one: Operation, largest: int) -> dict[str, Any]:
+    problem = {
+        "content": {"application/problem+json": {"schema": _ref(ProblemDocument)}},
+    }
+    statuses = {"405": f"Another method than {'POST' if one.asks else 'GET'}", "500": "A fault of ours", **one.refusals}
+    statuses |= {"413": f"Longer than {largest} bytes"}
+    if one.asks:
+        statuses |= {"422": "It does not fit: `detail` says what, and where"}
+    told = {
+        "operationId": one.name,
+        "summary": one.summary,
+        "responses": {
+            "200": {"description": one.answered, "content": {"application/json": {"schema": _ref(one.answers)}}},
+            **{status: {"description": why, **problem} for status, why in statuses.items()},
+        },
+    }
+    if one.asks:
+        told["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(one.asks)}}}
+    return told
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
 def sentences(error: ValidationError, whole: str, skip: int = 0) -> Iterator[str]:

@@ -182,7 +182,50 @@ Answer = tuple[bytes, str]
 """A body and its media type."""
 
 
-def on_paths(paths: Mapping[str, Mapping[str, Callable[[bytes], Answer]]], most: int) -> Handler:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to a contract of ours: its whole body, and the tokens that Google Cloud let in."""
+
+    body: bytes
+    tokens: tuple[str, ...] = ()
+
+    def caller(self) -> str:
+        """Who calls: the e-mail address in their ID token, in lower case. Raises Unidentified.
+
+        Cloud Run has verified the token before the request is here, and passes it on without its signature. Of the two
+        headers that may carry one it looks at X-Serverless-Authorization alone where both are there, so that the other
+        one is then anybody's word: https://cloud.google.com/run/docs/authenticating/service-to-service.
+        """
+        token = next(iter(self.tokens), "")
+        kind, _, jwt = token.partition(" ")
+        parts = jwt.split(".")
+        if kind.lower() != "bearer" or len(parts) != 3:
+            raise Unidentified("no ID token says who calls")
+        try:
+            claims = _CLAIMS.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            raise Unidentified("the ID token cannot be read") from None
+        if not claims.email or not claims.email_verified:
+            raise Unidentified("the ID token has no verified e-mail address: ask for one with --include-email")
+        return claims.email.lower()
+
+
+class Unidentified(Rejected):
+    """Nobody says who calls, where a person answers for what is done. Answered 401."""
+
+    reason = "unidentified"
+    status = 401
+
+
+class _Claims(msgspec.Struct):
+    email: str = ""
+    email_verified: bool = False
+
+
+_CLAIMS = msgspec.json.Decoder(_Claims)
+
+
+def on_paths(paths: Mapping[str, Mapping[str, Callable[[Call], Answer]]], most: int) -> Handler:
     """A contract with other systems of ours: what answers each path by its methods, given a body of at most `most` bytes.
 
     They are told what does not fit, as our own people are."""
@@ -194,7 +237,8 @@ def on_paths(paths: Mapping[str, Mapping[str, Callable[[bytes], Answer]]], most:
         act = methods.get(request.method)
         if act is None:
             raise MethodNotAllowed(f"only {', '.join(methods)}", allowed=tuple(methods))
-        body, kind = act(body_of(request, most))
+        sent = (request.headers.get(name) for name in ("X-Serverless-Authorization", "Authorization"))
+        body, kind = act(Call(body_of(request, most), tuple(token for token in sent if token is not None)))
         return body, 200, {"Content-Type": kind}
 
     return _telling(handle)

@@ -1,23 +1,25 @@
-"""What an operator may ask of the book of rules, and what is answered: the contract of `manage_rules`.
+"""What an operator may ask of the book of rules and of the lists, and what is answered: the contract of `manage_rules`.
 
 A call is JSON with an `act`. A book is told as it is published, its rules in SQL, so that what `show` answers may be edited
 and sent back. What does not fit is Rejected with a sentence that names the member.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from shared.domain.codec import decode, encode, in_utc
 from shared.domain.decisions import Action, Outcome
 from shared.domain.errors import Rejected
 from shared.flows.book_of_rules import Revision, history, kept_book, publish_book, standing_book
+from shared.flows.listing import Change, ListedEntity, list_entity, listed_entities, listed_entity, take_back
 from shared.flows.ports import Documents, Ports
 from shared.fraud.book import Book, Contents
 from shared.fraud.expressions import Tree, features_of
+from shared.fraud.lists import Entry
 from shared.fraud.parsing import parse
 from shared.fraud.policy import Costs
 from shared.fraud.rules import State
@@ -25,9 +27,12 @@ from shared.runtime.contracts import TOLD, Closed, sentences
 
 MOST_RULES = 500
 MOST_HISTORY = 50
+MOST_LISTED = 200
 Number = Annotated[int, Field(ge=1, le=99_999_999)]
 Text = Annotated[str, Field(max_length=2000)]
 Said = Annotated[str, Field(min_length=1, max_length=2000)]
+RuleCode = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")]
+Value = Annotated[str, Field(min_length=1, max_length=300)]
 Codes = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=300)]
 
 
@@ -48,7 +53,7 @@ class ToldScope(Told):
 class ToldRule(Told):
     """`shared.fraud.rules.Rule`, whose tree is made of its SQL here."""
 
-    code: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")]
+    code: RuleCode
     outcome: Outcome
     sql: str
     state: State = State.DRAFT
@@ -61,10 +66,19 @@ class ToldRule(Told):
 class ToldEntry(Told):
     action: Action
     kind: Annotated[str, Field(min_length=1, max_length=40)]
-    value: Annotated[str, Field(min_length=1, max_length=300)]
+    value: Value
     until: AwareDatetime
+    rule: RuleCode | None = None
     owner: Text = ""
     reason: Text = ""
+
+    def entry(self) -> Entry:
+        """Raises Rejected for a snooze that names no rule, and for another entry that names one."""
+        said = {name: getattr(self, name) for name in ("action", "kind", "value", "rule", "owner", "reason")}
+        try:
+            return Entry(**said, until=in_utc(self.until))
+        except ValueError as error:
+            raise Rejected(f"{self.kind}: {error}", reason="bad_entry") from error
 
 
 class ToldThresholds(Told):
@@ -117,9 +131,7 @@ class ToldBook(Told):
                 wrong.append(f"book.rules[{number}].sql of {told.code}: {error}")
         if wrong:
             raise Rejected("; ".join(wrong[:TOLD]), reason="bad_rule")
-        for entry, told_entry in zip(made["entries"], self.entries, strict=True):
-            entry["until"] = in_utc(told_entry.until)
-        return decode(encode(made), Contents)
+        return decode(encode({**made, "entries": [one.entry() for one in self.entries]}), Contents)
 
 
 class Show(Told):
@@ -169,9 +181,45 @@ class Diff(Told):
     to: Number | None
 
 
-_CALL: TypeAdapter[Show | History | Check | Publish | Back | Diff] = TypeAdapter(
-    Annotated[Show | History | Check | Publish | Back | Diff, Field(discriminator="act")]
-)
+class ListEntity(ToldEntry):
+    """Of a card, a customer, a device or an address, as a decision's history names it: allow, block, or snooze a rule."""
+
+    act: Literal["list"]
+    owner: Said
+    reason: Said
+    author: Said
+
+
+class Unlist(Told):
+    """That this is said of the entity no longer."""
+
+    act: Literal["unlist"]
+    action: Action
+    kind: str
+    value: Value
+    rule: RuleCode | None = None
+    author: Said
+    reason: Said
+
+
+class ShowListed(Told):
+    """What was ever said of one entity, or what stands of all, those after `after`."""
+
+    act: Literal["listed"]
+    kind: str | None = None
+    value: Value | None = None
+    after: Annotated[str, Field(max_length=400)] = ""
+    limit: Annotated[int, Field(ge=1, le=MOST_LISTED)] = MOST_LISTED
+
+    @model_validator(mode="after")
+    def _one_or_all(self) -> "ShowListed":
+        if (self.kind is None) is not (self.value is None):
+            raise ValueError("an entity is named by its kind and its value")
+        return self
+
+
+Call = Show | History | Check | Publish | Back | Diff | ListEntity | Unlist | ShowListed
+_CALL: TypeAdapter[Call] = TypeAdapter(Annotated[Call, Field(discriminator="act")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +267,28 @@ class Changed:
     policy: tuple[Any, Any] | None
 
 
-def manage_rules(asked: bytes, ports: Ports, now: datetime) -> Shown | Revisions | Checked | Published | Changed:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Of one entity: what stands, by action and rule. changes: all that was ever said of it, where it was asked for alone."""
+
+    kind: str
+    value: str
+    standing: dict[str, Change]
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entities:
+    """after: to ask on from; None at the end."""
+
+    entities: tuple[Standing, ...]
+    after: str | None
+
+
+Answer = Shown | Revisions | Checked | Published | Changed | Standing | Entities
+
+
+def manage_rules(asked: bytes, ports: Ports, now: datetime) -> Answer:
     """What the call in `asked` asks for. Raises Rejected, with a sentence, for what does not fit, and Unreadable for a
     policy by which nobody can judge and for a standing book that cannot be read."""
     call, documents = _read(asked), ports.documents
@@ -243,9 +312,25 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime) -> Shown | Revisions
             return Published(publish_book(ports, again.contents, now, after=after, author=call.author, why=call.reason))
         case Diff():
             return _changed(_kept(documents, call.since), _kept(documents, call.to))
+        case ListEntity():
+            return _standing(list_entity(ports, call.entry(), now, author=call.author), now)
+        case Unlist():
+            of = (call.kind, call.value, call.action, call.rule)
+            return _standing(take_back(ports, *of, now, author=call.author, reason=call.reason), now)
+        case ShowListed(kind=str(kind), value=str(value)):
+            return _standing(listed_entity(documents, kind, value), now)
+        case ShowListed():
+            found = listed_entities(documents, after=call.after, limit=call.limit)
+            whole = tuple(_standing(one, now) for one in found)
+            last = f"{whole[-1].kind}:{whole[-1].value}" if len(whole) == call.limit else None
+            return Entities(tuple(replace(one, changes=()) for one in whole if one.standing), last)
 
 
-def _read(asked: bytes) -> Show | History | Check | Publish | Back | Diff:
+def _standing(entity: ListedEntity, now: datetime) -> Standing:
+    return Standing(entity.kind, entity.value, entity.standing(now), entity.changes)
+
+
+def _read(asked: bytes) -> Call:
     try:
         return _CALL.validate_json(asked)
     except ValidationError as error:

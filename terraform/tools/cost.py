@@ -37,6 +37,8 @@ class Traffic:
     rereads_a_payment: float = 1.0
     disputes_a_payment: float = 0.005
     events_a_dispute: float = 4.0
+    """What people can look at: 1,200 a day."""
+    reviews_a_payment: float = 0.0002
     """Subscribers pay once a month; so many of a hundred are others each month, with cards, devices and addresses of
     their own."""
     new_customers: float = 5.0
@@ -63,6 +65,9 @@ class Each:
         11  # the door's own, once more for the message, and the link's, less those of scoring without a door
     )
     door_writes: int = 5  # what waits under its reference, and its end; the link, a proof, and the payment's name
+    """Of a review: the hundred among which the next one is found, and the case; lists are a few more."""
+    review_reads: int = 117
+    review_writes: int = 4  # opened, claimed, decided, told
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_300
     decision_bytes: int = 5_600
@@ -78,6 +83,7 @@ class Each:
     decision_document: int = 1_190
     entities_document: int = 1_600  # of a customer: card, account, device and address
     dispute_document: int = 4_000  # with its case and its claim
+    review_document: int = 1_100  # closed, with its trail
     written_bytes: int = 1_000  # a version of a document that is kept for a week
 
 
@@ -324,7 +330,12 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line(
         "Firestore writes", writes * DAYS / MILLION, "M", price.firestore_million_writes, f"{writes / 1e6:,.1f} M/day"
     )
+    reviewed, looked = payments * traffic.reviews_a_payment, each.review_reads * price.firestore_million_reads
+    dollars = (looked + each.review_writes * price.firestore_million_writes) / MILLION
+    of = f"{each.review_reads} reads and {each.review_writes} writes each"
+    yield line("Firestore reviews", reviewed, "", dollars, of)
     a_payment = each.payment_document + each.decision_document + traffic.disputes_a_payment * each.dispute_document
+    a_payment += traffic.reviews_a_payment * each.review_document
     new = traffic.new_customers / 100
 
     def stored(month: int) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 from shared.domain.decisions import Decision
 from shared.domain.disputes import DisputeUpdate
 from shared.domain.events import KINDS
+from shared.domain.labels import FraudLabel
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "learning" / "sql" / "tables"
 
@@ -64,6 +65,7 @@ def tables() -> dict[str, Columns]:
         "payment_events": [*envelope, *columns_of(*KINDS.values()), *METADATA],
         # What `decisions.row_of` adds to a decision.
         "fraud_decisions": [*columns_of(Decision), SAMPLE, *METADATA],
+        "fraud_labels": [*columns_of(FraudLabel), *METADATA],
         "dispute_updates": [*columns_of(DisputeUpdate), *METADATA],
     }
 

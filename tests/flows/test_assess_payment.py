@@ -233,7 +233,7 @@ def test_in_any_order_and_however_often_the_payment_is_counted_once(shared_ports
     outcomes = []
     for order in permutations(events):
         for again in (order, (*order, *order), tuple(event for event in order for _ in range(2))):
-            wipe(shared_ports, COLLECTIONS)
+            wipe(shared_ports, (*COLLECTIONS, "reviews"))
             score(shared_ports, *again)
             outcomes.append(counted(shared_ports))
     assert all(outcome == outcomes[0] for outcome in outcomes), "the order decides what is counted"
@@ -262,7 +262,7 @@ def test_every_request_and_every_payment_beyond_them_counts_once(
     shared_ports: Ports, acts: list[tuple[str, int, int]]
 ) -> None:
     """Requests and payments of one order and card, interleaved at will: as many attempts as the larger number of both."""
-    wipe(shared_ports, COLLECTIONS)
+    wipe(shared_ports, (*COLLECTIONS, "reviews"))
     asked, paid = set[int](), set[int]()
     for place, (act, number, _) in enumerate(acts):
         at = NOON + place * SECOND

@@ -19,10 +19,12 @@ from shared.backends.local.bus import LocalBus
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.codec import decode, decode_event, encode, encode_event
 from shared.domain.events import AnyEvent, DisputeStatus
+from shared.domain.reviews import Promise, ReviewAction
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.fetch_resource import fetch_resource
 from shared.flows.ports import Key, Message, Ports
 from shared.flows.record_payment import record_payment
+from shared.flows.reviews import Word, check_reviews, claim, decide
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
@@ -45,7 +47,7 @@ from tests.local import COLLECTIONS, TOPICS, everything, local_ports, published
 from tests.providers.kits import Kit, a_kit
 from tests.simulator.facts import FactKind
 
-ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds", "fraud_claims", "registry")
+ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds", "fraud_claims", "registry", "reviews")
 INBOX = "inbox"
 RESPOND_BY = NOON + 20 * DAY
 
@@ -103,6 +105,21 @@ def _on_tick(data: bytes, ports: Ports, steps: Steps) -> None:
     check_deadlines(ports, decode(data, datetime))
 
 
+def _reviewed(data: bytes, ports: Ports, steps: Steps) -> None:
+    """A reviewer's program, which asks again until it is answered; beside it the clock, of a promise that refuses."""
+    review_id, by = "stripe:pi_1", "ana@shop.example"
+    match data.split():
+        case [b"claim"]:
+            claim(ports, review_id, by, NOON)
+        case [b"decide"]:
+            word = Word(request_id="w", action=ReviewAction.RELEASE, code="known_customer", label="genuine")
+            decide(ports, review_id, by, NOON, word)
+        case [b"tick", hours]:
+            check_reviews(ports, NOON + int(hours) * HOUR, Promise(then=ReviewAction.REFUSE))
+        case _:
+            _scored(decode_event(data), ports)
+
+
 CONSUMERS: dict[str, Callable[[bytes, Ports, Steps], None]] = {
     "record_payment": _on_event(_recorded),
     "track_dispute": _on_event(_tracked),
@@ -110,6 +127,7 @@ CONSUMERS: dict[str, Callable[[bytes, Ports, Steps], None]] = {
     "check_deadlines": _on_tick,
     "fetch_resource": _fetched,
     "train_model": _trained,
+    "review_payment": _reviewed,
 }
 
 
@@ -177,6 +195,12 @@ SCENARIOS = {
         "check_deadlines",
         ticks(NOON + DAY, NOON + DAY + 5 * MINUTE),
         before=[a_dispute_event()],
+    ),
+    "a payment that somebody looks at": Scenario(
+        "review_payment", [*told(a_payment_event(three_d_secure="failed")), b"claim", b"decide", b"tick 1"]
+    ),
+    "a payment that nobody looks at": Scenario(
+        "review_payment", [*told(a_payment_event(three_d_secure="failed")), b"tick 30", b"tick 31"]
     ),
     "a payment that has to be read back": Scenario("fetch_resource", told(*mollie()[1])),
     "a night's training": Scenario(

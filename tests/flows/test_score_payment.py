@@ -264,6 +264,7 @@ def told_in_any_order(ports: Ports, events: Sequence[AnyEvent]) -> dict[Key, Any
     for event in events:
         score_payment(event, ports, NOON + 6 * DAY, by_rules())
     left: dict[Key, Any] = wipe(ports, COLLECTIONS)
+    wipe(ports, ("reviews",))
     for key, document in left.items():
         if key.collection == "decisions":
             left[key] = of_stored(document).event_id if PACKED in document else document

@@ -25,6 +25,7 @@ from tests.functions import pins
 from tests.functions.alone import normalised, only_its_packages, required, serving, unpack
 from tests.providers.kits import NOON, a_kit
 from tests.stack.deployed import deployed
+from tests.stack.identity import identity
 from tests.stack.topology import environment
 
 CONSUMED = {
@@ -41,8 +42,11 @@ CONSUMED = {
     "train_model": pushed(b"", job="another"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),
+    "review_payment": Request("/v1/reviews/next", identity("ana@shop.example"), b"{}"),
 }
-ANSWERS = dict.fromkeys(("assess_payment", "manage_rules", "replay_deliveries", "webhook-stripe"), 200)  # others: 204
+ANSWERS = dict.fromkeys(
+    ("assess_payment", "manage_rules", "replay_deliveries", "review_payment", "webhook-stripe"), 200
+)  # others: 204
 FUNCTIONS = sorted(["webhook", *CONSUMED])
 DEPLOYMENTS = sorted([*CONSUMED, *(f"webhook-{name}" for name in providers.names())])
 
@@ -204,6 +208,14 @@ NEVER_ON_THE_PATH = {
     "manage_rules": (
         *(name for name in TRAINING if name != "pydantic"),
         *(name for name in LOCAL if name != "sqlglot"),
+        *FIRESTORES_CLIENT,
+        "google.cloud.storage",
+        "shared.providers",
+        "shared.disputes",
+    ),
+    "review_payment": (
+        *(name for name in TRAINING if name != "pydantic"),
+        *LOCAL,
         *FIRESTORES_CLIENT,
         "google.cloud.storage",
         "shared.providers",

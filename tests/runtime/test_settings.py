@@ -1,9 +1,11 @@
 import json
+from datetime import timedelta
 
 import pytest
 
 from shared.domain.errors import Misconfigured
 from shared.domain.pseudonyms import DEVELOPMENT
+from shared.domain.reviews import Promise, ReviewAction
 from shared.settings import BackendName, read
 
 SECRET = {"WEBHOOK_STRIPE": json.dumps({"keys": {"2026-10": "whsec_old", "2026-11": "whsec_new"}})}
@@ -107,3 +109,17 @@ def test_a_key_of_pseudonyms_that_anybody_could_guess_is_refused_without_being_s
         read({KEYS: text}).keyring()
     assert "short" not in str(refused.value)
     assert "aaaa" not in str(refused.value)
+
+
+def test_what_is_promised_of_reviews_is_read_and_what_contradicts_is_refused() -> None:
+    assert read({}).promise() == Promise()
+    told = read({"PAYIN_REVIEWS": '{"within_minutes": 60, "then": "refuse", "after_minutes": 90}'}).promise()
+    assert told == Promise(timedelta(hours=1), ReviewAction.REFUSE, timedelta(minutes=90))
+    for wrong in (
+        '{"within_minutes": 60, "after_minutes": 30}',
+        '{"within_minutes": 0}',
+        '{"then": "approve"}',
+        "soon",
+    ):
+        with pytest.raises(Misconfigured, match="PAYIN_REVIEWS"):
+            read({"PAYIN_REVIEWS": wrong}).promise()

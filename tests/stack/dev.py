@@ -16,6 +16,7 @@ from tests.simulator.apis import Answering, ApiSimulator, serving
 from tests.simulator.facts import Fact, ProviderSimulator
 from tests.simulator.loading import load, names
 from tests.simulator.providers.shaping import ApiReply
+from tests.stack.identity import identity
 from tests.stack.servers import Absent
 from tests.stack.stack import Stack, alone, orderly, running
 from tests.stack.topology import ROOT
@@ -81,6 +82,8 @@ def tell(stack: Stack) -> None:
         "customer_id": "cus_1",
     }
     print(f"  curl -i -X POST {stack.urls['assess_payment']}/v1/assessments -d '{json.dumps(asked)}'")
+    person = identity("ana@shop.example")["Authorization"]
+    print(f"  curl -i {stack.urls['review_payment']}/v1/reviews -H 'Authorization: {person}'")
     print(f"  tail -f {stack.home}/logs/*.log")
     print("Ctrl-C stops everything.", flush=True)
 

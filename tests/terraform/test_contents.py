@@ -281,6 +281,7 @@ def test_what_terraform_invents_is_seen(
 
 def test_an_index_that_does_not_serve_its_query_is_seen(planned: Callable[[str], Plan]) -> None:
     plan = planned("dev")
-    [due] = [one for one in plan["planned_values"]["root_module"]["resources"] if one["name"] == "due"]
+    address = 'google_firestore_field.due["disputes/next_action_at"]'
+    [due] = [one for one in plan["planned_values"]["root_module"]["resources"] if one["address"] == address]
     due["values"]["index_config"][0]["indexes"][0]["order"] = "DESCENDING"
     assert "due: the code has disputes/next_action_at, Terraform has not" in differences(code(), of_plan(plan))

@@ -22,6 +22,8 @@ from shared.domain.codec import decode, decode_event, encode_event
 from shared.domain.decisions import Decision, FeatureValue, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
+from shared.domain.reviews import ReviewAction
+from shared.flows import reviews
 from shared.flows.assess_payment import count
 from shared.flows.decisions import PACKED, row_of, stored
 from shared.flows.event_messages import event_message
@@ -29,6 +31,7 @@ from shared.flows.judged import FORGOTTEN_AFTER
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.receive_delivery import receive
 from shared.flows.record_payment import record_payment
+from shared.flows.review_desk import view
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
@@ -159,6 +162,31 @@ def test_a_payment_that_is_assessed_costs_what_the_door_is_charged_for(tmp_path:
     score_payment(a_payment_event(PaymentStep.AUTHORIZED, merchant_reference="order-1"), ports, NOON, scorer)
     more = (counted.reads - each.score_reads, counted.writes - each.score_writes)
     assert more == (each.door_reads, each.door_writes)
+
+
+def test_a_payment_that_a_person_looks_at_costs_what_a_review_is_charged_for(tmp_path: Path) -> None:
+    each, world = cost.Each(), Measured(tmp_path)
+    scorer = Scorer(use_model=False)
+    scorer.book(None, NOON)  # once a minute, whatever comes
+    ports, counted = world.step()
+    event = as_long_as_in_life(a_payment_event(PaymentStep.AUTHORIZED, three_d_secure="failed"))
+    score_payment(event, ports, NOON, scorer)
+    assert counted.writes == each.score_writes + 1
+    ports, counted = world.step()
+    review_id, by = f"stripe:{event.payment_id}", "an.analyst@the-business.example"
+    word = reviews.Word(
+        request_id="6f1c1c1e-7b1a-4b0e",
+        action=ReviewAction.REFUSE,
+        code="stolen_card",
+        reason="r" * 100,
+        label="third_party_fraud",
+    )
+    reviews.claim(ports, review_id, by, NOON)
+    view(ports.documents, review_id, NOON)
+    reviews.decide(ports, review_id, by, NOON, word)
+    assert (counted.reads + reviews.LOOKED_AT, counted.writes + 1) == (each.review_reads, each.review_writes)
+    [stored_here] = counted.inner.scan("reviews", 10)
+    assert 0.7 * each.review_document < document_bytes(stored_here) <= each.review_document
 
 
 def test_a_consumer_pays_for_what_its_filter_takes_out_too() -> None:

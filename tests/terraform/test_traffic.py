@@ -138,6 +138,7 @@ def test_what_runs_by_schedule_or_on_call_gets_everything_unwatched(world: World
         "check-deadlines",
         "manage-rules",
         "replay-deliveries",
+        "review-payment",
         "train-model",
     ]
     world.deploy("check-deadlines", 2, r1=100)
