@@ -40,6 +40,13 @@ class HistoryState(StrEnum):
     SATURATED = "saturated"  # so busy that its history is no longer written in this five-minute bucket
 
 
+class ScaExemption(StrEnum):
+    """A lawful reason to skip strong customer authentication (Commission Delegated Regulation (EU) 2018/389)."""
+
+    LOW_VALUE = "low_value"  # Article 16
+    RISK_ANALYSIS = "transaction_risk_analysis"  # Article 18
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureValue:
     """One member of the vector. None: missing, which is not zero."""
@@ -94,12 +101,14 @@ class Decision:
     None when rules alone decided, and `fallback` says why.
 
     What follows `history` has been added since the first release, and is None or empty in what that stored:
-    book_revision: of the book of rules that judged; None: what is shipped. country, initiator: the payment's segment.
+    book_revision: of the book of rules that judged; None: what is shipped. country, initiator, product: the payment's segment.
     listed: what lists named of it. shadow: codes of rules in shadow that held, and changed nothing. propensity: where exploration could have let the payment pass, how
-    probable this outcome was; explored: it was let pass for that.
+    probable this outcome was; explored: it was let pass for that. 1 and not explored: it was drawn, and the day's amount was
+    spent; of payments that are not drawn nobody asks, so that after the day's first such decision theirs is 1 too.
 
     Of a decision before authorisation (an assessment): request_id, the caller's; request_digest, what was asked;
-    without_history, the mildest outcome where history was not known. `payment_id` is `request:<request_id>`, and the
+    without_history, the mildest outcome where history was not known; sca_exemption, what its provider may ask the issuer
+    for instead of authentication. `payment_id` is `request:<request_id>`, and the
     provider's own, with linked_event_id, once an event told which payment came of it: that is the same decision.
     """
 
@@ -133,3 +142,5 @@ class Decision:
     shadow: tuple[str, ...] = ()
     propensity: float | None = None
     explored: bool | None = None
+    product: str | None = None
+    sca_exemption: ScaExemption | None = None

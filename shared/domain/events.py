@@ -159,12 +159,13 @@ class PaymentAssessed(PaymentAttempt):
 
     event_id: `<provider>:<account>:assessment:<request_id>`. provider, account: through whom the payment would go.
     payment_id: `request:<request_id>`. aliases: the ids by which the provider's events will name it, where they are
-    known. flow: what the customer is doing (checkout, trial, renewal), in the caller's words. decision: what was answered,
+    known. flow, product: what the customer is doing (checkout, trial, renewal), and buys, in the caller's words. decision: what was answered,
     packed (`shared.flows.decisions`), for whoever finds it uncounted.
     """
 
     request_id: str
     flow: str = ""
+    product: str | None = None
     decision: str = ""
 
 

@@ -22,6 +22,7 @@ from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.decisions import PACKED, of_stored, stored
 from shared.flows.event_messages import event_message
+from shared.flows.exploring import may_lose, spend
 from shared.flows.judged import (
     Found,
     Judged,
@@ -130,8 +131,10 @@ class Assessor:
         return task.settle(alone)
 
     def _work(self, task: "_Task") -> None:
-        def judged(known: Known, model: Model | None, book: Book) -> Decision:
-            decision = task.settle(lambda: decide(known, model, task.now, book))
+        def judged(known: Known, model: Model | None, book: Book, seen: Seen) -> Decision:
+            # Before it is settled: exploration may have to read, and whoever answers waits for no read.
+            made = decide(known, model, task.now, book, may_lose=may_lose(seen, book, task.now))
+            decision = task.settle(lambda: made)
             # Beside the commit, not after it: whoever hears of it first counts it, and the other finds that done.
             self._tell(task, decision)
             return decision
@@ -196,7 +199,7 @@ def count(
     ports: Ports,
     now: datetime,
     scorer: Scorer | None,
-    judged: Callable[[Known, Model | None, Book], Decision],
+    judged: Callable[[Known, Model | None, Book, Seen], Decision],
 ) -> Judged:
     """The decision that stands: the one that a request of this id got before, or else that of `judged`, committed with all
     that the payment adds to history. `judged` may be asked again, when somebody else writes in between.
@@ -216,7 +219,7 @@ def count(
                 raise RequestIdTaken("the request_id of another request")
             return Effect(stands)
         known = known_of(attempt, seen)
-        decision = judged(known, *(_by(scorer, seen, ports, now, registry) if scorer else (None, SHIPPED)))
+        decision = judged(known, *(_by(scorer, seen, ports, now, registry) if scorer else (None, SHIPPED)), seen)
         found = Found.of(seen, names)
         bought = Purchase.at(seen, purchase)
         link = None
@@ -237,7 +240,7 @@ def count(
         # Where the payment itself is under review, that one is enough.
         if link is None or paid is None or paid.decision.outcome is not Outcome.REVIEW:
             writes += review_asked(decision)
-        writes += purchase_write(seen, purchase, bought)
+        writes += (*purchase_write(seen, purchase, bought), *spend(seen, decision))
         return Effect(Judged(own, decision, link), writes)
 
     keys = [own, *names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *registry]

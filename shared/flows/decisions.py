@@ -47,6 +47,7 @@ def of_stored(document: Mapping[str, Any]) -> Decision:
 _ADDED: Final = (
     *("book_revision", "country", "initiator", "listed", "shadow", "propensity", "explored"),
     *("request_id", "request_digest", "without_history", "linked_event_id"),
+    *("product", "sca_exemption"),
 )
 
 # Never to be changed: what is stored is read by these very bytes, and by no others. Names that are added to the vector

@@ -15,6 +15,7 @@ from shared.flows.assess_payment import settle
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.decisions import stored
+from shared.flows.exploring import may_lose, spend
 from shared.flows.judged import (
     KNOWN_FRAUDS,
     Found,
@@ -89,8 +90,8 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
             return Effect(_Judged(root.told, repeated=False), writes)
         model, book = scorer.at(seen, registry, ports.models, now)
         known = known_of(attempt, seen)
-        decision = decide(known, model, now, book)
-        writes = [write(names[0], seen[names[0]], stored(decision))]
+        decision = decide(known, model, now, book, may_lose=may_lose(seen, book, now))
+        writes = [write(names[0], seen[names[0]], stored(decision)), *spend(seen, decision)]
         writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])
         writes += counted(known, found.claims, names[0])
         writes += review_asked(decision)

@@ -1,14 +1,14 @@
 """From a payment and its history to a decision, and from a stored decision to the same decision again."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.decisions import Action, Decision, Fallback, Outcome, Reason
-from shared.domain.events import PaymentAssessed
+from shared.domain.events import Initiator, PaymentAssessed
 from shared.fraud.book import SHIPPED, Book
-from shared.fraud.features import EPOCH, NAMES, SCHEMA_VERSION, member
+from shared.fraud.features import CARD_METHOD, EPOCH, NAMES, SCHEMA_VERSION, member
 from shared.fraud.history import Known
 from shared.fraud.lists import MEMBERS, listed_in
 from shared.fraud.model import Model
@@ -17,6 +17,9 @@ from shared.fraud.rules import Segment
 
 MODEL_REASONS = 4
 """The features that raised the score most, at most so many."""
+
+SPENT = 1.0
+"""The propensity of what exploration drew and could not let pass, for the day's amount was spent."""
 
 SMALLEST_WEIGHT = 0.05
 """Log-odds: what adds less is no reason."""
@@ -30,10 +33,12 @@ def decide(
     *,
     fallback: Fallback = Fallback.NO_MODEL,
     without_history: Outcome | None = None,
+    may_lose: Callable[[int], bool] = lambda _: True,
 ) -> Decision:
     """Judge the payment in `known` by `book`. Without a model, rules alone decide, and `fallback` says why there is none.
 
-    without_history: what the operator wants of such a payment at least, where its history is not known.
+    without_history: what the operator wants of such a payment at least, where its history is not known. may_lose: whether
+    exploration may let pass so much more today, reference minor units; asked of a payment that was drawn, and of no other.
     """
     event = known.attempt.event
     asked = event if isinstance(event, PaymentAssessed) else None
@@ -65,14 +70,38 @@ def decide(
         country=country,
         initiator=event.initiator,
         listed=(*book.lists.of(event, now), *listed_in(known.documents, now)),
+        product=asked.product if asked else None,
     )
-    return _judged(facts, model, book)
+    if asked is not None and _to_authenticate(asked):
+        exemption = book.policy.exemption(_segment(facts), known.attempt.amount, analyzed=model is not None)
+        facts = replace(facts, sca_exemption=exemption)
+    decision = _judged(facts, model, book)
+    if decision.explored and not may_lose(known.attempt.amount or 0):
+        decision = _judged(replace(facts, propensity=SPENT), model, book)
+    return decision
+
+
+def _to_authenticate(asked: PaymentAssessed) -> bool:
+    """Whether it is a card payment of a customer who is present, of whose authentication nothing was said yet."""
+    by_card = asked.method in (None, "", CARD_METHOD)
+    return by_card and asked.initiator is not Initiator.MERCHANT and asked.three_d_secure is None
+
+
+def _segment(facts: Decision) -> Segment:
+    return Segment(
+        account=facts.account,
+        provider=facts.provider,
+        country=facts.country,
+        initiator=facts.initiator,
+        product=facts.product,
+    )
 
 
 def digest(asked: PaymentAssessed) -> str:
     """By which the same request, asked again, is told from another under its id: of all but when it was asked."""
-    content = replace(asked, occurred_at=EPOCH, decision="")
-    return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    # A request of an earlier release, which knew no products, is the same request still.
+    content = repr(replace(asked, occurred_at=EPOCH, decision="")).replace(", product=None", "")
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> Decision:
@@ -89,7 +118,7 @@ def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> 
 
 def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     values = {feature.name: feature.value for feature in facts.features}
-    segment = Segment(account=facts.account, provider=facts.provider, country=facts.country, initiator=facts.initiator)
+    segment = _segment(facts)
     holding, snoozed = book.table.judge(values, segment), {listed.rule for listed in facts.listed if listed.rule}
     rules = [rule for rule in holding if rule.code not in snoozed]
     by_rules = hardest(rule.outcome for rule in rules)
@@ -120,6 +149,8 @@ def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
         exploration = book.policy.exploration
         explored = exploration.draws(f"{facts.provider}:{facts.request_id or facts.payment_id}")
         propensity = exploration.share if explored else 1 - exploration.share
+        if facts.propensity == SPENT:
+            explored, propensity = False, SPENT
         if explored:
             outcome = Outcome.APPROVE
             reasons.append(Reason(source="exploration", code=f"instead_of_{by_model}"))
@@ -132,6 +163,8 @@ def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
         shadow=tuple(rule.code for rule in book.table.shadows(values, segment) if rule.code not in snoozed),
         propensity=propensity,
         explored=explored,
+        # Only of what neither rules nor the model would have stopped, whatever lists and exploration say.
+        sca_exemption=facts.sca_exemption if hardest([by_rules, by_model, outcome]) is Outcome.APPROVE else None,
     )
 
 

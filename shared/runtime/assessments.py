@@ -94,6 +94,7 @@ class AssessmentRequest(Closed):
     flow: Annotated[str, StringConstraints(pattern="^[a-z0-9_]{0,40}$")] = Field(
         "", description="What the customer is doing: checkout, trial, renewal"
     )
+    product: Name | None = Field(None, description="What is bought, by which rules and thresholds may be scoped")
     amount: RequestedAmount
     method: Annotated[str, StringConstraints(pattern="^[a-z0-9_]{1,40}$")] = "card"
     card: RequestedCard | None = None
@@ -134,6 +135,7 @@ class AssessmentRequest(Closed):
             request_id=request_id,
             payment_id=request_name(request_id),
             flow=self.flow,
+            product=self.product,
             amount=Money(self.amount.minor, self.amount.currency),
             aliases=tuple(dict.fromkeys(map(nameable, self.payment_ids))),
             merchant_reference=_maybe(self.merchant_reference),
@@ -188,6 +190,9 @@ class AssessmentAnswer(Closed):
     score: float | None = Field(ge=0, le=1)
     reasons: tuple[AnswerReason, ...]
     fallback: tuple[Literal["no_model", "store_slow", "store_down", "commit_late", "not_counted"], ...]
+    sca_exemption: Literal["low_value", "transaction_risk_analysis"] | None = Field(
+        None, description="What the provider may be told to ask the issuer for in the place of authentication"
+    )
     versions: AnswerVersions
     decided_at: datetime
 
@@ -205,6 +210,7 @@ class AssessmentAnswer(Closed):
                     for one in decision.reasons
                 ),
                 "fallback": (*([decision.fallback.value] if decision.fallback else []), *assessment.late),
+                "sca_exemption": decision.sca_exemption.value if decision.sca_exemption else None,
                 "versions": {
                     "model": decision.model_digest,
                     "schema": decision.schema_version,

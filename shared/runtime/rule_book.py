@@ -48,6 +48,7 @@ class ToldScope(Told):
     providers: Codes = ()
     countries: Codes = ()
     initiators: Codes = ()
+    products: Codes = ()
 
 
 class ToldRule(Told):
@@ -108,11 +109,28 @@ class ToldLimits(Told):
 class ToldExploration(Told):
     share: float = 0.0
     most: Annotated[int, Field(ge=0, le=10**15)] = 0
+    most_a_day: Annotated[int, Field(ge=0, le=10**15)] | None = None
+
+    @model_validator(mode="after")
+    def _capped(self) -> "ToldExploration":
+        if self.share and self.most_a_day is None:
+            raise ValueError("exploration says what a day may lose: most_a_day")
+        return self
+
+
+class ToldExemptions(Told):
+    name: Said
+    scope: ToldScope = ToldScope()
+    low_value: bool = False
+    acquirer_fraud_rate: float | None = None
+    owner: Text = ""
+    reason: Text = ""
 
 
 class ToldPolicy(Told):
     limits: tuple[ToldLimits, ...] = ()
     exploration: ToldExploration = ToldExploration()
+    exemptions: tuple[ToldExemptions, ...] = ()
 
 
 class ToldBook(Told):

@@ -21,6 +21,7 @@ from shared.fraud.policy import (
     Thresholds,
     cheapest,
     cheapest_authenticated,
+    cheapest_challenged,
     hardest,
     within_capacity,
 )
@@ -124,7 +125,7 @@ PRIVATE = Limits(name="france", scope=Scope(countries=("FR",)), costs=Costs(insu
 def test_the_first_limits_that_cover_a_payment_stand_in_the_place_of_the_models() -> None:
     strict = Thresholds(challenge=0.01, review=0.02, decline=0.03)
     policy = Policy(limits=(PRIVATE, Limits(name="all", thresholds=strict)))
-    assert policy.thresholds(OTHERWISE, SEGMENT, authenticated=False) == cheapest(Costs(insult=2.0))
+    assert policy.thresholds(OTHERWISE, SEGMENT, authenticated=False) == cheapest_challenged(Costs(insult=2.0), 0.2)
     assert policy.thresholds(OTHERWISE, replace(SEGMENT, country=None), authenticated=False) == strict
     assert Policy().thresholds(OTHERWISE, SEGMENT, authenticated=True) == OTHERWISE
     assert len({policy.version(OTHERWISE), Policy().version(OTHERWISE), policy.version(strict)}) == 3

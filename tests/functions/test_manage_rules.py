@@ -1,5 +1,6 @@
 """The operator's hand on the book of rules, through the function itself, and what the next payment makes of it."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from flask.testing import FlaskClient
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.fraud.book import SHIPPED
-from tests.builders import NOON, a_payment_event
+from tests.builders import DAY, NOON, a_payment_event
 from tests.functions.test_inputs import client
 from tests.local import local_ports, published
 
@@ -98,6 +99,19 @@ def test_two_revisions_are_compared(rules: FlaskClient) -> None:
     changed = told(rules, "diff", **{"from": 1, "to": 2})
     [(was, now)] = changed["rules"].values()
     assert (was["state"], now["state"], changed["policy"]) == ("live", "retired", None)
+
+
+def test_an_entity_is_listed_shown_and_taken_back(rules: FlaskClient, tmp_path: Path) -> None:
+    entry = {"action": "block", "kind": "card", "value": "fp_1"}
+    until = (datetime.now(UTC) + 30 * DAY).isoformat()
+    said = told(rules, "list", **entry, until=until, owner="risk", author="ana", reason="a mule")
+    assert said["standing"]["block"]["reason"] == "a mule"
+    assert told(rules, "listed")["entities"] == [{**said, "changes": []}]
+    assert decision(tmp_path)["listed"] == [{"action": "block", "kind": "card", "rule": None}]
+    assert told(rules, "unlist", **entry, author="ben", reason="a mistake")["standing"] == {}
+    assert told(rules, "listed")["entities"] == []
+    alone = told(rules, "listed", kind="card", value="fp_1")
+    assert [one["author"] for one in alone["changes"]] == ["ana", "ben"]
 
 
 @pytest.mark.parametrize(

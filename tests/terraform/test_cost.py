@@ -155,7 +155,7 @@ def test_a_payment_that_is_assessed_costs_what_the_door_is_charged_for(tmp_path:
     scorer.book(None, NOON)  # once a minute, whatever comes
     ports, counted = world.step()
     asked = an_assessment()
-    standing = count(asked, ports, NOON, None, lambda known, _model, book: decide(known, None, NOON, book))
+    standing = count(asked, ports, NOON, None, lambda known, _model, book, _seen: decide(known, None, NOON, book))
     told = replace(asked, decision=stored(standing.decision)[PACKED])
     assert 0.7 * each.assessed_bytes < size(event_message(told, NOON)) <= each.assessed_bytes
     score_payment(told, ports, NOON, scorer)

@@ -1,0 +1,199 @@
+"""Limits, exploration and exemptions, through the decision that they make."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.codec import encode
+from shared.domain.decisions import Action, Decision, Outcome, ScaExemption
+from shared.domain.events import Initiator, PaymentAttempt
+from shared.flows.train_model import COLUMNS
+from shared.fraud.book import SHIPPED, Book, Contents
+from shared.fraud.decide import SPENT, decide, digest, recompute
+from shared.fraud.features import Attempt
+from shared.fraud.history import Known
+from shared.fraud.lists import Entry
+from shared.fraud.model import Model
+from shared.fraud.policy import (
+    DEFAULT_THRESHOLDS,
+    Costs,
+    Exemptions,
+    Exploration,
+    Limits,
+    Policy,
+    Thresholds,
+    cheapest_challenged,
+)
+from shared.fraud.rules import Scope
+from tests.builders import DAY, NOON, a_payment_event, an_assessment, eur
+from tests.flows.test_book_of_rules import a_rule
+from tests.fraud.forests import fitted, loaded
+
+PASS = Thresholds(challenge=1.0, review=1.0, decline=1.0)
+STOP = Thresholds(challenge=1e-12, review=1e-11, decline=1e-10)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return loaded(COLUMNS, fitted(COLUMNS))
+
+
+def judged(policy: Policy, model: Model | None, event: PaymentAttempt | None = None, **more: Any) -> Decision:
+    """The decision by `policy`, which comes out the same when it is computed again."""
+    book = Book(Contents(policy=policy, rules=more.pop("rules", ()), entries=more.pop("entries", ())))
+    decision = decide(Known(Attempt.of(event or an_assessment()), {}), model, NOON, book, **more)
+    assert encode(recompute(decision, model, book)) == encode(decision)
+    return decision
+
+
+def test_the_first_limits_whose_segment_covers_a_payment_decide(model: Model) -> None:
+    policy = Policy(
+        limits=(
+            Limits(name="trial", scope=Scope(products=("trial",)), thresholds=STOP),
+            Limits(name="here", scope=Scope(countries=("DE",), providers=("stripe",)), thresholds=PASS),
+        )
+    )
+    assert judged(policy, model, an_assessment(product="trial")).outcome is Outcome.DECLINE
+    assert judged(policy, model, an_assessment(product="annual")).outcome is Outcome.APPROVE
+    # No provider's event tells the product.
+    assert judged(policy, model, a_payment_event()).outcome is Outcome.APPROVE
+
+
+def test_a_rule_judges_the_products_of_its_scope_only() -> None:
+    rules = (a_rule(scope=Scope(products=("trial",))),)
+    assert judged(Policy(), None, an_assessment(product="trial"), rules=rules).outcome is Outcome.REVIEW
+    for product in (None, "annual"):
+        assert judged(Policy(), None, an_assessment(product=product), rules=rules).outcome is Outcome.APPROVE
+
+
+def test_what_says_nothing_of_later_members_has_the_version_that_it_had() -> None:
+    """As the release before products, exemptions and the day's amount computed them."""
+    earlier = Limits(name="a", scope=Scope(countries=("FR",)), costs=Costs(insult=2.0))
+    exploring = Policy(limits=(earlier,), exploration=Exploration(share=0.01, most=5000))
+    assert SHIPPED.table.version == "c58d3059f0b7768e"
+    assert exploring.version(DEFAULT_THRESHOLDS) == "7f537412baa716b3"
+    more = [
+        replace(exploring, limits=(replace(earlier, scope=Scope(countries=("FR",), products=("trial",))),)),
+        replace(exploring, limits=(replace(earlier, authenticated_loss=0.5),)),
+        replace(exploring, exploration=Exploration(share=0.01, most=5000, most_a_day=1)),
+        replace(exploring, exemptions=(Exemptions(name="eea", low_value=True),)),
+    ]
+    versions = {one.version(DEFAULT_THRESHOLDS) for one in (exploring, *more)}
+    assert len(versions) == 5
+    assert digest(an_assessment(product="trial")) != digest(an_assessment())
+
+
+def drawn(policy: Policy) -> Iterator[str]:
+    return (f"r-{n}" for n in range(100_000) if policy.exploration.draws(f"stripe:r-{n}"))
+
+
+EXPLORING = Policy(
+    limits=(Limits(name="all", thresholds=STOP),), exploration=Exploration(share=0.01, most=5000, most_a_day=10_000)
+)
+
+
+def test_exploration_lets_a_drawn_payment_pass_and_says_how_probable_that_was(model: Model) -> None:
+    explored = judged(EXPLORING, model, an_assessment(request_id=next(drawn(EXPLORING))))
+    assert (explored.outcome, explored.explored, explored.propensity) == (Outcome.APPROVE, True, 0.01)
+    assert "instead_of_decline" in [reason.code for reason in explored.reasons]
+    other = judged(EXPLORING, model, an_assessment(request_id="r-not"))
+    assert (other.outcome, other.explored, other.propensity) == (Outcome.DECLINE, False, 0.99)
+
+
+def test_exploration_leaves_alone_what_is_large_or_named_by_a_rule_or_a_list_or_was_not_stopped(model: Model) -> None:
+    name = next(drawn(EXPLORING))
+    asked = an_assessment(request_id=name)
+    block = Entry(action=Action.BLOCK, kind="country", value="DE", until=NOON + DAY)
+    for decision in (
+        judged(EXPLORING, model, replace(asked, amount=eur(5001))),
+        judged(EXPLORING, model, asked, rules=(a_rule(),)),
+        judged(EXPLORING, model, asked, entries=(block,)),
+        judged(replace(EXPLORING, limits=(Limits(name="all", thresholds=PASS),)), model, asked),
+        judged(EXPLORING, None, asked),
+    ):
+        assert (decision.explored, decision.propensity) == (None, None)
+
+
+def test_what_is_drawn_once_the_day_is_spent_is_stopped_and_told_apart(model: Model) -> None:
+    asked = an_assessment(request_id=next(drawn(EXPLORING)))
+    looked: list[int] = []
+    spent = judged(EXPLORING, model, asked, may_lose=lambda amount: looked.append(amount) or False)  # type: ignore[func-returns-value]
+    assert (spent.outcome, spent.explored, spent.propensity) == (Outcome.DECLINE, False, SPENT)
+    assert looked == [1999]
+    judged(EXPLORING, model, an_assessment(request_id="r-not"), may_lose=lambda amount: looked.append(amount) or True)  # type: ignore[func-returns-value]
+    assert looked == [1999]
+
+
+ALL = Policy(
+    limits=(Limits(name="all", thresholds=PASS),),
+    exemptions=(Exemptions(name="eea", scope=Scope(countries=("DE",)), low_value=True, acquirer_fraud_rate=0.0006),),
+)
+
+
+@pytest.mark.parametrize(
+    ("rate", "minor", "exemption"),
+    [
+        (0.0001, 50_000, ScaExemption.RISK_ANALYSIS),
+        (0.0001, 50_001, None),
+        (0.00011, 25_000, ScaExemption.RISK_ANALYSIS),
+        (0.0006, 25_001, None),
+        (0.00061, 10_000, ScaExemption.RISK_ANALYSIS),
+        (0.0013, 10_001, None),
+        (0.00131, 3_000, ScaExemption.LOW_VALUE),
+        (0.00131, 3_001, None),
+        (None, 3_000, ScaExemption.LOW_VALUE),
+    ],
+)
+def test_the_exemption_that_may_be_asked_for_follows_from_the_amount_and_the_acquirers_rate(
+    rate: float | None, minor: int, exemption: ScaExemption | None, model: Model
+) -> None:
+    policy = replace(ALL, exemptions=(replace(ALL.exemptions[0], acquirer_fraud_rate=rate),))
+    assert judged(policy, model, an_assessment(amount=eur(minor))).sca_exemption is exemption
+
+
+def test_no_exemption_is_named_where_none_is_asked_for_or_anything_speaks_against_the_payment(model: Model) -> None:
+    stopped = replace(ALL, limits=EXPLORING.limits)
+    exploring = replace(stopped, exploration=EXPLORING.exploration)
+    allowed = Entry(action=Action.ALLOW, kind="country", value="DE", until=NOON + DAY)
+    for decision in (
+        judged(Policy(limits=ALL.limits), model),
+        judged(ALL, model, a_payment_event()),
+        judged(ALL, model, an_assessment(initiator=Initiator.MERCHANT)),
+        judged(ALL, model, an_assessment(three_d_secure="authenticated")),
+        judged(ALL, model, an_assessment(three_d_secure="failed")),
+        judged(ALL, model, an_assessment(method="paypal")),
+        judged(ALL, model, an_assessment(amount=None)),
+        judged(ALL, model, an_assessment(card=None, billing_country="US")),
+        judged(ALL, model, rules=(a_rule(),)),
+        judged(stopped, model),
+        judged(stopped, model, entries=(allowed,)),
+        judged(exploring, model, an_assessment(request_id=next(drawn(exploring)))),
+    ):
+        assert decision.sca_exemption is None
+    # Without a model nothing was analyzed.
+    assert judged(ALL, None).sca_exemption is ScaExemption.LOW_VALUE
+
+
+@given(st.floats(0.01, 1), st.floats(0.01, 0.05), st.floats(0.2, 0.5), st.floats(0.06, 0.1), st.floats(0.5, 3))
+@settings(max_examples=25, deadline=None)
+def test_a_payment_that_would_be_challenged_is_answered_by_what_costs_least_where_a_challenge_shifts_liability(
+    loss: float, friction: float, missed: float, review: float, insult: float
+) -> None:
+    costs = Costs(challenge_friction=friction, challenge_missed=missed, review_friction=review, insult=insult)
+    found = cheapest_challenged(costs, loss)
+
+    def cost(outcome: Outcome, p: float) -> float:
+        return {
+            Outcome.APPROVE: p,
+            Outcome.CHALLENGE: friction + missed * loss * p,
+            Outcome.REVIEW: review + costs.review_missed * p,
+            Outcome.DECLINE: insult * (1 - p),
+        }[outcome]
+
+    for hundredth in range(1, 100):
+        p = hundredth / 100
+        assert cost(found.outcome(p), p) <= min(cost(outcome, p) for outcome in Outcome) + 1e-9
