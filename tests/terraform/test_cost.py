@@ -369,7 +369,11 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     ):
         track_dispute(dispute, ports, NOON)
         score_payment(dispute, ports, NOON, Scorer(use_model=False))
-    assert row_bytes(world.published[-1], "dispute_updates") <= each.update_row
+    update, *labels = world.published[-3:]
+    assert row_bytes(update, "dispute_updates") <= each.update_row
+    # As many as there are when a dispute was won, and one before: half of each in the middle of all events.
+    assert {label.topic for label in labels} == {"fraud-labels"}
+    assert sum(row_bytes(label, "fraud_labels") for label in labels) <= 1.5 * each.label_row
     assert sum(map(largest, ("disputes", "cases", "fraud_claims"))) <= each.dispute_document
 
 
