@@ -31,6 +31,7 @@ class FraudLabel:
 
     label: a LabelClass, source: a LabelSource. occurred_at: when it was said. known_at: when we heard.
     supersedes: the label_id of which this is the correction, or "". by: the reviewer, or "".
+    revision: how many words it rests on are known; of two rows of a label the greater is newer.
     """
 
     label_id: str
@@ -43,3 +44,4 @@ class FraudLabel:
     known_at: datetime
     supersedes: str = ""
     by: str = ""
+    revision: int = 0

@@ -35,12 +35,17 @@ def label_messages(filed: Iterable[Case], rows: Iterable[tuple[Dispute, Case | N
 
 
 def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
-    """Each label that the payment of `case` ever had, in the order in which it became known; `disputes` are all of the
-    case. Each supersedes the one before it: as of an instant the last one known by then is the label."""
+    """What the payment of `case` was labeled with each word, in the order in which they were heard; `disputes` are all
+    of the case. Each supersedes the one before it: as of an instant the last one known by then is the label.
+
+    A word that changes nothing has its label too: of two that meet, the later one may be committed, and told, before the
+    other is there, and has to be told anew.
+    """
     claims: dict[str, DisputeClaim] = {}
     reports, ended = Claims(), dict[str, tuple[int, DisputeStatus]]()
     labels: list[FraudLabel] = []
-    for word in sorted(_words(case, disputes), key=lambda one: (one.heard_at, one.event_id)):
+    words = sorted(_words(case, disputes), key=lambda one: (one.heard_at, one.event_id))
+    for word in words:
         if isinstance(word.told, FraudWarning):
             reports = reports.joined(Claims.of_warning(word.told))
         else:
@@ -50,8 +55,7 @@ def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
                 said = (claim.word, word.told.status)
                 ended[word.dispute_id] = max(ended.get(word.dispute_id, said), said)
         meant = _meant(reports, claims, {dispute_id: status for dispute_id, (_, status) in ended.items()})
-        before = labels[-1] if labels else None
-        if meant is None or (before and (before.label, before.source) == meant):
+        if meant is None:
             continue
         labels.append(
             FraudLabel(
@@ -63,7 +67,8 @@ def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
                 source=meant[1],
                 occurred_at=word.told.occurred_at,
                 known_at=word.heard_at,
-                supersedes=before.label_id if before else "",
+                supersedes=labels[-1].label_id if labels else "",
+                revision=len(words),
             )
         )
     return labels

@@ -76,9 +76,9 @@ class Each:
     event_row: int = 720
     decision_row: int = 3_500
     update_row: int = 400
-    """Told with each event of a dispute: what the payment was taken for so far, mostly one or two."""
-    label_bytes: int = 600
-    label_row: int = 450
+    """Told with each event of a dispute: what the payment was taken for with each until then, two or three."""
+    label_bytes: int = 1_500
+    label_row: int = 1_100
     trained_event: int = 350  # of an event's row, the columns that the nightly query reads
     trained_decision: int = 110  # of a decision's row, what is read of all of them; vectors only of the sample
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
