@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 
 from shared.domain import ledger, payments, timeline, totals
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudWarning, told
@@ -50,10 +50,13 @@ def knowing_more(case: Case, than: int) -> Case:
     return replace(case, known_before=(case.known_before or 0) + missing) if missing > 0 else case
 
 
-def with_warning(case: Case, event: FraudWarned) -> Case:
-    """`case` with `event` among its fraud warnings."""
+def with_warning(case: Case, event: FraudWarned, now: datetime) -> Case:
+    """`case` with `event`, heard `now` or before, among its fraud warnings."""
+    known = case.warnings.get(event.event_id)
     warning = FraudWarning(
         occurred_at=event.occurred_at.astimezone(UTC),
+        heard_at=known.heard_at if known else now,
+        account=event.account,
         warning_id=event.warning_id,
         amount=event.amount,
         fraud_type=event.fraud_type,

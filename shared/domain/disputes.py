@@ -191,9 +191,11 @@ class DisputeSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FraudWarning:
-    """One message of an early fraud warning."""
+    """One message of an early fraud warning. heard_at: when we first stored it; None for those of the first release."""
 
     occurred_at: datetime
+    heard_at: datetime | None = None
+    account: str = ""
     warning_id: str
     amount: Money | None = None
     fraud_type: str | None = None

@@ -2,14 +2,36 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+
+
+class LabelClass(StrEnum):
+    """What a payment turned out to be. Only people say `first_party_fraud`: no provider proves who held the card."""
+
+    THIRD_PARTY_FRAUD = "third_party_fraud"
+    FIRST_PARTY_FRAUD = "first_party_fraud"
+    SERVICE = "service"
+    GENUINE = "genuine"
+
+
+class LabelSource(StrEnum):
+    """Whose word made it so."""
+
+    EARLY_FRAUD_WARNING = "early_fraud_warning"
+    DISPUTE = "dispute"
+    PREVENTED = "prevented"
+    MANUAL_REVIEW = "manual_review"
+    DISPUTE_WON = "dispute_won"
+    DISPUTE_WITHDRAWN = "dispute_withdrawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FraudLabel:
     """A message of `fraud-labels` and a row of `fraud_labels`. label_id: the same for every copy of it.
 
-    label: third_party_fraud, first_party_fraud, service or genuine. occurred_at: when it was said. known_at: when we heard.
+    label: a LabelClass, source: a LabelSource. occurred_at: when it was said. known_at: when we heard.
     supersedes: the label_id of which this is the correction, or "". by: the reviewer, or "".
+    revision: how many words it rests on are known; of two rows of a label the greater is newer.
     """
 
     label_id: str
@@ -22,3 +44,4 @@ class FraudLabel:
     known_at: datetime
     supersedes: str = ""
     by: str = ""
+    revision: int = 0

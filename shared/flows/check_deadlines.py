@@ -13,6 +13,7 @@ from shared.domain.errors import Unreadable
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.filing import COLLECTION, Filed, dispute_of, filed, linked
+from shared.flows.labels import label_messages
 from shared.flows.ports import Key, Message, Ports, Snapshot
 from shared.flows.track_dispute import message
 
@@ -177,7 +178,9 @@ def _claim(at: Key, key: str, action: Action, rows: Sequence[tuple[Dispute, Case
             missed=action.cause is not ExpiredCause.TOLD_TOO_LATE,
         )
     if rung is Rung.LINK:
-        return _Claim(at, key, rung, updated(action.at), lambda: fact("dispute_linked", **ids))
+        # Labels are told of a payment by its own name.
+        linked = [*updated(action.at), *label_messages((), rows)]
+        return _Claim(at, key, rung, linked, lambda: fact("dispute_linked", **ids))
     if rung is Rung.LOOK_LAST:
         return _Claim(at, key, rung, (), lambda: alarm("dispute_without_payment", **ids))
     reminder = [_reminder(action_id, rung, dispute)]

@@ -1,11 +1,122 @@
-"""How a label travels."""
+"""What a payment turned out to be, as its disputes and its issuer's reports say it, and how that travels.
+
+Fraud is what `shared.fraud.claims` takes for known fraud, by the same code. A dispute for another reason is a matter of
+service; one that was won for good or withdrawn leaves a genuine payment. A claim of no told reason says nothing yet.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 from shared.domain.codec import encode
-from shared.domain.labels import FraudLabel
+from shared.domain.disputes import Case, Dispute, DisputeFact, FraudWarning
+from shared.domain.events import DisputeStatus
+from shared.domain.labels import FraudLabel, LabelClass, LabelSource
 from shared.flows.ports import Message
+from shared.fraud.claims import Claims, DisputeClaim
 
 TOPIC = "fraud-labels"
 
 
 def label_message(label: FraudLabel) -> Message:
     return Message(TOPIC, encode(label), {"provider": label.provider, "label": label.label, "source": label.source})
+
+
+def label_messages(filed: Iterable[Case], rows: Iterable[tuple[Dispute, Case | None]]) -> list[Message]:
+    """All labels of the payments of the cases `filed`, and of those in which `rows` stand: the same ones again where
+    nothing is new. rows: every dispute of a case that has one among them."""
+    rows = list(rows)
+    cases = {case.payment_id: case for case in [*filed, *(case for _, case in rows if case)]}
+    return [
+        label_message(label)
+        for payment_id, case in cases.items()
+        for label in labels_of(case, [one for one, its in rows if its and its.payment_id == payment_id])
+    ]
+
+
+def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
+    """What the payment of `case` was labeled with each word, in the order in which they were heard; `disputes` are all
+    of the case. Each supersedes the one before it: as of an instant the last one known by then is the label.
+
+    A word that changes nothing has its label too: of two that meet, the later one may be committed, and told, before the
+    other is there, and has to be told anew.
+    """
+    claims: dict[str, DisputeClaim] = {}
+    reports, ended = Claims(), dict[str, tuple[int, DisputeStatus]]()
+    labels: list[FraudLabel] = []
+    words = sorted(_words(case, disputes), key=lambda one: (one.heard_at, one.event_id))
+    for word in words:
+        if isinstance(word.told, FraudWarning):
+            reports = reports.joined(Claims.of_warning(word.told))
+        else:
+            claim = DisputeClaim.of(word.told)
+            claims[word.dispute_id] = claims.get(word.dispute_id, DisputeClaim()).joined(claim)
+            if claim.word is not None and word.told.status is not None:
+                said = (claim.word, word.told.status)
+                ended[word.dispute_id] = max(ended.get(word.dispute_id, said), said)
+        meant = _meant(reports, claims, {dispute_id: status for dispute_id, (_, status) in ended.items()})
+        if meant is None:
+            continue
+        labels.append(
+            FraudLabel(
+                label_id=f"{word.event_id}/{case.payment_id}",
+                provider=case.provider,
+                account=word.account,
+                payment_id=case.payment_id,
+                label=meant[0],
+                source=meant[1],
+                occurred_at=word.told.occurred_at,
+                known_at=word.heard_at,
+                supersedes=labels[-1].label_id if labels else "",
+                revision=len(words),
+            )
+        )
+    return labels
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """What one event told, of a dispute or, where `told` is a warning, of none."""
+
+    heard_at: datetime
+    event_id: str
+    account: str
+    told: DisputeFact | FraudWarning
+    dispute_id: str = ""
+
+
+def _words(case: Case, disputes: Iterable[Dispute]) -> Iterator[_Word]:
+    for event_id, warning in case.warnings.items():
+        yield _Word(warning.heard_at or warning.occurred_at, event_id, warning.account, warning)
+    for dispute in disputes:
+        if dispute.same_as is None:  # what it tells is told by that one too
+            for event_id, fact in dispute.facts.items():
+                yield _Word(fact.heard_at, event_id, dispute.account, fact, dispute.dispute_id)
+
+
+def _meant(
+    reports: Claims, disputes: dict[str, DisputeClaim], statuses: dict[str, DisputeStatus]
+) -> tuple[LabelClass, LabelSource] | None:
+    """What all that was heard comes to. statuses: the latest of each dispute that told one."""
+    claims = reports
+    for dispute_id, claim in disputes.items():
+        claims = claims.joined(Claims.of_dispute(dispute_id, claim))
+    claimed = {dispute_id: claim for dispute_id, claim in disputes.items() if claim.claimed_at is not None}
+    if claims.known_at is not None:
+        frauds = [dispute_id for dispute_id, claim in claimed.items() if claim.stands]
+        if not frauds:
+            return LabelClass.THIRD_PARTY_FRAUD, LabelSource.EARLY_FRAUD_WARNING
+        return LabelClass.THIRD_PARTY_FRAUD, _source(statuses.get(dispute_id) for dispute_id in frauds)
+    told = {dispute_id: claim for dispute_id, claim in claimed.items() if claim.made or claim.other_at is not None}
+    if services := [dispute_id for dispute_id, claim in told.items() if not claim.disproved]:
+        return LabelClass.SERVICE, _source(statuses.get(dispute_id) for dispute_id in services)
+    if not told:
+        return None
+    is_won = any(statuses[dispute_id] is DisputeStatus.WON for dispute_id in told)
+    return LabelClass.GENUINE, LabelSource.DISPUTE_WON if is_won else LabelSource.DISPUTE_WITHDRAWN
+
+
+def _source(statuses: Iterable[DisputeStatus | None]) -> LabelSource:
+    """Of claims that stand: a dispute took the money, or all were settled to prevent one."""
+    is_prevented = all(status is DisputeStatus.PREVENTED for status in statuses)
+    return LabelSource.PREVENTED if is_prevented else LabelSource.DISPUTE

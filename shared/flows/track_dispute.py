@@ -12,6 +12,7 @@ from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
 from shared.flows.committing import Decision, Seen, change
 from shared.flows.filing import Filed, dispute_of, filed, key_of, keys_to_file, linked, refiled
+from shared.flows.labels import label_messages
 from shared.flows.ports import Message, Ports
 
 TOPIC = "dispute-updates"
@@ -21,17 +22,17 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
     """Keep `disputes/<provider>:<dispute_id>` and `cases/<provider>:<payment_id>`, and publish what changed.
 
     DisputeChanged, FraudWarned and refunds are followed, everything else is left. One read, one commit, then one
-    publish to `dispute-updates`: a row for each dispute of the payment (a further read, only where the event is
-    not of its only dispute, or does not name its payment). A known event commits nothing and publishes the same
-    updates again: that is what repairs a crash between the two. Raises Unavailable.
+    publish: to `dispute-updates` a row for each dispute of the payment (a further read, only where the event is
+    not of its only dispute, or does not name its payment), to `fraud-labels` each label that the payment has had. A
+    known event commits nothing and publishes the same again: that is what repairs a crash between the two. Raises Unavailable.
     """
     match event:
         case DisputeChanged():
             tracked = _track(event, ports, now)
         case FraudWarned() | PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
-            tracked = _file(event, ports)
+            tracked = _file(event, ports, now)
         case PaymentChanged() if "step" in event.unsigned:  # a release, or a refund after all
-            tracked = _file(event, ports)
+            tracked = _file(event, ports, now)
         case _:
             fact("dispute_event_ignored", event_id=event.event_id, provider=event.provider)
             return
@@ -45,8 +46,9 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
         )
         for dispute, case in tracked.filed.rows
     ]
-    if updates:
-        ports.bus.publish([message(update) for update in updates])
+    labels = label_messages((case for case, _ in tracked.filed.cases), tracked.filed.rows)
+    if messages := [*(message(update) for update in updates), *labels]:
+        ports.bus.publish(messages)
     _tell(event, tracked)
 
 
@@ -86,7 +88,7 @@ def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
     return change(ports.documents, keys_to_file(event.provider, event.dispute_id, told), decide)
 
 
-def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
+def _file(event: FraudWarned | PaymentChanged, ports: Ports, now: datetime) -> _Tracked:
     """Put a fraud warning or a refund into the payment's case."""
     aliases = event.payment_aliases if isinstance(event, FraudWarned) else event.aliases
     names = list(dict.fromkeys(name for name in (event.payment_id, *aliases) if name))
@@ -97,7 +99,7 @@ def _file(event: FraudWarned | PaymentChanged, ports: Ports) -> _Tracked:
         opened = cases.opened(event.provider, home, names, seen)
         before = opened.case
         if isinstance(event, FraudWarned):
-            after, known = with_warning(before, event), event.event_id in before.warnings
+            after, known = with_warning(before, event, now), event.event_id in before.warnings
         else:
             after = with_refund(before, event)
             known = event.event_id in before.refunds or after == before

@@ -21,6 +21,7 @@ Instants are microseconds since the epoch. `shared.fraud.point_in_time` says the
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from shared.domain.disputes import DisputeFact, FraudWarning
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, FraudWarned
 from shared.domain.instants import microseconds
 
@@ -54,7 +55,7 @@ class DisputeClaim:
     disproved_at: int | None = None
 
     @classmethod
-    def of(cls, event: DisputeChanged) -> "DisputeClaim":
+    def of(cls, event: DisputeChanged | DisputeFact) -> "DisputeClaim":
         at = microseconds(event.occurred_at)
         fraud = event.reason is DisputeReason.FRAUD
         claimed = event.stage in CLAIMING_STAGES or event.status in CLAIMING_STATUSES
@@ -78,6 +79,11 @@ class DisputeClaim:
         )
 
     @property
+    def disproved(self) -> bool:
+        """Whether the latest word, if any, says that the claim did not hold."""
+        return self.word is not None and self.word % WORD % 3 == DISPROVED
+
+    @property
     def made(self) -> bool:
         """Whether the cardholder ever claimed fraud in it."""
         return self.claimed_at is not None and self.fraud_at is not None
@@ -86,7 +92,7 @@ class DisputeClaim:
     def stands(self) -> bool:
         if self.claimed_at is None or self.fraud_at is None or self.fraud_at < (self.other_at or 0):
             return False
-        return self.word is None or self.word % WORD % 3 != DISPROVED
+        return not self.disproved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +104,7 @@ class Claims:
     disputes: Mapping[str, DisputeClaim] = field(default_factory=dict)
 
     @classmethod
-    def of_warning(cls, event: FraudWarned) -> "Claims":
+    def of_warning(cls, event: FraudWarned | FraudWarning) -> "Claims":
         at = microseconds(event.occurred_at)
         return cls(warned_from=at, warned_until=at)
 
@@ -128,7 +134,7 @@ class Claims:
         return min(at for at in (self.warned_from, *(claim.claimed_at for claim in made)) if at is not None)
 
 
-def _ruling(event: DisputeChanged) -> int:
+def _ruling(event: DisputeChanged | DisputeFact) -> int:
     if event.status is None or (event.status is DisputeStatus.WON and not event.final):
         return OPEN
     return RULINGS.get(event.status, OPEN)

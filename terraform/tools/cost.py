@@ -76,6 +76,9 @@ class Each:
     event_row: int = 720
     decision_row: int = 3_500
     update_row: int = 400
+    """Told with each event of a dispute: what the payment was taken for with each until then, two or three."""
+    label_bytes: int = 1_500
+    label_row: int = 1_100
     trained_event: int = 350  # of an event's row, the columns that the nightly query reads
     trained_decision: int = 110  # of a decision's row, what is read of all of them; vectors only of the sample
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
@@ -304,7 +307,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line("Cloud Run warm instances", warm * MONTH, "idle instance-s", idle, f"{warm} x {DAYS} days")
 
     published = traffic.webhooks_a_day * each.delivery_bytes + plan.events_a_day * each.event_bytes
-    published += traffic.payments_a_day * each.decision_bytes + plan.disputes_a_day * each.update_bytes
+    published += traffic.payments_a_day * each.decision_bytes + plan.disputes_a_day * (
+        each.update_bytes + each.label_bytes
+    )
     # What a filter takes out is not sent, and is charged as delivered all the same.
     pushed = plan.consumers * plan.events_a_day * max(1_000, each.event_bytes)
     yield line("Pub/Sub published", published * DAYS / TIB, "TiB", price.pubsub_tib, f"{published / 1e9:,.0f} GB/day")
@@ -356,7 +361,7 @@ def costs(plan: Plan) -> Iterator[Line]:
 
     bodies = traffic.webhooks_a_day * DAYS * each.delivery_row / GIB
     rows = plan.events_a_day * each.event_row + traffic.payments_a_day * each.decision_row
-    rows = (rows + plan.disputes_a_day * each.update_row) * DAYS / GIB
+    rows = (rows + plan.disputes_a_day * (each.update_row + each.label_row)) * DAYS / GIB
     expire = kept.deliveries_days / DAYS
     # A partition that nobody wrote to for 90 days costs half.
     warehouse = [

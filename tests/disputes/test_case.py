@@ -66,7 +66,7 @@ def test_a_refund_of_an_untold_amount_collides_too() -> None:
 @pytest.mark.parametrize(("before", "warned"), [(SECOND, True), (0 * SECOND, False), (-SECOND, False)])
 def test_a_warning_counts_as_one_only_before_the_dispute(before: timedelta, warned: bool) -> None:
     case = with_dispute(a_case(), dispute_after(a_dispute_event()))
-    case = with_warning(case, a_fraud_warning(occurred_at=NOON - before))
+    case = with_warning(case, a_fraud_warning(occurred_at=NOON - before), NOON)
     assert (CaseFlag.WARNED_BEFORE_DISPUTE in case.flags) is warned
 
 
@@ -191,13 +191,13 @@ def test_of_too_many_warnings_the_earliest_stay_and_still_foretell_the_dispute(m
     monkeypatch.setattr(timeline, "LIMIT", 2)
     case = with_dispute(a_case(), dispute_after(a_dispute_event()))
     for hours in (3, -2, 5, -1, 4):
-        case = with_warning(case, a_fraud_warning(occurred_at=NOON + hours * HOUR))
+        case = with_warning(case, a_fraud_warning(occurred_at=NOON + hours * HOUR), NOON)
     assert sorted(warning.occurred_at for warning in case.warnings.values()) == [NOON - 2 * HOUR, NOON - HOUR]
     assert case.flags == (CaseFlag.WARNED_BEFORE_DISPUTE, CaseFlag.TIMELINE_FULL)
 
 
 def test_a_warning_is_kept_as_it_was_told() -> None:
-    (warning,) = with_warning(a_case(), a_fraud_warning()).warnings.values()
+    (warning,) = with_warning(a_case(), a_fraud_warning(), NOON).warnings.values()
     assert (warning.amount, warning.fraud_type, warning.network, warning.actionable) == (
         eur(1999),
         "unauthorized_use_of_card",
@@ -221,7 +221,7 @@ def test_two_refunds_of_an_untold_amount_are_no_less_than_one() -> None:
 def test_a_case_knows_more_with_each_word_whatever_it_tells_of() -> None:
     stray = dispute_after(a_dispute_event(payment_id=None))
     words: list[Callable[[Case], Case]] = [
-        lambda case: with_warning(case, a_fraud_warning()),
+        lambda case: with_warning(case, a_fraud_warning(), NOON),
         lambda case: with_unplaced(case, stray),
         lambda case: with_captured(case, eur(1999), 2),
         lambda case: with_captured(case, eur(2999), 3),
@@ -239,7 +239,7 @@ def test_what_was_filed_under_two_names_of_a_payment_is_one_case_whichever_takes
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stray = dispute_after(a_dispute_event(payment_id=None))
-    paid = with_captured(with_warning(a_case(), a_fraud_warning()), eur(1999), 1)
+    paid = with_captured(with_warning(a_case(), a_fraud_warning(), NOON), eur(1999), 1)
     later = with_captured(with_unplaced(with_refund(a_case(), a_refund_event()), stray), eur(999), 2)
     disputed = with_dispute(a_case(), dispute_after(a_dispute_event(amount=eur(1))))
     both = merge(merge(paid, later), disputed)

@@ -138,7 +138,9 @@ def theirs(found: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
     """What follows from the provider's facts, and where each dispute stands when everything due is done."""
     return {
         key: {
-            name: {id_: {**fact, "heard_at": None} for id_, fact in value.items()} if name == "facts" else value
+            name: {id_: {**fact, "heard_at": None} for id_, fact in value.items()}
+            if name in ("facts", "warnings")
+            else value
             for name, value in document.items()
             if name not in OURS
         }

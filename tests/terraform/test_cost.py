@@ -111,7 +111,8 @@ def test_what_an_event_takes_is_what_the_flows_take(tmp_path: Path) -> None:
     ports, counted = world.step()
     track_dispute(a_dispute_event(), ports, NOON)
     assert (counted.reads, counted.writes) == (each.dispute_reads, each.dispute_writes)
-    assert size(world.published[-1]) <= each.update_bytes
+    update, _ = world.published[-2:]
+    assert size(update) <= each.update_bytes
     assert len(encode_event(attempt)) <= each.event_bytes
 
 
@@ -369,7 +370,12 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     ):
         track_dispute(dispute, ports, NOON)
         score_payment(dispute, ports, NOON, Scorer(use_model=False))
-    assert row_bytes(world.published[-1], "dispute_updates") <= each.update_row
+    update, *labels = world.published[-4:]
+    assert row_bytes(update, "dispute_updates") <= each.update_row
+    assert {label.topic for label in labels} == {"fraud-labels"}
+    # Of the third of four events: there are two and a half on average.
+    assert sum(row_bytes(label, "fraud_labels") for label in labels) * 2.5 / 3 <= each.label_row
+    assert sum(size(label) for label in labels) * 2.5 / 3 <= each.label_bytes
     assert sum(map(largest, ("disputes", "cases", "fraud_claims"))) <= each.dispute_document
 
 
