@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from shared.flows.judged import ONE_PURCHASE
 from shared.flows.ports import Warehouse
 from shared.fraud.features import (
     BUCKETS,
@@ -32,7 +33,7 @@ from shared.fraud.point_in_time import audited_sql
 
 NAMED = 20
 
-HISTORY = timedelta(days=1)
+HISTORY = timedelta(days=2)
 """What is read before the audited time, unless more is asked for: every day more is some 10 GB at six million payments a
 day, however small the sample, for anybody's history may be anywhere in it."""
 
@@ -79,8 +80,9 @@ def audit(
     """Compute the decisions on payments of [start, end), those made by then, again from the rows, and compare.
 
     sample: the greatest first two hexadecimal digits of the hash of an event's id that are looked at ("00" is one payment in
-    256). history: how far back rows are read; what a feature knows from before that is not compared: windows that do
-    not fit, and of an entity that is known for longer all that it remembers. Bytes read grow with `history`, not with `sample`.
+    256). history: how far back rows are read, the first day of it (`ONE_PURCHASE`) for the first halves of payments alone;
+    what a feature knows from before that is not compared: windows that do not fit, and of an entity that is known for
+    longer all that it remembers. Bytes read grow with `history`, not with `sample`.
     Raises Unavailable.
     """
     since = start - history
@@ -98,7 +100,7 @@ def audit(
         if row["at_us"] is None:
             cause = Cause.OTHER_DOOR if row["linked_event_id"] else None
             missing += cause is None
-        elif differ := _different(row, microseconds(since)):
+        elif differ := _different(row, microseconds(since + ONE_PURCHASE)):
             cause = _cause(row)
         else:
             continue
@@ -126,7 +128,7 @@ def _cause(row: Mapping[str, Any]) -> Cause | None:
 
 
 def _different(row: Mapping[str, Any], since: int) -> list[str]:
-    """The features of a row that are not as they were served, those left out that know more than the rows since `since` µs."""
+    """The features of a row that are not as they were served, those left out that know more than the rows after `since` µs."""
     served = {one["name"]: one["value"] for one in row["features"]}
     at = int(row["at_us"])
     ages = {entity: served[f"since_first_of_{entity}"] for entity in Entity}

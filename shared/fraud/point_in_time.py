@@ -107,7 +107,7 @@ def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT, *, audited: 
     beside = "COALESCE(unsettled.at_once, 0) AS at_once, COALESCE(unsettled.on_its_way, 0) AS on_its_way,\n  "
     if audited:
         joins += "\nLEFT JOIN unsettled ON unsettled.event_id = attempts.event_id"
-    return f"""WITH {_common_sql(seen_limit, audited)}{entities}{unsettled}
+    return f"""WITH {_common_sql(seen_limit, audited=audited)}{entities}{unsettled}
 SELECT attempts.event_id, attempts.provider, attempts.payment_id, attempts.at_us, {_TOLD_STEP}, labels.fraud_reported_at,
   {beside if audited else ""}{features}
 FROM attempts
@@ -284,10 +284,10 @@ _HEARD = "CONCAT({}, event_id)".format(
 )
 
 
-def _common_sql(seen_limit: int, audited: bool) -> str:
+def _common_sql(seen_limit: int, *, audited: bool) -> str:
     """What was told, the attempts that were decided on, and the news of fraud on them."""
     published = "MIN(publish_time)"
-    return f"{_names_sql(published)},\n{_attempts_sql(seen_limit, audited)},\n{_claims_sql()}"
+    return f"{_names_sql(published)},\n{_attempts_sql(seen_limit, audited=audited)},\n{_claims_sql()}"
 
 
 def _names_sql(published: str = "CAST(NULL AS TIMESTAMP)") -> str:
@@ -357,7 +357,7 @@ parents AS (
 )"""
 
 
-def _attempts_sql(seen_limit: int, audited: bool) -> str:
+def _attempts_sql(seen_limit: int, *, audited: bool) -> str:
     """The attempts that were decided on, with whom they met for the first time; and beside a payment that both doors saw,
     what the other one added (is_root 0): whom it named that the first did not (adds_*), and what its issuer said."""
     named = ", ".join(f"COALESCE(candidates.{entity}, firsts.{entity}) AS {entity}" for entity in Entity)
