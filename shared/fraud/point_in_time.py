@@ -16,6 +16,7 @@ are joined. The order is total, so that the same rows always give the same featu
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import assert_never
 
 from shared.domain.events import DisputeReason, DisputeStatus, PaymentStep
@@ -44,6 +45,7 @@ from shared.fraud.features import (
     LARGE_FROM,
     LARGE_OF,
     MAGNITUDES,
+    MICROSECOND,
     NAMES,
     NAMING,
     NEW,
@@ -87,21 +89,27 @@ _MEMBERS = tuple(
 )
 
 
-def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT) -> str:
+def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT, *, audited: bool = False) -> str:
     """One row for each payment decided on between @since and @as_of (aware instants), as it was known at its time:
     `event_id`, `provider`, `payment_id`, `at_us` (µs), `step`, `fraud_reported_at` (µs; when fraud was first claimed, null
     where nothing of it stands at @as_of) and a column for each feature.
 
     A duplicate of an event changes nothing. Payments before @since are not seen as history either.
+    audited: only what was decided on is an attempt, so that @since may cut a payment's first event off; and beside each row
+    stands what rows cannot tell of its order (`at_once`, `on_its_way`, see `audited_sql`).
     """
     entities = "".join(_entity_sql(entity, cap) for entity in Entity)
     joins = "".join(
         f"\nLEFT JOIN {entity}_history ON {entity}_history.event_id = attempts.event_id" for entity in Entity
     )
     features = ",\n  ".join(f"{_feature_sql(feature)} AS {feature.name}" for feature in FEATURES)
-    return f"""WITH {_common_sql(seen_limit)}{entities}
+    unsettled = f",\n{_unsettled_sql()}" if audited else ""
+    beside = "COALESCE(unsettled.at_once, 0) AS at_once, COALESCE(unsettled.on_its_way, 0) AS on_its_way,\n  "
+    if audited:
+        joins += "\nLEFT JOIN unsettled ON unsettled.event_id = attempts.event_id"
+    return f"""WITH {_common_sql(seen_limit, audited=audited)}{entities}{unsettled}
 SELECT attempts.event_id, attempts.provider, attempts.payment_id, attempts.at_us, {_TOLD_STEP}, labels.fraud_reported_at,
-  {features}
+  {beside if audited else ""}{features}
 FROM attempts
 LEFT JOIN (SELECT root, step FROM attempts WHERE is_root = 0) AS others ON others.root = attempts.event_id
 LEFT JOIN labels ON labels.root = attempts.event_id{joins}
@@ -145,6 +153,33 @@ JOIN (
 ) AS served ON served.event_id = candidates.event_id
 LEFT JOIN labels ON labels.root = candidates.event_id"""
 
+
+def audited_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT) -> str:
+    """The decisions on payments since @start that @sample names and that were made by @as_of, the first of each event:
+    `event_id`, `decided_schema`, `fallback`, `linked_event_id`, `features` as recorded, `at_us` (null where no event says
+    that there was such a payment), and a column for each feature as it is computed from the rows since @since.
+
+    `at_once`: 1 where another payment of an entity was decided on while this one was, so that either may have been seen by
+    the other. `on_its_way`: 1 where something else that is counted was heard less than `ON_ITS_WAY` before, and may have
+    waited for its commit.
+    """
+    names = ", ".join(f"computed.{name}" for name in NAMES)
+    return f"""SELECT logged.event_id, logged.schema_version AS decided_schema, logged.fallback, logged.linked_event_id,
+  logged.features, computed.at_us, computed.at_once, computed.on_its_way,
+  {names}
+FROM (
+  SELECT event_id, schema_version, fallback, linked_event_id, features
+  FROM fraud_decisions
+  WHERE occurred_at >= @start AND occurred_at <= @as_of AND decided_at <= @as_of AND sample <= @sample
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY decided_at, linked_event_id DESC) = 1
+) AS logged
+LEFT JOIN (
+{point_in_time_sql(cap, seen_limit, audited=True)}
+) AS computed ON computed.event_id = logged.event_id"""
+
+
+ON_ITS_WAY = timedelta(minutes=10)
+"""How long what was published may wait for its commit before its absence from a vector wants another explanation."""
 
 # Of a payment that was assessed first: what the issuer then said of it.
 _TOLD_STEP = "COALESCE(attempts.step, others.step) AS step"
@@ -242,28 +277,31 @@ def _ruling_sql() -> str:
     return f"CASE WHEN {not_final} THEN {OPEN} ELSE CASE status {rulings} ELSE {OPEN} END END"
 
 
-# The order in which things became known, to the last tie: when we decided on an event, or else heard it.
-_HEARD = (
-    "CONCAT(LPAD(CAST(UNIX_MICROS(known_at) AS STRING), 17, '0'), "
-    "LPAD(CAST(UNIX_MICROS(occurred_at) AS STRING), 17, '0'), event_id)"
+# The order in which things became known, to the last tie: when we decided on an event, or else heard it; of two at one
+# instant, what was published first was committed first.
+_HEARD = "CONCAT({}, event_id)".format(
+    ", ".join(f"LPAD(CAST(UNIX_MICROS({at}) AS STRING), 17, '0')" for at in ("known_at", "published_at", "occurred_at"))
 )
 
 
-def _common_sql(seen_limit: int) -> str:
+def _common_sql(seen_limit: int, *, audited: bool) -> str:
     """What was told, the attempts that were decided on, and the news of fraud on them."""
-    return f"{_names_sql()},\n{_attempts_sql(seen_limit)},\n{_claims_sql()}"
+    published = "MIN(publish_time)"
+    return f"{_names_sql(published)},\n{_attempts_sql(seen_limit, audited=audited)},\n{_claims_sql()}"
 
 
-def _names_sql() -> str:
+def _names_sql(published: str = "CAST(NULL AS TIMESTAMP)") -> str:
     """What was told, and which attempts are of one payment.
 
     A payment may be named by several ids (a charge and its intent). The event that its decision names, or, where there
     is no decision, the first that was heard, is decided on; whatever names one of its ids too is the same payment, also
     through one more id between. What was asked before authorisation is a payment of its own, unless a decision was
     published with the event that was linked to it (`ties`): then whichever of the two came second is the other.
+
+    published: the time of a decision's first message, where the order of payments matters and is worth its bytes.
     """
     return f"""decided AS (
-  SELECT event_id AS decided_on, MIN(decided_at) AS decided_at
+  SELECT event_id AS decided_on, MIN(decided_at) AS decided_at, {published} AS told_at
   FROM fraud_decisions
   WHERE occurred_at >= @since AND occurred_at <= @as_of
   GROUP BY event_id
@@ -281,7 +319,8 @@ ties AS (
 ),
 known AS (
   SELECT payment_events.*, decided.decided_on, card IS NOT NULL AS has_card, {_FLATTENED},
-    COALESCE(decided.decided_at, heard_at, publish_time, occurred_at) AS known_at
+    COALESCE(decided.decided_at, heard_at, publish_time, occurred_at) AS known_at,
+    COALESCE(decided.told_at, publish_time, occurred_at) AS published_at, decided.told_at
   FROM payment_events LEFT JOIN decided ON decided.decided_on = payment_events.event_id
   WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind IN ('payment', 'assessment', 'dispute', 'fraud_warning')
 ),
@@ -289,10 +328,11 @@ told AS (
   SELECT *, UNIX_MICROS(occurred_at) AS at_us, {_HEARD} AS heard
   FROM known
   WHERE known_at <= @as_of
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY known_at) = 1
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY known_at, published_at) = 1
 ),
 candidates AS (
   SELECT event_id, provider, payment_id, aliases, at_us, heard, step,
+    UNIX_MICROS(known_at) AS known_us, UNIX_MICROS(told_at) AS told_us,
     CASE WHEN decided_on IS NULL OR ties.other IS NOT NULL THEN 1 ELSE 0 END AS undecided,
     COALESCE(ties.root, CASE WHEN kind = 'assessment' THEN event_id END) AS settled,
     {_ATTEMPT_COLUMNS}
@@ -317,7 +357,7 @@ parents AS (
 )"""
 
 
-def _attempts_sql(seen_limit: int) -> str:
+def _attempts_sql(seen_limit: int, *, audited: bool) -> str:
     """The attempts that were decided on, with whom they met for the first time; and beside a payment that both doors saw,
     what the other one added (is_root 0): whom it named that the first did not (adds_*), and what its issuer said."""
     named = ", ".join(f"COALESCE(candidates.{entity}, firsts.{entity}) AS {entity}" for entity in Entity)
@@ -328,7 +368,7 @@ def _attempts_sql(seen_limit: int) -> str:
     return f"""both AS (
   SELECT candidates.*, event_id AS root, 1 AS is_root, {", ".join(f"1 AS adds_{entity}" for entity in Entity)}
   FROM candidates
-  WHERE event_id IN (SELECT event_id FROM parents WHERE parent = event_id)
+  WHERE event_id IN (SELECT event_id FROM parents WHERE parent = event_id){" AND undecided = 0" if audited else ""}
   UNION ALL
   SELECT candidates.* REPLACE ({named}), ties.root, 0, {added}
   FROM candidates JOIN ties ON ties.other = candidates.event_id
@@ -425,6 +465,46 @@ frauds AS (
 labels AS (
   SELECT root, known_at AS fraud_reported_at FROM verdicts
   QUALIFY ROW_NUMBER() OVER (PARTITION BY root ORDER BY heard DESC, event_id DESC) = 1
+)"""
+
+
+def _unsettled_sql() -> str:
+    """Whose order rows cannot tell: a payment reads its history and commits at some moment between its decision and its
+    first message, in a request that lives for less than `ON_ITS_WAY`; what has no decision, at some moment after it was heard."""
+    late = ON_ITS_WAY // MICROSECOND
+    heard_us = "CAST(SUBSTR(GREATEST(frauds.heard, attempts.heard), 1, 17) AS INT64)"
+    near = "\n  UNION ALL\n".join(
+        f"""  SELECT event_id, '{entity}' AS entity, {entity} AS value, known_us, LEAST(COALESCE(told_us, known_us + {late}), known_us + {late}) AS until_us,
+    CASE WHEN is_root = 1 THEN 0 ELSE 1 END AS is_news
+  FROM attempts WHERE {entity} IS NOT NULL
+  UNION ALL
+  SELECT frauds.root, '{entity}', attempts.{entity}, {heard_us}, {heard_us} + {late}, 1
+  FROM frauds JOIN attempts ON attempts.root = frauds.root
+  WHERE attempts.{entity} IS NOT NULL"""
+        for entity in Entity
+    )
+
+    def met(news: int) -> str:
+        return (
+            f"CASE WHEN MAX(CASE WHEN is_news = {news} THEN until_us END) OVER earlier >= known_us "
+            f"OR MIN(CASE WHEN is_news = {news} THEN known_us END) OVER later <= until_us THEN 1 ELSE 0 END"
+        )
+
+    return f"""near AS (
+{near}
+),
+beside AS (
+  SELECT event_id, is_news, {met(0)} AS at_once, {met(1)} AS on_its_way
+  FROM near
+  WINDOW earlier AS (PARTITION BY entity, value ORDER BY known_us, event_id, is_news
+      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+    later AS (PARTITION BY entity, value ORDER BY known_us, event_id, is_news
+      ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+),
+unsettled AS (
+  SELECT event_id, MAX(at_once) AS at_once, MAX(on_its_way) AS on_its_way
+  FROM beside WHERE is_news = 0
+  GROUP BY event_id
 )"""
 
 

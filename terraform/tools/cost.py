@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shared.learning.data_set import sampling
+from shared.flows.skew import HISTORY
+from shared.learning.data_set import SAMPLES, sampling
 from shared.learning.request import TrainingRequest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,8 @@ class Each:
     label_row: int = 1_100
     trained_event: int = 350  # of an event's row, the columns that the nightly query reads
     trained_decision: int = 110  # of a decision's row, what is read of all of them; vectors only of the sample
+    audited_event: int = 500  # of an event's row, what the skew audit computes features from
+    audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     payment_document: int = 1_560
     decision_document: int = 1_190
@@ -382,6 +385,11 @@ def costs(plan: Plan) -> Iterator[Line]:
         scanned.append(days * (plan.events_a_day * each.trained_event + vectors) * DAYS / TIB)
     of = f"names and news of {asked.history_days:g} days each night, vectors of a sample"
     yield growing("BigQuery training", scanned, "TiB", price.bigquery_scanned_tib, of)
+    days = 1 + HISTORY.days
+    audited = days * (plan.events_a_day * each.audited_event + traffic.payments_a_day * each.audited_decision)
+    audited += traffic.payments_a_day / SAMPLES * each.decision_row
+    of = f"one payment in {SAMPLES} of yesterday, computed from {days} days of rows"
+    yield line("BigQuery skew audit", audited * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
 
     lines = (traffic.webhooks_a_day + plan.events_a_day + judged) * kept.lines + 2 * plan.disputes_a_day
     of = f"{kept.lines:.0%} of what went well: {lines / 1e6:,.1f} M lines/day"

@@ -16,7 +16,7 @@ from sqlglot import exp
 from shared.backends.tables import columns
 from shared.flows.recompute_decisions import NEWEST_SQL
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
-from shared.fraud.point_in_time import logged_sql, served_sql
+from shared.fraud.point_in_time import audited_sql, logged_sql, served_sql
 from shared.learning import data_set
 from shared.providers import names as providers
 from terraform.tools import bundle, policy, tool
@@ -92,7 +92,7 @@ def test_tables_are_partitioned_and_clustered_by_columns_that_they_have() -> Non
 
 def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
     trained = [data_set.labeled_sql(sql) for sql in (served_sql(), logged_sql())]
-    for sql in (data_set.COUNT_SQL, data_set.LOGGED_SQL, *trained, NEWEST_SQL, STORED_SQL, TOLD_SQL):
+    for sql in (data_set.COUNT_SQL, data_set.LOGGED_SQL, *trained, audited_sql(), NEWEST_SQL, STORED_SQL, TOLD_SQL):
         scans = [
             (select, table.name)
             for select in sqlglot.parse_one(sql, dialect="bigquery").find_all(exp.Select)

@@ -37,7 +37,7 @@ from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
 from shared.fraud.decide import decide
 from shared.fraud.features import NAMES
-from shared.fraud.point_in_time import logged_sql
+from shared.fraud.point_in_time import audited_sql, logged_sql
 from shared.learning.data_set import labeled_sql
 from shared.runtime import logs
 from terraform.tools import cost, policy, tool
@@ -330,6 +330,9 @@ def as_long_as_in_life(event: PaymentChanged) -> PaymentChanged:
     )
 
 
+AUDITED_OF_ALL = {"event_id", "linked_event_id", "occurred_at", "decided_at", "publish_time"}
+
+
 def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Path) -> None:
     world, each = Measured(tmp_path), cost.Each()
     ports, counted = world.step()
@@ -352,6 +355,13 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     assert 0.7 * each.trained_event < row_bytes(told, "payment_events", read["payment_events"]) <= each.trained_event
     of_all = row_bytes(decision, "fraud_decisions", columns_of_all)
     assert 0.7 * each.trained_decision < of_all <= each.trained_decision
+    read = read_of(audited_sql())
+    audited = row_bytes(told, "payment_events", read["payment_events"])
+    assert 0.7 * each.audited_event < audited <= each.audited_event
+    # A vector is read of the sample alone, and so is what else is asked of its decision.
+    of_all = row_bytes(decision, "fraud_decisions", AUDITED_OF_ALL)
+    assert read["fraud_decisions"] > AUDITED_OF_ALL
+    assert 0.7 * each.audited_decision < of_all <= each.audited_decision
 
     def largest(collection: str) -> int:
         return max(map(document_bytes, stored_here.scan(collection, 10)))
