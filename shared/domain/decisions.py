@@ -98,6 +98,9 @@ class Decision:
     Of a decision before authorisation (an assessment): request_id, the caller's; request_digest, what was asked;
     without_history, the mildest outcome where history was not known. `payment_id` is `request:<request_id>`, and the
     provider's own, with linked_event_id, once an event told which payment came of it: that is the same decision.
+
+    challenger: the first twelve digits of the model that was asked beside and decided nothing; challenger_score: its
+    answer, to six decimals. During a canary that may be the champion, where the challenger decided (model_digest).
     """
 
     provider: str
@@ -130,3 +133,5 @@ class Decision:
     shadow: tuple[str, ...] = ()
     propensity: float | None = None
     explored: bool | None = None
+    challenger: str | None = None
+    challenger_score: float | None = None

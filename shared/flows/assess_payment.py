@@ -43,7 +43,7 @@ from shared.fraud.book import SHIPPED, Book
 from shared.fraud.decide import decide, digest
 from shared.fraud.features import Attempt
 from shared.fraud.history import Known
-from shared.fraud.model import Model
+from shared.fraud.judges import Judges
 
 COMMIT_LATE = "commit_late"
 NOT_COUNTED = "not_counted"
@@ -129,8 +129,9 @@ class Assessor:
         return task.settle(alone)
 
     def _work(self, task: "_Task") -> None:
-        def judged(known: Known, model: Model | None, book: Book) -> Decision:
-            decision = task.settle(lambda: decide(known, model, task.now, book))
+        def judged(known: Known, judges: Judges, book: Book) -> Decision:
+            model, beside = judges.of(known.attempt)
+            decision = task.settle(lambda: decide(known, model, task.now, book, beside=beside))
             # Beside the commit, not after it: whoever hears of it first counts it, and the other finds that done.
             self._tell(task, decision)
             return decision
@@ -195,7 +196,7 @@ def count(
     ports: Ports,
     now: datetime,
     scorer: Scorer | None,
-    judged: Callable[[Known, Model | None, Book], Decision],
+    judged: Callable[[Known, Judges, Book], Decision],
 ) -> Judged:
     """The decision that stands: the one that a request of this id got before, or else that of `judged`, committed with all
     that the payment adds to history. `judged` may be asked again, when somebody else writes in between.
@@ -215,7 +216,7 @@ def count(
                 raise RequestIdTaken("the request_id of another request")
             return Effect(stands)
         known = known_of(attempt, seen)
-        decision = judged(known, *(_by(scorer, seen, ports, now, registry) if scorer else (None, SHIPPED)))
+        decision = judged(known, *(_by(scorer, seen, ports, now, registry) if scorer else (Judges(None), SHIPPED)))
         found = Found.of(seen, names)
         bought = Purchase.at(seen, purchase)
         link = None
@@ -240,13 +241,13 @@ def count(
     return change(ports.documents, keys, effect)
 
 
-def _by(scorer: Scorer, seen: Seen, ports: Ports, now: datetime, registry: Sequence[Key]) -> tuple[Model | None, Book]:
+def _by(scorer: Scorer, seen: Seen, ports: Ports, now: datetime, registry: Sequence[Key]) -> tuple[Judges, Book]:
     """What to judge by. A model that cannot be had is alarmed, and rules alone answer: a customer is waiting."""
     try:
         return scorer.at(seen, registry, ports.models, now)
     except PayInError as error:
         alarm("scoring_without_model", reason=error.reason)
-        return None, scorer.current_book()
+        return Judges(None), scorer.current_book()
 
 
 def settle(event: PaymentAssessed, ports: Ports) -> None:
@@ -262,7 +263,7 @@ def settle(event: PaymentAssessed, ports: Ports) -> None:
         asked = replace(event, decision="")
         standing = count(asked, ports, answered.decided_at, None, lambda *_: answered)
         fact("assessment_counted_late", event_id=event.event_id, provider=event.provider)
-    ports.bus.publish([message(standing.told)])
+    ports.bus.publish([message(standing.told, event)])
 
 
 class _Task:

@@ -30,10 +30,12 @@ def decide(
     *,
     fallback: Fallback = Fallback.NO_MODEL,
     without_history: Outcome | None = None,
+    beside: Model | None = None,
 ) -> Decision:
     """Judge the payment in `known` by `book`. Without a model, rules alone decide, and `fallback` says why there is none.
 
-    without_history: what the operator wants of such a payment at least, where its history is not known.
+    without_history: what the operator wants of such a payment at least, where its history is not known. beside: a model
+    that is asked too, and decides nothing.
     """
     event = known.attempt.event
     asked = event if isinstance(event, PaymentAssessed) else None
@@ -66,6 +68,10 @@ def decide(
         initiator=event.initiator,
         listed=tuple(book.lists.of(event, now)),
     )
+    if beside is not None:
+        values = {feature.name: feature.value for feature in facts.features}
+        score = beside.score([values[name] for name in beside.names]).score
+        facts = replace(facts, challenger=beside.digest[:12], challenger_score=round(score, 6))
     return _judged(facts, model, book)
 
 

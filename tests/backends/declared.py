@@ -20,6 +20,7 @@ Columns = list[dict[str, Any]]
 # What a BigQuery subscription adds with `write_metadata`.
 _TABLE = FOLDER / "fraud_decisions.json"
 [SAMPLE] = [column for column in json.loads(_TABLE.read_text(encoding="utf-8")) if column["name"] == "sample"]
+[NEWCOMER] = [column for column in json.loads(_TABLE.read_text(encoding="utf-8")) if column["name"] == "newcomer"]
 METADATA: Columns = [
     {"name": "subscription_name", "type": "STRING", "mode": "NULLABLE"},
     {"name": "message_id", "type": "STRING", "mode": "NULLABLE"},
@@ -63,7 +64,7 @@ def tables() -> dict[str, Columns]:
     return {
         "payment_events": [*envelope, *columns_of(*KINDS.values()), *METADATA],
         # What `decisions.row_of` adds to a decision.
-        "fraud_decisions": [*columns_of(Decision), SAMPLE, *METADATA],
+        "fraud_decisions": [*columns_of(Decision), SAMPLE, NEWCOMER, *METADATA],
         "dispute_updates": [*columns_of(DisputeUpdate), *METADATA],
     }
 
