@@ -12,6 +12,7 @@ from typing import Any
 from shared.domain.decisions import Decision
 from shared.domain.disputes import DisputeUpdate
 from shared.domain.events import KINDS
+from shared.domain.health import HealthMeasured
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "learning" / "sql" / "tables"
 
@@ -66,6 +67,7 @@ def tables() -> dict[str, Columns]:
         # What `decisions.row_of` adds to a decision.
         "fraud_decisions": [*columns_of(Decision), SAMPLE, NEWCOMER, *METADATA],
         "dispute_updates": [*columns_of(DisputeUpdate), *METADATA],
+        "model_health": [*columns_of(HealthMeasured), *METADATA],
     }
 
 

@@ -312,7 +312,7 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
         record_payment(event, ports, NOON)
         score_payment(event, ports, NOON, Scorer(use_model=False))
     decided = as_of_a_known_customer(decode(world.published[0].data, Decision))
-    decision = Message("fraud-decisions", row_of(decided), world.published[0].attributes)
+    decision = Message("fraud-decisions", row_of(decided, attempt), world.published[0].attributes)
     told = event_message(attempt, NOON)
 
     assert 0.7 * each.event_row < row_bytes(told, "payment_events") <= each.event_row
