@@ -329,7 +329,8 @@ def _rates(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
     before: dict[tuple[str, str], list[Count]] = {}
     for row in ports.warehouse.query(BEFORE_SQL, weeks):
         count = Count(of=row["payments"], with_it=round(row["value"] * row["payments"]))
-        before.setdefault((row["measure"], row["subject"]), []).append(count)
+        subject = row["measure"], row["subject"]
+        before[subject] = [*before.get(subject, ()), count]
     for (measure, segment), count in sorted(today.items()):
         usual = band(before.get((measure, segment), ()), count.of)
         unusual = usual is not None and not usual[0] <= count.rate <= usual[1]

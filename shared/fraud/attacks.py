@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 WATCHED = timedelta(minutes=30)
-"""How far back a burst is looked for; three ticks see it."""
+"""How far back a burst is looked for; two ticks see it."""
 
 BEFORE = timedelta(hours=3)
 """How far back what is usual is looked for."""

@@ -18,7 +18,7 @@ from shared.fraud.attacks import BEFORE, LEAST, NEWCOMERS_SQL, WATCHED, Newcomer
 from tests.builders import DAY, HOUR, MINUTE, NOON, SECOND, a_card, a_payment_event
 from tests.local import local_ports, published
 
-TICK = 10 * MINUTE
+TICK = 15 * MINUTE
 MIDNIGHT = NOON - 12 * HOUR
 
 

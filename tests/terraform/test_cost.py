@@ -19,7 +19,7 @@ from sqlglot.optimizer.qualify import qualify
 from shared import providers, settings
 from shared.backends.tables import Column, columns, names
 from shared.domain.codec import decode, decode_event, encode_event
-from shared.domain.decisions import Decision, FeatureValue, Reason
+from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
 from shared.flows.assess_payment import count
@@ -350,6 +350,7 @@ def as_of_a_known_customer(decision: Decision) -> Decision:
     values = [None if n % 4 == 3 else n * 1234 / 1000 if n % 4 == 2 else float(n % 9) for n in range(len(NAMES))]
     return replace(
         decision,
+        history=tuple(replace(one, state=HistoryState.KNOWN, last_seen_at=NOON) for one in decision.history),
         features=tuple(FeatureValue(name=name, value=value) for name, value in zip(NAMES, values, strict=True)),
         reasons=tuple(Reason(source="model", code=name, weight=0.123456789) for name in NAMES[5:50:9]),
         model_digest=hashlib.sha256(b"").hexdigest(),
