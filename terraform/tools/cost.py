@@ -71,7 +71,7 @@ class Each:
     update_bytes: int = 800
     delivery_row: int = 2_900
     event_row: int = 720
-    decision_row: int = 3_500
+    decision_row: int = 3_510
     update_row: int = 400
     trained_event: int = 350  # of an event's row, the columns that the nightly query reads
     watched_decision: int = 8  # of a decision's row, what is read every fifteen minutes: when it was

@@ -405,7 +405,13 @@ def test_what_is_kept_grows_until_it_expires_and_grows_cheap_before() -> None:
 def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() -> None:
     plan = cost.read_plan()
     twice = cost.told(plan, ["traffic.webhooks_a_day=40e6", "traffic.payments_a_day=12e6"])
-    fixed = {"Cloud Run warm instances", "Monitoring metrics", "Monitoring conditions", "Monitoring looks"}
+    fixed = {
+        "Cloud Run warm instances",
+        "Cloud Run monitor_model",
+        "Monitoring metrics",
+        "Monitoring conditions",
+        "Monitoring looks",
+    }
     for before, after in zip(cost.costs(plan), cost.costs(twice), strict=True):
         if before.item == "BigQuery training":
             # Of twice as many payments half the share is taken, in whole 256ths.
