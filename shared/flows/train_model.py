@@ -49,7 +49,8 @@ COLUMNS = tuple(name for name in NAMES if name not in TRAINING_EXCLUDED)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingReport:
     """digest: the stored model; None when training was refused. judged: the one that `quality` is of, fitted without the
-    rows that it was tested on; the same, unless it was promoted and fitted on all rows. promoted: it decides from now on.
+    rows that it was tested on; the same, unless it was promoted and fitted on all rows. promoted: it decides from now on, which
+    what was trained as a challenger does not.
     objections: why it was refused or does not, in sentences. comparison: with the model that decided so far, as it was
     judged, on the same payments.
     """
