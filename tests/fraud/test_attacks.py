@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def days(number: int, chance: random.Random, a_day: int = 3000) -> list[Attempt]
     return found
 
 
-def an_attack(at: datetime, cards: int, lasting: timedelta, chance: random.Random, **fixed: str) -> list[Attempt]:
+def an_attack(at: datetime, cards: int, lasting: timedelta, chance: random.Random, **fixed: Any) -> list[Attempt]:
     """So many stolen cards, each on a BIN, device and address of its own but for what is `fixed`; four of five refused."""
     return [
         replace(
