@@ -110,6 +110,9 @@ class Decision:
     without_history, the mildest outcome where history was not known; sca_exemption, what its provider may ask the issuer
     for instead of authentication. `payment_id` is `request:<request_id>`, and the
     provider's own, with linked_event_id, once an event told which payment came of it: that is the same decision.
+
+    challenger: the first twelve digits of the model that was asked beside and decided nothing; challenger_score: its
+    answer, to six decimals. During a canary that may be the champion, where the challenger decided (model_digest).
     """
 
     provider: str
@@ -144,3 +147,5 @@ class Decision:
     explored: bool | None = None
     product: str | None = None
     sca_exemption: ScaExemption | None = None
+    challenger: str | None = None
+    challenger_score: float | None = None

@@ -45,7 +45,7 @@ from shared.fraud.book import SHIPPED, Book
 from shared.fraud.decide import decide, digest
 from shared.fraud.features import Attempt
 from shared.fraud.history import Known
-from shared.fraud.model import Model
+from shared.fraud.judges import Judges
 
 COMMIT_LATE = "commit_late"
 NOT_COUNTED = "not_counted"
@@ -131,9 +131,10 @@ class Assessor:
         return task.settle(alone)
 
     def _work(self, task: "_Task") -> None:
-        def judged(known: Known, model: Model | None, book: Book, seen: Seen) -> Decision:
+        def judged(known: Known, judges: Judges, book: Book, seen: Seen) -> Decision:
             # Before it is settled: exploration may have to read, and whoever answers waits for no read.
-            made = decide(known, model, task.now, book, may_lose=may_lose(seen, book, task.now))
+            model, beside = judges.of(known.attempt)
+            made = decide(known, model, task.now, book, beside=beside, may_lose=may_lose(seen, book, task.now))
             decision = task.settle(lambda: made)
             # Beside the commit, not after it: whoever hears of it first counts it, and the other finds that done.
             self._tell(task, decision)
@@ -199,7 +200,7 @@ def count(
     ports: Ports,
     now: datetime,
     scorer: Scorer | None,
-    judged: Callable[[Known, Model | None, Book, Seen], Decision],
+    judged: Callable[[Known, Judges, Book, Seen], Decision],
 ) -> Judged:
     """The decision that stands: the one that a request of this id got before, or else that of `judged`, committed with all
     that the payment adds to history. `judged` may be asked again, when somebody else writes in between.
@@ -219,7 +220,7 @@ def count(
                 raise RequestIdTaken("the request_id of another request")
             return Effect(stands)
         known = known_of(attempt, seen)
-        decision = judged(known, *(_by(scorer, seen, ports, now, registry) if scorer else (None, SHIPPED)), seen)
+        decision = judged(known, *(_by(scorer, seen, ports, now, registry) if scorer else (Judges(None), SHIPPED)), seen)
         found = Found.of(seen, names)
         bought = Purchase.at(seen, purchase)
         link = None
@@ -247,13 +248,13 @@ def count(
     return change(ports.documents, keys, effect)
 
 
-def _by(scorer: Scorer, seen: Seen, ports: Ports, now: datetime, registry: Sequence[Key]) -> tuple[Model | None, Book]:
+def _by(scorer: Scorer, seen: Seen, ports: Ports, now: datetime, registry: Sequence[Key]) -> tuple[Judges, Book]:
     """What to judge by. A model that cannot be had is alarmed, and rules alone answer: a customer is waiting."""
     try:
         return scorer.at(seen, registry, ports.models, now)
     except PayInError as error:
         alarm("scoring_without_model", reason=error.reason)
-        return None, scorer.current_book()
+        return Judges(None), scorer.current_book()
 
 
 def settle(event: PaymentAssessed, ports: Ports) -> None:
@@ -269,7 +270,7 @@ def settle(event: PaymentAssessed, ports: Ports) -> None:
         asked = replace(event, decision="")
         standing = count(asked, ports, answered.decided_at, None, lambda *_: answered)
         fact("assessment_counted_late", event_id=event.event_id, provider=event.provider)
-    ports.bus.publish([message(standing.told)])
+    ports.bus.publish([message(standing.told, event)])
 
 
 class _Task:

@@ -23,8 +23,8 @@ RULES_ALONE = "rules_alone"
 class Champion:
     """A model that decides, or did, since the instant `since`. judged: the digest of the model that stood the gate for it,
     fitted without what it was tested on; None: itself. estimator, judged_estimator: the trainer's own of the two, by digest,
-    where they were kept. card, page: what people read of it, as JSON and for a browser. quality: what the judged one came
-    to."""
+    where they were kept. card, page: what people read of it, as JSON and for a browser. reference: what it was judged on, to
+    tell when payments become others (`shared.learning.health.Reference`). quality: what the judged one came to."""
 
     digest: str
     since: datetime
@@ -33,6 +33,7 @@ class Champion:
     judged_estimator: str | None = None
     card: str | None = None
     page: str | None = None
+    reference: str | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -41,21 +42,38 @@ class Champion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """The challenger decides for a `share` of the customers, 0 to 1, since the instant `since`."""
+
+    share: float
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """The champions of one schema. former: those before, the last one last. pinned: an operator wants the present one to
-    stay, whatever training finds."""
+    stay, whatever training finds. challenger: a model that is asked beside the champion (`since`: from when on) and decides
+    nothing, but for those whom a canary gives to it."""
 
     current: Champion | None = None
     former: tuple[Champion, ...] = ()
     pinned: bool = False
+    challenger: Champion | None = None
+    canary: Canary | None = None
 
     def crowned(self, champion: Champion) -> "Line":
-        """`champion` decides from now on."""
+        """`champion` decides from now on; where it was the challenger, there is none any more."""
         past = (*self.former, self.current) if self.current else ()
-        return replace(self, current=champion, former=past[-KEPT:])
+        crowned = replace(self, current=champion, former=past[-KEPT:])
+        is_challenger = self.challenger is not None and self.challenger.digest == champion.digest
+        return crowned.challenged(None) if is_challenger else crowned
+
+    def challenged(self, challenger: Champion | None) -> "Line":
+        """`challenger` is asked beside the champion from now on, and decides for nobody."""
+        return replace(self, challenger=challenger, canary=None)
 
     def rolled_back(self, now: datetime) -> "Line":
-        """The one before decides again, and stays until the pin is taken out. There has to be one."""
+        """The one before decides again, alone, and stays until the pin is taken out. There has to be one."""
         *former, again = self.former
         return Line(current=replace(again, since=now), former=tuple(former), pinned=True)
 

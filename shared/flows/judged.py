@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.codec import from_document, to_document
 from shared.domain.decisions import Decision, Outcome
+from shared.domain.events import PaymentAssessed, PaymentChanged
 from shared.domain.instants import microseconds
 from shared.domain.reviews import Review
 from shared.domain.timeline import compact
@@ -323,10 +324,11 @@ def kept(document: Mapping[str, object] | None, at: int) -> dict[tuple[str, ...]
     return {} if isinstance(before, datetime) and before >= until else {(field,): until}
 
 
-def message(decision: Decision) -> Message:
+def message(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Message:
+    """What is published of `decision` on hearing of `event`."""
     return Message(
         TOPIC,
-        row_of(decision),
+        row_of(decision, event),
         {
             "kind": "decision",
             "outcome": decision.outcome,

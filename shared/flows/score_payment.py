@@ -88,9 +88,10 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
             root, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
             writes += purchase_write(seen, purchase, bought)
             return Effect(_Judged(root.told, repeated=False), writes)
-        model, book = scorer.at(seen, registry, ports.models, now)
+        judges, book = scorer.at(seen, registry, ports.models, now)
         known = known_of(attempt, seen)
-        decision = decide(known, model, now, book, may_lose=may_lose(seen, book, now))
+        model, beside = judges.of(attempt)
+        decision = decide(known, model, now, book, beside=beside, may_lose=may_lose(seen, book, now))
         writes = [write(names[0], seen[names[0]], stored(decision)), *spend(seen, decision)]
         writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])
         writes += counted(known, found.claims, names[0])
@@ -104,7 +105,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
     if decision is None:
         fact("payment_already_judged", event_id=event.event_id, provider=event.provider, payment_id=event.payment_id)
         return
-    ports.bus.publish([message(decision)])
+    ports.bus.publish([message(decision, event)])
     fact(
         "payment_judged",
         event_id=event.event_id,

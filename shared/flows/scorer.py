@@ -7,12 +7,13 @@ from threading import Lock
 from shared.domain.errors import Misconfigured, PayInError
 from shared.domain.telemetry import alarm, fact
 from shared.flows.book_of_rules import BOOK, book_in
-from shared.flows.champions import RULES_ALONE, line_of
+from shared.flows.champions import RULES_ALONE, Line, line_of
 from shared.flows.committing import Seen
 from shared.flows.ports import Key, Models, Ports, Snapshot
 from shared.fraud import model as artifacts
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import SCHEMA_VERSION
+from shared.fraud.judges import Judges
 from shared.fraud.model import Model
 
 CHAMPION = Key("registry", "champion")
@@ -28,6 +29,9 @@ class Scorer:
     Until a first champion of this release's features is chosen rules alone decide, and every look at the registry alarms: a payment that waits for
     training is worse than one that rules decide, and an alarm wakes somebody where a crash would hold up the queue. The
     same where an operator has said `rules_alone` in the registry.
+
+    A challenger is asked beside the champion where the registry names one. One that cannot be loaded is alarmed, once an
+    instance, and is not there: nothing waits for it.
     """
 
     def __init__(self, *, use_model: bool = True, assessments: bool = True) -> None:
@@ -35,6 +39,9 @@ class Scorer:
         self._use_model = use_model
         self.assessments = assessments
         self._model: Model | None = None
+        self._challenger: Model | None = None
+        self._canary = 0.0
+        self._unloadable: str | None = None
         self._asked_at: datetime | None = None
         self._book = SHIPPED
         self._book_asked_at: datetime | None = None
@@ -55,11 +62,13 @@ class Scorer:
         champion = [CHAMPION] if self._use_model and not _fresh(self._asked_at, now) else []
         return champion if _fresh(self._book_asked_at, now) else [*champion, BOOK]
 
-    def at(self, seen: Seen, registry: Collection[Key], models: Models, now: datetime) -> tuple[Model | None, Book]:
+    def at(self, seen: Seen, registry: Collection[Key], models: Models, now: datetime) -> tuple[Judges, Book]:
         """What to judge by, after a look at what was read of the `registry` (`keys`). Raises as `model`, the book taken in."""
         book = self.book(seen.glance(BOOK), now) if BOOK in registry else self._book
-        model = self.model(seen.glance(CHAMPION), models, now) if CHAMPION in registry else self._model
-        return model, book
+        if CHAMPION in registry:
+            self.model(seen.glance(CHAMPION), models, now)
+        with self._lock:
+            return Judges(self._model, self._challenger, self._canary), book
 
     def book(self, found: Snapshot | None, now: datetime) -> Book:
         """The book to judge by, after a look at the registry."""
@@ -92,6 +101,7 @@ class Scorer:
             line = line_of(document, SCHEMA_VERSION, lambda _: True)
             digest = line.current.digest if line.current else None
             self._asked_at = now
+            self._challenge(line, models)
             if document and document.get(RULES_ALONE):
                 self._model = None
                 alarm("scoring_without_model", reason="rules_alone")
@@ -111,6 +121,22 @@ class Scorer:
                         raise
                     alarm("champion_not_loaded", reason=error.reason, digest=digest, kept=self._model.digest)
             return self._model
+
+    def _challenge(self, line: Line, models: Models) -> None:
+        wanted = line.challenger.digest if line.challenger else None
+        self._canary = line.canary.share if line.canary else 0.0
+        if wanted == (self._challenger.digest if self._challenger else None):
+            return
+        self._challenger = None
+        if wanted is None or wanted == self._unloadable:
+            return
+        try:
+            self._challenger = artifacts.load(models.load(wanted), wanted)
+        except PayInError as error:
+            self._unloadable = wanted
+            alarm("challenger_not_loaded", reason=error.reason, digest=wanted)
+        else:
+            fact("challenger_loaded", digest=wanted)
 
     @staticmethod
     def _load(digest: str | None, models: Models) -> Model:

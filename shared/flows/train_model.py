@@ -10,6 +10,7 @@ import msgspec
 from shared.domain.codec import encode
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
+from shared.flows.challengers import dismiss, give_share, promote
 from shared.flows.champions import Champion, Line, line_of, with_line
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
@@ -23,7 +24,16 @@ from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.fraud.policy import Capacity, Costs, cheapest, within_capacity
 from shared.learning import request as requests
 from shared.learning.labels import matured_until
-from shared.learning.request import Pin, Recompute, RollBack, TrainingRequest, Unpin
+from shared.learning.request import (
+    Dismiss,
+    GiveShare,
+    Pin,
+    Promote,
+    Recompute,
+    RollBack,
+    TrainingRequest,
+    Unpin,
+)
 
 if TYPE_CHECKING:
     from shared.learning.card import Card
@@ -39,7 +49,8 @@ COLUMNS = tuple(name for name in NAMES if name not in TRAINING_EXCLUDED)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingReport:
     """digest: the stored model; None when training was refused. judged: the one that `quality` is of, fitted without the
-    rows that it was tested on; the same, unless it was promoted and fitted on all rows. promoted: it decides from now on.
+    rows that it was tested on; the same, unless it was promoted and fitted on all rows. promoted: it decides from now on, which
+    what was trained as a challenger does not.
     objections: why it was refused or does not, in sentences. comparison: with the model that decided so far, as it was
     judged, on the same payments.
     """
@@ -71,7 +82,9 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
 
 def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingReport:
     # What only training needs takes seconds to import: not before there is something to train.
-    from shared.learning import compare, estimator, evaluate, fit, page, promote, split
+    from shared.learning import compare, estimator, evaluate, fit, page, split
+    from shared.learning import promote as gate
+    from shared.learning.health import Reference
 
     whole, share, names = _labeled(ports, now, request)
     fact("training_rows_read", rows=len(whole), frauds=whole.frauds, share=share)
@@ -93,8 +106,8 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
     line = _line(ports, ports.documents.get([CHAMPION])[0])
     comparison = _compared(ports, line.current, stood, scored, test, request.seed)
     precision = compare.average_precision(scored, test, request.seed)
-    objections = promote.objections(quality, precision, comparison, request.least_frauds_compared, request.least_lift)
-    if line.pinned and line.current is not None and line.current.stood != stood:
+    objections = gate.objections(quality, precision, comparison, request.least_frauds_compared, request.least_lift)
+    if line.pinned and line.current is not None and line.current.stood != stood and not request.as_challenger:
         objections += [f"an operator has pinned the champion {line.current.digest}"]
     digest, shown = stood, None
     if not objections:
@@ -116,14 +129,17 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
             judged_estimator=kept[1],
             card=ports.models.store(encode(card)),
             page=shown,
+            reference=ports.models.store(encode(Reference.of(test, scored))),
             quality=told,
         )
-        if not _crown(ports, crowned):
+        if request.as_challenger:
+            _challenge(ports, crowned)
+        elif not _crown(ports, crowned):
             objections += ["an operator has pinned the champion while this one was fitted"]
     report = TrainingReport(
         digest=digest,
         judged=stood,
-        promoted=not objections,
+        promoted=not objections and not request.as_challenger,
         objections=tuple(objections),
         payments=len(whole),
         frauds=whole.frauds,
@@ -234,7 +250,7 @@ def _store(ports: Ports, learned: _Learned, golden: "Table", origin: Mapping[str
 
 def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
     """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"pin": "<digest>"}`, `{"unpin": "<digest>"}`,
-    `{"recompute": 1000}`. What came of it is told by facts. Raises Rejected, Misconfigured, Unavailable."""
+    `{"canary": "<digest>", "share": 0.05}`, `{"promote": "<digest>"}`, `{"dismiss": "<digest>"}`, `{"recompute": 1000}`. What came of it is told by facts. Raises Rejected, Misconfigured, Unavailable."""
     match requests.read(parameters):
         case RollBack(roll_back=digest):
             roll_back(ports, now, digest)
@@ -242,6 +258,12 @@ def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
             pin(ports, digest, pinned=True)
         case Unpin(unpin=digest):
             pin(ports, digest, pinned=False)
+        case Promote(promote=digest):
+            promote(ports, now, digest)
+        case GiveShare(canary=digest, share=share):
+            give_share(ports.documents, now, digest, share)
+        case Dismiss(dismiss=digest):
+            dismiss(ports.documents, digest)
         case Recompute(recompute=decisions, days=days):
             recompute_decisions(ports, now, decisions, timedelta(days=days))
         case TrainingRequest():
@@ -463,6 +485,19 @@ def _crown(ports: Ports, champion: Champion) -> bool:
         return Effect(True, [_write(seen, line.crowned(champion))])
 
     return change(ports.documents, [CHAMPION], effect)
+
+
+def _challenge(ports: Ports, challenger: Champion) -> None:
+    """Let `challenger` be asked beside the champion, unless it is one of the two already."""
+
+    def effect(seen: Seen) -> Effect[None]:
+        line = _line(ports, seen[CHAMPION])
+        if challenger.digest in {one.digest for one in (line.current, line.challenger) if one}:
+            return Effect(None)
+        return Effect(None, [_write(seen, line.challenged(challenger))])
+
+    change(ports.documents, [CHAMPION], effect)
+    fact("challenger_set", digest=challenger.digest)
 
 
 def _watch_age(ports: Ports, now: datetime, stale_days: float) -> None:

@@ -33,12 +33,14 @@ def decide(
     *,
     fallback: Fallback = Fallback.NO_MODEL,
     without_history: Outcome | None = None,
+    beside: Model | None = None,
     may_lose: Callable[[int], bool] = lambda _: True,
 ) -> Decision:
     """Judge the payment in `known` by `book`. Without a model, rules alone decide, and `fallback` says why there is none.
 
-    without_history: what the operator wants of such a payment at least, where its history is not known. may_lose: whether
-    exploration may let pass so much more today, reference minor units; asked of a payment that was drawn, and of no other.
+    without_history: what the operator wants of such a payment at least, where its history is not known. beside: a model
+    that is asked too, and decides nothing. may_lose: whether exploration may let pass so much more today, reference minor
+    units; asked of a payment that was drawn, and of no other.
     """
     event = known.attempt.event
     asked = event if isinstance(event, PaymentAssessed) else None
@@ -75,6 +77,10 @@ def decide(
     if asked is not None and _to_authenticate(asked):
         exemption = book.policy.exemption(_segment(facts), known.attempt.amount, analyzed=model is not None)
         facts = replace(facts, sca_exemption=exemption)
+    if beside is not None:
+        values = {feature.name: feature.value for feature in facts.features}
+        score = beside.score([values[name] for name in beside.names]).score
+        facts = replace(facts, challenger=beside.digest[:12], challenger_score=round(score, 6))
     decision = _judged(facts, model, book)
     if decision.explored and not may_lose(known.attempt.amount or 0):
         decision = _judged(replace(facts, propensity=SPENT), model, book)

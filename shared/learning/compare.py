@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.learning.data_set import Flags, Floats, Instants, Table
-from shared.learning.evaluate import at_place
 
 RESAMPLES = 1000
 BLOCK_MICROSECONDS = 3_600_000_000
@@ -84,6 +83,16 @@ def money_of(of: Table) -> Floats:
         if amount[of.fraud].sum() > 0:
             return amount
     return np.ones(len(of))
+
+
+def at_place(place: float, along: Floats, curve: Floats) -> float:
+    """The highest value of `curve` at `place`, on straight lines between its points; `along` never falls."""
+    after = int(np.searchsorted(along, place, side="right"))
+    if after == len(along):
+        return float(curve[-1])
+    before = after - 1
+    part = (place - along[before]) / (along[after] - along[before])
+    return float(curve[before] + part * (curve[after] - curve[before]))
 
 
 def draws(of: Table, seed: int, resamples: int = RESAMPLES) -> list[Floats]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score, roc_curve
 
+from shared.learning.compare import at_place
 from shared.learning.data_set import Flags, Floats
 
 
@@ -61,16 +62,6 @@ def evaluate(score: Floats, fraud: Flags, weight: Floats, thresholds: Mapping[st
         brier=float(brier_score_loss(fraud, np.clip(score, 0, 1), sample_weight=weight)),
         outcomes={name: _reached(score, fraud, weight, threshold) for name, threshold in thresholds.items()},
     )
-
-
-def at_place(place: float, along: Floats, curve: Floats) -> float:
-    """The highest value of `curve` at `place`, on straight lines between its points; `along` never falls."""
-    after = int(np.searchsorted(along, place, side="right"))
-    if after == len(along):
-        return float(curve[-1])
-    before = after - 1
-    part = (place - along[before]) / (along[after] - along[before])
-    return float(curve[before] + part * (curve[after] - curve[before]))
 
 
 def _caught(score: Floats, fraud: Flags, weight: Floats, payments: float) -> float:

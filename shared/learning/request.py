@@ -21,7 +21,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     tests. max_rows: genuine payments are thinned out above it, frauds never. least_frauds: needed for training, and
     least_frauds_held_out in each later slice, least_frauds_compared to tell a model from the champion; least_lift: times
     the prior that the low end of its average precision must reach. least_leaf: payments in a leaf; None: by the number of frauds.
-    stale_days: how long one champion may decide before that alarms. challenge_capacity, review_capacity: the largest part of payments that may be challenged, reviewed.
+    stale_days: how long one champion may decide before that alarms. as_challenger: what passes is asked beside the champion
+    first, and decides when an operator promotes it. challenge_capacity, review_capacity: the largest part of payments that may be challenged, reviewed.
     """
 
     history_days: Days = 400
@@ -42,6 +43,7 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     challenge_capacity: Part = 0.10
     review_capacity: Part = 0.02
     stale_days: Days = 14
+    as_challenger: bool = False
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
 
     def __post_init__(self) -> None:
@@ -67,6 +69,25 @@ class Unpin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     unpin: Digest
 
 
+class Promote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """promote: the digest of the challenger that shall be the champion. A repeat finds it there, and does nothing."""
+
+    promote: Digest
+
+
+class GiveShare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """canary: the digest of the challenger that shall decide for a `share` of the customers; 0 ends it."""
+
+    canary: Digest
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Dismiss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """dismiss: the digest of the challenger that shall be asked no more. A repeat finds none, and does nothing."""
+
+    dismiss: Digest
+
+
 class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """recompute: how many of the newest stored decisions, of payments of the last `days`, to compute again."""
 
@@ -74,10 +95,18 @@ class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     days: Annotated[float, msgspec.Meta(gt=0, le=400)] = 7
 
 
-Asked = TrainingRequest | RollBack | Pin | Unpin | Recompute
+Asked = TrainingRequest | RollBack | Pin | Unpin | Promote | GiveShare | Dismiss | Recompute
 
 # The member that each of the others cannot be without.
-_NAMED: Mapping[str, type[Asked]] = {"roll_back": RollBack, "pin": Pin, "unpin": Unpin, "recompute": Recompute}
+_NAMED: Mapping[str, type[Asked]] = {
+    "roll_back": RollBack,
+    "pin": Pin,
+    "unpin": Unpin,
+    "promote": Promote,
+    "canary": GiveShare,
+    "dismiss": Dismiss,
+    "recompute": Recompute,
+}
 
 
 def read(parameters: bytes) -> Asked:

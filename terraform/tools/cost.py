@@ -43,6 +43,8 @@ class Traffic:
     """Subscribers pay once a month; so many of a hundred are others each month, with cards, devices and addresses of
     their own."""
     new_customers: float = 5.0
+    """Attempts of a day, of a hundred payments, with a card that was never seen before."""
+    newcomers: float = 10.0
     busiest_provider: float = 0.6
     """Addresses that the busiest provider sends from; Stripe lists twelve."""
     busiest_addresses: float = 12
@@ -75,12 +77,16 @@ class Each:
     update_bytes: int = 800
     delivery_row: int = 2_900
     event_row: int = 720
-    decision_row: int = 3_500
+    decision_row: int = 3_510
     update_row: int = 400
     """Told with each event of a dispute: what the payment was taken for with each until then, two or three."""
     label_bytes: int = 1_500
     label_row: int = 1_100
     trained_event: int = 350  # of an event's row, the columns that the nightly query reads
+    watched_decision: int = 8  # of a decision's row, what is read every fifteen minutes: when it was
+    newcomer: int = 75  # of a newcomer's, what is read beside it
+    measured_decision: int = 150  # of a decision's row, what a day's measures read of all
+    measured_event: int = 60  # and of an event's, twice
     trained_decision: int = 110  # of a decision's row, what is read of all of them; vectors only of the sample
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
@@ -391,6 +397,17 @@ def costs(plan: Plan) -> Iterator[Line]:
     of = f"one payment in {SAMPLES} of yesterday, computed from {days} days of rows"
     yield line("BigQuery skew audit", audited * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
 
+    ticks = 24 * 60 / int(plan.functions[MONITOR]["schedule"].split()[0].removeprefix("*/"))
+    # On the average half of the day has passed, and the first three hours look at the day before too.
+    passed = 0.5 + 3 / 24
+    looked_at = passed * traffic.payments_a_day * (each.watched_decision + traffic.newcomers / 100 * each.newcomer)
+    of = f"{ticks:.0f} looks a day at the day's newcomers"
+    yield line("BigQuery attacks", ticks * looked_at * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
+    measured = traffic.payments_a_day * each.measured_decision + 2 * plan.events_a_day * each.measured_event
+    yield line("BigQuery health", measured * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "each day once")
+    dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
+    yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")
+
     lines = (traffic.webhooks_a_day + plan.events_a_day + judged) * kept.lines + 2 * plan.disputes_a_day
     of = f"{kept.lines:.0%} of what went well: {lines / 1e6:,.1f} M lines/day"
     yield line("Logging", lines * each.log_bytes * DAYS / GIB, "GiB", price.logging_gib, of)
@@ -403,6 +420,7 @@ def costs(plan: Plan) -> Iterator[Line]:
 
 
 DOOR = "assess_payment"
+MONITOR = "monitor_model"
 
 
 def door(plan: Plan) -> Iterator[Line]:

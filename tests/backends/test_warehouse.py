@@ -15,8 +15,11 @@ from shared.backends.local.warehouse import LocalWarehouse
 from shared.domain.codec import encode_event, utc_text
 from shared.domain.errors import Misconfigured
 from shared.domain.events import PaymentStep
+from shared.flows.monitor_model import BEFORE_SQL, CANARY_SQL, COUNT_SQL, RATES_SQL, SHADOW_SQL, VECTORS_SQL
 from shared.flows.ports import Ports, Warehouse
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL, event_in
+from shared.fraud.attacks import NEWCOMERS_SQL
+from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.fraud.point_in_time import served_sql
 from shared.learning.data_set import labeled_sql
 from tests.backends import declared
@@ -399,3 +402,79 @@ def test_what_a_model_trains_on_is_asked_alike_of_both(warehouse: Warehouse) -> 
     rows = warehouse.query(labeled_sql(served_sql()), asked)
     told = {row["event_id"]: (row["fraud_reported_at"] is not None, row["card_payments_24h"]) for row in rows}
     assert told == {"t0": (True, None), "t1": (False, 1), "t2": (False, 2)}
+
+
+def test_what_watches_the_model_is_answered_alike(warehouses: Ports) -> None:
+    found, day = warehouses.warehouse, datetime(2027, 3, 1, tzinfo=UTC)
+    within = {"since": day, "until": day + timedelta(days=1)}
+
+    def decision(number: int, **members: Any) -> dict[str, Any]:
+        return {
+            "event_id": f"watched{number}",
+            "occurred_at": utc_text(day + number * HOUR),
+            "decided_at": utc_text(day + number * HOUR),
+            "provider": "stripe",
+            "account": "a",
+            "outcome": "approve" if number % 2 else "decline",
+            "score": number / 10,
+            "model_digest": "m" * 64,
+            "challenger": "c" * 12,
+            "challenger_score": 0.25,
+            "schema_version": SCHEMA_VERSION,
+            "sample": "00",
+            "features": [{"name": name, "value": None if place else number} for place, name in enumerate(NAMES)],
+            "newcomer": {
+                "card": f"card{number}",
+                "bin": "424242",
+                "device": None,
+                "address": "x",
+                "refused": number > 2,
+            },
+            **members,
+        }
+
+    decisions = [decision(number) for number in range(1, 5)]
+    linked = {**decisions[3], "linked_event_id": "watched_by_its_provider"}
+    known = {"event_id": "known", "occurred_at": utc_text(day), "decided_at": utc_text(day), "outcome": "approve"}
+    found.append("fraud_decisions", [*decisions, linked, known])
+    told = [("watched1", "captured"), ("watched2", "declined"), ("watched_by_its_provider", "captured")]
+    found.append(
+        "payment_events",
+        [
+            payment(1, event_id=event_id, step=step, occurred_at=utc_text(day + HOUR), card={"network": "visa"})
+            for event_id, step in told
+        ],
+    )
+    measured = [
+        {"row_id": "r", "day": utc_text(day), "measured_at": utc_text(day + number * HOUR), "measure": "approved"}
+        | {"subject": "all", "value": number / 4, "payments": 8}
+        for number in (1, 3)
+    ]
+    found.append("model_health", measured)
+
+    newcomers = found.query(
+        NEWCOMERS_SQL, {"since": day, "recent": day + 1.5 * HOUR, "until": day + timedelta(days=1), "least": 3}
+    )
+    counted = {"cards": 3, "refused": 2, "earlier": 1}
+    assert sorted(newcomers, key=str) == [
+        {"kind": "address", "value": "x", **counted},
+        {"kind": "bin", "value": "424242", **counted},
+    ]
+    rates = found.query(RATES_SQL, within)
+    by_network = {
+        (row["provider"], row["network"]): (row["payments"], row["approved"], row["declined"]) for row in rates
+    }
+    assert by_network == {("stripe", "visa"): (2, 1, 1), ("stripe", None): (2, 1, 1), (None, None): (1, 1, 0)}
+    weeks = {f"week_{week}": day - (week - 1) * timedelta(days=7) for week in range(1, 6)}
+    assert found.query(BEFORE_SQL, weeks) == [{"measure": "approved", "subject": "all", "value": 0.75, "payments": 8}]
+    assert found.query(COUNT_SQL, within) == [{"payments": 4}]
+    vectors = found.query(VECTORS_SQL, {**within, "sample": "00", "model": "m" * 64})
+    assert sorted((row["score"], row[NAMES[0]], row[NAMES[1]]) for row in vectors) == [
+        (0.1, 1.0, None),
+        (0.4, 4.0, None),
+    ]
+    both = {**within, "champion": "m" * 12, "challenger": "c" * 12}
+    assert found.query(SHADOW_SQL, {**both, "champion_from": 0.25, "challenger_from": 0.3}) == [
+        {"payments": 4, "approved": 4, "agreed": 2}
+    ]
+    assert found.query(CANARY_SQL, both) == [{"canary": False, "payments": 4, "approved": 2}]

@@ -226,6 +226,27 @@ def test_payments_that_the_champion_was_fitted_on_do_not_count_for_it(
     assert report.objections == ("0 frauds are too few to tell it from the champion, which takes 10",)
 
 
+def test_what_is_trained_as_a_challenger_is_asked_beside_and_decides_when_it_is_promoted(tmp_path: Path) -> None:
+    ports = local_ports(tmp_path)
+    fill(ports, past())
+    first = train_model(ports, NOW, QUICK)
+    beside = json.dumps({**json.loads(QUICK), "iterations": 41, "as_challenger": True}).encode()
+    for _ in range(2):
+        second = train_model(ports, NOW + DAY, beside)
+        assert (second.promoted, second.objections) == (False, ())
+    assert second.digest is not None
+    stands = line(ports)
+    assert stands.current is not None
+    assert stands.challenger is not None
+    assert (stands.current.digest, stands.challenger.digest) == (first.digest, second.digest)
+    # What it was judged on is kept, to tell when payments become others.
+    assert stands.challenger.reference is not None
+    reference = json.loads(ports.models.load(stands.challenger.reference))
+    assert set(reference["features"]) == set(train_flow.COLUMNS)
+    on_request(ports, NOW + 2 * DAY, json.dumps({"promote": second.digest}).encode())
+    assert champion(ports) == replace(stands.challenger, since=NOW + 2 * DAY)
+
+
 def test_rolling_back_lets_the_former_champion_decide_again_until_its_pin_is_taken_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

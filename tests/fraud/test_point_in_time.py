@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.codec import encode_event
+from shared.domain.decisions import Decision
 from shared.domain.events import (
     AnyEvent,
     Card,
@@ -34,8 +35,11 @@ from shared.flows.ports import Ports
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.fraud import features, history
+from shared.fraud.book import Book
 from shared.fraud.decide import decide
 from shared.fraud.features import NAMES
+from shared.fraud.history import Known
+from shared.fraud.judges import Judges
 from shared.fraud.point_in_time import logged_sql, point_in_time_sql, served_sql
 from tests.builders import DAY, MINUTE, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event, an_assessment
 from tests.local import local_ports, published
@@ -59,7 +63,11 @@ def served_on(arrivals: Sequence[Arrival], ports: Ports) -> dict[str, dict[str, 
     scorer = Scorer(use_model=False)
     for now, event in arrivals:
         if isinstance(event, PaymentAssessed):
-            made = count(event, ports, now, scorer, lambda known, model, book, at=now: decide(known, model, at, book))  # type: ignore[misc]
+
+            def judged(known: Known, judges: Judges, book: Book, at: datetime = now) -> Decision:
+                return decide(known, judges.champion, at, book)
+
+            made = count(event, ports, now, scorer, judged)
             event = replace(event, decision=stored(made.decision)[PACKED])
         score_payment(event, ports, now, scorer)
     return {decision["event_id"]: decision for decision in published(ports, "fraud-decisions")}

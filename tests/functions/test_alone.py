@@ -40,6 +40,7 @@ CONSUMED = {
     "track_dispute": pushed_dispute("1"),
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
+    "monitor_model": pushed(b"", job="monitor_model"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),
     "review_payment": Request("/v1/reviews/next", identity("ana@shop.example"), b"{}"),
@@ -278,7 +279,7 @@ def test_a_bundle_holds_nothing_that_is_never_deployed() -> None:
         names = set(bundle.files(deployment))
         assert not any(name.startswith(("tests/", "shared/backends/local/")) for name in names)
         assert any(name.startswith("shared/learning/") and name.endswith(".py") for name in names) == (
-            deployment == "train_model"
+            deployment in ("monitor_model", "train_model")
         )
 
 

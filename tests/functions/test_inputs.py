@@ -33,6 +33,7 @@ CALLED: dict[str, dict[str, Any]] = {
     "replay_deliveries": {"provider": "stripe", "since": "2026-11-01T00:00:00Z", "until": "2026-11-02T00:00:00Z"},
     "manage_rules": {"act": "publish", "book": {}, "after": None, "author": "ana", "reason": "a wave"},
     "check_deadlines": {},
+    "monitor_model": {"day": "2026-11-01"},
     "train_model": {"history_days": 400, "maturity_days": 60, "train_part": 0.6, "least_leaf": 1, "seed": 1},
 }
 EVENTS: tuple[AnyEvent, ...] = (
@@ -129,7 +130,7 @@ def test_an_event_without_a_name_or_outside_the_calendar_is_not_recorded(functio
     assert function.post("/", json=a_push(json.dumps(mutant).encode())).status_code == 400
 
 
-@pytest.mark.parametrize("function", [*CONSUMERS, "check_deadlines", "train_model"], indirect=True)
+@pytest.mark.parametrize("function", [*CONSUMERS, "check_deadlines", "train_model", "monitor_model"], indirect=True)
 def test_a_push_that_nobody_can_read_is_not_a_fault_of_ours(function: FlaskClient) -> None:
     whole = a_push(b"{}")
     for member, odd, mutant in turned(whole):
@@ -175,6 +176,9 @@ def test_our_own_people_are_told_what_does_not_fit(function: FlaskClient, reques
         ("replay_deliveries", {"provider": "stripe"}, "`since`"),
         ("train_model", {"train_part": 2}, "$.train_part"),
         ("train_model", {"train_parts": 0.5}, "`train_parts`"),
+        ("train_model", {"promote": "a" * 64}, "the challenger is another one"),
+        ("train_model", {"canary": "a" * 64, "share": 2}, "$.share"),
+        ("monitor_model", {"day": "2999-01-01"}, "is not over"),
         ("train_model", {"roll_back": "a" * 64}, "no champion came before"),
     ],
     indirect=["function"],

@@ -14,8 +14,10 @@ import sqlglot
 from sqlglot import exp
 
 from shared.backends.tables import columns
+from shared.flows import monitor_model
 from shared.flows.recompute_decisions import NEWEST_SQL
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
+from shared.fraud.attacks import NEWCOMERS_SQL
 from shared.fraud.point_in_time import audited_sql, logged_sql, served_sql
 from shared.learning import data_set
 from shared.providers import names as providers
@@ -92,7 +94,9 @@ def test_tables_are_partitioned_and_clustered_by_columns_that_they_have() -> Non
 
 def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
     trained = [data_set.labeled_sql(sql) for sql in (served_sql(), logged_sql())]
-    for sql in (data_set.COUNT_SQL, data_set.LOGGED_SQL, *trained, audited_sql(), NEWEST_SQL, STORED_SQL, TOLD_SQL):
+    watched = [sql for name, sql in vars(monitor_model).items() if name.endswith("_SQL")]
+    assert NEWCOMERS_SQL in watched
+    for sql in (data_set.COUNT_SQL, data_set.LOGGED_SQL, *trained, *watched, audited_sql(), NEWEST_SQL, STORED_SQL, TOLD_SQL):
         scans = [
             (select, table.name)
             for select in sqlglot.parse_one(sql, dialect="bigquery").find_all(exp.Select)

@@ -19,7 +19,7 @@ from sqlglot.optimizer.qualify import qualify
 from shared import providers, settings
 from shared.backends.tables import Column, columns, names
 from shared.domain.codec import decode, decode_event, encode_event
-from shared.domain.decisions import Decision, FeatureValue, Reason
+from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.reviews import ReviewAction
@@ -344,7 +344,7 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
         record_payment(event, ports, NOON)
         score_payment(event, ports, NOON, Scorer(use_model=False))
     decided = as_of_a_known_customer(decode(world.published[0].data, Decision))
-    decision = Message("fraud-decisions", row_of(decided), world.published[0].attributes)
+    decision = Message("fraud-decisions", row_of(decided, attempt), world.published[0].attributes)
     told = event_message(attempt, NOON)
 
     assert 0.7 * each.event_row < row_bytes(told, "payment_events") <= each.event_row
@@ -394,6 +394,7 @@ def as_of_a_known_customer(decision: Decision) -> Decision:
     values = [None if n % 4 == 3 else n * 1234 / 1000 if n % 4 == 2 else float(n % 9) for n in range(len(NAMES))]
     return replace(
         decision,
+        history=tuple(replace(one, state=HistoryState.KNOWN, last_seen_at=NOON) for one in decision.history),
         features=tuple(FeatureValue(name=name, value=value) for name, value in zip(NAMES, values, strict=True)),
         reasons=tuple(Reason(source="model", code=name, weight=0.123456789) for name in NAMES[5:50:9]),
         model_digest=hashlib.sha256(b"").hexdigest(),
@@ -448,7 +449,13 @@ def test_what_is_kept_grows_until_it_expires_and_grows_cheap_before() -> None:
 def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() -> None:
     plan = cost.read_plan()
     twice = cost.told(plan, ["traffic.webhooks_a_day=40e6", "traffic.payments_a_day=12e6"])
-    fixed = {"Cloud Run warm instances", "Monitoring metrics", "Monitoring conditions", "Monitoring looks"}
+    fixed = {
+        "Cloud Run warm instances",
+        "Cloud Run monitor_model",
+        "Monitoring metrics",
+        "Monitoring conditions",
+        "Monitoring looks",
+    }
     for before, after in zip(cost.costs(plan), cost.costs(twice), strict=True):
         if before.item == "BigQuery training":
             # Of twice as many payments half the share is taken, in whole 256ths.

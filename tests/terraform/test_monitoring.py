@@ -12,6 +12,7 @@ import pytest
 from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
+from shared.fraud.attacks import WATCHED
 from shared.learning.request import TrainingRequest
 from shared.runtime import apis
 from shared.runtime.entry import FARTHEST_TICK
@@ -86,6 +87,11 @@ READ_IN_THE_LOG = {
     "champion_rolled_back",
     "champion_kept",
     "champion_pinned",
+    "challenger_set",
+    "challenger_loaded",
+    "challenger_promoted",
+    "challenger_dismissed",
+    "canary_set",
     "book_loaded",
     "book_published",
     "decisions_recomputed",
@@ -212,6 +218,11 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "six hours": lambda: min(hours(before) for before in REMINDERS.values()) == 6,
     },
     "case_needs_a_person": {"24 hours": lambda: max(hours(after) for after in LOOKS.values()) == 24},
+    "attack_suspected": {"half an hour": lambda: timedelta(minutes=30) == WATCHED},
+    "model_unwatched": {
+        "fifteen minutes": lambda: TOPOLOGY["functions"]["monitor_model"]["schedule"] == "*/15 * * * *",
+        "an hour": lambda: ALERTS["model_unwatched"]["when"]["for"] == "3600s",
+    },
     "learning_stands_still": {"14 days": lambda: TrainingRequest().stale_days == 14},
     "requests_fail": {"twenty tries": lambda: tries() == 20},
     "dead_letters": {

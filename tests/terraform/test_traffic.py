@@ -137,6 +137,7 @@ def test_what_runs_by_schedule_or_on_call_gets_everything_unwatched(world: World
     assert [name for name in names if not steady(name)] == [
         "check-deadlines",
         "manage-rules",
+        "monitor-model",
         "replay-deliveries",
         "review-payment",
         "train-model",

@@ -1,0 +1,78 @@
+"""A model beside the champion: given a share of the customers, promoted, or dismissed. One write each, and a repeat does
+nothing more."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.domain.errors import Rejected
+from shared.domain.telemetry import fact
+from shared.flows.champions import Canary, Champion, Line, line_of, with_line
+from shared.flows.committing import Decision as Effect
+from shared.flows.committing import Seen, change, write
+from shared.flows.ports import Documents, Ports, Snapshot, Write
+from shared.flows.scorer import CHAMPION
+from shared.fraud import model as artifacts
+from shared.fraud.features import SCHEMA_VERSION
+
+
+def line_in(found: Snapshot | None) -> Line:
+    """The champions of this release's features; none where the registry is in its earlier form, which has no challengers."""
+    return line_of(found.document if found else None, SCHEMA_VERSION, lambda _: False)
+
+
+def promote(ports: Ports, now: datetime, digest: str) -> None:
+    """Let the challenger `digest` decide for everyone. Raises Rejected where it is not the challenger, or an operator has
+    pinned the champion; Misconfigured when it cannot decide here."""
+
+    def effect(seen: Seen) -> Effect[None]:
+        line = line_in(seen[CHAMPION])
+        if line.current is not None and line.current.digest == digest:
+            return Effect(None)
+        challenger = _challenger(line, digest)
+        if line.pinned:
+            raise Rejected("the champion is pinned: unpin it first", reason="champion_pinned")
+        artifacts.load(ports.models.load(digest), digest)
+        return Effect(None, [_write(seen, line.crowned(replace(challenger, since=now)))])
+
+    change(ports.documents, [CHAMPION], effect)
+    fact("challenger_promoted", digest=digest)
+
+
+def give_share(documents: Documents, now: datetime, digest: str, share: float) -> bool:
+    """Let the challenger `digest` decide for a `share` of the customers, 0 for none; whether that is new. Raises Rejected
+    where it is not the challenger."""
+
+    def effect(seen: Seen) -> Effect[bool]:
+        line = line_in(seen[CHAMPION])
+        _challenger(line, digest)
+        if (line.canary.share if line.canary else 0.0) == share:
+            return Effect(False)
+        return Effect(True, [_write(seen, replace(line, canary=Canary(share=share, since=now) if share else None))])
+
+    given = change(documents, [CHAMPION], effect)
+    fact("canary_set", digest=digest, share=share)
+    return given
+
+
+def dismiss(documents: Documents, digest: str) -> None:
+    """Ask the challenger `digest` no more. Another one stays."""
+
+    def effect(seen: Seen) -> Effect[None]:
+        line = line_in(seen[CHAMPION])
+        if line.challenger is None or line.challenger.digest != digest:
+            return Effect(None)
+        return Effect(None, [_write(seen, line.challenged(None))])
+
+    change(documents, [CHAMPION], effect)
+    fact("challenger_dismissed", digest=digest)
+
+
+def _challenger(line: Line, digest: str) -> Champion:
+    if line.challenger is None or line.challenger.digest != digest:
+        raise Rejected(f"the challenger is another one than {digest}", reason="not_the_challenger")
+    return line.challenger
+
+
+def _write(seen: Seen, line: Line) -> Write:
+    found = seen[CHAMPION]
+    return write(CHAMPION, found, with_line(found.document if found else None, SCHEMA_VERSION, line))

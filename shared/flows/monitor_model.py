@@ -1,0 +1,380 @@
+"""Every few minutes: is somebody trying out cards, and does a canary approve as the champion does? Once a day: is what the
+model sees and says still what it was judged on, and is as much approved as the weeks before say?
+
+What is measured becomes rows of `model_health`, and what is unusual an alarm:
+
+| measure | of what | unusual |
+|---|---|---|
+| `stability`, `distance` | each feature, and `score`, against what the champion was judged on | from an index of 0.25 |
+| `approved`, `declined` | all payments; each account, country, network; each of the three together | out of the band of the same weekday of the weeks before |
+| `challenger_approved`, `challenger_agrees` | what the challenger would have approved, and where both say the same | – |
+| `canary` | by how much more the canary approves than the champion | beyond a hundredth: the canary ends |
+| `attack` | new cards on one BIN, device or address | a burst (`shared.fraud.attacks`) |
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shared.domain.codec import decode, encode
+from shared.domain.decisions import Outcome
+from shared.domain.errors import Misconfigured, Rejected
+from shared.domain.events import PaymentStep
+from shared.domain.health import HealthMeasured
+from shared.domain.telemetry import alarm, fact
+from shared.flows.challengers import give_share, line_in
+from shared.flows.champions import Line
+from shared.flows.committing import Decision as Effect
+from shared.flows.committing import Seen, change, write
+from shared.flows.ports import Key, Message, Ports
+from shared.flows.scorer import CHAMPION
+from shared.fraud import model as artifacts
+from shared.fraud.attacks import BEFORE, LEAST, NEWCOMERS_SQL, WATCHED, Newcomers, bursts
+from shared.fraud.features import NAMES, SCHEMA_VERSION
+from shared.fraud.model import Model
+
+if TYPE_CHECKING:
+    pass
+
+TOPIC = "model-health"
+HEALTH = Key("registry", "health")
+DAY = timedelta(days=1)
+FROM_HOUR = 4
+"""UTC: by then what happened yesterday has come, but for what comes days late."""
+
+WEEKS = 5
+SAMPLES = 256
+VECTORS = 20_000
+"""Vectors that a day's spread is measured on, at most about so many."""
+
+GUARD = 0.01
+"""By how much a canary's approval rate may differ from the champion's."""
+
+LEAST_CANARY = 500
+NAMED = 5
+
+DIGITS = 12
+"""Of a digest, as decisions name a challenger."""
+
+_OF_THE_DAY = "occurred_at >= @since AND occurred_at < @until"
+
+RATES_SQL = f"""SELECT decided.provider, decided.account, decided.country, told.network, COUNT(*) AS payments,
+  SUM(CASE WHEN decided.outcome = '{Outcome.APPROVE}' THEN 1 ELSE 0 END) AS approved,
+  SUM(CASE WHEN decided.outcome = '{Outcome.DECLINE}' THEN 1 ELSE 0 END) AS declined
+FROM (
+  SELECT event_id, provider, account, country, outcome FROM fraud_decisions WHERE {_OF_THE_DAY}
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY decided_at) = 1
+) AS decided
+LEFT JOIN (
+  SELECT event_id, payment_events.card.network AS network FROM payment_events
+  WHERE {_OF_THE_DAY} AND kind IN ('payment', 'assessment')
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY occurred_at) = 1
+) AS told ON told.event_id = decided.event_id
+GROUP BY decided.provider, decided.account, decided.country, told.network"""  # noqa: S608 - constants of ours
+
+# The same weekday of the weeks before.
+BEFORE_SQL = f"""SELECT measure, subject, value, payments FROM model_health
+WHERE day IN ({", ".join(f"@week_{week}" for week in range(1, WEEKS + 1))}) AND measure IN ('approved', 'declined')
+QUALIFY ROW_NUMBER() OVER (PARTITION BY row_id ORDER BY measured_at DESC) = 1"""  # noqa: S608 - constants of ours
+
+COUNT_SQL = f"""SELECT COUNT(DISTINCT event_id) AS payments FROM fraud_decisions
+WHERE {_OF_THE_DAY} AND schema_version = '{SCHEMA_VERSION}' AND sample = '00'"""  # noqa: S608 - constants of ours
+
+# Of what issuers refused nothing was learned: it has no label.
+VECTORS_SQL = f"""SELECT decided.score,
+  {", ".join(f"decided.features[OFFSET({place})].value AS {name}" for place, name in enumerate(NAMES))}
+FROM (
+  SELECT event_id, linked_event_id, score, features FROM fraud_decisions
+  WHERE {_OF_THE_DAY} AND schema_version = '{SCHEMA_VERSION}' AND sample <= @sample AND model_digest = @model
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY CASE WHEN linked_event_id IS NULL THEN 1 ELSE 0 END) = 1
+) AS decided
+JOIN (
+  SELECT event_id FROM payment_events
+  WHERE {_OF_THE_DAY} AND kind = 'payment' AND step <> '{PaymentStep.DECLINED}' GROUP BY event_id
+) AS told ON told.event_id = COALESCE(decided.linked_event_id, decided.event_id)"""  # noqa: S608 - constants of ours
+
+SHADOW_SQL = f"""SELECT COUNT(*) AS payments,
+  SUM(CASE WHEN other < @challenger_from THEN 1 ELSE 0 END) AS approved,
+  SUM(CASE WHEN (own < @champion_from) = (other < @challenger_from) THEN 1 ELSE 0 END) AS agreed
+FROM (
+  SELECT CASE WHEN challenger = @challenger THEN score ELSE challenger_score END AS own,
+    CASE WHEN challenger = @challenger THEN challenger_score ELSE score END AS other
+  FROM fraud_decisions
+  WHERE {_OF_THE_DAY} AND challenger IN (@champion, @challenger)
+    AND SUBSTR(model_digest, 1, {DIGITS}) IN (@champion, @challenger)
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY decided_at) = 1
+) AS asked"""  # noqa: S608 - constants of ours
+
+# Whoever is named as the other one did not decide.
+CANARY_SQL = f"""SELECT challenger = @champion AS canary, COUNT(DISTINCT event_id) AS payments,
+  COUNT(DISTINCT CASE WHEN outcome = '{Outcome.APPROVE}' THEN event_id END) AS approved
+FROM fraud_decisions
+WHERE {_OF_THE_DAY} AND challenger IN (@champion, @challenger)
+GROUP BY challenger"""  # noqa: S608 - constants of ours
+
+
+class HealthRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """day: measure this day (UTC, past), again if need be; without it yesterday is measured, once."""
+
+    day: date | None = None
+
+
+class _State(msgspec.Struct, frozen=True):
+    measured: date
+
+
+def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[HealthMeasured]:
+    """Look for attacks, guard a canary, and from `FROM_HOUR` on measure the day before, once. Answers what was measured.
+
+    parameters: JSON of `HealthRequest`. A repeated tick tells the same rows again under the same ids; a canary is ended and
+    told of once. Raises Rejected for parameters that do not fit, Unavailable when a part of the world is down.
+    """
+    asked = _read(parameters)
+    if asked.day is not None and asked.day >= now.date():
+        raise Rejected(f"{asked.day} is not over", reason="bad_health_request")
+    [registry, health] = ports.documents.get([CHAMPION, HEALTH])
+    line = line_in(registry)
+    found = [*_attacks(ports, now), *_guarded(ports, line, now)]
+    _tell(ports, found)
+    day = asked.day
+    if day is None and now.hour >= FROM_HOUR:
+        yesterday = (now - DAY).date()
+        done = msgspec.convert(health.document, _State, strict=False).measured if health else date.min
+        day = yesterday if done < yesterday else None
+    if day is not None:
+        measured = _day(ports, line, day, now)
+        _tell(ports, measured)
+        _remember(ports, day)
+        found += measured
+    return found
+
+
+def _read(parameters: bytes) -> HealthRequest:
+    try:
+        return msgspec.json.decode(parameters or b"{}", type=HealthRequest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected(f"not a health request: {error}", reason="bad_health_request") from error
+
+
+def _tell(ports: Ports, rows: Sequence[HealthMeasured]) -> None:
+    if rows:
+        ports.bus.publish([Message(TOPIC, encode(row), {"measure": row.measure}) for row in rows])
+
+
+def _remember(ports: Ports, day: date) -> None:
+    def effect(seen: Seen) -> Effect[None]:
+        before = seen[HEALTH]
+        if before is not None and before.document["measured"] >= day.isoformat():
+            return Effect(None)
+        return Effect(None, [write(HEALTH, before, {"measured": day.isoformat()})])
+
+    change(ports.documents, [HEALTH], effect)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Makes rows of one day."""
+
+    day: datetime
+    now: datetime
+    model: str | None
+
+    @classmethod
+    def of(cls, day: date, now: datetime, line: Line) -> "_Rows":
+        return cls(datetime.combine(day, time(), UTC), now, line.current.digest if line.current else None)
+
+    @property
+    def within(self) -> dict[str, datetime]:
+        return {"since": self.day, "until": self.day + DAY}
+
+    def row(
+        self,
+        measure: str,
+        subject: str,
+        value: float,
+        payments: int,
+        *,
+        usual: tuple[float, float] | None = None,
+        unusual: bool = False,
+        model: str | None = None,
+    ) -> HealthMeasured:
+        low, high = usual or (None, None)
+        return HealthMeasured(
+            row_id=f"{self.day:%Y-%m-%d}/{measure}/{subject}",
+            day=self.day,
+            measured_at=self.now,
+            measure=measure,
+            subject=subject,
+            model=model or self.model,
+            value=value,
+            low=low,
+            high=high,
+            payments=payments,
+            unusual=unusual,
+        )
+
+
+def _attacks(ports: Ports, now: datetime) -> list[HealthMeasured]:
+    rows = ports.warehouse.query(
+        NEWCOMERS_SQL,
+        {"since": now - BEFORE, "recent": now - WATCHED, "until": now, "least": min(LEAST.values())},
+    )
+    found = bursts(map(Newcomers.of, rows))
+    fact("attacks_watched", bursts=len(found))
+    make = _Rows.of(now.date(), now, Line())
+    for burst in found:
+        # A device's id and an address are personal: whoever is called finds them in the row.
+        alarm(
+            "attack_suspected",
+            kind=burst.kind,
+            bin=burst.value if burst.kind == "bin" else None,
+            cards=burst.cards,
+            refused=burst.refused,
+            usual=round(burst.usual, 1),
+        )
+    return [
+        make.row("attack", f"{burst.kind} {burst.value}", burst.cards, burst.cards, unusual=True) for burst in found
+    ]
+
+
+def _guarded(ports: Ports, line: Line, now: datetime) -> list[HealthMeasured]:
+    """The canary, ended where it approves otherwise than the champion, beyond chance and by more than `GUARD`."""
+    if line.canary is None or line.challenger is None or line.current is None:
+        return []
+    from shared.learning.health import Count, difference
+
+    rows = ports.warehouse.query(
+        CANARY_SQL, {"since": max(line.canary.since, now - DAY), "until": now, **_digits(line)}
+    )
+    arms = {bool(row["canary"]): Count(of=row["payments"], with_it=row["approved"]) for row in rows}
+    if min((arms[arm].of if arm in arms else 0) for arm in (True, False)) < LEAST_CANARY:
+        return []
+    apart = difference(arms[True], arms[False])
+    ends = apart.low > GUARD or apart.high < -GUARD
+    if ends and give_share(ports.documents, now, line.challenger.digest, 0.0):
+        alarm(
+            "canary_ended",
+            digest=line.challenger.digest,
+            approved=round(arms[True].rate, 4),
+            champion_approved=round(arms[False].rate, 4),
+            payments=arms[True].of,
+        )
+    usual = (apart.low, apart.high)
+    make = _Rows.of(now.date(), now, line)
+    return [
+        make.row(
+            "canary", "approved", apart.estimate, arms[True].of, usual=usual, unusual=ends, model=line.challenger.digest
+        )
+    ]
+
+
+def _digits(line: Line) -> dict[str, str]:
+    assert line.current is not None
+    assert line.challenger is not None
+    return {"champion": line.current.digest[:DIGITS], "challenger": line.challenger.digest[:DIGITS]}
+
+
+def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasured]:
+    make = _Rows.of(day, now, line)
+    measured = [*_spreads(ports, line, make), *_rates(ports, make), *_shadow(ports, line, make)]
+    told: Mapping[str, Callable[[str, int], None]] = {
+        "stability": lambda worst, count: alarm("model_drifted", subjects=count, worst=worst),
+        "approved": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
+        "declined": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
+    }
+    for measure, tell in told.items():
+        if unusual := [row for row in measured if row.measure == measure and row.unusual]:
+            ranked = sorted(unusual, key=lambda row: (-row.payments, -row.value, row.subject))[:NAMED]
+            tell("; ".join(f"{measure} {row.subject} {row.value:.3f}" for row in ranked), len(unusual))
+    scores = {row.measure: row.value for row in measured if row.subject == "score"}
+    fact("model_measured", day=day.isoformat(), rows=len(measured), score_stability=scores.get("stability"))
+    return measured
+
+
+def _spreads(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:
+    """Features and scores of a sample of the day, against what the champion was judged on."""
+    if line.current is None or line.current.reference is None:
+        return
+    import numpy as np
+
+    from shared.learning.health import ACT, LEAST_SPREAD, Reference
+
+    reference = decode(ports.models.load(line.current.reference), Reference)
+    [counted] = ports.warehouse.query(COUNT_SQL, make.within)
+    parts = min(max(VECTORS // max(int(counted["payments"]), 1), 1), SAMPLES)
+    rows = ports.warehouse.query(
+        VECTORS_SQL, {**make.within, "sample": f"{parts - 1:02x}", "model": line.current.digest}
+    )
+    spreads = {**reference.features, "score": reference.score}
+    for name, spread in spreads.items():
+        drift = spread.drift(np.array([row[name] for row in rows], dtype=np.float64))
+        unusual = len(rows) >= LEAST_SPREAD and drift.stability >= ACT
+        yield make.row("stability", name, drift.stability, len(rows), usual=(0.0, ACT), unusual=unusual)
+        yield make.row("distance", name, drift.distance, len(rows))
+
+
+def _rates(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
+    from shared.learning.health import Count, band
+
+    today: dict[tuple[str, str], Count] = {}
+    for row in ports.warehouse.query(RATES_SQL, make.within):
+        for measure in ("approved", "declined"):
+            count = Count(of=row["payments"], with_it=row[measure])
+            for segment in _segments(row):
+                today[measure, segment] = today.get((measure, segment), Count(of=0, with_it=0)) + count
+    weeks = {f"week_{week}": make.day - week * 7 * DAY for week in range(1, WEEKS + 1)}
+    before: dict[tuple[str, str], list[Count]] = {}
+    for row in ports.warehouse.query(BEFORE_SQL, weeks):
+        count = Count(of=row["payments"], with_it=round(row["value"] * row["payments"]))
+        subject = row["measure"], row["subject"]
+        before[subject] = [*before.get(subject, ()), count]
+    for (measure, segment), count in sorted(today.items()):
+        usual = band(before.get((measure, segment), ()), count.of)
+        unusual = usual is not None and not usual[0] <= count.rate <= usual[1]
+        yield make.row(measure, segment, count.rate, count.of, usual=usual, unusual=unusual)
+
+
+def _segments(row: Mapping[str, Any]) -> Sequence[str]:
+    account = f"{row['provider']}:{row['account']}"
+    country, network = (row[name] or "not told" for name in ("country", "network"))
+    return (
+        "all",
+        f"account {account}",
+        f"country {country}",
+        f"network {network}",
+        f"{account} {country} {network}",
+    )
+
+
+def _shadow(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:
+    """What the challenger said of the day's payments, by its own thresholds, whoever decided."""
+    if line.challenger is None or line.current is None:
+        return
+    models = [_loaded(ports, digest) for digest in (line.current.digest, line.challenger.digest)]
+    champion, challenger = models
+    if champion is None or challenger is None:
+        return
+    [asked] = ports.warehouse.query(
+        SHADOW_SQL,
+        {
+            **make.within,
+            **_digits(line),
+            "champion_from": champion.thresholds.challenge,
+            "challenger_from": challenger.thresholds.challenge,
+        },
+    )
+    payments = int(asked["payments"])
+    for measure, counted in (("challenger_approved", asked["approved"]), ("challenger_agrees", asked["agreed"])):
+        if payments:
+            yield make.row(measure, "all", counted / payments, payments, model=challenger.digest)
+
+
+def _loaded(ports: Ports, digest: str) -> Model | None:
+    try:
+        return artifacts.load(ports.models.load(digest), digest)
+    except Misconfigured as error:
+        fact("champion_not_comparable", reason=error.reason, digest=digest)
+        return None

@@ -1,0 +1,328 @@
+"""The model that decides, watched on the local backend: what is measured becomes rows, and what is unusual calls somebody."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.domain.codec import encode, utc_text
+from shared.domain.errors import Rejected
+from shared.domain.events import Initiator, PaymentStep
+from shared.flows.challengers import line_in
+from shared.flows.champions import Canary, Champion, Line, with_line
+from shared.flows.monitor_model import monitor_model
+from shared.flows.ports import Create, Ports
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import CHAMPION, Scorer
+from shared.flows.train_model import COLUMNS
+from shared.fraud.features import NAMES, SCHEMA_VERSION
+from shared.learning.data_set import Table
+from shared.learning.health import Reference
+from tests.builders import DAY, HOUR, MINUTE, SECOND, a_card, a_payment_event
+from tests.fraud.forests import artifact, fitted
+from tests.local import local_ports, published
+
+MORNING = datetime(2026, 11, 25, 4, 10, tzinfo=UTC)
+YESTERDAY = datetime(2026, 11, 24, tzinfo=UTC)
+CHAMPION_DIGEST, CHALLENGER_DIGEST = "a" * 64, "b" * 64
+
+
+@pytest.fixture
+def ports(tmp_path: Path) -> Ports:
+    return local_ports(tmp_path)
+
+
+def a_day(
+    ports: Ports,
+    *,
+    day: datetime = YESTERDAY,
+    payments: int = 600,
+    approved: float = 0.95,
+    seed: int = 1,
+    shift: float = 0.0,
+    prefix: str = "",
+    **members: Any,
+) -> None:
+    """So many decisions over `day`, each of a captured payment and with a vector of noise; `amount` moved by `shift`."""
+    chance = np.random.default_rng(seed)
+    rows, events = [], []
+    for index in range(payments):
+        at = utc_text(day + chance.random() * DAY)
+        event_id = f"stripe:acct_1:{prefix}{day:%m%d}_{index}"
+        values = chance.normal(size=len(NAMES)).tolist()
+        values[NAMES.index("amount")] += shift
+        rows.append(
+            {
+                "event_id": event_id,
+                "provider": "stripe",
+                "account": "acct_1",
+                "country": "DE",
+                "occurred_at": at,
+                "decided_at": at,
+                "outcome": "approve" if chance.random() < approved else "decline",
+                "score": float(chance.beta(1, 9)),
+                "model_digest": CHAMPION_DIGEST,
+                "schema_version": SCHEMA_VERSION,
+                "sample": f"{index % 256:02x}",
+                "features": [{"name": name, "value": value} for name, value in zip(NAMES, values, strict=True)],
+                **members,
+            }
+        )
+        step = "declined" if index % 10 == 0 else "captured"
+        event = {"kind": "payment", "event_id": event_id, "occurred_at": at, "step": step, "card": {"network": "visa"}}
+        events.append(event)
+    ports.warehouse.append("fraud_decisions", rows)
+    ports.warehouse.append("payment_events", events)
+
+
+def crown(ports: Ports, **line: Any) -> None:
+    """A champion, judged on vectors of the same noise."""
+    chance = np.random.default_rng(9)
+    table = Table(
+        ("amount", "hour_of_day"), chance.normal(size=(2000, 2)), np.zeros(2000, bool), np.arange(2000), np.ones(2000)
+    )
+    reference = ports.models.store(encode(Reference.of(table, chance.beta(1, 9, size=2000))))
+    champion = Champion(digest=CHAMPION_DIGEST, since=YESTERDAY - DAY, reference=reference)
+    ports.documents.commit([Create(CHAMPION, with_line(None, SCHEMA_VERSION, Line(current=champion, **line)))])
+
+
+def rows(ports: Ports) -> dict[tuple[str, str], dict[str, Any]]:
+    """What was published, by measure and subject; and in the warehouse from then on, as its subscription does."""
+    found = published(ports, "model-health")
+    ports.warehouse.append("model_health", found)
+    return {(row["measure"], row["subject"]): row for row in found}
+
+
+def alarms(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(one.message, one.fields) for one in caplog.records if one.levelno >= logging.ERROR]  # type: ignore[attr-defined]
+
+
+def test_a_day_like_those_the_champion_was_judged_on_is_measured_and_calls_nobody(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    crown(ports)
+    a_day(ports)
+    monitor_model(ports, MORNING)
+    found = rows(ports)
+    assert found["stability", "amount"]["value"] < 0.1
+    assert found["distance", "score"]["value"] < 0.1
+    # A tenth was refused by its issuer, has no label, and is in no model's reference.
+    assert found["stability", "score"]["payments"] == 540
+    assert found["approved", "all"]["payments"] == 600
+    assert found["approved", "stripe:acct_1 DE visa"]["value"] == found["approved", "network visa"]["value"]
+    assert found["approved", "all"]["value"] + found["declined", "all"]["value"] == pytest.approx(1)
+    assert {(row["model"], row["day"], row["unusual"]) for row in found.values()} == {
+        (CHAMPION_DIGEST, "2026-11-24T00:00:00Z", False)
+    }
+    assert alarms(caplog) == []
+
+
+def test_a_feature_that_has_become_another_calls_somebody_and_is_named(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    crown(ports)
+    a_day(ports, shift=1.5)
+    monitor_model(ports, MORNING)
+    assert [row["subject"] for row in rows(ports).values() if row["unusual"]] == ["amount"]
+    [(event, fields)] = alarms(caplog)
+    assert (event, fields["subjects"]) == ("model_drifted", 1)
+    assert "amount" in fields["worst"]
+
+
+def test_a_few_payments_are_measured_and_call_nobody(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    crown(ports)
+    a_day(ports, payments=100, shift=5.0)
+    monitor_model(ports, MORNING)
+    assert rows(ports)["stability", "amount"]["value"] > 0.25
+    assert alarms(caplog) == []
+
+
+def weeks_of(ports: Ports, approved: float = 0.95) -> None:
+    """Four weeks before, measured on their own mornings."""
+    for week in range(4, 0, -1):
+        day = YESTERDAY - 7 * week * DAY
+        a_day(ports, day=day, approved=approved, seed=week)
+        monitor_model(ports, day + DAY + 5 * HOUR)
+        rows(ports)
+
+
+@pytest.mark.parametrize(("approved", "calls"), [(0.95, []), (0.80, ["rates_unusual", "rates_unusual"])])
+def test_a_day_that_approves_less_than_its_weekday_does_calls_somebody(
+    ports: Ports, caplog: pytest.LogCaptureFixture, approved: float, calls: Sequence[str]
+) -> None:
+    crown(ports)
+    weeks_of(ports)
+    # Another weekday, which says nothing of this one.
+    a_day(ports, day=YESTERDAY - DAY, approved=0.5)
+    monitor_model(ports, MORNING - DAY)
+    rows(ports)
+    a_day(ports, approved=approved, seed=5)
+    monitor_model(ports, MORNING)
+    row = rows(ports)["approved", "all"]
+    assert row["unusual"] is bool(calls)
+    assert 0.85 < row["low"] < 0.95 < row["high"]
+    assert [event for event, _ in alarms(caplog)] == calls
+
+
+def test_a_day_is_measured_once_from_four_o_clock_on_and_again_when_an_operator_asks(ports: Ports) -> None:
+    a_day(ports, payments=50)
+    ticks = [MORNING - HOUR, MORNING, MORNING + 10 * MINUTE, MORNING + 5 * HOUR]
+    assert [bool(monitor_model(ports, tick)) for tick in ticks] == [False, True, False, False]
+    first = published(ports, "model-health")
+    monitor_model(ports, MORNING + HOUR, b'{"day": "2026-11-24"}')
+    again = published(ports, "model-health")
+    assert [row["row_id"] for row in again] == [row["row_id"] for row in first]
+    assert {row["measured_at"] for row in again} == {"2026-11-25T05:10:00Z"}
+    # An older day asked for does not make yesterday be measured again.
+    monitor_model(ports, MORNING + HOUR, b'{"day": "2026-11-20"}')
+    assert monitor_model(ports, MORNING + HOUR) == []
+
+
+def test_a_request_that_does_not_fit_says_why(ports: Ports) -> None:
+    for parameters, says in ((b'{"day": "2026-11-25"}', "is not over"), (b'{"days": 1}', "`days`"), (b"[]", "object")):
+        with pytest.raises(Rejected, match=says):
+            monitor_model(ports, MORNING, parameters)
+
+
+def test_cards_tried_out_on_one_bin_over_many_devices_call_somebody_and_a_renewal_peak_does_not(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    scorer = Scorer(use_model=False)
+
+    def attempt(index: int, **members: Any) -> None:
+        event = a_payment_event(
+            PaymentStep.DECLINED if index % 4 else PaymentStep.CAPTURED,
+            payment_id=f"{members.get('initiator', 'test')}_{index}",
+            occurred_at=MORNING + index * SECOND,
+            card=a_card(fingerprint=f"{members.get('initiator', 'test')}_{index}", bin="456789"),
+            customer_id=f"cus_{index}",
+            device_id=f"dev_{index}",
+            ip=f"198.51.100.{index}",
+            **members,
+        )
+        score_payment(event, ports, event.occurred_at, scorer)
+
+    def tick() -> list[str]:
+        caplog.clear()
+        ports.warehouse.append("fraud_decisions", published(ports, "fraud-decisions"))
+        monitor_model(ports, MORNING + 5 * MINUTE)
+        return [event for event, _ in alarms(caplog) if event != "scoring_without_model"]
+
+    for index in range(100):
+        attempt(index, initiator=Initiator.MERCHANT)
+    assert tick() == []
+    for index in range(40):
+        attempt(index)
+    assert tick() == ["attack_suspected"]
+    told = rows(ports)["attack", "bin 456789"]
+    assert (told["value"], told["unusual"]) == (40, True)
+    [fields] = [fields for event, fields in alarms(caplog) if event == "attack_suspected"]
+    assert fields == {"kind": "bin", "bin": "456789", "cards": 40, "refused": 30, "usual": 0.0}
+
+
+def test_who_is_on_a_device_or_at_an_address_is_in_the_row_and_in_no_log_line(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    for index in range(12):
+        newcomer = {"card": f"c{index}", "device": "secret-device", "address": "203.0.113.77", "refused": True}
+        row = {"event_id": f"e{index}", "occurred_at": utc_text(MORNING - MINUTE), "newcomer": newcomer}
+        ports.warehouse.append("fraud_decisions", [row])
+    monitor_model(ports, MORNING)
+    assert {("attack", "device secret-device"), ("attack", "address 203.0.113.77")} <= rows(ports).keys()
+    assert len(alarms(caplog)) == 2
+    assert "secret" not in str(alarms(caplog))
+    assert "203.0" not in str(alarms(caplog))
+
+
+def a_canary(ports: Ports, challenger_approves: float) -> datetime:
+    """A canary of a tenth since three hours; the instant at which it is looked at."""
+    now = MORNING + 10 * HOUR
+    challenger = Champion(digest=CHALLENGER_DIGEST, since=YESTERDAY)
+    crown(ports, challenger=challenger, canary=Canary(share=0.1, since=now - 3 * HOUR))
+    since = now - 3 * HOUR
+
+    def arm(payments: int, approved: float, decides: str, beside: str) -> None:
+        chance = np.random.default_rng(payments)
+        ports.warehouse.append(
+            "fraud_decisions",
+            [
+                {
+                    "event_id": f"{decides[0]}{index}",
+                    "occurred_at": utc_text(since + (index / payments) * timedelta(hours=2.9) + SECOND),
+                    "outcome": "approve" if chance.random() < approved else "challenge",
+                    "model_digest": decides,
+                    "challenger": beside[:12],
+                    "challenger_score": 0.01,
+                }
+                for index in range(payments)
+            ],
+        )
+
+    arm(9000, 0.95, CHAMPION_DIGEST, CHALLENGER_DIGEST)
+    arm(1000, challenger_approves, CHALLENGER_DIGEST, CHAMPION_DIGEST)
+    return now
+
+
+@pytest.mark.parametrize(("approves", "ends"), [(0.95, False), (0.85, True), (1.0, True)])
+def test_a_canary_that_approves_less_or_more_than_the_champion_ends_by_itself_and_stays_in_shadow(
+    ports: Ports, caplog: pytest.LogCaptureFixture, approves: float, ends: bool
+) -> None:
+    now = a_canary(ports, approves)
+    for _ in range(2):
+        monitor_model(ports, now)
+    line = line_in(ports.documents.get([CHAMPION])[0])
+    assert (line.canary is None) is ends
+    assert line.challenger is not None
+    assert [event for event, _ in alarms(caplog)] == ["canary_ended"] * ends
+    assert rows(ports)["canary", "approved"]["unusual"] is ends
+
+
+def test_a_canary_of_a_few_payments_is_not_judged(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    now = a_canary(ports, 0.5)
+    monitor_model(ports, now - timedelta(hours=1.6))
+    assert alarms(caplog) == []
+
+
+def test_what_the_challenger_would_have_approved_is_told_beside_what_both_say(ports: Ports) -> None:
+    champion, challenger = (
+        ports.models.store(artifact(COLUMNS, fitted(COLUMNS, iterations=iterations))) for iterations in (20, 10)
+    )
+    line = Line(
+        current=Champion(digest=champion, since=YESTERDAY), challenger=Champion(digest=challenger, since=YESTERDAY)
+    )
+    ports.documents.commit([Create(CHAMPION, with_line(None, SCHEMA_VERSION, line))])
+
+    # Approved below 0.1 (`tests.fraud.forests.THRESHOLDS`). In the last the challenger decided, and the champion was asked.
+    said = [(0.05, 0.05, False), (0.05, 0.5, False), (0.5, 0.5, False), (0.02, 0.9, True)]
+    ports.warehouse.append(
+        "fraud_decisions",
+        [
+            {
+                "event_id": f"e{index}",
+                "occurred_at": utc_text(YESTERDAY + HOUR),
+                "score": score,
+                "challenger_score": other,
+                "model_digest": challenger if swapped else champion,
+                "challenger": (champion if swapped else challenger)[:12],
+            }
+            for index, (score, other, swapped) in enumerate(said)
+        ],
+    )
+    monitor_model(ports, MORNING)
+    found = rows(ports)
+    assert found["challenger_approved", "all"]["value"] == 0.5
+    assert found["challenger_agrees", "all"]["value"] == 0.5
+    assert found["challenger_agrees", "all"]["model"] == challenger
+
+
+def test_without_a_champion_rates_are_measured_all_the_same(ports: Ports) -> None:
+    a_day(ports, payments=20)
+    monitor_model(ports, MORNING)
+    found = rows(ports)
+    assert {measure for measure, _ in found} == {"approved", "declined"}
+    assert json.dumps(found["approved", "all"]["low"]) == "null"
