@@ -185,7 +185,8 @@ class Player:
         happened = list(self._world.until(now))
         said = self._hear(happened)
         asking = [Asking(fact) for fact in happened if self._checkout.asks(fact)]
-        for wave in waves(sorted((*asking, *self._post.until(now)), key=lambda one: one.at)):
+        due: list[Asking | Sending] = [*asking, *self._post.until(now)]
+        for wave in waves(sorted(due, key=lambda one: one.at)):
             self._settle()
             self._ask([one.fact for one in wave if isinstance(one, Asking)], now)
             sendings = self._still_true([one for one in wave if isinstance(one, Sending)])

@@ -7,7 +7,7 @@ was sent, payments and disputes in the documents and against the facts, decision
 import hashlib
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -231,8 +231,8 @@ def door(asked: Sequence[Asked], truth: Mapping[str, Fraud]) -> Door:
     """Of at least one request."""
     cuts = statistics.quantiles([one.seconds for one in asked] * 2, n=100, method="inclusive")
 
-    def turned(belongs: Callable[[Fraud | None], bool]) -> Turned:
-        of_kind = [one for one in asked if one.attempt.decline_code is None and belongs(truth.get(one.attempt.id))]
+    def turned(kinds: frozenset[Fraud | None] | frozenset[Fraud]) -> Turned:
+        of_kind = [one for one in asked if one.attempt.decline_code is None and truth.get(one.attempt.id) in kinds]
         money: Counter[str] = Counter()
         for one in of_kind:
             if not one.let_through:
@@ -242,9 +242,9 @@ def door(asked: Sequence[Asked], truth: Mapping[str, Fraud]) -> Door:
     return Door(
         outcomes=Counter(one.outcome.value for one in asked),
         proved=sum(one.outcome is Outcome.CHALLENGE and one.let_through for one in asked),
-        kept=turned(lambda fraud: fraud is not None),
-        by_kind={kind: turned(lambda fraud, kind=kind: fraud is kind) for kind in Fraud},
-        hindered=turned(lambda fraud: fraud is None),
+        kept=turned(frozenset(Fraud)),
+        by_kind={kind: turned(frozenset({kind})) for kind in Fraud},
+        hindered=turned(frozenset({None})),
         answered=(cuts[49], cuts[98]),
     )
 
