@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from shared.domain.decisions import Outcome
-from shared.domain.delivery import Delivery, Verdict
+from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.events import Initiator, PaymentChanged
 from shared.providers import load
 from shared.runtime.assessments import LONGEST_BUDGET, PATH, AssessmentAnswer
@@ -52,7 +52,9 @@ class Checkout:
 
         Raises RuntimeError where nothing is answered: the budget is the door's promise.
         """
-        answered = self._sender.send(self._request(fact))
+        provider = fact.attempt.provider
+        request = request_of(fact, self._simulators[provider], self._settings.credentials(provider))
+        answered = self._sender.send(request)
         if answered.status != 200:
             raise RuntimeError(f"assess_payment answers {answered.status} about {fact.attempt.id}: {answered.body!r}")
         answer = AssessmentAnswer.model_validate_json(answered.body)
@@ -63,40 +65,39 @@ class Checkout:
     def close(self) -> None:
         self._sender.close()
 
-    def _request(self, fact: Fact) -> SignedRequest:
-        """In the provider's own words for card and customer, with which its page has given them to ours."""
-        attempt, told = fact.attempt, self._told(fact)
-        assert told.amount is not None, "an attempt is about money"
-        # A PaymentIntent of Stripe's exists before it is confirmed; others have only the order's name from us.
-        known = {"merchant_reference": told.merchant_reference} if told.merchant_reference else {}
-        asked = {
-            "request_id": attempt.id,
-            "provider": attempt.provider,
-            "account": told.account,
-            "livemode": told.livemode,
-            **(known if attempt.provider != "stripe" else {"payment_ids": [told.payment_id]}),
-            "flow": attempt.plan,
-            "amount": {"minor": told.amount.minor, "currency": told.amount.currency},
-            "method": told.method,
-            "card": asdict(told.card) if told.card else None,
-            "customer_id": told.customer_id,
-            "device_id": attempt.device,
-            "ip": attempt.ip,
-            "email": attempt.email,
-            "billing_country": attempt.country,
-            "initiator": "customer",
-            "budget_ms": LONGEST_BUDGET,  # a demo waits: what a busy machine answers without would be another story each time
-        }
-        return SignedRequest(PATH, {"Content-Type": "application/json"}, json.dumps(asked).encode())
 
-    def _told(self, fact: Fact) -> PaymentChanged:
-        provider = fact.attempt.provider
-        simulator = self._simulators[provider]
-        request = simulator.sign(simulator.requests(fact)[0], fact.at)
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        delivery = Delivery(provider, request.body, headers, fact.at, *request.path.partition("?")[::2])
-        [event] = (
-            load(provider).normalize(delivery, Verdict(("checkout",)), self._settings.credentials(provider)).events
-        )
-        assert isinstance(event, PaymentChanged)
-        return event
+def request_of(fact: Fact, simulator: ProviderSimulator, credentials: Credentials) -> SignedRequest:
+    """In the provider's own words for card and customer, with which its page has given them to ours."""
+    attempt, told = fact.attempt, _told(fact, simulator, credentials)
+    assert told.amount is not None, "an attempt is about money"
+    # A PaymentIntent of Stripe's exists before it is confirmed; others have only the order's name from us.
+    known = {"merchant_reference": told.merchant_reference} if told.merchant_reference else {}
+    asked = {
+        "request_id": attempt.id,
+        "provider": attempt.provider,
+        "account": told.account,
+        "livemode": told.livemode,
+        **(known if attempt.provider != "stripe" else {"payment_ids": [told.payment_id]}),
+        "flow": attempt.plan,
+        "amount": {"minor": told.amount.minor, "currency": told.amount.currency},
+        "method": told.method,
+        "card": asdict(told.card) if told.card else None,
+        "customer_id": told.customer_id,
+        "device_id": attempt.device,
+        "ip": attempt.ip,
+        "email": attempt.email,
+        "billing_country": attempt.country,
+        "initiator": "customer",
+        "budget_ms": LONGEST_BUDGET,  # a demo waits: what a busy machine answers without would be another story each time
+    }
+    return SignedRequest(PATH, {"Content-Type": "application/json"}, json.dumps(asked).encode())
+
+
+def _told(fact: Fact, simulator: ProviderSimulator, credentials: Credentials) -> PaymentChanged:
+    """What the provider would say of it."""
+    request = simulator.sign(simulator.requests(fact)[0], fact.at)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    delivery = Delivery(simulator.name, request.body, headers, fact.at, *request.path.partition("?")[::2])
+    [event] = load(simulator.name).normalize(delivery, Verdict(("checkout",)), credentials).events
+    assert isinstance(event, PaymentChanged)
+    return event

@@ -19,7 +19,7 @@ from shared.flows.decisions import PACKED, of_stored
 from shared.flows.filing import dispute_of
 from shared.flows.judged import Judged as Judgement
 from shared.flows.judged import decision_key, entity_key, request_name
-from shared.flows.ports import Key, Snapshot
+from shared.flows.ports import Documents, Key, Snapshot
 from shared.flows.record_payment import payment_of
 from shared.fraud.features import Entity, Measure
 from tests.simulator.chaos import How, Post
@@ -210,7 +210,7 @@ def _door(
     report.door = door(asked, world.truth)
     away = [one.attempt for one in asked if not one.let_through]
     names = {Key("payments", f"{one.provider}:{simulators[one.provider].payment_id(one)}"): one.id for one in away}
-    reached = [names[key] for key, snapshot in _read(stack, list(names)) if snapshot is not None]
+    reached = [names[key] for key, snapshot in _read(stack.ports.documents, list(names)) if snapshot is not None]
     _check(
         report, not reached, f"{len(reached)} payments that were turned away reached a provider, such as {reached[:3]}"
     )
@@ -224,7 +224,8 @@ def _door(
         stored["total"] == len(asked),
         f"{len(asked)} requests were decided, {stored['total']} reached the warehouse",
     )
-    _counted_once(report, stack)
+    wrong = miscounted(stack.ports.documents)
+    _check(report, not wrong, f"{len(wrong)} histories do not count each payment once, such as {wrong[:3]}")
 
 
 def door(asked: Sequence[Asked], truth: Mapping[str, Fraud]) -> Door:
@@ -249,24 +250,23 @@ def door(asked: Sequence[Asked], truth: Mapping[str, Fraud]) -> Door:
     )
 
 
-def _counted_once(report: Report, stack: Stack) -> None:
-    """What customers' and cards' histories say that there was, against the decisions: one for each payment, at either door."""
+def miscounted(documents: Documents) -> list[str]:
+    """Customers and cards whose histories do not count each payment once, at whichever door: beside the decisions."""
     paid: Counter[tuple[Entity, str]] = Counter()
-    for snapshot in _all(stack, "decisions"):
+    for snapshot in _all(documents, "decisions"):
         judged = Judgement.of(snapshot)
         paid.update({name: 1 for name in judged.counted if name[0] in COUNTED_FOR_EVER} if judged else {})
     told = {entity_key(entity, value): count for (entity, value), count in paid.items()}
-    wrong = [
+    return [
         key.id
-        for key, snapshot in _read(stack, list(told))
+        for key, snapshot in _read(documents, list(told))
         if snapshot is None or snapshot.document["ever"][Measure.PAYMENTS] != told[key]
     ]
-    _check(report, not wrong, f"{len(wrong)} histories do not count each payment once, such as {wrong[:3]}")
 
 
-def _all(stack: Stack, collection: str) -> Iterator[Snapshot]:
+def _all(documents: Documents, collection: str) -> Iterator[Snapshot]:
     after = ""
-    while snapshots := stack.ports.documents.scan(collection, 200, after):
+    while snapshots := documents.scan(collection, 200, after):
         after = snapshots[-1].key.id
         yield from snapshots
 
@@ -287,7 +287,7 @@ def _payments(report: Report, stack: Stack, player: Player, simulators: Mapping[
         if fact.kind is FactKind.REFUNDED:
             refunds[attempt.id] += (fact.amount or attempt.amount).minor
     lost, wrong = [], []
-    for key, snapshot in _read(stack, list(attempts)):
+    for key, snapshot in _read(stack.ports.documents, list(attempts)):
         attempt, payment = attempts[key], payment_of(snapshot)
         if not kinds[attempt.id] & simulators[attempt.provider].habits.named_when:
             continue  # told under another name, or not at all
@@ -304,10 +304,10 @@ def _payments(report: Report, stack: Stack, player: Player, simulators: Mapping[
     _check(report, not wrong, f"{len(wrong)} payments have the wrong captured or refunded money, such as {wrong[:3]}")
 
 
-def _read(stack: Stack, keys: Sequence[Key]) -> Iterator[tuple[Key, Snapshot | None]]:
+def _read(documents: Documents, keys: Sequence[Key]) -> Iterator[tuple[Key, Snapshot | None]]:
     for start in range(0, len(keys), 200):
         some = keys[start : start + 200]
-        yield from zip(some, stack.ports.documents.get(some), strict=True)
+        yield from zip(some, documents.get(some), strict=True)
 
 
 def _minor(money: Money | None) -> int:
@@ -326,9 +326,9 @@ def _decisions(
     # What was turned away has no name at its provider, and will never have an outcome: only the simulator knows what it was.
     away = [one.attempt for one in player.asked.values() if not one.let_through]
     attempts |= {decision_key(one.provider, request_name(one.id)): one for one in away}
-    found = dict(_read(stack, list(attempts)))
+    found = dict(_read(stack.ports.documents, list(attempts)))
     led = {key: _led_to(key, snapshot) for key, snapshot in found.items()}
-    found |= dict(_read(stack, [key for key in led.values() if key not in found]))
+    found |= dict(_read(stack.ports.documents, [key for key in led.values() if key not in found]))
     undecided, twice, told = [], [], []
     for key, attempt in attempts.items():
         snapshot = found[led[key]]
@@ -425,7 +425,7 @@ def _flagged(judged: Sequence[Judged], outcomes: frozenset[Outcome]) -> Flagged:
 
 def _disputes(report: Report, stack: Stack, player: Player) -> None:
     tracked: dict[tuple[str, str], Dispute] = {}
-    for snapshot in _all(stack, "disputes"):
+    for snapshot in _all(stack.ports.documents, "disputes"):
         dispute = dispute_of(snapshot)
         if dispute is not None:
             tracked[dispute.provider, dispute.dispute_id] = dispute
