@@ -193,7 +193,7 @@ def test_the_short_demo_keeps_every_promise(tmp_path: Path) -> None:
     told = run("embedded", tmp_path / "home")
     for line in (
         "every promise held",
-        "each request counted once",
+        "what was declined never sent",
         "kept from fraud",
         "hindered",
         "0 missed",
