@@ -7,6 +7,7 @@ not known by then is left out, and `late` says so; whoever works on it goes on. 
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import BoundedSemaphore, Event, Lock
@@ -73,7 +74,7 @@ class Assessment:
 
 
 class Assessor:
-    """Answers requests within their budgets, by threads of its own.
+    """Answers requests within their budgets, by threads of its own, which log and publish under the request's trace.
 
     without_history: flow → the outcome of its payments at least, while history is not known; "" is any other flow.
     most: how many requests may be worked on at once; those beyond are answered without history.
@@ -97,7 +98,7 @@ class Assessor:
         """
         task = _Task(asked, now)
         if self._places.acquire(blocking=False):
-            self._workers.submit(self._work, task)
+            self._workers.submit(copy_context().run, self._work, task)
             task.done.wait(max(until - monotonic(), 0))
         else:
             self._tell(task, self._settled(task))
@@ -167,7 +168,7 @@ class Assessor:
             return
         task.telling = True
         if self._messages.acquire(blocking=False):
-            self._messengers.submit(self._publish, task, decision)
+            self._messengers.submit(copy_context().run, self._publish, task, decision)
         else:
             task.told.set()
             alarm(
@@ -265,12 +266,13 @@ def settle(event: PaymentAssessed, ports: Ports) -> None:
     own = decision_key(event.provider, event.payment_id)
     [found] = ports.documents.get([own])
     standing = Judged.of(found)
+    late = standing is None
     if standing is None:
         answered = of_stored({PACKED: event.decision})
         asked = replace(event, decision="")
         standing = count(asked, ports, answered.decided_at, None, lambda *_: answered)
-        fact("assessment_counted_late", event_id=event.event_id, provider=event.provider)
     ports.bus.publish([message(standing.told, event)])
+    fact("assessment_published", event_id=event.event_id, provider=event.provider, counted_late=late)
 
 
 class _Task:

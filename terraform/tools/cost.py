@@ -452,6 +452,9 @@ def door(plan: Plan) -> Iterator[Line]:
     yield line("Firestore reads", reads * DAYS / MILLION, "M", price.firestore_million_reads, of)
     of = f"{each.door_writes} more a payment"
     yield line("Firestore writes", writes * DAYS / MILLION, "M", price.firestore_million_writes, of)
+    lines = 2 * daily * plan.kept.lines
+    of = "a request's line, and its message's"
+    yield line("Logging", lines * each.log_bytes * DAYS / GIB, "GiB", price.logging_gib, of)
 
 
 @dataclass(frozen=True)

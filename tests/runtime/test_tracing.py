@@ -13,7 +13,7 @@ from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
-from shared.runtime import entry, intake
+from shared.runtime import assessments, entry, intake
 from shared.runtime.app import App
 from shared.runtime.entry import Handler
 from tests.providers.kits import NOON, a_fact, a_kit
@@ -112,3 +112,21 @@ def test_one_trace_goes_from_the_providers_request_to_what_became_of_it(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     traced = {line["event"]: line.get("logging.googleapis.com/trace") for line in lines}
     assert {event: traced[event] for event in told} == dict.fromkeys(told, f"projects/shop/traces/{TRACE}")
+
+
+def test_one_trace_goes_from_a_request_before_authorisation_to_its_published_decision(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = Stack(tmp_path, {"PAYIN_MODEL": "none"})
+    asked = {"request_id": "r-1", "provider": "stripe", "amount": {"minor": 999, "currency": "EUR"}, "budget_ms": 1000}
+    body = json.dumps(asked).encode()
+    assert stack.post("assess_payment", assessments.door, assessments.PATH, {"traceparent": TRACEPARENT}, body) == 200
+    [event] = stack.pulled("payment-events")
+    assert stack.push("score_payment", scoring, event) == 204
+    [outcome] = stack.pulled("fraud-decisions")
+    assert outcome.attributes["traceparent"] == TRACEPARENT
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [line for line in lines if line["event"] in ("payment_assessed", "assessment_published")]
+    assert {line["logging.googleapis.com/trace"] for line in told} == {f"projects/shop/traces/{TRACE}"}
+    assert [line["event"] for line in told] == ["payment_assessed", "assessment_published"]
+    assert told[1]["counted_late"] is False

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from tests.simulator.facts import Fact, FactKind, ProviderSimulator, SignedRequest
 
@@ -57,7 +58,8 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """One request to be made at `at`. `tries` counts how often it has failed; it is signed when it leaves."""
+    """One request to be made at `at`. `tries` counts how often it has failed; it is signed when it leaves.
+    `counted`: what was done to it on purpose, by name."""
 
     provider: str
     body: bytes
@@ -66,6 +68,7 @@ class Sending:
     fact: Fact
     skew: timedelta = timedelta()
     tries: int = 0
+    counted: tuple[str, ...] = ()
 
     def request(self, simulator: ProviderSimulator, now: datetime) -> SignedRequest:
         """The request as it leaves at `now`, signed by a clock that is `skew` ahead."""
@@ -113,6 +116,10 @@ class Post:
         while self._heap and self._heap[0].at < instant:
             yield heapq.heappop(self._heap).sending
 
+    def withdraw(self, sending: Sending) -> None:
+        """It was never said, for what it tells of never happened."""
+        self.injected.subtract(sending.counted)
+
     def retry(self, sending: Sending, now: datetime) -> None:
         """Nobody answered, or with an error: again after 5 minutes, then ever less often, as providers do."""
         wait = min(6 * HOUR, 5 * MINUTE * 3**sending.tries)
@@ -131,29 +138,32 @@ class Post:
         habits = self._simulators[sending.provider].habits
         month_later = sending.at + habits.repeats_for
         if self._happens(chaos.skewed):
-            self.injected["skewed"] += 1
             limit = int(habits.skew.total_seconds())
-            sending = replace(sending, skew=self._rng.randrange(-limit, limit + 1) * SECOND)
+            sending = self._counted("skewed", sending, skew=self._rng.randrange(-limit, limit + 1) * SECOND)
         if self._happens(chaos.unreadable):
             broken = broken_copy(self._simulators[sending.provider], sending.body)
-            self._inject(replace(sending, body=broken, how=How.UNREADABLE))
+            self._inject(sending, How.UNREADABLE, body=broken)
         if self._happens(chaos.duplicated):
-            self._inject(replace(sending, how=How.DUPLICATE, at=sending.at + self._rng.randrange(1, 600) * SECOND))
+            self._inject(sending, How.DUPLICATE, at=sending.at + self._rng.randrange(1, 600) * SECOND)
         if self._happens(chaos.forged):
-            self._inject(replace(sending, how=How.FORGED, at=sending.at + self._rng.randrange(1, 600) * SECOND))
+            self._inject(sending, How.FORGED, at=sending.at + self._rng.randrange(1, 600) * SECOND)
         if self._happens(chaos.month_late) and month_later < self._end:
-            self._inject(replace(sending, how=How.MONTH_LATE, at=month_later))
+            self._inject(sending, How.MONTH_LATE, at=month_later)
             if fact.kind not in _DISPUTES:
                 return
         if self._happens(chaos.reordered):
-            self.injected["reordered"] += 1
             most = 30 * MINUTE if fact.kind in _DISPUTES else 4 * HOUR
-            sending = replace(sending, at=sending.at + self._rng.randrange(60, int(most.total_seconds())) * SECOND)
+            late = self._rng.randrange(60, int(most.total_seconds())) * SECOND
+            sending = self._counted("reordered", sending, at=sending.at + late)
         self._push(sending)
 
-    def _inject(self, sending: Sending) -> None:
-        self.injected[sending.how.value] += 1
-        self._push(sending)
+    def _inject(self, sending: Sending, how: How, **changes: Any) -> None:
+        """A copy of `sending`, which is counted as a copy and not as what was done to the original."""
+        self._push(self._counted(how.value, replace(sending, counted=()), how=how, **changes))
+
+    def _counted(self, what: str, sending: Sending, **changes: Any) -> Sending:
+        self.injected[what] += 1
+        return replace(sending, counted=(*sending.counted, what), **changes)
 
     def _happens(self, share: float) -> bool:
         return self._rng.random() < share

@@ -122,3 +122,10 @@ def test_a_broken_copy_is_authentic_and_cannot_be_read(name: str, tmp_path: Path
             assert kit.normalize(delivery, verdict).unreadable
         except Unreadable:
             continue
+
+
+def test_what_was_done_to_a_sending_that_never_left_is_not_counted() -> None:
+    post, sent, _ = sendings(Chaos())
+    for one in sent:
+        post.withdraw(one)
+    assert sum(post.injected.values()) == 0

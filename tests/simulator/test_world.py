@@ -192,3 +192,57 @@ def test_an_answer_after_the_deadline_is_refused() -> None:
     assert dispute is not None
     assert dispute.respond_by is not None
     assert not world.answer(dispute.id, dispute.respond_by + timedelta(seconds=1))
+
+
+def first(facts: tuple[Fact, ...], plan: str, initiator: Initiator = Initiator.CUSTOMER) -> Fact:
+    return next(
+        fact
+        for fact in facts
+        if fact.kind is FactKind.AUTHORIZED and fact.attempt.plan == plan and fact.attempt.initiator is initiator
+    )
+
+
+def test_of_a_payment_that_was_turned_away_nothing_more_is_told_and_every_other_story_goes_on() -> None:
+    world = World(SHORT, 7)
+    away = first(told()[1], "gift").attempt
+    facts = []
+    for fact in world.until(world.end):
+        facts.append(fact)
+        if fact.attempt == away and fact.kind is FactKind.AUTHORIZED:
+            world.turn_away(away)
+    assert [fact.kind for fact in facts if fact.attempt == away] == [FactKind.AUTHORIZED]
+    assert [fact for fact in facts if fact.attempt != away] == [fact for fact in told()[1] if fact.attempt != away]
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_who_was_turned_away_at_sign_up_is_billed_only_after_getting_through(comes_back: bool) -> None:
+    billed = {fact.attempt.customer for fact in told()[1] if fact.attempt.initiator is Initiator.MERCHANT}
+    signed_up = next(
+        fact.attempt
+        for fact in told()[1]
+        if fact.kind is FactKind.AUTHORIZED
+        and fact.attempt.plan in ("trial", "monthly")
+        and fact.attempt.customer in billed
+    )
+    world = World(SHORT, 7)
+    world.turn_away(signed_up)
+    if comes_back:
+        world.let_through(signed_up)
+    renewals = [
+        fact
+        for fact in world.until(world.end)
+        if fact.attempt.customer == signed_up.customer and fact.attempt.initiator is Initiator.MERCHANT
+    ]
+    assert bool(renewals) is comes_back
+
+
+def test_most_owners_stand_a_challenge_and_few_thieves_do_and_each_of_them_always_or_never() -> None:
+    world, _ = told(scale="demo")
+    stood: dict[bool, list[bool]] = {True: [], False: []}
+    for attempt in world.attempts:
+        if attempt.initiator is Initiator.CUSTOMER:
+            stood[world.truth.get(attempt.id) in THIRD_PARTY].append(world.proves(attempt))
+            assert world.proves(attempt) is stood[world.truth.get(attempt.id) in THIRD_PARTY][-1]
+    owners, thieves = stood[False], stood[True]
+    assert 0.85 < sum(owners) / len(owners) < 0.95
+    assert sum(thieves) / len(thieves) < 0.1

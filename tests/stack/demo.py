@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from shared.domain.money import Money
 from tests.simulator.apis import serving_all
 from tests.simulator.chaos import Chaos, Post
 from tests.simulator.loading import load, names
 from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, SCALES, World
 from tests.stack.picture import draw
 from tests.stack.player import Plan, Player
-from tests.stack.report import Report, measure
+from tests.stack.report import Door, Report, Turned, measure
 from tests.stack.servers import Absent
 from tests.stack.stack import alone, orderly, running
 from tests.stack.topology import ROOT
@@ -177,6 +178,9 @@ def summary(console: Console, demo: Demo, player: Player, report: Report, took: 
     row("signed with", ", ".join(f"{provider} {' + '.join(keys)}" for provider, keys in signed.items()))
     row("payments", *(f"{count:,} {state.replace('_', ' ')}" for state, count in report.payments.most_common()))
     row("decisions", *(f"{count:,} {outcome}" for outcome, count in report.decisions.most_common()))
+    if report.door is not None:
+        for name, text in said_of(report.door):
+            row(name, text)
     quality = report.quality
     if quality is not None:
         row(
@@ -223,6 +227,31 @@ def summary(console: Console, demo: Demo, player: Player, report: Report, took: 
         console.print(f"[bold green]every promise held[/bold green]: {promises(report)}")
 
 
+def said_of(door: Door) -> Iterator[tuple[str, str]]:
+    """Lines for people, each with its name or none. Money is told in each currency: adding them up needs rates of the day."""
+    answered = " ".join(
+        f"{name} {seconds * 1000:.1f} ms" for name, seconds in zip(("p50", "p99"), door.answered, strict=True)
+    )
+    outcomes = "  ".join(f"{count:,} {outcome}" for outcome, count in door.outcomes.most_common())
+    yield "asked before", f"{outcomes}  ({door.proved} of the challenged authenticated)  answered {answered}"
+    kept, hindered = door.kept, door.hindered
+    yield (
+        "kept from fraud",
+        f"[bold]{money(kept)}[/bold]  {kept.payments} of {kept.of} payments that their issuers would have approved",
+    )
+    caught = (f"{kind.value.replace('_', ' ')} {of.payments}/{of.of}" for kind, of in door.by_kind.items() if of.of)
+    yield "", f"by kind: {', '.join(caught)}"
+    share = hindered.payments / hindered.of if hindered.of else 0.0
+    yield (
+        "hindered",
+        f"[bold]{hindered.payments} of {hindered.of:,} good payments, {share:.2%}[/bold]  {money(hindered)}",
+    )
+
+
+def money(turned: Turned) -> str:
+    return ", ".join(str(Money(minor, currency)) for currency, minor in sorted(turned.money.items()))
+
+
 def promises(report: Report) -> str:
     """What held, in one sentence, and of deadlines no more than the product knows."""
     deadlines = "no deadline missed"
@@ -231,7 +260,8 @@ def promises(report: Report) -> str:
             f"no deadline let pass; {report.unsaid} that were answered stand as missed all the same, because their "
             "providers do not say that they were, and our own answers are not recorded yet"
         )
-    return f"nothing lost, nothing doubled, no forgery in, fraud told from honest payments, {deadlines}"
+    door = ", what was declined never sent, each request counted once" if report.door else ""
+    return f"nothing lost, nothing doubled, no forgery in, fraud told from honest payments{door}, {deadlines}"
 
 
 def main(arguments: list[str]) -> int:

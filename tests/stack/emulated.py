@@ -27,6 +27,7 @@ DRAINS_WITHIN = 300.0
 
 _TRACE = re.compile(rb'"logging.googleapis.com/trace":"[^"]*/([0-9a-f]{32})"')
 _PUBLISHED = re.compile(rb'"event":"(?:delivery|resource_fetched)",.*"events":([0-9]+)')
+_ASSESSED = re.compile(rb'"event":"payment_assessed"')
 _NOT_DONE = re.compile(rb'"event":"(dependency_unavailable|request_failed|message_unreadable)"')
 
 
@@ -34,7 +35,7 @@ class Traces:
     """What functions still have to do, by their logs: the emulator tells no backlog.
 
     A message carries the trace of the request that published it, and whoever handles it logs one line under that trace
-    that names its event. The webhook and `fetch_resource`, which publish events, say how many.
+    that names its event. The webhook and `fetch_resource`, which publish events, say how many; `assess_payment` publishes one.
     """
 
     def __init__(self, logs: Path, followers: Collection[str]) -> None:
@@ -55,7 +56,9 @@ class Traces:
 
     def left(self) -> dict[str, int]:
         """Messages that a function has not logged, by function."""
-        for function in dict.fromkeys(["webhook", *self._followers, *(function for function, _ in self._told)]):
+        for function in dict.fromkeys(
+            ["webhook", "assess_payment", *self._followers, *(function for function, _ in self._told)]
+        ):
             for line in self._lines(function):
                 self._learn(function, line)
         left: Counter[str] = Counter()
@@ -71,9 +74,10 @@ class Traces:
         trace = _TRACE.search(line)
         if not trace or _NOT_DONE.search(line):
             return
-        if published := _PUBLISHED.search(line):
+        published = _PUBLISHED.search(line)
+        if published or _ASSESSED.search(line):
             for follower in self._followers:
-                self._tell(follower, trace[1], int(published[1]))
+                self._tell(follower, trace[1], int(published[1]) if published else 1)
         # Of a tick no event is named.
         if b'"event_id":' in line or function not in self._followers:
             self._done[function, trace[1]] += 1

@@ -1,17 +1,19 @@
 """Plays the simulated world against a running stack, in virtual time: the providers, the scheduler and the people.
 
 One step of the clock at a time: what providers send within the step leaves, signed, at its end, in `waves`; then, every
-few hours, the scheduler ticks, and the people who answer disputes act on the reminders they got. Whatever decides is
-done before what could change its mind is sent: the same seed gives the same decisions and the same model.
+few hours, the scheduler ticks, and the people who answer disputes act on the reminders they got. Our checkout is part of the
+waves: it asks about an attempt at the attempt's own time, and what it turns away its provider never tells of. Whatever
+decides is done before what could change its mind is sent: the same seed gives the same decisions and the same model.
 """
 
 import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from shared.domain.codec import decode, encode
 from shared.domain.disputes import DisputeReminder, Rung
@@ -20,6 +22,7 @@ from shared.fraud.features import FREE_MAIL
 from tests.simulator.chaos import How, Post, Sending
 from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedDispute
 from tests.simulator.world import DAY, HOUR, World
+from tests.stack.checkout import Asked, Checkout
 from tests.stack.sender import Answered, Sender
 from tests.stack.stack import TEAM, Stack
 
@@ -36,14 +39,28 @@ _ACTS_ON = ((0.6, Rung.WEEK), (0.8, Rung.THREE_DAYS), (0.93, Rung.DAY), (1.0, Ru
 _LADDER = (Rung.WEEK, Rung.THREE_DAYS, Rung.DAY, Rung.SIX_HOURS)
 
 
-def waves(sendings: Iterable[Sending]) -> list[list[Sending]]:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The checkout asks about the attempt that `fact` begins."""
+
+    fact: Fact
+
+    @property
+    def at(self) -> datetime:
+        return self.fact.at
+
+
+T = TypeVar("T", bound=Asking | Sending)
+
+
+def waves(sendings: Iterable[T]) -> list[list[T]]:
     """`sendings` in groups, each to be sent when the functions are done with the one before.
 
     In a group no two speak of the same payment, card, person, device or address, so that what a decision sees of them
     does not depend on who was quicker; and two that do keep their order.
     """
     after: dict[str, int] = {}
-    grouped: list[list[Sending]] = []
+    grouped: list[list[T]] = []
     for sending in sendings:
         named = _named_by(sending.fact.attempt)
         wave = max(after.get(name, 0) for name in named)
@@ -111,7 +128,7 @@ class Plan:
 class Player:
     """`facts` are those that providers told of so far; `disputes`, by the ids that providers give them, those among
     them; `unsaid`: disputes that the team answered and whose provider says nothing of it, and when they did;
-    `reminders`: those that the team received."""
+    `reminders`: those that the team received; `asked`: what the checkout asked, by attempt."""
 
     def __init__(
         self, stack: Stack, world: World, post: Post, simulators: Mapping[str, ProviderSimulator], plan: Plan
@@ -122,12 +139,14 @@ class Player:
         self.unsaid: dict[tuple[str, str], datetime] = {}
         self.reminders: list[tuple[datetime, DisputeReminder]] = []
         self.answered: Counter[str] = Counter()
+        self.asked: dict[str, Asked] = {}
         self.trained_at: datetime | None = None
         self.not_trained = ""
         self.ticks = 0
         self._busy = False
         self._stack, self._world, self._post, self._simulators, self._plan = stack, world, post, simulators, plan
         self._sender = Sender(stack.urls["webhook"])
+        self._checkout = Checkout(stack.urls["assess_payment"], stack.settings, simulators)
 
     def play(self, outages: Iterable[tuple[timedelta, timedelta]], show: Callable[[datetime, str], None]) -> None:
         """The whole story, and then whatever still waits: late retries, undelivered messages, rows to be stored."""
@@ -158,19 +177,51 @@ class Player:
         self._stack.drain()
         self._stack.store()
         self._sender.close()
+        self._checkout.close()
 
     # -- providers ----------------------------------------------------------------------------------------------
 
     def _send(self, now: datetime) -> None:
-        self._hear(list(self._world.until(now)))
-        for sendings in waves(self._post.until(now)):
+        happened = list(self._world.until(now))
+        said = self._hear(happened)
+        asking = [Asking(fact) for fact in happened if self._checkout.asks(fact)]
+        due: list[Asking | Sending] = [*asking, *self._post.until(now)]
+        for wave in waves(sorted(due, key=lambda one: one.at)):
             self._settle()
+            self._ask([one.fact for one in wave if isinstance(one, Asking)], now)
+            sendings = self._still_true([one for one in wave if isinstance(one, Sending)])
             requests = [sending.request(self._simulators[sending.provider], now) for sending in sendings]
             for sending, answer in zip(sendings, self._sender.send_all(requests), strict=True):
                 self.sent.note(sending, answer, now)
                 self._busy = self._busy or answer.accepted
                 if answer.failed:
                     self._post.retry(sending, now)
+        self.facts += [fact for fact in said if not self._turned_away(fact)]
+
+    def _ask(self, begun: Sequence[Fact], now: datetime) -> None:
+        """Each at its own time, which is the door's only clock."""
+        for fact in begun:
+            self._stack.set_clock(fact.at)
+            asked = self._checkout.ask(fact, self._world.proves(fact.attempt))
+            self.asked[fact.attempt.id] = asked
+            (self._world.let_through if asked.let_through else self._world.turn_away)(fact.attempt)
+            self._busy = True
+        if begun:
+            self._stack.set_clock(now)
+
+    def _still_true(self, sendings: Iterable[Sending]) -> list[Sending]:
+        """Those of payments that were made."""
+        kept = []
+        for sending in sendings:
+            if self._turned_away(sending.fact):
+                self._post.withdraw(sending)
+            else:
+                kept.append(sending)
+        return kept
+
+    def _turned_away(self, fact: Fact) -> bool:
+        asked = self.asked.get(fact.attempt.id)
+        return asked is not None and not asked.let_through
 
     def _settle(self) -> None:
         """Wait until the functions are done with what they were sent."""
@@ -178,20 +229,20 @@ class Player:
             self._stack.drain()
             self._busy = False
 
-    def _hear(self, happened: list[Fact]) -> None:
-        """What happened, as far as the providers say it; some disputes are answered without a reminder."""
+    def _hear(self, happened: list[Fact]) -> list[Fact]:
+        """What happened, as far as the providers would say it; some disputes are answered without a reminder."""
         for fact in happened:
             opened = fact.dispute if fact.kind is FactKind.DISPUTE_OPENED else None
             if opened is not None and self._world.luck_of(opened.id) < _PROMPT:
                 self._answer(opened, fact.at + _SAME_DAY, "unprompted")
         said = self._post.take(happened)
-        self.facts += said
         for fact in said:
             if fact.dispute is not None:
                 self.disputes.setdefault(self._named(fact), fact)
         answered = {self._named(fact): fact.at for fact in happened if fact.kind is FactKind.DISPUTE_ANSWERED}
         told = {self._named(fact) for fact in said if fact.kind is FactKind.DISPUTE_ANSWERED}
         self.unsaid |= {key: at for key, at in answered.items() if key not in told}
+        return said
 
     def _named(self, fact: Fact) -> tuple[str, str]:
         """The dispute of `fact`, as our events name it."""
@@ -250,8 +301,9 @@ class Player:
                 self.not_trained = refused[0][:600] if refused else f"no champion; see {log}"
                 return
             time.sleep(0.1)
-        self._stack.stop("score_payment")
-        self._stack.start("score_payment", PAYIN_MODEL="champion")
+        for name in ("score_payment", "assess_payment"):
+            self._stack.stop(name)
+            self._stack.start(name, PAYIN_MODEL="champion")
         self.trained_at = now
 
     def _rotate(self, now: datetime) -> None:

@@ -17,18 +17,23 @@ from shared.domain.disputes import Dispute, Rung
 from shared.domain.money import Money
 from shared.flows.decisions import PACKED, of_stored
 from shared.flows.filing import dispute_of
-from shared.flows.ports import Key, Snapshot
+from shared.flows.judged import Judged as Judgement
+from shared.flows.judged import decision_key, entity_key, request_name
+from shared.flows.ports import Documents, Key, Snapshot
 from shared.flows.record_payment import payment_of
+from shared.fraud.features import Entity, Measure
 from tests.simulator.chaos import How, Post
 from tests.simulator.facts import Attempt, FactKind, ProviderSimulator
 from tests.simulator.world import THIRD_PARTY, Fraud, World
 from tests.stack import topology
+from tests.stack.checkout import Asked
 from tests.stack.player import Player
 from tests.stack.stack import Stack
 
 RESAMPLED = 400
 LOOKED_FOR = LOOKS[Rung.LOOK_LAST]
 PAYMENT_KINDS = (FactKind.AUTHORIZED, FactKind.CAPTURED, FactKind.DECLINED, FactKind.CANCELED, FactKind.REFUNDED)
+COUNTED_FOR_EVER = (Entity.CUSTOMER, Entity.CARD)  # which no cap leaves out
 AUTHENTIC = (How.FIRST, How.DUPLICATE, How.MONTH_LATE, How.UNREADABLE)
 
 
@@ -81,6 +86,32 @@ class Quality:
     recall_by: Mapping[Fraud, tuple[int, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Payments that the door kept from their providers, `of` so many of their kind: how many, and their money by currency.
+    Only those count that their issuers would have approved: the others came to nothing anyway."""
+
+    payments: int
+    of: int
+    money: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What came of asking before authorisation, by the simulator's truth, which knows also of what was never made.
+
+    outcomes: how many of each. proved: challenges that were stood. kept: what fraud did not get; by_kind: the same for
+    each kind. hindered: good customers who did not get what they came for. answered: seconds, the median and 99th percentile.
+    """
+
+    outcomes: Counter[str]
+    proved: int
+    kept: Turned
+    by_kind: Mapping[Fraud, Turned]
+    hindered: Turned
+    answered: tuple[float, float]
+
+
 @dataclass(slots=True)
 class Report:
     """Counts of everything, the quality of decisions, and `problems`: each a sentence about a broken promise.
@@ -97,6 +128,7 @@ class Report:
     payments: Counter[str] = field(default_factory=Counter)
     captured: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)
+    door: Door | None = None
     judged: list[Judged] = field(default_factory=list)
     quality: Quality | None = None
     disputes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -117,6 +149,7 @@ def measure(
     _deliveries(report, stack, player, post)
     _payments(report, stack, player, simulators)
     _decisions(report, stack, world, player, simulators)
+    _door(report, stack, world, player, simulators)
     _disputes(report, stack, player)
     report.problems += topology.unheard_of()
     letters = stack.given_up()
@@ -167,6 +200,77 @@ def _deliveries(report: Report, stack: Stack, player: Player, post: Post) -> Non
     report.acknowledged = (cuts[49], cuts[98])
 
 
+def _door(
+    report: Report, stack: Stack, world: World, player: Player, simulators: Mapping[str, ProviderSimulator]
+) -> None:
+    asked = list(player.asked.values())
+    _check(report, bool(asked), "nobody asked before authorisation")
+    if not asked:
+        return
+    report.door = door(asked, world.truth)
+    away = [one.attempt for one in asked if not one.let_through]
+    names = {Key("payments", f"{one.provider}:{simulators[one.provider].payment_id(one)}"): one.id for one in away}
+    reached = [names[key] for key, snapshot in _read(stack.ports.documents, list(names)) if snapshot is not None]
+    _check(
+        report, not reached, f"{len(reached)} payments that were turned away reached a provider, such as {reached[:3]}"
+    )
+    without = [one.attempt.id for one in asked if one.fallback and one.fallback != ("no_model",)]
+    _check(report, not without, f"{len(without)} requests were answered without their history, such as {without[:3]}")
+    [stored] = stack.ports.warehouse.query(
+        "SELECT COUNT(DISTINCT request_id) AS total FROM fraud_decisions WHERE request_id IS NOT NULL"
+    )
+    _check(
+        report,
+        stored["total"] == len(asked),
+        f"{len(asked)} requests were decided, {stored['total']} reached the warehouse",
+    )
+    wrong = miscounted(stack.ports.documents)
+    _check(report, not wrong, f"{len(wrong)} histories do not count each payment once, such as {wrong[:3]}")
+
+
+def door(asked: Sequence[Asked], truth: Mapping[str, Fraud]) -> Door:
+    """Of at least one request."""
+    cuts = statistics.quantiles([one.seconds for one in asked] * 2, n=100, method="inclusive")
+
+    def turned(kinds: frozenset[Fraud | None] | frozenset[Fraud]) -> Turned:
+        of_kind = [one for one in asked if one.attempt.decline_code is None and truth.get(one.attempt.id) in kinds]
+        money: Counter[str] = Counter()
+        for one in of_kind:
+            if not one.let_through:
+                money[one.attempt.amount.currency] += one.attempt.amount.minor
+        return Turned(sum(not one.let_through for one in of_kind), len(of_kind), money)
+
+    return Door(
+        outcomes=Counter(one.outcome.value for one in asked),
+        proved=sum(one.outcome is Outcome.CHALLENGE and one.let_through for one in asked),
+        kept=turned(frozenset(Fraud)),
+        by_kind={kind: turned(frozenset({kind})) for kind in Fraud},
+        hindered=turned(frozenset({None})),
+        answered=(cuts[49], cuts[98]),
+    )
+
+
+def miscounted(documents: Documents) -> list[str]:
+    """Customers and cards whose histories do not count each payment once, at whichever door: beside the decisions."""
+    paid: Counter[tuple[Entity, str]] = Counter()
+    for snapshot in _all(documents, "decisions"):
+        judged = Judgement.of(snapshot)
+        paid.update({name: 1 for name in judged.counted if name[0] in COUNTED_FOR_EVER} if judged else {})
+    told = {entity_key(entity, value): count for (entity, value), count in paid.items()}
+    return [
+        key.id
+        for key, snapshot in _read(documents, list(told))
+        if snapshot is None or snapshot.document["ever"][Measure.PAYMENTS] != told[key]
+    ]
+
+
+def _all(documents: Documents, collection: str) -> Iterator[Snapshot]:
+    after = ""
+    while snapshots := documents.scan(collection, 200, after):
+        after = snapshots[-1].key.id
+        yield from snapshots
+
+
 def _payments(report: Report, stack: Stack, player: Player, simulators: Mapping[str, ProviderSimulator]) -> None:
     attempts: dict[Key, Attempt] = {}
     kinds: dict[str, set[FactKind]] = {}
@@ -183,7 +287,7 @@ def _payments(report: Report, stack: Stack, player: Player, simulators: Mapping[
         if fact.kind is FactKind.REFUNDED:
             refunds[attempt.id] += (fact.amount or attempt.amount).minor
     lost, wrong = [], []
-    for key, snapshot in _read(stack, list(attempts)):
+    for key, snapshot in _read(stack.ports.documents, list(attempts)):
         attempt, payment = attempts[key], payment_of(snapshot)
         if not kinds[attempt.id] & simulators[attempt.provider].habits.named_when:
             continue  # told under another name, or not at all
@@ -200,10 +304,10 @@ def _payments(report: Report, stack: Stack, player: Player, simulators: Mapping[
     _check(report, not wrong, f"{len(wrong)} payments have the wrong captured or refunded money, such as {wrong[:3]}")
 
 
-def _read(stack: Stack, keys: Sequence[Key]) -> Iterator[tuple[Key, Snapshot | None]]:
+def _read(documents: Documents, keys: Sequence[Key]) -> Iterator[tuple[Key, Snapshot | None]]:
     for start in range(0, len(keys), 200):
         some = keys[start : start + 200]
-        yield from zip(some, stack.ports.documents.get(some), strict=True)
+        yield from zip(some, documents.get(some), strict=True)
 
 
 def _minor(money: Money | None) -> int:
@@ -219,16 +323,21 @@ def _decisions(
         if fact.kind in {FactKind.CAPTURED, FactKind.DECLINED} & habits.named_when and not habits.names_nobody:
             name = simulators[fact.attempt.provider].payment_id(fact.attempt)
             attempts[Key("decisions", f"{fact.attempt.provider}:{name}")] = fact.attempt
-    found = dict(_read(stack, list(attempts)))
+    # What was turned away has no name at its provider, and will never have an outcome: only the simulator knows what it was.
+    away = [one.attempt for one in player.asked.values() if not one.let_through]
+    attempts |= {decision_key(one.provider, request_name(one.id)): one for one in away}
+    found = dict(_read(stack.ports.documents, list(attempts)))
     led = {key: _led_to(key, snapshot) for key, snapshot in found.items()}
-    found |= dict(_read(stack, [key for key in led.values() if key not in found]))
-    undecided, told = [], []
+    found |= dict(_read(stack.ports.documents, [key for key in led.values() if key not in found]))
+    undecided, twice, told = [], [], []
     for key, attempt in attempts.items():
         snapshot = found[led[key]]
         if snapshot is None or PACKED not in snapshot.document:
             undecided.append(attempt.id)
             continue
         decision = of_stored(snapshot.document)
+        if (attempt.id in player.asked) is not (decision.request_id is not None):
+            twice.append(attempt.id)
         told.append(f"{decision.provider} {decision.payment_id} {decision.outcome} {decision.raw_score}")
         report.decisions[decision.outcome.value] += 1
         if decision.model_digest is not None and player.trained_at is not None and attempt.at >= player.trained_at:
@@ -237,6 +346,7 @@ def _decisions(
             report.judged.append(Judged(attempt.at, score, decision.outcome, world.truth.get(attempt.id)))
     _add(report, told)
     _check(report, not undecided, f"{len(undecided)} payments have no decision, such as {undecided[:3]}")
+    _check(report, not twice, f"{len(twice)} payments were not known as those assessed, such as {twice[:3]}")
     [stored] = stack.ports.warehouse.query("SELECT COUNT(DISTINCT event_id) AS total FROM fraud_decisions")
     published = sum(report.decisions.values())
     _check(
@@ -315,13 +425,10 @@ def _flagged(judged: Sequence[Judged], outcomes: frozenset[Outcome]) -> Flagged:
 
 def _disputes(report: Report, stack: Stack, player: Player) -> None:
     tracked: dict[tuple[str, str], Dispute] = {}
-    after = ""
-    while snapshots := stack.ports.documents.scan("disputes", 200, after):
-        after = snapshots[-1].key.id
-        for snapshot in snapshots:
-            dispute = dispute_of(snapshot)
-            if dispute is not None:
-                tracked[dispute.provider, dispute.dispute_id] = dispute
+    for snapshot in _all(stack.ports.documents, "disputes"):
+        dispute = dispute_of(snapshot)
+        if dispute is not None:
+            tracked[dispute.provider, dispute.dispute_id] = dispute
     for dispute in tracked.values():
         report.disputes[str(dispute.stage), str(dispute.status)] += 1
     _add(report, [f"{one.provider} {one.dispute_id} {one.stage} {one.status}" for one in tracked.values()])

@@ -10,7 +10,7 @@ from shared.domain.money import Money
 from tests.simulator.chaos import How, Sending
 from tests.simulator.facts import Attempt, Fact, FactKind, SimulatedCard
 from tests.simulator.world import START
-from tests.stack.player import waves
+from tests.stack.player import Asking, waves
 
 
 def a_sending(
@@ -32,7 +32,7 @@ def a_sending(
     return Sending(provider="stripe", body=str(number).encode(), how=How.FIRST, at=at, fact=fact)
 
 
-def related(one: Sending, other: Sending) -> bool:
+def related(one: Asking | Sending, other: Asking | Sending) -> bool:
     a, b = one.fact.attempt, other.fact.attempt
     domains = [attempt.email.rpartition("@")[2] for attempt in (a, b)]
     return (
@@ -54,19 +54,23 @@ def related(one: Sending, other: Sending) -> bool:
             st.sampled_from([None, "dev1", "dev2"]),
             st.sampled_from([None, "ip1", "ip2"]),
             st.sampled_from(["gmail.com", "outlook.com", "mailinator.com"]),
+            st.booleans(),
         ),
         max_size=12,
     )
 )
 def test_what_is_related_is_never_sent_together_and_never_out_of_order(
-    rows: list[tuple[int, str, str, str | None, str | None, str]],
+    rows: list[tuple[int, str, str, str | None, str | None, str, bool]],
 ) -> None:
-    sendings = [a_sending(number, *row) for number, row in enumerate(rows)]
+    sendings: list[Asking | Sending] = []
+    for number, (attempt, customer, card, device, ip, domain, asks) in enumerate(rows):
+        sending = a_sending(number, attempt, customer, card, device, ip, domain)
+        sendings.append(Asking(sending.fact) if asks else sending)
     sent = waves(sendings)
     assert sorted((one for wave in sent for one in wave), key=lambda one: one.at) == sendings
-    number = {one.body: wave for wave, those in enumerate(sent) for one in those}
+    wave_at = {one.at: wave for wave, those in enumerate(sent) for one in those}
     for one, later in combinations(sendings, 2):
-        assert not related(one, later) or number[one.body] < number[later.body]
+        assert not related(one, later) or wave_at[one.at] < wave_at[later.at]
 
 
 def test_strangers_are_sent_together() -> None:

@@ -71,7 +71,7 @@ READ_IN_THE_LOG = {
     "payment_already_judged",
     "payment_event_ignored",
     "scoring_ignored",
-    "assessment_counted_late",
+    "assessment_published",
     "dispute_event_ignored",
     "dispute_linked",
     "fetch_ignored",
