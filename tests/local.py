@@ -11,7 +11,15 @@ from shared.backends.local.bus import LocalBus
 from shared.flows.ports import Delete, Key, Ports
 
 COLLECTIONS = ("payments", "payment_aliases", "disputes", "cases")
-TOPICS = ("payment-events", "dispute-updates", "dispute-actions", "fraud-decisions", "payment-actions", "fraud-labels", "model-health")
+TOPICS = (
+    "payment-events",
+    "dispute-updates",
+    "dispute-actions",
+    "fraud-decisions",
+    "payment-actions",
+    "fraud-labels",
+    "model-health",
+)
 
 
 def local_ports(folder: Path) -> Ports:

@@ -221,7 +221,9 @@ def count(
                 raise RequestIdTaken("the request_id of another request")
             return Effect(stands)
         known = known_of(attempt, seen)
-        decision = judged(known, *(_by(scorer, seen, ports, now, registry) if scorer else (Judges(None), SHIPPED)), seen)
+        decision = judged(
+            known, *(_by(scorer, seen, ports, now, registry) if scorer else (Judges(None), SHIPPED)), seen
+        )
         found = Found.of(seen, names)
         bought = Purchase.at(seen, purchase)
         link = None

@@ -66,7 +66,7 @@ def sent_to_review(ports: Ports, payment_id: str = "pi_1", now: datetime = NOON,
 
 def assessed(ports: Ports, **fields: Any) -> str:
     asked = an_assessment(three_d_secure="failed", **fields)
-    count(asked, ports, NOON, None, lambda known, _model, book: judge(known, None, NOON, book))
+    count(asked, ports, NOON, None, lambda known, _model, book, _seen: judge(known, None, NOON, book))
     return f"stripe:{asked.payment_id}"
 
 

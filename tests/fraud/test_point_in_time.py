@@ -30,6 +30,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.flows.assess_payment import count
+from shared.flows.committing import Seen
 from shared.flows.decisions import PACKED, stored
 from shared.flows.ports import Ports
 from shared.flows.score_payment import score_payment
@@ -64,7 +65,7 @@ def served_on(arrivals: Sequence[Arrival], ports: Ports) -> dict[str, dict[str, 
     for now, event in arrivals:
         if isinstance(event, PaymentAssessed):
 
-            def judged(known: Known, judges: Judges, book: Book, at: datetime = now) -> Decision:
+            def judged(known: Known, judges: Judges, book: Book, _seen: Seen, at: datetime = now) -> Decision:
                 return decide(known, judges.champion, at, book)
 
             made = count(event, ports, now, scorer, judged)

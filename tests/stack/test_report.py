@@ -74,7 +74,7 @@ def test_a_history_that_counts_a_payment_twice_is_found(tmp_path: Path) -> None:
     ports = local_ports(tmp_path)
     scorer = Scorer(use_model=False)
     request = an_assessment()
-    count(request, ports, NOON, scorer, lambda known, model, book: decide(known, model, NOON, book))
+    count(request, ports, NOON, scorer, lambda known, judges, book, _: decide(known, judges.champion, NOON, book))
     payment = a_payment_event(merchant_reference="order-1")
     for _ in range(2):
         score_payment(payment, ports, NOON, scorer)

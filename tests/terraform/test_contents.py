@@ -96,7 +96,16 @@ def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
     trained = [data_set.labeled_sql(sql) for sql in (served_sql(), logged_sql())]
     watched = [sql for name, sql in vars(monitor_model).items() if name.endswith("_SQL")]
     assert NEWCOMERS_SQL in watched
-    for sql in (data_set.COUNT_SQL, data_set.LOGGED_SQL, *trained, *watched, audited_sql(), NEWEST_SQL, STORED_SQL, TOLD_SQL):
+    for sql in (
+        data_set.COUNT_SQL,
+        data_set.LOGGED_SQL,
+        *trained,
+        *watched,
+        audited_sql(),
+        NEWEST_SQL,
+        STORED_SQL,
+        TOLD_SQL,
+    ):
         scans = [
             (select, table.name)
             for select in sqlglot.parse_one(sql, dialect="bigquery").find_all(exp.Select)
