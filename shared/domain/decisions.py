@@ -95,6 +95,8 @@ class Decision:
     listed: what lists named of it. shadow: codes of rules in shadow that held, and changed nothing. propensity: where exploration could have let the payment pass, how
     probable this outcome was; explored: it was let pass for that.
 
+    network: of the card. step: what the issuer said of the attempt, where a provider told; of an assessment, once it is linked.
+
     Of a decision before authorisation (an assessment): request_id, the caller's; request_digest, what was asked;
     without_history, the mildest outcome where history was not known. `payment_id` is `request:<request_id>`, and the
     provider's own, with linked_event_id, once an event told which payment came of it: that is the same decision.
@@ -130,3 +132,5 @@ class Decision:
     shadow: tuple[str, ...] = ()
     propensity: float | None = None
     explored: bool | None = None
+    network: str | None = None
+    step: str | None = None

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from shared.domain.codec import decode, encode, to_document
@@ -15,11 +16,13 @@ PACKED: Final = "decision"
 """The member of a document that holds a decision, and by which it is known from one that only leads to another."""
 
 
-def row_of(decision: Decision) -> bytes:
+def row_of(decision: Decision, claims_revision: int = 0, fraud_reported_at: datetime | None = None) -> bytes:
     """JSON of `decision`, as it is published, with `sample`: the first two digits of the hash of its event's id, by which
-    training reads a part of all payments and nothing of the others."""
+    training reads a part of all payments and nothing of the others; and with what is claimed of its payment: since when it
+    counts as fraud (None: it does not), as of the `claims_revision`th word on that."""
     digest = hashlib.md5(decision.event_id.encode(), usedforsecurity=False).hexdigest()
-    return encode({**to_document(decision), "sample": digest[:2]})
+    claimed = {"claims_revision": claims_revision, "fraud_reported_at": fraud_reported_at}
+    return encode({**to_document(decision), "sample": digest[:2], **claimed})
 
 
 def stored(decision: Decision) -> Document:
@@ -47,6 +50,7 @@ def of_stored(document: Mapping[str, Any]) -> Decision:
 _ADDED: Final = (
     *("book_revision", "country", "initiator", "listed", "shadow", "propensity", "explored"),
     *("request_id", "request_digest", "without_history", "linked_event_id"),
+    *("network", "step"),
 )
 
 # Never to be changed: what is stored is read by these very bytes, and by no others. Names that are added to the vector

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 
 from shared.domain.codec import from_document, to_document
 from shared.domain.decisions import Decision
+from shared.domain.events import PaymentChanged
 from shared.domain.instants import microseconds
 from shared.domain.timeline import compact
 from shared.flows.committing import Seen, write
 from shared.flows.decisions import PACKED, of_stored, row_of
-from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Message, Replace, Snapshot, Write
+from shared.flows.ports import Accumulate, Delete, Document, Key, Message, Ports, Replace, Snapshot, Write
 from shared.fraud.claims import Claims
 from shared.fraud.features import Attempt, Entity
 from shared.fraud.history import Change, Known, fraud_change, instant, merge
@@ -33,28 +34,33 @@ EXPIRES = {"feature_state": "expires_at", "assessments": "expires_at"}
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The other attempt of a judged payment, at microseconds. named: the entities that only it named, by value."""
+    """The other attempt of a judged payment, at microseconds. named: the entities that only it named, by value. step: what
+    the issuer said of it, where a provider told."""
 
     event_id: str
     payment_id: str
     at: int
     named: Mapping[str, str] = field(default_factory=dict)
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A decision as it is stored, and what was linked to it."""
+    """A decision as it is stored, and what was linked to it. claimed: something had been claimed of the payment before it
+    was known by this name."""
 
     key: Key
     decision: Decision
     link: Link | None = None
+    claimed: bool = False
 
     @classmethod
     def of(cls, snapshot: Snapshot | None) -> "Judged | None":
         if snapshot is None or PACKED not in snapshot.document:
             return None
         link = snapshot.document.get("link")
-        return cls(snapshot.key, of_stored(snapshot.document), from_document(link, Link) if link else None)
+        waited = claims_in(snapshot) != Claims()
+        return cls(snapshot.key, of_stored(snapshot.document), from_document(link, Link) if link else None, waited)
 
     @property
     def own(self) -> dict[Entity, str]:
@@ -73,7 +79,8 @@ class Judged:
         """The decision as it is published: of an assessment, with the payment that came of it."""
         if self.decision.request_id is None or self.link is None:
             return self.decision
-        return replace(self.decision, linked_event_id=self.link.event_id, payment_id=self.link.payment_id)
+        link = self.link
+        return replace(self.decision, linked_event_id=link.event_id, payment_id=link.payment_id, step=link.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,27 +160,32 @@ def _newest(waiting: Mapping[str, Waiting]) -> dict[str, Waiting]:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the names of a payment led to. roots: judged payments by id. missing: names that lead nowhere yet.
-    claims: what waits under those."""
+    claims: what waits under those. claimed: the payments of which something had been claimed under one of these names
+    before it led there."""
 
     roots: Mapping[str, Judged]
     missing: Sequence[Key]
     claims: Claims
+    claimed: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, seen: Seen, names: Sequence[Key]) -> "Found":
         roots: dict[str, Judged] = {}
         missing: list[Key] = []
-        waiting = Claims()
+        waiting, claimed = Claims(), set()
         for name in names:
             snapshot = seen[name]
+            waited = claims_in(snapshot) != Claims()
             if snapshot and "same_as" in snapshot.document:
                 snapshot = seen[decision_key(name.id.partition(":")[0], snapshot.document["same_as"])]
             if (judged := Judged.of(snapshot)) is not None:
                 roots[judged.decision.payment_id] = judged
+                if waited:
+                    claimed.add(judged.decision.payment_id)
                 continue
             missing.append(name)
             waiting = waiting.joined(claims_in(seen[name]))
-        return cls(roots, missing, waiting)
+        return cls(roots, missing, waiting, frozenset(claimed))
 
     @property
     def first(self) -> Judged:
@@ -185,8 +197,7 @@ def join(seen: Seen, found: Found) -> Iterator[Write]:
     """A known payment has got another name: lead it to the decision, and count what waited under it."""
     if not found.missing:
         return
-    for name in found.missing:
-        yield write(name, seen[name], {"same_as": found.first.decision.payment_id})
+    yield from (leading(seen, name, found.first.decision.payment_id) for name in found.missing)
     yield from claimed(seen, [found.first], found.claims)
 
 
@@ -204,20 +215,27 @@ def add(
     event = other.event
     named = {entity: value for entity, value in other.entities.items() if (entity, value) not in counted}
     linked = replace(
-        root, link=Link(event.event_id, payment_id, whole.at, {entity.value: value for entity, value in named.items()})
+        root,
+        link=Link(
+            event.event_id,
+            payment_id,
+            whole.at,
+            {entity.value: value for entity, value in named.items()},
+            event.step if isinstance(event, PaymentChanged) else None,
+        ),
     )
     changes: dict[Key, Change] = {
         entity_key(entity, whole.entities[entity]): made for entity, made in known.changes(counted).items()
     }
     before = claims_in(seen[claims_key(root)])
     after = before.joined(waiting)
-    writes: list[Write] = [write(name, seen[name], {"same_as": root.decision.payment_id}) for name in missing]
+    writes: list[Write] = [leading(seen, name, root.decision.payment_id) for name in missing]
     snapshot = seen[root.key]
     if snapshot is None:
         raise ValueError(f"{root.key} was judged and is not there")
     writes.append(Replace(root.key, {**snapshot.document, "link": to_document(linked.link)}, snapshot.version))
     if after != before:
-        writes.append(write(claims_key(root), seen[claims_key(root)], claims_document(after)))
+        writes.append(_claims_write(seen, claims_key(root), after))
     for (entity, value), at in counted.items():
         if after.known_at != before.known_at:
             _and(changes, entity_key(entity, value), fraud_change(entity, at, after.known_at, before=before.known_at))
@@ -245,7 +263,7 @@ def claimed(seen: Seen, roots: Iterable[Judged], claims: Claims) -> Iterator[Wri
         after = before.joined(claims)
         if after == before:
             continue
-        yield write(claims_key(root), seen[claims_key(root)], claims_document(after))
+        yield _claims_write(seen, claims_key(root), after)
         for (entity, value), at in root.counted.items():
             if after.known_at != before.known_at:
                 fraud = fraud_change(entity, at, after.known_at, before=before.known_at)
@@ -259,9 +277,42 @@ def claims_in(snapshot: Snapshot | None) -> Claims:
     return from_document(claims, Claims) if claims else Claims()
 
 
-def claims_document(claims: Claims) -> Document:
-    known_at = claims.known_at
-    return {"known_at": None if known_at is None else instant(known_at), "claims": compact(claims)}
+def waiting_claims(claims: Claims) -> Document:
+    """What waited under a name, as it stays there once the name leads to a payment: whoever brings the same event again
+    knows by it that the payment's claims are to be told (`tell_claims`)."""
+    return {"claims": compact(claims)} if claims != Claims() else {}
+
+
+def leading(seen: Seen, name: Key, payment_id: str) -> Write:
+    """`name` leads to the payment `payment_id` from now on."""
+    return write(name, seen[name], {"same_as": payment_id, **waiting_claims(claims_in(seen[name]))})
+
+
+def _claims_write(seen: Seen, key: Key, claims: Claims) -> Write:
+    before, known_at = seen[key], claims.known_at
+    revision = _revision(before) + 1
+    document = {"known_at": None if known_at is None else instant(known_at), "claims": compact(claims)}
+    return write(key, before, {**document, "revision": revision})
+
+
+def _revision(claims: Snapshot | None) -> int:
+    """How many words there were on what is claimed of a payment: a later one is right."""
+    return int(claims.document.get("revision", 1)) if claims else 0
+
+
+def tell_claims(ports: Ports, roots: Iterable[Judged]) -> None:
+    """Publish, with the decision of each of these payments, what is claimed of it: that is its label. What is published
+    was true at some instant since it was committed, and its revision says which is the latest."""
+    told = list(roots)
+    if not told:
+        return
+    claims = ports.documents.get([claims_key(root) for root in told])
+    ports.bus.publish(
+        [
+            message(root.told, _revision(found), found.document["known_at"] if found else None)
+            for root, found in zip(told, claims, strict=True)
+        ]
+    )
 
 
 def claims_key(root: Judged) -> Key:
@@ -287,11 +338,11 @@ def known_of(attempt: Attempt, seen: Seen) -> Known:
     return Known(attempt, {entity: found.document if found else None for entity, found in documents.items()})
 
 
-def counted(known: Known, claims: Claims, payment: Key) -> Iterator[Write]:
+def counted(seen: Seen, known: Known, claims: Claims, payment: Key) -> Iterator[Write]:
     """A payment that is judged for the first time: what it adds to history, with what was claimed of it before."""
     changes = known.changes()
     if claims != Claims():
-        yield Create(Key(KNOWN_FRAUDS, payment.id), claims_document(claims))
+        yield _claims_write(seen, Key(KNOWN_FRAUDS, payment.id), claims)
         if (known_at := claims.known_at) is not None:
             for entity in known.attempt.entities:
                 fraud = fraud_change(entity, known.attempt.at, known_at, before=None)
@@ -315,10 +366,10 @@ def kept(document: Mapping[str, object] | None, at: int) -> dict[tuple[str, ...]
     return {} if isinstance(before, datetime) and before >= until else {(field,): until}
 
 
-def message(decision: Decision) -> Message:
+def message(decision: Decision, claims_revision: int = 0, fraud_reported_at: datetime | None = None) -> Message:
     return Message(
         TOPIC,
-        row_of(decision),
+        row_of(decision, claims_revision, fraud_reported_at),
         {
             "kind": "decision",
             "outcome": decision.outcome,

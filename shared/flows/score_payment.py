@@ -1,6 +1,6 @@
 """A payment is judged once, by what was known of its card, customer, device, address and e-mail domain before it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
@@ -28,11 +28,14 @@ from shared.flows.judged import (
     entity_keys,
     join,
     known_of,
+    leading,
     message,
     purchase_key,
     purchase_write,
     request_name,
+    tell_claims,
     waiting,
+    waiting_claims,
 )
 from shared.flows.ports import Key, Ports, Snapshot, Write
 from shared.flows.scorer import Scorer
@@ -62,10 +65,12 @@ def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: Scorer) 
 
 
 class _Judged(NamedTuple):
-    """The payment's decision, where this event made it; `repeated` when it had made it before."""
+    """The payment's decision, where this event made it; `repeated` when it had made it before. claimed: the payments of
+    which something had been claimed under a name that leads there by this event."""
 
     decision: Decision | None
     repeated: bool
+    claimed: Sequence[Judged] = ()
 
 
 def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -> None:
@@ -85,19 +90,21 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         if root is not None and root.link is None:
             root, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
             writes += purchase_write(seen, purchase, bought)
-            return Effect(_Judged(root.told, repeated=False), writes)
+            return Effect(_Judged(root.told, repeated=False, claimed=_claimed(found, root)), writes)
         model, book = scorer.at(seen, registry, ports.models, now)
         known = known_of(attempt, seen)
         decision = decide(known, model, now, book)
-        writes = [write(names[0], seen[names[0]], stored(decision))]
-        writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])
-        writes += counted(known, found.claims, names[0])
+        writes = [write(names[0], seen[names[0]], {**stored(decision), **waiting_claims(found.claims)})]
+        writes += (leading(seen, name, event.payment_id) for name in names[1:])
+        writes += counted(seen, known, found.claims, names[0])
         bought = replace(bought, payments={**bought.payments, event.payment_id: paid})
         writes += purchase_write(seen, purchase, bought)
-        return Effect(_Judged(decision, repeated=False), writes)
+        own = Judged(names[0], decision)
+        return Effect(_Judged(decision, repeated=False, claimed=_claimed(found, own)), writes)
 
     keys = [*names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *registry]
-    decision, repeated = change(ports.documents, keys, effect)
+    decision, repeated, claimed = change(ports.documents, keys, effect)
+    tell_claims(ports, claimed)
     if decision is None:
         fact("payment_already_judged", event_id=event.event_id, provider=event.provider, payment_id=event.payment_id)
         return
@@ -123,21 +130,30 @@ def _known(seen: Seen, found: Found, attempt: Attempt, event: PaymentChanged) ->
     that same word again."""
     for root in found.roots.values():
         if root.decision.event_id == event.event_id or (root.link is not None and root.link.event_id == event.event_id):
-            return Effect(_Judged(root.told, repeated=True), list(join(seen, found)))
+            return Effect(_Judged(root.told, True, _claimed(found)), list(join(seen, found)))
     root = found.first
     if root.decision.request_id is not None and root.link is None:
         linked, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
-        return Effect(_Judged(linked.told, repeated=False), writes)
-    return Effect(_Judged(None, repeated=True), list(join(seen, found)))
+        return Effect(_Judged(linked.told, repeated=False, claimed=_claimed(found, linked)), writes)
+    return Effect(_Judged(None, True, _claimed(found)), list(join(seen, found)))
+
+
+def _claimed(found: Found, *more: Judged) -> list[Judged]:
+    """Of which payments claims are to be told, now or, if this event came before, again: where some waited, or had."""
+    waited = found.claims != Claims()
+    first = more or (found.first,)
+    others = [root for name, root in found.roots.items() if name in found.claimed and root not in first]
+    return [*(root for root in first if waited or root.decision.payment_id in found.claimed), *others]
 
 
 class _Noted(NamedTuple):
     """claimed: somebody claims, or claimed, fraud. named: on a payment that we can look for. payments: of how many
-    known ones it said something new."""
+    known ones it said something new. roots: those that are known."""
 
     claimed: bool
     named: bool
     payments: int = 0
+    roots: Sequence[Judged] = ()
 
 
 def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
@@ -169,9 +185,11 @@ def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
             if (joined := known.joined(claims)) != known:
                 waiting.append(write(name, seen[name], {"claims": compact(joined)}))
         changed = sum(made.key.collection == KNOWN_FRAUDS for made in noted)
-        return Effect(_Noted(claimed=True, named=True, payments=changed), [*remembered, *noted, *waiting])
+        roots = list(found.roots.values())
+        return Effect(_Noted(True, True, changed, roots), [*remembered, *noted, *waiting])
 
     noted = change(ports.documents, [*keys, *memory], effect)
+    tell_claims(ports, noted.roots)
     if not noted.claimed:
         fact("scoring_ignored", event_id=event.event_id, provider=event.provider)
     elif not noted.named:

@@ -331,7 +331,7 @@ def _labeled(
     learned_from = (first or now) + timedelta(days=request.burn_in_days)
     kept = data_set.sampling(payments, request.max_rows)
     rows = ports.warehouse.query(
-        data_set.labeled_sql(logged_sql() if enough else served_sql()),
+        data_set.labeled_sql(logged_sql() if enough else data_set.named_sql(served_sql())),
         {
             **seen,
             "learned_from": microseconds(learned_from),

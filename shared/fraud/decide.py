@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.decisions import Action, Decision, Fallback, Outcome, Reason
-from shared.domain.events import PaymentAssessed
+from shared.domain.events import PaymentAssessed, PaymentChanged
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import EPOCH, NAMES, SCHEMA_VERSION, member
 from shared.fraud.history import Known
@@ -65,6 +65,8 @@ def decide(
         country=country,
         initiator=event.initiator,
         listed=tuple(book.lists.of(event, now)),
+        network=event.card.network if event.card else None,
+        step=event.step if isinstance(event, PaymentChanged) else None,
     )
     return _judged(facts, model, book)
 

@@ -15,8 +15,9 @@ Instants = NDArray[np.int64]
 
 SAMPLES = 256
 LOGGED_SQL = """SELECT COUNT(DISTINCT event_id) AS payments, MIN(occurred_at) AS first FROM fraud_decisions
-WHERE occurred_at >= @since AND occurred_at <= @until AND schema_version = @schema_version AND sample = '00'"""
-"""One of `SAMPLES` parts of what was decided: enough to know how much there is, for a part of its price."""
+WHERE occurred_at >= @since AND occurred_at <= @until AND schema_version = @schema_version AND sample = '00'
+  AND step IS NOT NULL"""
+"""One of `SAMPLES` parts of what was decided and heard of: enough to know how much there is, for a part of its price."""
 
 COUNT_SQL = """SELECT COUNT(DISTINCT payment_id) AS payments, MIN(occurred_at) AS first FROM payment_events
 WHERE kind = 'payment' AND occurred_at >= @since AND occurred_at <= @as_of"""
@@ -28,20 +29,28 @@ LOOKED_AT = 200
 
 def labeled_sql(point_in_time: str) -> str:
     """`point_in_time`'s rows since @learned_from (µs) that have a label, of the payments that @sample names: all frauds, and
-    of the genuine those whose hash is below @below. With the `network` and the `country` of the card, for people."""
-    return f"""SELECT known.*, cards.network, cards.country FROM (
+    of the genuine those whose hash is below @below."""
+    return f"""SELECT * FROM (
 {point_in_time}
 ) AS known
-LEFT JOIN (
-  SELECT event_id AS named, payment_events.card.network AS network, payment_events.card.country AS country
-  FROM payment_events
-  WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind = 'payment'
-    AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY occurred_at) = 1
-) AS cards ON cards.named = known.event_id
 WHERE {LABELED_SQL} AND at_us >= @learned_from AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
   AND ({FRAUD_SQL} OR SUBSTR(TO_HEX(MD5(event_id)), 1, 8) < @below)
 ORDER BY at_us, event_id"""  # noqa: S608 - compiled from our own declarations, values are parameters
+
+
+def named_sql(point_in_time: str) -> str:
+    """`point_in_time`'s rows with the `network` and the `country` of the card, for people."""
+    return f"""SELECT told.*, cards.network, cards.country FROM (
+{point_in_time}
+) AS told
+LEFT JOIN (
+  SELECT event_id AS named, payment_events.card.network AS network,
+    COALESCE(payment_events.card.country, billing_country) AS country
+  FROM payment_events
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind IN ('payment', 'assessment')
+    AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY occurred_at) = 1
+) AS cards ON cards.named = told.event_id"""  # noqa: S608 - compiled from our own declarations, values are parameters
 
 
 @dataclass(frozen=True, slots=True)

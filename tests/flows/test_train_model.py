@@ -377,13 +377,14 @@ def test_what_decisions_recorded_trains_the_same_model_and_nothing_is_computed(
     few = json.dumps({**json.loads(QUICK), "max_rows": 900}).encode()
     report = train_model(ports, NOW, few)
     assert asked == [data_set.LOGGED_SQL, data_set.labeled_sql(logged_sql())]
-    monkeypatch.setattr(train_flow, "logged_sql", served_sql)
+    monkeypatch.setattr(train_flow, "logged_sql", lambda: data_set.named_sql(served_sql()))
     assert train_model(ports, NOW, few).digest == report.digest is not None
 
     # Fewer than would be taken were recorded: all are computed that were not.
     asked.clear()
     train_model(ports, NOW, QUICK)
-    assert asked == [data_set.LOGGED_SQL, data_set.COUNT_SQL, data_set.labeled_sql(served_sql())]
+    computed = data_set.labeled_sql(data_set.named_sql(served_sql()))
+    assert asked == [data_set.LOGGED_SQL, data_set.COUNT_SQL, computed]
 
 
 @pytest.mark.parametrize(
