@@ -55,15 +55,24 @@ def replayed(events: Sequence[AnyEvent], ports: Ports) -> dict[str, dict[str, An
 
 
 def served_on(arrivals: Sequence[Arrival], ports: Ports) -> dict[str, dict[str, Any]]:
-    """The decisions published on `arrivals`, in this order, by the event decided on; requests come in at the other door,
-    and are told of when they are answered."""
+    """The decisions published on `arrivals`, in this order, by the event decided on."""
+    return by_event(decisions_on(arrivals, ports))
+
+
+def by_event(decisions: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {decision["event_id"]: decision for decision in decisions}
+
+
+def decisions_on(arrivals: Sequence[Arrival], ports: Ports) -> list[dict[str, Any]]:
+    """All that is published of decisions on `arrivals`, in this order; requests come in at the other door, and are told of
+    when they are answered."""
     scorer = Scorer(use_model=False)
     for now, event in arrivals:
         if isinstance(event, PaymentAssessed):
             made = count(event, ports, now, scorer, lambda known, model, book, at=now: decide(known, model, at, book))  # type: ignore[misc]
             event = replace(event, decision=stored(made.decision)[PACKED])
         score_payment(event, ports, now, scorer)
-    return {decision["event_id"]: decision for decision in published(ports, "fraud-decisions")}
+    return published(ports, "fraud-decisions")
 
 
 def from_warehouse(
@@ -274,12 +283,13 @@ def test_features_are_computed_as_served_however_late_twice_and_out_of_order_thi
         mock.patch.object(history, "SEEN_LIMIT", 1),
     ):
         ports = local_ports(Path(folder))
-        served = served_on(arrivals, ports)
+        decisions = decisions_on(arrivals, ports)
+        served = by_event(decisions)
         # Rows come in any order.
         rows = [msgspec.json.decode(encode_event(event, heard)) for heard, event in arrivals[::-1]]
         ports.warehouse.append("payment_events", rows)
         if decisions_stored:
-            ports.warehouse.append("fraud_decisions", published(ports, "fraud-decisions")[::-1])
+            ports.warehouse.append("fraud_decisions", decisions[::-1])
         assert_same(served, computed(ports, LAST + 400 * DAY, CAP, seen_limit=1))
         if decisions_stored:
             assert logged(ports, LAST + 400 * DAY) == served_rows(ports, LAST + 400 * DAY)
@@ -294,11 +304,12 @@ def test_features_of_both_doors_are_computed_as_served_whichever_comes_first(arr
         mock.patch.object(history, "SEEN_LIMIT", 2),
     ):
         ports = local_ports(Path(folder))
-        served = served_on(arrivals, ports)
+        decisions = decisions_on(arrivals, ports)
+        served = by_event(decisions)
         ports.warehouse.append(
             "payment_events", [msgspec.json.decode(encode_event(event, heard)) for heard, event in arrivals[::-1]]
         )
-        ports.warehouse.append("fraud_decisions", published(ports, "fraud-decisions")[::-1])
+        ports.warehouse.append("fraud_decisions", decisions[::-1])
         # Where the provider was quicker, the payment's row is that of its event.
         once = {name: one for name, one in served.items() if one["linked_event_id"] not in served}
         assert_same(once, computed(ports, LAST + 400 * DAY, CAP, seen_limit=2))
@@ -475,8 +486,8 @@ def test_what_decisions_recorded_needs_no_event_and_is_read_by_the_sample(
     events.append(a_payment_event(payment_id="pi_3", aliases=("ch_3",), occurred_at=NOON + DAY))
     events.append(a_dispute_event(payment_id="ch_3", occurred_at=NOON + 2 * DAY))
     ports = local_ports(tmp_path)
-    served = replayed(events, ports)
-    decisions = published(ports, "fraud-decisions")
+    decisions = decisions_on([(event.occurred_at, event) for event in events], ports)
+    served = by_event(decisions)
     ports.warehouse.append("fraud_decisions", [*decisions[::-1], *decisions])
     whole = logged(ports)
     ports.warehouse.append("payment_events", [msgspec.json.decode(encode_event(event)) for event in events])
