@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shared.learning.data_set import sampling
+from shared.learning.data_set import SAMPLES, sampling
 from shared.learning.request import TrainingRequest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,8 +71,12 @@ class Each:
     event_row: int = 720
     decision_row: int = 3_500
     update_row: int = 400
-    trained_event: int = 350  # of an event's row, the columns that the nightly query reads
-    trained_decision: int = 110  # of a decision's row, what is read of all of them; vectors only of the sample
+    trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
+    counted_decision: int = 110  # what it reads of one part in 256 to know how many there are
+    """Rows that are read with those of the sample, for they are in a block with them: of each day, assumed. Blocks are of
+    some ten to hundreds of MiB."""
+    trained_beside: int = 40_000
+    claim_reads: int = 1  # of what is claimed of a payment, to publish it with the decision
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     payment_document: int = 1_560
     decision_document: int = 1_190
@@ -298,7 +302,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line("Cloud Run warm instances", warm * MONTH, "idle instance-s", idle, f"{warm} x {DAYS} days")
 
     published = traffic.webhooks_a_day * each.delivery_bytes + plan.events_a_day * each.event_bytes
-    published += traffic.payments_a_day * each.decision_bytes + plan.disputes_a_day * each.update_bytes
+    # A decision again with every word on fraud.
+    published += traffic.payments_a_day * each.decision_bytes
+    published += plan.disputes_a_day * (each.update_bytes + each.decision_bytes)
     # What a filter takes out is not sent, and is charged as delivered all the same.
     pushed = plan.consumers * plan.events_a_day * max(1_000, each.event_bytes)
     yield line("Pub/Sub published", published * DAYS / TIB, "TiB", price.pubsub_tib, f"{published / 1e9:,.0f} GB/day")
@@ -311,9 +317,8 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line("Pub/Sub retention", retained, "GiB", price.pubsub_retained_gib_month, of)
 
     reads = plan.events_a_day * each.record_reads + traffic.payments_a_day * each.score_reads
-    reads += (
-        traffic.payments_a_day * traffic.rereads_a_payment * each.reread_reads
-        + plan.disputes_a_day * each.dispute_reads
+    reads += traffic.payments_a_day * traffic.rereads_a_payment * each.reread_reads + plan.disputes_a_day * (
+        each.dispute_reads + each.claim_reads
     )
     writes = plan.events_a_day * each.record_writes
     writes += traffic.payments_a_day * (each.score_writes + each.money_proofs)
@@ -345,7 +350,7 @@ def costs(plan: Plan) -> Iterator[Line]:
 
     bodies = traffic.webhooks_a_day * DAYS * each.delivery_row / GIB
     rows = plan.events_a_day * each.event_row + traffic.payments_a_day * each.decision_row
-    rows = (rows + plan.disputes_a_day * each.update_row) * DAYS / GIB
+    rows = (rows + plan.disputes_a_day * (each.update_row + each.decision_row)) * DAYS / GIB
     expire = kept.deliveries_days / DAYS
     # A partition that nobody wrote to for 90 days costs half.
     warehouse = [
@@ -361,10 +366,11 @@ def costs(plan: Plan) -> Iterator[Line]:
     scanned = []
     for month in MONTHS:
         days = min((month - 0.5) * DAYS, asked.history_days)
-        sample = (int(sampling(int(days * traffic.payments_a_day), asked.max_rows).sample, 16) + 1) / 256
-        vectors = traffic.payments_a_day * (each.trained_decision + sample * each.decision_row)
-        scanned.append(days * (plan.events_a_day * each.trained_event + vectors) * DAYS / TIB)
-    of = f"names and news of {asked.history_days:g} days each night, vectors of a sample"
+        sample = (int(sampling(int(days * traffic.payments_a_day), asked.max_rows).sample, 16) + 1) / SAMPLES
+        trained = min(sample * traffic.payments_a_day + each.trained_beside, traffic.payments_a_day)
+        counted = traffic.payments_a_day / SAMPLES + each.trained_beside
+        scanned.append(days * (trained * each.trained_decision + counted * each.counted_decision) * DAYS / TIB)
+    of = f"decisions of a sample of {asked.history_days:g} days each night"
     yield growing("BigQuery training", scanned, "TiB", price.bigquery_scanned_tib, of)
 
     lines = (traffic.webhooks_a_day + plan.events_a_day + judged) * kept.lines + 2 * plan.disputes_a_day
