@@ -339,6 +339,7 @@ def _labeled(
             "below": kept.below,
             "sample": kept.sample,
         },
+        once=True,
     )
     names = {name: [row[name] for row in rows] for name in NAMES_FOR_PEOPLE}
     return data_set.table(rows, COLUMNS, kept.share), kept.share, names

@@ -369,9 +369,9 @@ def test_what_decisions_recorded_trains_the_same_model_and_nothing_is_computed(
     asked: list[str] = []
     query = ports.warehouse.query
 
-    def noted(sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def noted(sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False) -> list[dict[str, Any]]:
         asked.append(sql)
-        return query(sql, parameters)
+        return query(sql, parameters, once=once)
 
     monkeypatch.setattr(ports.warehouse, "query", noted)
     few = json.dumps({**json.loads(QUICK), "max_rows": 900}).encode()
