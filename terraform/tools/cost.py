@@ -366,7 +366,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     scanned = []
     for month in MONTHS:
         days = min((month - 0.5) * DAYS, asked.history_days)
-        sample = (int(sampling(int(days * traffic.payments_a_day), asked.max_rows).sample, 16) + 1) / SAMPLES
+        past = int(days * traffic.payments_a_day)
+        kept_of_past = sampling(past, int(past * traffic.disputes_a_payment), asked.max_rows)
+        sample = (int(kept_of_past.sample, 16) + 1) / SAMPLES
         trained = min(sample * traffic.payments_a_day + each.trained_beside, traffic.payments_a_day)
         counted = traffic.payments_a_day / SAMPLES + each.trained_beside
         scanned.append(days * (trained * each.trained_decision + counted * each.counted_decision) * DAYS / TIB)
