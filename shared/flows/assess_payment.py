@@ -19,7 +19,7 @@ from shared.domain.events import PaymentAssessed
 from shared.domain.instants import microseconds
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.committing import Decision as Effect
-from shared.flows.committing import Seen, change
+from shared.flows.committing import Seen, change, write
 from shared.flows.decisions import PACKED, of_stored, stored
 from shared.flows.event_messages import event_message
 from shared.flows.judged import (
@@ -32,13 +32,11 @@ from shared.flows.judged import (
     decision_key,
     entity_keys,
     known_of,
-    leading,
     message,
     purchase_key,
     purchase_write,
     tell_claims,
     waiting,
-    waiting_claims,
 )
 from shared.flows.ports import Create, Key, Ports
 from shared.flows.scorer import Scorer
@@ -229,12 +227,11 @@ def count(
         if paid is not None and paid.decision.request_id is None and paid.link is None:
             _, writes = add(seen, paid, found.missing, found.claims, attempt, asked.payment_id)
             link = Link(paid.decision.event_id, paid.decision.payment_id, microseconds(paid.decision.occurred_at))
-            waits = waiting_claims(found.claims)
-            writes.append(Create(own, {**stored(decision), **waits, "link": to_document(link)}))
+            writes.append(Create(own, {**stored(decision), "link": to_document(link)}))
         else:
-            writes = [Create(own, {**stored(decision), **waiting_claims(found.claims)})]
-            writes += (leading(seen, name, asked.payment_id) for name in found.missing)
-            writes += counted(seen, known, found.claims, own)
+            writes = [Create(own, stored(decision))]
+            writes += (write(name, seen[name], {"same_as": asked.payment_id}) for name in found.missing)
+            writes += counted(known, found.claims, own)
             if not names:
                 bought = replace(bought, requests={**bought.requests, asked.request_id: waiting(attempt)})
         writes += purchase_write(seen, purchase, bought)
@@ -267,7 +264,8 @@ def settle(event: PaymentAssessed, ports: Ports) -> None:
         standing = count(asked, ports, answered.decided_at, None, lambda *_: answered)
         fact("assessment_counted_late", event_id=event.event_id, provider=event.provider)
     ports.bus.publish([message(standing.told)])
-    if standing.claimed:
+    if event.aliases:
+        # Under one of the names that the request told something may have been claimed before.
         tell_claims(ports, [_counted_as(standing, ports)])
 
 

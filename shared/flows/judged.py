@@ -17,7 +17,7 @@ from shared.domain.instants import microseconds
 from shared.domain.timeline import compact
 from shared.flows.committing import Seen, write
 from shared.flows.decisions import PACKED, of_stored, row_of
-from shared.flows.ports import Accumulate, Delete, Document, Key, Message, Ports, Replace, Snapshot, Write
+from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Message, Ports, Replace, Snapshot, Write
 from shared.fraud.claims import Claims
 from shared.fraud.features import Attempt, Entity
 from shared.fraud.history import Change, Known, fraud_change, instant, merge
@@ -46,21 +46,18 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A decision as it is stored, and what was linked to it. claimed: something had been claimed of the payment before it
-    was known by this name."""
+    """A decision as it is stored, and what was linked to it."""
 
     key: Key
     decision: Decision
     link: Link | None = None
-    claimed: bool = False
 
     @classmethod
     def of(cls, snapshot: Snapshot | None) -> "Judged | None":
         if snapshot is None or PACKED not in snapshot.document:
             return None
         link = snapshot.document.get("link")
-        waited = claims_in(snapshot) != Claims()
-        return cls(snapshot.key, of_stored(snapshot.document), from_document(link, Link) if link else None, waited)
+        return cls(snapshot.key, of_stored(snapshot.document), from_document(link, Link) if link else None)
 
     @property
     def own(self) -> dict[Entity, str]:
@@ -160,32 +157,27 @@ def _newest(waiting: Mapping[str, Waiting]) -> dict[str, Waiting]:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the names of a payment led to. roots: judged payments by id. missing: names that lead nowhere yet.
-    claims: what waits under those. claimed: the payments of which something had been claimed under one of these names
-    before it led there."""
+    claims: what waits under those."""
 
     roots: Mapping[str, Judged]
     missing: Sequence[Key]
     claims: Claims
-    claimed: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, seen: Seen, names: Sequence[Key]) -> "Found":
         roots: dict[str, Judged] = {}
         missing: list[Key] = []
-        waiting, claimed = Claims(), set()
+        waiting = Claims()
         for name in names:
             snapshot = seen[name]
-            waited = claims_in(snapshot) != Claims()
             if snapshot and "same_as" in snapshot.document:
                 snapshot = seen[decision_key(name.id.partition(":")[0], snapshot.document["same_as"])]
             if (judged := Judged.of(snapshot)) is not None:
                 roots[judged.decision.payment_id] = judged
-                if waited:
-                    claimed.add(judged.decision.payment_id)
                 continue
             missing.append(name)
             waiting = waiting.joined(claims_in(seen[name]))
-        return cls(roots, missing, waiting, frozenset(claimed))
+        return cls(roots, missing, waiting)
 
     @property
     def first(self) -> Judged:
@@ -197,7 +189,8 @@ def join(seen: Seen, found: Found) -> Iterator[Write]:
     """A known payment has got another name: lead it to the decision, and count what waited under it."""
     if not found.missing:
         return
-    yield from (leading(seen, name, found.first.decision.payment_id) for name in found.missing)
+    for name in found.missing:
+        yield write(name, seen[name], {"same_as": found.first.decision.payment_id})
     yield from claimed(seen, [found.first], found.claims)
 
 
@@ -229,13 +222,13 @@ def add(
     }
     before = claims_in(seen[claims_key(root)])
     after = before.joined(waiting)
-    writes: list[Write] = [leading(seen, name, root.decision.payment_id) for name in missing]
+    writes: list[Write] = [write(name, seen[name], {"same_as": root.decision.payment_id}) for name in missing]
     snapshot = seen[root.key]
     if snapshot is None:
         raise ValueError(f"{root.key} was judged and is not there")
     writes.append(Replace(root.key, {**snapshot.document, "link": to_document(linked.link)}, snapshot.version))
     if after != before:
-        writes.append(_claims_write(seen, claims_key(root), after))
+        writes.append(write(claims_key(root), seen[claims_key(root)], claims_document(after)))
     for (entity, value), at in counted.items():
         if after.known_at != before.known_at:
             _and(changes, entity_key(entity, value), fraud_change(entity, at, after.known_at, before=before.known_at))
@@ -263,7 +256,7 @@ def claimed(seen: Seen, roots: Iterable[Judged], claims: Claims) -> Iterator[Wri
         after = before.joined(claims)
         if after == before:
             continue
-        yield _claims_write(seen, claims_key(root), after)
+        yield write(claims_key(root), seen[claims_key(root)], claims_document(after))
         for (entity, value), at in root.counted.items():
             if after.known_at != before.known_at:
                 fraud = fraud_change(entity, at, after.known_at, before=before.known_at)
@@ -277,42 +270,16 @@ def claims_in(snapshot: Snapshot | None) -> Claims:
     return from_document(claims, Claims) if claims else Claims()
 
 
-def waiting_claims(claims: Claims) -> Document:
-    """What waited under a name, as it stays there once the name leads to a payment: whoever brings the same event again
-    knows by it that the payment's claims are to be told (`tell_claims`)."""
-    return {"claims": compact(claims)} if claims != Claims() else {}
+def claims_document(claims: Claims) -> Document:
+    known_at = claims.known_at
+    return {"known_at": None if known_at is None else instant(known_at), "claims": compact(claims)}
 
 
-def leading(seen: Seen, name: Key, payment_id: str) -> Write:
-    """`name` leads to the payment `payment_id` from now on."""
-    return write(name, seen[name], {"same_as": payment_id, **waiting_claims(claims_in(seen[name]))})
-
-
-def _claims_write(seen: Seen, key: Key, claims: Claims) -> Write:
-    before, known_at = seen[key], claims.known_at
-    revision = _revision(before) + 1
-    document = {"known_at": None if known_at is None else instant(known_at), "claims": compact(claims)}
-    return write(key, before, {**document, "revision": revision})
-
-
-def _revision(claims: Snapshot | None) -> int:
-    """How many words there were on what is claimed of a payment: a later one is right."""
-    return int(claims.document.get("revision", 1)) if claims else 0
-
-
-def tell_claims(ports: Ports, roots: Iterable[Judged]) -> None:
-    """Publish, with the decision of each of these payments, what is claimed of it: that is its label. What is published
-    was true at some instant since it was committed, and its revision says which is the latest."""
-    told = list(roots)
-    if not told:
-        return
-    claims = ports.documents.get([claims_key(root) for root in told])
-    ports.bus.publish(
-        [
-            message(root.told, _revision(found), found.document["known_at"] if found else None)
-            for root, found in zip(told, claims, strict=True)
-        ]
-    )
+def tell_claims(ports: Ports, roots: Sequence[Judged]) -> None:
+    """Publish, with the decision of each of these payments, what is claimed of it by now: that is its label."""
+    if roots:
+        found = ports.documents.get([claims_key(root) for root in roots])
+        ports.bus.publish([message(root.told, claims_in(one)) for root, one in zip(roots, found, strict=True)])
 
 
 def claims_key(root: Judged) -> Key:
@@ -338,11 +305,11 @@ def known_of(attempt: Attempt, seen: Seen) -> Known:
     return Known(attempt, {entity: found.document if found else None for entity, found in documents.items()})
 
 
-def counted(seen: Seen, known: Known, claims: Claims, payment: Key) -> Iterator[Write]:
+def counted(known: Known, claims: Claims, payment: Key) -> Iterator[Write]:
     """A payment that is judged for the first time: what it adds to history, with what was claimed of it before."""
     changes = known.changes()
     if claims != Claims():
-        yield _claims_write(seen, Key(KNOWN_FRAUDS, payment.id), claims)
+        yield Create(Key(KNOWN_FRAUDS, payment.id), claims_document(claims))
         if (known_at := claims.known_at) is not None:
             for entity in known.attempt.entities:
                 fraud = fraud_change(entity, known.attempt.at, known_at, before=None)
@@ -366,10 +333,12 @@ def kept(document: Mapping[str, object] | None, at: int) -> dict[tuple[str, ...]
     return {} if isinstance(before, datetime) and before >= until else {(field,): until}
 
 
-def message(decision: Decision, claims_revision: int = 0, fraud_reported_at: datetime | None = None) -> Message:
+def message(decision: Decision, claims: Claims | None = None) -> Message:
+    """claims: what is claimed of the payment, where that is told with it."""
+    known_at = claims.known_at if claims else None
     return Message(
         TOPIC,
-        row_of(decision, claims_revision, fraud_reported_at),
+        row_of(decision, claims.revision if claims else 0, None if known_at is None else instant(known_at)),
         {
             "kind": "decision",
             "outcome": decision.outcome,

@@ -23,19 +23,18 @@ from shared.flows.judged import (
     add,
     claimed,
     claims_in,
+    claims_key,
     counted,
     decision_key,
     entity_keys,
     join,
     known_of,
-    leading,
     message,
     purchase_key,
     purchase_write,
     request_name,
     tell_claims,
     waiting,
-    waiting_claims,
 )
 from shared.flows.ports import Key, Ports, Snapshot, Write
 from shared.flows.scorer import Scorer
@@ -65,12 +64,14 @@ def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: Scorer) 
 
 
 class _Judged(NamedTuple):
-    """The payment's decision, where this event made it; `repeated` when it had made it before. claimed: the payments of
-    which something had been claimed under a name that leads there by this event."""
+    """The payment's decision, where this event made it; `repeated` when it had made it before. claimed: the payment of
+    which something is claimed, or may be, that this event brings to it. untold: that is to be published first, with these
+    claims; nothing was written."""
 
     decision: Decision | None
     repeated: bool
     claimed: Sequence[Judged] = ()
+    untold: Claims | None = None
 
 
 def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -> None:
@@ -79,31 +80,39 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
     names = [decision_key(event.provider, name) for name in dict.fromkeys((event.payment_id, *event.aliases))]
     purchase = purchase_key(event.provider, event.merchant_reference) if scorer.assessments else None
     registry = scorer.keys(now)
+    told = Claims()
 
     def effect(seen: Seen) -> Effect[_Judged]:
         found = Found.of(seen, names)
         if found.roots:
-            return _known(seen, found, attempt, event)
+            return _known(seen, found, attempt, event, told)
+        waited = found.claims != Claims()
         paid = waiting(attempt)
         asked, bought = Purchase.at(seen, purchase).for_payment(paid)
         root = Judged.of(seen[decision_key(event.provider, request_name(asked))]) if asked else None
         if root is not None and root.link is None:
             root, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
             writes += purchase_write(seen, purchase, bought)
-            return Effect(_Judged(root.told, repeated=False, claimed=_claimed(found, root)), writes)
+            return Effect(_Judged(root.told, repeated=False, claimed=[root] if waited else ()), writes)
         model, book = scorer.at(seen, registry, ports.models, now)
         known = known_of(attempt, seen)
         decision = decide(known, model, now, book)
-        writes = [write(names[0], seen[names[0]], {**stored(decision), **waiting_claims(found.claims)})]
-        writes += (leading(seen, name, event.payment_id) for name in names[1:])
-        writes += counted(seen, known, found.claims, names[0])
+        writes = [write(names[0], seen[names[0]], stored(decision))]
+        writes += (write(name, seen[name], {"same_as": event.payment_id}) for name in names[1:])
+        writes += counted(known, found.claims, names[0])
         bought = replace(bought, payments={**bought.payments, event.payment_id: paid})
         writes += purchase_write(seen, purchase, bought)
-        own = Judged(names[0], decision)
-        return Effect(_Judged(decision, repeated=False, claimed=_claimed(found, own)), writes)
+        own = [Judged(names[0], decision)]
+        return Effect(_Judged(decision, repeated=False, claimed=own if waited else ()), writes)
 
     keys = [*names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *registry]
-    decision, repeated, claimed = change(ports.documents, keys, effect)
+    decision, repeated, claimed, untold = change(ports.documents, keys, effect)
+    while untold is not None:
+        # Once the name leads to the payment, this event again would find nothing that waits under it: told before that,
+        # it is told whatever happens then.
+        ports.bus.publish([message(root.told, untold) for root in claimed])
+        told = untold
+        decision, repeated, claimed, untold = change(ports.documents, keys, effect)
     tell_claims(ports, claimed)
     if decision is None:
         fact("payment_already_judged", event_id=event.event_id, provider=event.provider, payment_id=event.payment_id)
@@ -125,25 +134,21 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
     )
 
 
-def _known(seen: Seen, found: Found, attempt: Attempt, event: PaymentChanged) -> Effect[_Judged]:
+def _known(seen: Seen, found: Found, attempt: Attempt, event: PaymentChanged, told: Claims) -> Effect[_Judged]:
     """The payment is judged. Where that was before authorisation, this is the first word of what became of it, or it is
-    that same word again."""
+    that same word again. told: what was published of its claims."""
+    first = found.first
+    if found.claims != Claims():
+        claims = claims_in(seen[claims_key(first)]).joined(found.claims)
+        if claims != told:
+            return Effect(_Judged(None, repeated=True, claimed=[first], untold=claims))
     for root in found.roots.values():
         if root.decision.event_id == event.event_id or (root.link is not None and root.link.event_id == event.event_id):
-            return Effect(_Judged(root.told, True, _claimed(found)), list(join(seen, found)))
-    root = found.first
-    if root.decision.request_id is not None and root.link is None:
-        linked, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
-        return Effect(_Judged(linked.told, repeated=False, claimed=_claimed(found, linked)), writes)
-    return Effect(_Judged(None, True, _claimed(found)), list(join(seen, found)))
-
-
-def _claimed(found: Found, *more: Judged) -> list[Judged]:
-    """Of which payments claims are to be told, now or, if this event came before, again: where some waited, or had."""
-    waited = found.claims != Claims()
-    first = more or (found.first,)
-    others = [root for name, root in found.roots.items() if name in found.claimed and root not in first]
-    return [*(root for root in first if waited or root.decision.payment_id in found.claimed), *others]
+            return Effect(_Judged(root.told, repeated=True, claimed=[root]), list(join(seen, found)))
+    if first.decision.request_id is not None and first.link is None:
+        linked, writes = add(seen, first, found.missing, found.claims, attempt, event.payment_id)
+        return Effect(_Judged(linked.told, repeated=False), writes)
+    return Effect(_Judged(None, repeated=True), list(join(seen, found)))
 
 
 class _Noted(NamedTuple):
@@ -185,8 +190,8 @@ def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
             if (joined := known.joined(claims)) != known:
                 waiting.append(write(name, seen[name], {"claims": compact(joined)}))
         changed = sum(made.key.collection == KNOWN_FRAUDS for made in noted)
-        roots = list(found.roots.values())
-        return Effect(_Noted(True, True, changed, roots), [*remembered, *noted, *waiting])
+        result = _Noted(claimed=True, named=True, payments=changed, roots=list(found.roots.values()))
+        return Effect(result, [*remembered, *noted, *waiting])
 
     noted = change(ports.documents, [*keys, *memory], effect)
     tell_claims(ports, noted.roots)
