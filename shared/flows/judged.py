@@ -276,10 +276,11 @@ def claims_document(claims: Claims) -> Document:
 
 
 def tell_claims(ports: Ports, roots: Sequence[Judged]) -> None:
-    """Publish, with the decision of each of these payments, what is claimed of it by now: that is its label."""
-    if roots:
-        found = ports.documents.get([claims_key(root) for root in roots])
-        ports.bus.publish([message(root.told, claims_in(one)) for root, one in zip(roots, found, strict=True)])
+    """Publish, with the decision of each of these payments of which anything is claimed, what that is by now: its label."""
+    found = ports.documents.get([claims_key(root) for root in roots]) if roots else []
+    claims = [(root, claims_in(one)) for root, one in zip(roots, found, strict=True)]
+    if told := [message(root.told, one) for root, one in claims if one != Claims()]:
+        ports.bus.publish(told)
 
 
 def claims_key(root: Judged) -> Key:

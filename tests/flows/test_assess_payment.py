@@ -67,7 +67,8 @@ def told(ports: Ports) -> list[PaymentAssessed]:
 def score(ports: Ports, *events: AnyEvent) -> list[Decision]:
     for event in events:
         score_payment(event, ports, event.occurred_at + SECOND, by_rules())
-    return [decode(msgspec.json.encode(row), Decision) for row in published(ports, "fraud-decisions")]
+    rows = [row for row in published(ports, "fraud-decisions") if not row["claims_revision"]]
+    return [decode(msgspec.json.encode(row), Decision) for row in rows]
 
 
 def answered(asked: PaymentAssessed, decision: Decision) -> PaymentAssessed:
