@@ -48,10 +48,9 @@ dispute_claims = st.builds(
     disproved_at=instants,
 )
 claims = st.builds(
-    Claims,
-    warned_from=instants,
-    warned_until=instants,
-    disputes=st.dictionaries(st.sampled_from(["dp_1", "dp_2"]), dispute_claims),
+    lambda warned, disputes: Claims(warned_from=warned, warned_until=warned, disputes=disputes),
+    instants,
+    st.dictionaries(st.sampled_from(["dp_1", "dp_2"]), dispute_claims),
 )
 
 
