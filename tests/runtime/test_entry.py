@@ -180,10 +180,12 @@ def test_a_tick_that_was_published_far_from_our_own_time_alarms_and_does_nothing
 
 def test_a_tick_that_comes_again_is_of_the_same_instant_and_a_call_is_of_its_own(tmp_path: Path) -> None:
     told: list[object] = []
-    by_clock, without = (
-        serving(lambda _, clock=clock: entry.on_dated_tick("nightly", lambda _, at: told.append(at), clock), tmp_path)
-        for clock in (lambda: NOON + HOUR / 2, None)
-    )
+
+    def act(_: bytes, at: object) -> None:
+        told.append(at)
+
+    by_clock = serving(lambda _: entry.on_dated_tick("nightly", act, lambda: NOON + HOUR / 2), tmp_path)
+    without = serving(lambda _: entry.on_dated_tick("nightly", act), tmp_path)
     tick = push(b"", job="nightly")
     tick["message"]["publishTime"] = "2026-11-02T12:00:00.000Z"
     for client in (by_clock, by_clock, without):
