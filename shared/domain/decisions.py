@@ -106,6 +106,8 @@ class Decision:
     probable this outcome was; explored: it was let pass for that. 1 and not explored: it was drawn, and the day's amount was
     spent; of payments that are not drawn nobody asks, so that after the day's first such decision theirs is 1 too.
 
+    network: of the card. step: what the issuer said of the attempt, where a provider told; of an assessment, once it is linked.
+
     Of a decision before authorisation (an assessment): request_id, the caller's; request_digest, what was asked;
     without_history, the mildest outcome where history was not known; sca_exemption, what its provider may ask the issuer
     for instead of authentication. `payment_id` is `request:<request_id>`, and the
@@ -149,3 +151,5 @@ class Decision:
     sca_exemption: ScaExemption | None = None
     challenger: str | None = None
     challenger_score: float | None = None
+    network: str | None = None
+    step: str | None = None

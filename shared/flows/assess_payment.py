@@ -38,6 +38,7 @@ from shared.flows.judged import (
     purchase_key,
     purchase_write,
     review_asked,
+    tell_claims,
     waiting,
 )
 from shared.flows.ports import Create, Key, Ports
@@ -275,6 +276,17 @@ def settle(event: PaymentAssessed, ports: Ports) -> None:
         standing = count(asked, ports, answered.decided_at, None, lambda *_: answered)
     ports.bus.publish([message(standing.told, event)])
     fact("assessment_published", event_id=event.event_id, provider=event.provider, counted_late=late)
+    if event.aliases:
+        # Under one of the names that the request told something may have been claimed before.
+        tell_claims(ports, [_counted_as(standing, ports)])
+
+
+def _counted_as(standing: Judged, ports: Ports) -> Judged:
+    """The decision that the payment of an assessment is counted by: that of its provider's event, where that was quicker."""
+    if standing.link is None:
+        return standing
+    [found] = ports.documents.get([decision_key(standing.decision.provider, standing.link.payment_id)])
+    return Judged.of(found) or standing
 
 
 class _Task:

@@ -5,6 +5,7 @@ import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from shared.domain.codec import decode, encode, to_document
@@ -30,12 +31,21 @@ class Newcomer:
     refused: bool
 
 
-def row_of(decision: Decision, event: PaymentChanged | PaymentAssessed) -> bytes:
-    """JSON of `decision`, as it is published on hearing of `event`, with two things more. `sample`: the first two digits of
-    the hash of the decision's event's id, by which training reads a part of all payments and nothing of the others.
-    `newcomer`, null of nine payments in ten, which costs nothing to read past: what `monitor_model` watches for attacks."""
+def row_of(
+    decision: Decision,
+    event: PaymentChanged | PaymentAssessed | None,
+    claims_revision: int = 0,
+    fraud_reported_at: datetime | None = None,
+) -> bytes:
+    """JSON of `decision`, as it is published on hearing of `event`, None where that is no attempt at paying; with three things
+    more. `sample`: the first two digits of the hash of the decision's event's id, by which training reads a part of all
+    payments and nothing of the others. `newcomer`, null of nine payments in ten, which costs nothing to read past: what
+    `monitor_model` watches for attacks. What is claimed of its payment: since when it counts as fraud (None: it does not),
+    as of the `claims_revision`th word on that."""
     digest = hashlib.md5(decision.event_id.encode(), usedforsecurity=False).hexdigest()
-    return encode({**to_document(decision), "sample": digest[:2], "newcomer": _newcomer(decision, event)})
+    newcomer = _newcomer(decision, event) if event else None
+    claimed = {"claims_revision": claims_revision, "fraud_reported_at": fraud_reported_at}
+    return encode({**to_document(decision), "sample": digest[:2], "newcomer": newcomer, **claimed})
 
 
 def _newcomer(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Newcomer | None:
@@ -78,6 +88,7 @@ _ADDED: Final = (
     *("request_id", "request_digest", "without_history", "linked_event_id"),
     *("product", "sca_exemption"),
     *("challenger", "challenger_score"),
+    *("network", "step"),
 )
 
 # Never to be changed: what is stored is read by these very bytes, and by no others. Names that are added to the vector

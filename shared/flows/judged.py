@@ -18,7 +18,7 @@ from shared.domain.reviews import Review
 from shared.domain.timeline import compact
 from shared.flows.committing import Seen, write
 from shared.flows.decisions import PACKED, of_stored, row_of
-from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Message, Replace, Snapshot, Write
+from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Message, Ports, Replace, Snapshot, Write
 from shared.fraud.claims import Claims
 from shared.fraud.features import Attempt, Entity
 from shared.fraud.history import Change, Known, fraud_change, instant, merge
@@ -35,12 +35,14 @@ EXPIRES = {"feature_state": "expires_at", "assessments": "expires_at", "lists": 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The other attempt of a judged payment, at microseconds. named: the entities that only it named, by value."""
+    """The other attempt of a judged payment, at microseconds. named: the entities that only it named, by value. step: what
+    the issuer said of it, where a provider told."""
 
     event_id: str
     payment_id: str
     at: int
     named: Mapping[str, str] = field(default_factory=dict)
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class Judged:
         """The decision as it is published: of an assessment, with the payment that came of it."""
         if self.decision.request_id is None or self.link is None:
             return self.decision
-        return replace(self.decision, linked_event_id=self.link.event_id, payment_id=self.link.payment_id)
+        link = self.link
+        return replace(self.decision, linked_event_id=link.event_id, payment_id=link.payment_id, step=link.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,14 @@ def add(
     event = other.event
     named = {entity: value for entity, value in other.entities.items() if (entity, value) not in counted}
     linked = replace(
-        root, link=Link(event.event_id, payment_id, whole.at, {entity.value: value for entity, value in named.items()})
+        root,
+        link=Link(
+            event.event_id,
+            payment_id,
+            whole.at,
+            {entity.value: value for entity, value in named.items()},
+            event.step if isinstance(event, PaymentChanged) else None,
+        ),
     )
     changes: dict[Key, Change] = {
         entity_key(entity, whole.entities[entity]): made for entity, made in known.changes(counted).items()
@@ -264,6 +274,14 @@ def claims_in(snapshot: Snapshot | None) -> Claims:
 def claims_document(claims: Claims) -> Document:
     known_at = claims.known_at
     return {"known_at": None if known_at is None else instant(known_at), "claims": compact(claims)}
+
+
+def tell_claims(ports: Ports, roots: Sequence[Judged]) -> None:
+    """Publish, with the decision of each of these payments of which anything is claimed, what that is by now: its label."""
+    found = ports.documents.get([claims_key(root) for root in roots]) if roots else []
+    claims = [(root, claims_in(one)) for root, one in zip(roots, found, strict=True)]
+    if told := [message(root.told, claims=one) for root, one in claims if one != Claims()]:
+        ports.bus.publish(told)
 
 
 def claims_key(root: Judged) -> Key:
@@ -324,11 +342,15 @@ def kept(document: Mapping[str, object] | None, at: int) -> dict[tuple[str, ...]
     return {} if isinstance(before, datetime) and before >= until else {(field,): until}
 
 
-def message(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Message:
-    """What is published of `decision` on hearing of `event`."""
+def message(
+    decision: Decision, event: PaymentChanged | PaymentAssessed | None = None, claims: Claims | None = None
+) -> Message:
+    """What is published of `decision` on hearing of `event`. claims: what is claimed of the payment, where that is told with
+    it."""
+    known_at = claims.known_at if claims else None
     return Message(
         TOPIC,
-        row_of(decision, event),
+        row_of(decision, event, claims.revision if claims else 0, None if known_at is None else instant(known_at)),
         {
             "kind": "decision",
             "outcome": decision.outcome,

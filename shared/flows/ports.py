@@ -129,9 +129,15 @@ class Models(Protocol):
 class Warehouse(Protocol):
     """BigQuery, or what runs the same BigQuery SQL."""
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False
+    ) -> list[dict[str, Any]]:
         """Run one SELECT in BigQuery's dialect, tables named plainly (`payment_events`), `@name` parameters
-        (int, float, str, bool, aware datetime). TIMESTAMP columns answer aware UTC datetimes."""
+        (int, float, str, bool, aware datetime). TIMESTAMP columns answer aware UTC datetimes.
+
+        What runs longer than a caller waits is stopped, and Unavailable. once: the same question with the same parameters
+        may be answered, for a day, by the run that another caller has begun: for what is dear, and asks what was known at
+        an instant that is among its parameters."""
 
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to a declared table (`shared/learning/sql/tables/<table>.json`); members that the table does

@@ -1,6 +1,6 @@
 """A payment is judged once, by what was known of its card, customer, device, address and e-mail domain before it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
@@ -24,6 +24,7 @@ from shared.flows.judged import (
     add,
     claimed,
     claims_in,
+    claims_key,
     counted,
     decision_key,
     entity_keys,
@@ -34,6 +35,7 @@ from shared.flows.judged import (
     purchase_write,
     request_name,
     review_asked,
+    tell_claims,
     waiting,
 )
 from shared.flows.ports import Key, Ports, Snapshot, Write
@@ -64,10 +66,14 @@ def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: Scorer) 
 
 
 class _Judged(NamedTuple):
-    """The payment's decision, where this event made it; `repeated` when it had made it before."""
+    """The payment's decision, where this event made it; `repeated` when it had made it before. claimed: the payment of
+    which something is claimed, or may be, that this event brings to it. untold: that is to be published first, with these
+    claims; nothing was written."""
 
     decision: Decision | None
     repeated: bool
+    claimed: Sequence[Judged] = ()
+    untold: Claims | None = None
 
 
 def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -> None:
@@ -76,18 +82,20 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
     names = [decision_key(event.provider, name) for name in dict.fromkeys((event.payment_id, *event.aliases))]
     purchase = purchase_key(event.provider, event.merchant_reference) if scorer.assessments else None
     registry = scorer.keys(now)
+    told = Claims()
 
     def effect(seen: Seen) -> Effect[_Judged]:
         found = Found.of(seen, names)
         if found.roots:
-            return _known(seen, found, attempt, event)
+            return _known(seen, found, attempt, event, told)
+        waited = found.claims != Claims()
         paid = waiting(attempt)
         asked, bought = Purchase.at(seen, purchase).for_payment(paid)
         root = Judged.of(seen[decision_key(event.provider, request_name(asked))]) if asked else None
         if root is not None and root.link is None:
             root, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
             writes += purchase_write(seen, purchase, bought)
-            return Effect(_Judged(root.told, repeated=False), writes)
+            return Effect(_Judged(root.told, repeated=False, claimed=[root] if waited else ()), writes)
         judges, book = scorer.at(seen, registry, ports.models, now)
         known = known_of(attempt, seen)
         model, beside = judges.of(attempt)
@@ -98,10 +106,18 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         writes += review_asked(decision)
         bought = replace(bought, payments={**bought.payments, event.payment_id: paid})
         writes += purchase_write(seen, purchase, bought)
-        return Effect(_Judged(decision, repeated=False), writes)
+        own = [Judged(names[0], decision)]
+        return Effect(_Judged(decision, repeated=False, claimed=own if waited else ()), writes)
 
     keys = [*names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *registry]
-    decision, repeated = change(ports.documents, keys, effect)
+    decision, repeated, claimed, untold = change(ports.documents, keys, effect)
+    while untold is not None:
+        # Once the name leads to the payment, this event again would find nothing that waits under it: told before that,
+        # it is told whatever happens then.
+        ports.bus.publish([message(root.told, claims=untold) for root in claimed])
+        told = untold
+        decision, repeated, claimed, untold = change(ports.documents, keys, effect)
+    tell_claims(ports, claimed)
     if decision is None:
         fact("payment_already_judged", event_id=event.event_id, provider=event.provider, payment_id=event.payment_id)
         return
@@ -122,26 +138,31 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
     )
 
 
-def _known(seen: Seen, found: Found, attempt: Attempt, event: PaymentChanged) -> Effect[_Judged]:
+def _known(seen: Seen, found: Found, attempt: Attempt, event: PaymentChanged, told: Claims) -> Effect[_Judged]:
     """The payment is judged. Where that was before authorisation, this is the first word of what became of it, or it is
-    that same word again."""
+    that same word again. told: what was published of its claims."""
+    first = found.first
+    if found.claims != Claims():
+        claims = claims_in(seen[claims_key(first)]).joined(found.claims)
+        if claims != told:
+            return Effect(_Judged(None, repeated=True, claimed=[first], untold=claims))
     for root in found.roots.values():
         if root.decision.event_id == event.event_id or (root.link is not None and root.link.event_id == event.event_id):
-            return Effect(_Judged(root.told, repeated=True), list(join(seen, found)))
-    root = found.first
-    if root.decision.request_id is not None and root.link is None:
-        linked, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
+            return Effect(_Judged(root.told, repeated=True, claimed=[root]), list(join(seen, found)))
+    if first.decision.request_id is not None and first.link is None:
+        linked, writes = add(seen, first, found.missing, found.claims, attempt, event.payment_id)
         return Effect(_Judged(linked.told, repeated=False), writes)
     return Effect(_Judged(None, repeated=True), list(join(seen, found)))
 
 
 class _Noted(NamedTuple):
     """claimed: somebody claims, or claimed, fraud. named: on a payment that we can look for. payments: of how many
-    known ones it said something new."""
+    known ones it said something new. roots: those that are known."""
 
     claimed: bool
     named: bool
     payments: int = 0
+    roots: Sequence[Judged] = ()
 
 
 def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
@@ -173,9 +194,11 @@ def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
             if (joined := known.joined(claims)) != known:
                 waiting.append(write(name, seen[name], {"claims": compact(joined)}))
         changed = sum(made.key.collection == KNOWN_FRAUDS for made in noted)
-        return Effect(_Noted(claimed=True, named=True, payments=changed), [*remembered, *noted, *waiting])
+        result = _Noted(claimed=True, named=True, payments=changed, roots=list(found.roots.values()))
+        return Effect(result, [*remembered, *noted, *waiting])
 
     noted = change(ports.documents, [*keys, *memory], effect)
+    tell_claims(ports, noted.roots)
     if not noted.claimed:
         fact("scoring_ignored", event_id=event.event_id, provider=event.provider)
     elif not noted.named:

@@ -342,18 +342,20 @@ def _labeled(
 
     seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
     until = matured_until(now, request.maturity_days)
-    part, first = _count(ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION)
-    logged = part * data_set.SAMPLES
+    part, part_frauds, first = _count(
+        ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION
+    )
+    logged, frauds = part * data_set.SAMPLES, part_frauds * data_set.SAMPLES
     # Where decisions recorded all that we would take, nothing has to be computed. Else payments are few, or of before the
     # schema changed.
     enough = logged >= request.max_rows
     payments = logged
     if not enough:
-        payments, first = _count(ports, data_set.COUNT_SQL, **seen)
+        payments, frauds, first = _count(ports, data_set.COUNT_SQL, **seen)
     learned_from = (first or now) + timedelta(days=request.burn_in_days)
-    kept = data_set.sampling(payments, request.max_rows)
+    kept = data_set.sampling(payments, frauds, request.max_rows)
     rows = ports.warehouse.query(
-        data_set.labeled_sql(logged_sql() if enough else served_sql()),
+        data_set.labeled_sql(logged_sql() if enough else data_set.named_sql(served_sql())),
         {
             **seen,
             "learned_from": microseconds(learned_from),
@@ -361,15 +363,16 @@ def _labeled(
             "below": kept.below,
             "sample": kept.sample,
         },
+        once=True,
     )
     names = {name: [row[name] for row in rows] for name in NAMES_FOR_PEOPLE}
     return data_set.table(rows, COLUMNS, kept.share), kept.share, names
 
 
-def _count(ports: Ports, sql: str, **parameters: object) -> tuple[int, datetime | None]:
-    """How many payments there are, and when the first of them happened."""
+def _count(ports: Ports, sql: str, **parameters: object) -> tuple[int, int, datetime | None]:
+    """How many payments there are, how many of them are fraud, and when the first of them happened."""
     [counted] = ports.warehouse.query(sql, parameters)
-    return int(counted["payments"]), counted["first"]
+    return int(counted["payments"]), int(counted["frauds"]), counted["first"]
 
 
 def _lacking(slices: "Slices", request: TrainingRequest) -> list[str]:

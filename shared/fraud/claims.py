@@ -43,6 +43,10 @@ WORD = 16
 """A word is `at * WORD + stage * 3 + ruling`: of two at one instant the one further down the road is the later."""
 
 
+_LATEST = 2**52
+"""An instant after all others: of a least, what it is before that grows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeClaim:
     """What was told of one dispute. fraud_at, other_at: the latest message with that reason. claimed_at: the first that
@@ -124,6 +128,15 @@ class Claims:
         )
 
     @property
+    def revision(self) -> int:
+        """Greater for all that more is told: of two accounts of one payment, the one with the greater is the later."""
+        told = [_before(self.warned_from), self.warned_until or 0]
+        for claim in self.disputes.values():
+            told += [claim.fraud_at or 0, claim.other_at or 0, _before(claim.claimed_at), claim.word or 0]
+            told.append(claim.disproved_at or 0)
+        return sum(told)
+
+    @property
     def known_at(self) -> int | None:
         """When fraud was first claimed; None where nothing is claimed, or nothing of it stands."""
         made = [claim for claim in self.disputes.values() if claim.made]
@@ -138,6 +151,10 @@ def _ruling(event: DisputeChanged | DisputeFact) -> int:
     if event.status is None or (event.status is DisputeStatus.WON and not event.final):
         return OPEN
     return RULINGS.get(event.status, OPEN)
+
+
+def _before(at: int | None) -> int:
+    return 0 if at is None else _LATEST - at
 
 
 def _told(which: Callable[[int, int], int], left: int | None, right: int | None) -> int | None:

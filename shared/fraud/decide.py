@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.decisions import Action, Decision, Fallback, Outcome, Reason
-from shared.domain.events import Initiator, PaymentAssessed
+from shared.domain.events import Initiator, PaymentAssessed, PaymentChanged
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import CARD_METHOD, EPOCH, NAMES, SCHEMA_VERSION, member
 from shared.fraud.history import Known
@@ -73,6 +73,8 @@ def decide(
         initiator=event.initiator,
         listed=(*book.lists.of(event, now), *listed_in(known.documents, now)),
         product=asked.product if asked else None,
+        network=event.card.network if event.card else None,
+        step=event.step if isinstance(event, PaymentChanged) else None,
     )
     if asked is not None and _to_authenticate(asked):
         exemption = book.policy.exemption(_segment(facts), known.attempt.amount, analyzed=model is not None)

@@ -135,23 +135,23 @@ LEFT JOIN (
 
 
 def logged_sql() -> str:
-    """The rows of `served_sql` that a decision of this schema recorded, and no others: what nobody has to compute asks for
-    a handful of columns of the events, and the vectors of the part of the payments that @sample names are all that is
-    read of decisions (`shared.learning.data_set.sampling`)."""
+    """The rows of `served_sql` that a decision of this schema recorded and of which an issuer said something, and no others,
+    with the `network` and the `country` of the payment, for people.
+
+    Nothing is read but decisions of the payments that @sample names: each is published again with what became of its
+    payment, the issuer's word where it was decided on before, and every word on fraud, of which the latest counts."""
     features = ",\n  ".join(f"{_RECORDED.format(place=place)} AS {name}" for place, name in enumerate(NAMES))
-    return f"""WITH {_names_sql()},
-{_claims_sql()}
-SELECT candidates.event_id, candidates.provider, candidates.payment_id, candidates.at_us,
-  COALESCE(candidates.step, others.step) AS step, labels.fraud_reported_at,
+    return f"""SELECT event_id, provider, payment_id, UNIX_MICROS(occurred_at) AS at_us, step,
+  UNIX_MICROS(fraud_reported_at) AS fraud_reported_at, network, country,
   {features}
-FROM candidates
-LEFT JOIN ties ON ties.root = candidates.event_id
-LEFT JOIN candidates AS others ON others.event_id = ties.other
-JOIN parents ON parents.event_id = candidates.event_id AND parents.parent = candidates.event_id
-JOIN (
-{_SERVED_SQL}
-) AS served ON served.event_id = candidates.event_id
-LEFT JOIN labels ON labels.root = candidates.event_id"""
+FROM (
+  SELECT event_id, provider, payment_id, occurred_at, fraud_reported_at, network, country, features,
+    MAX(step) OVER (PARTITION BY event_id) AS step
+  FROM fraud_decisions
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND schema_version = '{SCHEMA_VERSION}' AND sample <= @sample
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY COALESCE(claims_revision, 0) DESC, linked_event_id DESC) = 1
+) AS served
+WHERE step IS NOT NULL"""
 
 
 def audited_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT) -> str:

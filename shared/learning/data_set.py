@@ -14,34 +14,49 @@ Flags = NDArray[np.bool_]
 Instants = NDArray[np.int64]
 
 SAMPLES = 256
-LOGGED_SQL = """SELECT COUNT(DISTINCT event_id) AS payments, MIN(occurred_at) AS first FROM fraud_decisions
-WHERE occurred_at >= @since AND occurred_at <= @until AND schema_version = @schema_version AND sample = '00'"""
-"""One of `SAMPLES` parts of what was decided: enough to know how much there is, for a part of its price."""
+LOGGED_SQL = """SELECT COUNT(DISTINCT event_id) AS payments, MIN(occurred_at) AS first,
+  COUNT(DISTINCT CASE WHEN fraud_reported_at IS NOT NULL THEN event_id END) AS frauds
+FROM fraud_decisions
+WHERE occurred_at >= @since AND occurred_at <= @until AND schema_version = @schema_version AND sample = '00'
+  AND step IS NOT NULL"""
+"""One of `SAMPLES` parts of what was decided and heard of: enough to know how much there is, for a part of its price."""
 
-COUNT_SQL = """SELECT COUNT(DISTINCT payment_id) AS payments, MIN(occurred_at) AS first FROM payment_events
-WHERE kind = 'payment' AND occurred_at >= @since AND occurred_at <= @as_of"""
+COUNT_SQL = """SELECT COUNT(DISTINCT CASE WHEN kind = 'payment' THEN payment_id END) AS payments,
+  MIN(CASE WHEN kind = 'payment' THEN occurred_at END) AS first,
+  COUNT(DISTINCT CASE WHEN kind <> 'payment' THEN COALESCE(dispute_id, event_id) END) AS frauds
+FROM payment_events
+WHERE kind IN ('payment', 'dispute', 'fraud_warning') AND occurred_at >= @since AND occurred_at <= @as_of"""
+"""frauds: not more than so many."""
 
 
 LOOKED_AT = 200
-"""Times `max_rows` payments that frauds are taken from: where one in two hundred is fraud, there are as many of them."""
+"""Times `max_rows` payments that are looked at, at most: where one in two hundred is fraud, there are as many of them."""
 
 
 def labeled_sql(point_in_time: str) -> str:
     """`point_in_time`'s rows since @learned_from (µs) that have a label, of the payments that @sample names: all frauds, and
-    of the genuine those whose hash is below @below. With the `network` and the `country` of the card, for people."""
-    return f"""SELECT known.*, cards.network, cards.country FROM (
+    of the genuine those whose hash is below @below."""
+    return f"""SELECT * FROM (
 {point_in_time}
 ) AS known
-LEFT JOIN (
-  SELECT event_id AS named, payment_events.card.network AS network, payment_events.card.country AS country
-  FROM payment_events
-  WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind = 'payment'
-    AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY occurred_at) = 1
-) AS cards ON cards.named = known.event_id
 WHERE {LABELED_SQL} AND at_us >= @learned_from AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
   AND ({FRAUD_SQL} OR SUBSTR(TO_HEX(MD5(event_id)), 1, 8) < @below)
 ORDER BY at_us, event_id"""  # noqa: S608 - compiled from our own declarations, values are parameters
+
+
+def named_sql(point_in_time: str) -> str:
+    """`point_in_time`'s rows with the `network` and the `country` of the card, for people."""
+    return f"""SELECT told.*, cards.network, cards.country FROM (
+{point_in_time}
+) AS told
+LEFT JOIN (
+  SELECT event_id AS named, payment_events.card.network AS network,
+    COALESCE(payment_events.card.country, billing_country) AS country
+  FROM payment_events
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind IN ('payment', 'assessment')
+    AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY occurred_at) = 1
+) AS cards ON cards.named = told.event_id"""  # noqa: S608 - compiled from our own declarations, values are parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +69,21 @@ class Sampling:
     below: str
 
 
-def sampling(payments: int, max_rows: int) -> Sampling:
-    """What to keep of `payments`: `max_rows` genuine ones, and the frauds among `LOOKED_AT` times as many."""
-    looked_at = min(-(-SAMPLES * LOOKED_AT * max_rows // payments), SAMPLES) if payments else SAMPLES
+def sampling(payments: int, frauds: int, max_rows: int) -> Sampling:
+    """What to keep of `payments`, of which `frauds` are fraud: some `max_rows` genuine ones, and all frauds among as many
+    as are looked at, which are `LOOKED_AT` times `max_rows`, or fewer where those would hold more than `max_rows` frauds
+    (in whole parts of `SAMPLES`, at least one)."""
+    looked_at = min(_parts(LOOKED_AT * max_rows, payments), _parts(max_rows, frauds))
     sample = f"{looked_at - 1:02x}"
-    if payments <= max_rows:
+    if payments * looked_at <= max_rows * SAMPLES:
         return Sampling(1.0, sample, "g")  # above every hexadecimal digit
     below = max(int(max_rows / payments * 2**32), 1)
     return Sampling(below / 2**32 / (looked_at / SAMPLES), sample, f"{below:08x}")
+
+
+def _parts(wanted: int, there: int) -> int:
+    """How many of `SAMPLES` parts hold `wanted` of what is `there`."""
+    return min(-(-SAMPLES * wanted // there), SAMPLES) if there else SAMPLES
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,11 +54,12 @@ def fit(train: Table, long_tailed: Sequence[str], request: TrainingRequest) -> F
     )
     values = with_tails(train.values, tails)
     # scikit-learn cannot bin a column that is missing everywhere; as a constant it is never asked about either.
-    values = np.where(np.isnan(values).all(axis=0), 0.0, values)
+    values[:, np.isnan(values).all(axis=0)] = 0.0
     # Nor between infinities: half way to one of them is no number. As the largest numbers they stay above everything.
-    values = np.clip(values, -ALMOST_INFINITE, ALMOST_INFINITE)
-    # One thread: sums in another order would be another model, and machines differ in their number of cores.
-    with threadpool_limits(limits=1):
+    np.clip(values, -ALMOST_INFINITE, ALMOST_INFINITE, out=values)
+    # The root's sums are added up by thread, and machines differ in their number of cores: sums in another order would be
+    # another model. Of two threads there is one order, for a sum of two does not depend on which comes first.
+    with threadpool_limits(limits=2):
         forest.fit(values, train.fraud)
     return Fitted(forest, tails)
 
@@ -89,8 +90,13 @@ def tails_of(train: Table, long_tailed: Sequence[str]) -> tuple[Tail, ...]:
 
 
 def with_tails(values: Floats, tails: Sequence[Tail]) -> Floats:
-    copies = [np.where(values[:, column] >= floor, values[:, column], np.nan) for column, floor in tails]
-    return np.column_stack([values, *copies]) if copies else values
+    """A copy of `values`, with the tails behind them."""
+    rows, columns = values.shape
+    whole = np.empty((rows, columns + len(tails)))
+    whole[:, :columns] = values
+    for place, (column, floor) in enumerate(tails, columns):
+        whole[:, place] = np.where(values[:, column] >= floor, values[:, column], np.nan)
+    return whole
 
 
 def calibration(raw: Floats, fraud: Flags, weight: Floats, share: float) -> dict[str, Any]:

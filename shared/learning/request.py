@@ -18,7 +18,7 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     and are not learned from; a payment before them looks new in every window that reaches back further. maturity_days: how old a payment must be before no news means "not
     fraud"; chargebacks may take 120 days, most come within 60. gap_days: left out between training and the rest, so
     that one wave of fraud is not on both sides. train_part, calibrate_part: of the payments in time order; the rest
-    tests. max_rows: genuine payments are thinned out above it, frauds never. least_frauds: needed for training, and
+    tests. max_rows: genuine payments are thinned out above it, and frauds above as many. least_frauds: needed for training, and
     least_frauds_held_out in each later slice, least_frauds_compared to tell a model from the champion; least_lift: times
     the prior that the low end of its average precision must reach. least_leaf: payments in a leaf; None: by the number of frauds.
     stale_days: how long one champion may decide before that alarms. as_challenger: what passes is asked beside the champion

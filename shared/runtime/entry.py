@@ -154,6 +154,14 @@ def on_tick(job: str, act: Callable[[bytes], object], clock: Callable[[], dateti
     the subscription's filter would have done. `clock` is by which the job is about to act: a tick that Pub/Sub took in
     far from it is alarmed and left alone, for one of the two clocks is wrong, or the tick is so old that others came.
     """
+    return on_dated_tick(job, lambda parameters, _: act(parameters), clock)
+
+
+def on_dated_tick(
+    job: str, act: Callable[[bytes, datetime | None], object], clock: Callable[[], datetime] | None = None
+) -> Handler:
+    """As `on_tick`, and `act` is told when Pub/Sub took the tick in, which is the same however often it is delivered. None:
+    it was called directly, or there is no clock to hold that instant to."""
 
     def handle(request: "Request") -> Response:
         parameters, asked_for, published_at = _parameters(request)
@@ -163,7 +171,7 @@ def on_tick(job: str, act: Callable[[bytes], object], clock: Callable[[], dateti
         if abs(apart) > FARTHEST_TICK:
             alarm("clocks_disagree", job=job, seconds=apart.total_seconds())
         else:
-            act(parameters)
+            act(parameters, published_at if clock else None)
         return b"", 204, {}
 
     return _telling(handle)

@@ -82,17 +82,21 @@ class Each:
     """Told with each event of a dispute: what the payment was taken for with each until then, two or three."""
     label_bytes: int = 1_500
     label_row: int = 1_100
-    trained_event: int = 350  # of an event's row, the columns that the nightly query reads
     watched_decision: int = 8  # of a decision's row, what is read every fifteen minutes: when it was
     newcomer: int = 75  # of a newcomer's, what is read beside it
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
     measured_event: int = 60  # and of an event's, twice
-    trained_decision: int = 110  # of a decision's row, what is read of all of them; vectors only of the sample
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
+    trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
+    counted_decision: int = 110  # what it reads of one part in 256 to know how many there are
+    """Rows that are read with those of the sample, for they are in a block with them: of each day, assumed. Blocks are of
+    some ten to hundreds of MiB."""
+    trained_beside: int = 40_000
+    claim_reads: int = 1  # of what is claimed of a payment, to publish it with the decision
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     payment_document: int = 1_560
-    decision_document: int = 1_190
+    decision_document: int = 1_230
     entities_document: int = 1_600  # of a customer: card, account, device and address
     dispute_document: int = 4_000  # with its case and its claim
     review_document: int = 1_100  # closed, with its trail
@@ -316,9 +320,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line("Cloud Run warm instances", warm * MONTH, "idle instance-s", idle, f"{warm} x {DAYS} days")
 
     published = traffic.webhooks_a_day * each.delivery_bytes + plan.events_a_day * each.event_bytes
-    published += traffic.payments_a_day * each.decision_bytes + plan.disputes_a_day * (
-        each.update_bytes + each.label_bytes
-    )
+    # A decision again with every word on fraud.
+    published += traffic.payments_a_day * each.decision_bytes
+    published += plan.disputes_a_day * (each.update_bytes + each.label_bytes + each.decision_bytes)
     # What a filter takes out is not sent, and is charged as delivered all the same.
     pushed = plan.consumers * plan.events_a_day * max(1_000, each.event_bytes)
     yield line("Pub/Sub published", published * DAYS / TIB, "TiB", price.pubsub_tib, f"{published / 1e9:,.0f} GB/day")
@@ -331,9 +335,8 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line("Pub/Sub retention", retained, "GiB", price.pubsub_retained_gib_month, of)
 
     reads = plan.events_a_day * each.record_reads + traffic.payments_a_day * each.score_reads
-    reads += (
-        traffic.payments_a_day * traffic.rereads_a_payment * each.reread_reads
-        + plan.disputes_a_day * each.dispute_reads
+    reads += traffic.payments_a_day * traffic.rereads_a_payment * each.reread_reads + plan.disputes_a_day * (
+        each.dispute_reads + each.claim_reads
     )
     writes = plan.events_a_day * each.record_writes
     writes += traffic.payments_a_day * (each.score_writes + each.money_proofs)
@@ -370,7 +373,7 @@ def costs(plan: Plan) -> Iterator[Line]:
 
     bodies = traffic.webhooks_a_day * DAYS * each.delivery_row / GIB
     rows = plan.events_a_day * each.event_row + traffic.payments_a_day * each.decision_row
-    rows = (rows + plan.disputes_a_day * (each.update_row + each.label_row)) * DAYS / GIB
+    rows = (rows + plan.disputes_a_day * (each.update_row + each.label_row + each.decision_row)) * DAYS / GIB
     expire = kept.deliveries_days / DAYS
     # A partition that nobody wrote to for 90 days costs half.
     warehouse = [
@@ -386,10 +389,13 @@ def costs(plan: Plan) -> Iterator[Line]:
     scanned = []
     for month in MONTHS:
         days = min((month - 0.5) * DAYS, asked.history_days)
-        sample = (int(sampling(int(days * traffic.payments_a_day), asked.max_rows).sample, 16) + 1) / 256
-        vectors = traffic.payments_a_day * (each.trained_decision + sample * each.decision_row)
-        scanned.append(days * (plan.events_a_day * each.trained_event + vectors) * DAYS / TIB)
-    of = f"names and news of {asked.history_days:g} days each night, vectors of a sample"
+        past = int(days * traffic.payments_a_day)
+        kept_of_past = sampling(past, int(past * traffic.disputes_a_payment), asked.max_rows)
+        sample = (int(kept_of_past.sample, 16) + 1) / SAMPLES
+        trained = min(sample * traffic.payments_a_day + each.trained_beside, traffic.payments_a_day)
+        counted = traffic.payments_a_day / SAMPLES + each.trained_beside
+        scanned.append(days * (trained * each.trained_decision + counted * each.counted_decision) * DAYS / TIB)
+    of = f"decisions of a sample of {asked.history_days:g} days each night"
     yield growing("BigQuery training", scanned, "TiB", price.bigquery_scanned_tib, of)
     days = 1 + HISTORY.days
     audited = days * (plan.events_a_day * each.audited_event + traffic.payments_a_day * each.audited_decision)

@@ -21,7 +21,7 @@ from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL, event_in
 from shared.fraud.attacks import NEWCOMERS_SQL
 from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.fraud.point_in_time import served_sql
-from shared.learning.data_set import labeled_sql
+from shared.learning.data_set import labeled_sql, named_sql
 from tests.backends import declared
 from tests.builders import a_payment_event
 
@@ -399,7 +399,7 @@ def test_what_a_model_trains_on_is_asked_alike_of_both(warehouse: Warehouse) -> 
         "below": "g",
         "sample": "ff",
     }
-    rows = warehouse.query(labeled_sql(served_sql()), asked)
+    rows = warehouse.query(labeled_sql(named_sql(served_sql())), asked)
     told = {row["event_id"]: (row["fraud_reported_at"] is not None, row["card_payments_24h"]) for row in rows}
     assert told == {"t0": (True, None), "t1": (False, 1), "t2": (False, 2)}
 

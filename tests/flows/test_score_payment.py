@@ -1,5 +1,6 @@
 """Scoring, for real on SQLite: once per payment, whatever comes twice, late, or at the same moment."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -77,7 +78,15 @@ def score(ports: Ports, *events: AnyEvent, scorer: Scorer | None = None) -> list
 
 
 def decisions(ports: Ports) -> list[Decision]:
-    return [decode(msgspec.json.encode(row), Decision) for row in published(ports, TOPIC)]
+    """Without those that are told again for what is claimed of their payments."""
+    rows = [row for row in published(ports, TOPIC) if not row["claims_revision"]]
+    return [decode(msgspec.json.encode(row), Decision) for row in rows]
+
+
+def labels(ports: Ports) -> dict[str, str | None]:
+    """Since when each payment counts as fraud, by the latest word of all that was published."""
+    rows = sorted(published(ports, TOPIC), key=lambda row: row["claims_revision"])
+    return {row["event_id"]: row["fraud_reported_at"] for row in rows}
 
 
 def values(decision: Decision) -> dict[str, float | None]:
@@ -176,7 +185,8 @@ def test_a_payment_costs_one_read_and_one_commit(ports: Ports) -> None:
     assert (counting.reads, counting.commits, counting.documents) == (2, 2, 14)
     score_payment(a_fraud_warning(payment_id="pi_2"), counted, NOON + 6 * MINUTE, scorer)
     assert counting.commits == 3
-    assert counting.reads <= 4
+    # One more after the commit: what is claimed of the payment, to publish it with its decision.
+    assert counting.reads <= 5
 
 
 # Never lost.
@@ -772,3 +782,47 @@ def test_contention_without_end_is_times_turn(ports: Ports, monkeypatch: pytest.
     contended = Contended(ports.documents)
     with pytest.raises(Unavailable):
         score_payment(a_payment_event(), replace(ports, documents=contended), NOON + timedelta(1), by_rules())
+
+
+# What is claimed of a payment is published with its decision: that is what training learns from.
+
+PAID = a_payment_event(PaymentStep.AUTHORIZED, payment_id="auth_1", event_id="stripe:a:paid")
+RENAMED = a_payment_event(payment_id="capture_1", aliases=("auth_1",), event_id="stripe:a:renamed")
+WARNED = a_fraud_warning(payment_id="capture_1", occurred_at=NOON + DAY, event_id="stripe:a:warned")
+
+
+@pytest.mark.parametrize("order", list(permutations((PAID, RENAMED, WARNED))), ids=str)
+@pytest.mark.parametrize("again", [PAID, RENAMED, WARNED], ids=lambda event: event.event_id)
+def test_every_order_of_a_payment_its_other_name_and_its_news_labels_it(
+    order: Sequence[AnyEvent], again: AnyEvent, ports: Ports
+) -> None:
+    for event in (*order, again):
+        score_payment(event, ports, NOON + 2 * DAY, by_rules())
+    told = labels(ports)
+    decided = next(event.event_id for event in order if event is not WARNED)
+    assert told == {decided: "2026-11-03T12:00:00Z"}
+
+
+@pytest.mark.parametrize("order", list(permutations((PAID, RENAMED, WARNED))), ids=str)
+def test_a_label_survives_a_bus_that_is_down_whenever_an_event_first_comes(
+    order: Sequence[AnyEvent], ports: Ports
+) -> None:
+    class Down:
+        def publish(self, messages: Sequence[Message]) -> None:
+            raise Unavailable("down")
+
+    for event in order:
+        with contextlib.suppress(Unavailable):
+            score_payment(event, replace(ports, bus=Down()), NOON + 2 * DAY, by_rules())
+        score_payment(event, ports, NOON + 2 * DAY, by_rules())
+    assert set(labels(ports).values()) == {"2026-11-03T12:00:00Z"}
+
+
+def test_a_claim_that_is_disproved_is_told_as_none(ports: Ports) -> None:
+    disputed = a_dispute_event(payment_id="auth_1", occurred_at=NOON + DAY, event_id="stripe:a:d1")
+    won = a_dispute_event(
+        payment_id="auth_1", occurred_at=NOON + 2 * DAY, event_id="stripe:a:d2", status=DisputeStatus.WON, final=True
+    )
+    for event in (PAID, won, disputed):
+        score_payment(event, ports, NOON + 2 * DAY, by_rules())
+    assert labels(ports) == {PAID.event_id: None}

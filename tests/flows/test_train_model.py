@@ -390,41 +390,47 @@ def test_what_decisions_recorded_trains_the_same_model_and_nothing_is_computed(
     asked: list[str] = []
     query = ports.warehouse.query
 
-    def noted(sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def noted(sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False) -> list[dict[str, Any]]:
         asked.append(sql)
-        return query(sql, parameters)
+        return query(sql, parameters, once=once)
 
     monkeypatch.setattr(ports.warehouse, "query", noted)
     few = json.dumps({**json.loads(QUICK), "max_rows": 900}).encode()
     report = train_model(ports, NOW, few)
     assert asked == [data_set.LOGGED_SQL, data_set.labeled_sql(logged_sql())]
-    monkeypatch.setattr(train_flow, "logged_sql", served_sql)
+    monkeypatch.setattr(train_flow, "logged_sql", lambda: data_set.named_sql(served_sql()))
     assert train_model(ports, NOW, few).digest == report.digest is not None
 
     # Fewer than would be taken were recorded: all are computed that were not.
     asked.clear()
     train_model(ports, NOW, QUICK)
-    assert asked == [data_set.LOGGED_SQL, data_set.COUNT_SQL, data_set.labeled_sql(served_sql())]
+    computed = data_set.labeled_sql(data_set.named_sql(served_sql()))
+    assert asked == [data_set.LOGGED_SQL, data_set.COUNT_SQL, computed]
 
 
 @pytest.mark.parametrize(
-    ("payments", "share", "sample", "below"),
+    ("payments", "frauds", "share", "sample", "below"),
     [
-        (0, 1.0, "ff", "g"),
-        (1_000, 1.0, "ff", "g"),
-        (2_000, 0.5, "ff", "80000000"),
-        (200_000, 1 / 200, "ff", "0147ae14"),
-        (800_000, 1 / 200, "3f", "0051eb85"),
+        (0, 0, 1.0, "ff", "g"),
+        (1_000, 10, 1.0, "ff", "g"),
+        (2_000, 10, 0.5, "ff", "80000000"),
+        (200_000, 1_000, 1 / 200, "ff", "0147ae14"),
+        (800_000, 4_000, 1 / 200, "3f", "0051eb85"),
         # Whole 256ths of the payments: a little more than 200 times as many as are kept.
-        (40_000_000, 1 / 312.5, "01", "0001a36e"),
+        (40_000_000, 200_000, 1 / 312.5, "01", "0001a36e"),
+        # A raid: a tenth is fraud, and of it no more is kept than of the rest.
+        (200_000, 20_000, 1 / 10.16, "0c", "0147ae14"),
+        (2_000, 1_999, 1.0, "80", "80000000"),
     ],
 )
-def test_frauds_are_thinned_out_too_where_payments_are_many(
-    payments: int, share: float, sample: str, below: str
+def test_frauds_are_thinned_out_too_where_payments_or_frauds_are_many(
+    payments: int, frauds: int, share: float, sample: str, below: str
 ) -> None:
-    kept = data_set.sampling(payments, 1_000)
+    kept = data_set.sampling(payments, frauds, 1_000)
     assert (kept.sample, kept.below) == (sample, below)
-    assert kept.share == pytest.approx(share, rel=1e-4)
+    assert kept.share == pytest.approx(share, rel=1e-2)
+    looked_at = (int(sample, 16) + 1) / 256
+    assert frauds * looked_at <= 1_000 + frauds / 256
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,22 @@ def test_a_tick_that_was_published_far_from_our_own_time_alarms_and_does_nothing
     assert [(line["event"], line["severity"], line["seconds"]) for line in lines] == told
 
 
+def test_a_tick_that_comes_again_is_of_the_same_instant_and_a_call_is_of_its_own(tmp_path: Path) -> None:
+    told: list[object] = []
+
+    def act(_: bytes, at: object) -> None:
+        told.append(at)
+
+    by_clock = serving(lambda _: entry.on_dated_tick("nightly", act, lambda: NOON + HOUR / 2), tmp_path)
+    without = serving(lambda _: entry.on_dated_tick("nightly", act), tmp_path)
+    tick = push(b"", job="nightly")
+    tick["message"]["publishTime"] = "2026-11-02T12:00:00.000Z"
+    for client in (by_clock, by_clock, without):
+        assert client.post("/", json=tick).status_code == 204
+    assert by_clock.post("/", data=b"{}").status_code == 204
+    assert told == [NOON, NOON, None, None]
+
+
 @pytest.mark.parametrize("published", [None, "", "soon", "2026-11-02T12:00:00"])
 def test_a_tick_that_does_not_say_when_it_was_published_is_done(published: str | None, tmp_path: Path) -> None:
     ticks: list[bytes] = []

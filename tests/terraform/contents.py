@@ -80,7 +80,7 @@ def of_code(root: Path) -> Contents:
             collections |= set(known.first_of("Key"))
             due |= {f"{one}/{field}" for one, field in known.due()}
             due |= {f"{one}/{field} expires" for one, field in known.expires()}
-            jobs |= set(known.first_of("on_tick"))
+            jobs |= {*known.first_of("on_tick"), *known.first_of("on_dated_tick")}
             for part, kind in known.needs():
                 access[part] = max(access.get(part, ""), kind)  # "write" is above "read"
         needs |= {f"{function}/{part}:{kind}" for part, kind in access.items()}

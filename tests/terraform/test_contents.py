@@ -93,7 +93,7 @@ def test_tables_are_partitioned_and_clustered_by_columns_that_they_have() -> Non
 
 
 def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
-    trained = [data_set.labeled_sql(sql) for sql in (served_sql(), logged_sql())]
+    trained = [data_set.labeled_sql(sql) for sql in (data_set.named_sql(served_sql()), logged_sql())]
     watched = [sql for name, sql in vars(monitor_model).items() if name.endswith("_SQL")]
     assert NEWCOMERS_SQL in watched
     for sql in (

@@ -38,7 +38,7 @@ from shared.flows.track_dispute import track_dispute
 from shared.fraud.decide import decide
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import audited_sql, logged_sql
-from shared.learning.data_set import labeled_sql
+from shared.learning.data_set import LOGGED_SQL, labeled_sql
 from shared.runtime import logs
 from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
@@ -350,11 +350,19 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     assert 0.7 * each.event_row < row_bytes(told, "payment_events") <= each.event_row
     assert 0.7 * each.decision_row < row_bytes(decision, "fraud_decisions") <= each.decision_row
     read = read_of(labeled_sql(logged_sql()))
-    assert "features" in read["fraud_decisions"]
-    columns_of_all = read["fraud_decisions"] - {"features"}
-    assert 0.7 * each.trained_event < row_bytes(told, "payment_events", read["payment_events"]) <= each.trained_event
-    of_all = row_bytes(decision, "fraud_decisions", columns_of_all)
-    assert 0.7 * each.trained_decision < of_all <= each.trained_decision
+    assert read.keys() == {"fraud_decisions"}
+    assert (
+        0.7 * each.trained_decision
+        < row_bytes(decision, "fraud_decisions", read["fraud_decisions"])
+        <= (each.trained_decision)
+    )
+    counted_by = read_of(LOGGED_SQL)
+    assert counted_by.keys() == {"fraud_decisions"}
+    assert (
+        0.5 * each.counted_decision
+        < row_bytes(decision, "fraud_decisions", counted_by["fraud_decisions"])
+        <= (each.counted_decision)
+    )
     read = read_of(audited_sql())
     audited = row_bytes(told, "payment_events", read["payment_events"])
     assert 0.7 * each.audited_event < audited <= each.audited_event
@@ -469,6 +477,22 @@ def test_the_bill_is_no_more_than_was_promised() -> None:
     first, twelfth, _ = (sum(line.dollars[at] for line in cost.costs(cost.read_plan())) for at in range(3))
     assert first <= 5_000
     assert twelfth <= 7_500
+
+
+def test_training_is_a_tenth_of_what_it_was_and_reads_blocks_that_others_are_not_in() -> None:
+    assert max(in_months(cost.read_plan(), "BigQuery training")) <= 120
+    topology = json.loads((tool.ROOT / "functions" / "topology.json").read_text())
+    assert topology["tables"]["fraud_decisions"]["partition"] == "occurred_at"
+    assert topology["tables"]["fraud_decisions"]["cluster"][0] == "sample"
+    for sql in (labeled_sql(logged_sql()), LOGGED_SQL):
+        [where] = [
+            one
+            for one in sqlglot.parse_one(sql, dialect="bigquery").find_all(exp.Where)
+            if "schema_version" in str(one)
+        ]
+        asked = str(where)
+        assert "occurred_at >= @since" in asked
+        assert re.search(r"sample (<= @sample|= '00')", asked)
 
 
 def test_prod_as_configured_holds_five_thousand_deliveries_a_second() -> None:

@@ -1,7 +1,9 @@
 """BigQuery."""
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,14 +21,16 @@ from shared.domain.errors import Misconfigured, Unavailable
 
 _TYPES: Final = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
 _PATIENCE: Final = 300.0  # a training query may run for minutes; nobody waits for an answer
+_ATTEMPTS: Final = 5
 _AGAIN: Final = Retry(initial=0.5, maximum=10.0, timeout=60.0)
 
 
 class BigQueryWarehouse:
     """`shared.flows.ports.Warehouse`; tables named plainly are those of `dataset`."""
 
-    def __init__(self, project: str, dataset: str, emulator: str | None) -> None:
+    def __init__(self, project: str, dataset: str, emulator: str | None, patience: float = _PATIENCE) -> None:
         self._project = project
+        self._patience = patience
         self._dataset = f"{project}.{dataset}"
         self._emulator = emulator
         self._client: Once[Any] = Once(self._connect)
@@ -44,18 +48,44 @@ class BigQueryWarehouse:
                 reason="missing_credentials",
             ) from error
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False
+    ) -> list[dict[str, Any]]:
         config = bigquery.QueryJobConfig(
             default_dataset=self._dataset,
             query_parameters=[_parameter(name, value) for name, value in (parameters or {}).items()],
+            # BigQuery stops it by itself too: whoever asks may be killed while it waits, and would not cancel.
+            job_timeout_ms=int(self._patience * 1000),
         )
         try:
-            job = self._client().query(sql, job_config=config, retry=_AGAIN, job_retry=None)
-            return [dict(row) for row in job.result(timeout=_PATIENCE)]
+            job = self._begun(sql, config, _named(sql, parameters or {}) if once else None)
+            try:
+                return [dict(row) for row in job.result(timeout=self._patience, retry=_AGAIN, job_retry=None)]
+            except _TROUBLE:
+                _cancel(job)
+                raise
         except (exceptions.BadRequest, exceptions.NotFound) as error:
             raise Misconfigured(f"the warehouse refuses this SQL: {error.message}", reason="bad_sql") from error
         except _TROUBLE as error:
             raise Unavailable(f"BigQuery does not answer: {type(error).__name__}", reason="bigquery") from error
+
+    def _begun(self, sql: str, config: Any, name: str | None) -> Any:
+        """A job of this SQL. With a name: the one that has it already, if there is one that did not fail; a job's id is
+        taken for good, so that the one after a failure has another."""
+        client = self._client()
+        if name is None:
+            return client.query(sql, job_config=config, retry=_AGAIN, job_retry=None)
+        for attempt in range(_ATTEMPTS):
+            job_id = f"{name}-{attempt}"
+            try:
+                return client.query(sql, job_config=config, job_id=job_id, retry=_AGAIN, job_retry=None)
+            except exceptions.Conflict:
+                # Jobs outside the multi-regions are found by their location only.
+                location = client.get_dataset(self._dataset, retry=_AGAIN).location
+                job = client.get_job(job_id, location=location, retry=_AGAIN)
+                if not job.error_result:
+                    return job
+        raise Unavailable(f"this query has failed {_ATTEMPTS} times", reason="bigquery")
 
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         of = columns(table)
@@ -83,6 +113,18 @@ class BigQueryWarehouse:
 
 
 _TROUBLE: Final = (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError, OSError, TimeoutError)
+
+
+def _named(sql: str, parameters: Mapping[str, Any]) -> str:
+    """By which the same question is known again, as part of a job's id."""
+    asked = repr((sql, sorted(parameters.items())))
+    return f"payin-{hashlib.sha256(asked.encode()).hexdigest()[:40]}"
+
+
+def _cancel(job: Any) -> None:
+    """Nobody waits for it any more. Where that cannot be said, its own timeout stops it."""
+    with suppress(*_TROUBLE):
+        job.cancel(retry=None, timeout=5)
 
 
 def _parameter(name: str, value: Any) -> Any:

@@ -62,7 +62,9 @@ class LocalWarehouse:
         except OSError as error:
             raise Unavailable(f"the warehouse's folder cannot be written: {error.strerror}") from error
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False
+    ) -> list[dict[str, Any]]:
         translated, tables = _translated(sql)
         connection = self._connect()
         with self._lock:
