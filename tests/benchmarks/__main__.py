@@ -5,7 +5,7 @@
 import importlib
 import sys
 
-BENCHMARKS = ("acknowledgement", "cold_start", "bundles", "adapters", "scoring", "growth", "throughput")
+BENCHMARKS = ("acknowledgement", "cold_start", "bundles", "adapters", "scoring", "growth", "throughput", "training")
 ON_REQUEST = ("fraud_quality",)  # takes minutes, and data that is not part of the project
 
 
