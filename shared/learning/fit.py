@@ -18,6 +18,9 @@ Tail = tuple[int, float]
 
 TAIL_QUANTILE = 0.95
 ALMOST_INFINITE = 1e300
+THREADS = 2
+"""Sums over all rows are added up by thread, and machines differ in their number of cores: sums in another order would be
+another model. A sum of two does not depend on which of them comes first. A machine of one core alone has others."""
 ISOTONIC_FROM = 1000
 SIGMOID_FROM = 5
 """Frauds in the calibration slice: fewer than a thousand bend an isotonic curve, fewer than five say nothing."""
@@ -57,9 +60,7 @@ def fit(train: Table, long_tailed: Sequence[str], request: TrainingRequest) -> F
     values[:, np.isnan(values).all(axis=0)] = 0.0
     # Nor between infinities: half way to one of them is no number. As the largest numbers they stay above everything.
     np.clip(values, -ALMOST_INFINITE, ALMOST_INFINITE, out=values)
-    # The root's sums are added up by thread, and machines differ in their number of cores: sums in another order would be
-    # another model. Of two threads there is one order, for a sum of two does not depend on which comes first.
-    with threadpool_limits(limits=2):
+    with threadpool_limits(limits=THREADS):
         forest.fit(values, train.fraud)
     return Fitted(forest, tails)
 

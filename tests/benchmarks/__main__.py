@@ -5,7 +5,10 @@
 import importlib
 import sys
 
-BENCHMARKS = ("acknowledgement", "cold_start", "bundles", "adapters", "scoring", "growth", "throughput", "door")
+BENCHMARKS = (
+    *("acknowledgement", "cold_start", "bundles", "adapters", "scoring", "growth", "throughput"),
+    *("door", "training"),
+)
 ON_REQUEST = ("fraud_quality",)  # takes minutes, and data that is not part of the project
 
 
