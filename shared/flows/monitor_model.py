@@ -8,6 +8,7 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 | `stability`, `distance` | each feature, and `score`, against what the champion was judged on | from an index of 0.25 |
 | `approved`, `declined` | all payments; each account, country, network; each of the three together | out of the band of the same weekday of the weeks before |
 | `challenger_approved`, `challenger_agrees` | what the challenger would have approved, and where both say the same | – |
+| `skew`, `skew_natural` | how many of a sample of decisions, and of which features, are not what the rows say; by cause, where it is a natural one (`shared.flows.skew`) | any |
 | `canary` | by how much more the canary approves than the champion | beyond a hundredth: the canary ends |
 | `attack` | new cards on one BIN, device or address | a burst (`shared.fraud.attacks`) |
 """
@@ -15,7 +16,7 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -31,13 +32,11 @@ from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Key, Message, Ports
 from shared.flows.scorer import CHAMPION
+from shared.flows.skew import audit
 from shared.fraud import model as artifacts
 from shared.fraud.attacks import BEFORE, LEAST, NEWCOMERS_SQL, WATCHED, Newcomers, bursts
 from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.fraud.model import Model
-
-if TYPE_CHECKING:
-    pass
 
 TOPIC = "model-health"
 HEALTH = Key("registry", "health")
@@ -48,7 +47,7 @@ FROM_HOUR = 4
 WEEKS = 5
 SAMPLES = 256
 VECTORS = 20_000
-"""Vectors that a day's spread is measured on, at most about so many."""
+"""Vectors that a day's spread is measured on, and that are computed again, at most about so many."""
 
 GUARD = 0.01
 """By how much a canary's approval rate may differ from the champion's."""
@@ -279,11 +278,14 @@ def _digits(line: Line) -> dict[str, str]:
 
 def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasured]:
     make = _Rows.of(day, now, line)
-    measured = [*_spreads(ports, line, make), *_rates(ports, make), *_shadow(ports, line, make)]
+    sample = _sample(ports, make)
+    measured = [*_spreads(ports, line, make, sample), *_rates(ports, make), *_shadow(ports, line, make)]
+    measured += _skew(ports, make, sample)
     told: Mapping[str, Callable[[str, int], None]] = {
         "stability": lambda worst, count: alarm("model_drifted", subjects=count, worst=worst),
         "approved": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
         "declined": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
+        "skew": lambda worst, count: alarm("features_skewed", subjects=count, worst=worst),
     }
     for measure, tell in told.items():
         if unusual := [row for row in measured if row.measure == measure and row.unusual]:
@@ -294,7 +296,14 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     return measured
 
 
-def _spreads(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:
+def _sample(ports: Ports, make: _Rows) -> str:
+    """Decisions' greatest `sample`, so that about `VECTORS` of the day are looked at."""
+    [counted] = ports.warehouse.query(COUNT_SQL, make.within)
+    parts = min(max(VECTORS // max(int(counted["payments"]), 1), 1), SAMPLES)
+    return f"{parts - 1:02x}"
+
+
+def _spreads(ports: Ports, line: Line, make: _Rows, sample: str) -> Iterator[HealthMeasured]:
     """Features and scores of a sample of the day, against what the champion was judged on."""
     if line.current is None or line.current.reference is None:
         return
@@ -303,17 +312,24 @@ def _spreads(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:
     from shared.learning.health import ACT, LEAST_SPREAD, Reference
 
     reference = decode(ports.models.load(line.current.reference), Reference)
-    [counted] = ports.warehouse.query(COUNT_SQL, make.within)
-    parts = min(max(VECTORS // max(int(counted["payments"]), 1), 1), SAMPLES)
-    rows = ports.warehouse.query(
-        VECTORS_SQL, {**make.within, "sample": f"{parts - 1:02x}", "model": line.current.digest}
-    )
+    rows = ports.warehouse.query(VECTORS_SQL, {**make.within, "sample": sample, "model": line.current.digest})
     spreads = {**reference.features, "score": reference.score}
     for name, spread in spreads.items():
         drift = spread.drift(np.array([row[name] for row in rows], dtype=np.float64))
         unusual = len(rows) >= LEAST_SPREAD and drift.stability >= ACT
         yield make.row("stability", name, drift.stability, len(rows), usual=(0.0, ACT), unusual=unusual)
         yield make.row("distance", name, drift.distance, len(rows))
+
+
+def _skew(ports: Ports, make: _Rows, sample: str) -> Iterator[HealthMeasured]:
+    """Decisions of the day computed again from the rows: what training would learn from, beside what was served."""
+    found = audit(ports.warehouse, make.day, make.day + DAY, sample)
+    if not found.compared:
+        return
+    for subject, count in {"all": found.different, **found.by_feature}.items():
+        yield make.row("skew", subject, count, found.compared, usual=(0.0, 0.0), unusual=count > 0)
+    for cause, count in found.natural.items():
+        yield make.row("skew_natural", cause, count, found.compared)
 
 
 def _rates(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:

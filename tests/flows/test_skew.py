@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 
 from shared.domain.codec import encode_event, utc_text
 from shared.domain.events import AnyEvent, PaymentChanged
+from shared.flows.monitor_model import monitor_model
 from shared.flows.ports import Ports
 from shared.flows.skew import HISTORY, NATURAL, Cause, Skew, audit
 from shared.fraud.point_in_time import ON_ITS_WAY
 from tests.builders import DAY, HOUR, MINUTE, NOON, SECOND, a_fraud_warning, a_payment_event
 from tests.fraud.test_point_in_time import Arrival, deliveries, served_on
-from tests.local import local_ports
+from tests.local import local_ports, published
 
 TODAY = NOON.replace(hour=0)
 
@@ -89,6 +90,27 @@ def test_a_vector_that_is_not_what_the_rows_say_is_named_with_its_features(ports
         natural={},
         event_ids=("stripe:acct_1:pi_2",),
     )
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_each_day_is_audited_and_what_differs_calls_somebody(
+    ports: Ports, damaged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrivals = [at(NOON + n * HOUR, f"pi_{n}") for n in range(3)]
+    decisions = served_on(arrivals, ports)
+    if damaged:
+        [feature] = [one for one in decisions["stripe:acct_1:pi_2"]["features"] if one["name"] == "card_payments_24h"]
+        feature["value"] += 1
+    ports.warehouse.append(
+        "payment_events", [msgspec.json.decode(encode_event(event, heard)) for heard, event in arrivals]
+    )
+    ports.warehouse.append("fraud_decisions", list(decisions.values()))
+    caplog.clear()
+    monitor_model(ports, TODAY + DAY + 5 * HOUR)
+    rows = {row["subject"]: row for row in published(ports, "model-health") if row["measure"] == "skew"}
+    assert (rows["all"]["value"], rows["all"]["payments"], rows["all"]["unusual"]) == (damaged, 3, damaged)
+    assert ("card_payments_24h" in rows) == damaged
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == ["features_skewed"] * damaged
 
 
 def test_a_decision_on_a_payment_that_no_event_tells_of_is_missed(ports: Ports) -> None:
