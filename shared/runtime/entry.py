@@ -154,7 +154,7 @@ def on_tick(job: str, act: Callable[[bytes], object], clock: Callable[[], dateti
     the subscription's filter would have done. `clock` is by which the job is about to act: a tick that Pub/Sub took in
     far from it is alarmed and left alone, for one of the two clocks is wrong, or the tick is so old that others came.
     """
-    return on_dated_tick(job, lambda parameters, _: act(parameters), clock)
+    return _on_tick(job, lambda parameters, _: act(parameters), clock)
 
 
 def on_dated_tick(
@@ -162,7 +162,12 @@ def on_dated_tick(
 ) -> Handler:
     """As `on_tick`, and `act` is told when Pub/Sub took the tick in, which is the same however often it is delivered. None:
     it was called directly, or there is no clock to hold that instant to."""
+    return _on_tick(job, act, clock)
 
+
+def _on_tick(
+    job: str, act: Callable[[bytes, datetime | None], object], clock: Callable[[], datetime] | None
+) -> Handler:
     def handle(request: "Request") -> Response:
         parameters, asked_for, published_at = _parameters(request)
         if asked_for not in ("", job):
