@@ -1,7 +1,7 @@
 """Our own simulated world as events, told as by a provider that tells everything, and what each attempt really was."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -22,6 +22,13 @@ BURN_IN, TRAINED_UNTIL, TESTED_FROM = 14, 70, 100
 the third; the test begins there."""
 
 
+_STATUS = {
+    FactKind.DISPUTE_OPENED: DisputeStatus.NEEDS_RESPONSE,
+    FactKind.DISPUTE_LOST: DisputeStatus.LOST,
+    FactKind.DISPUTE_WON: DisputeStatus.WON,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Shop:
     """table.fraud: what had been told before the test begins. pattern: what an attempt really was; empty: honest.
@@ -33,8 +40,9 @@ class Shop:
     start: datetime
 
 
-def shop(seed: int = 11, days: int = DAYS) -> Shop:
-    """Every attempt of a world of `days` days with our features of it. Nobody answers a dispute."""
+def shop(seed: int = 11, days: int = DAYS, *, columns: Sequence[str] = COLUMNS, answered: float = 0.0) -> Shop:
+    """Every attempt of a world of `days` days with our features of it. answered: the part of the disputes that somebody
+    contests, a day after they were opened; of those some are won, and what was claimed in them falls."""
     world = World(replace(SCALES["bench"], days=days, settle_days=0), seed)
     # The settling days let nothing begin, so news that would come after the story is simply not heard.
     told_before = microseconds(world.start + TESTED_FROM * DAY)
@@ -43,6 +51,8 @@ def shop(seed: int = 11, days: int = DAYS) -> Shop:
 
     def events() -> Iterator[AnyEvent]:
         for fact in world.until(world.end):
+            if fact.kind is FactKind.DISPUTE_OPENED and fact.dispute and world.luck_of(fact.dispute.id) < answered:
+                world.answer(fact.dispute.id, fact.at + DAY)
             if (event := event_of(fact)) is None:
                 continue
             if fact.kind in (FactKind.FRAUD_WARNED, FactKind.DISPUTE_OPENED) and microseconds(fact.at) < told_before:
@@ -52,11 +62,11 @@ def shop(seed: int = 11, days: int = DAYS) -> Shop:
                 refused.add(fact.attempt.id)
             yield event
 
-    names, at, values = computed(events(), COLUMNS, world.start, world.start, world.end + timedelta(days=1))
+    names, at, values = computed(events(), columns, world.start, world.start, world.end + timedelta(days=1))
     fraud = np.array([name in known for name in names], dtype=np.bool_)
     pattern = np.array([world.truth.get(name, "") for name in names])
     declined = np.array([name in refused for name in names], dtype=np.bool_)
-    return Shop(Table(COLUMNS, values, fraud, at, np.ones(len(at))), declined, pattern, world.start)
+    return Shop(Table(tuple(columns), values, fraud, at, np.ones(len(at))), declined, pattern, world.start)
 
 
 def event_of(fact: Fact) -> AnyEvent | None:
@@ -94,7 +104,7 @@ def event_of(fact: Fact) -> AnyEvent | None:
             )
         case FactKind.FRAUD_WARNED:
             return a_fraud_warning(event_id=event_id, payment_id=attempt.id, occurred_at=fact.at)
-        case FactKind.DISPUTE_OPENED | FactKind.DISPUTE_LOST:
+        case FactKind.DISPUTE_OPENED | FactKind.DISPUTE_LOST | FactKind.DISPUTE_WON:
             assert fact.dispute is not None
             return a_dispute_event(
                 event_id=event_id,
@@ -103,7 +113,7 @@ def event_of(fact: Fact) -> AnyEvent | None:
                 occurred_at=fact.at,
                 stage=fact.dispute.stage,
                 reason=fact.dispute.reason,
-                status=DisputeStatus.LOST if fact.kind is FactKind.DISPUTE_LOST else DisputeStatus.NEEDS_RESPONSE,
+                status=_STATUS[fact.kind],
             )
         case _:
             return None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.decisions import Outcome
 from shared.fraud.book import SHIPPED, shipped_rules
+from shared.fraud.expressions import features_of
 from shared.fraud.features import NAMES
 from shared.fraud.parsing import parse
 from shared.fraud.policy import (
@@ -176,3 +177,9 @@ def test_exploration_draws_its_share_and_the_same_again_and_nothing_above_its_am
 def test_a_policy_by_which_nobody_can_judge_is_refused(make: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"exploration|segment|authentication|loss|challenge"):
         make()
+
+
+def test_a_shipped_rule_that_declines_on_what_cardholders_said_earlier_is_none_of_ours() -> None:
+    """Those who deny what they bought go on paying: 1.5 % of genuine payments come after such a claim (`rule_harm`)."""
+    declining = [rule for rule in shipped_rules() if rule.outcome is Outcome.DECLINE]
+    assert not [rule.code for rule in declining if any("_frauds_" in name for name in features_of(rule.tree))]
