@@ -77,7 +77,7 @@ class Each:
     update_bytes: int = 800
     delivery_row: int = 2_900
     event_row: int = 720
-    decision_row: int = 3_510
+    decision_row: int = 3_540
     update_row: int = 400
     """Told with each event of a dispute: what the payment was taken for with each until then, two or three."""
     label_bytes: int = 1_500

@@ -94,6 +94,7 @@ READ_IN_THE_LOG = {
     "canary_set",
     "book_loaded",
     "book_published",
+    "entity_listed",
     "decisions_recomputed",
 }
 
