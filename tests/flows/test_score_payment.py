@@ -337,14 +337,14 @@ def test_fraud_counts_once_for_each_payment_whichever_comes_first(order: Sequenc
     assert state[Key("feature_state", "card:fp_1")]["ever"]["payments"] == 1
 
 
-def test_another_payment_of_a_card_with_known_fraud_is_declined_and_says_why(ports: Ports) -> None:
+def test_another_payment_after_known_fraud_is_reviewed_and_says_why(ports: Ports) -> None:
     _, decision = score(
         ports,
         a_payment_event(),
         a_fraud_warning(occurred_at=NOON + DAY),
         a_payment_event(payment_id="pi_2", occurred_at=NOON + 2 * DAY),
     )
-    assert decision.outcome is Outcome.DECLINE
+    assert decision.outcome is Outcome.REVIEW
     assert codes(decision)[0] == "known_fraud_on_card"
 
 
@@ -401,22 +401,22 @@ WON = {"status": DisputeStatus.WON, "occurred_at": NOON + 30 * DAY}
         ({**WON, "reason": DisputeReason.NOT_RECEIVED, "status": None}, False),  # it was never about fraud
     ],
 )
-def test_a_fraud_dispute_that_was_won_for_good_or_withdrawn_declines_no_renewal(
+def test_a_fraud_dispute_that_was_won_for_good_or_withdrawn_stops_no_renewal(
     ending: dict[str, Any], stands: bool, ports: Ports
 ) -> None:
     score(ports, a_payment_event(), a_dispute_event(occurred_at=NOON + DAY))
     during = renewal(ports, 10 * DAY)
-    assert during.outcome is Outcome.DECLINE
+    assert during.outcome is Outcome.REVIEW
     assert codes(during) == ["known_fraud_on_card", "known_fraud_on_device", "known_fraud_of_customer"]
     score(ports, a_dispute_event(**ending))
     after = renewal(ports, 31 * DAY)
-    assert (after.outcome is Outcome.DECLINE) is stands
+    assert (after.outcome is not Outcome.APPROVE) is stands
     assert values(after)["card_frauds_ever"] == values(after)["customer_frauds_ever"] == int(stands)
     if not stands:
         assert values(after)["card_frauds_30d"] == values(after)["device_frauds_30d"] == 0
 
 
-def test_a_claim_that_is_made_again_declines_again(ports: Ports) -> None:
+def test_a_claim_that_is_made_again_stops_again(ports: Ports) -> None:
     again = {**WON, "stage": DisputeStage.PRE_ARBITRATION, "status": DisputeStatus.NEEDS_RESPONSE}
     told: list[tuple[DisputeChanged, bool]] = [
         (a_dispute_event(occurred_at=NOON + DAY), True),
