@@ -1,7 +1,7 @@
 """Whom the shipped rules stop in our own world, a rule a line: `python -m tests.benchmarks rule_harm`.
 
-150 days, of which the first 14 only give history; six disputes in ten are contested, and some are won. Rules are chosen on
-the first seed, and confirmed on the second. Genuine is a payment of its own cardholder, whatever they say later.
+150 days, of which the first 14 only give history; six disputes in ten are contested, and some are won. Both seeds were seen
+before the shipped rules were chosen. Genuine is a payment of its own cardholder, whatever they say later.
 """
 
 from datetime import timedelta
