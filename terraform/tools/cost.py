@@ -96,7 +96,7 @@ class Each:
     claim_reads: int = 1  # of what is claimed of a payment, to publish it with the decision
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     payment_document: int = 1_560
-    decision_document: int = 1_230
+    decision_document: int = 1_250
     entities_document: int = 1_600  # of a customer: card, account, device and address
     dispute_document: int = 4_000  # with its case and its claim
     review_document: int = 1_100  # closed, with its trail

@@ -435,7 +435,7 @@ def test_whatever_comes_in_whatever_order_a_review_ends_once_and_as_it_was_told(
         if end != (None, None):
             ended = end
     told = {row["action"] for row in published(ports, TOPIC)}
-    labels = {(row["label"], row["by"]) for row in published(ports, "fraud-labels")}
+    labels = {(row["label"], row["by"]) for row in published(ports, "fraud-labels") if row["source"] == "manual_review"}
     verdict = stored(ports, review_id).verdict
     assert told == ({verdict.action} if verdict else set())
     assert labels == ({(verdict.label, verdict.by)} if verdict and verdict.label else set())

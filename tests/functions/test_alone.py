@@ -163,6 +163,8 @@ TOKENS = ("google.auth", "requests")
 FIRESTORES_CLIENT = ("google.cloud.firestore", "grpc", *TOKENS)
 TRAINING = ("sklearn", "numpy", "pydantic", "google.cloud.bigquery", "shared.learning")
 LOCAL = ("sqlalchemy", "duckdb", "sqlglot", "shared.backends.local", "google.cloud.pubsub")
+# What a claim means, in the words of the domain and with nothing behind it: labels are told by it.
+CLAIMS = ("shared.fraud", "shared.fraud.claims")
 NEVER_ON_THE_PATH = {
     "webhook-stripe": (
         *TRAINING,
@@ -263,7 +265,7 @@ def test_a_function_imports_nothing_heavy_that_its_path_does_not_use(
     status, modules = json.loads(ran.stdout.splitlines()[-1])
     assert status == ANSWERS.get(function, 204), ran.stdout + ran.stderr
     forbidden = NEVER_ON_THE_PATH[function]
-    assert [name for name in modules if name.startswith(forbidden)] == []
+    assert [name for name in modules if name.startswith(forbidden) and name not in CLAIMS] == []
 
 
 @pytest.mark.parametrize("function", [*CONSUMED, "webhook-stripe"])
