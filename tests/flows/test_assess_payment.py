@@ -1,12 +1,10 @@
 """Before authorisation, for real on SQLite: counted once at whichever door, answered in time whatever fails."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import permutations
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 from typing import Any
 
@@ -29,21 +27,10 @@ from shared.fraud.features import Attempt
 from shared.fraud.history import Known
 from tests.builders import DAY, HOUR, MINUTE, NOON, SECOND, a_card, a_fraud_warning, a_payment_event, an_assessment
 from tests.flows.counting import Counting
-from tests.local import everything, local_ports, published, wipe
+from tests.local import everything, published, wipe
 
 COLLECTIONS = ("decisions", "known_frauds", "fraud_claims", "feature_state", "assessments")
 LONG = 30.0
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def shared_ports() -> Iterator[Ports]:
-    with TemporaryDirectory() as folder:
-        yield local_ports(Path(folder))
 
 
 def by_rules() -> Scorer:

@@ -1,7 +1,6 @@
 """The book of rules: published a revision at a time, read by the next decision, and kept for all that it decided."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +19,7 @@ from shared.fraud.parsing import parse
 from shared.fraud.rules import Rule, Scope, State
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_payment_event
 from tests.flows.counting import Counting
-from tests.local import local_ports, published
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
+from tests.local import published
 
 
 def a_rule(code: str = "any_amount", sql: str = "amount >= 0", **changes: Any) -> Rule:

@@ -31,11 +31,6 @@ from tests.fraud.forests import artifact, fitted, loaded
 from tests.local import local_ports, published
 
 
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
-
-
 def a_model(ports: Ports, iterations: int) -> str:
     return ports.models.store(artifact(COLUMNS, fitted(COLUMNS, iterations=iterations)))
 

@@ -1,7 +1,6 @@
 """The loop by which every flow writes."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -9,14 +8,8 @@ from shared.domain.errors import Conflict, Unavailable
 from shared.flows.committing import TRIES, Decision, Seen, change, write
 from shared.flows.ports import Create, Delete, Key, Ports, Snapshot, Unchanged, Write
 from tests.flows.counting import Counting
-from tests.local import local_ports
 
 ONE, OTHER = Key("things", "one"), Key("things", "other")
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
 
 
 class Contended(Counting):

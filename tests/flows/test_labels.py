@@ -1,9 +1,7 @@
 """What a payment turned out to be: labels out of disputes and issuers' reports, tracked for real on SQLite."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,21 +16,10 @@ from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from shared.fraud.claims import Claims, DisputeClaim
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_fraud_warning, a_payment_event
-from tests.local import local_ports, published, wipe
+from tests.local import published, wipe
 
 WON, LOST, CLOSED = DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.CLOSED
 NOT_RECEIVED = DisputeReason.NOT_RECEIVED
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def shared_ports() -> Iterator[Ports]:
-    with TemporaryDirectory() as folder:
-        yield local_ports(Path(folder))
 
 
 def labels_after(ports: Ports, *events: AnyEvent) -> dict[str, dict[str, Any]]:

@@ -1,11 +1,9 @@
 """Cards, customers, devices and addresses on a list, for real on SQLite: what is said of them decides, and is no history."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -30,22 +28,11 @@ from tests.builders import DAY, MINUTE, NOON, SECOND, a_card, a_payment_event, a
 from tests.flows.counting import Counting
 from tests.flows.test_assess_payment import assess
 from tests.flows.test_book_of_rules import a_rule
-from tests.local import everything, local_ports, published, wipe
+from tests.local import everything, published, wipe
 
 COLLECTIONS = ("decisions", "feature_state", "lists", "known_frauds", "assessments", "registry", "rule_books")
 MICROSECOND = timedelta(microseconds=1)
 OF_ITS_KIND = {"card": "fp_1", "customer": "cus_1", "device": "dev_1", "ip": "203.0.113.7"}
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def shared_ports() -> Iterator[Ports]:
-    with TemporaryDirectory() as folder:
-        yield local_ports(Path(folder))
 
 
 def an_entry(**changes: Any) -> Entry:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +13,7 @@ from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS, on_request
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_payment_event, eur
 from tests.fraud.forests import artifact, fitted
-from tests.local import local_ports, published
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
+from tests.local import published
 
 
 def decided(ports: Ports, number: int, scorer: Scorer) -> list[dict[str, Any]]:

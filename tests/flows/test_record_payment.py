@@ -1,12 +1,9 @@
 """Payment events, recorded for real on SQLite."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -34,20 +31,9 @@ from tests.builders import (
     eur,
 )
 from tests.flows.counting import Counting
-from tests.local import everything, local_ports, published, wipe
+from tests.local import everything, published, wipe
 
 PAYMENT, CASE = Key("payments", "stripe:pi_1"), Key("cases", "stripe:pi_1")
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def shared_ports() -> Iterator[Ports]:
-    with TemporaryDirectory() as folder:
-        yield local_ports(Path(folder))
 
 
 def record(ports: Ports, *events: AnyEvent) -> None:

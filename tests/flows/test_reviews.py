@@ -49,11 +49,6 @@ REFUSE = Word(request_id="w-1", action=ReviewAction.REFUSE, code="stolen_card", 
 RELEASE = Word(request_id="w-2", action=ReviewAction.RELEASE, code="known_customer", reason="called", label="genuine")
 
 
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
-
-
 def score(ports: Ports, event: AnyEvent, now: datetime = NOON) -> None:
     score_payment(event, ports, now, Scorer(use_model=False))
 

@@ -4,13 +4,12 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -52,17 +51,6 @@ from tests.local import everything, local_ports, published, wipe
 
 COLLECTIONS = ("decisions", "known_frauds", "fraud_claims", "feature_state")
 TOPIC = "fraud-decisions"
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def shared_ports() -> Iterator[Ports]:
-    with TemporaryDirectory() as folder:
-        yield local_ports(Path(folder))
 
 
 def by_rules() -> Scorer:

@@ -24,11 +24,6 @@ from tests.local import local_ports, published
 TODAY = NOON.replace(hour=0)
 
 
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
-
-
 def stored(ports: Ports, arrivals: Sequence[Arrival], **changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Decide on `arrivals`, and bring what was told and decided into the warehouse: each message a moment after its decision.
     changes: to the rows of decisions, by payment."""

@@ -1,11 +1,8 @@
 """Disputes, warnings and refunds, tracked for real on SQLite."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from itertools import cycle
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -34,20 +31,9 @@ from tests.builders import (
     eur,
 )
 from tests.flows.counting import Counting
-from tests.local import everything, local_ports, published, wipe
+from tests.local import everything, published, wipe
 
 DISPUTE, CASE = Key("disputes", "stripe:dp_1"), Key("cases", "stripe:pi_1")
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def shared_ports() -> Iterator[Ports]:
-    with TemporaryDirectory() as folder:
-        yield local_ports(Path(folder))
 
 
 def track(ports: Ports, *events: AnyEvent) -> None:
