@@ -5,7 +5,7 @@ alternation, so that a machine that slows down slows both.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.requests import stripe_delivery
-from tests.benchmarks.servers import Load, Request, load, running
+from tests.benchmarks.servers import Load, Request, beside, running
 from tests.benchmarks.worlds import worlds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +31,17 @@ def fresh(number: int) -> list[Request]:
     return [stripe_delivery(datetime.now(UTC), f"{time.time_ns()}{n}") for n in range(number)]
 
 
+def figures(title: str, name: str, baseline: str, ours: Sequence[Load], bare: Sequence[Load]) -> Table:
+    """`FIGURES` of both, and the median of their ratios, pair by pair."""
+    table = Table(title=title)
+    for heading in ("", name, baseline, "ratio"):
+        table.add_column(heading, justify="right")
+    for figure, of in FIGURES.items():
+        pairs = median(of(x) / of(y) for x, y in zip(ours, bare, strict=True))
+        table.add_row(figure, f"{median(map(of, ours)):.1f}", f"{median(map(of, bare)):.1f}", f"{pairs:.2f}")
+    return table
+
+
 def main() -> None:
     console = Console()
     for world, environment in worlds():
@@ -42,18 +53,6 @@ def main() -> None:
                     running(ours_at, "webhook", settings, fresh(1)[0]) as ours_port,
                     running(bare_at, "publish", settings, fresh(1)[0]) as bare_port,
                 ):
-                    load(ours_port, fresh(100), threads)
-                    load(bare_port, fresh(100), threads)
-                    ours: list[Load] = []
-                    bare: list[Load] = []
-                    for _ in range(ROUNDS):
-                        ours.append(load(ours_port, fresh(REQUESTS), threads))
-                        bare.append(load(bare_port, fresh(REQUESTS), threads))
-            table = Table(title=f"acknowledgement, {world}, {threads} connection(s), {ROUNDS} x {REQUESTS} requests")
-            for heading in ("", "webhook", "one HMAC + publish", "ratio"):
-                table.add_column(heading, justify="right")
-            for name, of in FIGURES.items():
-                a, b = median(map(of, ours)), median(map(of, bare))
-                pairs = median(of(x) / of(y) for x, y in zip(ours, bare, strict=True))
-                table.add_row(name, f"{a:.1f}", f"{b:.1f}", f"{pairs:.2f}")
-            console.print(table)
+                    loads = beside((ours_port, fresh), (bare_port, fresh), threads, ROUNDS, REQUESTS)
+            title = f"acknowledgement, {world}, {threads} connection(s), {ROUNDS} x {REQUESTS} requests"
+            console.print(figures(title, "webhook", "one HMAC + publish", *loads))

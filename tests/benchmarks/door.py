@@ -19,9 +19,9 @@ from shared.flows.scorer import CHAMPION
 from shared.flows.train_model import COLUMNS
 from shared.runtime.app import App
 from shared.runtime.assessments import LONGEST_BUDGET, PATH
-from tests.benchmarks.acknowledgement import FIGURES
+from tests.benchmarks.acknowledgement import figures
 from tests.benchmarks.cold_start import HELLO
-from tests.benchmarks.servers import Load, Request, Start, cold_start, load, running
+from tests.benchmarks.servers import Request, Start, beside, cold_start, running
 from tests.benchmarks.worlds import worlds
 from tests.fraud.forests import artifact, fitted
 from tests.stack.topology import environment as own
@@ -69,20 +69,9 @@ def answers(world: str, settings: dict[str, str], console: Console) -> None:
             running(DOOR, "assess_payment", settings, asked(1)[0]) as port,
             running(BARE, "read_and_commit", settings, asked(1)[0]) as bare_port,
         ):
-            load(port, asked(200), connections)
-            load(bare_port, asked(200), connections)
-            ours: list[Load] = []
-            bare: list[Load] = []
-            for _ in range(ROUNDS):
-                ours.append(load(port, asked(REQUESTS), connections))
-                bare.append(load(bare_port, asked(REQUESTS), connections))
-        table = Table(title=f"the door, {world}, {connections} connection(s), {ROUNDS} x {REQUESTS} requests")
-        for heading in ("", "assess_payment", "one read, one commit", "ratio"):
-            table.add_column(heading, justify="right")
-        for name, of in FIGURES.items():
-            pairs = median(of(x) / of(y) for x, y in zip(ours, bare, strict=True))
-            table.add_row(name, f"{median(map(of, ours)):.1f}", f"{median(map(of, bare)):.1f}", f"{pairs:.2f}")
-        console.print(table)
+            loads = beside((port, asked), (bare_port, asked), connections, ROUNDS, REQUESTS, warm=200)
+        title = f"the door, {world}, {connections} connection(s), {ROUNDS} x {REQUESTS} requests"
+        console.print(figures(title, "assess_payment", "one read, one commit", *loads))
 
 
 def starts(world: str, settings: dict[str, str], console: Console) -> None:

@@ -13,6 +13,7 @@ from shared.domain.instants import microseconds
 from shared.fraud.book import shipped_rules
 from shared.fraud.expressions import compiled
 from shared.fraud.features import NAMES
+from shared.learning.health import Count
 from tests.benchmarks.simulated_shop import BURN_IN, shop
 from tests.simulator.world import THIRD_PARTY, Fraud
 
@@ -40,9 +41,11 @@ def main() -> None:
             if rule.outcome is Outcome.DECLINE:
                 stopped[Outcome.DECLINE] |= held
             share = (held & genuine).sum() / genuine.sum()
+            caught, hindered = int((held & accepted & fraud).sum()), int((held & genuine).sum())
+            precision = Count(of=int((held & accepted).sum()), with_it=caught).interval
             print(
-                f"  {rule.code:28} {rule.outcome:9} {held.sum():6,} hits  of payments that issuers approved "
-                f"{(held & accepted & fraud).sum():6,} fraud {(held & genuine).sum():6,} genuine ({share:.2%} of all)"
+                f"  {rule.code:28} {rule.outcome:9} {held.sum():6,} hits  of payments that issuers approved {caught:6,} fraud "
+                f"({precision.estimate:.1%}, {precision.low:.1%} to {precision.high:.1%}) {hindered:6,} genuine ({share:.2%} of all)"
             )
         for outcome, held in stopped.items():
             harm, recall = (held & genuine).sum() / genuine.sum(), (held & fraud).sum() / fraud.sum()

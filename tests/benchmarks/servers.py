@@ -163,3 +163,20 @@ def load(port: int, requests: Sequence[Request], threads: int) -> Load:
     if wrong:
         raise RuntimeError(f"{len(wrong)} requests were not accepted: {sorted(set(wrong))}")
     return Load(time.perf_counter() - began, latencies)
+
+
+Side = tuple[int, Callable[[int], Sequence[Request]]]
+"""A server's port, and what makes so many requests for it."""
+
+
+def beside(
+    ours: Side, bare: Side, threads: int, rounds: int, number: int, warm: int = 100
+) -> tuple[list[Load], list[Load]]:
+    """Both under the same load of `number` requests, in alternation, so that a machine that slows down slows both."""
+    loads: tuple[list[Load], list[Load]] = [], []
+    for port, fresh in (ours, bare):
+        load(port, fresh(warm), threads)
+    for _ in range(rounds):
+        for (port, fresh), of in zip((ours, bare), loads, strict=True):
+            of.append(load(port, fresh(number), threads))
+    return loads

@@ -22,7 +22,7 @@ from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS
 from tests.benchmarks.requests import pushed
-from tests.benchmarks.servers import Load, Request, load, running
+from tests.benchmarks.servers import Request, beside, running
 from tests.benchmarks.worlds import worlds
 from tests.builders import NOON, a_card, a_dispute_event, a_payment_event
 from tests.fraud.forests import artifact, fitted
@@ -137,13 +137,7 @@ def main() -> None:
                     running(ROOT / "functions" / name / "main.py", name, settings, fresh(1)[0]) as port,
                     running(bare_at, "round_trips", settings, payments(1)[0]) as bare_port,
                 ):
-                    load(port, fresh(100), CONNECTIONS)
-                    load(bare_port, payments(100), CONNECTIONS)
-                    ours: list[Load] = []
-                    bare: list[Load] = []
-                    for _ in range(ROUNDS):
-                        ours.append(load(port, fresh(REQUESTS), CONNECTIONS))
-                        bare.append(load(bare_port, payments(REQUESTS), CONNECTIONS))
+                    ours, bare = beside((port, fresh), (bare_port, payments), CONNECTIONS, ROUNDS, REQUESTS)
             rate, least = median(run.rate for run in ours), median(run.rate for run in bare)
             ratio = median(one.rate / other.rate for one, other in zip(ours, bare, strict=True))
             quantiles = (f"{median(run.quantile(part) for run in ours) * 1000:.1f}" for part in (0.5, 0.99))
