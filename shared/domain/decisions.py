@@ -40,6 +40,10 @@ class HistoryState(StrEnum):
     SATURATED = "saturated"  # so busy that its history is no longer written in this five-minute bucket
 
 
+CHALLENGER_DIGITS = 12
+"""Of a model's digest, by which decisions name whom they asked beside."""
+
+
 class ScaExemption(StrEnum):
     """A lawful reason to skip strong customer authentication (Commission Delegated Regulation (EU) 2018/389)."""
 
@@ -113,7 +117,7 @@ class Decision:
     for instead of authentication. `payment_id` is `request:<request_id>`, and the
     provider's own, with linked_event_id, once an event told which payment came of it: that is the same decision.
 
-    challenger: the first twelve digits of the model that was asked beside and decided nothing; challenger_score: its
+    challenger: the first `CHALLENGER_DIGITS` digits of the model that was asked beside and decided nothing; challenger_score: its
     answer, to six decimals. During a canary that may be the champion, where the challenger decided (model_digest).
     """
 

@@ -32,7 +32,7 @@ def promote(ports: Ports, now: datetime, digest: str) -> None:
         if line.pinned:
             raise Rejected("the champion is pinned: unpin it first", reason="champion_pinned")
         artifacts.load(ports.models.load(digest), digest)
-        return Effect(None, [_write(seen, line.crowned(replace(challenger, since=now)))])
+        return Effect(None, [put_line(seen, line.crowned(replace(challenger, since=now)))])
 
     change(ports.documents, [CHAMPION], effect)
     fact("challenger_promoted", digest=digest)
@@ -47,7 +47,7 @@ def give_share(documents: Documents, now: datetime, digest: str, share: float) -
         _challenger(line, digest)
         if (line.canary.share if line.canary else 0.0) == share:
             return Effect(False)
-        return Effect(True, [_write(seen, replace(line, canary=Canary(share=share, since=now) if share else None))])
+        return Effect(True, [put_line(seen, replace(line, canary=Canary(share=share, since=now) if share else None))])
 
     given = change(documents, [CHAMPION], effect)
     fact("canary_set", digest=digest, share=share)
@@ -61,7 +61,7 @@ def dismiss(documents: Documents, digest: str) -> None:
         line = line_in(seen[CHAMPION])
         if line.challenger is None or line.challenger.digest != digest:
             return Effect(None)
-        return Effect(None, [_write(seen, line.challenged(None))])
+        return Effect(None, [put_line(seen, line.challenged(None))])
 
     change(documents, [CHAMPION], effect)
     fact("challenger_dismissed", digest=digest)
@@ -73,6 +73,7 @@ def _challenger(line: Line, digest: str) -> Champion:
     return line.challenger
 
 
-def _write(seen: Seen, line: Line) -> Write:
+def put_line(seen: Seen, line: Line) -> Write:
+    """The registry with `line` as that of this release's features. CHAMPION is among what was read."""
     found = seen[CHAMPION]
     return write(CHAMPION, found, with_line(found.document if found else None, SCHEMA_VERSION, line))

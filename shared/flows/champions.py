@@ -11,8 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.codec import from_document
+from shared.domain.errors import Misconfigured
+from shared.domain.telemetry import fact
 from shared.domain.timeline import compact
-from shared.flows.ports import Document
+from shared.flows.ports import Document, Models
+from shared.fraud import model as artifacts
+from shared.fraud.model import Model
 
 KEPT = 50
 SCHEMAS = "schemas"
@@ -98,3 +102,12 @@ def with_line(document: Document | None, schema: str, line: Line) -> Document:
     """`document` with `line` for `schema`; what it says of other schemas, and what an operator said, stays."""
     before = document or {}
     return {**before, SCHEMAS: {**before.get(SCHEMAS, {}), schema: compact(line)}}
+
+
+def usable(models: Models, digest: str) -> Model | None:
+    """The model `digest`; None, and a fact, where it cannot decide in this release: another feature schema, damage."""
+    try:
+        return artifacts.load(models.load(digest), digest)
+    except Misconfigured as error:
+        fact("champion_not_comparable", reason=error.reason, digest=digest)
+        return None

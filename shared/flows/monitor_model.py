@@ -21,22 +21,20 @@ from typing import Any
 import msgspec
 
 from shared.domain.codec import decode, encode
-from shared.domain.decisions import Outcome
-from shared.domain.errors import Misconfigured, Rejected
+from shared.domain.decisions import CHALLENGER_DIGITS, Outcome
+from shared.domain.errors import Rejected
 from shared.domain.events import PaymentStep
 from shared.domain.health import HealthMeasured
 from shared.domain.telemetry import alarm, fact
 from shared.flows.challengers import give_share, line_in
-from shared.flows.champions import Line
+from shared.flows.champions import Line, usable
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Key, Message, Ports
 from shared.flows.scorer import CHAMPION
 from shared.flows.skew import audit
-from shared.fraud import model as artifacts
 from shared.fraud.attacks import BEFORE, LEAST, NEWCOMERS_SQL, WATCHED, Newcomers, bursts
 from shared.fraud.features import NAMES, SCHEMA_VERSION
-from shared.fraud.model import Model
 
 TOPIC = "model-health"
 HEALTH = Key("registry", "health")
@@ -55,24 +53,16 @@ GUARD = 0.01
 LEAST_CANARY = 500
 NAMED = 5
 
-DIGITS = 12
-"""Of a digest, as decisions name a challenger."""
-
 _OF_THE_DAY = "occurred_at >= @since AND occurred_at < @until"
 
-RATES_SQL = f"""SELECT decided.provider, decided.account, decided.country, told.network, COUNT(*) AS payments,
-  SUM(CASE WHEN decided.outcome = '{Outcome.APPROVE}' THEN 1 ELSE 0 END) AS approved,
-  SUM(CASE WHEN decided.outcome = '{Outcome.DECLINE}' THEN 1 ELSE 0 END) AS declined
+RATES_SQL = f"""SELECT provider, account, country, network, COUNT(*) AS payments,
+  SUM(CASE WHEN outcome = '{Outcome.APPROVE}' THEN 1 ELSE 0 END) AS approved,
+  SUM(CASE WHEN outcome = '{Outcome.DECLINE}' THEN 1 ELSE 0 END) AS declined
 FROM (
-  SELECT event_id, provider, account, country, outcome FROM fraud_decisions WHERE {_OF_THE_DAY}
+  SELECT provider, account, country, network, outcome FROM fraud_decisions WHERE {_OF_THE_DAY}
   QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY decided_at) = 1
 ) AS decided
-LEFT JOIN (
-  SELECT event_id, payment_events.card.network AS network FROM payment_events
-  WHERE {_OF_THE_DAY} AND kind IN ('payment', 'assessment')
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY occurred_at) = 1
-) AS told ON told.event_id = decided.event_id
-GROUP BY decided.provider, decided.account, decided.country, told.network"""  # noqa: S608 - constants of ours
+GROUP BY provider, account, country, network"""  # noqa: S608 - constants of ours
 
 # The same weekday of the weeks before.
 BEFORE_SQL = f"""SELECT measure, subject, value, payments FROM model_health
@@ -86,14 +76,11 @@ WHERE {_OF_THE_DAY} AND schema_version = '{SCHEMA_VERSION}' AND sample = '00'"""
 VECTORS_SQL = f"""SELECT decided.score,
   {", ".join(f"decided.features[OFFSET({place})].value AS {name}" for place, name in enumerate(NAMES))}
 FROM (
-  SELECT event_id, linked_event_id, score, features FROM fraud_decisions
+  SELECT step, score, features FROM fraud_decisions
   WHERE {_OF_THE_DAY} AND schema_version = '{SCHEMA_VERSION}' AND sample <= @sample AND model_digest = @model
   QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY CASE WHEN linked_event_id IS NULL THEN 1 ELSE 0 END) = 1
 ) AS decided
-JOIN (
-  SELECT event_id FROM payment_events
-  WHERE {_OF_THE_DAY} AND kind = 'payment' AND step <> '{PaymentStep.DECLINED}' GROUP BY event_id
-) AS told ON told.event_id = COALESCE(decided.linked_event_id, decided.event_id)"""  # noqa: S608 - constants of ours
+WHERE step <> '{PaymentStep.DECLINED}'"""  # noqa: S608 - constants of ours
 
 SHADOW_SQL = f"""SELECT COUNT(*) AS payments,
   SUM(CASE WHEN other < @challenger_from THEN 1 ELSE 0 END) AS approved,
@@ -103,7 +90,7 @@ FROM (
     CASE WHEN challenger = @challenger THEN challenger_score ELSE score END AS other
   FROM fraud_decisions
   WHERE {_OF_THE_DAY} AND challenger IN (@champion, @challenger)
-    AND SUBSTR(model_digest, 1, {DIGITS}) IN (@champion, @challenger)
+    AND SUBSTR(model_digest, 1, {CHALLENGER_DIGITS}) IN (@champion, @challenger)
   QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY decided_at) = 1
 ) AS asked"""  # noqa: S608 - constants of ours
 
@@ -273,7 +260,10 @@ def _guarded(ports: Ports, line: Line, now: datetime) -> list[HealthMeasured]:
 def _digits(line: Line) -> dict[str, str]:
     assert line.current is not None
     assert line.challenger is not None
-    return {"champion": line.current.digest[:DIGITS], "challenger": line.challenger.digest[:DIGITS]}
+    return {
+        "champion": line.current.digest[:CHALLENGER_DIGITS],
+        "challenger": line.challenger.digest[:CHALLENGER_DIGITS],
+    }
 
 
 def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasured]:
@@ -369,8 +359,7 @@ def _shadow(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:
     """What the challenger said of the day's payments, by its own thresholds, whoever decided."""
     if line.challenger is None or line.current is None:
         return
-    models = [_loaded(ports, digest) for digest in (line.current.digest, line.challenger.digest)]
-    champion, challenger = models
+    champion, challenger = (usable(ports.models, one.digest) for one in (line.current, line.challenger))
     if champion is None or challenger is None:
         return
     [asked] = ports.warehouse.query(
@@ -386,11 +375,3 @@ def _shadow(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:
     for measure, counted in (("challenger_approved", asked["approved"]), ("challenger_agrees", asked["agreed"])):
         if payments:
             yield make.row(measure, "all", counted / payments, payments, model=challenger.digest)
-
-
-def _loaded(ports: Ports, digest: str) -> Model | None:
-    try:
-        return artifacts.load(ports.models.load(digest), digest)
-    except Misconfigured as error:
-        fact("champion_not_comparable", reason=error.reason, digest=digest)
-        return None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.codec import encode, from_document
 from shared.domain.disputes import Case
-from shared.domain.labels import FraudLabel
+from shared.domain.labels import FraudLabel, LabelSource
 from shared.domain.reviews import (
     CLOCK,
     OVER,
@@ -156,7 +156,7 @@ def _messages(review: Review) -> Iterator[Message]:
                 account=review.account,
                 payment_id=verdict.payment_id,
                 label=verdict.label,
-                source="manual_review",
+                source=LabelSource.MANUAL_REVIEW,
                 occurred_at=verdict.at,
                 known_at=verdict.at,
                 supersedes="",

@@ -10,11 +10,11 @@ import msgspec
 from shared.domain.codec import encode
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
-from shared.flows.challengers import dismiss, give_share, promote
-from shared.flows.champions import Champion, Line, line_of, with_line
+from shared.flows.challengers import dismiss, give_share, promote, put_line
+from shared.flows.champions import Champion, Line, line_of, usable
 from shared.flows.committing import Decision as Effect
-from shared.flows.committing import Seen, change, write
-from shared.flows.ports import Ports, Snapshot, Write
+from shared.flows.committing import Seen, change
+from shared.flows.ports import Ports, Snapshot
 from shared.flows.recompute_decisions import recompute_decisions
 from shared.flows.scorer import CHAMPION
 from shared.fraud import model as artifacts
@@ -286,7 +286,7 @@ def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
             raise Rejected("no champion came before this one: run train_model", reason="no_former_champion")
         again = line.former[-1].digest
         artifacts.load(ports.models.load(again), again)
-        return Effect((again, True), [_write(seen, line.rolled_back(now))])
+        return Effect((again, True), [put_line(seen, line.rolled_back(now))])
 
     digest, gone = change(ports.documents, [CHAMPION], effect)
     if gone:
@@ -304,30 +304,16 @@ def pin(ports: Ports, digest: str, *, pinned: bool) -> None:
         line = _line(ports, seen[CHAMPION])
         if line.current is None or line.current.digest != digest:
             raise Rejected(f"the champion is another one than {digest}", reason="not_the_champion")
-        return Effect(None, [_write(seen, replace(line, pinned=pinned))] if line.pinned != pinned else [])
+        return Effect(None, [put_line(seen, replace(line, pinned=pinned))] if line.pinned != pinned else [])
 
     change(ports.documents, [CHAMPION], effect)
     fact("champion_pinned", digest=digest, pinned=pinned)
 
 
 def _line(ports: Ports, found: Snapshot | None) -> Line:
-    """The champions of this release's features."""
-
-    def scores(digest: str) -> bool:
-        try:
-            artifacts.load(ports.models.load(digest), digest)
-        except Misconfigured as error:
-            # It cannot decide in this release (another feature schema, damage): it has no place to defend.
-            fact("champion_not_comparable", reason=error.reason, digest=digest)
-            return False
-        return True
-
-    return line_of(found.document if found else None, SCHEMA_VERSION, scores)
-
-
-def _write(seen: Seen, line: Line) -> Write:
-    current = seen[CHAMPION]
-    return write(CHAMPION, current, with_line(current.document if current else None, SCHEMA_VERSION, line))
+    """The champions of this release's features. What cannot decide in it has no place to defend."""
+    document = found.document if found else None
+    return line_of(document, SCHEMA_VERSION, lambda digest: usable(ports.models, digest) is not None)
 
 
 NAMES_FOR_PEOPLE = ("provider", "network", "country")
@@ -485,7 +471,7 @@ def _crown(ports: Ports, champion: Champion) -> bool:
             return Effect(True)
         if line.pinned:
             return Effect(False)
-        return Effect(True, [_write(seen, line.crowned(champion))])
+        return Effect(True, [put_line(seen, line.crowned(champion))])
 
     return change(ports.documents, [CHAMPION], effect)
 
@@ -497,7 +483,7 @@ def _challenge(ports: Ports, challenger: Champion) -> None:
         line = _line(ports, seen[CHAMPION])
         if challenger.digest in {one.digest for one in (line.current, line.challenger) if one}:
             return Effect(None)
-        return Effect(None, [_write(seen, line.challenged(challenger))])
+        return Effect(None, [put_line(seen, line.challenged(challenger))])
 
     change(ports.documents, [CHAMPION], effect)
     fact("challenger_set", digest=challenger.digest)

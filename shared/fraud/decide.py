@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.decisions import Action, Decision, Fallback, Outcome, Reason
+from shared.domain.decisions import CHALLENGER_DIGITS, Action, Decision, Fallback, Outcome, Reason
 from shared.domain.events import Initiator, PaymentAssessed, PaymentChanged
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import CARD_METHOD, EPOCH, NAMES, SCHEMA_VERSION, member
@@ -82,7 +82,7 @@ def decide(
     if beside is not None:
         values = {feature.name: feature.value for feature in facts.features}
         score = beside.score([values[name] for name in beside.names]).score
-        facts = replace(facts, challenger=beside.digest[:12], challenger_score=round(score, 6))
+        facts = replace(facts, challenger=beside.digest[:CHALLENGER_DIGITS], challenger_score=round(score, 6))
     decision = _judged(facts, model, book)
     if decision.explored and not may_lose(known.attempt.amount or 0):
         decision = _judged(replace(facts, propensity=SPENT), model, book)

@@ -85,7 +85,6 @@ class Each:
     watched_decision: int = 8  # of a decision's row, what is read every fifteen minutes: when it was
     newcomer: int = 75  # of a newcomer's, what is read beside it
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
-    measured_event: int = 60  # and of an event's, twice
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
@@ -409,7 +408,7 @@ def costs(plan: Plan) -> Iterator[Line]:
     looked_at = passed * traffic.payments_a_day * (each.watched_decision + traffic.newcomers / 100 * each.newcomer)
     of = f"{ticks:.0f} looks a day at the day's newcomers"
     yield line("BigQuery attacks", ticks * looked_at * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
-    measured = traffic.payments_a_day * each.measured_decision + 2 * plan.events_a_day * each.measured_event
+    measured = traffic.payments_a_day * each.measured_decision
     yield line("BigQuery health", measured * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "each day once")
     dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")

@@ -434,17 +434,11 @@ def test_what_watches_the_model_is_answered_alike(warehouses: Ports) -> None:
         }
 
     decisions = [decision(number) for number in range(1, 5)]
-    linked = {**decisions[3], "linked_event_id": "watched_by_its_provider"}
+    decisions[0] |= {"step": "captured", "network": "visa"}
+    decisions[1] |= {"step": "declined", "network": "visa"}
+    linked = {**decisions[3], "linked_event_id": "watched_by_its_provider", "step": "captured"}
     known = {"event_id": "known", "occurred_at": utc_text(day), "decided_at": utc_text(day), "outcome": "approve"}
     found.append("fraud_decisions", [*decisions, linked, known])
-    told = [("watched1", "captured"), ("watched2", "declined"), ("watched_by_its_provider", "captured")]
-    found.append(
-        "payment_events",
-        [
-            payment(1, event_id=event_id, step=step, occurred_at=utc_text(day + HOUR), card={"network": "visa"})
-            for event_id, step in told
-        ],
-    )
     measured = [
         {"row_id": "r", "day": utc_text(day), "measured_at": utc_text(day + number * HOUR), "measure": "approved"}
         | {"subject": "all", "value": number / 4, "payments": 8}

@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,16 +26,11 @@ from shared.learning.data_set import Table
 from shared.learning.health import Reference
 from tests.builders import DAY, HOUR, MINUTE, SECOND, a_card, a_payment_event
 from tests.fraud.forests import artifact, fitted
-from tests.local import local_ports, published
+from tests.local import published
 
 MORNING = datetime(2026, 11, 25, 4, 10, tzinfo=UTC)
 YESTERDAY = datetime(2026, 11, 24, tzinfo=UTC)
 CHAMPION_DIGEST, CHALLENGER_DIGEST = "a" * 64, "b" * 64
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Ports:
-    return local_ports(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +53,7 @@ def a_day(
 ) -> None:
     """So many decisions over `day`, each of a captured payment and with a vector of noise; `amount` moved by `shift`."""
     chance = np.random.default_rng(seed)
-    rows, events = [], []
+    rows = []
     for index in range(payments):
         at = utc_text(day + chance.random() * DAY)
         event_id = f"stripe:acct_1:{prefix}{day:%m%d}_{index}"
@@ -78,15 +72,13 @@ def a_day(
                 "model_digest": CHAMPION_DIGEST,
                 "schema_version": SCHEMA_VERSION,
                 "sample": f"{index % 256:02x}",
+                "step": "declined" if index % 10 == 0 else "captured",
+                "network": "visa",
                 "features": [{"name": name, "value": value} for name, value in zip(NAMES, values, strict=True)],
                 **members,
             }
         )
-        step = "declined" if index % 10 == 0 else "captured"
-        event = {"kind": "payment", "event_id": event_id, "occurred_at": at, "step": step, "card": {"network": "visa"}}
-        events.append(event)
     ports.warehouse.append("fraud_decisions", rows)
-    ports.warehouse.append("payment_events", events)
 
 
 def crown(ports: Ports, **line: Any) -> None:
