@@ -17,7 +17,7 @@ from shared.domain.codec import decode, decode_event, encode, encode_event
 from shared.domain.decisions import Decision, Fallback, HistoryState, Outcome
 from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, PaymentAssessed, PaymentStep
-from shared.flows.assess_payment import COMMIT_LATE, NOT_COUNTED, Assessment, Assessor, RequestIdTaken
+from shared.flows.assess_payment import COMMIT_LATE, NOT_COUNTED, PUBLISH_WAITS, Assessment, Assessor, RequestIdTaken
 from shared.flows.decisions import PACKED, of_stored, stored
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.score_payment import score_payment
@@ -319,9 +319,11 @@ class Hanging:
     def __init__(self, real: Any, *, down: bool = False) -> None:
         self._real, self._down = real, down
         self.let_go = threading.Event()
+        self.refused = 0
 
     def publish(self, messages: Sequence[Message]) -> None:
         if self._down:
+            self.refused += 1
             raise Unavailable("nobody takes it", reason="bus_down")
         self.let_go.wait(10)
         self._real.publish(messages)
@@ -399,12 +401,23 @@ def test_a_commit_that_fails_is_made_good_by_the_message(ports: Ports) -> None:
 
 
 @pytest.mark.parametrize("down", [False, True], ids=["hanging", "dead"])
-def test_a_bus_that_takes_nothing_costs_no_more_than_the_budget(ports: Ports, down: bool) -> None:
+def test_a_bus_that_takes_nothing_costs_no_more_than_the_budget(
+    ports: Ports, down: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     bus = Hanging(warm(ports).bus, down=down)
     assessment = in_time(replace(ports, bus=bus))
     bus.let_go.set()
     assert assessment.decision.fallback is Fallback.NO_MODEL
     eventually(lambda: ever(ports, "card:fp_1") >= 2)
+    if down:
+        # Each message that nobody took is alarmed once its tries are over: here, and in no later test.
+        tries = len(PUBLISH_WAITS) + 1
+
+        def all_alarmed() -> bool:
+            alarms = [one.message for one in caplog.records].count("assessment_unpublished")
+            return 0 < bus.refused == tries * alarms
+
+        eventually(all_alarmed, within=30)
 
 
 def test_beyond_what_can_be_worked_on_at_once_requests_are_answered_without_history(ports: Ports) -> None:
