@@ -1,0 +1,95 @@
+"""What proves a payment, in our words: the items, the documents, and the packet in which they go to a provider."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.money import Money
+
+
+class Item(StrEnum):
+    """A piece of evidence. Each provider's module says which of its own fields takes it."""
+
+    PAYMENT = "payment"  # its timeline: authorized, captured, how much, when
+    DESCRIPTOR = "descriptor"  # what stood on the cardholder's statement
+    PRODUCT = "product"  # what was sold
+    PURCHASE_IP = "purchase_ip"
+    DEVICE = "device"
+    LOGIN = "login"  # the account that paid, as it was logged in
+    BILLING_COUNTRY = "billing_country"
+    AUTHENTICATION = "authentication"  # 3-D Secure, CVV and address checks
+    PRIOR_PAYMENTS = "prior_payments"  # earlier ones of the same subscriber that nobody disputed
+    USAGE = "usage"  # logins and plays: the service was used
+    SERVICE_DATE = "service_date"
+    PLAN = "plan"  # which subscription, since when, and what was changed
+    CANCELLATION = "cancellation"  # whether and when it was canceled, and how one cancels
+    POLICY = "policy"  # the version of the terms that was accepted, and when
+    REFUNDS = "refunds"  # what was given back, or why nothing was
+    DUPLICATE = "duplicate"  # the other payment, and what each was for
+    MESSAGES = "messages"  # what the customer wrote to us, and we answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file. `name` has no path; `pages`: 0 where it has none. `items`: what it shows."""
+
+    name: str
+    media_type: str
+    data: bytes = field(repr=False)
+    pages: int
+    items: tuple[Item, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its bytes, lower-case hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """A payment as it was made: what compelling evidence compares. All of it was known when the payment was recorded.
+
+    credential: the card's fingerprint at `provider`. network_reference: the id by which the network knows it (ARN, or the
+    network's transaction id).
+    """
+
+    provider: str
+    payment_id: str
+    at: datetime
+    amount: Money
+    credential: str | None = None
+    network: str | None = None
+    network_reference: str | None = None
+    ip: str | None = None
+    device_id: str | None = None
+    login: str | None = None
+    product: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompellingEvidence:
+    """That a network's own criteria are met: `rule` names them, `priors` are the payments that do, `matched` what all have
+    alike (ip, device, login)."""
+
+    rule: str
+    disputed: Purchase
+    priors: tuple[Purchase, ...]
+    matched: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """The evidence of one dispute, ready to be sent. The same evidence makes the same bytes.
+
+    digest: SHA-256 of what it says, documents and all. completeness: 0 to 1, by its template. texts: plain English, no
+    personal data beyond what the template asks for.
+    """
+
+    digest: str
+    template: str
+    completeness: float
+    texts: Mapping[Item, str]
+    documents: tuple[Document, ...] = ()
+    compelling: CompellingEvidence | None = None

@@ -1,0 +1,128 @@
+"""Where a provider takes answers to disputes, simulated: over real local HTTP, by its documented rules, troubled on demand."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from typing import Protocol
+
+from shared.domain.answers import Act, Contest
+from tests.simulator.providers.shaping import ApiReply
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """headers are named in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An answer that reached the provider for good."""
+
+    dispute_id: str
+    act: Act
+    at: datetime
+    told: dict[str, str]
+
+
+class Desk(Protocol):
+    """A provider's disputes and the API at which they are answered. It refuses what the provider documents that it refuses:
+    a second answer, one after the deadline, a file of a wrong type, a missing part.
+
+    taken: every answer that it took, in order: two of one round of one dispute are a failure of ours.
+    """
+
+    NAME: str
+    taken: list[Taken]
+
+    def open(self, contest: Contest) -> None:
+        """The dispute of `contest` waits for an answer until its `respond_by`."""
+
+    def reply(self, call: ApiCall) -> ApiReply:
+        """What the API says."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """reply: this instead of an answer, and nothing is done. lost: it is done, and the connection is dropped before the
+    answer. dropped: the connection is dropped and nothing is done. slow: so many seconds later."""
+
+    reply: ApiReply | None = None
+    lost: bool = False
+    dropped: bool = False
+    slow: float = 0.0
+
+
+@dataclass
+class RunningDesk:
+    """`troubles` come first, one a call; `calls` has all that arrived, in order."""
+
+    url: str = ""
+    troubles: list[Trouble] = field(default_factory=list)
+    calls: list[ApiCall] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(f"{call.method} {call.path}" for call in self.calls)
+
+
+@contextmanager
+def open_desk(desk: Desk, now: datetime | None = None) -> Iterator[RunningDesk]:
+    """`desk` behind an address; its clock stands at `now`, or goes."""
+    running, lock = RunningDesk(), Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _do(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            call = ApiCall(self.command, self.path, headers, body, now or datetime.now(UTC))
+            with lock:
+                running.calls.append(call)
+                trouble = running.troubles.pop(0) if running.troubles else Trouble()
+            time.sleep(trouble.slow)
+            if trouble.dropped:
+                return self._drop()
+            with lock:
+                reply = trouble.reply or desk.reply(call)
+            if trouble.lost:
+                return self._drop()
+            self.send_response(reply.status)
+            with_type = {"Content-Type": "application/json", "Content-Length": str(len(reply.body)), **reply.headers}
+            for name, value in with_type.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(reply.body)
+            return None
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _do  # noqa: N815 - the base class's way of naming
+
+        def _drop(self) -> None:
+            self.close_connection = True
+            self.connection.close()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    running.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield running
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
