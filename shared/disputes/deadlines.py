@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.codec import utc_text
-from shared.domain.disputes import ActionState, Dispute, ExpiredCause, Rung
+from shared.domain.disputes import ActionState, AnsweredBy, AnswerState, Dispute, ExpiredCause, Rung
 from shared.domain.events import DisputeStatus
 
 # From wide to tight: of several that are due together only the last says what matters.
@@ -31,6 +31,8 @@ LOOKS = {
 NAMED_WITHIN = timedelta(minutes=10)
 # Longer than a run takes from its claim to its mark, short beside the tightest rung.
 LEASE = timedelta(minutes=5)
+# What else is told of a payment and a dispute has mostly come by then.
+DECIDED_AFTER = timedelta(hours=1)
 _JUST_AFTER = timedelta(microseconds=1)
 
 
@@ -58,6 +60,9 @@ def tasks(dispute: Dispute) -> list[Task]:
             found.append(_task(dispute, Rung.ESTIMATE_OVER, over))
         else:
             found.append(_task(dispute, Rung.EXPIRE, over))
+    if is_ours(dispute) or is_unproved(dispute):
+        due = dispute.answer.wake_at if dispute.answer else decided_at(dispute)
+        found.append(None if due is None else Task(due, Rung.ANSWER, Rung.ANSWER))
     if dispute.status is DisputeStatus.EXPIRED and dispute.told_status is not DisputeStatus.EXPIRED:
         found.append(_task(dispute, Rung.EXPIRE, None))
     if dispute.linked_to is not None:
@@ -75,6 +80,24 @@ def schedule(dispute: Dispute) -> datetime | None:
 def is_awaiting(dispute: Dispute) -> bool:
     """Whether the provider waits for our answer and would take one."""
     return dispute.status is DisputeStatus.NEEDS_RESPONSE and dispute.can_respond
+
+
+def is_ours(dispute: Dispute) -> bool:
+    """Whether the provider waits for an answer, and for ours: where it answers in our name we do not."""
+    return is_awaiting(dispute) and dispute.answered_by is AnsweredBy.US
+
+
+def is_unproved(dispute: Dispute) -> bool:
+    """Whether an answer is on its way of which nobody knows yet whether it arrived."""
+    return dispute.answer is not None and dispute.answer.state is AnswerState.SENDING
+
+
+def decided_at(dispute: Dispute) -> datetime | None:
+    """When the answer is decided on: soon, and in time to be sent in time."""
+    heard_at = dispute.deadline_heard_at or dispute.heard_at
+    if heard_at is None or dispute.respond_by is None:
+        return heard_at
+    return min(heard_at + DECIDED_AFTER, max(heard_at, dispute.respond_by - REMINDERS[Rung.SIX_HOURS]))
 
 
 def action_key(dispute: Dispute, rung: Rung) -> str:

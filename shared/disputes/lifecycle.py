@@ -10,9 +10,13 @@ from shared.disputes.deadlines import action_key, is_awaiting, schedule
 from shared.disputes.reason_codes import look_up
 from shared.disputes.response_times import response_time
 from shared.domain import timeline
+from shared.domain.answers import Act
 from shared.domain.codec import encode
 from shared.domain.disputes import (
+    GIVEN,
+    Answer,
     AnsweredBy,
+    AnswerState,
     Case,
     Dispute,
     DisputeFact,
@@ -79,6 +83,7 @@ def fact_of(event: DisputeChanged, heard_at: datetime) -> DisputeFact:
         contest_fee=event.contest_fee,
         autodefended=event.autodefended or None,
         unsigned=event.unsigned,
+        livemode=event.livemode or None,
     )
 
 
@@ -139,6 +144,7 @@ def settle(dispute: Dispute) -> Dispute:
     respond_by = deadline.respond_by if deadline else None
     if deadline is None and wants_answer:
         respond_by = round_began + response_time(network, stage)
+    round_, answered = _answered(dispute, stage, round_began)
     troubles = ({_FULL} & set(dispute.inconsistent)) | (set() if one_currency else {_CURRENCIES})
     settled = replace(
         dispute,
@@ -175,17 +181,35 @@ def settle(dispute: Dispute) -> Dispute:
         contest_fee=_last(here, lambda fact: fact.contest_fee),
         provider_status=_last(facts, lambda fact: fact.provider_status),
         evidence_submitted=any(fact.evidence_submitted for fact in here),
+        livemode=any(fact.livemode for fact in facts),
+        round=round_,
         arn=_last(facts, lambda fact: fact.arn),
         first_at=min(fact.occurred_at for fact in facts),
         last_at=max(fact.occurred_at for fact in facts),
         heard_at=min(fact.heard_at for fact in facts),
         inconsistent=tuple(sorted(troubles)),
     )
+    if answered is not None and told_status is DisputeStatus.NEEDS_RESPONSE:
+        # The provider has our answer, and may tell of it late or never.
+        accepted = answered.act is Act.ACCEPT
+        status = DisputeStatus.ACCEPTED if accepted else DisputeStatus.UNDER_REVIEW
+        settled = replace(settled, status=status, evidence_submitted=settled.evidence_submitted or not accepted)
     expiry = settled.actions.get(action_key(settled, Rung.EXPIRE))
     # What another dispute is told of expires as that one.
     if expiry is not None and settled.same_as is None and is_awaiting(settled) and not settled.deadline_estimated:
         settled = replace(settled, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
     return replace(settled, next_action_at=schedule(settled))
+
+
+def _answered(dispute: Dispute, stage: DisputeStage | None, round_began: datetime) -> tuple[str, Answer | None]:
+    """The name of this round's answer, and that answer if it has been given.
+
+    A round has as many given answers of its stage before it as its name says. One that was given since the provider asks is
+    an answer to that, however often the provider repeats that it waits; one from before is not, if it stopped in between.
+    """
+    given = [one for one in dispute.answers.values() if one.stage is stage and one.state in GIVEN and one.answered_at]
+    before = [one for one in given if one.answered_at and one.answered_at < round_began]
+    return f"{stage or 'unknown'}/{len(before)}", next((one for one in given if one not in before), None)
 
 
 def _asking(facts: Iterable[DisputeFact]) -> list[DisputeFact]:
@@ -254,6 +278,7 @@ def update_of(
     dispute: Dispute, case: Case | None, *, update_id: str, event_id: str | None, occurred_at: datetime
 ) -> DisputeUpdate:
     """`dispute` as a row of `dispute_updates`."""
+    answer = dispute.answer if dispute.answer and dispute.answer.words else None
     return DisputeUpdate(
         update_id=update_id,
         event_id=event_id,
@@ -261,13 +286,24 @@ def update_of(
         revision=_known(dispute, case),
         payment_known=dispute.linked_to is not None,
         flags=case.flags if case else (),
+        answer=answer.act if answer else None,
+        answer_state=_as_told(answer.state) if answer else None,
+        answer_by=answer.by if answer else None,
+        answered_at=answer.answered_at if answer else None,
+        packet=answer.packet if answer and answer.answered_at else None,
         **{name: getattr(dispute, name) for name in _COPIED},
     )
+
+
+def _as_told(state: AnswerState) -> AnswerState:
+    """On its way it is still what was announced: what becomes of it is told when that is known."""
+    return AnswerState.ANNOUNCED if state is AnswerState.SENDING else state
 
 
 def _known(dispute: Dispute, case: Case | None) -> int:
     """How much is known of all that a row tells: none of these numbers ever falls, and one rises when the row changes."""
     own = len(dispute.actions) + (dispute.linked_to is not None)
+    own += sum(answer.words for answer in dispute.answers.values())
     if case is None:
         return own + told(dispute.facts.values())
     return own + known(case)

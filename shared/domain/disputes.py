@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 
+from shared.domain.answers import Act
 from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus
 from shared.domain.ledger import Ledger
 from shared.domain.money import Money
@@ -28,6 +29,8 @@ class Rung(StrEnum):
     LOOK_AGAIN = "look_1h"
     LOOK_LAST = "look_24h"
     LINK = "link"
+    # Have it decided, or what was decided done. It is no `Action`: `Dispute.answers` says how far that is.
+    ANSWER = "answer"
 
 
 class ActionState(StrEnum):
@@ -62,6 +65,60 @@ class Action:
     cause: ExpiredCause | None = None
 
 
+class AnswerState(StrEnum):
+    ASKED = "asked"  # the clock has asked for a decision
+    ANNOUNCED = "announced"  # decided, and done when it is due unless a person says otherwise
+    HELD = "held"  # a person keeps it back for a while
+    SENDING = "sending"  # on its way; what of it has arrived is known step by step
+    TAKEN = "taken"  # the provider has it
+    ELSEWHERE = "elsewhere"  # somebody gave one at the provider, and not through us
+    PARKED = "parked"  # only a person can go on: refused, not provable, or nothing can be sent
+    OVER = "over"  # the provider takes none any more
+
+
+GIVEN = frozenset({AnswerState.TAKEN, AnswerState.ELSEWHERE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Our answer to one round of a dispute: decided, announced, sent, proved.
+
+    act: what it does, once that is decided; by: whose decision that is, a person's address or a rule's name; why: its
+    reasons, in words; chance: of winning, as it was estimated, low and high. at: when it was decided; due_at: when it is to be
+    done. wake_at: when the clock asks for it again; None when never. lease_until: until then somebody is at it. tries: how often sending it failed by nobody's fault; attempt: how many answers before
+    this one the provider refused. packet: digest of what is sent; sent_at: when the step that counts was first on its way
+    (`intent`, its name), and until `answered_at` is known nobody can say whether it arrived. done: what the steps before it
+    came to. reference: the provider's own for it. code, told: why it is parked, the latter in the provider's words.
+    acknowledged_by: who agreed to what it costs. changes: how often this was written; words: how often the world had to be
+    told of it.
+    """
+
+    state: AnswerState
+    stage: DisputeStage | None = None
+    act: Act | None = None
+    by: str = ""
+    why: tuple[str, ...] = ()
+    chance: tuple[float, ...] = ()
+    completeness: float | None = None
+    at: datetime
+    due_at: datetime | None = None
+    wake_at: datetime | None = None
+    lease_until: datetime | None = None
+    tries: int = 0
+    attempt: int = 0
+    packet: str | None = None
+    intent: str | None = None
+    sent_at: datetime | None = None
+    done: Mapping[str, str] = field(default_factory=dict)
+    answered_at: datetime | None = None
+    reference: str | None = None
+    code: str | None = None
+    told: str | None = None
+    acknowledged_by: str | None = None
+    changes: int = 1
+    words: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFact:
     """One event, as the timeline keeps it: the members of `events.DisputeChanged`, instants in UTC.
@@ -69,6 +126,7 @@ class DisputeFact:
     heard_at: when we first stored it. `unsigned` names those that nobody proved; an unsigned amount is not kept.
     autodefended, status_unknown: None for False.
     told_as: the dispute id that it was told under, where that is the payment's own name and not this dispute's.
+    livemode: None for False, test data.
     """
 
     occurred_at: datetime
@@ -95,6 +153,7 @@ class DisputeFact:
     autodefended: bool | None = None
     unsigned: tuple[str, ...] = ()
     told_as: str | None = None
+    livemode: bool | None = None
 
 
 def told(facts: Iterable[DisputeFact]) -> int:
@@ -112,8 +171,9 @@ _MEMBERS = tuple(member.name for member in fields(DisputeFact))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
-    """A dispute. Kept: its names, `facts` (written by track_dispute), `actions` (by check_deadlines), `linked_to`
-    (by whichever of them first sees the payment). All else is computed from these by `disputes.lifecycle.settle`.
+    """A dispute. Kept: its names, `facts` (written by track_dispute), `actions` (by check_deadlines), `answers` (by
+    whoever answers, a person or the clock), `linked_to` (by whichever of them first sees the payment). All else is computed
+    from these by `disputes.lifecycle.settle`.
 
     status: where it stands; told_status: the provider's last word, which is needs_response where ours is expired.
     status_unknown: the last word is one that we do not know, so that it may stand elsewhere by now: look it up.
@@ -125,6 +185,7 @@ class Dispute:
     deadline_heard_at: when we first heard of this deadline, or that there is one. moved: money taken (negative) and given back, in all.
     linked_to: the payment, once it is among ours; payment_id: that, or the name the provider told.
     first_at, last_at: the provider's times of the first and last fact. inconsistent: as for payments.
+    round: which of `answers` is the one to what the provider asks now, whether it is there already or not.
     next_action_at: when check_deadlines has to look at it again; None when never. same_as: this is what was told
     under the payment's own name, and it counts among the facts of that dispute of the payment. filed_under: the names
     of the cases in which it has stood; it stands in the last one and in no other.
@@ -165,8 +226,16 @@ class Dispute:
     next_action_at: datetime | None = None
     same_as: str | None = None
     filed_under: tuple[str, ...] = ()
+    livemode: bool = False
+    round: str | None = None
     facts: Mapping[str, DisputeFact] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+
+    @property
+    def answer(self) -> Answer | None:
+        """What is answered to what the provider asks now, as far as that is."""
+        return self.answers.get(self.round) if self.round else None
 
 
 class CaseFlag(StrEnum):
@@ -239,6 +308,7 @@ class DisputeUpdate:
     update_id: the same for every copy of the same update. event_id: what caused it; None for our own doing.
     occurred_at: when that happened. revision: how much was known; of two rows of a dispute the greater is newer.
     same_as: this is no dispute of its own, and counts nowhere: what it tells is told by the row of that dispute.
+    answer, answer_state, answer_by, answered_at, packet: our answer to this round, see `Answer`.
     """
 
     update_id: str
@@ -270,6 +340,11 @@ class DisputeUpdate:
     answer_id: str | None
     same_as: str | None
     flags: tuple[str, ...]
+    answer: Act | None = None
+    answer_state: AnswerState | None = None
+    answer_by: str | None = None
+    answered_at: datetime | None = None
+    packet: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,3 +369,33 @@ class DisputeReminder:
     reason: DisputeReason | None
     reason_code: str | None
     network: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerAsked:
+    """A message on `dispute-actions`: the answer to `round` of this dispute is due, to be decided or to be sent."""
+
+    provider: str
+    dispute_id: str
+    round: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerTold:
+    """A message on `dispute-actions`: what becomes of our answer, for people. `announced`: it will be done at `due_at`, and
+    until then anybody may say otherwise. `parked`: nothing more happens by itself. See `Answer`."""
+
+    action_id: str
+    provider: str
+    account: str
+    dispute_id: str
+    payment_id: str | None
+    state: AnswerState
+    act: Act | None
+    by: str
+    why: tuple[str, ...]
+    due_at: datetime | None
+    respond_by: datetime | None
+    amount: Money | None
+    code: str | None
+    told: str | None

@@ -1,14 +1,26 @@
-"""What is due on disputes is done: remind, expire, look for the payment. Each once, however often this runs."""
+"""What is due on disputes is done: remind, have them answered, expire, look for the payment. Each once, however often this
+runs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.disputes import deadlines, lifecycle
 from shared.disputes.deadlines import LEASE, LOOKS, REMINDING, Task
 from shared.domain import timeline
 from shared.domain.codec import encode
-from shared.domain.disputes import Action, ActionState, Case, Dispute, DisputeReminder, ExpiredCause, Rung
+from shared.domain.disputes import (
+    Action,
+    ActionState,
+    Answer,
+    AnswerAsked,
+    AnswerState,
+    Case,
+    Dispute,
+    DisputeReminder,
+    ExpiredCause,
+    Rung,
+)
 from shared.domain.errors import Unreadable
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.committing import Decision, Seen, change, write
@@ -19,6 +31,8 @@ from shared.flows.track_dispute import message
 
 TOPIC = "dispute-actions"
 PAGE = 100
+# Pub/Sub repeats by itself what is not acknowledged; after that long it has given up.
+ASKED_AGAIN = timedelta(minutes=30)
 # What the warehouse is told of: the dispute has become another.
 _UPDATES = (Rung.EXPIRE, Rung.LINK)
 
@@ -96,24 +110,43 @@ def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
         due = [task for task in deadlines.tasks(before) if task.due <= now] if before else []
         if before is None or not due:
             return Decision([])
+        asks = any(task.rung is Rung.ANSWER for task in due)
+        due = [task for task in due if task.rung is not Rung.ANSWER]
         # A reminder is about the dispute alone; everything else is news of its case too.
         alone = all(task.rung in REMINDING for task in due)
         found = before if alone else linked(before, seen)
         actions = _decided(found, due, now)
-        after = lifecycle.settle(replace(found, actions={**before.actions, **actions}))
+        answers = {**before.answers, **(_asked(before, now) if asks else {})}
+        after = lifecycle.settle(replace(found, actions={**before.actions, **actions}, answers=answers))
+        asked = [_asking(snapshot.key, after)] if asks else []
         ours = {key: action for key, action in actions.items() if action.state is ActionState.CLAIMED}
         if any(action.rung in _UPDATES for action in ours.values()):
             # Only who publishes what a case has become may change it.
             done = filed(after, seen)
         else:
             done = Filed([write(snapshot.key, seen[snapshot.key], timeline.compact(after))], [(after, None)])
-        return Decision([_claim(snapshot.key, key, action, done.rows) for key, action in ours.items()], done.writes)
+        claims = [_claim(snapshot.key, key, action, done.rows) for key, action in ours.items()]
+        return Decision([*claims, *asked], done.writes)
 
     try:
         return change(ports.documents, [snapshot.key], decide, already_read=[snapshot])
     except Unreadable as error:
         failure("dispute_unreadable", error, dispute=snapshot.key.id)
         return []
+
+
+def _asked(dispute: Dispute, now: datetime) -> dict[str, Answer]:
+    """The answer that is due, asked for; and again when nobody has gone on with it for a while."""
+    assert dispute.round is not None
+    answer = dispute.answer or Answer(state=AnswerState.ASKED, stage=dispute.stage, at=now, changes=0)
+    return {dispute.round: replace(answer, wake_at=now + ASKED_AGAIN, changes=answer.changes + 1)}
+
+
+def _asking(at: Key, dispute: Dispute) -> _Claim:
+    asked = AnswerAsked(provider=dispute.provider, dispute_id=dispute.dispute_id, round=dispute.round or "")
+    asking = Message(TOPIC, encode(asked), {"provider": dispute.provider, "action": "answer"})
+    ids = {"provider": dispute.provider, "dispute_id": dispute.dispute_id}
+    return _Claim(at, Rung.ANSWER, Rung.ANSWER, [asking], lambda: fact("answer_asked", **ids))
 
 
 def _decided(dispute: Dispute, due: Sequence[Task], now: datetime) -> dict[str, Action]:

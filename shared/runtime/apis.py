@@ -115,12 +115,12 @@ class ProviderApi:
             self._exchanged[livemode] = token, self._clock() + seconds - RENEWED_BEFORE
             return token
 
-    def send(self, request: ApiRequest) -> ApiAnswer:
-        """The answer, after at most three tries. Raises Unavailable, Unreadable (an answer longer than any object)
+    def send(self, request: ApiRequest, *, once: bool = False) -> ApiAnswer:
+        """The answer, after at most three tries; `once`: after a single one, for what must not be done twice. Raises Unavailable, Unreadable (an answer longer than any object)
         and Misconfigured (an address that is not the provider's)."""
         self._check(request.url)
         until = self._clock() + PATIENCE
-        for tries_left in reversed(range(TRIES)):
+        for tries_left in reversed(range(1 if once else TRIES)):
             # Anew each time: another request may have been told to leave the provider alone meanwhile.
             self._breaker.ask()
             trouble, answer, wait = self._try(request)

@@ -8,7 +8,8 @@ import pytest
 
 from shared.disputes import lifecycle
 from shared.disputes.deadlines import action_key, expired_cause, schedule, tasks, tightest
-from shared.domain.disputes import Action, ActionState, Dispute, ExpiredCause, Rung
+from shared.domain.answers import Act
+from shared.domain.disputes import Action, ActionState, Answer, AnswerState, Dispute, ExpiredCause, Rung
 from shared.domain.events import DisputeStage, DisputeStatus
 from tests.builders import DAY, HOUR, NOON, SECOND, a_dispute_event
 
@@ -25,6 +26,18 @@ def a_dispute(heard_at: datetime = NOON, **fields: Any) -> Dispute:
 def acted(dispute: Dispute, *rungs: Rung, state: ActionState = ActionState.DONE) -> Dispute:
     actions = {action_key(dispute, rung): Action(rung=rung, state=state, at=NOON) for rung in rungs}
     return lifecycle.settle(replace(dispute, actions=actions))
+
+
+def answered(dispute: Dispute, state: AnswerState, at: datetime = NOON, **fields: Any) -> Dispute:
+    """With an answer to what is asked now."""
+    answer = Answer(**{"state": state, "stage": dispute.stage, "at": at, "answered_at": at, "words": 1, **fields})
+    assert dispute.round is not None
+    return lifecycle.settle(replace(dispute, answers={**dispute.answers, dispute.round: answer}))
+
+
+def ladder(dispute: Dispute) -> datetime:
+    """When the next rung is due, beside the answer itself."""
+    return min(task.due for task in tasks(dispute) if task.rung is not Rung.ANSWER)
 
 
 def due(dispute: Dispute, at: datetime) -> set[Rung]:
@@ -60,8 +73,8 @@ def test_of_several_reminders_due_together_the_tightest_is_sent() -> None:
 
 def test_what_is_done_is_not_due_again_and_the_next_is_scheduled() -> None:
     dispute = acted(a_dispute(), Rung.WEEK)
-    assert dispute.next_action_at == RESPOND_BY - 3 * DAY
-    assert schedule(acted(a_dispute(), *Rung)) is None
+    assert ladder(dispute) == RESPOND_BY - 3 * DAY
+    assert schedule(answered(acted(a_dispute(), *Rung), AnswerState.PARKED)) is None
 
 
 def test_what_is_claimed_is_due_again_when_the_lease_runs_out() -> None:
@@ -91,7 +104,7 @@ def test_a_new_deadline_starts_a_new_ladder() -> None:
     moved = lifecycle.record(
         dispute, a_dispute_event(occurred_at=NOON + DAY, respond_by=RESPOND_BY + 10 * DAY), NOON + DAY
     )
-    assert moved.next_action_at == RESPOND_BY + 3 * DAY
+    assert ladder(moved) == RESPOND_BY + 3 * DAY
 
 
 def test_our_expiry_holds_until_the_provider_says_something_else() -> None:
@@ -133,7 +146,7 @@ def test_an_expiry_is_none_once_anybody_heard_of_the_dispute_before_its_deadline
     expired = acted(a_dispute(), Rung.EXPIRE)
     back = lifecycle.record(expired, a_dispute_event(occurred_at=NOON + DAY), NOON + DAY)
     assert (back.status, back.expired_cause) == (DisputeStatus.NEEDS_RESPONSE, None)
-    assert back.next_action_at == RESPOND_BY - 7 * DAY
+    assert ladder(back) == RESPOND_BY - 7 * DAY
     assert Rung.EXPIRE in due(back, RESPOND_BY + SECOND)
 
 
@@ -163,7 +176,7 @@ def test_the_networks_time_stands_for_a_deadline_that_is_not_named(
 def test_a_dispute_without_a_deadline_has_a_ladder_of_its_own_and_never_expires() -> None:
     dispute = a_dispute(respond_by=None, respond_by_text=None)
     assert dispute.next_action_at == NOON + HOUR / 6
-    assert due(dispute, NOON + 40 * DAY) == {
+    assert due(dispute, NOON + 40 * DAY) - {Rung.ANSWER} == {
         *(Rung.NO_DEADLINE, Rung.WEEK, Rung.THREE_DAYS, Rung.DAY, Rung.SIX_HOURS, Rung.ESTIMATE_OVER)
     }
     soonest = tightest(tasks(dispute))
@@ -186,3 +199,66 @@ def test_a_deadline_that_the_provider_names_beats_the_estimate_whichever_comes_f
 def test_nothing_is_estimated_where_nobody_waits_for_an_answer(fields: dict[str, Any]) -> None:
     dispute = a_dispute(respond_by=None, respond_by_text=None, **fields)
     assert (dispute.respond_by, dispute.deadline_estimated, dispute.next_action_at) == (None, False, None)
+
+
+# Answers
+
+
+def test_the_answer_is_decided_on_an_hour_later_and_always_in_time() -> None:
+    assert Rung.ANSWER not in due(a_dispute(), NOON + HOUR - SECOND)
+    assert Rung.ANSWER in due(a_dispute(), NOON + HOUR)
+    late = a_dispute(RESPOND_BY - 2 * HOUR)
+    assert Rung.ANSWER in due(late, RESPOND_BY - 2 * HOUR)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"autodefended": True}, {"can_respond": False}, {"status": DisputeStatus.UNDER_REVIEW}]
+)
+def test_nothing_is_answered_where_the_provider_answers_or_nobody_can(fields: dict[str, Any]) -> None:
+    assert Rung.ANSWER not in due(a_dispute(**fields), RESPOND_BY)
+
+
+@pytest.mark.parametrize(
+    ("act", "status"), [(Act.SUBMIT, DisputeStatus.UNDER_REVIEW), (Act.ACCEPT, DisputeStatus.ACCEPTED)]
+)
+@pytest.mark.parametrize("state", [AnswerState.TAKEN, AnswerState.ELSEWHERE])
+def test_what_was_answered_waits_for_nobody_even_where_the_provider_tells_nothing(
+    act: Act, status: DisputeStatus, state: AnswerState
+) -> None:
+    dispute = answered(a_dispute(), state, NOON + DAY, act=act)
+    assert (dispute.status, dispute.told_status) == (status, DisputeStatus.NEEDS_RESPONSE)
+    assert schedule(dispute) is None
+
+
+def test_a_deadline_that_was_met_is_never_called_missed() -> None:
+    expired = acted(a_dispute(), Rung.EXPIRE)
+    assert expired.status is DisputeStatus.EXPIRED
+    dispute = answered(expired, AnswerState.ELSEWHERE, RESPOND_BY - HOUR, act=Act.SUBMIT)
+    assert (dispute.status, dispute.expired_cause) == (DisputeStatus.UNDER_REVIEW, None)
+
+
+def test_a_provider_that_repeats_that_it_waits_has_our_answer_all_the_same() -> None:
+    dispute = answered(a_dispute(), AnswerState.TAKEN, NOON + DAY, act=Act.SUBMIT)
+    again = lifecycle.record(
+        dispute, a_dispute_event(occurred_at=NOON + 2 * DAY, respond_by=RESPOND_BY), NOON + 2 * DAY
+    )
+    assert again.status is DisputeStatus.UNDER_REVIEW
+    assert again.round == dispute.round
+
+
+def test_a_later_round_and_a_later_stage_ask_for_answers_of_their_own() -> None:
+    dispute = answered(a_dispute(), AnswerState.TAKEN, NOON + DAY, act=Act.SUBMIT)
+    taken = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=NOON + 2 * DAY)
+    asked = a_dispute_event(occurred_at=NOON + 3 * DAY, respond_by=RESPOND_BY + 9 * DAY)
+    reopened = lifecycle.record(lifecycle.record(dispute, taken, NOON + 2 * DAY), asked, NOON + 3 * DAY)
+    assert (reopened.status, reopened.round) == (DisputeStatus.NEEDS_RESPONSE, "chargeback/1")
+    stage = {"stage": DisputeStage.PRE_ARBITRATION, "respond_by": RESPOND_BY + 9 * DAY}
+    later = lifecycle.record(dispute, a_dispute_event(occurred_at=NOON + 3 * DAY, **stage), NOON + 3 * DAY)
+    assert (later.status, later.round) == (DisputeStatus.NEEDS_RESPONSE, "pre_arbitration/0")
+
+
+def test_an_answer_on_its_way_is_asked_about_until_somebody_knows_what_became_of_it() -> None:
+    dispute = answered(a_dispute(), AnswerState.SENDING, answered_at=None, wake_at=NOON + HOUR)
+    assert Rung.ANSWER in due(dispute, NOON + HOUR)
+    word = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=NOON + DAY)
+    assert Rung.ANSWER in due(lifecycle.record(dispute, word, NOON + DAY), NOON + DAY)

@@ -12,12 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.disputes import lifecycle
 from shared.domain.codec import utc_text
+from shared.domain.disputes import Answer, AnswerState
 from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, DisputeStage, DisputeStatus
+from shared.domain.timeline import compact
 from shared.flows import check_deadlines as flow
 from shared.flows.check_deadlines import Summary, check_deadlines
-from shared.flows.ports import Create, Document, Key, Message, Ports
+from shared.flows.filing import dispute_of
+from shared.flows.ports import Create, Document, Key, Message, Ports, Replace
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from tests.builders import (
@@ -56,8 +60,24 @@ def an_open_dispute(ports: Ports, **fields: Any) -> None:
     track(ports, a_dispute_event(**{"respond_by": RESPOND_BY, **fields}))
 
 
+def reminded(ports: Ports) -> list[dict[str, Any]]:
+    return [message for message in published(ports, "dispute-actions") if "rung" in message]
+
+
 def reminders(ports: Ports) -> list[str]:
-    return [message["rung"] for message in published(ports, "dispute-actions")]
+    return [message["rung"] for message in reminded(ports)]
+
+
+def with_nobody_to_answer(ports: Ports) -> None:
+    """The answer of the dispute is a person's, so that the clock has nothing to ask for."""
+    [found] = ports.documents.get([DISPUTE])
+    dispute = dispute_of(found)
+    assert found is not None
+    assert dispute is not None
+    assert dispute.round is not None
+    answers = {dispute.round: Answer(state=AnswerState.PARKED, stage=dispute.stage, at=NOON)}
+    parked = lifecycle.settle(replace(dispute, answers=answers))
+    ports.documents.commit([Replace(DISPUTE, compact(parked), found.version)])
 
 
 def actions(ports: Ports) -> dict[str, str]:
@@ -114,7 +134,7 @@ def test_after_a_silence_only_the_tightest_reminder_is_sent_and_the_wider_ones_a
 def test_a_reminder_says_what_a_person_needs(ports: Ports) -> None:
     an_open_dispute(ports, unsigned=("respond_by",))
     check_deadlines(ports, RESPOND_BY - 7 * DAY)
-    (told,) = published(ports, "dispute-actions")
+    (told,) = reminded(ports)
     assert told["action_id"] == f"stripe:dp_1/chargeback/{utc_text(RESPOND_BY)}/7d"
     assert (told["dispute_id"], told["payment_id"], told["respond_by"]) == ("dp_1", "pi_1", "2026-11-22T12:00:00Z")
     assert told["deadline_unsigned"] is True
@@ -311,7 +331,7 @@ def test_a_dispute_without_a_deadline_alarms_reminds_by_an_estimate_and_is_not_e
     sent = []
     for hours in range(31 * 24):
         check_deadlines(ports, NOON + hours * HOUR)
-        sent += published(ports, "dispute-actions")
+        sent += reminded(ports)
     assert [told["rung"] for told in sent] == ["no_deadline", "7d", "3d", "24h", "6h", "estimate_over"]
     assert {told["respond_by"] for told in sent} == {"2026-12-02T12:00:00Z"}
     assert {(told["deadline_estimated"], told["answered_by"]) for told in sent} == {(True, "us")}
@@ -354,6 +374,7 @@ def test_an_expiry_by_a_clock_that_was_wrong_is_taken_back_by_the_next_word_and_
 
 def test_a_payment_that_comes_ten_minutes_later_is_found_and_told(ports: Ports) -> None:
     an_open_dispute(ports, payment_id="ch_9")
+    with_nobody_to_answer(ports)
     record_payment(a_payment_event(payment_id="pi_9", aliases=("ch_9",)), ports, NOON)
     assert check_deadlines(ports, NOON + 9 * MINUTE).looked_at == 0
     assert check_deadlines(ports, NOON + 10 * MINUTE).done == {"link": 1}
@@ -390,8 +411,9 @@ def test_a_dispute_ends_up_the_same_whether_it_came_before_or_after_its_payment(
         record_payment(payment, ports, NOON)
     check_deadlines(ports, NOON + HOUR)
     found = everything(ports)
-    stored = {name: value for name, value in found[DISPUTE].items() if name != "actions"}
-    assert (stored["linked_to"], stored["payment_id"], stored["next_action_at"]) == ("pi_9", "pi_9", NOON + 13 * DAY)
+    stored = found[DISPUTE]
+    assert (stored["linked_to"], stored["payment_id"]) == ("pi_9", "pi_9")
+    assert stored["next_action_at"] == NOON + HOUR + flow.ASKED_AGAIN
     assert list(found[Key("cases", "stripe:pi_9")]["disputes"]) == ["dp_1"]
 
 
@@ -466,7 +488,7 @@ def test_more_than_a_page_is_done_in_one_run(ports: Ports, monkeypatch: pytest.M
     monkeypatch.setattr(flow, "PAGE", 4)
     for number in range(11):
         an_open_dispute(ports, dispute_id=f"dp_{number}")
-    assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary(11, {"7d": 11})
+    assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary(11, {"7d": 11, "answer": 11})
     assert reminders(ports) == ["7d"] * 11
 
 
@@ -478,7 +500,7 @@ def test_more_than_a_page_of_disputes_that_cannot_be_read_do_not_hide_the_others
     ports.documents.commit([Create(Key("disputes", f"stripe:broken_{number}"), broken) for number in range(9)])
     for number in range(6):
         an_open_dispute(ports, dispute_id=f"dp_{number}")
-    assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary(15, {"7d": 6})
+    assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary(15, {"7d": 6, "answer": 6})
     assert check_deadlines(ports, RESPOND_BY - 7 * DAY) == Summary(9)
 
 
@@ -487,5 +509,17 @@ def test_a_dispute_that_cannot_be_read_is_told_and_does_not_hold_up_the_others(
 ) -> None:
     ports.documents.commit([Create(Key("disputes", "stripe:broken"), {"next_action_at": NOON, "facts": 7})])
     an_open_dispute(ports)
-    assert check_deadlines(ports, RESPOND_BY - 7 * DAY).done == {"7d": 1}
+    assert check_deadlines(ports, RESPOND_BY - 7 * DAY).done == {"7d": 1, "answer": 1}
     assert "dispute_unreadable" in [entry.message for entry in caplog.records]
+
+
+def test_an_answer_is_asked_for_once_and_again_only_when_nobody_went_on_with_it(ports: Ports) -> None:
+    an_open_dispute(ports)
+    asked = []
+    for minutes in range(55, 110, 5):
+        check_deadlines(ports, NOON + minutes * MINUTE)
+        asked += [minutes for message in published(ports, "dispute-actions") if "round" in message]
+    assert asked == [60, 90]
+    assert everything(ports)[DISPUTE]["answers"]["chargeback/0"]["state"] == "asked"
+    track(ports, a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=NOON + 2 * HOUR))
+    assert check_deadlines(ports, RESPOND_BY).done == {}

@@ -117,7 +117,7 @@ def test_any_order_and_any_repetition_of_a_disputes_events_gives_the_same_docume
 
 
 # What we heard when, and what we did about it.
-OURS = {"actions", "heard_at", "deadline_heard_at", "expired_cause", "next_action_at"}
+OURS = {"actions", "answers", "heard_at", "deadline_heard_at", "expired_cause", "next_action_at"}
 
 
 def theirs(found: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
