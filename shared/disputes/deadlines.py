@@ -33,6 +33,8 @@ NAMED_WITHIN = timedelta(minutes=10)
 LEASE = timedelta(minutes=5)
 # What else is told of a payment and a dispute has mostly come by then.
 DECIDED_AFTER = timedelta(hours=1)
+# The last instant for an answer to set out, if nobody chose another.
+SENT_BEFORE = timedelta(hours=6)
 _JUST_AFTER = timedelta(microseconds=1)
 
 
@@ -97,7 +99,7 @@ def decided_at(dispute: Dispute) -> datetime | None:
     heard_at = dispute.deadline_heard_at or dispute.heard_at
     if heard_at is None or dispute.respond_by is None:
         return heard_at
-    return min(heard_at + DECIDED_AFTER, max(heard_at, dispute.respond_by - REMINDERS[Rung.SIX_HOURS]))
+    return min(heard_at + DECIDED_AFTER, max(heard_at, dispute.respond_by - SENT_BEFORE))
 
 
 def action_key(dispute: Dispute, rung: Rung) -> str:

@@ -1,0 +1,501 @@
+"""Disputes are answered: once, in time, whatever is late, lost, doubled or dead. The documents are real; the provider is made up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.answers import Act
+from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
+from shared.domain.codec import decode, encode
+from shared.domain.disputes import AnswerAsked, AnswerState, Dispute
+from shared.domain.errors import Conflict, Misconfigured, Unavailable
+from shared.domain.events import DisputeStage, DisputeStatus
+from shared.domain.evidence import Packet
+from shared.flows.answering import Acted, accept, hold, recorded_elsewhere, submit
+from shared.flows.check_deadlines import check_deadlines
+from shared.flows.filing import dispute_of
+from shared.flows.ports import Key, Ports
+from shared.flows.record_payment import record_payment
+from shared.flows.respond_dispute import SHOWN_WITHIN, Clerk, Verdict, respond_dispute
+from shared.flows.track_dispute import track_dispute
+from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_payment_event
+from tests.crashing import Steps, stepping
+from tests.flows.corner import PACKET, Corner, CornerDesk, a_contest
+from tests.local import local_ports, published, wipe
+from tests.simulator.desks import ApiCall
+
+RESPOND_BY = NOON + 20 * DAY
+DUE = RESPOND_BY - DAY
+DISPUTE = Key("disputes", "stripe:dp_1")
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Office:
+    """Everything that answers: a provider with its desk, our functions with their messages, and a clock that is turned."""
+
+    ports: Ports
+    desk: CornerDesk = field(default_factory=CornerDesk)
+    corner: Corner = field(default_factory=Corner)
+    now: datetime = NOON
+    act: Act | None = Act.SUBMIT
+    packet: Packet = PACKET
+    troubles: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    misconfigured: bool = False
+    answerable: bool = True
+    after_call: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.desk.open(a_contest("dp_1", RESPOND_BY))
+
+    def credentials(self, *, livemode: bool) -> ApiCredentials:
+        if self.misconfigured:
+            raise Misconfigured("no key", reason="no_api_key")
+        return ApiCredentials("a-key", "https://api.corner.example")
+
+    def send(self, request: ApiRequest, *, once: bool = False) -> ApiAnswer:
+        path = request.url.removeprefix("https://api.corner.example")
+        self.calls.append(f"{request.method} {path}")
+        trouble = self.troubles.pop(0) if self.troubles else ""
+        if trouble == "dropped":
+            raise Unavailable("no answer", reason="provider_unavailable")
+        if trouble == "garbage":
+            return ApiAnswer(200, b"<html>")
+        reply = self.desk.reply(ApiCall(request.method, path, {}, request.body, self.now))
+        self.after_call()
+        if trouble == "lost":
+            raise Unavailable("no answer", reason="provider_unavailable")
+        return ApiAnswer(reply.status, reply.body)
+
+    def judge(self, dispute: Dispute, now: datetime) -> Verdict:
+        due = max(now, (dispute.respond_by or now) - DAY)
+        return Verdict(act=self.act, by="strategy/1", why=("it can be won",), due_at=due, chance=(0.3, 0.6))
+
+    def clerk(self, ports: Ports) -> Clerk:
+        return Clerk(
+            responder=lambda _: self.corner if self.answerable else None,
+            api=lambda _: self,
+            judge=self.judge,
+            prepare=lambda dispute, now: self.packet,
+            keep=lambda packet: ports.models.store(encode(packet)),
+            load=lambda digest: decode(ports.models.load(digest), Packet),
+        )
+
+    def open(self, **fields: Any) -> None:
+        record_payment(a_payment_event(), self.ports, NOON)
+        track_dispute(a_dispute_event(**{"respond_by": RESPOND_BY, **fields}), self.ports, NOON)
+
+    def dispute(self) -> Dispute:
+        [found] = self.ports.documents.get([DISPUTE])
+        dispute = dispute_of(found)
+        assert dispute is not None
+        return dispute
+
+    def asked(self) -> list[AnswerAsked]:
+        return [
+            AnswerAsked(provider=one["provider"], dispute_id=one["dispute_id"], round=one["round"])
+            for one in published(self.ports, "dispute-actions")
+            if "round" in one
+        ]
+
+    def tick(self, at: datetime | None = None) -> list[AnswerAsked]:
+        """The clock looks, and what it asks for is done."""
+        self.now = at or self.now
+        check_deadlines(self.ports, self.now)
+        asked = self.asked()
+        for one in asked:
+            self.do(one)
+        return asked
+
+    def do(self, asked: AnswerAsked, ports: Ports | None = None) -> None:
+        ports = ports or self.ports
+        respond_dispute(asked, ports, self.clerk(ports), lambda: self.now)
+
+    def until(self, end: datetime, every: timedelta = 10 * MINUTE) -> None:
+        while self.now < end:
+            self.tick(min(self.now + every, end))
+
+    @property
+    def state(self) -> AnswerState | None:
+        answer = self.dispute().answer
+        return answer.state if answer else None
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    office = Office(local_ports(tmp_path))
+    office.open()
+    return office
+
+
+ASKED = AnswerAsked(provider="stripe", dispute_id="dp_1", round="chargeback/0")
+
+
+def test_an_answer_is_announced_soon_and_given_before_its_deadline(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    assert (office.state, office.desk.taken) == (AnswerState.ANNOUNCED, [])
+    office.until(DUE - HOUR, DAY)
+    assert office.desk.taken == []
+    office.tick(DUE)
+    assert [one.act for one in office.desk.taken] == [Act.SUBMIT]
+    dispute = office.dispute()
+    assert dispute.answer is not None
+    assert (dispute.answer.state, dispute.answer.reference) == (AnswerState.TAKEN, "answer_1")
+    assert (dispute.status, dispute.told_status) == (DisputeStatus.UNDER_REVIEW, DisputeStatus.NEEDS_RESPONSE)
+    rows = published(office.ports, "dispute-updates")
+    assert [row["answer_state"] for row in rows] == [None, "announced", "taken"]
+    assert [row["revision"] for row in rows] == sorted({row["revision"] for row in rows})
+    assert (rows[-1]["answer"], rows[-1]["answer_by"], rows[-1]["packet"]) == (
+        "submit",
+        "strategy/1",
+        dispute.answer.packet,
+    )
+    office.until(RESPOND_BY + DAY, DAY)
+    assert office.dispute().status is DisputeStatus.UNDER_REVIEW
+    assert len(office.desk.taken) == 1
+
+
+def test_people_are_told_what_will_be_done_and_why(office: Office) -> None:
+    office.act = Act.ACCEPT
+    check_deadlines(office.ports, NOON + HOUR)
+    office.now = NOON + HOUR
+    for asked in office.asked():
+        office.do(asked)
+    (told,) = [one for one in published(office.ports, "dispute-actions") if "action_id" in one]
+    assert (told["state"], told["act"], told["by"], told["why"]) == (
+        "announced",
+        "accept",
+        "strategy/1",
+        ["it can be won"],
+    )
+    assert told["due_at"] == "2026-11-21T12:00:00Z"
+
+
+def test_an_accepted_dispute_is_accepted(office: Office) -> None:
+    office.act = Act.ACCEPT
+    office.until(DUE, DAY)
+    assert [one.act for one in office.desk.taken] == [Act.ACCEPT]
+    assert office.dispute().status is DisputeStatus.ACCEPTED
+
+
+def test_a_copy_of_the_message_sends_nothing_and_tells_the_same_again(office: Office) -> None:
+    office.until(DUE, DAY)
+    before, rows = office.calls.copy(), published(office.ports, "dispute-updates")
+    for _ in range(3):
+        office.do(ASKED)
+    assert office.calls == before
+    assert published(office.ports, "dispute-updates") == rows[-1:] * 3
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("shown_after", [0, 1])
+def test_an_answer_whose_answer_was_lost_is_found_by_reading_back_and_not_given_twice(
+    office: Office, keyed: bool, shown_after: int
+) -> None:
+    office.corner.keyed = office.desk.keyed = keyed
+    office.desk.shown_after = shown_after
+    office.tick(NOON + HOUR)
+    office.troubles = ["", "", "lost"]
+    office.tick(DUE)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.SENDING, 1)
+    sent_at = office.now
+    office.until(DUE + HOUR)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.TAKEN, 1)
+    answer = office.dispute().answer
+    assert answer is not None
+    assert answer.answered_at is not None
+    assert sent_at <= answer.answered_at <= office.now
+
+
+def test_an_answer_that_never_arrived_is_given_again(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    office.troubles = ["", "", "dropped"]
+    office.tick(DUE)
+    assert (office.state, office.desk.taken) == (AnswerState.SENDING, [])
+    office.until(DUE + HOUR)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.TAKEN, 1)
+
+
+def test_what_was_sent_just_now_is_not_sent_again_because_the_provider_does_not_show_it_yet(office: Office) -> None:
+    office.desk.shown_after = 100
+    office.tick(NOON + HOUR)
+    office.troubles = ["", "", "lost"]
+    office.tick(DUE)
+    office.now += SHOWN_WITHIN / 2
+    office.do(ASKED)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.SENDING, 1)
+    # And a provider that refuses a second answer is believed.
+    office.until(DUE + HOUR)
+    assert len(office.desk.taken) == 1
+
+
+def test_where_the_provider_tells_nothing_what_may_have_arrived_is_a_persons(office: Office) -> None:
+    office.corner.blind = True
+    office.tick(NOON + HOUR)
+    office.troubles = ["", "", "lost"]
+    office.until(DUE + HOUR, HOUR)
+    answer = office.dispute().answer
+    assert answer is not None
+    assert (answer.state, answer.code, len(office.desk.taken)) == (AnswerState.PARKED, "outcome_unknown", 1)
+
+
+def test_an_answer_that_was_given_at_the_provider_is_theirs(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    office.desk.reply(ApiCall("POST", "/disputes/dp_1/answer", {}, b'{"act": "submit", "file": "", "key": ""}', NOON))
+    office.tick(DUE)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.ELSEWHERE, 1)
+    assert office.dispute().status is DisputeStatus.UNDER_REVIEW
+
+
+def test_a_dispute_that_is_over_is_left_alone(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    office.desk.close("dp_1")
+    office.tick(DUE)
+    assert (office.state, office.desk.taken) == (AnswerState.OVER, [])
+
+
+def test_a_refusal_is_a_persons_with_the_providers_words_but_no_address(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.desk.open(a_contest("dp_1", NOON))
+    office.until(DUE + DAY, HOUR)
+    answer = office.dispute().answer
+    assert answer is not None
+    assert (answer.state, answer.code, answer.attempt) == (AnswerState.PARKED, "too_late", 1)
+    assert answer.told is not None
+    assert "it is over" in answer.told
+    assert "ana@" not in answer.told
+    assert "answer_parked" in [entry.message for entry in caplog.records]
+
+
+def test_what_the_provider_would_refuse_is_not_sent(office: Office) -> None:
+    [document] = PACKET.documents
+    office.packet = replace(PACKET, documents=(replace(document, pages=10),))
+    office.until(DUE, DAY)
+    answer = office.dispute().answer
+    assert answer is not None
+    assert (answer.state, answer.told, office.calls) == (AnswerState.PARKED, "more than nine pages", [])
+
+
+def test_without_a_key_and_without_an_api_an_answer_is_a_persons(office: Office) -> None:
+    office.misconfigured = True
+    office.until(DUE, DAY)
+    answer = office.dispute().answer
+    assert answer is not None
+    assert (answer.state, answer.code) == (AnswerState.PARKED, "no_api_key")
+
+
+def test_where_there_is_no_api_a_person_is_told_at_once(office: Office) -> None:
+    office.answerable = False
+    office.tick(NOON + HOUR)
+    answer = office.dispute().answer
+    assert answer is not None
+    assert (answer.state, answer.code, office.calls) == (AnswerState.PARKED, "no_api", [])
+
+
+def test_a_provider_that_is_down_for_hours_is_asked_less_and_less_and_the_answer_still_comes_in_time(
+    office: Office,
+) -> None:
+    office.tick(NOON + HOUR)
+    office.troubles = ["dropped"] * 8
+    office.until(RESPOND_BY, 5 * MINUTE)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.TAKEN, 1)
+    assert office.desk.taken[0].at < DUE + 6 * HOUR
+
+
+def test_a_page_of_somebodys_proxy_is_no_answer(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    office.troubles = ["garbage", "", "", "garbage"]
+    office.until(RESPOND_BY, 5 * MINUTE)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.TAKEN, 1)
+
+
+def test_a_later_stage_has_an_answer_of_its_own(office: Office) -> None:
+    office.until(DUE, DAY)
+    later = {"stage": DisputeStage.PRE_ARBITRATION, "respond_by": RESPOND_BY + 20 * DAY, "answer_id": "dp_1_round_2"}
+    office.desk.open(a_contest("dp_1_round_2", RESPOND_BY + 20 * DAY))
+    track_dispute(a_dispute_event(occurred_at=office.now + HOUR, **later), office.ports, office.now + HOUR)
+    office.until(RESPOND_BY + 20 * DAY, DAY)
+    assert [one.dispute_id for one in office.desk.taken] == ["dp_1", "dp_1_round_2"]
+
+
+# People
+
+
+def test_a_person_submits_now_and_the_clock_has_nothing_left_to_do(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    submit(office.ports, "stripe", "dp_1", "ana@shop.example", "we have the signature", office.now)
+    for asked in office.asked():
+        office.do(asked)
+    answer = office.dispute().answer
+    assert answer is not None
+    assert (answer.state, answer.by, answer.why) == (AnswerState.TAKEN, "ana@shop.example", ("we have the signature",))
+    office.until(RESPOND_BY + DAY, DAY)
+    assert len(office.desk.taken) == 1
+
+
+def test_a_person_turns_an_announced_acceptance_into_a_fight(office: Office) -> None:
+    office.act = Act.ACCEPT
+    office.tick(NOON + HOUR)
+    submit(office.ports, "stripe", "dp_1", "ana@shop.example", "no", office.now)
+    office.until(RESPOND_BY, DAY)
+    assert [one.act for one in office.desk.taken] == [Act.SUBMIT]
+
+
+def test_what_is_held_is_not_sent_and_when_the_hold_ends_it_is_decided_anew(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    hold(office.ports, "stripe", "dp_1", "ana@shop.example", "waiting for the label", office.now, DUE + 12 * HOUR)
+    office.until(DUE + 11 * HOUR, HOUR)
+    assert (office.state, office.desk.taken) == (AnswerState.HELD, [])
+    office.until(DUE + 13 * HOUR)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.TAKEN, 1)
+
+
+def test_an_answer_that_was_given_elsewhere_meets_its_deadline(office: Office) -> None:
+    office.answerable = False
+    office.tick(NOON + HOUR)
+    recorded_elsewhere(
+        office.ports, "stripe", "dp_1", "ana@shop.example", "in the dashboard", Act.SUBMIT, NOON, NOON + DAY
+    )
+    office.until(RESPOND_BY + DAY, DAY)
+    assert office.dispute().status is DisputeStatus.UNDER_REVIEW
+    assert (office.state, office.desk.taken) == (AnswerState.ELSEWHERE, [])
+
+
+@pytest.mark.parametrize("act", [submit, accept])
+def test_what_was_given_is_not_given_again_by_a_person(office: Office, act: Acted) -> None:
+    office.until(DUE, DAY)
+    with pytest.raises(Exception, match="answered"):
+        act(office.ports, "stripe", "dp_1", "ana@shop.example", "again", office.now)
+
+
+def test_what_is_on_its_way_is_nobodys_to_change(office: Office) -> None:
+    office.tick(NOON + HOUR)
+
+    def meanwhile() -> None:
+        office.after_call = lambda: None
+        with pytest.raises(Exception, match="on its way"):
+            accept(office.ports, "stripe", "dp_1", "ana@shop.example", "never mind", office.now)
+
+    office.after_call = meanwhile
+    office.tick(DUE)
+    assert [one.act for one in office.desk.taken] == [Act.SUBMIT]
+
+
+def test_after_a_refusal_a_person_has_it_sent_anew_under_another_key(office: Office) -> None:
+    office.corner.keyed = office.desk.keyed = True
+    office.desk.open(a_contest("dp_1", NOON))
+    office.until(DUE, DAY)
+    assert office.state is AnswerState.PARKED
+    office.desk.open(a_contest("dp_1", RESPOND_BY))
+    submit(office.ports, "stripe", "dp_1", "ana@shop.example", "the provider has reopened it", office.now)
+    for asked in office.asked():
+        office.do(asked)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.TAKEN, 1)
+
+
+# Whatever dies
+
+
+def test_killed_after_every_single_step_it_is_answered_once(tmp_path: Path) -> None:
+    killed_at = 0
+    for step in range(1, 40):
+        office = Office(local_ports(tmp_path / str(step)))
+        office.open()
+        office.tick(NOON + HOUR)
+        office.now = DUE
+        check_deadlines(office.ports, DUE)
+        [asked] = office.asked()
+        steps = _Dying(step)
+        office.after_call = steps.take
+        try:
+            office.do(asked, stepping(office.ports, steps))
+        except Killed:
+            killed_at = step
+        else:
+            break
+        office.after_call = lambda: None
+        office.do(asked)
+        office.until(RESPOND_BY - HOUR)
+        assert (step, office.state, len(office.desk.taken)) == (step, AnswerState.TAKEN, 1)
+        rows = published(office.ports, "dispute-updates")
+        assert rows[-1]["answer_state"] == "taken"
+    assert killed_at >= 9
+
+
+class _Dying(Steps):
+    def take(self) -> None:
+        self.taken += 1
+        if self.taken == self.kill_after:
+            raise Killed
+
+
+_DOINGS = st.sampled_from(
+    ["tick", "copy", "submit", "accept", "hold", "reviewed", "asked_again", "lost", "dropped", "garbage", "killed"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(_DOINGS, st.integers(1, 60)), max_size=14), st.booleans(), st.integers(0, 2))
+def test_whatever_happens_in_whatever_order_it_is_answered_once_and_in_time(
+    doings: list[tuple[str, int]], keyed: bool, shown_after: int
+) -> None:
+    with TemporaryDirectory() as folder:
+        office = Office(
+            local_ports(Path(folder)), desk=CornerDesk(keyed=keyed, shown_after=shown_after), corner=Corner(keyed=keyed)
+        )
+        office.open()
+        for doing, hours in doings:
+            office.now = min(office.now + hours * HOUR, RESPOND_BY - 3 * HOUR)
+            _do(office, doing)
+        office.until(RESPOND_BY - HOUR, 20 * MINUTE)
+        # Who accepts, and who fights, is the first to be heard; nobody is heard twice.
+        assert len(office.desk.taken) == 1
+        assert office.desk.taken[0].at <= RESPOND_BY
+        assert office.dispute().status in (DisputeStatus.UNDER_REVIEW, DisputeStatus.ACCEPTED)
+        wipe(office.ports)
+
+
+def _do(office: Office, doing: str) -> None:
+    by = ("stripe", "dp_1", "ana@shop.example", "because")
+    try:
+        match doing:
+            case "tick":
+                office.tick()
+            case "copy":
+                office.do(ASKED)
+            case "submit":
+                submit(office.ports, *by, office.now)
+            case "accept":
+                accept(office.ports, *by, office.now)
+            case "hold":
+                hold(office.ports, *by, office.now, office.now + 5 * HOUR)
+            case "reviewed" if office.desk.taken:
+                word = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=office.now)
+                track_dispute(word, office.ports, office.now)
+            case "asked_again":
+                track_dispute(a_dispute_event(occurred_at=NOON + HOUR, respond_by=RESPOND_BY), office.ports, office.now)
+            case "killed":
+                steps = _Dying(3)
+                office.after_call = steps.take
+                office.do(ASKED, stepping(office.ports, steps))
+            case "lost" | "dropped" | "garbage":
+                office.troubles.append(doing)
+    except (Killed, Conflict):
+        pass
+    except Exception as error:
+        if not str(error).startswith("the answer is"):
+            raise
+    finally:
+        office.after_call = lambda: None
