@@ -198,5 +198,3 @@ def days(plays: Mapping[str, Played]) -> dict[str, Sequence[Played]]:
     for key in sorted(plays):
         found.setdefault(key.partition("/")[0], []).append(plays[key])
     return dict(found)
-
-

@@ -29,7 +29,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   }
   assert {
     condition = alltrue([for name, s in google_pubsub_subscription.push : contains(
-      [for f in [local.functions[local.pushes[name].function]] : concat([try(f.filter, null)], values(try(f.beside, {})))][0], s.filter
+      [for f in [local.functions[local.pushes[name].function]] : concat([try(f.filter, "")], values(try(f.beside, {})))][0], s.filter == null ? "" : s.filter
     )])
     error_message = "A subscription's filter is not the topology's."
   }
