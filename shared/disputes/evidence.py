@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.disputes.reason_codes import look_up
 from shared.domain import usage as used
-from shared.domain.disputes import Case, Dispute
+from shared.domain.disputes import Dispute
 from shared.domain.events import DisputeReason, PaymentStep
 from shared.domain.evidence import CompellingEvidence, Item, Merchant, Purchase
 from shared.domain.payments import Payment
@@ -130,7 +130,6 @@ class Known:
 
     payment: Payment
     dispute: Dispute
-    case: Case | None = None
     usage: Usage | None = None
     purchases: Sequence[Purchase] = ()
     undisputed: frozenset[str] = frozenset()

@@ -39,6 +39,9 @@ class Limits:
     bytes: int = 0
 
 
+UNLIMITED = Limits()
+
+
 class TooLarge(Exception):
     """Even without what is optional the packet is over its limits: a person has to choose."""
 
@@ -64,7 +67,7 @@ TITLES: Mapping[Item, str] = {
 }
 
 
-def build(known: Known, asked: Template, limits: Limits = Limits()) -> Packet:
+def build(known: Known, asked: Template, limits: Limits = UNLIMITED) -> Packet:
     """The packet of what is `known`, by its template, within `limits`. Over them, the optional item of least weight goes first,
     from the document alone: texts are the provider's to limit. Raises TooLarge."""
     texts = evidence.collect(known, asked)

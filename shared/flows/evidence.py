@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.disputes import packet as packets
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, Known, template
-from shared.disputes.packet import Limits
+from shared.disputes.packet import UNLIMITED, Limits
 from shared.domain.codec import from_document
 from shared.domain.disputes import Case, Dispute
 from shared.domain.evidence import CompellingEvidence, Merchant, Packet, Purchase
@@ -25,9 +25,9 @@ def assemble(
     *,
     purchases: Sequence[Purchase] = (),
     compelling: CompellingEvidence | None = None,
-    merchant: Merchant = Merchant(),
+    merchant: Merchant | None = None,
     product: str = DIGITAL_SUBSCRIPTION,
-    limits: Limits = Limits(),
+    limits: Limits = UNLIMITED,
 ) -> Packet:
     """The best packet there is for `dispute` at `provider`, whose `limits` its document keeps to, in two round trips.
 
@@ -37,9 +37,9 @@ def assemble(
     """
     payment_id = dispute.linked_to or dispute.payment_id or dispute.dispute_id
     others = [one for one in purchases if (one.provider, one.payment_id) != (provider, payment_id)]
-    key, case_key = Key(cases.PAYMENTS, f"{provider}:{payment_id}"), Key(cases.COLLECTION, f"{provider}:{payment_id}")
+    key = Key(cases.PAYMENTS, f"{provider}:{payment_id}")
     of_others = {name: Key(cases.COLLECTION, name) for one in others if (name := f"{one.provider}:{one.payment_id}")}
-    paid, filed, *theirs = ports.documents.get([key, case_key, *of_others.values()])
+    paid, *theirs = ports.documents.get([key, *of_others.values()])
     payment = payment_of(paid) or Payment(provider=provider, payment_id=payment_id, account=dispute.account)
     undisputed = {
         name
@@ -55,12 +55,11 @@ def assemble(
     known = Known(
         payment=payment,
         dispute=dispute,
-        case=cases.stored(filed),
         usage=usage,
         purchases=tuple(others),
         undisputed=frozenset(undisputed),
         compelling=compelling,
-        merchant=merchant,
+        merchant=merchant or Merchant(),
     )
     return packets.build(known, template(product, dispute.reason, dispute.network), limits)
 
