@@ -8,6 +8,7 @@ Of any other script the PDF says how many characters it leaves out; the JSON has
 import hashlib
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -224,6 +225,9 @@ def _number(canvas: "Canvas", footer: str, number: int, of: int) -> None:
     canvas.line(20 * mm, 16 * mm, A4[0] - 20 * mm, 16 * mm)
     canvas.setFont(_REGULAR, 8)
     canvas.setFillColor(HexColor(_QUIET))
+    room = A4[0] - 70 * mm
+    while canvas.stringWidth(footer, _REGULAR, 8) > room:
+        footer = footer[:-2].rstrip() + "…"
     canvas.drawString(20 * mm, 11 * mm, footer)
     canvas.drawRightString(A4[0] - 20 * mm, 11 * mm, f"Page {number} of {of}")
 
@@ -316,7 +320,9 @@ def _shown(text: str) -> str:
     has = _register()
     parts: list[str] = []
     hidden = 0
-    for word in " ".join(text.split()).split(" "):
+    # What shows nothing, or turns what stands around it, is no letter.
+    seen = "".join(one for one in text if one.isspace() or not unicodedata.category(one).startswith("C"))
+    for word in " ".join(seen.split()).split(" "):
         missing = sum(ord(character) not in has for character in word)
         if hidden and not missing:
             parts.append(_hidden(hidden))

@@ -406,7 +406,9 @@ def test_what_a_payment_was_made_with_is_told_by_the_attempt_that_went_through()
 def test_what_a_payment_was_made_with_stays_however_much_is_told_later() -> None:
     first = a_payment_event(AUTHORIZED)
     more = [
-        a_payment_event(CAPTURED, reference=f"c{n}", occurred_at=NOON + n * SECOND, **{**ELSEWHERE, "ip": f"192.0.2.{n}"})
+        a_payment_event(
+            CAPTURED, reference=f"c{n}", occurred_at=NOON + n * SECOND, **{**ELSEWHERE, "ip": f"192.0.2.{n}"}
+        )
         for n in range(1, timeline.LISTED + 30)
     ]
     there = payment_after(first, *more)
