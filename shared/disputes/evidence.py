@@ -178,6 +178,8 @@ def instant(at: datetime) -> str:
 
 def _payment(known: Known) -> str:
     payment, card = known.payment, known.payment.details.card
+    if not payment.facts:
+        return ""
     with_card = (
         f" with a {title(card.network)} card ending in {card.last4}" if card and card.network and card.last4 else ""
     )

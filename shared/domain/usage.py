@@ -124,7 +124,7 @@ _FACTS = ("plans", "cancellations", "policies", "messages")
 
 def latest(told: Told) -> datetime:
     """When the newest of it was. Something is told."""
-    spans = [one.last_at for one in (*told.sign_ins, *told.plays)]
+    spans = [*(one.last_at for one in told.sign_ins), *(one.last_at for one in told.plays)]
     return max([*spans, *(fact.at for facts in told.facts().values() for fact in facts)])
 
 
@@ -135,18 +135,23 @@ def record(usage: Usage, told: Told) -> Usage:
         _join(sign_ins, f"{_day(sign_in.first_at)}/{sign_in.ip or ''}/{sign_in.device_id or ''}", sign_in, _as_one)
     for played in told.plays:
         _join(plays, f"{_day(played.first_at)}/{told.source}", played, _counted)
-    facts: dict[str, dict[str, Any]] = {name: dict(getattr(usage, name)) for name in _FACTS}
-    for name, news in told.facts().items():
-        for number, fact in enumerate(news):
-            _join(facts[name], f"{told.source}/{told.message_id}/{number}", fact, _newer)
     newest = max(latest(told), usage.newest_at or latest(told))
     oldest = newest - KEPT
-    facts["messages"] = {key: one for key, one in facts["messages"].items() if one.at >= oldest}
+
+    def kept(name: str) -> dict[str, Any]:
+        facts = dict(getattr(usage, name))
+        for number, fact in enumerate(told.facts()[name]):
+            _join(facts, f"{told.source}/{told.message_id}/{number}", fact, _newer)
+        return _last(facts, OTHERS, lambda key, fact: (*_age(fact), key))
+
     return replace(
         usage,
         sign_ins=_last(sign_ins, SIGN_INS, lambda key, _: (key,), _day(oldest)),
         plays=_last(plays, PLAYS, lambda key, _: (key,), _day(oldest)),
-        **{name: _last(kept, OTHERS, lambda key, fact: (*_age(fact), key)) for name, kept in facts.items()},
+        plans=kept("plans"),
+        cancellations=kept("cancellations"),
+        policies=kept("policies"),
+        messages={key: one for key, one in kept("messages").items() if one.at >= oldest},
         newest_at=newest,
     )
 

@@ -5,8 +5,8 @@ things of one subscriber at once, a day or a whole history. What to publish, and
 
 - a plan that changed, a step of the cancellation flow, a policy that was accepted: when it happens;
 - logins and plays, by day: of a subscriber whose payment is disputed or warned of (`dispute-updates`), the days that are
-  known of, once, and then each day on which they used the service until the dispute is over. Of everybody, daily, it would
-  cost as much as half of the platform: `terraform/README.md` has the sum;
+  known of, once, and then each day on which they used the service until the dispute is over. Of everybody, on every day, it
+  would cost more than half as much as all the rest (`make cost`, `traffic.usage_a_payment`);
 - messages of and to the customer: of the same subscribers.
 
 Who may publish is decided by Google IAM (`usage_publishers`).
