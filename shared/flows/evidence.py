@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.disputes import packet as packets
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, Known, template
-from shared.disputes.packet import UNLIMITED, Limits
+from shared.disputes.packet import ANYWHERE, Limits
 from shared.domain.codec import from_document
 from shared.domain.disputes import Case, Dispute
 from shared.domain.evidence import CompellingEvidence, Merchant, Packet, Purchase
@@ -27,9 +27,9 @@ def assemble(
     compelling: CompellingEvidence | None = None,
     merchant: Merchant | None = None,
     product: str = DIGITAL_SUBSCRIPTION,
-    limits: Limits = UNLIMITED,
+    limits: Limits = ANYWHERE,
 ) -> Packet:
-    """The best packet there is for `dispute` at `provider`, whose `limits` its document keeps to, in two round trips.
+    """The best packet there is for `dispute` at `provider`, its document within `limits`, in two round trips.
 
     purchases: the subscriber's payments over all providers, among which this one does not count; those that were disputed or
     reported are told from the rest here. Of a payment that is not among ours there is little to say, and completeness
