@@ -29,6 +29,14 @@ resource "google_pubsub_topic_iam_member" "publisher" {
   member   = local.deployed[each.value.name].member
 }
 
+# Systems of ours that are not deployed from here.
+resource "google_pubsub_topic_iam_member" "usage" {
+  for_each = toset(var.usage_publishers)
+  topic    = google_pubsub_topic.topic["usage-evidence"].id
+  role     = "roles/pubsub.publisher"
+  member   = each.value
+}
+
 resource "google_project_iam_member" "documents" {
   for_each = local.needing.documents
   project  = var.project

@@ -151,6 +151,16 @@ variable "invokers" {
   }
 }
 
+variable "usage_publishers" {
+  description = "The systems that tell how subscribers used what they bought: service accounts that may publish to usage-evidence."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for member in var.usage_publishers : startswith(member, "serviceAccount:")])
+    error_message = "What proves a payment is told by systems of ours, each a serviceAccount:."
+  }
+}
+
 variable "alert_emails" {
   description = "Who is told when an alert fires."
   type        = list(string)

@@ -93,3 +93,18 @@ class Packet:
     texts: Mapping[Item, str]
     documents: tuple[Document, ...] = ()
     compelling: CompellingEvidence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merchant:
+    """What packets say of us, in an operator's words; what is empty is left out, and lowers their completeness.
+
+    descriptors: an account's name → what stands on statements; "" for any other. product: what is sold, in a sentence or two.
+    cancellation, refunds: how one cancels, and what is given back, as the customer was told.
+    """
+
+    name: str = ""
+    descriptors: Mapping[str, str] = field(default_factory=dict)
+    product: str = ""
+    cancellation: str = ""
+    refunds: str = ""

@@ -28,7 +28,12 @@ class PaymentState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
-    """Who paid and how, each member as the latest fact that tells it. See `events.PaymentChanged`."""
+    """Who paid and how. See `events.PaymentChanged`.
+
+    Each member is as the latest fact tells it, but for those that say with what the payment was made (`customer_id`,
+    `device_id`, `ip`): these are what was first told of the attempt that went through, and nothing later changes them. A
+    dispute months later is answered with them, so that nobody looks up what is true by then.
+    """
 
     merchant_reference: str | None = None
     method: str | None = None
@@ -75,6 +80,7 @@ class Folded:
     details: Details = Details()
     review_open: bool | None = None
     told_at: Mapping[str, datetime] = field(default_factory=dict)
+    told_by: Mapping[str, int] = field(default_factory=dict)
     first_at: datetime | None = None
 
 
@@ -185,7 +191,7 @@ def settle(payment: Payment) -> Payment:
     refunded, reversed_ = sums.refunded.moved(whole), sums.reversed.moved(whole)
     if given_up:
         del last[PaymentStep.CANCELED]
-    details, review_open, _ = _latest(folded, facts)
+    latest = _latest(folded, facts)
     troubles = {_INCOMPLETE} if folded.words.incomplete else set()
     troubles |= {_FULL} if payment.folded and len(payment.facts) == timeline.LISTED else set()
     troubles |= {_CURRENCIES} if disagree else set()
@@ -200,8 +206,8 @@ def settle(payment: Payment) -> Payment:
         reversed=money(PaymentStep.REVERSED, reversed_.minor),
         first_at=min([*instants, *([folded.first_at] if folded.first_at else [])], default=None),
         last_at=max(instants, default=None),
-        review_open=review_open,
-        details=details,
+        review_open=latest.review_open,
+        details=latest.details,
         inconsistent=tuple(sorted(troubles)),
         known=known,
     )
@@ -249,11 +255,8 @@ def _folded(payment: Payment, facts: Mapping[str, PaymentFact], left_out: list[P
     for fact in left_out:
         if fact.step and not fact.step_unsigned:
             steps[fact.step] = max(fact.occurred_at, steps.get(fact.step, fact.occurred_at))
-    details, review_open, told_at = _latest(before, left_out)
     first_at = min([fact.occurred_at for fact in left_out] + ([before.first_at] if before.first_at else []))
-    return Folded(
-        words=words, steps=steps, details=details, review_open=review_open, told_at=told_at, first_at=first_at
-    )
+    return replace(_latest(before, left_out), words=words, steps=steps, first_at=first_at)
 
 
 def _with_proved_steps(words: list[totals.Word]) -> list[totals.Word]:
@@ -289,11 +292,12 @@ def _state(
     return list(open_.values())[max(told)[1]] if told else PaymentState.PENDING
 
 
-def _latest(folded: Folded, facts: Iterable[PaymentFact]) -> tuple[Details, bool | None, dict[str, datetime]]:
-    """The latest word on each detail and on the review, and when it was told. Of two at one instant the one whose bytes
+def _latest(folded: Folded, facts: Iterable[PaymentFact]) -> Folded:
+    """The word that counts on each detail and on the review, and when and by whom it was told: the latest, and on
+    what the payment was made with the first of the attempt that went through. Of two at one instant the one whose bytes
     are greater: any rule will do that knows nothing of who came first."""
     values: dict[str, Any] = {name: getattr(folded.details, name) for name in folded.told_at if name != _REVIEW}
-    told_at = dict(folded.told_at)
+    told_at, told_by = dict(folded.told_at), dict(folded.told_by)
     if _REVIEW in told_at:
         values[_REVIEW] = folded.review_open
     for fact in facts:
@@ -302,11 +306,26 @@ def _latest(folded: Folded, facts: Iterable[PaymentFact]) -> tuple[Details, bool
             value = fact.review_open if name == _REVIEW else getattr(fact.details, name)
             if value is None or (name in _ATTEMPT and fact.step in _GOING_BACK):
                 continue
-            known = told_at.get(name)
-            if known is None or at > known or (at == known and encode(value) > encode(values[name])):
-                values[name], told_at[name] = value, at
+            if name in told_at:
+                told, known = _weight(name, _witness(fact.step), at), _weight(name, told_by.get(name, 1), told_at[name])
+                if told < known or (told == known and encode(value) <= encode(values[name])):
+                    continue
+            values[name], told_at[name] = value, at
+            if name in _MADE_WITH:
+                told_by[name] = _witness(fact.step)
     review_open = values.pop(_REVIEW, None)
-    return Details(**values), review_open, told_at
+    return Folded(details=Details(**values), review_open=review_open, told_at=told_at, told_by=told_by)
+
+
+def _weight(name: str, witness: int, at: datetime) -> tuple[int, int]:
+    """Of two words on the detail `name` the one that weighs more counts: the later; on what the payment was made with that of
+    the better witness, and of two such the earlier."""
+    return (witness, -totals.micros(at)) if name in _MADE_WITH else (0, totals.micros(at))
+
+
+def _witness(step: PaymentStep | None) -> int:
+    """Who knows best what the payment was made with: the attempt that went through, then any other, then what came back."""
+    return 2 if step in _WENT_THROUGH else 0 if step in _GOING_BACK else 1
 
 
 # Which step is the state while no money has moved: the latest, and of two at one instant the lower row.
@@ -329,6 +348,8 @@ _MOVE_NOTHING = frozenset({PaymentStep.PENDING, PaymentStep.REFUND_PENDING, Paym
 _GOING_BACK = frozenset(
     {PaymentStep.REFUND_PENDING, PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED, PaymentStep.REVERSED}
 )
+_MADE_WITH = frozenset({"customer_id", "device_id", "ip"})
+_WENT_THROUGH = frozenset({PaymentStep.AUTHORIZED, PaymentStep.CAPTURED})
 _UNDONE_BY = {
     PaymentStep.CAPTURED: (PaymentStep.CAPTURE_FAILED, PaymentStep.DECLINED),
     PaymentStep.REFUNDED: (PaymentStep.REFUND_FAILED,),

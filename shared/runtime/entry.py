@@ -125,14 +125,18 @@ def _leave(code: int, function: str, error: PayInError) -> NoReturn:
     os._exit(code)
 
 
-def consume(act: Callable[[Any], object]) -> Handler:
-    """A consumer of `payment-events`: `act` takes the event."""
+def consume(act: Callable[[Any], object], read: Callable[[bytes], Any] | None = None) -> Handler:
+    """A consumer: `act` takes what `read` finds in a message, of `payment-events` the event."""
 
     def handle(request: "Request") -> Response:
-        act(_named(decode_event(_received(request).data)))
+        act((read or _event)(_received(request).data))
         return b"", 204, {}
 
     return handle
+
+
+def _event(data: bytes) -> AnyEvent:
+    return _named(decode_event(data))
 
 
 # What documents are named by; where an event has one of them, it is never the empty text.

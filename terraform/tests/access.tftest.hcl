@@ -82,6 +82,25 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
   }
 }
 
+run "what_subscribers_did_is_told_by_those_who_are_named" {
+  command = plan
+  variables {
+    usage_publishers = ["serviceAccount:player@shop.iam.gserviceaccount.com"]
+  }
+  assert {
+    condition     = toset(values(google_pubsub_topic_iam_member.usage)[*].member) == toset(var.usage_publishers) && toset(values(google_pubsub_topic_iam_member.usage)[*].role) == toset(["roles/pubsub.publisher"])
+    error_message = "Evidence may be told by others than those who were named, or they may do more than tell it."
+  }
+}
+
+run "nobody_tells_what_subscribers_did_in_a_persons_name" {
+  command = plan
+  variables {
+    usage_publishers = ["allAuthenticatedUsers"]
+  }
+  expect_failures = [var.usage_publishers]
+}
+
 run "a_private_function_is_called_by_those_who_are_named" {
   command = plan
   variables {

@@ -29,13 +29,13 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   }
   assert {
     condition = alltrue([for name, s in google_pubsub_subscription.push : contains(
-      [for f in [local.functions[local.pushes[name].function]] : concat([try(f.filter, null)], values(try(f.beside, {})))][0], s.filter
+      [for f in [local.functions[local.pushes[name].function]] : concat([try(f.filter, "")], values(try(f.beside, {})))][0], s.filter == null ? "" : s.filter
     )])
     error_message = "A subscription's filter is not the topology's."
   }
   assert {
     condition = toset(keys(google_pubsub_subscription.push)) == toset([
-      "check-deadlines", "monitor-model", "train-model",
+      "check-deadlines", "keep-evidence", "monitor-model", "train-model",
       "fetch-resource-adyen", "record-payment-adyen", "score-payment-adyen", "track-dispute-adyen", "track-dispute-refunds-adyen",
       "fetch-resource-stripe", "record-payment-stripe", "score-payment-stripe", "track-dispute-stripe", "track-dispute-refunds-stripe",
     ])
@@ -44,7 +44,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   assert {
     condition = alltrue([for name, s in google_pubsub_subscription.push :
       s.topic == google_pubsub_topic.topic["payment-events/${regex("[a-z]+$", name)}"].id
-      if !contains(["check-deadlines", "monitor-model", "train-model"], name)
+      if !contains(["check-deadlines", "keep-evidence", "monitor-model", "train-model"], name)
     ])
     error_message = "A subscription takes another provider's events."
   }

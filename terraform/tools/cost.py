@@ -40,6 +40,12 @@ class Traffic:
     events_a_dispute: float = 4.0
     """What people can look at: 1,200 a day."""
     reviews_a_payment: float = 0.0002
+    """Messages of usage-evidence: of a twentieth of the subscribers each month that they came and what they accepted, of
+    another that they left, and of each disputed one their use, once and some days more. Of everybody on every day they use
+    the service it would be eleven."""
+    usage_a_payment: float = 0.12
+    """Subscribers of whom there is a document, of a hundred payments each month."""
+    usage_subscribers: float = 10.5
     """Subscribers pay once a month; so many of a hundred are others each month, with cards, devices and addresses of
     their own."""
     new_customers: float = 5.0
@@ -93,12 +99,16 @@ class Each:
     some ten to hundreds of MiB."""
     trained_beside: int = 40_000
     claim_reads: int = 1  # of what is claimed of a payment, to publish it with the decision
+    usage_reads: int = 1
+    usage_writes: int = 1
+    usage_bytes: int = 900  # of a message; a history is some kilobytes, and one in twenty
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     payment_document: int = 1_560
     decision_document: int = 1_250
     entities_document: int = 1_600  # of a customer: card, account, device and address
     dispute_document: int = 4_000  # with its case and its claim
     review_document: int = 1_100  # closed, with its trail
+    usage_document: int = 850  # of somebody who came and accepted; of one in twenty a month of use, ten times as much
     written_bytes: int = 1_000  # a version of a document that is kept for a week
 
 
@@ -111,6 +121,7 @@ class Instance:
     score_payment: float = 65
     assess_payment: float = 50
     track_dispute: float = 60
+    keep_evidence: float = 60
 
 
 @dataclass(frozen=True)
@@ -149,6 +160,7 @@ class Kept:
     archive_days: int  # of topics that only the warehouse reads
     deliveries_days: float
     entities_days: int
+    usage_days: int
     """Part of the lines of what went well that are kept."""
     lines: float
 
@@ -178,6 +190,11 @@ class Plan:
     @property
     def events_a_day(self) -> float:
         return self.traffic.webhooks_a_day * self.traffic.events_a_webhook
+
+    @property
+    def usage_a_day(self) -> float:
+        """Messages of other systems on how subscribers used what they bought."""
+        return self.traffic.payments_a_day * self.traffic.usage_a_payment
 
     @property
     def disputes_a_day(self) -> float:
@@ -229,6 +246,7 @@ def _kept(root: Path) -> Kept:
     [entities] = re.findall(
         r"FORGOTTEN_AFTER = timedelta\(days=(\d+)\)", (root / "shared" / "flows" / "judged.py").read_text()
     )
+    [usage] = re.findall(r"KEPT = timedelta\(days=(\d+)\)", (root / "shared" / "domain" / "usage.py").read_text())
     tables = json.loads((root / "functions" / "topology.json").read_text())["tables"]
     return Kept(
         backups=daily + weekly // 7,
@@ -236,6 +254,7 @@ def _kept(root: Path) -> Kept:
         archive_days=int(archive) // 86_400,
         deliveries_days=tables["deliveries"].get("expires_days", math.inf),
         entities_days=int(entities),
+        usage_days=int(usage),
         lines=1 - float(dropped),
     )
 
@@ -303,6 +322,7 @@ def costs(plan: Plan) -> Iterator[Line]:
         # The steps that can be decided on, and disputes; its filter keeps the others out.
         "score_payment": judged + plan.disputes_a_day,
         "track_dispute": plan.disputes_a_day,
+        "keep_evidence": plan.usage_a_day,
     }
     for name, daily in requests.items():
         rate = getattr(plan.instance, name)
@@ -311,7 +331,7 @@ def costs(plan: Plan) -> Iterator[Line]:
         dollars = price.run_vcpu_second + gib * price.run_gib_second
         yield line(f"Cloud Run {name}", seconds, "instance-s", dollars, f"{daily / 1e6:g} M/day / {rate:g}/s")
     million = sum(requests.values()) * DAYS / MILLION
-    yield line("Cloud Run requests", million, "M", price.run_million_requests, "all four")
+    yield line("Cloud Run requests", million, "M", price.run_million_requests, "all five")
     warm = len(plan.providers) + sum(
         f.get("min_instances_prod", 0) for name, f in plan.functions.items() if name not in ("webhook", DOOR)
     )
@@ -328,7 +348,11 @@ def costs(plan: Plan) -> Iterator[Line]:
     of = f"{plan.consumers} subscriptions a provider, filtered or not: {pushed / 1e9:,.0f} GB/day"
     yield line("Pub/Sub pushed", pushed * DAYS / TIB, "TiB", price.pubsub_tib, of)
     yield line("Pub/Sub to BigQuery", published * DAYS / TIB, "TiB", price.pubsub_bigquery_tib, "all that is published")
-    events = plan.events_a_day * each.event_bytes
+    used = plan.usage_a_day * max(1_000, each.usage_bytes) * 2
+    of = f"published and pushed: {used / 1e9:,.1f} GB/day"
+    yield line("Pub/Sub usage", used * DAYS / TIB, "TiB", price.pubsub_tib, of)
+    events = plan.events_a_day * each.event_bytes + plan.usage_a_day * each.usage_bytes
+    published += plan.usage_a_day * each.usage_bytes
     retained = (events * kept.retention_days + (published - events) * kept.archive_days) / GIB
     of = f"{kept.retention_days} days of events, {kept.archive_days} of what only the warehouse reads"
     yield line("Pub/Sub retention", retained, "GiB", price.pubsub_retained_gib_month, of)
@@ -350,6 +374,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     dollars = (looked + each.review_writes * price.firestore_million_writes) / MILLION
     of = f"{each.review_reads} reads and {each.review_writes} writes each"
     yield line("Firestore reviews", reviewed, "", dollars, of)
+    dollars = each.usage_reads * price.firestore_million_reads + each.usage_writes * price.firestore_million_writes
+    of = f"{each.usage_reads} read and {each.usage_writes} write each"
+    yield line("Firestore usage", plan.usage_a_day * DAYS / MILLION, "M", dollars, of)
     a_payment = each.payment_document + each.decision_document + traffic.disputes_a_payment * each.dispute_document
     a_payment += traffic.reviews_a_payment * each.review_document
     new = traffic.new_customers / 100
@@ -357,17 +384,24 @@ def costs(plan: Plan) -> Iterator[Line]:
     def stored(month: int) -> float:
         """Payments and decisions stay. Of customers those who left go some time after their last payment."""
         customers = payments * (min(month - 0.5, 1) + new * held(month, 1, kept.entities_days / DAYS))
-        return (payments * held(month) * a_payment + customers * each.entities_document) / GIB
+        told = payments * traffic.usage_subscribers / 100 * held(month, 0, kept.usage_days / DAYS)
+        return (
+            payments * held(month) * a_payment + customers * each.entities_document + told * each.usage_document
+        ) / GIB
 
     documents = [stored(month) for month in MONTHS]
-    of = f"{a_payment / 1e3:.1f} kB a payment, {each.entities_document / 1e3:.1f} kB a customer"
+    of = f"{a_payment / 1e3:.1f} kB a payment, {each.entities_document / 1e3:.1f} a customer, {each.usage_document / 1e3:.1f} of use"
     yield growing("Firestore storage", documents, "GiB", price.firestore_gib_month, of)
     copies = [kept.backups * gib for gib in documents]
     yield growing("Firestore backups", copies, "GiB", price.firestore_backup_gib_month, f"{kept.backups} copies of it")
-    versions = writes * 7 * each.written_bytes
+    versions = (writes + plan.usage_a_day * each.usage_writes) * 7 * each.written_bytes
     yield line("Firestore recovery", versions / GIB, "GiB", price.firestore_gib_month, "7 days of writes of 1 kB")
     gone = [payments * new * 4 * (month * DAYS > kept.entities_days) / MILLION for month in MONTHS]
-    of = f"4 documents of who left {kept.entities_days} days ago"
+    gone = [
+        one + payments * traffic.usage_subscribers / 100 * (month * DAYS > kept.usage_days) / MILLION
+        for one, month in zip(gone, MONTHS, strict=True)
+    ]
+    of = f"5 documents of who left {kept.entities_days} days ago"
     yield growing("Firestore expiry", gone, "M", price.firestore_million_deletes, of)
 
     bodies = traffic.webhooks_a_day * DAYS * each.delivery_row / GIB
@@ -413,7 +447,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")
 
-    lines = (traffic.webhooks_a_day + plan.events_a_day + judged) * kept.lines + 2 * plan.disputes_a_day
+    lines = (
+        traffic.webhooks_a_day + plan.events_a_day + judged + plan.usage_a_day
+    ) * kept.lines + 2 * plan.disputes_a_day
     of = f"{kept.lines:.0%} of what went well: {lines / 1e6:,.1f} M lines/day"
     yield line("Logging", lines * each.log_bytes * DAYS / GIB, "GiB", price.logging_gib, of)
     points = (plan.counters * 8 + plan.distributions * 80) * MONTH / 60 / MIB

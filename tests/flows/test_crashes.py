@@ -19,9 +19,11 @@ from shared.backends.local.bus import LocalBus
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.codec import decode, decode_event, encode, encode_event
 from shared.domain.events import AnyEvent, DisputeStatus
+from shared.domain.pseudonyms import DEVELOPMENT
 from shared.domain.reviews import Promise, ReviewAction
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.fetch_resource import fetch_resource
+from shared.flows.keep_evidence import keep_evidence
 from shared.flows.ports import Key, Message, Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.reviews import Word, check_reviews, claim, decide
@@ -29,6 +31,7 @@ from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
 from shared.flows.train_model import train_model
+from shared.runtime import usage
 from shared.runtime.apis import fetcher
 from tests.builders import (
     DAY,
@@ -47,7 +50,7 @@ from tests.local import COLLECTIONS, TOPICS, everything, local_ports, published
 from tests.providers.kits import Kit, a_kit
 from tests.simulator.facts import FactKind
 
-ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds", "fraud_claims", "registry", "reviews")
+ALL = (*COLLECTIONS, "decisions", "feature_state", "known_frauds", "fraud_claims", "registry", "reviews", "usage")
 INBOX = "inbox"
 RESPOND_BY = NOON + 20 * DAY
 
@@ -120,6 +123,10 @@ def _reviewed(data: bytes, ports: Ports, steps: Steps) -> None:
             _scored(decode_event(data), ports)
 
 
+def _kept(data: bytes, ports: Ports, steps: Steps) -> None:
+    keep_evidence(usage.read(data, DEVELOPMENT), ports, NOON)
+
+
 CONSUMERS: dict[str, Callable[[bytes, Ports, Steps], None]] = {
     "record_payment": _on_event(_recorded),
     "track_dispute": _on_event(_tracked),
@@ -128,6 +135,7 @@ CONSUMERS: dict[str, Callable[[bytes, Ports, Steps], None]] = {
     "fetch_resource": _fetched,
     "train_model": _trained,
     "review_payment": _reviewed,
+    "keep_evidence": _kept,
 }
 
 
@@ -147,6 +155,21 @@ def told(*events: AnyEvent) -> list[bytes]:
 
 def ticks(*instants: datetime) -> list[bytes]:
     return [encode(instant) for instant in instants]
+
+
+def told_of_use() -> list[bytes]:
+    """Two messages, and the first one again."""
+    who = {"customer_id": "cus_1"}
+    login = {"kind": "login", "at": "2026-11-01T11:00:00Z", "ip": "203.0.113.7"}
+    wrote = {
+        "kind": "message",
+        "at": "2026-11-01T12:00:00Z",
+        "direction": "to_customer",
+        "channel": "chat",
+        "text": "Hello",
+    }
+    player = json.dumps({"message_id": "1", "source": "player", "records": [login], **who}).encode()
+    return [player, json.dumps({"message_id": "1", "source": "support", "records": [wrote], **who}).encode(), player]
 
 
 SCENARIOS = {
@@ -202,6 +225,7 @@ SCENARIOS = {
     "a payment that nobody looks at": Scenario(
         "review_payment", [*told(a_payment_event(three_d_secure="failed")), b"tick 30", b"tick 31"]
     ),
+    "what a player and a support desk tell of one subscriber": Scenario("keep_evidence", told_of_use()),
     "a payment that has to be read back": Scenario("fetch_resource", told(*mollie()[1])),
     "a night's training": Scenario(
         "train_model",

@@ -17,10 +17,12 @@ import pytest
 
 from shared import providers
 from shared.backends.gcp.warehouse import BigQueryWarehouse
+from shared.domain.codec import encode
 from terraform.tools import bundle
 from tests.benchmarks.requests import pushed, pushed_dispute, pushed_payment, stripe_delivery
 from tests.benchmarks.servers import Request, post
 from tests.benchmarks.worlds import STRIPE
+from tests.flows.test_keep_evidence import MESSAGE
 from tests.functions import pins
 from tests.functions.alone import normalised, only_its_packages, required, serving, unpack
 from tests.providers.kits import NOON, a_kit
@@ -38,6 +40,7 @@ CONSUMED = {
     "record_payment": pushed_payment("1"),
     "score_payment": pushed_payment("1"),
     "track_dispute": pushed_dispute("1"),
+    "keep_evidence": pushed(encode(MESSAGE)),
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
     "monitor_model": pushed(b"", job="monitor_model"),
@@ -207,6 +210,16 @@ NEVER_ON_THE_PATH = {
         "google.cloud.storage",
         "shared.providers",
         "shared.disputes",
+    ),
+    "keep_evidence": (
+        *(name for name in TRAINING if name != "pydantic"),
+        *LOCAL,
+        *FIRESTORES_CLIENT,
+        "google.cloud.storage",
+        "shared.providers",
+        "shared.fraud",
+        "shared.disputes",
+        "reportlab",
     ),
     "manage_rules": (
         *(name for name in TRAINING if name != "pydantic"),

@@ -26,6 +26,7 @@ from tests.builders import (
     a_review_event,
     an_assessment,
 )
+from tests.flows.test_keep_evidence import MESSAGE
 from tests.stack.servers import free_port
 
 CONSUMERS = ("record_payment", "score_payment", "track_dispute", "fetch_resource")
@@ -122,6 +123,21 @@ def test_no_event_that_does_not_fit_is_a_fault_of_ours(
             assert answer.data == b""
 
 
+@pytest.mark.parametrize("function", ["keep_evidence"], indirect=True)
+def test_no_message_of_use_that_does_not_fit_is_a_fault_of_ours(function: FlaskClient) -> None:
+    for record in MESSAGE["records"]:
+        message = {**MESSAGE, "records": [record]}
+        mutants = [
+            *turned(message),
+            *((f"records.{name}", odd, {**message, "records": [one]}) for name, odd, one in turned(record)),
+        ]
+        for member, odd, mutant in mutants:
+            answer = function.post("/", json=a_push(json.dumps(mutant).encode()))
+            assert answer.status_code in (204, 400), (record["kind"], member, odd)
+            assert answer.data == b""
+    assert function.post("/", json=a_push(json.dumps(MESSAGE).encode())).status_code == 204
+
+
 @pytest.mark.parametrize("name", ["event_id", "provider", "payment_id", "aliases", "occurred_at"])
 @pytest.mark.parametrize("function", ["record_payment"], indirect=True)
 def test_an_event_without_a_name_or_outside_the_calendar_is_not_recorded(function: FlaskClient, name: str) -> None:
@@ -130,7 +146,9 @@ def test_an_event_without_a_name_or_outside_the_calendar_is_not_recorded(functio
     assert function.post("/", json=a_push(json.dumps(mutant).encode())).status_code == 400
 
 
-@pytest.mark.parametrize("function", [*CONSUMERS, "check_deadlines", "train_model", "monitor_model"], indirect=True)
+@pytest.mark.parametrize(
+    "function", [*CONSUMERS, "keep_evidence", "check_deadlines", "train_model", "monitor_model"], indirect=True
+)
 def test_a_push_that_nobody_can_read_is_not_a_fault_of_ours(function: FlaskClient) -> None:
     whole = a_push(b"{}")
     for member, odd, mutant in turned(whole):

@@ -377,6 +377,46 @@ def test_details_are_the_latest_told_and_silence_does_not_erase_them() -> None:
         assert details.customer_id == "cus_1"
 
 
+def made_with(payment: Payment) -> tuple[str | None, ...]:
+    return payment.details.customer_id, payment.details.device_id, payment.details.ip
+
+
+ELSEWHERE = {"customer_id": "cus_2", "device_id": "dev_2", "ip": "198.51.100.9"}
+
+
+def test_what_comes_later_does_not_change_what_a_payment_was_made_with() -> None:
+    told = (
+        a_payment_event(AUTHORIZED),
+        a_payment_event(CAPTURED, occurred_at=NOON + DAY, **ELSEWHERE),
+        a_refund_event(occurred_at=NOON + 90 * DAY, **ELSEWHERE),
+    )
+    for some in permutations(told):
+        assert made_with(payment_after(*some)) == ("cus_1", "dev_1", "203.0.113.7")
+
+
+def test_what_a_payment_was_made_with_is_told_by_the_attempt_that_went_through() -> None:
+    refused = a_payment_event(PaymentStep.DECLINED, occurred_at=NOON - HOUR, **ELSEWHERE)
+    told = (a_payment_event(PaymentStep.PENDING, occurred_at=NOON - DAY, **ELSEWHERE), refused)
+    assert made_with(payment_after(*told)) == ("cus_2", "dev_2", "198.51.100.9")
+    for some in permutations([*told, a_payment_event(CAPTURED, ip=None)]):
+        # The address of the attempt that went through is not told: the earliest other one is the best there is.
+        assert made_with(payment_after(*some)) == ("cus_1", "dev_1", "198.51.100.9")
+
+
+def test_what_a_payment_was_made_with_stays_however_much_is_told_later() -> None:
+    first = a_payment_event(AUTHORIZED)
+    more = [
+        a_payment_event(
+            CAPTURED, reference=f"c{n}", occurred_at=NOON + n * SECOND, **{**ELSEWHERE, "ip": f"192.0.2.{n}"}
+        )
+        for n in range(1, timeline.LISTED + 30)
+    ]
+    there = payment_after(first, *more)
+    assert there == payment_after(*reversed(more), first) == payment_after(*more[40:], first, *more[:50])
+    assert made_with(there) == ("cus_1", "dev_1", "203.0.113.7")
+    assert from_document(timeline.compact(there), Payment) == there
+
+
 def test_a_review_opens_and_closes_without_touching_the_money() -> None:
     closed = a_review_event(open=False, verdict="approved", occurred_at=NOON + HOUR)
     payment = payment_after(a_payment_event(CAPTURED), closed, a_review_event())

@@ -19,6 +19,8 @@ NOT_DEPLOYED = {"K_SERVICE", "GCE_METADATA_HOST", "PAYIN_HOME", "PAYIN_DATABASE_
 # Secrets that are no provider's.
 OF_OURS = frozenset({"PAYIN_PSEUDONYM_KEYS"})
 TICKS = "ticks"
+TAKEN = "TOPIC"
+"""What a contract calls the topic that others publish to."""
 TABLES = Path("shared/learning/sql/tables")
 # Where topics, collections and ports are spoken of; the backends below only carry them out.
 SAYING = ("shared.flows.", "shared.runtime.", "shared.learning.")
@@ -64,6 +66,7 @@ def of_code(root: Path) -> Contents:
     collections: set[str] = set()
     due: set[str] = set()
     jobs: set[str] = set()
+    taken: set[str] = set()
     for function in functions:
         modules = {
             path.removesuffix(".py").replace("/", ".").removesuffix(".__init__"): _parsed(data)
@@ -71,6 +74,7 @@ def of_code(root: Path) -> Contents:
             if path.endswith(".py")
         }
         constants = {name: _constants(tree) for name, tree in modules.items()}
+        taken |= {own[TAKEN] for name, own in constants.items() if name.startswith("shared.runtime.") and TAKEN in own}
         access: dict[str, str] = {}
         for name, body in _reached(modules).items():
             if name != "main" and not name.startswith(SAYING):
@@ -87,7 +91,7 @@ def of_code(root: Path) -> Contents:
     tables = {path.stem: json.loads(path.read_text()) for path in (root / TABLES).glob("*.json")}
     return Contents(
         functions=functions,
-        topics=frozenset({one.split("/")[1] for one in publishes} | ({TICKS} if jobs else set())),
+        topics=frozenset({one.split("/")[1] for one in publishes} | taken | ({TICKS} if jobs else set())),
         publishes=frozenset(publishes),
         jobs=frozenset(jobs),
         collections=frozenset(collections),

@@ -23,11 +23,13 @@ from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.reviews import ReviewAction
+from shared.domain.usage import KEPT, PlanChanged, PolicyAccepted
 from shared.flows import reviews
 from shared.flows.assess_payment import count
 from shared.flows.decisions import PACKED, row_of, stored
 from shared.flows.event_messages import event_message
 from shared.flows.judged import FORGOTTEN_AFTER
+from shared.flows.keep_evidence import keep_evidence
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.receive_delivery import receive
 from shared.flows.record_payment import record_payment
@@ -43,7 +45,8 @@ from shared.runtime import logs
 from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
 from tests.benchmarks.worlds import STRIPE
-from tests.builders import NOON, a_dispute_event, a_payment_event, an_assessment
+from tests.builders import DAY, NOON, a_dispute_event, a_payment_event, an_assessment
+from tests.disputes.proofs import a_sign_in, played, told
 from tests.local import local_ports
 
 
@@ -190,6 +193,28 @@ def test_a_payment_that_a_person_looks_at_costs_what_a_review_is_charged_for(tmp
     assert 0.7 * each.review_document < document_bytes(stored_here) <= each.review_document
 
 
+def test_what_is_told_of_a_subscribers_use_costs_what_it_is_charged_for(tmp_path: Path) -> None:
+    each, world = cost.Each(), Measured(tmp_path)
+    ports, counted = world.step()
+    customer = {"customer_id": "cus_QXg1o8vcGmoR32", "message_id": "0f6c1c1e-7b1a-4b0e-9d59-3f0a5f1f1a11"}
+    nothing = {"sign_ins": (), "plays": (), "cancellations": (), "messages": ()}
+    accepted = [
+        PolicyAccepted(at=NOON, policy=policy, version="2026-03", digest="5e" * 32, ip="203.0.113.7")
+        for policy in ("terms", "cancellation")
+    ]
+    came = told(**customer, **nothing, plans=(PlanChanged(at=NOON, plan="Premium"),), policies=tuple(accepted))
+    keep_evidence(came, ports, NOON)
+    assert (counted.reads, counted.writes) == (each.usage_reads, each.usage_writes)
+    [newcomer] = counted.inner.scan("usage", 10)
+    days = range(30)
+    use = told(**customer, sign_ins=tuple(map(a_sign_in, days)), plays=tuple(map(played, days)))
+    keep_evidence(use, ports, NOON + 40 * DAY)
+    [disputed] = counted.inner.scan("usage", 10)
+    share = 0.005 / (cost.Traffic().usage_subscribers / 100)
+    size = (1 - share) * document_bytes(newcomer) + share * document_bytes(disputed)
+    assert 0.7 * each.usage_document < size <= each.usage_document
+
+
 def test_a_consumer_pays_for_what_its_filter_takes_out_too() -> None:
     plan = cost.read_plan()
     # Four consumers, and refunds beside disputes, of 16 M events of 1.3 kB a day; each provider's on a topic of its own.
@@ -214,6 +239,7 @@ def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str
         archive_days=topics["deliveries"],
         deliveries_days=table.block("time_partitioning")["expiration_ms"] / 86_400_000,
         entities_days=FORGOTTEN_AFTER.days,
+        usage_days=KEPT.days,
         lines=1 - float(re.findall(r"sample\(trace, ([\d.]+)\)", sampled)[0]),
     )
 
