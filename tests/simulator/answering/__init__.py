@@ -1,0 +1,1 @@
+"""Desks of providers, a module each; `forms` is what they share."""
