@@ -35,10 +35,12 @@ from shared.providers.kit.filing import (
     Part,
     file_part,
     file_problems,
+    first_open,
     harmless,
     json_body,
     multipart,
     opened,
+    packet_of,
     proved_id,
     refused,
     said,
@@ -98,6 +100,8 @@ def _problems(contest: Contest) -> Iterator[str]:
     if not packet.texts and not packet.documents:
         yield "the evidence is empty"
     yield from file_problems(packet.documents, (JPEG, PNG, PDF), LARGEST_FILE)
+    if contest.contested not in (None, contest.amount):
+        yield "Checkout.com takes no answer to a part of a dispute"
     if len(packet.documents) > len(FIELDS):
         yield f"there are {len(packet.documents)} documents: Checkout.com has a place for {len(FIELDS)}"
     for field, items in FIELDS.items():
@@ -147,16 +151,15 @@ def read_standing(contest: Contest, answer: ApiAnswer) -> Standing:
 
 
 def next_step(contest: Contest, done: Remembered, api: ApiCredentials) -> Step | None:
-    return next((step for step in _steps(contest, done, api) if step.name not in done), None)
+    return first_open(_steps(contest, done, api), done)
 
 
 def _steps(contest: Contest, done: Remembered, api: ApiCredentials) -> Iterator[Step]:
-    """In order. What needs the files is put together only when these are there."""
     dispute = _dispute(contest)
     if contest.act is Act.ACCEPT:
         yield Step(name="accept", request=_request("POST", f"{dispute}/accept", contest, api), final=True)
         return
-    packet = _packet(contest)
+    packet = packet_of(contest)
     for document in packet.documents:
         form = multipart((Part("purpose", b"dispute_evidence"), file_part("file", document)))
         yield Step(name=step_of(document), request=_request("POST", "/files", contest, api, *form))
@@ -164,12 +167,6 @@ def _steps(contest: Contest, done: Remembered, api: ApiCredentials) -> Iterator[
     draft = _request("PUT", f"{dispute}/evidence", contest, api, "application/json", evidence)
     yield Step(name=f"evidence-{packet.digest[:16]}", request=draft)
     yield Step(name="submit", request=_request("POST", f"{dispute}/evidence", contest, api), final=True)
-
-
-def _packet(contest: Contest) -> Packet:
-    if contest.packet is None:
-        raise unreadable("packet", "missing", "missing_field")
-    return contest.packet
 
 
 def _dispute(contest: Contest) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.domain.answers import Refused
+from shared.domain.answers import Contest, Refused, Remembered, Step
 from shared.domain.api import ApiAnswer
 from shared.domain.errors import Unreadable
 from shared.domain.evidence import Document, Item, Packet
@@ -86,6 +86,34 @@ def harmless(pattern: re.Pattern[str], value: str, path: str, whose: str) -> str
 def step_of(document: Document) -> str:
     """The name of the step that sends it: of its bytes, so that a document which took its place is sent as well."""
     return f"file-{document.digest[:16]}"
+
+
+def first_open(steps: Iterable[Step], done: Remembered) -> Step | None:
+    """The first of `steps` that is not done. Later ones are not put together: they need what earlier ones come to."""
+    return next((step for step in steps if step.name not in done), None)
+
+
+def packet_of(contest: Contest) -> Packet:
+    """Raises Unreadable where there is none."""
+    if contest.packet is None:
+        raise unreadable("packet", "missing", "missing_field")
+    return contest.packet
+
+
+def best_field(fields: Mapping[str, Collection[Item]], document: Document, anything: str) -> str:
+    """The field that is for the most of what `document` shows, the first of them; `anything` where none is."""
+    worth = {field: len(set(items) & set(document.items)) for field, items in fields.items()}
+    best = max(worth, key=lambda field: worth[field])
+    return best if worth[best] else anything
+
+
+def contested_problems(contest: Contest) -> Iterator[str]:
+    """Of a provider that takes less than all of a dispute's amount."""
+    part, whole = contest.contested, contest.amount
+    if part is None:
+        return
+    if whole is None or part.currency != whole.currency or not 0 < part.minor <= whole.minor:
+        yield f"{part} is no part of what is disputed"
 
 
 def title(item: Item) -> str:
