@@ -33,6 +33,7 @@ from shared.providers.kit.filing import (
     PDF,
     PNG,
     Part,
+    fee_problems,
     file_part,
     file_problems,
     first_open,
@@ -89,6 +90,7 @@ def problems(contest: Contest) -> tuple[str, ...]:
 
 
 def _problems(contest: Contest) -> Iterator[str]:
+    yield from fee_problems(contest)
     if contest.stage in (DisputeStage.PRE_ARBITRATION, DisputeStage.ARBITRATION):
         yield "an arbitration at Checkout.com is not answered here, but in its dashboard"
     if contest.act is Act.ACCEPT:
@@ -242,6 +244,8 @@ def read_step(contest: Contest, step: Step, answer: ApiAnswer) -> StepOutcome:
         return _refused(answer)
     if step.name.startswith("file-"):
         return Done(value=proved_id(parse(answer.body), _FILE, "Checkout.com", "id"))
+    if answer.body.strip():
+        parse(answer.body)  # a page of somebody's in between says nothing
     return Done(value=contest.answer_id if step.final else "")
 
 

@@ -150,6 +150,21 @@ def opened(answer: ApiAnswer) -> Node | None:
         return None
 
 
+def is_refusal(status: int) -> bool:
+    """Whether a status says that nothing was done and that a repeat would change nothing."""
+    return 400 <= status < 500 and status not in (408, 425, 429)
+
+
+def undecided(answer: ApiAnswer) -> Unreadable:
+    """For what does not say whether a request was taken."""
+    return unreadable("status", f"{answer.status} does not say whether it was taken", "undecided")
+
+
+def fee_problems(contest: Contest) -> Iterator[str]:
+    if contest.fee is not None and contest.fee.minor > 0 and not contest.acknowledged:
+        yield f"this answer costs {contest.fee}, to which nobody has agreed"
+
+
 def refused(answer: ApiAnswer, code: Any, told: Any, *, stands: bool = False) -> Refused:
     """`code` and `told` are whatever the provider has in the places of both; what is no word and no text is left out."""
     word = code if type(code) is str and _CODE.fullmatch(code) else f"status_{answer.status}"
@@ -167,4 +182,9 @@ def proved_id(node: Node, pattern: re.Pattern[str], whose: str, *keys: str) -> s
 
 
 def taken(answer: ApiAnswer) -> bool:
-    return 200 <= answer.status < 300
+    """False: it is a refusal. Raises Unreadable for what is neither."""
+    if 200 <= answer.status < 300:
+        return True
+    if not is_refusal(answer.status):
+        raise undecided(answer)
+    return False

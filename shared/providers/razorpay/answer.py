@@ -32,6 +32,7 @@ from shared.providers.kit.filing import (
     basic,
     best_field,
     contested_problems,
+    fee_problems,
     file_part,
     file_problems,
     first_open,
@@ -85,6 +86,7 @@ def problems(contest: Contest) -> tuple[str, ...]:
 
 
 def _problems(contest: Contest) -> Iterator[str]:
+    yield from fee_problems(contest)
     if contest.act is Act.ACCEPT:
         return
     packet = contest.packet

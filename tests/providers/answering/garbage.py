@@ -17,7 +17,7 @@ _VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 def answers(*names: str) -> st.SearchStrategy[ApiAnswer]:
-    """Of any status that comes to `read_step`; `names`: members that the provider has."""
+    """`names`: members that the provider has."""
     objects = st.dictionaries(st.sampled_from(names) | st.text(max_size=8), _VALUES, max_size=6)
     bodies = objects.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60)
     statuses = st.sampled_from((200, 201, 202, 204, 301, 304, 400, 401, 403, 404, 409, 410, 413, 415, 422))
@@ -30,7 +30,7 @@ def holds(module: Any, contest: Any, steps: list[Any], answer: ApiAnswer) -> Non
         try:
             outcome = module.read_step(contest, step, answer)
         except Unreadable:
-            assert 200 <= answer.status < 300
+            assert answer.status < 400
             continue
         assert isinstance(outcome, Done if 200 <= answer.status < 300 else Refused)
         if isinstance(outcome, Refused):

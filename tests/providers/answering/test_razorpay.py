@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import razorpay
+import razorpay  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
