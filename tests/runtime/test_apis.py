@@ -425,7 +425,7 @@ def test_a_key_that_signs_gives_a_token_of_now_in_its_place() -> None:
         asked.append(now)
         return f"signed by {api.key}"
 
-    of = SimpleNamespace(NAME="mollie", API_HOSTS=frozenset({"api.mollie.com"}), signed_token=signed_token)
+    of = SimpleNamespace(NAME="gocardless", API_HOSTS=frozenset({"api.gocardless.com"}), signed_token=signed_token)
     configured = settings.read(environment("a-key", "http://127.0.0.1:1"))
     before = datetime.now(UTC)
     api = ProviderApi(cast(Fetcher, of), configured, urllib3.PoolManager())
