@@ -28,9 +28,10 @@ from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.errors import Misconfigured
 from shared.domain.evidence import Consumption
 from shared.providers.apple.webhook import NAME as NAME
-from shared.providers.kit.filing import fee_problems, first_open, harmless, json_body, opened, refused, taken
+from shared.providers.kit.filing import fee_problems, first_open, harmless, json_body, nothing_else, taken
 from shared.providers.kit.reading import parse, unreadable
 from shared.providers.kit.signing import base64url
+from shared.providers.kit.submitting import refused, words_of
 
 API_HOSTS = frozenset({"api.storekit.apple.com", "api.storekit-sandbox.apple.com"})
 TOKEN_LIVES = timedelta(minutes=20)
@@ -149,9 +150,7 @@ def _request(method: str, path: str, contest: Contest, api: ApiCredentials, body
 
 def read_step(contest: Contest, step: Step, answer: ApiAnswer) -> StepOutcome:
     if not taken(answer):
-        body = opened(answer)
-        code = body.raw("errorCode") if body else None
-        return refused(answer, str(code) if type(code) is int else code, body.raw("errorMessage") if body else None)
-    if answer.body.strip():
-        parse(answer.body)  # Apple says nothing beside 202; a page of somebody's in between is no answer
+        body = words_of(answer)
+        return refused(body.raw("errorCode") or answer.status, body.raw("errorMessage"))
+    nothing_else(answer)
     return Done(value=contest.answer_id)

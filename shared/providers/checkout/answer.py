@@ -29,29 +29,23 @@ from shared.domain.events import DisputeStage
 from shared.domain.evidence import Document, Item, Packet
 from shared.providers.checkout.webhook import NAME as NAME
 from shared.providers.kit.filing import (
-    JPEG,
-    PDF,
-    PNG,
-    Part,
     fee_problems,
     file_part,
-    file_problems,
     first_open,
+    fitted,
     harmless,
     json_body,
-    multipart,
-    opened,
+    nothing_else,
     packet_of,
     proved_id,
-    refused,
-    said,
     step_of,
     taken,
 )
 from shared.providers.kit.reading import parse, unreadable
+from shared.providers.kit.submitting import JPEG, PDF, PNG, Limits, Part, multipart, refused, words_of, wrong_files
 
 API_HOSTS = frozenset({"api.checkout.com", "api.sandbox.checkout.com"})
-LARGEST_FILE = 4_000_000
+FILES = Limits({JPEG: 4_000_000, PNG: 4_000_000, PDF: 4_000_000})
 LONGEST_TEXT = 500
 LONGEST_DESCRIPTION = 5000
 LONGEST_USER = 50
@@ -101,13 +95,13 @@ def _problems(contest: Contest) -> Iterator[str]:
         return
     if not packet.texts and not packet.documents:
         yield "the evidence is empty"
-    yield from file_problems(packet.documents, (JPEG, PNG, PDF), LARGEST_FILE)
+    yield from wrong_files(packet.documents, FILES)
     if contest.contested not in (None, contest.amount):
         yield "Checkout.com takes no answer to a part of a dispute"
     if len(packet.documents) > len(FIELDS):
         yield f"there are {len(packet.documents)} documents: Checkout.com has a place for {len(FIELDS)}"
     for field, items in FIELDS.items():
-        length = len(said(packet, items, LONGEST_TEXT))
+        length = len(fitted(packet, items, LONGEST_TEXT))
         if length > LONGEST_TEXT:
             yield f"{field}_text has {length} characters: at most {LONGEST_TEXT} are taken"
     yield from _scheme_problems(contest.network or "", packet.documents)
@@ -188,7 +182,7 @@ def _request(
 def _evidence(contest: Contest, packet: Packet, done: Remembered) -> dict[str, Any]:
     evidence: dict[str, Any] = {}
     for field, items in FIELDS.items():
-        if text := said(packet, items, LONGEST_TEXT):
+        if text := fitted(packet, items, LONGEST_TEXT):
             evidence[f"{field}_text"] = text
     for field, document in _placed(packet.documents).items():
         evidence[f"{field}_file"] = done[step_of(document)]
@@ -244,15 +238,12 @@ def read_step(contest: Contest, step: Step, answer: ApiAnswer) -> StepOutcome:
         return _refused(answer)
     if step.name.startswith("file-"):
         return Done(value=proved_id(parse(answer.body), _FILE, "Checkout.com", "id"))
-    if answer.body.strip():
-        parse(answer.body)  # a page of somebody's in between says nothing
+    nothing_else(answer)
     return Done(value=contest.answer_id if step.final else "")
 
 
 def _refused(answer: ApiAnswer) -> Refused:
-    body = opened(answer)
-    if body is None:
-        return refused(answer, None, None)
+    body = words_of(answer)
     codes = body.raw("error_codes")
     words = [code for code in codes if type(code) is str] if type(codes) is list else []
-    return refused(answer, words[0] if words else body.raw("error_type"), ", ".join(words))
+    return refused(words[0] if words else body.raw("error_type") or answer.status, *words)

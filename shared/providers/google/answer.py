@@ -25,8 +25,9 @@ from shared.providers.google.api import API_HOSTS as API_HOSTS
 from shared.providers.google.api import API_SCOPE as API_SCOPE
 from shared.providers.google.webhook import NAME as NAME
 from shared.providers.google.webhook import ORDER_ID, PACKAGE, REVIEW_TOKEN
-from shared.providers.kit.filing import fee_problems, first_open, harmless, json_body, opened, refused, taken
+from shared.providers.kit.filing import fee_problems, first_open, harmless, json_body, nothing_else, taken
 from shared.providers.kit.reading import parse, unreadable
+from shared.providers.kit.submitting import refused, words_of
 
 WHOLE = 100_000
 MOST_USES = 1000
@@ -105,9 +106,7 @@ def _request(method: str, verb: str, contest: Contest, api: ApiCredentials, body
 
 def read_step(contest: Contest, step: Step, answer: ApiAnswer) -> StepOutcome:
     if not taken(answer):
-        body = opened(answer)
-        code, told = (body.raw("error", "status"), body.raw("error", "message")) if body else (None, None)
-        return refused(answer, code, told)
-    if answer.body.strip():
-        parse(answer.body)  # an empty object; a page of somebody's in between is no answer
+        body = words_of(answer)
+        return refused(body.raw("error", "status") or answer.status, body.raw("error", "message"))
+    nothing_else(answer)
     return Done(value=contest.dispute_id)

@@ -123,7 +123,7 @@ def is_refusal(status: int) -> bool:
 
 def refused(code: object, *told: object, stands: bool = False) -> Refused:
     """A refusal in the provider's words, as far as they are words."""
-    word = _NO_CODE.sub("_", str(code))[:_LONGEST_CODE].strip("_") if isinstance(code, str | int) else ""
+    word = _NO_CODE.sub("_", mask(str(code)))[:_LONGEST_CODE].strip("_") if isinstance(code, str | int) else ""
     sentence = " ".join(part.strip() for part in told if type(part) is str and part.strip())
     printable = "".join(letter if letter.isprintable() else " " for letter in sentence)
     return Refused(code=word or "refused", told=mask(printable)[:_LONGEST_TOLD], stands=stands)

@@ -29,32 +29,25 @@ from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeStage
 from shared.domain.evidence import Item, Packet
 from shared.providers.kit.filing import (
-    JPEG,
-    PDF,
-    PNG,
     basic,
     contested_problems,
     fee_problems,
     file_part,
-    file_problems,
     first_open,
+    fitted,
     harmless,
     json_body,
-    multipart,
-    opened,
     packet_of,
     proved_id,
-    refused,
-    said,
     step_of,
     taken,
-    title,
 )
 from shared.providers.kit.reading import Node, parse, unreadable
+from shared.providers.kit.submitting import JPEG, PDF, PNG, Limits, multipart, refused, words_of, wrong_files
 from shared.providers.klarna.webhook import NAME as NAME
 
 API_HOSTS = frozenset({"api-global.klarna.com", "api-global.test.klarna.com"})
-LARGEST_FILE = 7_000_000
+FILES = Limits({JPEG: 7_000_000, PNG: 7_000_000, PDF: 7_000_000})
 LONGEST_TEXT = {DisputeStage.CHARGEBACK: 5000, DisputeStage.PRE_ARBITRATION: 10_000}
 
 _DISPUTE = re.compile(r"krn(?::[A-Za-z0-9\-]+)+", flags=re.ASCII)
@@ -98,7 +91,7 @@ def _problems(contest: Contest) -> Iterator[str]:
         yield "there is no document: Klarna takes no evidence without one"
     if stage is DisputeStage.PRE_ARBITRATION and not text:
         yield "an appeal at Klarna has to say why"
-    yield from file_problems(packet.documents, (JPEG, PNG, PDF), LARGEST_FILE)
+    yield from wrong_files(packet.documents, FILES)
     if len(text) > LONGEST_TEXT[stage]:
         yield f"additional_information has {len(text)} characters: at most {LONGEST_TEXT[stage]} are taken"
     yield from contested_problems(contest)
@@ -174,7 +167,7 @@ def _request(
 
 
 def _text(contest: Contest, packet: Packet) -> str:
-    return said(packet, tuple(Item), LONGEST_TEXT[_stage(contest)])
+    return fitted(packet, tuple(Item), LONGEST_TEXT[_stage(contest)])
 
 
 def _evidence(contest: Contest, packet: Packet, done: Remembered) -> dict[str, Any]:
@@ -183,7 +176,7 @@ def _evidence(contest: Contest, packet: Packet, done: Remembered) -> dict[str, A
         evidence["attachments"] = [
             {
                 "payment_dispute_attachment_id": done[step_of(document)],
-                "description": ", ".join(map(title, document.items)) or document.name,
+                "description": ", ".join(item.value.replace("_", " ").capitalize() for item in document.items) or document.name,
             }
             for document in packet.documents
         ]
@@ -204,7 +197,5 @@ def read_step(contest: Contest, step: Step, answer: ApiAnswer) -> StepOutcome:
 
 
 def _refused(answer: ApiAnswer) -> Refused:
-    body = opened(answer)
-    if body is None:
-        return refused(answer, None, None)
-    return refused(answer, body.raw("error_code"), body.raw("error_message"))
+    body = words_of(answer)
+    return refused(body.raw("error_code") or answer.status, body.raw("error_message"))

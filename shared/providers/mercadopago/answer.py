@@ -22,27 +22,14 @@ from collections.abc import Iterator
 from shared.domain.answers import Act, Contest, Done, Refused, Remembered, Standing, Step, StepOutcome
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeStage
-from shared.providers.kit.filing import (
-    JPEG,
-    PDF,
-    PNG,
-    fee_problems,
-    file_part,
-    file_problems,
-    first_open,
-    harmless,
-    multipart,
-    opened,
-    packet_of,
-    refused,
-    taken,
-)
+from shared.providers.kit.filing import fee_problems, file_part, first_open, harmless, packet_of, taken
 from shared.providers.kit.reading import parse, unreadable
+from shared.providers.kit.submitting import JPEG, PDF, PNG, Limits, multipart, refused, words_of, wrong_files
 from shared.providers.mercadopago.webhook import NAME as NAME
 
 API_HOSTS = frozenset({"api.mercadopago.com"})
-LARGEST_TOGETHER = 10_000_000
-MOST_FILES = 10
+TOGETHER = 10_000_000
+FILES = Limits({JPEG: TOGETHER, PNG: TOGETHER, PDF: TOGETHER}, together=TOGETHER, at_most=10)
 
 _CHARGEBACK = re.compile(r"[0-9]{1,32}", flags=re.ASCII)
 _SELLER = re.compile(r"[0-9]{5,16}", flags=re.ASCII)
@@ -74,11 +61,7 @@ def _problems(contest: Contest) -> Iterator[str]:
     documents = contest.packet.documents if contest.packet else ()
     if not documents:
         yield "there is no document: Mercado Pago takes nothing else"
-    if len(documents) > MOST_FILES:
-        yield f"there are {len(documents)} documents: at most {MOST_FILES} are taken"
-    yield from file_problems(documents, (JPEG, PNG, PDF), LARGEST_TOGETHER)
-    if (size := sum(len(one.data) for one in documents)) > LARGEST_TOGETHER:
-        yield f"the documents have {size} bytes: at most {LARGEST_TOGETHER} are taken together"
+    yield from wrong_files(documents, FILES)
 
 
 def standing_request(contest: Contest, api: ApiCredentials) -> ApiRequest:
@@ -104,7 +87,7 @@ def _steps(contest: Contest, api: ApiCredentials) -> Iterator[Step]:
     if contest.act is not Act.SUBMIT:
         raise unreadable("act", "Mercado Pago has no way to accept", "not_answerable")
     documents = packet_of(contest).documents
-    form = multipart(file_part("files[]", document) for document in documents)
+    form = multipart([file_part("files[]", document) for document in documents])
     yield Step(name="documentation", request=_request("POST", "/documentation", contest, api, *form), final=True)
 
 
@@ -132,7 +115,5 @@ def read_step(contest: Contest, step: Step, answer: ApiAnswer) -> StepOutcome:
 
 
 def _refused(answer: ApiAnswer) -> Refused:
-    body = opened(answer)
-    if body is None:
-        return refused(answer, None, None)
-    return refused(answer, body.raw("error"), body.raw("message"))
+    body = words_of(answer)
+    return refused(body.raw("error") or answer.status, body.raw("message"))

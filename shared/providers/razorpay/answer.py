@@ -25,33 +25,26 @@ from shared.domain.answers import Act, Contest, Done, Refused, Remembered, Stand
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.evidence import Item, Packet
 from shared.providers.kit.filing import (
-    JPEG,
-    PDF,
-    PNG,
-    Part,
     basic,
     best_field,
     contested_problems,
     fee_problems,
     file_part,
-    file_problems,
     first_open,
+    fitted,
     harmless,
     json_body,
-    multipart,
-    opened,
     packet_of,
     proved_id,
-    refused,
-    said,
     step_of,
     taken,
 )
 from shared.providers.kit.reading import parse, unreadable
+from shared.providers.kit.submitting import JPEG, PDF, PNG, Limits, Part, multipart, refused, words_of, wrong_files
 from shared.providers.razorpay.webhook import NAME as NAME
 
 API_HOSTS = frozenset({"api.razorpay.com"})
-LARGEST_FILE = 50_000_000
+FILES = Limits({JPEG: 50_000_000, PNG: 50_000_000, PDF: 50_000_000})
 LONGEST_SUMMARY = 1000
 
 _DISPUTE = re.compile(r"disp_[A-Za-z0-9]{14}", flags=re.ASCII)
@@ -95,8 +88,8 @@ def _problems(contest: Contest) -> Iterator[str]:
         return
     if not packet.documents:
         yield "there is no document: Razorpay takes no contest without one"
-    yield from file_problems(packet.documents, (JPEG, PNG, PDF), LARGEST_FILE)
-    length = len(said(packet, tuple(Item), LONGEST_SUMMARY))
+    yield from wrong_files(packet.documents, FILES)
+    length = len(fitted(packet, tuple(Item), LONGEST_SUMMARY))
     if length > LONGEST_SUMMARY:
         yield f"summary has {length} characters: at most {LONGEST_SUMMARY} are taken"
     yield from contested_problems(contest)
@@ -153,7 +146,7 @@ def _evidence(contest: Contest, packet: Packet, done: Remembered) -> dict[str, A
     evidence: dict[str, Any] = {}
     if contest.contested is not None:
         evidence["amount"] = contest.contested.minor
-    if summary := said(packet, tuple(Item), LONGEST_SUMMARY):
+    if summary := fitted(packet, tuple(Item), LONGEST_SUMMARY):
         evidence["summary"] = summary
     for document in packet.documents:
         evidence.setdefault(best_field(FIELDS, document, _ANYTHING), []).append(done[step_of(document)])
@@ -172,9 +165,7 @@ def read_step(contest: Contest, step: Step, answer: ApiAnswer) -> StepOutcome:
 
 
 def _refused(contest: Contest, answer: ApiAnswer) -> Refused:
-    body = opened(answer)
-    if body is None:
-        return refused(answer, None, None)
+    body = words_of(answer)
     told = body.raw("error", "description")
     stands = type(told) is str and _GIVEN[contest.act] in told
-    return refused(answer, body.raw("error", "code"), told, stands=stands)
+    return refused(body.raw("error", "code") or answer.status, told, stands=stands)

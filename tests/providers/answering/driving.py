@@ -16,6 +16,8 @@ from shared.flows.responding import Responder
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 A_PDF = b"%PDF-1.4\r\n--boundary\r\n\x00\xff evidence \r\n%%EOF\r\n"
 
+A_PNG = b"\x89PNG\r\n\x1a\n" + bytes(32)
+
 
 def a_document(name: str = "usage.pdf", *items: Item, **more: Any) -> Document:
     told = {"media_type": "application/pdf", "data": A_PDF + name.encode(), "pages": 1, **more}

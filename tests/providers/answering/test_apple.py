@@ -115,7 +115,7 @@ def test_another_key_an_old_token_and_an_unknown_transaction_are_refused() -> No
             answer.signed_token(ApiCredentials(KEY), NOW - timedelta(minutes=21)),
             answer.signed_token(ApiCredentials(KEY.replace(BUNDLE, "com.example.other")), NOW),
         ):
-            assert drive(answer, CONTEST, ApiCredentials(wrong, running.url)).refused == Refused(code="status_401")
+            assert drive(answer, CONTEST, ApiCredentials(wrong, running.url)).refused == Refused(code="401")
         unknown = drive(answer, CONTEST, credentials(running.url)).refused
     assert unknown == Refused(code="4040010", told="Transaction id not found.")
 

@@ -17,6 +17,7 @@ from shared.domain.money import Money
 from shared.providers.checkout import answer
 from tests.providers.answering.driving import (
     A_PDF,
+    A_PNG,
     NOW,
     a_contest,
     a_document,
@@ -68,7 +69,7 @@ def test_evidence_is_uploaded_staged_and_submitted_once() -> None:
         "POST/disputes/dsp_9rjdlsd4epepfjyyf9vl/evidence",
     ]
     (taken,) = desk.taken
-    assert taken.told["proof_of_delivery_or_service_text"] == "Product: Streaming, a month\nUsage: Played 41 hours."
+    assert taken.told["proof_of_delivery_or_service_text"] == "Product: Streaming, a month\n\nUsage: Played 41 hours."
     assert desk.files[taken.told["proof_of_delivery_or_service_file"]] == "usage.pdf"
     assert again.refused == Refused(code="dispute_status_invalid", told="dispute_status_invalid")
     assert A_PDF in running.calls[1].body
@@ -146,8 +147,8 @@ def test_a_wrong_key_and_an_unknown_dispute_are_refused() -> None:
         wrong = drive(answer, CONTEST, ApiCredentials("sk_another", running.url)).refused
         unknown = drive(answer, accepting(CONTEST), ApiCredentials(KEY, running.url)).refused
         assert standing(answer, CONTEST, ApiCredentials(KEY, running.url)) is Standing.UNKNOWN
-    assert wrong == Refused(code="status_401")
-    assert unknown == Refused(code="status_404")
+    assert wrong == Refused(code="401")
+    assert unknown == Refused(code="404")
 
 
 def test_a_full_packet_has_no_problems_and_each_document_a_place_of_its_own() -> None:
@@ -162,11 +163,11 @@ def test_a_full_packet_has_no_problems_and_each_document_a_place_of_its_own() ->
     ("network", "documents"),
     [
         ("mastercard", (a_document(pages=20),)),
-        ("mastercard", tuple(a_document(f"{n}.pdf", data=b"x" * 3_700_000) for n in range(4))),
-        ("amex", (a_document(media_type="image/png"),)),
+        ("mastercard", tuple(a_document(f"{n}.pdf", data=A_PDF + b"x" * 3_700_000) for n in range(4))),
+        ("amex", (a_document("usage.png", media_type="image/png", data=A_PNG),)),
         ("amex", tuple(a_document(f"{n}.pdf") for n in range(6))),
         ("amex", (a_document(pages=21),)),
-        ("discover", (a_document(data=b"x" * 3_000_001),)),
+        ("discover", (a_document(data=A_PDF + b"x" * 3_000_001),)),
     ],
 )
 def test_a_networks_own_limits_hold(network: str, documents: Any) -> None:
