@@ -10,6 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from shared.domain.answers import Act, Contest
+from shared.domain.events import DisputeStage
+from shared.domain.evidence import Consumption
+from tests.simulator.answering import a_contest, a_packet
 from tests.simulator.answering.forms import Case, object_in, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply
@@ -97,3 +100,13 @@ class AppleDesk:
             act = Act.ACCEPT if told.get("refundPreference") == "GRANT_FULL" else Act.SUBMIT
             self.taken.append(case.answered(act, call, {name: str(value) for name, value in told.items()}))
         return ApiReply(202)
+
+
+DESK = AppleDesk
+EXAMPLE = a_contest(
+    "2000000123456789",
+    account=BUNDLE,
+    stage=DisputeStage.INQUIRY,
+    network=None,
+    packet=a_packet(texts={}, documents=(), consumption=Consumption(consented=True, delivered=True, sampled=False)),
+)

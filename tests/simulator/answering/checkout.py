@@ -3,6 +3,7 @@
 import re
 
 from shared.domain.answers import Act, Contest
+from tests.simulator.answering import a_contest
 from tests.simulator.answering.forms import Case, form, object_in, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply
@@ -122,3 +123,8 @@ def _compelling(told: object) -> str | None:
     if not 15 <= len(told.get("device_id", "d" * 15)) <= 64 or len(told.get("user_id", "")) > 50:
         return "device_id_invalid"
     return None
+
+
+DESK = CheckoutDesk
+KEY = "sk_a-key-of-ours"
+EXAMPLE = a_contest("dsp_9rjdlsd4epepfjyyf9vl", reason_code="10.4")

@@ -3,6 +3,9 @@
 import re
 
 from shared.domain.answers import Act, Contest
+from shared.domain.events import DisputeStage
+from shared.domain.evidence import Consumption
+from tests.simulator.answering import a_contest, a_packet
 from tests.simulator.answering.forms import Case, object_in, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply
@@ -61,3 +64,15 @@ class GoogleDesk:
             act = Act.ACCEPT if told["refundPreference"] == "APPROVE" else Act.SUBMIT
             self.taken.append(case.answered(act, call, {name: str(value) for name, value in told.items()}))
         return reply_json(200, {})
+
+
+DESK = GoogleDesk
+KEY = "ya29.a-token-of-ours"
+EXAMPLE = a_contest(
+    "GPA.3345-1234-5678-90123",
+    answer_id="AE4AMrRefund.review-1",
+    account="example.music.player",
+    stage=DisputeStage.INQUIRY,
+    network=None,
+    packet=a_packet(texts={}, documents=(), consumption=Consumption(consented=True, delivered=True, sampled=False)),
+)

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.domain.answers import Act, Contest
 from shared.domain.events import DisputeStage
+from tests.simulator.answering import a_contest
 from tests.simulator.answering.forms import Case, form, object_in, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply
@@ -127,3 +128,8 @@ class KlarnaDesk:
         self._close(case, "EVIDENCE_WAIVED")
         self.taken.append(case.answered(Act.ACCEPT, call, {}))
         return reply_json(202, {"state": "CLOSED"})
+
+
+DESK = KlarnaDesk
+KEY = "klarna_test_api_a-key-of-ours"
+EXAMPLE = a_contest("krn:network:eu1:test:payment:dispute:5169719611111", network=None)

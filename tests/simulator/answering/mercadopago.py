@@ -3,6 +3,7 @@
 import re
 
 from shared.domain.answers import Act, Contest
+from tests.simulator.answering import a_contest
 from tests.simulator.answering.forms import Case, form, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply
@@ -62,3 +63,8 @@ class MercadoPagoDesk:
         case.status = "review_pending"
         self.taken.append(case.answered(Act.SUBMIT, call, {one.filename: one.media_type for one in files}))
         return reply_json(200, [{"type": "collector", "description": one.filename, "uuid": "a1b2"} for one in files])
+
+
+DESK = MercadoPagoDesk
+KEY = "APP_USR-1361656468033953-022522-ours-406841956"
+EXAMPLE = a_contest("217000061680860000")

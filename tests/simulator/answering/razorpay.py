@@ -4,6 +4,7 @@ import base64
 import re
 
 from shared.domain.answers import Act, Contest
+from tests.simulator.answering import a_contest
 from tests.simulator.answering.forms import Case, form, object_in, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply, name, unix
@@ -121,3 +122,8 @@ class RazorpayDesk:
         case.status = "lost"
         self.taken.append(case.answered(Act.ACCEPT, call, {}))
         return self._entity(case)
+
+
+DESK = RazorpayDesk
+KEY = "rzp_test_ours:a-secret-of-ours"
+EXAMPLE = a_contest("disp_AHfqOvkldwsbqt")
