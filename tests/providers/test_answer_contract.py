@@ -35,7 +35,6 @@ from tests.simulator.desks import ApiCall, RunningDesk, Trouble, open_desk
 from tests.simulator.providers.shaping import ApiReply
 
 NAMES = [name for name in providers.names() if providers.load_answer(name)]
-API = ApiCredentials(key="a-key-of-ours", base_url="")
 LATE = re.compile(r"due|late|expired|deadline|no longer|passed|open", flags=re.IGNORECASE)
 FUZZ = hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 HOSTILE = (
@@ -182,34 +181,36 @@ def test_after_its_deadline_an_answer_is_refused_in_words_that_say_so(
 def test_whoever_has_no_right_is_refused_and_nothing_of_the_key_is_told(
     module: Responder, simulated: ModuleType, contest: Contest, met: Met
 ) -> None:
-    met.caller.api = replace(met.caller.api, key="not-the:right-key")
+    met.caller.api = replace(met.caller.api, key=f"{met.caller.api.key}x")
     step = module.next_step(contest, {}, met.caller.api)
     assert step is not None
     outcome = module.read_step(contest, step, met.caller.send(step.request))
     assert isinstance(outcome, Refused)
     assert not outcome.stands
-    assert "right-key" not in f"{outcome.code} {outcome.told}"
+    assert met.caller.api.key not in f"{outcome.code} {outcome.told}"
     assert module.read_standing(contest, met.caller.send(module.standing_request(contest, met.caller.api))) in Standing
     assert met.desk.taken == []
 
 
 def test_an_id_that_is_none_of_the_providers_comes_into_no_address(
-    module: Responder, contest: Contest, met: Met
+    module: Responder, contest: Contest, simulated: ModuleType
 ) -> None:
+    api = ApiCredentials(key=simulated.KEY)
     for hostile in HOSTILE:
         for one in contests(replace(contest, answer_id=hostile, dispute_id=hostile), module):
             with pytest.raises(Unreadable):
-                module.standing_request(one, API)
+                module.standing_request(one, api)
             with pytest.raises(Unreadable):
-                module.next_step(one, {}, API)
+                module.next_step(one, {}, api)
 
 
-def test_requests_go_to_the_providers_own_hosts(module: Responder, contest: Contest, met: Met) -> None:
+def test_requests_go_to_the_providers_own_hosts(module: Responder, contest: Contest, simulated: ModuleType) -> None:
+    api = ApiCredentials(key=simulated.KEY)
     for one in contests(contest, module):
         for live in (False, True):
             asked = replace(one, livemode=live)
-            requests = [module.standing_request(asked, API)]
-            step = module.next_step(asked, {}, API)
+            requests = [module.standing_request(asked, api)]
+            step = module.next_step(asked, {}, api)
             assert step is not None
             requests.append(step.request)
             for request in requests:
