@@ -28,7 +28,8 @@ class Contest:
 
     key: the same for every repeat of this answer, and of no other; at most 40 characters out of [a-z0-9]. answer_id: what
     the provider calls what is answered. packet: what to submit; None when accepting. acknowledged: somebody has agreed to
-    what this contest costs beside the provider's ordinary fees, up to `fee`.
+    what this contest costs beside the provider's ordinary fees, up to `fee`. contested: how much of `amount` is fought for,
+    where that is not all of it; not every provider takes less.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Contest:
     reason_code: str | None = None
     network: str | None = None
     amount: Money | None = None
+    contested: Money | None = None
     respond_by: datetime | None = None
     packet: Packet | None = None
     acknowledged: bool = False

@@ -80,6 +80,23 @@ class CompellingEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Consumption:
+    """What an app store asks of a purchase whose buyer wants the money back.
+
+    consented: the customer has agreed that the store is told of it. delivered: what was bought arrived, and works. sampled:
+    before the purchase there was a sample or a trial, or it was told what is sold. share: how much of it was used, in
+    thousandths of a percent (0 to 100,000); None where nobody can say it, and of a subscription that renews itself, of which
+    the store knows. uses: when it was used.
+    """
+
+    consented: bool
+    delivered: bool
+    sampled: bool
+    share: int | None = None
+    uses: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
     """The evidence of one dispute, ready to be sent. The same evidence makes the same bytes.
 
@@ -93,6 +110,7 @@ class Packet:
     texts: Mapping[Item, str]
     documents: tuple[Document, ...] = ()
     compelling: CompellingEvidence | None = None
+    consumption: Consumption | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,13 @@ class Exchanger(Protocol):
         """The token, and for how many seconds it is good. Raises Unreadable."""
 
 
+class Signer(Protocol):
+    """What such a module offers as well, if its API takes tokens that the configured key signs."""
+
+    def signed_token(self, api: ApiCredentials, now: datetime) -> str:
+        """The token in the place of the key. Raises Misconfigured for a key that signs nothing."""
+
+
 class Api(Protocol):
     """One provider's API, as this function may use it."""
 

@@ -33,6 +33,12 @@ def load_api(name: str) -> Any:
     return _module(name, "api")
 
 
+def load_answer(name: str) -> Any:
+    """How disputes are answered at the provider `name`: its `answer` module (`flows.responding.Responder`); None where we
+    answer none. Raises Misconfigured for a provider that there is none of."""
+    return _module(name, "answer")
+
+
 @lru_cache(maxsize=64)
 def version(name: str) -> str:
     """Which text of the adapter called `name`, and of what it takes from the kit, translates: a digest, for nobody

@@ -23,7 +23,7 @@ from shared.backends.once import Once
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
 from shared.domain.telemetry import alarm, fact
-from shared.flows.fetch_resource import Exchanger, Fetcher
+from shared.flows.fetch_resource import Exchanger, Fetcher, Signer
 from shared.providers import load_api, names
 from shared.settings import Settings
 
@@ -92,11 +92,13 @@ class ProviderApi:
         self._exchanging = Lock()
 
     def credentials(self, *, livemode: bool) -> ApiCredentials:
-        """The configured key, the token that the provider wants in its place or, where there is no key and the provider
-        takes it, our service account's token."""
+        """The configured key, the token that it signs or that the provider wants in its place or, where there is no key and
+        the provider takes it, our service account's token."""
         if self._scope is not None and not self._settings.environment.get(f"API_{self._of.NAME.upper()}"):
             return ApiCredentials(key=self._tokens().token())
         configured = self._settings.api(self._of.NAME)
+        if hasattr(self._of, "signed_token"):
+            return replace(configured, key=cast(Signer, self._of).signed_token(configured, datetime.now(UTC)))
         if not hasattr(self._of, "token_request"):
             return configured
         return replace(configured, key=self._token(cast(Exchanger, self._of), configured, livemode=livemode))

@@ -446,6 +446,26 @@ def test_a_refund_under_review_can_be_answered_for_a_day() -> None:
     assert told(a_poke("orders", ORDER), an_order(state="PENDING_REFUND"))[1:] == (review,)
 
 
+def test_what_an_answer_to_a_review_names_is_passed_on_and_is_news_of_its_own() -> None:
+    review = {"orderId": ORDER, "refundReason": 7, "pendingRefundToken": "prt-1"}
+    (poke,) = read(pendingRefundReviewNotification=review).events
+    _, found = told(poke, an_order(state="PENDING_REFUND"))
+    _, without = told(a_poke("orders", ORDER), an_order(state="PENDING_REFUND"))
+    assert (found.dispute_id, found.answer_id) == (ORDER, "prt-1")
+    assert (without.dispute_id, without.answer_id) == (ORDER, None)
+    assert found.event_id != without.event_id
+    assert "prt-1" not in found.event_id
+    assert found == told(poke, an_order(state="PENDING_REFUND"))[1]
+
+
+@pytest.mark.parametrize("token", [None, 7, "", "two words", "4242424242424242", "a" * 1001, "a@b.example", "é"])
+def test_what_is_no_token_names_nothing(token: Any) -> None:
+    (poke,) = read(pendingRefundReviewNotification={"orderId": ORDER, "pendingRefundToken": token}).events
+    assert poke.hint == adapter.REVIEW
+    _, found = told(poke, an_order(state="PENDING_REFUND"))
+    assert found.answer_id is None
+
+
 def test_a_customer_that_nobody_proved_is_nobodys() -> None:
     (found,) = told(a_poke("orders", ORDER, hint="customer c-1"), an_order())
     assert found.customer_id is None

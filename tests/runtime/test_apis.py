@@ -416,3 +416,18 @@ def test_paypals_token_is_asked_of_the_environment_that_the_event_is_of(*, livem
         "Basic Y2xpZW50OnNlY3JldA==",
     )
     assert "secret" not in repr(asked)
+
+
+def test_a_key_that_signs_gives_a_token_of_now_in_its_place() -> None:
+    asked: list[datetime] = []
+
+    def signed_token(api: ApiCredentials, now: datetime) -> str:
+        asked.append(now)
+        return f"signed by {api.key}"
+
+    of = SimpleNamespace(NAME="gocardless", API_HOSTS=frozenset({"api.gocardless.com"}), signed_token=signed_token)
+    configured = settings.read(environment("a-key", "http://127.0.0.1:1"))
+    before = datetime.now(UTC)
+    api = ProviderApi(cast(Fetcher, of), configured, urllib3.PoolManager())
+    assert api.credentials(livemode=True) == ApiCredentials("signed by a-key", "http://127.0.0.1:1")
+    assert before <= asked[0] <= datetime.now(UTC)

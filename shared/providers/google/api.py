@@ -17,7 +17,7 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money, exponent
-from shared.providers.google.webhook import NAME, ORDER_ID, PACKAGE, PATTERNS, matching
+from shared.providers.google.webhook import NAME, ORDER_ID, PACKAGE, PATTERNS, REVIEW, matching
 from shared.providers.kit.envelope import Base, of_poke
 from shared.providers.kit.reading import Node, parse, unreadable
 
@@ -160,11 +160,11 @@ def _order(order: Node, event: ResourceChanged, base: Base) -> list[AnyEvent]:
     own, state = event.resource_id, order.word("state")
     history = order.at("orderHistory")
     total = _money(order, "total")
-    said, _, customer = (event.hint or "").partition(" ")
+    said, _, named = (event.hint or "").partition(" ")
     common: Base = {
         "payment_id": own,
         "method": "google_play",
-        "customer_id": customer if said == "customer" and "hint" not in event.unsigned else None,
+        "customer_id": named if said == "customer" and "hint" not in event.unsigned else None,
         "billing_country": order.hint("buyerAddress", "buyerCountry"),
         "initiator": Initiator.MERCHANT if _RENEWAL.search(own) else Initiator.CUSTOMER,
     }
@@ -195,7 +195,7 @@ def _order(order: Node, event: ResourceChanged, base: Base) -> list[AnyEvent]:
     if state == "PENDING_REFUND":
         # Whether a review was announced or we asked for the refund ourselves, only an unproved notification says: of
         # the two mistakes, a reminder too many is the smaller one.
-        events.append(_review(order, own, total, base))
+        events.append(_review(order, own, total, named if said == REVIEW and named else None, base))
     return events
 
 
@@ -229,11 +229,15 @@ def _voided(refund: Node, own: str, rest: Money | None, common: Base, base: Base
     )
 
 
-def _review(order: Node, own: str, total: Money | None, base: Base) -> AnyEvent:
+def _review(order: Node, own: str, total: Money | None, token: str | None, base: Base) -> AnyEvent:
+    """`token`: what an answer names. Nobody proved it, and nothing but the answer uses it: a wrong one Google refuses."""
     asked_at = order.instant("lastEventTime")
+    state = f"review.{int(asked_at.timestamp() * 1000)}"
     return DisputeChanged(
-        **_known(base, own, f"review.{int(asked_at.timestamp() * 1000)}", asked_at),
+        # A poke that brings no token may come first: then this is news.
+        **_known(base, own, f"{state}.{_digest(token)}" if token else state, asked_at),
         dispute_id=own,
+        answer_id=token,
         payment_id=own,
         stage=DisputeStage.INQUIRY,
         status=DisputeStatus.NEEDS_RESPONSE,

@@ -19,7 +19,8 @@
 Names: a payment is its order; renewals end in `..0`, `..1`, …. A renewal that failed has no order yet: it goes by its
 subscription's order and the date it was due. A voided purchase does not say whether it was refunded or charged back:
 its order does. A review of a refund (July 2026: a customer's chargeback, before it is granted) is an inquiry; that
-an order's refund is pending is what proves it, for the notification proves nothing.
+an order's refund is pending is what proves it, for the notification proves nothing. Its `pendingRefundToken`, which an answer has
+to name, is passed on: whether it is Google's only Google can tell, who refuses any other.
 
 Sources: Android docs "Real-time developer notifications reference"; Android Publisher API v3 (orders, purchases);
 Google Cloud docs "Push subscriptions: authentication"; google-auth. Not settled in public: what states an order under
@@ -40,6 +41,7 @@ from shared.domain.errors import Misconfigured, SignatureInvalid, Unavailable, U
 from shared.domain.events import (
     ResourceChanged,
 )
+from shared.domain.privacy import holds_personal
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, parse, unix_milliseconds, unix_time, unreadable
 from shared.providers.kit.signing import base64url, header
@@ -65,6 +67,7 @@ _URL = re.compile(r"[!-~]{1,500}", flags=re.ASCII)
 PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+", flags=re.ASCII)
 ORDER_ID = re.compile(r"[A-Z]{2,8}\.[A-Za-z0-9_\-]{1,40}(?:\.\.[0-9]{1,6})?", flags=re.ASCII)
 _TOKEN = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._\-]{0,999}", flags=re.ASCII)
+REVIEW_TOKEN = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._~:+/=\-]{0,999}", flags=re.ASCII)
 _STAMP = re.compile(r"[0-9]{1,15}", flags=re.ASCII)
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
 
@@ -256,8 +259,15 @@ def _kind(told: Node) -> tuple[str, str | None, tuple[str, ...], str | None]:
     if voided.value:
         return "voided_purchase", "orders", ("voidedPurchaseNotification", "orderId"), "voided"
     if review.value:
-        return REVIEW, "orders", ("pendingRefundReviewNotification", "orderId"), REVIEW
+        return REVIEW, "orders", ("pendingRefundReviewNotification", "orderId"), _review(review)
     return ("test" if told.at("testNotification").value else UNNAMED), None, (), None
+
+
+def _review(review: Node) -> str:
+    """What an answer to it has to name stands behind the word."""
+    token = review.raw("pendingRefundToken")
+    usable = type(token) is str and REVIEW_TOKEN.fullmatch(token) and not holds_personal(token)
+    return f"{REVIEW} {token}" if usable else REVIEW
 
 
 def _number(value: Any) -> str:

@@ -40,18 +40,24 @@ PATHS = {
     "refund": "/v1/refunds/",
     "review": "/v1/reviews/",
 }
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,254}", flags=re.ASCII)
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]{0,254}", flags=re.ASCII)
 _CONTEXT = re.compile(r"(?:acct|org)_[A-Za-z0-9]+(?:/(?:acct|org)_[A-Za-z0-9]+)*", flags=re.ASCII)
 
 
 def resource_request(event: ResourceChanged, api: ApiCredentials) -> ApiRequest:
     path = PATHS.get(event.resource)
-    if path is None or not _ID.fullmatch(event.resource_id):
+    if path is None or not ID.fullmatch(event.resource_id):
         raise unreadable("resource_id", "not an id of Stripe's", "unreadable_id")
-    headers = {"Authorization": f"Bearer {api.key}", "Accept": "application/json", "Stripe-Version": API_VERSION}
-    if _CONTEXT.fullmatch(event.account):
-        headers["Stripe-Context"] = event.account
-    return ApiRequest("GET", f"{api.base_url or 'https://api.stripe.com'}{path}{event.resource_id}", headers)
+    url = f"{api.base_url or 'https://api.stripe.com'}{path}{event.resource_id}"
+    return ApiRequest("GET", url, headers(api, event.account))
+
+
+def headers(api: ApiCredentials, account: str) -> dict[str, str]:
+    """Of every request. Whoever asks for another account than the key's own names it."""
+    found = {"Authorization": f"Bearer {api.key}", "Accept": "application/json", "Stripe-Version": API_VERSION}
+    if _CONTEXT.fullmatch(account):
+        found["Stripe-Context"] = account
+    return found
 
 
 def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:

@@ -1,0 +1,1 @@
+"""What is special to one provider in how its disputes are answered."""
