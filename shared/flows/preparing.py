@@ -1,0 +1,83 @@
+"""What an answer is made of: the evidence as our records have it now, and what is to be done by it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.disputes import compelling, strategy
+from shared.disputes.compelling import Finding
+from shared.disputes.packet import TooLarge
+from shared.disputes.strategy import OUTCOMES_SQL, Outcomes, Strategy
+from shared.domain.disputes import Dispute
+from shared.domain.errors import Unavailable, Unreadable
+from shared.domain.evidence import Merchant, Packet
+from shared.domain.payments import takeable
+from shared.domain.telemetry import alarm
+from shared.flows import cases
+from shared.flows.evidence import assemble
+from shared.flows.ports import Key, Ports, Warehouse
+from shared.flows.record_payment import payment_of
+from shared.flows.respond_dispute import Verdict
+from shared.flows.subscribers import purchase_of, purchases_of
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The best packet that there is, and whether it meets a network's own criteria."""
+
+    packet: Packet
+    finding: Finding
+
+
+def prepare(dispute: Dispute, ports: Ports, now: datetime, merchant: Merchant) -> Prepared:
+    """Of what is stored now, over all providers. Five round trips at most. Raises Unavailable, and Unreadable for a packet that
+    no provider would take, of which a person has to choose."""
+    payment_id = dispute.linked_to or dispute.payment_id or dispute.dispute_id
+    [found] = ports.documents.get([Key(cases.PAYMENTS, f"{dispute.provider}:{payment_id}")])
+    payment = payment_of(found)
+    customer = payment.details.customer_id if payment else None
+    history = purchases_of(customer, ports) if customer else ()
+    disputed = next((one for one in history if (one.provider, one.payment_id) == (dispute.provider, payment_id)), None)
+    if disputed is None and payment is not None and takeable(payment.captured, payment.authorized) and payment.first_at:
+        disputed = purchase_of(payment, None)
+    finding = compelling.examine(dispute, disputed, history)
+    try:
+        packet = assemble(
+            dispute.provider, dispute, ports, now, purchases=history, compelling=finding.evidence, merchant=merchant
+        )
+    except TooLarge as error:
+        raise Unreadable(str(error), reason="packet_too_large") from error
+    return Prepared(packet, finding)
+
+
+def judge(dispute: Dispute, prepared: Prepared, outcomes: Outcomes, rules: Strategy, now: datetime) -> Verdict:
+    """What is to be done by itself, from when on. An answer that is worth it waits as long for people as an acceptance
+    does, so that they can better it, but never longer than the buffer before the deadline."""
+    found = strategy.decide(
+        dispute,
+        packet_completeness=prepared.packet.completeness,
+        compelling=prepared.finding.evidence,
+        outcomes=outcomes,
+        strategy=rules,
+        now=now,
+    )
+    due_at = found.earliest_at or now + rules.announced
+    if dispute.respond_by is not None:
+        due_at = min(due_at, dispute.respond_by - rules.buffer)
+    return Verdict(
+        act=found.act,
+        by=found.by,
+        why=(*found.why, *prepared.finding.missing),
+        due_at=max(due_at, now),
+        chance=found.interval or (),
+        completeness=prepared.packet.completeness,
+    )
+
+
+def outcomes_until(now: datetime, warehouse: Warehouse, since: datetime) -> Outcomes:
+    """Our disputes that were decided between `since` and `now`. A warehouse that is down loses no case: then there are only the
+    priors, which is told."""
+    try:
+        return Outcomes.of(warehouse.query(OUTCOMES_SQL, {"since": since, "until": now}))
+    except Unavailable as error:
+        alarm("outcomes_unknown", reason=error.reason)
+        return Outcomes()

@@ -1,0 +1,250 @@
+"""The contract of `manage_dispute`, version 1: what people do about disputes, beside the clock that answers them.
+
+Who may call is decided by Google IAM, in front of the function; who called is what their ID token says, and stands in the
+dispute and in `dispute_updates`. Members may be added within a version; none is taken away and none changes its meaning.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+
+from shared.domain.answers import Act
+from shared.domain.disputes import Answer, Dispute
+from shared.domain.money import Money
+from shared.domain.privacy import mask
+from shared.flows.answering import accept, hold, recorded_elsewhere, submit
+from shared.flows.dispute_desk import before_a_refund, due_next, view
+from shared.runtime import contracts, entry
+from shared.runtime.app import App
+from shared.runtime.contracts import Closed, Operation
+
+LARGEST = 16 << 10
+PATH = "/v1/disputes"
+DUE_WITHIN = timedelta(days=3)
+
+Name = Annotated[str, StringConstraints(max_length=300, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1000)]
+
+
+class Named(Closed):
+    """As `dispute_updates` names it."""
+
+    provider: Name
+    dispute_id: Name
+
+
+class Submit(Named):
+    """The best evidence that there is goes out now. It cannot be taken back."""
+
+    reason: Why
+    acknowledged: bool = Field(
+        False,
+        description="The caller agrees to what this contest costs beside ordinary fees (`contest_fee`, arbitration)",
+    )
+
+
+class Accept(Named):
+    """The claim is accepted now. It cannot be taken back."""
+
+    reason: Why
+
+
+class Hold(Named):
+    """Nothing goes out until then; after it, it is decided anew. Never so long that the deadline would pass."""
+
+    reason: Why
+    until: AwareDatetime = Field(strict=False)
+
+
+class Record(Named):
+    """An answer was given at the provider by other ways, as on its dashboard: a deadline met is never called missed."""
+
+    reason: Why
+    act: Literal["submit", "accept"]
+    at: AwareDatetime = Field(strict=False)
+
+
+class RefundOf(Closed):
+    """A payment by its own name at its provider or by an alias."""
+
+    provider: Name
+    payment_id: Name
+
+
+class ToldMoney(Closed):
+    """Minor units: 999 EUR is EUR 9.99."""
+
+    minor: int
+    currency: str
+
+    @classmethod
+    def of(cls, money: Money | None) -> "ToldMoney | None":
+        return cls(minor=money.minor, currency=money.currency) if money else None
+
+
+class ToldAnswer(Closed):
+    """How far our answer is. chance: of winning, low and high. told: why nothing more happens by itself, in the provider's
+    words."""
+
+    state: str
+    act: str | None
+    by: str
+    why: tuple[str, ...]
+    at: datetime
+    due_at: datetime | None
+    answered_at: datetime | None
+    chance: tuple[float, ...]
+    completeness: float | None
+    packet: str | None
+    reference: str | None
+    code: str | None
+    told: str | None
+    tries: int
+
+    @classmethod
+    def of(cls, answer: Answer) -> "ToldAnswer":
+        return cls(**{name: getattr(answer, name) for name in cls.model_fields})
+
+
+class ToldDispute(Closed):
+    """A dispute, as it stands. answers: by round, the present one under `round`."""
+
+    provider: str
+    dispute_id: str
+    account: str
+    livemode: bool
+    payment_id: str | None
+    stage: str | None
+    status: str | None
+    told_status: str | None
+    final: bool
+    amount: ToldMoney | None
+    contest_fee: ToldMoney | None
+    reason: str | None
+    reason_code: str | None
+    network: str | None
+    respond_by: datetime | None
+    respond_by_text: str | None
+    deadline_estimated: bool
+    can_respond: bool
+    answered_by: str | None
+    next_action_at: datetime | None
+    round: str | None
+    answers: dict[str, ToldAnswer]
+
+    @classmethod
+    def of(cls, dispute: Dispute) -> "ToldDispute":
+        told = {name: getattr(dispute, name) for name in cls.model_fields}
+        told["amount"], told["contest_fee"] = ToldMoney.of(dispute.amount), ToldMoney.of(dispute.contest_fee)
+        told["answers"] = {name: ToldAnswer.of(one) for name, one in dispute.answers.items()}
+        return cls(**told)
+
+
+class ToldDisputes(Closed):
+    """The hundred at which the clock is due first, of the next three days."""
+
+    disputes: tuple[ToldDispute, ...]
+
+
+class ToldAdvice(Closed):
+    """left: what could go back at most without paying twice."""
+
+    may: Literal["yes", "no", "ask"]
+    left: ToldMoney | None
+    why: tuple[str, ...]
+
+
+def desk(app: App) -> entry.Handler:
+    """What is due at GET /v1/disputes, what people do at its POSTs, and GET /openapi.json."""
+
+    def listed(call: entry.Call) -> BaseModel:
+        call.caller()
+        return ToldDisputes(disputes=tuple(map(ToldDispute.of, due_next(app.ports.documents, app.now(), DUE_WITHIN))))
+
+    def shown(call: entry.Call) -> BaseModel:
+        call.caller()
+        asked = contracts.read(call.body, Named)
+        return ToldDispute.of(view(app.ports.documents, asked.provider, asked.dispute_id))
+
+    def submitted(call: entry.Call) -> BaseModel:
+        by, one = call.caller(), contracts.read(call.body, Submit)
+        why = mask(one.reason)
+        return ToldDispute.of(
+            submit(app.ports, one.provider, one.dispute_id, by, why, app.now(), acknowledged=one.acknowledged)
+        )
+
+    def accepted(call: entry.Call) -> BaseModel:
+        by, one = call.caller(), contracts.read(call.body, Accept)
+        return ToldDispute.of(accept(app.ports, one.provider, one.dispute_id, by, mask(one.reason), app.now()))
+
+    def held(call: entry.Call) -> BaseModel:
+        by, one = call.caller(), contracts.read(call.body, Hold)
+        why = mask(one.reason)
+        return ToldDispute.of(hold(app.ports, one.provider, one.dispute_id, by, why, app.now(), one.until))
+
+    def recorded(call: entry.Call) -> BaseModel:
+        by, one = call.caller(), contracts.read(call.body, Record)
+        why, act = mask(one.reason), Act(one.act)
+        return ToldDispute.of(
+            recorded_elsewhere(app.ports, one.provider, one.dispute_id, by, why, act, one.at, app.now())
+        )
+
+    def advised(call: entry.Call) -> BaseModel:
+        call.caller()
+        asked = contracts.read(call.body, RefundOf)
+        advice = before_a_refund(app.ports.documents, asked.provider, asked.payment_id)
+        return ToldAdvice(may=advice.may.value, left=ToldMoney.of(advice.left), why=advice.why)
+
+    acts = {"case": shown, "submit": submitted, "accept": accepted, "hold": held, "record": recorded, "refund": advised}
+    return entry.on_paths(
+        {
+            PATH: {"GET": _answered(listed)},
+            **{f"{PATH}/{name}": {"POST": _answered(act)} for name, act in acts.items()},
+            "/openapi.json": {"GET": lambda _: (openapi(), "application/json")},
+        },
+        LARGEST,
+    )
+
+
+def _answered(act: Callable[[entry.Call], BaseModel]) -> Callable[[entry.Call], entry.Answer]:
+    return lambda call: (act(call).model_dump_json().encode(), "application/json")
+
+
+@cache
+def openapi() -> bytes:
+    """The OpenAPI 3.1 document of the function."""
+    known = {"401": "Nobody says who calls", "503": "A dependency is down: ask again"}
+    one = known | {"404": "No such dispute"}
+    acted = one | {"409": "It is answered, on its way, or not asked for: `detail` says which"}
+    told = "As it stands now"
+    return contracts.openapi(
+        "Pay-In: manage a dispute",
+        "1",
+        "Disputes are answered by the clock; people look, decide otherwise, and record what they did elsewhere.",
+        [
+            Operation(PATH, "list_disputes", "What is due", ToldDisputes, "The soonest first", refusals=known),
+            Operation(f"{PATH}/case", "get_dispute", "All that is known", ToldDispute, told, Named, one),
+            Operation(f"{PATH}/submit", "submit", "Send the evidence now", ToldDispute, told, Submit, acted),
+            Operation(f"{PATH}/accept", "accept", "Accept the claim now", ToldDispute, told, Accept, acted),
+            Operation(f"{PATH}/hold", "hold", "Send nothing for a while", ToldDispute, told, Hold, acted),
+            Operation(f"{PATH}/record", "record", "It was answered elsewhere", ToldDispute, told, Record, acted),
+            Operation(
+                f"{PATH}/refund",
+                "may_refund",
+                "Ask before a refund",
+                ToldAdvice,
+                "Whether it would pay twice",
+                RefundOf,
+                known,
+            ),
+        ],
+        LARGEST,
+        signed=True,
+    )
+
+
+if __name__ == "__main__":
+    print(openapi().decode(), end="")  # for the document in the repository
