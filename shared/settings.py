@@ -19,6 +19,7 @@ from shared.domain.api import ApiCredentials
 from shared.domain.decisions import Outcome
 from shared.domain.delivery import Credentials
 from shared.domain.errors import Misconfigured
+from shared.domain.evidence import Merchant
 from shared.domain.pseudonyms import DEVELOPMENT, Keyring
 from shared.domain.reviews import Promise, ReviewAction
 
@@ -179,6 +180,18 @@ class Settings:
             )
         within, after = timedelta(minutes=read.within_minutes), timedelta(minutes=read.after_minutes)
         return Promise(within=within, then=read.then, after=after)
+
+    def merchant(self) -> Merchant:
+        """PAYIN_MERCHANT: a JSON object, `{"name": "", "descriptors": {"": ""}, "product": "", "cancellation": "", "refunds":
+        ""}`: what evidence says of us. Raises Misconfigured."""
+        try:
+            return msgspec.json.decode(self.environment.get("PAYIN_MERCHANT") or b"{}", type=Merchant)
+        except msgspec.MsgspecError:
+            raise Misconfigured(
+                'PAYIN_MERCHANT is not the JSON object it should be: give it {"name": "...", "descriptors": {"<account, or'
+                ' empty for all>": "<what stands on statements>"}, "product": "...", "cancellation": "...", "refunds": "..."}',
+                reason="bad_setting",
+            ) from None
 
     def model_bucket(self) -> str:
         """The bucket that holds the models; empty for the local backend, which has a folder. Raises Misconfigured."""

@@ -33,7 +33,12 @@ def asked(data: bytes) -> AnswerAsked:
 
 
 def clerk(app: App) -> Clerk:
-    """Made once an instance; the outcomes of our disputes are asked for once a day. Raises Misconfigured."""
+    """Made once an instance; the outcomes of our disputes are asked for once a day. Raises Misconfigured.
+
+    Packets are artifacts that are named by their bytes, as models are, and `ports.models` keeps them: here in a bucket of their
+    own, for they hold personal data and have to go.
+    """
+    app.settings.model_bucket()
     apis, merchant, rules = Apis(app.settings), app.settings.merchant(), Strategy()
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
@@ -48,8 +53,8 @@ def clerk(app: App) -> Clerk:
         api=apis,
         judge=judged,
         prepare=packet,
-        keep=lambda one: keep(one, app.ports.evidence),
-        load=lambda digest: kept(digest, app.ports.evidence),
+        keep=lambda one: keep(one, app.ports.models),
+        load=lambda digest: kept(digest, app.ports.models),
     )
 
 
