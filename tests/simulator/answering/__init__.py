@@ -1,13 +1,15 @@
 """Providers' desks for answers to disputes, and who plays an answer against one over real local HTTP.
 
 Each module has `DESK`, the class of the desk (`tests.simulator.desks.Desk`); `KEY`, the secret that it takes; and `EXAMPLE`, a
-contest with everything that the provider takes: a dispute with evidence to submit, which is due at NOON + 7 days.
+contest with everything that the provider takes: a dispute with evidence to submit, which is due at NOON + 7 days; and `TELLS`,
+where that is less than WHY.
 """
 
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from types import ModuleType
 from typing import Any, cast
 
@@ -19,6 +21,19 @@ from shared.domain.events import DisputeReason, DisputeStage
 from shared.domain.evidence import Document, Item, Packet
 from shared.domain.money import Money
 from shared.flows.responding import Responder
+
+
+class Tells(StrEnum):
+    """What a provider says of an answer that it cannot take, be it the second one or too late."""
+
+    WHY = "why"  # it is refused, and the refusal says which of both it is
+    REFUSAL = "refusal"  # it is refused: which of both it is has to be read back
+    NOTHING = "nothing"  # it is told OK, and not heard; nothing of an answer can be read back
+
+
+def tells(simulated: ModuleType) -> Tells:
+    return cast(Tells, getattr(simulated, "TELLS", Tells.WHY))
+
 
 NOON = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 DUE = NOON + timedelta(days=7)
@@ -83,11 +98,13 @@ def accepting(contest: Contest) -> Contest:
 class Caller:
     """Who sends what a module has put together, once, and reads what it says: no tries, no breaker."""
 
-    def __init__(self, module: Responder, url: str, key: str) -> None:
+    def __init__(self, module: Responder, url: str, key: str, now: datetime = NOON) -> None:
         self.module = module
         self._pool = urllib3.PoolManager(retries=False)
         self.api = ApiCredentials(key=key, base_url=url)
         exchanging = cast(Any, module)
+        if hasattr(module, "signed_token"):
+            self.api = replace(self.api, key=exchanging.signed_token(self.api, now))
         if hasattr(module, "token_request"):
             answer = self.send(exchanging.token_request(self.api, livemode=False))
             assert answer.status == 200, "the desk gave no token"

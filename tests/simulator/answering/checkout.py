@@ -3,7 +3,7 @@
 import re
 
 from shared.domain.answers import Act, Contest
-from tests.simulator.answering import a_contest
+from tests.simulator.answering import Tells, a_contest
 from tests.simulator.answering.forms import Case, form, object_in, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply
@@ -128,3 +128,4 @@ def _compelling(told: object) -> str | None:
 DESK = CheckoutDesk
 KEY = "sk_a-key-of-ours"
 EXAMPLE = a_contest("dsp_9rjdlsd4epepfjyyf9vl", reason_code="10.4")
+TELLS = Tells.REFUSAL

@@ -62,7 +62,7 @@ class Case:
     files: list[str] = field(default_factory=list)
 
     def late(self, call: ApiCall) -> bool:
-        return self.contest.respond_by is not None and call.at > self.contest.respond_by
+        return self.contest.respond_by is not None and call.at >= self.contest.respond_by
 
     def answered(self, act: Act, call: ApiCall, told: dict[str, str]) -> Taken:
         return Taken(self.contest.dispute_id, act, call.at, told)

@@ -5,7 +5,7 @@ import re
 from shared.domain.answers import Act, Contest
 from shared.domain.events import DisputeStage
 from shared.domain.evidence import Consumption
-from tests.simulator.answering import a_contest, a_packet
+from tests.simulator.answering import Tells, a_contest, a_packet
 from tests.simulator.answering.forms import Case, object_in, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply
@@ -76,3 +76,4 @@ EXAMPLE = a_contest(
     network=None,
     packet=a_packet(texts={}, documents=(), consumption=Consumption(consented=True, delivered=True, sampled=False)),
 )
+TELLS = Tells.NOTHING

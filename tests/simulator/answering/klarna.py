@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.domain.answers import Act, Contest
 from shared.domain.events import DisputeStage
-from tests.simulator.answering import a_contest
+from tests.simulator.answering import Tells, a_contest
 from tests.simulator.answering.forms import Case, form, object_in, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply
@@ -133,3 +133,4 @@ class KlarnaDesk:
 DESK = KlarnaDesk
 KEY = "klarna_test_api_a-key-of-ours"
 EXAMPLE = a_contest("krn:network:eu1:test:payment:dispute:5169719611111", network=None)
+TELLS = Tells.REFUSAL

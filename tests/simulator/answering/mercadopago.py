@@ -3,7 +3,7 @@
 import re
 
 from shared.domain.answers import Act, Contest
-from tests.simulator.answering import a_contest
+from tests.simulator.answering import Tells, a_contest
 from tests.simulator.answering.forms import Case, form, reply_json
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply
@@ -68,3 +68,4 @@ class MercadoPagoDesk:
 DESK = MercadoPagoDesk
 KEY = "APP_USR-1361656468033953-022522-ours-406841956"
 EXAMPLE = a_contest("217000061680860000")
+TELLS = Tells.REFUSAL
