@@ -1,20 +1,24 @@
 """The evidence of a dispute, put together from our own records, and kept as it was sent."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from shared.disputes import packet as packets
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, Known, template
 from shared.disputes.packet import ANYWHERE, Limits
+from shared.domain.addresses import address
 from shared.domain.codec import from_document
 from shared.domain.disputes import Case, Dispute
 from shared.domain.evidence import CompellingEvidence, Merchant, Packet, Purchase
-from shared.domain.payments import Payment
+from shared.domain.payments import Details, Payment
 from shared.domain.usage import KEPT
 from shared.flows import cases
+from shared.flows.judged import Judged, decision_key
 from shared.flows.keep_evidence import COLLECTION, usage_of
 from shared.flows.ports import Key, Models, Ports
 from shared.flows.record_payment import payment_of
+from shared.fraud.features import Entity
 
 
 def assemble(
@@ -39,21 +43,23 @@ def assemble(
     others = [one for one in purchases if (one.provider, one.payment_id) != (provider, payment_id)]
     key = Key(cases.PAYMENTS, f"{provider}:{payment_id}")
     of_others = {name: Key(cases.COLLECTION, name) for one in others if (name := f"{one.provider}:{one.payment_id}")}
-    paid, *theirs = ports.documents.get([key, *of_others.values()])
+    paid, judged, *theirs = ports.documents.get([key, decision_key(provider, payment_id), *of_others.values()])
     payment = payment_of(paid) or Payment(provider=provider, payment_id=payment_id, account=dispute.account)
     undisputed = {
         name
         for name, snapshot in zip(of_others, theirs, strict=True)
         if snapshot is None or not _in_trouble(from_document(snapshot.document, Case))
     }
-    usage = None
-    if customer := payment.details.customer_id:
-        [found] = ports.documents.get([Key(COLLECTION, customer)])
-        usage = usage_of(found)
+    # Both have names that only the first round trip tells.
+    customer, asked = payment.details.customer_id, (judged.document if judged else {}).get("same_as")
+    usage_key, asked_key = Key(COLLECTION, customer or ""), decision_key(provider, asked or "")
+    wanted = [one for one, is_named in ((usage_key, customer), (asked_key, asked)) if is_named]
+    found = dict(zip(wanted, ports.documents.get(wanted), strict=True)) if wanted else {}
+    usage, decided = usage_of(found.get(usage_key)), Judged.of(found.get(asked_key) if asked else judged)
     if usage and usage.newest_at and usage.newest_at + KEPT <= now:
         usage = None  # its expiry is over, and the document may be there for a day longer
     known = Known(
-        payment=payment,
+        payment=replace(payment, details=_as_asked(payment.details, decided)),
         dispute=dispute,
         usage=usage,
         purchases=tuple(others),
@@ -62,6 +68,19 @@ def assemble(
         merchant=merchant or Merchant(),
     )
     return packets.build(known, template(product, dispute.reason, dispute.network), limits)
+
+
+def _as_asked(details: Details, decided: Judged | None) -> Details:
+    """`details`, and where the provider told nothing of device and address those that the payment's decision was made on:
+    asked before authorisation, we know them though the provider never will."""
+    if decided is None:
+        return details
+    named: dict[Entity, str] = {}
+    for entity, value in sorted(decided.counted, key=lambda each: (decided.counted[each], each)):
+        named.setdefault(entity, value)
+    # Of IPv6 the decision has the network alone, which is no address.
+    ip = address(named.get(Entity.IP, "-"))
+    return replace(details, ip=details.ip or ip, device_id=details.device_id or named.get(Entity.DEVICE))
 
 
 def _in_trouble(case: Case) -> bool:

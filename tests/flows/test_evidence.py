@@ -17,9 +17,11 @@ from shared.flows.keep_evidence import keep_evidence
 from shared.flows.ports import Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
-from tests.builders import DAY, HOUR, NOON, a_dispute_event, a_fraud_warning, a_payment_event
+from tests.builders import DAY, HOUR, NOON, a_dispute_event, a_fraud_warning, a_payment_event, an_assessment
 from tests.disputes.proofs import MERCHANT, PURCHASES, a_purchase, told
 from tests.flows.counting import Counting
+from tests.flows.test_assess_payment import assess, score
+from tests.flows.test_assess_payment import told as asked_for
 from tests.local import local_ports
 
 OPENED = NOON + 20 * DAY
@@ -55,7 +57,7 @@ def test_all_that_proves_the_payment_is_in_the_packet_after_two_round_trips(port
         purchases=PURCHASES,
         merchant=MERCHANT,
     )
-    assert (documents.reads, documents.commits, documents.documents) == (2, 0, 2 + len(PURCHASES))
+    assert (documents.reads, documents.commits, documents.documents) == (2, 0, 3 + len(PURCHASES))
     assert packet.template == "digital_subscription/fraud/visa"
     assert packet.completeness > 0.9
     assert "5 days" in packet.texts[Item.USAGE]
@@ -70,6 +72,24 @@ def test_what_the_payment_was_made_with_is_what_was_told_when_it_was_made(ports:
     packet = packet_of(ports)
     for item in (Item.PURCHASE_IP, Item.DEVICE, Item.LOGIN, Item.USAGE):
         assert packet.texts[item] == before.texts[item]
+
+
+@pytest.mark.parametrize("asked_first", [True, False])
+def test_device_and_address_that_only_the_checkout_told_are_those_of_the_payments_decision(
+    ports: Ports, asked_first: bool
+) -> None:
+    paid = a_payment_event(payment_id="pi_9", ip=None, device_id=None, merchant_reference="order-1")
+    asked = an_assessment(ip="198.51.100.77", device_id="dev_9", occurred_at=NOON - HOUR)
+    record_payment(paid, ports, NOON)
+    if not asked_first:
+        score(ports, paid)
+    assess(ports, asked)
+    score(ports, *asked_for(ports), paid)
+    dispute = replace(stored(ports), payment_id="pi_9", linked_to="pi_9")
+    documents = Counting(ports.documents)
+    texts = assemble("stripe", dispute, replace(ports, documents=documents), OPENED + HOUR).texts
+    assert (texts[Item.PURCHASE_IP], "device dev_9." in texts[Item.DEVICE]) == ("198.51.100.77", True)
+    assert documents.reads == 2
 
 
 def test_an_earlier_payment_that_is_disputed_or_reported_by_now_is_none_that_nobody_disputed(ports: Ports) -> None:
