@@ -22,7 +22,7 @@ from shared.disputes import evidence
 from shared.disputes.evidence import Known, Template
 from shared.domain.codec import decode, encode
 from shared.domain.errors import Misconfigured
-from shared.domain.evidence import CompellingEvidence, Document, Item, Packet
+from shared.domain.evidence import CompellingEvidence, Consumption, Document, Item, Packet
 
 if TYPE_CHECKING:
     from reportlab.pdfgen.canvas import Canvas
@@ -126,6 +126,7 @@ def written(packet: Packet) -> bytes:
         texts=packet.texts,
         documents=documents,
         compelling=packet.compelling,
+        consumption=packet.consumption,
     )
     return encode(told)
 
@@ -139,6 +140,7 @@ class _Written:
     texts: Mapping[Item, str]
     documents: tuple[_Named, ...]
     compelling: CompellingEvidence | None = None
+    consumption: Consumption | None = None
 
 
 def read(data: bytes, load: Callable[[str], bytes]) -> Packet:
@@ -155,6 +157,7 @@ def read(data: bytes, load: Callable[[str], bytes]) -> Packet:
         texts=told.texts,
         documents=documents,
         compelling=told.compelling,
+        consumption=told.consumption,
     )
 
 

@@ -249,9 +249,10 @@ class _Run:
         except Unavailable as error:
             self._later(dispute, answer, error.reason)
             return
-        if not self._goes_on(dispute, standing, answer):
+        step = responder.next_step(contest, answer.done, credentials)
+        if not self._goes_on(dispute, standing, answer, repeatable=step is not None and step.keyed):
             return
-        while step := responder.next_step(contest, answer.done, credentials):
+        while step is not None:
             if step.final:
                 self._last(dispute, responder, contest, step, answer, api)
                 return
@@ -264,6 +265,7 @@ class _Run:
                 self._refused(dispute, answer, outcome)
                 return
             answer = self.save(replace(answer, done={**answer.done, step.name: outcome.value}))
+            step = responder.next_step(contest, answer.done, credentials)
         raise Unreadable("an answer without a last step", reason="endless_answer")
 
     @staticmethod
@@ -274,8 +276,9 @@ class _Run:
             # A page of somebody's proxy, perhaps, and not for ever.
             raise Unavailable(str(error), reason=error.reason) from error
 
-    def _goes_on(self, dispute: Dispute, standing: Standing, answer: Answer) -> bool:
-        """Whether there is anything left to send, by what the provider says of the dispute."""
+    def _goes_on(self, dispute: Dispute, standing: Standing, answer: Answer, *, repeatable: bool) -> bool:
+        """Whether there is anything left to send, by what the provider says of the dispute. repeatable: the step that counts is
+        the same request once more, so that the provider need not say whether it has it."""
         now = self.clock()
         if standing is Standing.ANSWERED and answer.sent_at is not None:
             self._end(dispute, answer, AnswerState.TAKEN, answered_at=answer.sent_at)
@@ -287,7 +290,7 @@ class _Run:
             self._end(dispute, answer, AnswerState.OVER, code="nothing_taken")
         elif answer.sent_at is None:
             return True
-        elif standing is Standing.UNKNOWN:
+        elif standing is Standing.UNKNOWN and not repeatable:
             self._end(dispute, answer, AnswerState.PARKED, code="outcome_unknown")
         elif now - answer.sent_at < SHOWN_WITHIN:
             self._later(dispute, answer, "not_shown_yet")

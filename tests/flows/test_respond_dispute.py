@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.answers import Act
+from shared import providers
+from shared.domain.answers import Act, Contest
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.codec import decode, encode
-from shared.domain.disputes import AnswerAsked, AnswerState, Dispute
+from shared.domain.disputes import Answer, AnswerAsked, AnswerState, Dispute
 from shared.domain.errors import Conflict, Misconfigured, Unavailable
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.evidence import Packet
 from shared.flows.answering import Acted, accept, hold, recorded_elsewhere, submit
 from shared.flows.check_deadlines import check_deadlines
+from shared.flows.evidence import keep, kept
 from shared.flows.filing import dispute_of
 from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import record_payment
@@ -29,7 +31,9 @@ from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_payment_e
 from tests.crashing import Steps, stepping
 from tests.flows.corner import PACKET, Corner, CornerDesk, a_contest
 from tests.local import local_ports, published, wipe
-from tests.simulator.desks import ApiCall
+from tests.simulator.answering import NOON as EXAMPLE_NOON
+from tests.simulator.answering import desk_of
+from tests.simulator.desks import ApiCall, Desk
 
 RESPOND_BY = NOON + 20 * DAY
 DUE = RESPOND_BY - DAY
@@ -439,6 +443,154 @@ class _Dying(Steps):
         self.taken += 1
         if self.taken == self.kill_after:
             raise Killed
+
+
+# Every provider's own module and desk
+
+
+NAMES = [name for name in providers.names() if providers.load_answer(name)]
+
+
+class Counter:
+    """One provider's API, at its desk without a network between; each answer is a step. lost: the number of the call whose
+    answer never arrives."""
+
+    def __init__(self, name: str, clock: Callable[[], datetime]) -> None:
+        self.simulated: Any = desk_of(name)
+        self.module: Any = providers.load_answer(name)
+        self.contest: Contest = self.simulated.EXAMPLE
+        self.desk: Desk = self.simulated.DESK()
+        self.desk.open(self.contest)
+        self.clock = clock
+        self.lost = 0
+        self.calls = 0
+        self.take: Callable[[], None] = lambda: None
+
+    def credentials(self, *, livemode: bool) -> ApiCredentials:
+        api = ApiCredentials(self.simulated.KEY, f"https://{min(self.module.API_HOSTS)}")
+        if hasattr(self.module, "signed_token"):
+            api = replace(api, key=self.module.signed_token(api, self.clock()))
+        if hasattr(self.module, "token_request"):
+            answer = self._send(self.module.token_request(api, livemode=livemode))
+            api = replace(api, key=self.module.read_token(answer.body)[0])
+        return api
+
+    def send(self, request: ApiRequest, *, once: bool = False) -> ApiAnswer:
+        del once
+        answer = self._send(request)
+        self.calls += 1
+        self.take()
+        if self.calls == self.lost or answer.status >= 500:
+            raise Unavailable("no answer", reason="provider_unavailable")
+        return answer
+
+    def _send(self, request: ApiRequest) -> ApiAnswer:
+        path = "/" + request.url.split("/", 3)[3]
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        reply = self.desk.reply(ApiCall(request.method, path, headers, request.body, self.clock()))
+        return ApiAnswer(reply.status, reply.body)
+
+
+@dataclass
+class Branch:
+    """A dispute at a real provider's desk, announced and due."""
+
+    name: str
+    ports: Ports
+    now: datetime = EXAMPLE_NOON
+    counter: Counter = field(init=False)
+    asked: AnswerAsked = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counter = Counter(self.name, lambda: self.now)
+        contest = self.counter.contest
+        event = a_dispute_event(
+            provider=self.name,
+            event_id=f"{self.name}:{contest.account}:opened",
+            account=contest.account,
+            occurred_at=self.now - HOUR,
+            dispute_id=contest.dispute_id,
+            answer_id=contest.answer_id if contest.answer_id != contest.dispute_id else None,
+            payment_id=contest.payment_id,
+            **{name: getattr(contest, name) for name in _TOLD},
+        )
+        track_dispute(event, self.ports, self.now - HOUR)
+        round_ = f"{contest.stage or 'unknown'}/0"
+        self.asked = AnswerAsked(provider=self.name, dispute_id=contest.dispute_id, round=round_)
+
+    def respond(self, ports: Ports | None = None) -> None:
+        ports = ports or self.ports
+        packet = self.counter.contest.packet
+        assert packet is not None
+        clerk = Clerk(
+            responder=lambda _: self.counter.module,
+            api=lambda _: self.counter,
+            judge=lambda dispute, now: Verdict(act=Act.SUBMIT, by="strategy/1", why=("it can be won",), due_at=now),
+            prepare=lambda dispute, now: packet,
+            keep=lambda one: keep(one, ports.models),
+            load=lambda digest: kept(digest, ports.models),
+        )
+        respond_dispute(self.asked, ports, clerk, lambda: self.now)
+
+    def go_on(self) -> None:
+        for _ in range(4):
+            self.now += 30 * MINUTE
+            self.respond()
+
+    @property
+    def answer(self) -> Answer:
+        key = Key("disputes", f"{self.name}:{self.asked.dispute_id}")
+        dispute = dispute_of(self.ports.documents.get([key])[0])
+        assert dispute is not None
+        return dispute.answers[self.asked.round]
+
+
+_TOLD = ("stage", "reason", "reason_code", "network", "amount", "respond_by", "livemode")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_at_every_provider_an_answer_is_given_once_however_often_it_is_asked_for(name: str, tmp_path: Path) -> None:
+    branch = Branch(name, local_ports(tmp_path))
+    branch.respond()
+    assert (branch.answer.told, branch.answer.state) == (None, AnswerState.TAKEN)
+    assert [one.act for one in branch.counter.desk.taken] == [Act.SUBMIT]
+    calls = branch.counter.calls
+    branch.go_on()
+    assert (branch.counter.calls, len(branch.counter.desk.taken)) == (calls, 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_at_every_provider_killed_after_every_step_it_is_given_once(name: str, tmp_path: Path) -> None:
+    for step in range(1, 100):
+        branch = Branch(name, local_ports(tmp_path / str(step)))
+        steps = _Dying(step)
+        branch.counter.take = steps.take
+        try:
+            branch.respond(stepping(branch.ports, steps))
+        except Killed:
+            branch.counter.take = lambda: None
+            branch.go_on()
+            assert (step, len(branch.counter.desk.taken)) == (step, 1)
+            assert (step, branch.answer.state, branch.answer.code) in (
+                (step, AnswerState.TAKEN, None),
+                # Where the provider tells nothing, it is a person's.
+                (step, AnswerState.PARKED, "outcome_unknown"),
+            )
+        else:
+            break
+    assert step > 9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_at_every_provider_an_answer_that_is_lost_on_its_way_back_is_not_given_twice(name: str, tmp_path: Path) -> None:
+    for number in range(1, 40):
+        branch = Branch(name, local_ports(tmp_path / str(number)))
+        branch.counter.lost = number
+        branch.respond()
+        branch.go_on()
+        assert (number, len(branch.counter.desk.taken)) == (number, 1)
+        if branch.counter.calls < number:
+            break
 
 
 _DOINGS = st.sampled_from(
