@@ -42,7 +42,7 @@ class Settings:
 
     backend: PAYIN_BACKEND, local or gcp. home: PAYIN_HOME, the local backend's folder (SQLite file, models,
     warehouse). database_url: PAYIN_DATABASE_URL, any SQLAlchemy URL. project: GOOGLE_CLOUD_PROJECT. database:
-    PAYIN_FIRESTORE_DATABASE. firestore: PAYIN_FIRESTORE_TRANSPORT, rest or grpc. bucket: PAYIN_MODEL_BUCKET. dataset:
+    PAYIN_FIRESTORE_DATABASE. firestore: PAYIN_FIRESTORE_TRANSPORT, rest or grpc. bucket: PAYIN_MODEL_BUCKET. evidence: PAYIN_EVIDENCE_BUCKET. dataset:
     PAYIN_DATASET. providers: PROVIDERS, comma separated; empty means all. model: PAYIN_MODEL, champion or none.
     assessments: PAYIN_ASSESSMENTS, on or off: whether payments may have been assessed before their providers tell of them.
     clock: PAYIN_CLOCK, a file holding the virtual instant. deployed: running on Cloud Run. metadata_host: whose
@@ -58,6 +58,7 @@ class Settings:
     database: str
     firestore: FirestoreTransport
     bucket: str
+    evidence: str
     dataset: str
     providers: tuple[str, ...]
     use_model: bool
@@ -201,6 +202,14 @@ class Settings:
             )
         return self.bucket
 
+    def evidence_bucket(self) -> str:
+        """The bucket that keeps what was sent to providers; empty for the local backend. Raises Misconfigured."""
+        if self.backend is BackendName.GCP and not self.evidence:
+            raise Misconfigured(
+                "PAYIN_EVIDENCE_BUCKET is not set: name the bucket that keeps evidence", reason="missing_bucket"
+            )
+        return self.evidence
+
     def api_base_url(self, provider: str) -> str:
         """Where a simulator stands in for the provider's API; empty for the provider's own address."""
         return self.api(provider).base_url if self.environment.get(f"API_{provider.upper()}") else ""
@@ -270,6 +279,7 @@ def read(environment: Mapping[str, str]) -> Settings:
             _one_of(environment, "PAYIN_FIRESTORE_TRANSPORT", tuple(FirestoreTransport), FirestoreTransport.REST)
         ),
         bucket=environment.get("PAYIN_MODEL_BUCKET", ""),
+        evidence=environment.get("PAYIN_EVIDENCE_BUCKET", ""),
         dataset=environment.get("PAYIN_DATASET", "payin"),
         providers=tuple(name.strip() for name in environment.get("PROVIDERS", "").split(",") if name.strip()),
         use_model=_one_of(environment, "PAYIN_MODEL", ("champion", "none"), "champion") == "champion",

@@ -68,6 +68,21 @@ resource "google_storage_bucket_iam_member" "models_write" {
   member   = local.deployed[each.key].member
 }
 
+resource "google_storage_bucket_iam_member" "evidence_read" {
+  for_each = local.needing.evidence
+  bucket   = google_storage_bucket.evidence.name
+  role     = "roles/storage.objectViewer"
+  member   = local.deployed[each.key].member
+}
+
+# What was sent stays what it was.
+resource "google_storage_bucket_iam_member" "evidence_write" {
+  for_each = { for name, access in local.needing.evidence : name => access if access == "write" }
+  bucket   = google_storage_bucket.evidence.name
+  role     = "roles/storage.objectCreator"
+  member   = local.deployed[each.key].member
+}
+
 resource "google_bigquery_dataset_iam_member" "warehouse" {
   for_each   = local.needing.warehouse
   dataset_id = google_bigquery_dataset.warehouse.dataset_id

@@ -31,7 +31,7 @@ locals {
   retention         = "604800s"  # 7 days
   archive_retention = "86400s"   # 1 day
   given_up_for      = "2678400s" # 31 days
-  sought            = toset(concat([for f in values(local.functions) : f.topic if can(f.topic)], local.topology.pulled))
+  sought            = toset(concat([for f in values(local.functions) : f.topic if can(f.topic)], keys(local.topology.pulled)))
 
   pubsub_agent   = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
   firestore_name = var.firestore_database
@@ -41,6 +41,7 @@ locals {
   needs = {
     documents = { PAYIN_FIRESTORE_DATABASE = local.firestore_name }
     models    = { PAYIN_MODEL_BUCKET = google_storage_bucket.models.name }
+    evidence  = { PAYIN_EVIDENCE_BUCKET = google_storage_bucket.evidence.name }
     warehouse = { PAYIN_DATASET = local.dataset }
   }
   settings = {
@@ -50,6 +51,7 @@ locals {
     # What is decided, by what the customer does, where a payment's history is not known in time.
     PAYIN_WITHOUT_HISTORY = jsonencode(var.without_history)
     PAYIN_REVIEWS         = jsonencode(var.reviews)
+    PAYIN_MERCHANT        = jsonencode(var.merchant)
     PROVIDERS             = join(",", keys(var.payment_providers))
   }
   environment = { for name, f in local.functions : name => merge(

@@ -91,9 +91,10 @@ resource "google_pubsub_subscription" "push" {
 
 # For people and tools: they pull.
 resource "google_pubsub_subscription" "pulled" {
-  for_each                   = toset(local.topology.pulled)
-  name                       = each.value
-  topic                      = google_pubsub_topic.topic[each.value].id
+  for_each                   = local.topology.pulled
+  name                       = each.key
+  topic                      = google_pubsub_topic.topic[each.key].id
+  filter                     = each.value
   message_retention_duration = local.given_up_for
   ack_deadline_seconds       = 60
   expiration_policy {

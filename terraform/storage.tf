@@ -96,3 +96,33 @@ resource "google_storage_bucket" "models" {
   }
   depends_on = [google_project_service.used, google_kms_crypto_key_iam_member.agents]
 }
+
+# The evidence that was sent to providers, by the SHA-256 of its bytes: personal data, which stays as long as a case may come
+# back (pre-arbitration and arbitration end within a year of the dispute), and goes then.
+resource "google_storage_bucket" "evidence" {
+  name                        = "${var.project}-payin-evidence"
+  location                    = var.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  force_destroy               = !local.is_prod
+  deletion_policy             = local.deletion_policy
+
+  retention_policy {
+    retention_period = tostring(local.is_prod ? 180 * 86400 : 86400)
+  }
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      age = 540
+    }
+  }
+  dynamic "encryption" {
+    for_each = local.kms
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+  depends_on = [google_project_service.used, google_kms_crypto_key_iam_member.agents]
+}

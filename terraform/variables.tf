@@ -125,6 +125,19 @@ variable "reviews" {
   }
 }
 
+variable "merchant" {
+  description = "What evidence says of us to providers and issuers: our name, what stands on statements by account (\"\" for any other), what is sold, how one cancels and what is given back."
+  type = object({
+    name         = optional(string, "")
+    descriptors  = optional(map(string), {})
+    product      = optional(string, "")
+    cancellation = optional(string, "")
+    refunds      = optional(string, "")
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "scoring_model" {
   description = "champion, or none to decide by rules alone (before the first training, or in an emergency)."
   type        = string

@@ -108,6 +108,7 @@ def gcp_environment(
         "PAYIN_BACKEND": "gcp",
         "GOOGLE_CLOUD_PROJECT": project,
         "PAYIN_MODEL_BUCKET": models.as_uri(),
+        "PAYIN_EVIDENCE_BUCKET": models.as_uri(),
         "FIRESTORE_EMULATOR_HOST": firestore_emulator,
         "PUBSUB_EMULATOR_HOST": pubsub_emulator,
     }

@@ -29,6 +29,7 @@ def stepping(ports: Ports, steps: Steps) -> Ports:
         bus=cast(Bus, _Stepping(ports.bus, steps)),
         models=cast(Models, _Stepping(ports.models, steps)),
         warehouse=cast(Warehouse, _Stepping(ports.warehouse, steps)),
+        evidence=cast(Models, _Stepping(ports.evidence, steps)),
     )
 
 

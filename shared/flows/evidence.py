@@ -16,7 +16,7 @@ from shared.domain.usage import KEPT
 from shared.flows import cases
 from shared.flows.judged import Judged, decision_key
 from shared.flows.keep_evidence import COLLECTION, usage_of
-from shared.flows.ports import Key, Models, Ports
+from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import payment_of
 from shared.fraud.features import Entity
 
@@ -87,14 +87,13 @@ def _in_trouble(case: Case) -> bool:
     return bool(case.disputes or case.warnings or case.moved_to)
 
 
-def keep(packet: Packet, store: Models) -> str:
-    """Store `packet` under its digest and its documents under theirs, so that what was sent can be shown; again is harmless.
-    It holds personal data: `store` is one whose objects go when disputes are over for good."""
+def keep(packet: Packet, ports: Ports) -> str:
+    """Store `packet` under its digest and its documents under theirs, so that what was sent can be shown; again is harmless."""
     for document in packet.documents:
-        store.store(document.data)
-    return store.store(packets.written(packet))
+        ports.evidence.store(document.data)
+    return ports.evidence.store(packets.written(packet))
 
 
-def kept(digest: str, store: Models) -> Packet:
+def kept(digest: str, ports: Ports) -> Packet:
     """The packet that was stored under `digest`, each byte proved by its name. Raises Misconfigured where it is not there."""
-    return packets.read(store.load(digest), store.load)
+    return packets.read(ports.evidence.load(digest), ports.evidence.load)

@@ -152,3 +152,5 @@ class Ports:
     bus: Bus
     models: Models
     warehouse: Warehouse
+    evidence: Models
+    """What was sent to whom, in a place of its own: it holds personal data, and goes when disputes are over for good."""

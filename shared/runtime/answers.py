@@ -33,12 +33,8 @@ def asked(data: bytes) -> AnswerAsked:
 
 
 def clerk(app: App) -> Clerk:
-    """Made once an instance; the outcomes of our disputes are asked for once a day. Raises Misconfigured.
-
-    Packets are artifacts that are named by their bytes, as models are, and `ports.models` keeps them: here in a bucket of their
-    own, for they hold personal data and have to go.
-    """
-    app.settings.model_bucket()
+    """Made once an instance; the outcomes of our disputes are asked for once a day. Raises Misconfigured."""
+    app.settings.evidence_bucket()
     apis, merchant, rules = Apis(app.settings), app.settings.merchant(), Strategy()
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
@@ -53,8 +49,8 @@ def clerk(app: App) -> Clerk:
         api=apis,
         judge=judged,
         prepare=packet,
-        keep=lambda one: keep(one, app.ports.models),
-        load=lambda digest: kept(digest, app.ports.models),
+        keep=lambda one: keep(one, app.ports),
+        load=lambda digest: kept(digest, app.ports),
     )
 
 

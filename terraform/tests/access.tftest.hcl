@@ -63,6 +63,7 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
       values(google_pubsub_topic_iam_member.publisher)[*].role, values(google_pubsub_topic_iam_member.dead_letter)[*].role,
       values(google_pubsub_subscription_iam_member.dead_letter)[*].role,
       values(google_storage_bucket_iam_member.models_read)[*].role, values(google_storage_bucket_iam_member.models_write)[*].role,
+      values(google_storage_bucket_iam_member.evidence_read)[*].role, values(google_storage_bucket_iam_member.evidence_write)[*].role,
       values(google_bigquery_dataset_iam_member.warehouse)[*].role, values(google_bigquery_table_iam_member.subscription)[*].role,
       [google_storage_bucket_iam_member.build.role, google_artifact_registry_repository_iam_member.build.role],
       )) == toset([
@@ -79,6 +80,10 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
   assert {
     condition     = keys(google_storage_bucket_iam_member.models_write) == ["train_model"]
     error_message = "Only training stores models."
+  }
+  assert {
+    condition     = keys(google_storage_bucket_iam_member.evidence_write) == ["respond_dispute"] && keys(google_storage_bucket_iam_member.evidence_read) == ["respond_dispute"]
+    error_message = "Only who answers disputes keeps evidence, and reads it."
   }
 }
 

@@ -86,6 +86,7 @@ run "a_key_of_ones_own_lies_over_everything_that_is_kept" {
       [google_firestore_database.documents.cmek_config[0].kms_key_name == var.kms_key],
       [google_bigquery_dataset.warehouse.default_encryption_configuration[0].kms_key_name == var.kms_key],
       [google_storage_bucket.models.encryption[0].default_kms_key_name == var.kms_key],
+      [google_storage_bucket.evidence.encryption[0].default_kms_key_name == var.kms_key],
     ))
     error_message = "Something is kept under Google's key."
   }

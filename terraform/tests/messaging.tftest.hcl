@@ -35,7 +35,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   }
   assert {
     condition = toset(keys(google_pubsub_subscription.push)) == toset([
-      "check-deadlines", "keep-evidence", "monitor-model", "train-model",
+      "check-deadlines", "keep-evidence", "monitor-model", "respond-dispute", "train-model",
       "fetch-resource-adyen", "record-payment-adyen", "score-payment-adyen", "track-dispute-adyen", "track-dispute-refunds-adyen",
       "fetch-resource-stripe", "record-payment-stripe", "score-payment-stripe", "track-dispute-stripe", "track-dispute-refunds-stripe",
     ])

@@ -56,6 +56,7 @@ def _connected(request: pytest.FixtureRequest, name: str, home: Path) -> Ports:
                 "GOOGLE_CLOUD_PROJECT": f"payin-{uuid.uuid4().hex[:12]}",
                 "PAYIN_FIRESTORE_TRANSPORT": name.removeprefix("gcp-"),
                 "PAYIN_MODEL_BUCKET": f"file://{home}/models",
+                "PAYIN_EVIDENCE_BUCKET": f"file://{home}/evidence",
                 "FIRESTORE_EMULATOR_HOST": request.getfixturevalue("firestore_emulator"),
                 "PUBSUB_EMULATOR_HOST": request.getfixturevalue("pubsub_emulator"),
             }

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -75,7 +76,7 @@ def _flow(ports: Ports, data: bytes) -> None:
     scorer = Scorer()
     scorer.start(ports, NOON)
     counting = Counting(ports.documents)
-    counted = Ports(counting, ports.bus, ports.models, ports.warehouse)
+    counted = replace(ports, documents=counting)
     events = [
         a_payment_event(payment_id=f"pi_{n}", card=a_card(fingerprint=f"fp_{n % 3}"), occurred_at=NOON + n * HOUR)
         for n in range(400)

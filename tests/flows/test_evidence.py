@@ -127,14 +127,14 @@ def test_what_has_expired_is_not_used_though_it_may_still_be_there(ports: Ports)
 
 def test_what_was_sent_can_be_shown_and_nothing_else_passes_for_it(ports: Ports, tmp_path: Path) -> None:
     packet = packet_of(ports)
-    digest = keep(packet, ports.models)
-    assert digest == packet.digest == keep(packet, ports.models)
-    assert kept(digest, ports.models) == packet
+    digest = keep(packet, ports)
+    assert digest == packet.digest == keep(packet, ports)
+    assert kept(digest, ports) == packet
     file = tmp_path / "models" / packet.documents[0].digest
     file.chmod(0o600)
     file.write_bytes(packet.documents[0].data + b"%")
     with pytest.raises(Misconfigured):
-        kept(digest, ports.models)
+        kept(digest, ports)
 
 
 def test_a_providers_limits_are_known_before_anything_is_sent(ports: Ports) -> None:

@@ -92,8 +92,8 @@ class Office:
             api=lambda _: self,
             judge=self.judge,
             prepare=lambda dispute, now: self.packet,
-            keep=lambda packet: ports.models.store(encode(packet)),
-            load=lambda digest: decode(ports.models.load(digest), Packet),
+            keep=lambda packet: keep(packet, ports),
+            load=lambda digest: kept(digest, ports),
         )
 
     def open(self, **fields: Any) -> None:
@@ -527,8 +527,8 @@ class Branch:
             api=lambda _: self.counter,
             judge=lambda dispute, now: Verdict(act=Act.SUBMIT, by="strategy/1", why=("it can be won",), due_at=now),
             prepare=lambda dispute, now: packet,
-            keep=lambda one: keep(one, ports.models),
-            load=lambda digest: kept(digest, ports.models),
+            keep=lambda one: keep(one, ports),
+            load=lambda digest: kept(digest, ports),
         )
         respond_dispute(self.asked, ports, clerk, lambda: self.now)
 

@@ -18,6 +18,7 @@ import pytest
 from shared import providers
 from shared.backends.gcp.warehouse import BigQueryWarehouse
 from shared.domain.codec import encode
+from shared.domain.disputes import AnswerAsked
 from terraform.tools import bundle
 from tests.benchmarks.requests import pushed, pushed_dispute, pushed_payment, stripe_delivery
 from tests.benchmarks.servers import Request, post
@@ -41,6 +42,8 @@ CONSUMED = {
     "score_payment": pushed_payment("1"),
     "track_dispute": pushed_dispute("1"),
     "keep_evidence": pushed(encode(MESSAGE)),
+    "respond_dispute": pushed(encode(AnswerAsked(provider="stripe", dispute_id="dp_none", round="chargeback/0"))),
+    "manage_dispute": Request("/v1/disputes/case", identity("ana@shop.example"), b'{"provider": "stripe", "dispute_id": "d"}'),
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
     "monitor_model": pushed(b"", job="monitor_model"),

@@ -118,6 +118,7 @@ class EmulatedBroker:
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "PAYIN_DATASET": DATASET,
             "PAYIN_MODEL_BUCKET": (self._home / "models").as_uri(),
+            "PAYIN_EVIDENCE_BUCKET": (self._home / "evidence").as_uri(),
             **self._hosts,
         }
 

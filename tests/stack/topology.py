@@ -106,7 +106,7 @@ def stored(providers: Iterable[str] = names()) -> list[tuple[str, Subscription]]
 
 def pulled() -> list[Subscription]:
     """For people and tools."""
-    return [Subscription(topic, topic) for topic in _read()["pulled"]]
+    return [Subscription(topic, topic, filter=only) for topic, only in _read()["pulled"].items()]
 
 
 def dead_letters() -> list[str]:

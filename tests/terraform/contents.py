@@ -246,7 +246,7 @@ class _Known:
     def needs(self) -> Iterator[tuple[str, str]]:
         """Parts of the ports that are used, and whether to write."""
         calls = {_name_of(node.func): node for node in ast.walk(self._tree) if isinstance(node, ast.Call)}
-        writes = {"documents": {"change", "commit"}, "models": {"store"}, "warehouse": {"append"}}
+        writes = {"documents": {"change", "commit"}, "models": {"store"}, "evidence": {"store"}, "warehouse": {"append"}}
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Attribute) and node.attr in writes and _name_of(node.value) == "ports":
                 yield node.attr, "write" if writes[node.attr] & set(calls) else "read"
@@ -318,11 +318,12 @@ def of_plan(plan: Mapping[str, Any]) -> Contents:
     services = [one.block("service_config") for one in deployed]
     needs = {f"{source(key)}/documents:write" for key in keys("google_project_iam_member", "documents")}
     needs |= {f"{source(key)}/warehouse:read" for key in keys("google_bigquery_dataset_iam_member", "warehouse")}
-    writers = keys("google_storage_bucket_iam_member", "models_write")
-    needs |= {
-        f"{source(key)}/models:{'write' if key in writers else 'read'}"
-        for key in keys("google_storage_bucket_iam_member", "models_read")
-    }
+    for bucket in ("models", "evidence"):
+        writers = keys("google_storage_bucket_iam_member", f"{bucket}_write")
+        needs |= {
+            f"{source(key)}/{bucket}:{'write' if key in writers else 'read'}"
+            for key in keys("google_storage_bucket_iam_member", f"{bucket}_read")
+        }
     tables = {
         one.values["table_id"]: json.loads(one.values["schema"])
         for one in world.of("google_bigquery_table")

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 def connect(settings: Settings) -> Ports:
     """The Google Cloud backend. A client's library is imported when its part is used; a function pays for no other."""
-    if settings.deployed and settings.bucket.startswith("file://"):
-        raise Misconfigured(
-            "PAYIN_MODEL_BUCKET is a folder, which an instance takes with it when it ends: set a bucket's name",
-            reason="local_only_setting",
-        )
+    for variable, bucket in (("PAYIN_MODEL_BUCKET", settings.bucket), ("PAYIN_EVIDENCE_BUCKET", settings.evidence)):
+        if settings.deployed and bucket.startswith("file://"):
+            raise Misconfigured(
+                f"{variable} is a folder, which an instance takes with it when it ends: set a bucket's name",
+                reason="local_only_setting",
+            )
 
     def access_tokens() -> "Tokens":
         from shared.backends.gcp.tokens import access_tokens
@@ -41,7 +42,9 @@ def connect(settings: Settings) -> Ports:
         return PubSubBus(settings.project, settings.pubsub_emulator, None if settings.pubsub_emulator else tokens)
 
     def models() -> Models:
-        bucket = settings.model_bucket()
+        return artifacts(settings.model_bucket())
+
+    def artifacts(bucket: str) -> Models:
         if bucket.startswith("file://"):
             from pathlib import Path
 
@@ -58,5 +61,9 @@ def connect(settings: Settings) -> Ports:
         return BigQueryWarehouse(settings.project, settings.dataset, settings.bigquery_emulator)
 
     return Ports(
-        documents=deferred(documents), bus=deferred(bus), models=deferred(models), warehouse=deferred(warehouse)
+        documents=deferred(documents),
+        bus=deferred(bus),
+        models=deferred(models),
+        warehouse=deferred(warehouse),
+        evidence=deferred(lambda: artifacts(settings.evidence_bucket())),
     )

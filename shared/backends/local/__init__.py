@@ -19,10 +19,10 @@ def connect(settings: Settings) -> Ports:
         database = Database(settings.database_url)
         return SqlDocuments(database), LocalBus(database)
 
-    def models() -> Models:
+    def artifacts(folder: str) -> Models:
         from shared.backends.local.models import FileModels
 
-        return FileModels(home / "models")
+        return FileModels(home / folder)
 
     def warehouse() -> Warehouse:
         from shared.backends.local.warehouse import LocalWarehouse
@@ -33,6 +33,7 @@ def connect(settings: Settings) -> Ports:
     return Ports(
         documents=deferred(lambda: sql()[0]),
         bus=deferred(lambda: sql()[1]),
-        models=deferred(models),
+        models=deferred(lambda: artifacts("models")),
         warehouse=deferred(warehouse),
+        evidence=deferred(lambda: artifacts("evidence")),
     )
