@@ -1,12 +1,11 @@
 """What only Braintree has: XML, categories, and a key of three parts; its own library as the oracle."""
 
+import importlib
 import io
 from dataclasses import replace
 from xml.etree import ElementTree
 
-import braintree
 import pytest
-from braintree.environment import Environment
 
 from shared.domain.answers import Done, Refused, Standing
 from shared.domain.api import ApiAnswer, ApiCredentials
@@ -115,6 +114,8 @@ def test_a_key_that_is_not_all_three_is_an_operators_turn(key: str) -> None:
 
 
 def test_braintrees_own_library_sends_what_we_send() -> None:
+    braintree = importlib.import_module("braintree")
+    environments = importlib.import_module("braintree.environment")
     desk = BraintreeDesk()
     desk.open(EXAMPLE)
     with open_desk(desk, now=NOON) as running:
@@ -122,7 +123,7 @@ def test_braintrees_own_library_sends_what_we_send() -> None:
         desk.open(EXAMPLE)
         before = len(running.calls)
         port = running.url.rpartition(":")[2]
-        environment = Environment("desk", "127.0.0.1", port, "", False, None)
+        environment = environments.Environment("desk", "127.0.0.1", port, "", False, None)
         gateway = braintree.BraintreeGateway(braintree.Configuration(environment, MERCHANT, PUBLIC, PRIVATE))
         assert gateway.dispute.find(EXAMPLE.answer_id).status == "open"
         for step in ours:
