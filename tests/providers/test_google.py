@@ -449,6 +449,7 @@ def test_a_refund_under_review_can_be_answered_for_a_day() -> None:
 def test_what_an_answer_to_a_review_names_is_passed_on_and_is_news_of_its_own() -> None:
     review = {"orderId": ORDER, "refundReason": 7, "pendingRefundToken": "prt-1"}
     (poke,) = read(pendingRefundReviewNotification=review).events
+    assert isinstance(poke, ResourceChanged)
     _, found = told(poke, an_order(state="PENDING_REFUND"))
     _, without = told(a_poke("orders", ORDER), an_order(state="PENDING_REFUND"))
     assert (found.dispute_id, found.answer_id) == (ORDER, "prt-1")
@@ -461,6 +462,7 @@ def test_what_an_answer_to_a_review_names_is_passed_on_and_is_news_of_its_own() 
 @pytest.mark.parametrize("token", [None, 7, "", "two words", "4242424242424242", "a" * 1001, "a@b.example", "é"])
 def test_what_is_no_token_names_nothing(token: Any) -> None:
     (poke,) = read(pendingRefundReviewNotification={"orderId": ORDER, "pendingRefundToken": token}).events
+    assert isinstance(poke, ResourceChanged)
     assert poke.hint == adapter.REVIEW
     _, found = told(poke, an_order(state="PENDING_REFUND"))
     assert found.answer_id is None

@@ -1,22 +1,21 @@
-"""A contest sent to a desk over real HTTP, step by step: what `respond_dispute` does without its claims and its memory."""
+"""Contests with little in them, for tests that say what is in theirs, and whoever sends them as they are."""
 
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
-from urllib.error import HTTPError
-from urllib.request import Request, build_opener
 
-from shared.domain.answers import Act, Contest, Done, Refused, Standing
+from shared.domain.answers import Act, Contest, Standing
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeReason, DisputeStage
 from shared.domain.evidence import Document, Item, Packet
 from shared.domain.money import Money
 from shared.flows.responding import Responder
+from tests.simulator.answering import NOON as NOW
+from tests.simulator.answering import PNG as A_PNG
+from tests.simulator.answering import Caller, Played, accepting, play
 
-NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+__all__ = ["A_PDF", "A_PNG", "NOW", "a_contest", "a_document", "a_packet", "accepting", "drive", "send", "standing"]
+
 A_PDF = b"%PDF-1.4\r\n--boundary\r\n\x00\xff evidence \r\n%%EOF\r\n"
-
-A_PNG = b"\x89PNG\r\n\x1a\n" + bytes(32)
 
 
 def a_document(name: str = "usage.pdf", *items: Item, **more: Any) -> Document:
@@ -51,44 +50,21 @@ def a_contest(dispute_id: str, **more: Any) -> Contest:
     return Contest(**{**told, **more})
 
 
-def accepting(contest: Contest) -> Contest:
-    return replace(contest, act=Act.ACCEPT, packet=None)
-
-
 def send(request: ApiRequest) -> ApiAnswer:
-    asked = Request(request.url, request.body or None, dict(request.headers), method=request.method)
-    try:
-        with build_opener().open(asked, timeout=5) as answer:
-            return ApiAnswer(answer.status, answer.read())
-    except HTTPError as error:
-        return ApiAnswer(error.code, error.read())
+    return _Caller(None, ApiCredentials("")).send(request)
 
 
-@dataclass
-class Driven:
-    """done: of the steps that were taken. refused: what ended it, if it did not reach its end."""
+class _Caller(Caller):
+    """With whatever credentials a test has."""
 
-    done: dict[str, str]
-    refused: Refused | None = None
+    def __init__(self, module: Any, api: ApiCredentials) -> None:
+        super().__init__(cast(Responder, None), api.base_url, api.key)
+        self.module = cast(Responder, module)
 
 
-def drive(module: Any, contest: Contest, api: ApiCredentials, done: dict[str, str] | None = None) -> Driven:
-    responder = cast(Responder, module)
-    driven = Driven(dict(done or {}))
-    for _ in range(40):
-        step = responder.next_step(contest, driven.done, api)
-        if step is None:
-            return driven
-        assert step == responder.next_step(contest, driven.done, api), "the same arguments give the same request"
-        outcome = responder.read_step(contest, step, send(step.request))
-        if isinstance(outcome, Refused):
-            driven.refused = outcome
-            return driven
-        assert isinstance(outcome, Done)
-        driven.done[step.name] = outcome.value
-    raise AssertionError("no end of steps")
+def drive(module: Any, contest: Contest, api: ApiCredentials) -> Played:
+    return play(_Caller(module, api), contest)
 
 
 def standing(module: Any, contest: Contest, api: ApiCredentials) -> Standing:
-    responder = cast(Responder, module)
-    return responder.read_standing(contest, send(responder.standing_request(contest, api)))
+    return _Caller(module, api).standing(contest)
