@@ -66,6 +66,9 @@ class Counted:
     def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
         raise AssertionError("no event makes a query")
 
+    def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
+        raise AssertionError("no event makes a query")
+
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         raise AssertionError("no event makes a scan")
 
