@@ -94,7 +94,8 @@ class Each:
     trained_beside: int = 40_000
     claim_reads: int = 1  # of what is claimed of a payment, to publish it with the decision
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
-    payment_document: int = 1_560
+    payment_document: int = 1_590
+    payment_index: int = 150  # its entry under who paid it
     decision_document: int = 1_250
     entities_document: int = 1_600  # of a customer: card, account, device and address
     dispute_document: int = 4_000  # with its case and its claim
@@ -350,7 +351,12 @@ def costs(plan: Plan) -> Iterator[Line]:
     dollars = (looked + each.review_writes * price.firestore_million_writes) / MILLION
     of = f"{each.review_reads} reads and {each.review_writes} writes each"
     yield line("Firestore reviews", reviewed, "", dollars, of)
-    a_payment = each.payment_document + each.decision_document + traffic.disputes_a_payment * each.dispute_document
+    a_payment = (
+        each.payment_document
+        + each.payment_index
+        + each.decision_document
+        + traffic.disputes_a_payment * each.dispute_document
+    )
     a_payment += traffic.reviews_a_payment * each.review_document
     new = traffic.new_customers / 100
 
