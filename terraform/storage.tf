@@ -44,9 +44,11 @@ resource "google_firestore_field" "unindexed" {
   index_config {}
 }
 
+# What a query asks for: instants that are due, and texts by which documents are found. The latter do not rise, so that no
+# rate of writes is too many for them.
 resource "google_firestore_field" "due" {
   for_each = { for pair in flatten([for collection, c in local.topology.collections : [
-    for field in try(c.due, []) : { key = "${collection}/${field}", collection = collection, field = field }
+    for field in concat(try(c.due, []), try(c.found, [])) : { key = "${collection}/${field}", collection = collection, field = field }
   ]]) : pair.key => pair }
   database   = google_firestore_database.documents.name
   collection = each.value.collection

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from shared.flows.ports import Accumulate
+from shared.flows.ports import FINDABLE, FOUND_BY, Accumulate
 
 # Pub/Sub refuses the whole message for a longer one (cloud.google.com/pubsub/quotas#resource_limits).
 _ATTRIBUTE_BYTES = 1024
@@ -42,6 +42,17 @@ def checked(value: Any) -> Any:
             return {key: checked(item) for key, item in value.items()}
         case _:
             raise TypeError(f"a document holds no {type(value).__name__}")
+
+
+def findable(value: str) -> bool:
+    """Whether a document with the text `value` can be found by it."""
+    return len(value.encode("utf-8", "surrogatepass")) <= FINDABLE
+
+
+def check_found_by(field: str) -> None:
+    """Raises ValueError where `Documents.find` does not look for `field`."""
+    if field not in FOUND_BY:
+        raise ValueError(f"no document is found by {field}")
 
 
 def check_paths(write: Accumulate) -> None:

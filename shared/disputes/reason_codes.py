@@ -33,8 +33,13 @@ def look_up(network: str | None, code: str | None) -> ReasonCode | None:
     """The claim that `code` makes in `network`'s list; None where we do not know it. Case and spaces do not matter."""
     if not network or not code:
         return None
+    return _CODES.get(list_of(network), {}).get(code.strip().upper())
+
+
+def list_of(network: str) -> str:
+    """The name under which `network`'s codes are listed here: `visa` of Visa Electron."""
     network = network.strip().lower()
-    return _CODES.get(_SAME_LIST.get(network, network), {}).get(code.strip().upper())
+    return _SAME_LIST.get(network, network)
 
 
 def _of(reason: DisputeReason, **named: str) -> dict[str, ReasonCode]:

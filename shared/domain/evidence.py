@@ -52,7 +52,9 @@ class Purchase:
     """A payment as it was made: what compelling evidence compares. All of it was known when the payment was recorded.
 
     credential: the card's fingerprint at `provider`. network_reference: the id by which the network knows it (ARN, or the
-    network's transaction id).
+    network's transaction id). bin, last4: of the card, by which it is known again at another provider. settled: money was
+    captured of it and all of it is still ours. disputed: somebody disputed it, whatever came of that; fraud_reported: an
+    issuer reported fraud on it.
     """
 
     provider: str
@@ -66,6 +68,11 @@ class Purchase:
     device_id: str | None = None
     login: str | None = None
     product: str | None = None
+    bin: str | None = None
+    last4: str | None = None
+    settled: bool = False
+    disputed: bool = False
+    fraud_reported: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

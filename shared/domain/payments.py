@@ -91,7 +91,8 @@ class Payment:
     authorized: what is held, or was until it was captured or canceled as a whole: `state` says whether it still is, and
     what was held tells a person, and a capture that comes too late, of how much. captured, refunded, reversed:
     totals, see `totals`; None where no such step was told or no amount known. first_at, last_at: the provider's times
-    of its first and last fact. known: of how many different words all this is made; it rises whenever a total
+    of its first and last fact. paid_by: the customer, of a payment of which something can be given back; `subscribers`
+    finds it by that, and whoever only tried to pay is not found. known: of how many different words all this is made; it rises whenever a total
     changes, and never falls.
     inconsistent: what does not add up, for a person: `currency_disagreement` (amounts in another currency than the
     first are left out of every total), `timeline_full` (the oldest facts are no longer listed, but count),
@@ -111,6 +112,7 @@ class Payment:
     last_at: datetime | None = None
     review_open: bool | None = None
     details: Details = Details()
+    paid_by: str | None = None
     aliases: tuple[str, ...] = ()
     inconsistent: tuple[str, ...] = ()
     known: int = 0
@@ -197,6 +199,7 @@ def settle(payment: Payment) -> Payment:
     troubles |= {_CURRENCIES} if disagree else set()
     troubles |= {_UNSIGNED} if proved != listed else set()
     instants = [fact.occurred_at for fact in facts]
+    held = takeable(money(PaymentStep.CAPTURED, captured.minor), money(PaymentStep.AUTHORIZED, authorized))
     return replace(
         payment,
         state=_state(last, authorized, captured, refunded, reversed_),
@@ -208,6 +211,7 @@ def settle(payment: Payment) -> Payment:
         last_at=max(instants, default=None),
         review_open=latest.review_open,
         details=latest.details,
+        paid_by=latest.details.customer_id if held and held.minor > 0 else None,
         inconsistent=tuple(sorted(troubles)),
         known=known,
     )

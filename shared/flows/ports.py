@@ -82,6 +82,13 @@ class Unchanged:
 Write = Create | Replace | Accumulate | Delete | Unchanged
 
 
+FOUND_BY = frozenset({"paid_by"})
+"""The top-level texts by which documents may be found: whatever else is asked for is no index, and would be a scan."""
+
+FINDABLE = 1000
+"""Bytes of UTF-8 that such a text may have: documents with a longer one are not found."""
+
+
 class Documents(Protocol):
     """One document per entity, atomic commits over several of them, optimistic versions."""
 
@@ -95,6 +102,10 @@ class Documents(Protocol):
     def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
         """Documents whose top-level instant `field` is not later than `until`, earliest first, at most `limit`.
         Costs what it returns: documents without the field, or with null, cost nothing."""
+
+    def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
+        """Documents whose top-level text `field`, one of FOUND_BY, is `value`, by id (code points), at most `limit`.
+        Costs what it returns. ValueError for another field."""
 
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         """Documents by id, in order of id (code points), those after id `after`. For reports and repairs, never for a request."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Lock
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 import urllib3
@@ -50,6 +50,13 @@ def fetcher(name: str) -> Fetcher:
     return cast(Fetcher, module)
 
 
+class Asked(Protocol):
+    """A provider's module, as far as asking the provider goes."""
+
+    NAME: str
+    API_HOSTS: frozenset[str]
+
+
 class Apis:
     """Every provider's API, made when first used. What is configured is checked at once. Raises Misconfigured."""
 
@@ -62,7 +69,7 @@ class Apis:
         self._apis: dict[str, ProviderApi] = {}
         self._making = Lock()
 
-    def __call__(self, of: Fetcher) -> "ProviderApi":
+    def __call__(self, of: Asked) -> "ProviderApi":
         with self._making:
             if of.NAME not in self._apis:
                 self._apis[of.NAME] = ProviderApi(of, self._settings, self._pool)
@@ -74,7 +81,7 @@ class ProviderApi:
 
     def __init__(
         self,
-        of: Fetcher,
+        of: Asked,
         settings: Settings,
         pool: urllib3.PoolManager,
         clock: Callable[[], float] = time.monotonic,

@@ -103,7 +103,8 @@ class Each:
     usage_writes: int = 1
     usage_bytes: int = 900  # of a message; a history is some kilobytes, and one in twenty
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
-    payment_document: int = 1_560
+    payment_document: int = 1_590
+    payment_index: int = 150  # its entry under who paid it
     decision_document: int = 1_250
     entities_document: int = 1_600  # of a customer: card, account, device and address
     dispute_document: int = 4_000  # with its case and its claim
@@ -377,7 +378,12 @@ def costs(plan: Plan) -> Iterator[Line]:
     dollars = each.usage_reads * price.firestore_million_reads + each.usage_writes * price.firestore_million_writes
     of = f"{each.usage_reads} read and {each.usage_writes} write each"
     yield line("Firestore usage", plan.usage_a_day * DAYS / MILLION, "M", dollars, of)
-    a_payment = each.payment_document + each.decision_document + traffic.disputes_a_payment * each.dispute_document
+    a_payment = (
+        each.payment_document
+        + each.payment_index
+        + each.decision_document
+        + traffic.disputes_a_payment * each.dispute_document
+    )
     a_payment += traffic.reviews_a_payment * each.review_document
     new = traffic.new_customers / 100
 

@@ -423,6 +423,74 @@ def test_what_was_changed_is_due_at_its_new_instant_only(documents: Documents, c
     assert due() == []
 
 
+# Find
+
+
+def test_documents_are_found_by_the_very_text_in_order_of_id_and_at_most_as_many_as_asked(
+    documents: Documents, collection: str
+) -> None:
+    documents.commit(
+        [
+            *(Create(Key(collection, f"d{n}"), {"n": n, "paid_by": "cus_1"}) for n in (3, 1, 4, 0, 2)),
+            Create(Key(collection, "other"), {"paid_by": "cus_2"}),
+            Create(Key(collection, "longer"), {"paid_by": "cus_11"}),
+            Create(Key(collection, "capital"), {"paid_by": "CUS_1"}),
+            Create(Key(collection, "none"), {"paid_by": None}),
+            Create(Key(collection, "without"), {"n": 9}),
+            Create(Key(collection, "number"), {"paid_by": 1}),
+            Create(Key(collection, "inside"), {"map": {"paid_by": "cus_1"}}),
+            Create(Key(f"{collection}x", "elsewhere"), {"paid_by": "cus_1"}),
+        ]
+    )
+
+    def found(value: str, limit: int = 9) -> list[str]:
+        return [one.key.id for one in documents.find(collection, "paid_by", value, limit)]
+
+    assert found("cus_1") == ["d0", "d1", "d2", "d3", "d4"]
+    assert found("cus_1", 2) == ["d0", "d1"]
+    assert found("cus_2") == ["other"]
+    assert found("nobody") == found("") == []
+    [one] = documents.find(collection, "paid_by", "cus_2", 9)
+    assert one == the(documents, one.key)
+
+
+def test_what_was_changed_is_found_by_its_new_text_only(documents: Documents, collection: str) -> None:
+    key = Key(collection, "a")
+
+    def found(value: str) -> list[str]:
+        return [one.key.id for one in documents.find(collection, "paid_by", value, 9)]
+
+    documents.commit([Create(key, {"paid_by": "x", "at": NOON})])
+    assert (found("x"), found("y")) == (["a"], [])
+    documents.commit([Replace(key, {"paid_by": "y", "at": NOON}, the(documents, key).version)])
+    assert (found("x"), found("y")) == ([], ["a"])
+    documents.commit([Accumulate(key, put={("paid_by",): "x"})])
+    assert (found("x"), found("y")) == (["a"], [])
+    documents.commit([Accumulate(key, drop=[("paid_by",)])])
+    assert found("x") == []
+    documents.commit([Accumulate(key, put={("paid_by",): "x"})])
+    documents.commit([Delete(key)])
+    assert found("x") == []
+
+
+@pytest.mark.parametrize("text", ["é", "𝄞\x00", "a/b", "`'\"\\;", "x" * 1000, "é" * 500])
+def test_documents_are_found_by_any_text_that_is_not_too_long(documents: Documents, collection: str, text: str) -> None:
+    documents.commit([Create(Key(collection, "a"), {"paid_by": text}), Create(Key(collection, "b"), {"paid_by": "x"})])
+    assert [one.key.id for one in documents.find(collection, "paid_by", text, 9)] == ["a"]
+
+
+def test_a_text_that_is_too_long_is_kept_and_not_found(documents: Documents, collection: str) -> None:
+    key, text = Key(collection, "a"), "x" * 5000
+    documents.commit([Create(key, {"paid_by": text})])
+    assert the(documents, key).document == {"paid_by": text}
+    assert documents.find(collection, "paid_by", text, 9) == []
+
+
+def test_what_no_index_serves_is_a_mistake_to_look_for(documents: Documents, collection: str) -> None:
+    with pytest.raises(ValueError, match="found by at"):
+        documents.find(collection, "at", "x", 9)
+
+
 IDS = [
     "a",
     "b",

@@ -176,6 +176,7 @@ def test_a_commit_that_is_not_confirmed_is_unavailable_and_not_sent_again(
 READS: dict[str, Callable[[RestDocuments], object]] = {
     "get": lambda documents: documents.get([KEY]),
     "due": lambda documents: documents.due("c", "at", NOON, 9),
+    "find": lambda documents: documents.find("c", "paid_by", "cus_1", 9),
     "scan": lambda documents: documents.scan("c", 9),
 }
 

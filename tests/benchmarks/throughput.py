@@ -18,7 +18,7 @@ from rich.table import Table
 
 from shared.domain.codec import encode_event
 from shared.domain.events import PaymentChanged
-from shared.flows.ports import Create, Ports
+from shared.flows.ports import Create
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS

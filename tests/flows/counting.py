@@ -28,5 +28,11 @@ class Counting:
         self.documents += len(found)
         return found
 
+    def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
+        self.reads += 1
+        found = self._inner.find(collection, field, value, limit)
+        self.documents += len(found)
+        return found
+
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         raise AssertionError("no request scans")

@@ -299,6 +299,9 @@ class Troubled:
     def due(self, *told: Any) -> list[Snapshot]:
         return self._real.due(*told)
 
+    def find(self, *told: Any) -> list[Snapshot]:
+        return self._real.find(*told)
+
     def scan(self, *told: Any) -> list[Snapshot]:
         return self._real.scan(*told)
 

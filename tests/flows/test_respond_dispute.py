@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from shared import providers
 from shared.domain.answers import Act, Contest
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
-from shared.domain.codec import decode, encode
 from shared.domain.disputes import Answer, AnswerAsked, AnswerState, Dispute
 from shared.domain.errors import Conflict, Misconfigured, Unavailable
 from shared.domain.events import DisputeStage, DisputeStatus

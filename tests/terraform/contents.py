@@ -23,6 +23,7 @@ TAKEN = "TOPIC"
 """What a contract calls the topic that others publish to."""
 TABLES = Path("shared/learning/sql/tables")
 # Where topics, collections and ports are spoken of; the backends below only carry them out.
+QUERIES = ("due", "find")
 SAYING = ("shared.flows.", "shared.runtime.", "shared.learning.")
 
 
@@ -230,8 +231,9 @@ class _Known:
                     yield from found
 
     def due(self) -> Iterator[tuple[str, str]]:
+        """Collection and field of every query of documents."""
         for node in ast.walk(self._tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "due":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in QUERIES:
                 collection, field = (self.text(one) for one in node.args[:2])
                 if collection is None or field is None:
                     raise AssertionError(f"{self._name}:{node.lineno}: which query this is cannot be read")
@@ -363,7 +365,7 @@ def _indexes(field: policy.Resource) -> list[Mapping[str, Any]]:
 
 
 def _indexed(world: policy.World) -> Iterator[str]:
-    """Ascending within the collection is what `due` asks for and needs no further word; whatever else there is, is told."""
+    """Ascending within the collection is what `due` and `find` ask for and needs no further word; whatever else there is, is told."""
     for one in world.of("google_firestore_field"):
         name = f"{one.values['collection']}/{one.values['field']}"
         for index in _indexes(one):

@@ -14,6 +14,7 @@ import sqlglot
 from sqlglot import exp
 
 from shared.backends.tables import columns
+from shared.disputes.strategy import OUTCOMES_SQL
 from shared.flows import monitor_model
 from shared.flows.recompute_decisions import NEWEST_SQL
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
@@ -52,7 +53,7 @@ def test_the_topology_says_what_the_code_does() -> None:
     assert {
         f"{name}/{field}{word}"
         for name, c in TOPOLOGY["collections"].items()
-        for part, word in (("due", ""), ("expires", " expires"))
+        for part, word in (("due", ""), ("found", ""), ("expires", " expires"))
         for field in c.get(part, ())
     } == here.due
     assert set(TOPOLOGY["tables"]) == here.tables
@@ -102,6 +103,7 @@ def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
         *trained,
         *watched,
         audited_sql(),
+        OUTCOMES_SQL,
         NEWEST_SQL,
         STORED_SQL,
         TOLD_SQL,
@@ -136,6 +138,11 @@ DRIFT_IN_CODE = {
         "shared/flows/track_dispute.py",
         '\ndef track_dispute(event, ports, now):\n    ports.documents.due("cases", "stale_at", now, 1)\n',
         "due: the code has cases/stale_at, Terraform has not",
+    ),
+    "a text to find by": (
+        "shared/flows/track_dispute.py",
+        '\ndef track_dispute(event, ports, now):\n    ports.documents.find("cases", "paid_by", "x", 1)\n',
+        "due: the code has cases/paid_by, Terraform has not",
     ),
     "a need": (
         "shared/flows/record_payment.py",

@@ -30,7 +30,7 @@ from shared.flows.decisions import PACKED, row_of, stored
 from shared.flows.event_messages import event_message
 from shared.flows.judged import FORGOTTEN_AFTER
 from shared.flows.keep_evidence import keep_evidence
-from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
+from shared.flows.ports import FOUND_BY, Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.receive_delivery import receive
 from shared.flows.record_payment import record_payment
 from shared.flows.review_desk import view
@@ -67,6 +67,9 @@ class Counted:
         self.writes += len(writes)
 
     def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
+        raise AssertionError("no event makes a query")
+
+    def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
         raise AssertionError("no event makes a query")
 
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
@@ -311,14 +314,19 @@ def in_firestore(value: Any) -> int:
 
 
 def document_bytes(snapshot: Snapshot) -> int:
-    """With its name (16 for the database's part of it) and 32 for itself; nothing of it is in an index."""
-    return (
-        16
-        + in_firestore(snapshot.key.collection)
-        + in_firestore(snapshot.key.id)
-        + in_firestore(snapshot.document)
-        + 32
-    )
+    """With its name and 32 for itself; what of it is in an index is `index_bytes`."""
+    return name_bytes(snapshot) + in_firestore(snapshot.document) + 32
+
+
+def index_bytes(snapshot: Snapshot) -> int:
+    """Of its entries in indexes of one field, each with its name, that of what is above it (the database), field and value."""
+    found_by = {field: value for field, value in snapshot.document.items() if field in FOUND_BY}
+    return sum(name_bytes(snapshot) + 16 + in_firestore({field: value}) + 32 for field, value in found_by.items())
+
+
+def name_bytes(snapshot: Snapshot) -> int:
+    """16 for the database's part of it."""
+    return 16 + in_firestore(snapshot.key.collection) + in_firestore(snapshot.key.id)
 
 
 def read_of(sql: str) -> dict[str, set[str]]:
@@ -401,6 +409,8 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
         return max(map(document_bytes, stored_here.scan(collection, 10)))
 
     assert 0.7 * each.payment_document < largest("payments") <= each.payment_document
+    found_by = max(map(index_bytes, stored_here.scan("payments", 10)))
+    assert 0.7 * each.payment_index < found_by <= each.payment_index
     packed = document_bytes(Snapshot(Key("decisions", f"stripe:{attempt.payment_id}"), stored(decided), None))
     assert 0.7 * each.decision_document < packed <= each.decision_document
     # The e-mail's domain is everybody's.

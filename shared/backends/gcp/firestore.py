@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from shared.backends.values import checked
+from shared.backends.values import check_found_by, checked, findable
 from shared.domain.errors import Conflict, Unavailable
 from shared.flows.ports import Key, Replace, Snapshot, Unchanged, Write
 
@@ -94,6 +94,15 @@ class Firestore(ABC):
         value = {"timestampValue": checked(until).isoformat().replace("+00:00", "Z")}
         where = {"fieldFilter": {"field": named, "op": "LESS_THAN_OR_EQUAL", "value": value}}
         return self._asked({"where": where, "orderBy": [{"field": named}]}, collection, limit)
+
+    def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
+        check_found_by(field)
+        if not findable(value):
+            return []
+        named = {"fieldPath": field_path((field,))}
+        where = {"fieldFilter": {"field": named, "op": "EQUAL", "value": {"stringValue": value}}}
+        # Firestore's own order, which its index of the field has.
+        return self._asked({"where": where, "orderBy": [{"field": {"fieldPath": "__name__"}}]}, collection, limit)
 
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         start = {"startAt": {"values": [{"referenceValue": self._name(Key(collection, after))}], "before": False}}

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -11,11 +11,11 @@ from typing import Any, assert_never
 import msgspec
 import sqlalchemy as sa
 
-from shared.backends.local.sql import Database, TryAgain, documents, instants
+from shared.backends.local.sql import Database, TryAgain, documents, instants, texts
 from shared.backends.once import Once
-from shared.backends.values import check_paths, checked
+from shared.backends.values import check_found_by, check_paths, checked, findable
 from shared.domain.errors import Conflict
-from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Replace, Snapshot, Unchanged, Write
+from shared.flows.ports import FOUND_BY, Accumulate, Create, Delete, Document, Key, Replace, Snapshot, Unchanged, Write
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -50,8 +50,22 @@ _UPDATE = (
 _DELETE = sa.delete(documents).where(
     documents.c.collection == sa.bindparam("of"), documents.c.id == sa.bindparam("named")
 )
-_FORGET = sa.delete(instants).where(instants.c.collection == sa.bindparam("of"), instants.c.id == sa.bindparam("named"))
-_REMEMBER = sa.insert(instants)
+
+
+class _Index:
+    """A table of what documents are looked up by: a row for each field that `read` finds in one."""
+
+    def __init__(self, table: sa.Table, column: str, read: Callable[[Document], dict[str, Any]]) -> None:
+        self.read = read
+        self.forget = sa.delete(table).where(
+            table.c.collection == sa.bindparam("of"), table.c.id == sa.bindparam("named")
+        )
+        self.remember = sa.insert(table)
+        self._column = column
+
+    def rows(self, key: Key, document: Document) -> list[dict[str, Any]]:
+        found = self.read(document).items()
+        return [_row(key) | {"field": _escape(field), self._column: value} for field, value in found]
 
 
 class SqlDocuments:
@@ -123,23 +137,35 @@ class SqlDocuments:
         row = _row(key) | _written(document)
         if connection.execute(self._insert(), row, execution_options={"preserve_rowcount": True}).rowcount != 1:
             return False
-        changes.remember(key, _instants(document))
+        changes.remember(key, document)
         return True
 
     def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
-        due = (
+        earliest = (instants.c.instant, instants.c.id)
+        return self._indexed(instants, collection, field, instants.c.instant <= _microseconds(until), earliest, limit)
+
+    def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
+        check_found_by(field)
+        return self._indexed(texts, collection, field, texts.c.text == _escape(value), (texts.c.id,), limit)
+
+    def _indexed(
+        self,
+        index: sa.Table,
+        collection: str,
+        field: str,
+        condition: sa.ColumnElement[bool],
+        order: tuple[sa.Column[Any], ...],
+        limit: int,
+    ) -> list[Snapshot]:
+        found = (
             sa.select(documents)
-            .join(instants, sa.and_(instants.c.collection == documents.c.collection, instants.c.id == documents.c.id))
-            .where(
-                instants.c.collection == _escape(collection),
-                instants.c.field == _escape(field),
-                instants.c.instant <= _microseconds(until),
-            )
-            .order_by(instants.c.instant, instants.c.id)
+            .join(index, sa.and_(index.c.collection == documents.c.collection, index.c.id == documents.c.id))
+            .where(index.c.collection == _escape(collection), index.c.field == _escape(field), condition)
+            .order_by(*order)
             .limit(limit)
         )
         with self._database.read() as connection:
-            return [_snapshot(row) for row in connection.execute(due)]
+            return [_snapshot(row) for row in connection.execute(found)]
 
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         page = (
@@ -174,38 +200,47 @@ class _Changes:
     def __init__(self) -> None:
         self._updates: list[dict[str, Any]] = []
         self._deletes: list[dict[str, Any]] = []
-        self._forgets: list[dict[str, Any]] = []
-        self._remembers: list[dict[str, Any]] = []
+        self._forgets: list[list[dict[str, Any]]] = [[] for _ in _INDEXES]
+        self._remembers: list[list[dict[str, Any]]] = [[] for _ in _INDEXES]
 
     def update(self, before: Snapshot, document: Document) -> None:
         self._updates.append(_named(before.key) | _written(document))
-        then, now = _instants(before.document), _instants(document)
-        if then != now:
-            if then:
-                self._forgets.append(_named(before.key))
-            self.remember(before.key, now)
+        for place, index in enumerate(_INDEXES):
+            then = index.read(before.document)
+            if then != index.read(document):
+                if then:
+                    self._forgets[place].append(_named(before.key))
+                self._remembers[place] += index.rows(before.key, document)
 
     def delete(self, before: Snapshot) -> None:
         self._deletes.append(_named(before.key))
-        if _instants(before.document):
-            self._forgets.append(_named(before.key))
+        for place, index in enumerate(_INDEXES):
+            if index.read(before.document):
+                self._forgets[place].append(_named(before.key))
 
-    def remember(self, key: Key, found: Mapping[str, int]) -> None:
-        self._remembers += [_row(key) | {"field": _escape(field), "instant": at} for field, at in found.items()]
+    def remember(self, key: Key, document: Document) -> None:
+        for place, index in enumerate(_INDEXES):
+            self._remembers[place] += index.rows(key, document)
 
     def make(self, connection: sa.Connection) -> None:
-        for statement, rows in (
-            (_UPDATE, self._updates),
-            (_DELETE, self._deletes),
-            (_FORGET, self._forgets),
-            (_REMEMBER, self._remembers),
-        ):
+        statements: list[tuple[Any, list[dict[str, Any]]]] = [(_UPDATE, self._updates), (_DELETE, self._deletes)]
+        for place, index in enumerate(_INDEXES):
+            statements += [(index.forget, self._forgets[place]), (index.remember, self._remembers[place])]
+        for statement, rows in statements:
             if rows:
                 connection.execute(statement, rows)
 
 
 def _instants(document: Document) -> dict[str, int]:
     return {field: _microseconds(value) for field, value in document.items() if isinstance(value, datetime)}
+
+
+def _texts(document: Document) -> dict[str, str]:
+    told = {field: document.get(field) for field in FOUND_BY}
+    return {field: _escape(text) for field, text in told.items() if isinstance(text, str) and findable(text)}
+
+
+_INDEXES = (_Index(instants, "instant", _instants), _Index(texts, "text", _texts))
 
 
 def _microseconds(instant: datetime) -> int:

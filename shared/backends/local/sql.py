@@ -41,6 +41,16 @@ instants = sa.Table(
     sa.Column("instant", sa.BigInteger, nullable=False),
     sa.Index("instants_due", "collection", "field", "instant", "id"),
 )
+# The top-level texts by which documents are found: what `find` reads.
+texts = sa.Table(
+    "texts",
+    metadata,
+    sa.Column("collection", Exact, primary_key=True),
+    sa.Column("id", Exact, primary_key=True),
+    sa.Column("field", Exact, primary_key=True),
+    sa.Column("text", Exact, nullable=False),
+    sa.Index("texts_find", "collection", "field", "text", "id"),
+)
 subscriptions = sa.Table(
     "subscriptions",
     metadata,

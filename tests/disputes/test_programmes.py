@@ -1,0 +1,114 @@
+"""The networks' programmes: by hand, at their thresholds, and the forecast against simulated months."""
+
+import random
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import nbinom
+
+from shared.disputes.programmes import Standing, at_months_end, in_force, passed_of_month, standings
+
+# Half of a month of 30 days.
+MIDDLE = datetime(2026, 11, 16, tzinfo=UTC)
+
+
+def counted(**told: Any) -> dict[str, Any]:
+    nothing = {"settled": 0, "settled_before": 0, "disputes": 0, "reports": 0}
+    return {"provider": "stripe", "account": "acct_1", "network": "visa", **nothing, **told}
+
+
+def standing(now: datetime = MIDDLE, programme: str = "vamp", **told: Any) -> Standing:
+    [found] = [one for one in standings([counted(**told)], now) if one.programme == programme]
+    return found
+
+
+def test_by_hand_vamp_counts_reports_and_disputes_of_what_settled_this_month() -> None:
+    found = standing(settled=100_000, settled_before=1, disputes=600, reports=300)
+    assert (found.items, found.ratio) == (900, 0.009)
+    # Twice as many at the end: 200,000 payments, of which 1.5 % are 3,000 items.
+    assert (found.entry, found.left, found.reached) == (3000, 2100, False)
+    assert found.forecast == pytest.approx(1800.5)
+    assert found.low < 1800 < found.high < 3000
+    assert not found.at_risk
+
+
+def test_few_items_are_no_excess_whatever_their_ratio() -> None:
+    found = standing(settled=1000, disputes=700)
+    assert (found.entry, found.left, found.reached) == (1501, 801, False)
+
+
+def test_a_count_that_the_interval_reaches_is_a_risk_and_one_that_is_there_is_reached() -> None:
+    assert standing(settled=40_000, disputes=740).at_risk
+    assert not standing(settled=40_000, disputes=740).reached
+    there = standing(settled=40_000, disputes=1501)
+    assert (there.reached, there.left) == (True, 0)
+    assert not standing(settled=40_000, disputes=1500).reached
+
+
+def test_mastercard_goes_by_the_payments_of_last_month_and_by_chargebacks_alone() -> None:
+    told: dict[str, Any] = {"network": "mc", "settled": 9, "settled_before": 10_000, "disputes": 120, "reports": 500}
+    ecm, hecm = standing(programme="ecm", **told), standing(programme="hecm", **told)
+    assert (ecm.items, ecm.ratio, ecm.entry, ecm.left) == (120, 0.012, 150, 30)
+    assert (hecm.entry, hecm.left) == (300, 180)
+    assert standing(programme="ecm", network="mastercard", settled_before=10, disputes=3).entry == 100
+
+
+def test_rows_of_one_network_under_two_names_are_one() -> None:
+    rows = [
+        counted(network="mc", disputes=2),
+        counted(network="mastercard", disputes=3),
+        counted(network=None, disputes=9),
+    ]
+    assert [(one.programme, one.items) for one in standings(rows, MIDDLE)] == [("ecm", 5), ("hecm", 5)]
+
+
+def test_thresholds_are_those_of_their_day() -> None:
+    def vamp(day: date) -> list[float]:
+        return [one.ratio for one in in_force(day) if one.programme == "vamp"]
+
+    assert vamp(date(2025, 5, 31)) == []
+    assert vamp(date(2026, 3, 31)) == [0.022]
+    assert vamp(date(2026, 4, 1)) == [0.015]
+
+
+@pytest.mark.parametrize(
+    ("now", "passed"),
+    [
+        (MIDDLE, 0.5),
+        (datetime(2027, 2, 15, tzinfo=UTC), 0.5),
+        (datetime(2026, 12, 31, 12, tzinfo=UTC), 30.5 / 31),
+        (datetime(2026, 11, 1, tzinfo=UTC), 1 / 720),
+    ],
+)
+def test_a_month_passes_by_its_own_days(now: datetime, passed: float) -> None:
+    assert passed_of_month(now) == pytest.approx(passed)
+
+
+@given(st.integers(0, 3000), st.floats(0.01, 0.999))
+def test_the_interval_is_scipys_negative_binomial(items: int, passed: float) -> None:
+    forecast, low, high = at_months_end(items, passed)
+    assert low <= high
+    assert items <= low
+    assert forecast >= items
+    for part, found in ((0.05, low), (0.95, high)):
+        assert nbinom.cdf(found - items, items + 0.5, passed) >= part - 1e-9
+        if found > items:
+            assert nbinom.cdf(found - items - 1, items + 0.5, passed) < part + 1e-9
+
+
+def test_at_the_end_of_the_month_there_is_nothing_left_to_forecast() -> None:
+    assert at_months_end(7, 1.0) == (7.0, 7, 7)
+
+
+def test_of_simulated_months_nine_in_ten_end_within_the_interval() -> None:
+    chance, within = random.Random(1), 0
+    for _ in range(400):
+        days = sorted(chance.uniform(0, 1) for _ in range(chance.randrange(50, 400)))
+        passed = chance.uniform(0.2, 0.9)
+        _, low, high = at_months_end(sum(day < passed for day in days), passed)
+        within += low <= len(days) <= high
+    # What comes here is fewer at once than by chance alone: the interval is not too narrow, and that is what is promised.
+    assert within / 400 >= 0.88
