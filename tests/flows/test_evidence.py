@@ -130,7 +130,7 @@ def test_what_was_sent_can_be_shown_and_nothing_else_passes_for_it(ports: Ports,
     digest = keep(packet, ports)
     assert digest == packet.digest == keep(packet, ports)
     assert kept(digest, ports) == packet
-    file = tmp_path / "models" / packet.documents[0].digest
+    file = tmp_path / "evidence" / packet.documents[0].digest
     file.chmod(0o600)
     file.write_bytes(packet.documents[0].data + b"%")
     with pytest.raises(Misconfigured):

@@ -43,7 +43,9 @@ CONSUMED = {
     "track_dispute": pushed_dispute("1"),
     "keep_evidence": pushed(encode(MESSAGE)),
     "respond_dispute": pushed(encode(AnswerAsked(provider="stripe", dispute_id="dp_none", round="chargeback/0"))),
-    "manage_dispute": Request("/v1/disputes/case", identity("ana@shop.example"), b'{"provider": "stripe", "dispute_id": "d"}'),
+    "manage_dispute": Request(
+        "/v1/disputes/case", identity("ana@shop.example"), b'{"provider": "stripe", "dispute_id": "d"}'
+    ),
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
     "monitor_model": pushed(b"", job="monitor_model"),

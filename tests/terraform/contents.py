@@ -248,7 +248,12 @@ class _Known:
     def needs(self) -> Iterator[tuple[str, str]]:
         """Parts of the ports that are used, and whether to write."""
         calls = {_name_of(node.func): node for node in ast.walk(self._tree) if isinstance(node, ast.Call)}
-        writes = {"documents": {"change", "commit"}, "models": {"store"}, "evidence": {"store"}, "warehouse": {"append"}}
+        writes = {
+            "documents": {"change", "commit"},
+            "models": {"store"},
+            "evidence": {"store"},
+            "warehouse": {"append"},
+        }
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Attribute) and node.attr in writes and _name_of(node.value) == "ports":
                 yield node.attr, "write" if writes[node.attr] & set(calls) else "read"
