@@ -35,6 +35,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -86,8 +87,11 @@ GROUPS = {
     ),
 }
 CAUGHT = ("killed", "timeout", "suspicious", "caught by type check", "segfault")
-PATIENCE = 6
-"""Times what the tests of a change take unchanged: a change that takes longer runs for ever."""
+CUT_OFF = ("timeout", "segfault")
+"""Ended from outside, by the clock or by the system: a busy machine does the same to a change that no test notices."""
+PATIENCE, PATIENCE_ALONE = 6, 30
+"""Times what the tests of a change take unchanged. What takes longer is tried again, alone and with more patience: a change
+that is cut off then too runs for ever."""
 
 # What `mutmut run` does before it runs a test: from then on each change has a name and `mutmut results` tells it.
 GENERATE = """
@@ -126,17 +130,24 @@ def run(name: str, group: Group, sample: Sample | None, children: int) -> dict[s
         generate = [sys.executable, "-c", GENERATE, str(children)]
         subprocess.run(generate, cwd=folder, env=alone, check=True, stdout=subprocess.DEVNULL)
         wanted = sample.drawn(list(_ends(mutmut, folder, group)))
-    ended = subprocess.run(
-        [mutmut, "run", "--max-children", str(children), *wanted], cwd=folder, env=alone, check=False
-    ).returncode
-    if ended != 0:
-        # Before the first change: a test that fails without any. Later: from outside, and what was tried is kept.
-        raise SystemExit(f"{name}: mutmut ended with {ended}; `mutmut run {' '.join(wanted)}` in {folder} goes on")
-    ends = _ends(mutmut, folder, group)
-    asked = ends if sample is None else {mutant: ends[mutant] for mutant in wanted}
-    if left := sum(end == "not checked" for end in asked.values()):
+
+    def tried(changes: Sequence[str], at_once: int) -> dict[str, str]:
+        ended = subprocess.run(
+            [mutmut, "run", "--max-children", str(at_once), *changes], cwd=folder, env=alone, check=False
+        ).returncode
+        if ended != 0:
+            # Before the first change: a test that fails without any. Later: from outside, and what was tried is kept.
+            raise SystemExit(f"{name}: mutmut ended with {ended}; `mutmut run {' '.join(changes)}` in {folder} goes on")
+        return _ends(mutmut, folder, group)
+
+    ends = tried(wanted, children)
+    asked = list(ends) if sample is None else list(wanted)
+    if cut_off := [mutant for mutant in asked if ends[mutant] in CUT_OFF]:
+        _configured(folder, group, PATIENCE_ALONE)
+        ends = tried(cut_off, 1)
+    if left := sum(ends[mutant] == "not checked" for mutant in asked):
         raise SystemExit(f"{name}: {left} of {len(asked)} changes were not tried; `mutmut run` in {folder} goes on")
-    return asked
+    return {mutant: ends[mutant] for mutant in asked}
 
 
 def _ends(mutmut: str, folder: Path, group: Group) -> dict[str, str]:
@@ -184,10 +195,14 @@ def _copied(folder: Path, group: Group) -> None:
         # The changed copy stands in `mutants/`, so this is where its tests look beside the project.
         for part in ("samples", "data"):
             (folder / "shared" / part).symlink_to(BESIDE / part)
-    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + _settings(group))
+    _configured(folder, group, PATIENCE)
 
 
-def _settings(group: Group) -> str:
+def _configured(folder: Path, group: Group, patience: int) -> None:
+    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + _settings(group, patience))
+
+
+def _settings(group: Group, patience: int) -> str:
     def listed(texts: tuple[str, ...]) -> str:
         return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
 
@@ -197,7 +212,7 @@ def _settings(group: Group) -> str:
 source_paths = ["shared"]
 only_mutate = {listed(group.only)}
 also_copy = {listed(tuple(sorted({"functions", "terraform", "README.md", "Makefile", "requirements.txt"})))}
-timeout_multiplier = {PATIENCE}
+timeout_multiplier = {patience}
 pytest_add_cli_args_test_selection = {listed(group.tests)}
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:randomly", "-x", "-k", "not ({left_out})"]
 """
@@ -221,7 +236,9 @@ def main(arguments: list[str]) -> None:
     title = (
         "all changes" if sample is None else f"a sample of {sample.size} changes of each part, by seed {sample.seed}"
     )
-    score = Table("part", "changes", "noticed", "survived", "no test", "score", "95 %", "minutes", title=title)
+    score = Table(
+        "part", "changes", "noticed", "of these cut off", "survived", "no test", "score", "95 %", "minutes", title=title
+    )
     names = asked.groups or list(GROUPS)
     for place, name in enumerate(names, start=1):
         console.print(f"{name} ({place} of {len(names)})")
@@ -235,6 +252,7 @@ def main(arguments: list[str]) -> None:
             name,
             str(len(ends)),
             str(caught),
+            str(sum(count[end] for end in CUT_OFF)),
             str(len(ends) - caught - count["no tests"]),
             str(count["no tests"]),
             f"{caught / len(ends):.1%}" if ends else "–",
