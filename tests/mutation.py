@@ -18,12 +18,22 @@ Scores of 2026-11-26:
   optimum, `strict` of lists of one length, a setting of a library that is its default here.
 - `providers.kit.signing` by its own tests, a sample of 60 of 144 by seed 1: 56 noticed, 93.3 % (84 to 97 %); 2 have a
   test since, 2 mean the same.
-- domain and fraud, samples of 60 by seed 1 that were cut off: domain 28 of 38, fraud 39 of 42, two of these only by
-  running out of time on a busy machine. What the quickest tests reach is tried first, so these parts are no random ones
-  and give no score. Of the 10 in domain 9 have a test since and 1 means the same; of the 3 in fraud 1 has a test since,
-  1 is seen by hand (it runs on import) and 1 means the same.
+- fraud, a sample of 60 by seed 1 that was cut off: 39 of 42, two of these only by running out of time. What the quickest
+  tests reach is tried first, so this is no random part and gives no score. Of the 3 others 1 has a test since, 1 is seen
+  by hand (it runs on import) and 1 means the same.
 
-Not scored yet: flows, the adapters' own verify, and the rest of learning.
+Scores of 2026-11-27, on a busy machine:
+
+- the adapters' verify, a sample of 60 by seed 1: 52 noticed, none of them cut off, 86.7 % (76 to 93 %). Of the 8 others 1
+  has a test since (88.3 %), 7 change what an error says to people, which no stranger and no line of the log is told.
+- domain, a sample of 25 by seed 1: 19 noticed, none cut off, 76.0 % (57 to 89 %). Of the 6 others 3 are noticed by the
+  tests of reviews, which this part was tried without, and 1 has a test since (92.0 %, 75 to 98 %); 2 mean the same.
+- fraud, the same sample again, cut off after 24: 18 noticed, 1 cut off by the clock and not tried again, 3 without a test,
+  2 survived. Of these 5 the words of `fraud.words` and a sum that never ends have tests since, 1 means the same, and 2 are of
+  `audited_sql`, which is the matter of `test_skew.py`: this part has it now, and has not been tried with it. No score.
+- flows, a sample by each module's own tests: 1 of 1 noticed when it was stopped. No score.
+
+Not scored: fraud, flows, and the rest of learning.
 """
 
 import argparse
@@ -74,6 +84,7 @@ GROUPS = {
             "tests/disputes",
             "tests/runtime/test_logs.py",
             "tests/flows/test_reviews.py",
+            "tests/functions/test_review_payment.py",
         ),
         without=("gcp",),
     ),
