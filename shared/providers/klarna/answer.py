@@ -176,7 +176,8 @@ def _evidence(contest: Contest, packet: Packet, done: Remembered) -> dict[str, A
         evidence["attachments"] = [
             {
                 "payment_dispute_attachment_id": done[step_of(document)],
-                "description": ", ".join(item.value.replace("_", " ").capitalize() for item in document.items) or document.name,
+                "description": ", ".join(item.value.replace("_", " ").capitalize() for item in document.items)
+                or document.name,
             }
             for document in packet.documents
         ]
