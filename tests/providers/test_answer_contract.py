@@ -353,6 +353,30 @@ def test_whatever_the_dispute_is_about_the_steps_end_and_the_last_alone_is_final
             assert len(desk.taken) == 1
 
 
+@pytest.mark.parametrize("name", NAMES, indirect=True)
+@FUZZ
+@given(
+    texts=st.dictionaries(st.sampled_from(Item), st.text(max_size=700), max_size=len(Item)),
+    shown=st.lists(st.sets(st.sampled_from(Item), min_size=1), max_size=3),
+    reason_code=st.sampled_from([None, "10.4", "1040", "13.1", "4837", "12.6.1"]),
+    network=st.sampled_from(["visa", "mastercard", None]),
+)
+def test_what_is_no_problem_is_taken(
+    name: str, texts: dict[Item, str], shown: list[set[Item]], reason_code: str | None, network: str | None
+) -> None:
+    """Whatever the evidence is: there is one submission, so that the limits have to be known before it."""
+    module, simulated = cast(Responder, providers.load_answer(name)), desk_of(name)
+    documents = tuple(a_document(*sorted(items), name=f"file{at}.pdf") for at, items in enumerate(shown))
+    packet = replace(simulated.EXAMPLE.packet, texts=texts, documents=documents)
+    contest = replace(simulated.EXAMPLE, packet=packet, reason_code=reason_code, network=network)
+    if module.problems(contest):
+        return
+    desk = simulated.DESK()
+    desk.open(contest)
+    _in_process(module, simulated, desk, contest)
+    assert [taken.act for taken in desk.taken] == [Act.SUBMIT]
+
+
 def _in_process(module: Responder, simulated: ModuleType, desk: Any, contest: Contest) -> list[Step]:
     caller = _InProcess(module, simulated, desk)
     played = play(caller, contest)

@@ -168,7 +168,7 @@ def test_squares_own_library_sends_what_we_send() -> None:
 
 
 def parts_of(headers: dict[str, str], body: bytes) -> list[tuple[object, ...]]:
-    found = []
+    found: list[tuple[object, ...]] = []
     for name, file_name, media_type, data in multipart_parts(headers["content-type"], body):
         found.append((name, file_name, media_type, json.loads(data) if name == "request" else data))
     return found
