@@ -181,6 +181,11 @@ def test_a_long_text_gives_way_to_the_document_that_shows_it() -> None:
     assert "Usage: see usage.pdf" in draft_of(replace(CONTEST, packet=packet)).decode()
 
 
+def test_every_item_has_a_field_and_blank_evidence_is_none() -> None:
+    assert {item for items in answer.FIELDS.values() for item in items} == set(Item)
+    assert answer.problems(replace(CONTEST, packet=a_packet(texts={Item.PAYMENT: " "})))
+
+
 def test_an_arbitration_and_a_missing_packet_are_for_a_person() -> None:
     assert answer.problems(replace(CONTEST, stage=DisputeStage.ARBITRATION))
     assert answer.problems(replace(CONTEST, packet=None))

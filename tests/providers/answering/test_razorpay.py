@@ -138,6 +138,10 @@ def test_the_official_library_sends_the_same_requests() -> None:
         assert object_in(mine) == object_in(other)
 
 
+def test_every_item_has_a_list() -> None:
+    assert {item for items in answer.FIELDS.values() for item in items} == set(Item)
+
+
 def test_each_document_goes_into_the_list_for_the_most_of_what_it_shows() -> None:
     documents = (
         a_document("a.pdf", Item.USAGE, Item.POLICY),
