@@ -63,7 +63,10 @@ LIMITS = Limits({PDF: 200, PNG: 100}, together=300, pages=3, at_most=2)
         ((a_document(Item.USAGE, name="a b.pdf"),), "name"),
         ((a_document(Item.USAGE, name="a.pdf.exe"),), "name"),
         ((replace(a_document(Item.USAGE), pages=4),), "4 pages"),
-        ((a_document(Item.USAGE, data=A_PDF + bytes(120)), a_document(Item.USAGE, data=A_PDF + bytes(120))), "together"),
+        (
+            (a_document(Item.USAGE, data=A_PDF + bytes(120)), a_document(Item.USAGE, data=A_PDF + bytes(120))),
+            "together",
+        ),
         ((a_document(Item.USAGE, data=A_PNG),) * 3, "3 files"),
     ],
 )

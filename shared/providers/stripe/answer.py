@@ -281,10 +281,9 @@ def _three(contest: Contest) -> tuple[Purchase, ...] | None:
         return None
     charged = [one for one in found.priors if one.provider == NAME and _is_ours(one.payment_id)]
     purchases = (found.disputed, *charged[:2])
-    alike = _alike(purchases)
-    has_form = len(purchases) == 3 and len(alike) >= 2 and {"ip", "device_id"} & alike
-    described = all(one.product for one in purchases)
-    return purchases if has_form and described else None
+    # Of three elements two are alike: the address or the device is one of them, as Visa asks for.
+    has_form = len(purchases) == 3 and len(_alike(purchases)) >= 2 and all(one.product for one in purchases)
+    return purchases if has_form else None
 
 
 def _is_ours(payment_id: str) -> bool:
