@@ -7,7 +7,7 @@
 | submit | the same once more with `submit=true`; said each time, for left out it means true. It carries the evidence again: what goes is ours, whatever somebody staged in between |
 | accept | POST /v1/disputes/{id}/close, for good |
 | texts | 20,000 characters a field, 150,000 in all |
-| repeated | `Idempotency-Key` on every POST: Stripe remembers a key for 24 hours and answers as it did the first time; while the first is at work, 409 |
+| repeated | `Idempotency-Key` on every POST: Stripe remembers a key for 24 hours and answers as it did the first time, 500 included; while the first is at work, 409 |
 | fee | a compliance case costs 500 USD, given back to who wins, and takes no evidence without `fee_acknowledged`: sent when somebody has agreed (`acknowledged`), and never otherwise |
 | appeal | of a dispute that was lost: one text and a list of files |
 
