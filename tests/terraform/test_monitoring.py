@@ -96,6 +96,7 @@ READ_IN_THE_LOG = {
     "book_published",
     "entity_listed",
     "decisions_recomputed",
+    "subscriber_cut",
 }
 
 
