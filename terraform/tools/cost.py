@@ -88,7 +88,7 @@ class Each:
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
-    standing_event: int = 110  # of an event's row, what the networks' programmes are counted from
+    standing_event: int = 140  # of an event's row, what the networks' programmes are counted from
     standing_update: int = 130  # of a dispute's
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
     counted_decision: int = 110  # what it reads of one part in 256 to know how many there are
