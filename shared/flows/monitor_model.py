@@ -10,6 +10,8 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 | `challenger_approved`, `challenger_agrees` | what the challenger would have approved, and where both say the same | – |
 | `skew`, `skew_natural` | how many of a sample of decisions, and of which features, are not what the rows say; by cause, where it is a natural one (`shared.flows.skew`) | any |
 | `canary` | by how much more the canary approves than the champion | beyond a hundredth: the canary ends |
+| `programme_items`, `programme_ratio` | each account in each network's monitoring programme: how many items there will be at the month's end, and of how many payments (`shared.disputes.programmes`) | – |
+| `programme_left` | how many more items until it is in the programme | the forecast's interval reaches it |
 | `attack` | new cards on one BIN, device or address | a burst (`shared.fraud.attacks`) |
 """
 
@@ -20,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from shared.disputes.programmes import COUNTS_SQL, asked_at, standings
 from shared.domain.codec import decode, encode
 from shared.domain.decisions import CHALLENGER_DIGITS, Outcome
 from shared.domain.errors import Rejected
@@ -270,12 +273,13 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     make = _Rows.of(day, now, line)
     sample = _sample(ports, make)
     measured = [*_spreads(ports, line, make, sample), *_rates(ports, make), *_shadow(ports, line, make)]
-    measured += _skew(ports, make, sample)
+    measured += [*_skew(ports, make, sample), *_programmes(ports, make)]
     told: Mapping[str, Callable[[str, int], None]] = {
         "stability": lambda worst, count: alarm("model_drifted", subjects=count, worst=worst),
         "approved": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
         "declined": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
         "skew": lambda worst, count: alarm("features_skewed", subjects=count, worst=worst),
+        "programme_left": lambda worst, count: alarm("programme_at_risk", subjects=count, worst=worst),
     }
     for measure, tell in told.items():
         if unusual := [row for row in measured if row.measure == measure and row.unusual]:
@@ -320,6 +324,18 @@ def _skew(ports: Ports, make: _Rows, sample: str) -> Iterator[HealthMeasured]:
         yield make.row("skew", subject, count, found.compared, usual=(0.0, 0.0), unusual=count > 0)
     for cause, count in found.natural.items():
         yield make.row("skew_natural", cause, count, found.compared)
+
+
+def _programmes(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
+    """Where each account stands with the networks when the day ends; payments: the items that there are by then."""
+    end = make.day + DAY - timedelta(microseconds=1)
+    for one in standings(ports.warehouse.query(COUNTS_SQL, asked_at(end)), end):
+        subject = f"{one.programme} {one.provider}:{one.account}"
+        usual = (float(one.low), float(one.high))
+        yield make.row("programme_items", subject, one.forecast, one.items, usual=usual)
+        yield make.row("programme_left", subject, one.left, one.items, unusual=one.at_risk)
+        if one.ratio_forecast is not None:
+            yield make.row("programme_ratio", subject, one.ratio_forecast, one.items)
 
 
 def _rates(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shared.disputes.programmes import BEFORE
 from shared.flows.skew import HISTORY
 from shared.learning.data_set import SAMPLES, sampling
 from shared.learning.request import TrainingRequest
@@ -93,6 +94,8 @@ class Each:
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
+    standing_event: int = 140  # of an event's row, what the networks' programmes are counted from
+    standing_update: int = 130  # of a dispute's
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
     counted_decision: int = 110  # what it reads of one part in 256 to know how many there are
     """Rows that are read with those of the sample, for they are in a block with them: of each day, assumed. Blocks are of
@@ -450,6 +453,11 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line("BigQuery attacks", ticks * looked_at * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     measured = traffic.payments_a_day * each.measured_decision
     yield line("BigQuery health", measured * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "each day once")
+    days = 1.5 * DAYS
+    standing = days * plan.events_a_day * each.standing_event
+    standing += (BEFORE.days + DAYS / 2) * plan.disputes_a_day * each.standing_update
+    of = f"{days:g} days of events and {BEFORE.days} of disputes, each day once"
+    yield line("BigQuery programmes", standing * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")
 

@@ -327,3 +327,38 @@ def test_without_a_champion_rates_are_measured_all_the_same(ports: Ports) -> Non
     found = rows(ports)
     assert {measure for measure, _ in found} == {"approved", "declined"}
     assert json.dumps(found["approved", "all"]["low"]) == "null"
+
+
+def test_an_account_that_comes_near_a_networks_programme_calls_somebody_and_one_that_does_not_is_told(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = utc_text(YESTERDAY + HOUR)
+
+    def dispute(number: int, account: str) -> dict[str, Any]:
+        return {
+            **dict.fromkeys(("payment_known", "final", "can_respond"), True),
+            **dict.fromkeys(("deadline_unsigned", "deadline_estimated"), False),
+            "update_id": f"{account}{number}",
+            "occurred_at": at,
+            "revision": 1,
+            "provider": "adyen",
+            "account": account,
+            "dispute_id": f"{account}{number}",
+            "stage": "chargeback",
+            "network": "mc",
+            "flags": [],
+        }
+
+    near, far = [dispute(number, "near") for number in range(90)], [dispute(number, "far") for number in range(3)]
+    ports.warehouse.append("dispute_updates", [*near, *far, near[0]])
+    monitor_model(ports, MORNING)
+    found = rows(ports)
+    # 24 of November's 30 days have passed: 113 by its end, and 100 are enough where little settled last month.
+    items, left = (found[measure, "ecm adyen:near"] for measure in ("programme_items", "programme_left"))
+    assert items["value"] == pytest.approx(90 + 90.5 / 4)
+    assert items["low"] < items["value"] < items["high"]
+    assert (left["value"], left["payments"], left["unusual"]) == (10, 90, True)
+    assert not found["programme_left", "ecm adyen:far"]["unusual"]
+    [(event, fields)] = alarms(caplog)
+    assert (event, fields["subjects"]) == ("programme_at_risk", 1)
+    assert fields["worst"] == "programme_left ecm adyen:near 10.000"

@@ -16,6 +16,7 @@ from sqlglot import exp
 from shared.backends.tables import columns
 from shared.disputes.strategy import OUTCOMES_SQL
 from shared.flows import monitor_model
+from shared.flows.ports import FOUND_BY
 from shared.flows.recompute_decisions import NEWEST_SQL
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
 from shared.fraud.attacks import NEWCOMERS_SQL
@@ -56,6 +57,7 @@ def test_the_topology_says_what_the_code_does() -> None:
         for part, word in (("due", ""), ("found", ""), ("expires", " expires"))
         for field in c.get(part, ())
     } == here.due
+    assert {field for c in TOPOLOGY["collections"].values() for field in c.get("found", ())} == FOUND_BY
     assert set(TOPOLOGY["tables"]) == here.tables
 
 

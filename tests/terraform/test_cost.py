@@ -18,6 +18,7 @@ from sqlglot.optimizer.qualify import qualify
 
 from shared import providers, settings
 from shared.backends.tables import Column, columns, names
+from shared.disputes.programmes import COUNTS_SQL
 from shared.domain.codec import decode, decode_event, encode_event
 from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
@@ -400,6 +401,10 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     read = read_of(audited_sql())
     audited = row_bytes(told, "payment_events", read["payment_events"])
     assert 0.7 * each.audited_event < audited <= each.audited_event
+    standing = read_of(COUNTS_SQL)
+    assert (
+        0.7 * each.standing_event < row_bytes(told, "payment_events", standing["payment_events"]) <= each.standing_event
+    )
     # A vector is read of the sample alone, and so is what else is asked of its decision.
     of_all = row_bytes(decision, "fraud_decisions", AUDITED_OF_ALL)
     assert read["fraud_decisions"] > AUDITED_OF_ALL
@@ -426,6 +431,8 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
         score_payment(dispute, ports, NOON, Scorer(use_model=False))
     update, *labels = world.published[-4:]
     assert row_bytes(update, "dispute_updates") <= each.update_row
+    counted_of = row_bytes(update, "dispute_updates", standing["dispute_updates"])
+    assert 0.5 * each.standing_update < counted_of <= each.standing_update
     assert {label.topic for label in labels} == {"fraud-labels"}
     # Of the third of four events: there are two and a half on average.
     assert sum(row_bytes(label, "fraud_labels") for label in labels) * 2.5 / 3 <= each.label_row

@@ -97,6 +97,7 @@ READ_IN_THE_LOG = {
     "book_published",
     "entity_listed",
     "decisions_recomputed",
+    "subscriber_cut",
 }
 
 
