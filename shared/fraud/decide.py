@@ -176,9 +176,9 @@ def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     )
 
 
-def _reasons(names: Sequence[str], contributions: dict[int, float]) -> list[Reason]:
+def _reasons(names: Sequence[str], contributions: Sequence[float]) -> list[Reason]:
     """What raised the score most, the strongest first."""
-    raised = sorted(((-weight, index) for index, weight in contributions.items() if weight >= SMALLEST_WEIGHT))
+    raised = sorted(((-weight, index) for index, weight in enumerate(contributions) if weight >= SMALLEST_WEIGHT))
     return [Reason(source="model", code=names[index], weight=-weight) for weight, index in raised[:MODEL_REASONS]]
 
 
