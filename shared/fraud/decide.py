@@ -115,13 +115,17 @@ def digest(asked: PaymentAssessed) -> str:
 def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> Decision:
     """`decision` again, from what it recorded: equal to it, to the byte, whatever payment it was linked to since.
 
-    Raises ValueError when it was made by another model, schema, or book than those given here.
+    Of a release with other features too, by the names that it stored. Raises ValueError when it was made by another model
+    or book than those given here, and when what they look at was not stored.
     """
-    made_by = (decision.model_digest, decision.schema_version, decision.rules_version, decision.policy_version)
+    made_by = (decision.model_digest, decision.rules_version, decision.policy_version)
     policy = book.policy.version(model.thresholds if model else DEFAULT_THRESHOLDS)
-    if made_by != (model.digest if model else None, SCHEMA_VERSION, book.table.version, policy):
+    if made_by != (model.digest if model else None, book.table.version, policy):
         raise ValueError(f"decision on {decision.event_id} was made by other versions: {made_by}")
-    return _judged(decision, model, book)
+    try:
+        return _judged(decision, model, book)
+    except KeyError as missing:
+        raise ValueError(f"decision on {decision.event_id} stored no feature {missing}") from missing
 
 
 def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
