@@ -45,6 +45,16 @@ def decide(
     event = known.attempt.event
     asked = event if isinstance(event, PaymentAssessed) else None
     country = next((str(found) for path in MEMBERS["country"] if (found := member(event, path))), None)
+    segment = Segment(
+        account=event.account,
+        provider=event.provider,
+        country=country,
+        initiator=event.initiator,
+        product=asked.product if asked else None,
+    )
+    exemption = None
+    if asked is not None and _to_authenticate(asked):
+        exemption = book.policy.exemption(segment, known.attempt.amount, analyzed=model is not None)
     facts = Decision(
         provider=event.provider,
         account=event.account,
@@ -69,16 +79,14 @@ def decide(
         request_digest=digest(asked) if asked else None,
         without_history=without_history,
         book_revision=book.revision,
-        country=country,
-        initiator=event.initiator,
+        country=segment.country,
+        initiator=segment.initiator,
         listed=(*book.lists.of(event, now), *listed_in(known.documents, now)),
-        product=asked.product if asked else None,
+        product=segment.product,
+        sca_exemption=exemption,
         network=event.card.network if event.card else None,
         step=event.step if isinstance(event, PaymentChanged) else None,
     )
-    if asked is not None and _to_authenticate(asked):
-        exemption = book.policy.exemption(_segment(facts), known.attempt.amount, analyzed=model is not None)
-        facts = replace(facts, sca_exemption=exemption)
     if beside is not None:
         values = {feature.name: feature.value for feature in facts.features}
         score = beside.score([values[name] for name in beside.names]).score
