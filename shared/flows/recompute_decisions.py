@@ -1,6 +1,7 @@
 """Whether stored decisions still explain themselves: each computed again, from what it recorded, must be what it was."""
 
 from collections import Counter
+from collections.abc import Set
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -12,9 +13,8 @@ from shared.domain.telemetry import alarm, fact
 from shared.flows.book_of_rules import kept_book
 from shared.flows.ports import Ports
 from shared.fraud import model as artifacts
-from shared.fraud.book import Book
+from shared.fraud.book import Book, book_shipped
 from shared.fraud.decide import recompute
-from shared.fraud.features import SCHEMA_VERSION
 from shared.fraud.model import Model
 
 NAMED = 20
@@ -28,7 +28,8 @@ LIMIT @most"""
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """other_versions: made by a schema, rules, thresholds or a model that this release does not have; not computed."""
+    """other_versions: made by rules, thresholds or a model that are not kept, or that look at what was not stored; not
+    computed."""
 
     looked_at: int
     equal: int
@@ -38,34 +39,37 @@ class Recomputed:
 
 def recompute_decisions(ports: Ports, now: datetime, most: int, within: timedelta) -> Recomputed:
     """Compute the newest `most` decisions on payments of the time `within` now again, each with the model and the book that it
-    names.
+    names, from the vector that it stored: those of earlier releases by the features of their time.
 
     A difference is an alarm with the events' ids: damage, or a change of the code that its versions do not tell. Raises
     Unavailable.
     """
 
     @cache
-    def model(digest: str) -> Model | None:
+    def model(digest: str, schema_version: str) -> Model | None:
         try:
-            return artifacts.load(ports.models.load(digest), digest)
+            return artifacts.load(ports.models.load(digest), digest, schema_version)
         except Misconfigured:
             return None
 
     @cache
-    def book_of(revision: int | None) -> Book | None:
-        return kept_book(ports.documents, revision)
+    def book_of(revision: int | None, rules_version: str, names: Set[str]) -> Book | None:
+        if revision is None:
+            return book_shipped(rules_version, names)
+        return kept_book(ports.documents, revision, names)
 
     counts: Counter[str] = Counter()
     different: list[str] = []
     for row in ports.warehouse.query(NEWEST_SQL, {"since": now - within, "until": now, "most": most}):
         decision = from_document(row, Decision)
         counts["looked_at"] += 1
-        made_by = model(decision.model_digest) if decision.model_digest else None
-        if decision.schema_version != SCHEMA_VERSION or (decision.model_digest and made_by is None):
+        made_by = model(decision.model_digest, decision.schema_version) if decision.model_digest else None
+        if decision.model_digest and made_by is None:
             counts["other_versions"] += 1
             continue
         try:
-            book = book_of(decision.book_revision)
+            names = frozenset(feature.name for feature in decision.features)
+            book = book_of(decision.book_revision, decision.rules_version, names)
             if book is None:
                 counts["other_versions"] += 1
                 continue

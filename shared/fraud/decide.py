@@ -45,6 +45,16 @@ def decide(
     event = known.attempt.event
     asked = event if isinstance(event, PaymentAssessed) else None
     country = next((str(found) for path in MEMBERS["country"] if (found := member(event, path))), None)
+    segment = Segment(
+        account=event.account,
+        provider=event.provider,
+        country=country,
+        initiator=event.initiator,
+        product=asked.product if asked else None,
+    )
+    exemption = None
+    if asked is not None and _to_authenticate(asked):
+        exemption = book.policy.exemption(segment, known.attempt.amount, analyzed=model is not None)
     facts = Decision(
         provider=event.provider,
         account=event.account,
@@ -69,16 +79,14 @@ def decide(
         request_digest=digest(asked) if asked else None,
         without_history=without_history,
         book_revision=book.revision,
-        country=country,
-        initiator=event.initiator,
+        country=segment.country,
+        initiator=segment.initiator,
         listed=(*book.lists.of(event, now), *listed_in(known.documents, now)),
-        product=asked.product if asked else None,
+        product=segment.product,
+        sca_exemption=exemption,
         network=event.card.network if event.card else None,
         step=event.step if isinstance(event, PaymentChanged) else None,
     )
-    if asked is not None and _to_authenticate(asked):
-        exemption = book.policy.exemption(_segment(facts), known.attempt.amount, analyzed=model is not None)
-        facts = replace(facts, sca_exemption=exemption)
     if beside is not None:
         values = {feature.name: feature.value for feature in facts.features}
         score = beside.score([values[name] for name in beside.names]).score
@@ -115,13 +123,17 @@ def digest(asked: PaymentAssessed) -> str:
 def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> Decision:
     """`decision` again, from what it recorded: equal to it, to the byte, whatever payment it was linked to since.
 
-    Raises ValueError when it was made by another model, schema, or book than those given here.
+    Of a release with other features too, by the names that it stored. Raises ValueError when it was made by another model
+    or book than those given here, and when what they look at was not stored.
     """
-    made_by = (decision.model_digest, decision.schema_version, decision.rules_version, decision.policy_version)
+    made_by = (decision.model_digest, decision.rules_version, decision.policy_version)
     policy = book.policy.version(model.thresholds if model else DEFAULT_THRESHOLDS)
-    if made_by != (model.digest if model else None, SCHEMA_VERSION, book.table.version, policy):
+    if made_by != (model.digest if model else None, book.table.version, policy):
         raise ValueError(f"decision on {decision.event_id} was made by other versions: {made_by}")
-    return _judged(decision, model, book)
+    try:
+        return _judged(decision, model, book)
+    except KeyError as missing:
+        raise ValueError(f"decision on {decision.event_id} stored no feature {missing}") from missing
 
 
 def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
@@ -176,9 +188,9 @@ def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     )
 
 
-def _reasons(names: Sequence[str], contributions: dict[int, float]) -> list[Reason]:
+def _reasons(names: Sequence[str], contributions: Sequence[float]) -> list[Reason]:
     """What raised the score most, the strongest first."""
-    raised = sorted(((-weight, index) for index, weight in contributions.items() if weight >= SMALLEST_WEIGHT))
+    raised = sorted(((-weight, index) for index, weight in enumerate(contributions) if weight >= SMALLEST_WEIGHT))
     return [Reason(source="model", code=names[index], weight=-weight) for weight, index in raised[:MODEL_REASONS]]
 
 

@@ -17,7 +17,7 @@ from shared.domain.errors import Rejected
 from shared.flows.book_of_rules import Revision, history, kept_book, publish_book, standing_book
 from shared.flows.listing import Change, ListedEntity, list_entity, listed_entities, listed_entity, take_back
 from shared.flows.ports import Documents, Ports
-from shared.fraud.book import Book, Contents
+from shared.fraud.book import SHIPPED, Book, Contents
 from shared.fraud.expressions import Tree, features_of
 from shared.fraud.lists import Entry
 from shared.fraud.parsing import parse
@@ -357,7 +357,7 @@ def _read(asked: bytes) -> Call:
 
 
 def _kept(documents: Documents, revision: int | None) -> Book:
-    if (found := kept_book(documents, revision)) is None:
+    if (found := SHIPPED if revision is None else kept_book(documents, revision)) is None:
         raise Rejected(f"there is no revision {revision} that can be read", reason="unknown_revision")
     return found
 
