@@ -124,7 +124,7 @@ def test_the_first_days_give_history_and_are_not_learned_from(tmp_path: Path) ->
     fill(ports, past(payments=600, frauds=60))
     few = {**json.loads(QUICK), "least_frauds": 1, "least_frauds_held_out": 1, "iterations": 2}
     whole, late = (
-        train_flow._labeled(ports, NOW, msgspec.convert(few | {"burn_in_days": days}, TrainingRequest))[0]
+        train_flow._labeled(ports, NOW, msgspec.convert(few | {"burn_in_days": days}, TrainingRequest)).mature
         for days in (0, 20)
     )
     assert late.at[0] >= whole.at[0] + 20 * 86_400_000_000 - 3_600_000_000 * 24
