@@ -23,8 +23,6 @@ LEAST_WATCHED = 30
 LEAST_KNOWN = 0.1
 """Where less of fraud is known by an age, payments of that age teach nothing: a few frauds would stand for many."""
 
-ALL = "all"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maturity:
@@ -73,18 +71,22 @@ def maturity(
         return Maturity(known=known, by_source={}, mature_days=mature_days, counted=0)
     of, within = np.array(sources), (delay_days <= watched_days) & (delay_days <= age_days)
     whole = _curve(delay_days[within], age_days[within], watched_days)
-    curves, weights = {}, {}
-    for source in sorted(set(sources)):
-        own = within & (of == source)
-        enough = int((own & (age_days >= watched_days)).sum()) >= LEAST_WATCHED
-        curve = _curve(delay_days[own], age_days[own], watched_days) if enough else whole
-        # Each stands for those of its payment's age that are not known yet.
-        part = curve[np.clip(age_days[own], 0, watched_days)]
-        weights[source] = float(np.sum(1.0 / part[part >= LEAST_KNOWN]))
-        if enough:
-            curves[source] = curve
+    owns = {source: within & (of == source) for source in sorted(set(sources))}
+    curves = {
+        source: _curve(delay_days[own], age_days[own], watched_days)
+        for source, own in owns.items()
+        if int((own & (age_days >= watched_days)).sum()) >= LEAST_WATCHED
+    }
+    # How much each source says in the end: each of its frauds stands for those of its payment's age that are not known yet.
+    # Of payments at which a slow source says next to nothing yet, none counts, or the slow one would be too few.
+    each = {source: curves.get(source, whole) for source in owns}
+    from_day = max(int(np.searchsorted(curve, LEAST_KNOWN)) for curve in each.values())
+    weights = {
+        source: float(np.sum(1.0 / curve[np.clip(age_days[owns[source] & (age_days >= from_day)], 0, watched_days)]))
+        for source, curve in each.items()
+    }
     shares = {source: weight / sum(weights.values()) for source, weight in weights.items()}
-    known = sum((share * curves.get(source, whole) for source, share in shares.items()), np.zeros(watched_days + 1))
+    known = sum((share * each[source] for source, share in shares.items()), np.zeros(watched_days + 1))
     known[-1] = 1.0
     return Maturity(
         known=known,
