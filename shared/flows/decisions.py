@@ -5,7 +5,6 @@ import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from shared.domain.codec import decode, encode, to_document
@@ -36,9 +35,7 @@ class Newcomer:
 _UNCLAIMED: Final = Claims()
 
 
-def row_of(
-    decision: Decision, event: PaymentChanged | PaymentAssessed | None, claims: Claims = _UNCLAIMED
-) -> bytes:
+def row_of(decision: Decision, event: PaymentChanged | PaymentAssessed | None, claims: Claims = _UNCLAIMED) -> bytes:
     """JSON of `decision`, as it is published on hearing of `event`, None where that is no attempt at paying; with three things
     more. `sample`: the first two digits of the hash of the decision's event's id, by which training reads a part of all
     payments and nothing of the others. `newcomer`, null of nine payments in ten, which costs nothing to read past: what

@@ -11,7 +11,7 @@ import msgspec
 from shared.domain.codec import encode
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
-from shared.flows.challengers import dismiss, give_share, promote, put_line
+from shared.flows.challengers import compare_challenger, dismiss, give_share, promote, put_line
 from shared.flows.champions import Champion, Line, line_of, usable
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change
@@ -25,6 +25,7 @@ from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.fraud.policy import Capacity, Costs, cheapest, within_capacity
 from shared.learning import request as requests
 from shared.learning.request import (
+    Compare,
     Dismiss,
     GiveShare,
     Pin,
@@ -253,7 +254,8 @@ def _store(ports: Ports, learned: _Learned, golden: "Table", origin: Mapping[str
 
 def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
     """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"pin": "<digest>"}`, `{"unpin": "<digest>"}`,
-    `{"canary": "<digest>", "share": 0.05}`, `{"promote": "<digest>"}`, `{"dismiss": "<digest>"}`, `{"recompute": 1000}`. What came of it is told by facts. Raises Rejected, Misconfigured, Unavailable."""
+    `{"canary": "<digest>", "share": 0.05}`, `{"promote": "<digest>"}`, `{"dismiss": "<digest>"}`, `{"compare": "<digest>"}`,
+    `{"recompute": 1000}`. What came of it is told by facts. Raises Rejected, Misconfigured, Unavailable."""
     match requests.read(parameters):
         case RollBack(roll_back=digest):
             roll_back(ports, now, digest)
@@ -267,6 +269,8 @@ def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
             give_share(ports.documents, now, digest, share)
         case Dismiss(dismiss=digest):
             dismiss(ports.documents, digest)
+        case Compare(compare=digest, days=days, mature_days=mature_days):
+            compare_challenger(ports, now, digest, timedelta(days=days), timedelta(days=mature_days))
         case Recompute(recompute=decisions, days=days):
             recompute_decisions(ports, now, decisions, timedelta(days=days))
         case TrainingRequest():

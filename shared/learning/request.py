@@ -92,6 +92,15 @@ class Dismiss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dismiss: Digest
 
 
+class Compare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """compare: the digest of the challenger to show beside the champion, on payments of the last `days` that are at least
+    `mature_days` old and of which both were asked."""
+
+    compare: Digest
+    days: Annotated[float, msgspec.Meta(gt=0, le=400)] = 90
+    mature_days: Days = 30
+
+
 class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """recompute: how many of the newest stored decisions, of payments of the last `days`, to compute again."""
 
@@ -99,7 +108,7 @@ class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     days: Annotated[float, msgspec.Meta(gt=0, le=400)] = 7
 
 
-Asked = TrainingRequest | RollBack | Pin | Unpin | Promote | GiveShare | Dismiss | Recompute
+Asked = TrainingRequest | RollBack | Pin | Unpin | Promote | GiveShare | Dismiss | Compare | Recompute
 
 # The member that each of the others cannot be without.
 _NAMED: Mapping[str, type[Asked]] = {
@@ -109,6 +118,7 @@ _NAMED: Mapping[str, type[Asked]] = {
     "promote": Promote,
     "canary": GiveShare,
     "dismiss": Dismiss,
+    "compare": Compare,
     "recompute": Recompute,
 }
 

@@ -82,7 +82,10 @@ FRAUD, GENUINE, UNKNOWN = "third_party_fraud", "genuine", (None, None, None, Non
         ([said(0.1, source="manual_review")], (FRAUD, "manual_review", 0.1, "manual_review")),
         ([said(0.1, GENUINE, "manual_review"), said(3)], (FRAUD, "dispute", 3, "dispute")),
         ([said(3), said(5, GENUINE, "manual_review")], (GENUINE, "manual_review", None, None)),
-        ([said(0.1, "first_party_fraud", "manual_review")], ("first_party_fraud", "manual_review", 0.1, "manual_review")),
+        (
+            [said(0.1, "first_party_fraud", "manual_review")],
+            ("first_party_fraud", "manual_review", 0.1, "manual_review"),
+        ),
         ([said(3, "service", "dispute")], ("service", "dispute", None, None)),
     ],
 )
@@ -154,7 +157,9 @@ def heard(draw: st.DrawFn) -> list[Row]:
 
 @settings(max_examples=12, deadline=None)
 @given(heard(), st.data())
-def test_nothing_of_the_future_is_seen_and_no_order_or_repetition_matters(words: list[Row], data: st.DataObject) -> None:
+def test_nothing_of_the_future_is_seen_and_no_order_or_repetition_matters(
+    words: list[Row], data: st.DataObject
+) -> None:
     again = data.draw(st.lists(st.sampled_from(words), max_size=4) if words else st.just([]))
     instants = {f"until_{days}": NOON + days * DAY for days in (0, 3, 6, 12)}
     told = {
