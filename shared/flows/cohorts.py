@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shared.learning.compare import Comparison
     from shared.learning.data_set import Flags, Floats, Table
 
-ROWS = 20_000
+ROWS = 10_000
 """Genuine payments that are looked at, and frauds, at most about so many each: a thousandth is told of either."""
 
 SEED = 0
