@@ -462,7 +462,7 @@ def logged(ports: Ports, payments: int) -> None:
     chance = np.random.default_rng(payments)
     rows = []
     for index in range(payments):
-        at = utc_text(NOW - chance.random() * 200 * DAY)
+        at = utc_text(NOW - (1 - index / payments) * 200 * DAY)
         values = chance.normal(size=len(NAMES)).round(3).tolist()
         rows.append(
             {
@@ -489,8 +489,8 @@ def a_label(
 
 def test_a_correction_and_a_reviewers_word_are_learned_as_far_as_they_are_known(tmp_path: Path) -> None:
     ports = local_ports(tmp_path)
-    logged(ports, payments=300)
-    oldest = ports.warehouse.query("SELECT payment_id FROM fraud_decisions ORDER BY occurred_at LIMIT 5")
+    logged(ports, payments=3000)
+    oldest = ports.warehouse.query("SELECT payment_id FROM fraud_decisions ORDER BY occurred_at LIMIT 5 OFFSET 1500")
     one, two, three, four, five = (row["payment_id"] for row in oldest)
     ports.warehouse.append(
         "fraud_labels",
@@ -516,14 +516,14 @@ def test_fraud_that_is_known_of_young_payments_is_learned_before_they_are_mature
     """Half of the frauds are known within days, half within two months, so that a payment is mature after about two."""
     ports = local_ports(tmp_path)
     logged(ports, payments=3000)
-    rows = ports.warehouse.query("SELECT payment_id, occurred_at FROM fraud_decisions ORDER BY payment_id")
+    rows = ports.warehouse.query("SELECT payment_id, occurred_at FROM fraud_decisions ORDER BY occurred_at")
     labels = []
-    for index, row in enumerate(rows[:600]):
+    for index, row in enumerate(rows[45::5]):
         known = row["occurred_at"] + (index % 6 if index % 2 else 20 + index % 40) * DAY
         if known <= NOW:
             labels.append(a_label(row["payment_id"], known))
     ports.warehouse.append("fraud_labels", labels)
-    request = msgspec.convert({"burn_in_days": 0, "max_rows": 1500}, TrainingRequest)
+    request = msgspec.convert({"burn_in_days": 0, "max_rows": 1000}, TrainingRequest)
     known = train_flow._labeled(ports, NOW, request)
     assert 45 <= known.maturity.mature_days <= 60
     assert known.told["frauds_counted"] > 300
