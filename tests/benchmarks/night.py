@@ -77,7 +77,7 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"a night of {len(rows):,} rows: {processor:.0f} processor seconds on {os.cpu_count()} cores, {clock:.0f} s by the "
-        f"clock, of the {540} s that the function has; {peak:.2f} GiB at most, {before:.2f} of it the rows as they come"
+        f"clock, of the 540 s that the function has; {peak:.2f} GiB at most, {before:.2f} of it the rows as they come"
     )
 
 

@@ -133,6 +133,15 @@ def test_a_label_is_found_under_each_name_by_which_fraud_was_claimed(tmp_path: P
     assert {name: row[2] for name, row in as_of(warehouse).items()} == {"pi_1": 3, "pi_2": None, "pi_3": 4}
 
 
+def test_of_a_labels_copies_the_one_that_rests_on_most_counts(tmp_path: Path) -> None:
+    warehouse = local_ports(tmp_path).warehouse
+    warehouse.append("fraud_decisions", [decided(), decided("pi_2")])
+    of_one = [said(3, GENUINE, "dispute_won", label_id="l", revision=2), said(3, label_id="l", revision=1)]
+    of_other = [{**one, "payment_id": "pi_2", "label_id": "m"} for one in of_one[::-1]]
+    warehouse.append("fraud_labels", [*of_one, *of_other])
+    assert {name: row[0] for name, row in as_of(warehouse).items()} == {"pi_1": GENUINE, "pi_2": GENUINE}
+
+
 @st.composite
 def heard(draw: st.DrawFn) -> list[Row]:
     """Words on a payment, each told with those before it again, by `revision`."""
