@@ -136,8 +136,8 @@ LEFT JOIN (
 
 
 def logged_sql() -> str:
-    """The rows of `served_sql` that a decision of this schema recorded and of which an issuer said something, and no others,
-    with the `network` and the `country` of the payment, for people.
+    """The rows of `served_sql` that a decision of this schema recorded, and no others, with the `network` and the `country` of
+    the payment, for people.
 
     Nothing is read but decisions of the payments that @sample names: each is published again with what became of its
     payment, the issuer's word where it was decided on before, and every word on fraud, of which the latest counts."""
@@ -151,8 +151,7 @@ FROM (
   FROM fraud_decisions
   WHERE occurred_at >= @since AND occurred_at <= @as_of AND schema_version = '{SCHEMA_VERSION}' AND sample <= @sample
   QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY COALESCE(claims_revision, 0) DESC, linked_event_id DESC) = 1
-) AS served
-WHERE step IS NOT NULL"""
+) AS served"""
 
 
 def audited_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT) -> str:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shared.flows.cohorts import ROWS
+from shared.flows.monitor_model import AGES
 from shared.flows.skew import HISTORY
 from shared.learning.data_set import SAMPLES, sampling
 from shared.learning.request import TrainingRequest
@@ -89,6 +91,9 @@ class Each:
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
     counted_decision: int = 110  # what it reads of one part in 256 to know how many there are
+    named_decision: int = 190  # what it reads once more of the sample, to find labels by payments' names
+    labeled_row: int = 550  # of the labels that an event of a dispute told, what is read
+    cohort_decision: int = 250  # of a decision's row, what a week's performance reads
     """Rows that are read with those of the sample, for they are in a block with them: of each day, assumed. Blocks are of
     some ten to hundreds of MiB."""
     trained_beside: int = 40_000
@@ -393,8 +398,10 @@ def costs(plan: Plan) -> Iterator[Line]:
         sample = (int(kept_of_past.sample, 16) + 1) / SAMPLES
         trained = min(sample * traffic.payments_a_day + each.trained_beside, traffic.payments_a_day)
         counted = traffic.payments_a_day / SAMPLES + each.trained_beside
-        scanned.append(days * (trained * each.trained_decision + counted * each.counted_decision) * DAYS / TIB)
-    of = f"decisions of a sample of {asked.history_days:g} days each night"
+        read = trained * (each.trained_decision + each.named_decision) + counted * each.counted_decision
+        read += plan.disputes_a_day * each.labeled_row
+        scanned.append(days * read * DAYS / TIB)
+    of = f"decisions of a sample of {asked.history_days:g} days each night, and all labels"
     yield growing("BigQuery training", scanned, "TiB", price.bigquery_scanned_tib, of)
     days = 1 + HISTORY.days
     audited = days * (plan.events_a_day * each.audited_event + traffic.payments_a_day * each.audited_decision)
@@ -410,6 +417,13 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line("BigQuery attacks", ticks * looked_at * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     measured = traffic.payments_a_day * each.measured_decision
     yield line("BigQuery health", measured * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "each day once")
+    frauds = int(7 * traffic.payments_a_day * traffic.disputes_a_payment)
+    share = (int(sampling(int(7 * traffic.payments_a_day), frauds, ROWS).sample, 16) + 1) / SAMPLES
+    cohort = 7 * min(share * traffic.payments_a_day + each.trained_beside, traffic.payments_a_day)
+    weekly = len(AGES) * cohort * (each.cohort_decision + each.named_decision)
+    weekly += sum(7 + age for age in AGES) * plan.disputes_a_day * each.labeled_row
+    of = f"each week's decisions {', '.join(map(str, AGES))} days later"
+    yield line("BigQuery cohorts", weekly / 7 * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")
 

@@ -398,12 +398,12 @@ def test_what_a_model_trains_on_is_asked_alike_of_both(warehouse: Warehouse) -> 
         "since": long_ago,
         "as_of": long_ago + 90 * 24 * HOUR,
         "learned_from": 0,
-        "matured_until": 2**62,
+        "until": long_ago + 90 * 24 * HOUR,
         "below": "g",
         "sample": "ff",
     }
     rows = warehouse.query(labeled_sql(named_sql(served_sql())), asked)
-    told = {row["event_id"]: (row["fraud_reported_at"] is not None, row["card_payments_24h"]) for row in rows}
+    told = {row["event_id"]: (row["fraud_known_at"] is not None, row["card_payments_24h"]) for row in rows}
     assert told == {"t0": (True, None), "t1": (False, 1), "t2": (False, 2)}
 
 

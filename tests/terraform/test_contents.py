@@ -14,7 +14,7 @@ import sqlglot
 from sqlglot import exp
 
 from shared.backends.tables import columns
-from shared.flows import monitor_model
+from shared.flows import cohorts, monitor_model
 from shared.flows.recompute_decisions import NEWEST_SQL
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
 from shared.fraud.attacks import NEWCOMERS_SQL
@@ -94,7 +94,12 @@ def test_tables_are_partitioned_and_clustered_by_columns_that_they_have() -> Non
 
 def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
     trained = [data_set.labeled_sql(sql) for sql in (data_set.named_sql(served_sql()), logged_sql())]
-    watched = [sql for name, sql in vars(monitor_model).items() if name.endswith("_SQL")]
+    watched = [
+        sql
+        for of in (monitor_model, cohorts)
+        for name, sql in vars(of).items()
+        if name.endswith("_SQL") and "FROM" in sql
+    ]
     assert NEWCOMERS_SQL in watched
     for sql in (
         data_set.COUNT_SQL,

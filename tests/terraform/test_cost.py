@@ -25,6 +25,7 @@ from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentSte
 from shared.domain.reviews import ReviewAction
 from shared.flows import reviews
 from shared.flows.assess_payment import count
+from shared.flows.cohorts import COHORT_SQL
 from shared.flows.decisions import PACKED, row_of, stored
 from shared.flows.event_messages import event_message
 from shared.flows.judged import FORGOTTEN_AFTER
@@ -39,6 +40,7 @@ from shared.fraud.decide import decide
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import audited_sql, logged_sql
 from shared.learning.data_set import LOGGED_SQL, labeled_sql
+from shared.learning.labels import with_labels
 from shared.runtime import logs
 from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
@@ -350,12 +352,18 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     assert 0.7 * each.event_row < row_bytes(told, "payment_events") <= each.event_row
     assert 0.7 * each.decision_row < row_bytes(decision, "fraud_decisions") <= each.decision_row
     read = read_of(labeled_sql(logged_sql()))
-    assert read.keys() == {"fraud_decisions"}
+    assert read.keys() == {"fraud_decisions", "fraud_labels"}
+    of_labels = read["fraud_labels"]
     assert (
         0.7 * each.trained_decision
         < row_bytes(decision, "fraud_decisions", read["fraud_decisions"])
         <= (each.trained_decision)
     )
+    named = {"event_id", "provider", "payment_id", "claimed_as", "occurred_at", "sample"}
+    assert read_of(with_labels("SELECT '' AS event_id, 0 AS fraud_reported_at"))["fraud_decisions"] == named
+    assert 0.5 * each.named_decision < row_bytes(decision, "fraud_decisions", named) <= each.named_decision
+    cohort = read_of(COHORT_SQL)["fraud_decisions"]
+    assert 0.5 * each.cohort_decision < row_bytes(decision, "fraud_decisions", cohort) <= each.cohort_decision
     counted_by = read_of(LOGGED_SQL)
     assert counted_by.keys() == {"fraud_decisions"}
     assert (
@@ -394,6 +402,8 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     # Of the third of four events: there are two and a half on average.
     assert sum(row_bytes(label, "fraud_labels") for label in labels) * 2.5 / 3 <= each.label_row
     assert sum(size(label) for label in labels) * 2.5 / 3 <= each.label_bytes
+    labeled = sum(row_bytes(label, "fraud_labels", of_labels) for label in labels) * 2.5 / 3
+    assert labeled <= each.labeled_row
     assert sum(map(largest, ("disputes", "cases", "fraud_claims"))) <= each.dispute_document
 
 
@@ -465,7 +475,7 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
         "Monitoring looks",
     }
     for before, after in zip(cost.costs(plan), cost.costs(twice), strict=True):
-        if before.item == "BigQuery training":
+        if before.item in ("BigQuery training", "BigQuery cohorts"):
             # Of twice as many payments half the share is taken, in whole 256ths.
             assert before.dollars <= after.dollars <= tuple(2 * one for one in before.dollars)
             continue
