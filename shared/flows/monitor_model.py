@@ -26,6 +26,7 @@ from shared.domain.errors import Rejected
 from shared.domain.events import PaymentStep
 from shared.domain.health import HealthMeasured
 from shared.domain.telemetry import alarm, fact
+from shared.flows.backtest import sample_of
 from shared.flows.challengers import give_share, line_in
 from shared.flows.champions import Line, usable
 from shared.flows.committing import Decision as Effect
@@ -43,7 +44,6 @@ FROM_HOUR = 4
 """UTC: by then what happened yesterday has come, but for what comes days late."""
 
 WEEKS = 5
-SAMPLES = 256
 VECTORS = 20_000
 """Vectors that a day's spread is measured on, and that are computed again, at most about so many."""
 
@@ -68,9 +68,6 @@ GROUP BY provider, account, country, network"""  # noqa: S608 - constants of our
 BEFORE_SQL = f"""SELECT measure, subject, value, payments FROM model_health
 WHERE day IN ({", ".join(f"@week_{week}" for week in range(1, WEEKS + 1))}) AND measure IN ('approved', 'declined')
 QUALIFY ROW_NUMBER() OVER (PARTITION BY row_id ORDER BY measured_at DESC) = 1"""  # noqa: S608 - constants of ours
-
-COUNT_SQL = f"""SELECT COUNT(DISTINCT event_id) AS payments FROM fraud_decisions
-WHERE {_OF_THE_DAY} AND schema_version = '{SCHEMA_VERSION}' AND sample = '00'"""  # noqa: S608 - constants of ours
 
 # Of what issuers refused nothing was learned: it has no label.
 VECTORS_SQL = f"""SELECT decided.score,
@@ -268,7 +265,7 @@ def _digits(line: Line) -> dict[str, str]:
 
 def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasured]:
     make = _Rows.of(day, now, line)
-    sample = _sample(ports, make)
+    sample = sample_of(ports.warehouse, make.day, make.day + DAY, VECTORS)
     measured = [*_spreads(ports, line, make, sample), *_rates(ports, make), *_shadow(ports, line, make)]
     measured += _skew(ports, make, sample)
     told: Mapping[str, Callable[[str, int], None]] = {
@@ -284,13 +281,6 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     scores = {row.measure: row.value for row in measured if row.subject == "score"}
     fact("model_measured", day=day.isoformat(), rows=len(measured), score_stability=scores.get("stability"))
     return measured
-
-
-def _sample(ports: Ports, make: _Rows) -> str:
-    """Decisions' greatest `sample`, so that about `VECTORS` of the day are looked at."""
-    [counted] = ports.warehouse.query(COUNT_SQL, make.within)
-    parts = min(max(VECTORS // max(int(counted["payments"]), 1), 1), SAMPLES)
-    return f"{parts - 1:02x}"
 
 
 def _spreads(ports: Ports, line: Line, make: _Rows, sample: str) -> Iterator[HealthMeasured]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 from typing import Any
 
 import duckdb
@@ -22,6 +22,7 @@ from sqlglot import exp
 from shared.backends.once import Once
 from shared.backends.tables import Column, columns, declared
 from shared.domain.errors import Misconfigured, Unavailable
+from shared.flows.ports import Bound
 
 _TYPES = {
     "STRING": "VARCHAR",
@@ -37,6 +38,9 @@ _TYPES = {
     "JSON": "JSON",
     "BYTES": "VARCHAR",  # base64 in the file; a column of bytes in the table
 }
+
+
+_PATIENCE = 300.0
 
 
 class LocalWarehouse:
@@ -63,18 +67,30 @@ class LocalWarehouse:
             raise Unavailable(f"the warehouse's folder cannot be written: {error.strerror}") from error
 
     def query(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        once: bool = False,
+        bound: Bound | None = None,
     ) -> list[dict[str, Any]]:
         translated, tables = _translated(sql)
         connection = self._connect()
         with self._lock:
             for table in tables:
                 self._load(connection, table)
+            # Nothing is billed here: of a bound only the seconds count.
+            stopping = Timer(bound.seconds if bound else _PATIENCE, connection.interrupt)
+            stopping.start()
             try:
                 result = connection.sql(translated, params=dict(parameters or {}))
                 return _rows(result)
+            except duckdb.InterruptException as error:
+                raise Unavailable("the query took too long, and was stopped", reason="too_slow") from error
             except duckdb.Error as error:
                 raise Misconfigured(f"the warehouse refuses this SQL: {error}", reason="bad_sql") from error
+            finally:
+                stopping.cancel()
 
     def _load(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
         """Bring `table` up to what its folder holds."""
