@@ -76,7 +76,7 @@ def backtest(ports: Ports, candidates: Sequence[Rule], standing: Book, window: W
         raise Rejected("these are too many conditions for one question: try fewer rules at once", reason="bad_call")
     parameters = window.checked(LONGEST).parameters(now)
     sample = sample_of(ports.warehouse, window.since, window.until, MOST_DECISIONS)
-    rows = ports.warehouse.query(sql, {**parameters, **texts, "sample": sample}, bound=BOUND)
+    rows = ports.warehouse.query(sql, {**parameters, **texts, "from_sample": "00", "sample": sample}, bound=BOUND)
     if len(rows) > MOST_GROUPS:
         raise Rejected("these rules hold in too many combinations: try fewer at once", reason="bad_call")
     fates, others, tried = summed(rows, candidates, live)

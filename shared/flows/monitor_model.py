@@ -10,11 +10,12 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 | `challenger_approved`, `challenger_agrees` | what the challenger would have approved, and where both say the same | – |
 | `skew`, `skew_natural` | how many of a sample of decisions, and of which features, are not what the rows say; by cause, where it is a natural one (`shared.flows.skew`) | any |
 | `canary` | by how much more the canary approves than the champion | beyond a hundredth: the canary ends |
+| `rule_hits`, `rule_precision`, `rule_dead` | each rule that judged, in its version (`shared.flows.rule_health`) | – |
 | `attack` | new cards on one BIN, device or address | a burst (`shared.fraud.attacks`) |
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from shared.domain.errors import Rejected
 from shared.domain.events import PaymentStep
 from shared.domain.health import HealthMeasured
 from shared.domain.telemetry import alarm, fact
+from shared.flows import rule_health
 from shared.flows.backtest import sample_of
 from shared.flows.challengers import give_share, line_in
 from shared.flows.champions import Line, usable
@@ -268,6 +270,7 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     sample = sample_of(ports.warehouse, make.day, make.day + DAY, VECTORS)
     measured = [*_spreads(ports, line, make, sample), *_rates(ports, make), *_shadow(ports, line, make)]
     measured += _skew(ports, make, sample)
+    measured += _rules(ports, make)
     told: Mapping[str, Callable[[str, int], None]] = {
         "stability": lambda worst, count: alarm("model_drifted", subjects=count, worst=worst),
         "approved": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
@@ -310,6 +313,12 @@ def _skew(ports: Ports, make: _Rows, sample: str) -> Iterator[HealthMeasured]:
         yield make.row("skew", subject, count, found.compared, usual=(0.0, 0.0), unusual=count > 0)
     for cause, count in found.natural.items():
         yield make.row("skew_natural", cause, count, found.compared)
+
+
+def _rules(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
+    for one in rule_health.measured(ports, make.day):
+        # No model's: the champion has no part in it.
+        yield replace(make.row(one.measure, one.subject, one.value, one.payments, usual=one.usual), model=None)
 
 
 def _rates(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:

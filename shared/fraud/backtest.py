@@ -40,7 +40,7 @@ FATE_SQL: Final = f"""CASE
 
 LAST_TOLD_SQL: Final = """SELECT {columns}, MAX(step) OVER (PARTITION BY event_id) AS last_step
   FROM fraud_decisions
-  WHERE occurred_at >= @since AND occurred_at < @until AND sample <= @sample
+  WHERE occurred_at >= @since AND occurred_at < @until AND sample >= @from_sample AND sample <= @sample
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY event_id ORDER BY COALESCE(claims_revision, 0) DESC, linked_event_id DESC, decided_at
   ) = 1"""
@@ -48,8 +48,8 @@ LAST_TOLD_SQL: Final = """SELECT {columns}, MAX(step) OVER (PARTITION BY event_i
 
 
 def backtest_sql(candidates: Sequence[Rule], live: Sequence[Rule]) -> tuple[str, dict[str, str]]:
-    """The query of `candidates` beside the `live` rules over decisions on payments from @since to before @until that @sample
-    names, and the parameters that it has beside those and @matured_until: a row for each combination of `held` (a digit a
+    """The query of `candidates` beside the `live` rules over decisions on payments from @since to before @until whose
+    `sample` lies from @from_sample to @sample, and the parameters that it has beside those and @matured_until: a row for each combination of `held` (a digit a
     rule, the candidates' first; null where a decision has features of another schema), `outcome`, `fate` and `currency`,
     with how many `payments` there are and the sum of their amounts, `minor`."""
     texts: dict[str, str] = {}
@@ -91,7 +91,7 @@ def _recorded(name: str) -> str:
 
 
 def _not_snoozed(code: str) -> str:
-    return f"NOT EXISTS (SELECT 1 FROM UNNEST(told.listed) AS one WHERE one.rule = {code})"
+    return f"NOT EXISTS (SELECT 1 FROM UNNEST(told.listed) AS one WHERE one.rule = {code})"  # noqa: S608 - code is a parameter
 
 
 def _within(scope: Scope, parameter: Callable[[str], str]) -> Iterable[str]:

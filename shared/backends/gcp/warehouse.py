@@ -75,7 +75,9 @@ class BigQueryWarehouse:
                 raise
         except _TROUBLE as error:
             if any(told.get("reason") == _TOO_DEAR for told in getattr(error, "errors", ())):
-                raise Rejected("this would read more than one question may: ask of less time", reason="too_dear") from error
+                raise Rejected(
+                    "this would read more than one question may: ask of less time", reason="too_dear"
+                ) from error
             if not isinstance(error, exceptions.BadRequest | exceptions.NotFound):
                 raise Unavailable(f"BigQuery does not answer: {type(error).__name__}", reason="bigquery") from error
             raise Misconfigured(f"the warehouse refuses this SQL: {error.message}", reason="bad_sql") from error
