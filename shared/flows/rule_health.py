@@ -85,7 +85,7 @@ def measured(ports: Ports, day: datetime) -> Iterator[Measure]:
     """What there is to say of the rules' day."""
     standing = {subject_of(rule) for rule in _judging(standing_book(ports.documents))}
     judged, hits, _ = _counted(ports, day, day)
-    for subject in sorted({*judged, *standing}):
+    for subject in sorted({*judged, *hits, *standing}):
         yield Measure(measure="rule_hits", subject=subject, value=hits[subject], payments=judged[subject])
     _, _, fates = _counted(ports, day - MATURITY, day)
     for subject in sorted({subject for subject, _ in fates}):
