@@ -1,23 +1,33 @@
 """A rule tried in the warehouse means what it means where a payment waits: the same rows, on every warehouse there is."""
 
 import itertools
+import json
 import random
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.codec import utc_text
-from shared.domain.decisions import Outcome
+from shared.backends.local.warehouse import LocalWarehouse
+from shared.domain.codec import encode_event, from_document, utc_text
+from shared.domain.decisions import Decision, Outcome
+from shared.domain.errors import Unavailable
 from shared.flows.backtest import MATURITY
+from shared.flows.decisions import row_of
 from shared.flows.ports import Bound, Ports, Warehouse
+from shared.flows.recompute_decisions import replayed_sql
+from shared.flows.rule_health import HITS_SQL, MEASURED_SQL
 from shared.fraud.backtest import Fate, backtest_sql, summed
-from shared.fraud.features import NAMES, SCHEMA_VERSION
+from shared.fraud.decide import decide
+from shared.fraud.features import NAMES, SCHEMA_VERSION, Attempt
+from shared.fraud.history import Known
 from shared.fraud.rules import Rule, Scope, Segment, State, Table
-from tests.builders import DAY, NOON
+from tests.builders import DAY, NOON, a_card, a_payment_event
 from tests.fraud.test_expressions import CONDITIONS, NOTHING, USED, VALUES
 
 _days = itertools.count()
@@ -48,7 +58,7 @@ def decisions(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def rows_of(decision: Mapping[str, Any], event_id: str, at: Any) -> list[dict[str, Any]]:
+def decision_rows(decision: Mapping[str, Any], event_id: str, at: Any) -> list[dict[str, Any]]:
     values = {**NOTHING, **decision["values"]}
     currency, minor = decision["amount"] or (None, None)
     row = {
@@ -116,7 +126,7 @@ def test_the_warehouse_counts_what_the_request_path_would_have_said(
     for n, decision in enumerate(told):
         at = since + n * timedelta(hours=4)
         event_id = f"{since:%Y%m%d}-{n}"
-        rows += rows_of(decision, event_id, at)
+        rows += decision_rows(decision, event_id, at)
         if decision["other_schema"]:
             others += 1
             continue
@@ -153,3 +163,63 @@ def test_of_nothing_nothing_is_known(warehouses: Ports) -> None:
     fates, others, [tried] = ask(warehouses.warehouse, [rule], [], NOON - 400 * DAY, NOON - MATURITY)
     assert (fates, others, tried.hits, tried.fates) == ({}, 0, 0, {})
     assert (tried.precision.low, tried.precision.high) == (0.0, 1.0)
+
+
+def test_hits_of_rules_and_what_was_measured_of_them_are_read_alike(warehouses: Ports) -> None:
+    warehouse, since = warehouses.warehouse, NOON + next(_days) * DAY
+    decision = {
+        "values": dict.fromkeys(USED, 1.0),
+        "country": "DE",
+        "initiator": None,
+        "snoozed": (),
+        "step": "captured",
+        "outcome": Outcome.REVIEW,
+        "fraud": "now",
+        "other_schema": False,
+        "amount": ("EUR", 5),
+    }
+    reasons = [{"source": source, "code": code} for source, code in (("list", "a"), ("rule", "b"), ("rule", "c"))]
+    told = [{**row, "reasons": reasons, "shadow": ["d"]} for row in decision_rows(decision, f"h-{since:%Y%m%d}", since)]
+    plain = decision_rows({**decision, "fraud": None}, f"i-{since:%Y%m%d}", since)
+    warehouse.append("fraud_decisions", [*told, *plain])
+    within = {"since": since, "until": since + DAY, "matured_until": since, "from_sample": "00", "sample": "ff"}
+    found = warehouse.query(HITS_SQL, within)
+    assert sorted((row["held"] or "", row["shadows"] or "", row["fate"], row["payments"]) for row in found) == [
+        ("", "", "genuine", 1),
+        ("b c", "d", "fraud", 1),
+    ]
+    day = utc_text(since)
+    row = {"row_id": day, "day": day, "measured_at": day, "measure": "rule_precision", "subject": "b 1", "payments": 4}
+    later = {**row, "measured_at": utc_text(since + DAY), "value": 0.75}
+    warehouse.append("model_health", [{**row, "value": 0.5}, later])
+    [measured] = warehouse.query(MEASURED_SQL, {"since": since, "until": since + DAY})
+    assert measured == {
+        "measure": "rule_precision",
+        "subject": "b 1",
+        "payments": 4,
+        "with_it": 3,
+        "days": 1,
+        "last": since,
+    }
+
+
+def test_decisions_are_read_with_what_lists_go_by(warehouses: Ports) -> None:
+    ports, since = warehouses, NOON + next(_days) * DAY
+    event = a_payment_event(event_id=f"stripe:acct_1:r{since:%Y%m%d}", occurred_at=since, card=a_card(bin="411111"))
+    known = Known(Attempt.of(event), {})
+    decision = decide(known, None, since)
+    ports.warehouse.append("fraud_decisions", [json.loads(row_of(decision, event))])
+    ports.warehouse.append("payment_events", [json.loads(encode_event(event))])
+    parameters = {"since": since, "until": since + DAY, "matured_until": since, "from_sample": "00", "sample": "ff"}
+    for named in (True, False):
+        [row] = ports.warehouse.query(replayed_sql(named=named), parameters, bound=Bound(10**9, 60.0))
+        assert from_document(row, Decision) == decision
+        assert row["fate"] == Fate.GENUINE
+        assert (row["named"], row["bin"]) == (event.event_id, "411111") if named else "named" not in row
+
+
+def test_a_question_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    endless = """SELECT COUNT(*) AS n FROM (SELECT a FROM UNNEST(GENERATE_ARRAY(1, 100000)) AS a) AS one
+      CROSS JOIN (SELECT b FROM UNNEST(GENERATE_ARRAY(1, 100000)) AS b) AS other WHERE MOD(a * b, 7) > 3"""
+    with pytest.raises(Unavailable, match="stopped"):
+        LocalWarehouse(tmp_path).query(endless, bound=Bound(1, 0.2))
