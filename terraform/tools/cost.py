@@ -91,7 +91,7 @@ class Each:
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
-    hit_decision: int = 750  # what the rules' health reads, of a day's decisions and of those that became old enough
+    hit_decision: int = 430  # what the rules' health reads, of a day's decisions and of those that became old enough
     tried_decision: int = 3_300  # what a backtest reads, of the sample
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
     counted_decision: int = 110  # what it reads of one part in 256 to know how many there are

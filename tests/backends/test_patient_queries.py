@@ -31,7 +31,9 @@ class Jobs(ThreadingHTTPServer):
 
     def job(self, job_id: str) -> dict[str, Any]:
         done = not self.hangs or job_id in self.canceled
-        stopped = {"errorResult": {"reason": "stopped", "message": "canceled"}} if job_id in self.canceled else {}
+        stopped: dict[str, Any] = (
+            {"errorResult": {"reason": "stopped", "message": "canceled"}} if job_id in self.canceled else {}
+        )
         if self.too_dear:
             # As BigQuery says it, which its client takes for a fault of the server (500).
             told = "Query exceeded limit for bytes billed: 1. 10485760 or higher required."

@@ -121,7 +121,7 @@ def test_an_entity_is_listed_shown_and_taken_back(rules: FlaskClient, tmp_path: 
 
 def test_whoever_calls_is_the_author_whatever_the_call_says(rules: FlaskClient) -> None:
     headers = identity("Ben@shop.example")
-    call = {"act": "publish", "book": {}, "after": None, "reason": "a wave"}
+    call: dict[str, Any] = {"act": "publish", "book": {}, "after": None, "reason": "a wave"}
     assert rules.post("/", json=call, headers=headers).status_code == 200
     assert rules.post("/", json={**call, "after": 1, "author": "ana"}, headers=headers).status_code == 200
     assert rules.post("/", json={**call, "after": 2, "author": "ana"}).status_code == 200
@@ -137,7 +137,7 @@ def test_whoever_calls_is_the_author_whatever_the_call_says(rules: FlaskClient) 
     "headers", [{}, {"Authorization": "Bearer x.y.z"}, identity("a@b.example", email_verified=False)]
 )
 def test_what_nobody_answers_for_is_not_changed(rules: FlaskClient, headers: dict[str, str]) -> None:
-    call = {"act": "publish", "book": {}, "after": None, "reason": "a wave"}
+    call: dict[str, Any] = {"act": "publish", "book": {}, "after": None, "reason": "a wave"}
     answer = rules.post("/", json=call, headers=headers)
     assert answer.status_code == 400
     assert "author: no ID token says who calls" in answer.get_json(force=True)["detail"]
