@@ -25,6 +25,12 @@ def line_in(found: Snapshot | None) -> Line:
     return line_of(found.document if found else None, SCHEMA_VERSION, lambda _: False)
 
 
+def challenger_in(documents: Documents) -> str | None:
+    """The digest of the challenger of this release's features; None where there is none."""
+    challenger = line_in(documents.get([CHAMPION])[0]).challenger
+    return challenger.digest if challenger else None
+
+
 def promote(ports: Ports, now: datetime, digest: str) -> None:
     """Let the challenger `digest` decide for everyone. Raises Rejected where it is not the challenger, or an operator has
     pinned the champion; Misconfigured when it cannot decide here."""

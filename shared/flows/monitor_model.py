@@ -12,11 +12,12 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 | `cohort_precision`, `cohort_recall`, `cohort_money`, `cohort_average_precision` | a week's decisions, as their labels were known so many days after it (`AGES`), with 95 % intervals (`shared.learning.cohort`) | – |
 | `challenger_money`, `challenger_average_precision` | by how much more of the fraud's money the challenger catches than the champion on that week's payments, where both hinder as many, and how much better it ranks | – |
 | `canary` | by how much more the canary approves than the champion | beyond a hundredth: the canary ends |
+| `rule_hits`, `rule_precision`, `rule_dead` | each rule that judged, in its version (`shared.flows.rule_health`) | – |
 | `attack` | new cards on one BIN, device or address | a burst (`shared.fraud.attacks`) |
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -29,7 +30,8 @@ from shared.domain.events import PaymentStep
 from shared.domain.health import HealthMeasured
 from shared.domain.instants import MICROSECOND
 from shared.domain.telemetry import alarm, fact
-from shared.flows import cohorts
+from shared.flows import cohorts, rule_health
+from shared.flows.backtest import sample_of
 from shared.flows.challengers import give_share, line_in
 from shared.flows.champions import Line, usable
 from shared.flows.cohorts import both_of
@@ -48,7 +50,6 @@ FROM_HOUR = 4
 """UTC: by then what happened yesterday has come, but for what comes days late."""
 
 WEEKS = 5
-SAMPLES = 256
 VECTORS = 20_000
 """Vectors that a day's spread is measured on, and that are computed again, at most about so many."""
 
@@ -76,9 +77,6 @@ GROUP BY provider, account, country, network"""  # noqa: S608 - constants of our
 BEFORE_SQL = f"""SELECT measure, subject, value, payments FROM model_health
 WHERE day IN ({", ".join(f"@week_{week}" for week in range(1, WEEKS + 1))}) AND measure IN ('approved', 'declined')
 QUALIFY ROW_NUMBER() OVER (PARTITION BY row_id ORDER BY measured_at DESC) = 1"""  # noqa: S608 - constants of ours
-
-COUNT_SQL = f"""SELECT COUNT(DISTINCT event_id) AS payments FROM fraud_decisions
-WHERE {_OF_THE_DAY} AND schema_version = '{SCHEMA_VERSION}' AND sample = '00'"""  # noqa: S608 - constants of ours
 
 # Of what issuers refused nothing was learned: it has no label.
 VECTORS_SQL = f"""SELECT decided.score,
@@ -267,10 +265,11 @@ def _guarded(ports: Ports, line: Line, now: datetime) -> list[HealthMeasured]:
 
 def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasured]:
     make = _Rows.of(day, now, line)
-    sample = _sample(ports, make)
+    sample = sample_of(ports.warehouse, make.day, make.day + DAY, VECTORS)
     measured = [*_spreads(ports, line, make, sample), *_rates(ports, make), *_shadow(ports, line, make)]
     measured += _skew(ports, make, sample)
     measured += _cohorts(ports, line, make)
+    measured += _rules(ports, make)
     told: Mapping[str, Callable[[str, int], None]] = {
         "stability": lambda worst, count: alarm("model_drifted", subjects=count, worst=worst),
         "approved": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
@@ -284,13 +283,6 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     scores = {row.measure: row.value for row in measured if row.subject == "score"}
     fact("model_measured", day=day.isoformat(), rows=len(measured), score_stability=scores.get("stability"))
     return measured
-
-
-def _sample(ports: Ports, make: _Rows) -> str:
-    """Decisions' greatest `sample`, so that about `VECTORS` of the day are looked at."""
-    [counted] = ports.warehouse.query(COUNT_SQL, make.within)
-    parts = min(max(VECTORS // max(int(counted["payments"]), 1), 1), SAMPLES)
-    return f"{parts - 1:02x}"
 
 
 def _spreads(ports: Ports, line: Line, make: _Rows, sample: str) -> Iterator[HealthMeasured]:
@@ -354,6 +346,12 @@ def _cohorts(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:
                     usual=(apart.low, apart.high),
                     model=line.challenger.digest,
                 )
+
+
+def _rules(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
+    for one in rule_health.measured(ports, make.day):
+        # No model's: the champion has no part in it.
+        yield replace(make.row(one.measure, one.subject, one.value, one.payments, usual=one.usual), model=None)
 
 
 def _rates(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:

@@ -10,7 +10,7 @@ from shared.domain.events import Initiator, PaymentAssessed, PaymentChanged
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import CARD_METHOD, EPOCH, NAMES, SCHEMA_VERSION, member
 from shared.fraud.history import Known
-from shared.fraud.lists import MEMBERS, listed_in
+from shared.fraud.lists import ENTITIES, MEMBERS, listed_in
 from shared.fraud.model import Model
 from shared.fraud.policy import DEFAULT_THRESHOLDS, hardest
 from shared.fraud.rules import Segment
@@ -134,6 +134,31 @@ def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> 
         return _judged(decision, model, book)
     except KeyError as missing:
         raise ValueError(f"decision on {decision.event_id} stored no feature {missing}") from missing
+
+
+def judged_by(decision: Decision, model: Model | None, book: Book, named: object | None = None) -> Decision:
+    """`decision` as `model` and `book` would have made it, of the same features, at its time.
+
+    named: what the payment says of itself, with the members that `shared.fraud.lists.MEMBERS` names, by which the book's
+    lists are asked anew; None: what they said then stands. What stood in documents of histories stands either way. Whom the
+    day's amount for exploration left out is left out again. A history that was not known in time is not known here, and no
+    model is asked of it.
+    """
+    if decision.fallback in (Fallback.STORE_SLOW, Fallback.STORE_DOWN):
+        model = None
+    listed = decision.listed
+    if named is not None:
+        kept = (one for one in listed if one.kind in ENTITIES)
+        listed = (*book.lists.of(named, decision.decided_at), *kept)
+    facts = replace(
+        decision,
+        listed=listed,
+        rules_version=book.table.version,
+        policy_version=book.policy.version(model.thresholds if model else DEFAULT_THRESHOLDS),
+        model_digest=model.digest if model else None,
+        book_revision=book.revision,
+    )
+    return _judged(facts, model, book)
 
 
 def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:

@@ -76,6 +76,11 @@ class Rule:
     reason: str = ""
     measured: str = ""
 
+    @property
+    def version(self) -> str:
+        """Short SHA-256 of when it holds and what it wants, whatever book it stands in and whether it is live there."""
+        return version_of([self.code, self.outcome, self.tree, self.scope])
+
 
 class Table:
     """The rules of one book that are live or in shadow, ready to judge vectors of the features `names`. Raises ValueError for

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.learning.compare import Interval, average_precision, draws, money_of
+from shared.learning.compare import Interval, average_precision, draws, interval_of, money_of
 from shared.learning.data_set import Flags, Floats, Table
 
 RESAMPLES = 300
@@ -36,7 +36,7 @@ def performance(of: Table, stopped: Flags, score: Floats, seed: int) -> Performa
             by = weight if worth is None else weight * worth
             return float(by[one].sum()) / all_of if (all_of := float(by[whole].sum())) else 0.0
 
-        return Interval.of(measure(of.weight), [measure(weight) for weight in drawn])
+        return interval_of(measure(of.weight), [measure(weight) for weight in drawn])
 
     scored = ~np.isnan(score)
     judged = of.part(scored)

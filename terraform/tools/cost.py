@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shared.flows.backtest import MOST_DECISIONS
 from shared.flows.cohorts import ROWS
 from shared.flows.monitor_model import AGES
 from shared.flows.skew import HISTORY
@@ -47,6 +48,9 @@ class Traffic:
     new_customers: float = 5.0
     """Attempts of a day, of a hundred payments, with a card that was never seen before."""
     newcomers: float = 10.0
+    """Rules that people try: how often, and on how many days of decisions."""
+    backtests_a_day: float = 4.0
+    backtested_days: float = 14.0
     busiest_provider: float = 0.6
     """Addresses that the busiest provider sends from; Stripe lists twelve."""
     busiest_addresses: float = 12
@@ -89,6 +93,8 @@ class Each:
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
+    hit_decision: int = 430  # what the rules' health reads, of a day's decisions and of those that became old enough
+    tried_decision: int = 3_300  # what a backtest reads, of the sample
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
     counted_decision: int = 110  # what it reads of one part in 256 to know how many there are
     named_decision: int = 190  # what it reads once more of the sample, to find labels by payments' names
@@ -416,6 +422,7 @@ def costs(plan: Plan) -> Iterator[Line]:
     of = f"{ticks:.0f} looks a day at the day's newcomers"
     yield line("BigQuery attacks", ticks * looked_at * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     measured = traffic.payments_a_day * each.measured_decision
+    measured += 2 * traffic.payments_a_day * each.hit_decision
     yield line("BigQuery health", measured * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "each day once")
     frauds = int(7 * traffic.payments_a_day * traffic.disputes_a_payment)
     share = (int(sampling(int(7 * traffic.payments_a_day), frauds, ROWS).sample, 16) + 1) / SAMPLES
@@ -424,6 +431,11 @@ def costs(plan: Plan) -> Iterator[Line]:
     weekly += sum(7 + age for age in AGES) * plan.disputes_a_day * each.labeled_row
     of = f"each week's decisions {', '.join(map(str, AGES))} days later"
     yield line("BigQuery cohorts", weekly / 7 * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
+    days, tried = traffic.backtested_days, min(MOST_DECISIONS, traffic.backtested_days * traffic.payments_a_day)
+    tried = min(tried + days * each.trained_beside, days * traffic.payments_a_day) * each.tried_decision
+    of = f"{traffic.backtests_a_day:g} a day of {days:g} days"
+    amount = traffic.backtests_a_day * tried * DAYS / TIB
+    yield line("BigQuery backtests", amount, "TiB", price.bigquery_scanned_tib, of)
     dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")
 

@@ -15,7 +15,8 @@ from shared.backends.local.warehouse import LocalWarehouse
 from shared.domain.codec import encode_event, utc_text
 from shared.domain.errors import Misconfigured
 from shared.domain.events import AnyEvent, PaymentStep
-from shared.flows.monitor_model import BEFORE_SQL, CANARY_SQL, COUNT_SQL, RATES_SQL, SHADOW_SQL, VECTORS_SQL
+from shared.flows.backtest import COUNT_SQL
+from shared.flows.monitor_model import BEFORE_SQL, CANARY_SQL, RATES_SQL, SHADOW_SQL, VECTORS_SQL
 from shared.flows.ports import Ports, Warehouse
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL, event_in
 from shared.flows.skew import Skew, audit

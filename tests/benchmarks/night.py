@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.flows.ports import Bound
 from shared.flows.train_model import COLUMNS, train_model
 from shared.fraud.features import microseconds
 from tests.local import local_ports
@@ -32,7 +33,7 @@ class Answered:
         self._rows = rows
 
     def query(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False, bound: Bound | None = None
     ) -> list[dict[str, Any]]:
         if not once:
             return [{"payments": 10_000, "frauds": 100, "first": NOW - timedelta(days=DAYS + 30)}]

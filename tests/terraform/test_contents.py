@@ -15,9 +15,13 @@ from sqlglot import exp
 
 from shared.backends.tables import columns
 from shared.flows import cohorts, monitor_model
-from shared.flows.recompute_decisions import NEWEST_SQL
+from shared.flows.backtest import COUNT_SQL
+from shared.flows.recompute_decisions import NEWEST_SQL, replayed_sql
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
+from shared.flows.rule_health import HITS_SQL, MEASURED_SQL
 from shared.fraud.attacks import NEWCOMERS_SQL
+from shared.fraud.backtest import backtest_sql
+from shared.fraud.book import SHIPPED
 from shared.fraud.point_in_time import audited_sql, logged_sql, served_sql
 from shared.learning import data_set
 from shared.providers import names as providers
@@ -107,6 +111,11 @@ def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
         *trained,
         *watched,
         audited_sql(),
+        COUNT_SQL,
+        HITS_SQL,
+        MEASURED_SQL,
+        backtest_sql(SHIPPED.contents.rules, ())[0],
+        replayed_sql(named=True),
         NEWEST_SQL,
         STORED_SQL,
         TOLD_SQL,

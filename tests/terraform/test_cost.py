@@ -33,9 +33,12 @@ from shared.flows.ports import Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.receive_delivery import receive
 from shared.flows.record_payment import record_payment
 from shared.flows.review_desk import view
+from shared.flows.rule_health import HITS_SQL
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
+from shared.fraud.backtest import backtest_sql
+from shared.fraud.book import SHIPPED
 from shared.fraud.decide import decide
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import audited_sql, logged_sql
@@ -371,6 +374,11 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
         < row_bytes(decision, "fraud_decisions", counted_by["fraud_decisions"])
         <= (each.counted_decision)
     )
+    for sql, charged in (
+        (HITS_SQL, each.hit_decision),
+        (backtest_sql(SHIPPED.contents.rules, SHIPPED.contents.rules)[0], each.tried_decision),
+    ):
+        assert 0.7 * charged < row_bytes(decision, "fraud_decisions", read_of(sql)["fraud_decisions"]) <= charged
     read = read_of(audited_sql())
     audited = row_bytes(told, "payment_events", read["payment_events"])
     assert 0.7 * each.audited_event < audited <= each.audited_event
@@ -470,6 +478,8 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
     fixed = {
         "Cloud Run warm instances",
         "Cloud Run monitor_model",
+        # Of more decisions a smaller share is tried.
+        "BigQuery backtests",
         "Monitoring metrics",
         "Monitoring conditions",
         "Monitoring looks",

@@ -99,6 +99,8 @@ READ_IN_THE_LOG = {
     "book_published",
     "entity_listed",
     "decisions_recomputed",
+    "decisions_replayed",
+    "rules_backtested",
 }
 
 
