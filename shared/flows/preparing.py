@@ -11,7 +11,7 @@ from shared.domain.disputes import Dispute
 from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.evidence import Merchant, Packet
 from shared.domain.payments import takeable
-from shared.domain.telemetry import alarm
+from shared.domain.telemetry import fact
 from shared.flows import cases
 from shared.flows.evidence import assemble
 from shared.flows.ports import Key, Ports, Warehouse
@@ -79,5 +79,5 @@ def outcomes_until(now: datetime, warehouse: Warehouse, since: datetime) -> Outc
     try:
         return Outcomes.of(warehouse.query(OUTCOMES_SQL, {"since": since, "until": now}))
     except Unavailable as error:
-        alarm("outcomes_unknown", reason=error.reason)
+        fact("outcomes_unknown", reason=error.reason)
         return Outcomes()

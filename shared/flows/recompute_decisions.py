@@ -244,7 +244,7 @@ def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book 
         moved.setdefault((was.outcome, would.outcome), Tally()).add(*told)
         if Outcome.DECLINE in (was.outcome, would.outcome):
             (declined if would.outcome is Outcome.DECLINE else passed).add(*told)
-        found.append(
+        found += [
             OtherDecision(
                 event_id=was.event_id,
                 payment_id=was.payment_id,
@@ -256,7 +256,7 @@ def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book 
                 score=would.score,
                 reasons=tuple(reason.code for reason in would.reasons if reason.source != "model"),
             )
-        )
+        ]
     fact("decisions_replayed", looked_at=sum(one.payments for one in whole.fates.values()) + others, moved=len(found))
     return Replayed(
         since=window.since,

@@ -154,7 +154,7 @@ class ToldBook(Told):
             try:
                 rule["tree"] = parse(told.sql)
             except Rejected as error:
-                wrong.append(f"book.rules[{number}].sql of {told.code}: {error}")
+                wrong += [f"book.rules[{number}].sql of {told.code}: {error}"]
         if wrong:
             raise Rejected("; ".join(wrong[:TOLD]), reason="bad_rule")
         return decode(encode({**made, "entries": [one.entry() for one in self.entries]}), Contents)

@@ -326,7 +326,7 @@ def test_without_a_champion_rates_are_measured_all_the_same(ports: Ports) -> Non
     a_day(ports, payments=20)
     monitor_model(ports, MORNING)
     found = rows(ports)
-    assert {measure for measure, _ in found} == {"approved", "declined"}
+    assert {measure for measure, _ in found} == {"approved", "declined", "rule_hits"}
     assert json.dumps(found["approved", "all"]["low"]) == "null"
 
 
