@@ -48,7 +48,7 @@ variable "payment_providers" {
     enabled: false closes the endpoint to the internet (403, the provider tries again later) and leaves all else.
     secret_versions: labels of the versions that exist of its webhook's secret; a rotation adds one and, later, removes
     the older. pinned: the one that the function reads; the last of them unless told otherwise.
-    api_versions: the same of its API's key, if its objects are read back; the last one is read.
+    api_versions: the same of its API's key, if its objects are read back or its disputes answered; the last one is read.
   EOT
   type = map(object({
     enabled         = optional(bool, true)

@@ -5,10 +5,10 @@ scoring_model  = "none"              # until train_model has chosen a first cham
 
 # One entry for each adapter in shared/providers.
 payment_providers = {
-  adyen       = {}
-  apple       = {}
-  braintree   = {}
-  checkout    = {}
+  adyen       = { api_versions = ["1"] }
+  apple       = { api_versions = ["1"] }
+  braintree   = { api_versions = ["1"] }
+  checkout    = { api_versions = ["1"] }
   dlocal      = {}
   gocardless  = { api_versions = ["1"] }
   google      = {}
@@ -16,7 +16,7 @@ payment_providers = {
   mercadopago = { api_versions = ["1"] }
   mollie      = { api_versions = ["1"] }
   paypal      = { api_versions = ["1"] }
-  razorpay    = {}
+  razorpay    = { api_versions = ["1"] }
   square      = { api_versions = ["1"] }
   stripe      = { api_versions = ["1"] }
   worldpay    = {}

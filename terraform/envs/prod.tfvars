@@ -7,10 +7,10 @@ cpu_quota    = 20                              # a new project's; ask for 250 be
 
 # One entry for each adapter in shared/providers.
 payment_providers = {
-  adyen       = { max_instances = 15 }
-  apple       = {}
-  braintree   = {}
-  checkout    = {}
+  adyen       = { api_versions = ["1"], max_instances = 15 }
+  apple       = { api_versions = ["1"] }
+  braintree   = { api_versions = ["1"] }
+  checkout    = { api_versions = ["1"] }
   dlocal      = {}
   gocardless  = { api_versions = ["1"] }
   google      = {}
@@ -18,7 +18,7 @@ payment_providers = {
   mercadopago = { api_versions = ["1"] }
   mollie      = { api_versions = ["1"] }
   paypal      = { api_versions = ["1"] }
-  razorpay    = {}
+  razorpay    = { api_versions = ["1"] }
   square      = { api_versions = ["1"] }
   stripe      = { api_versions = ["1"], max_instances = 25 }
   worldpay    = {}

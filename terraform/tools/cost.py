@@ -124,6 +124,11 @@ class Each:
     dispute_document: int = 4_000  # with its case and its claim
     review_document: int = 1_100  # closed, with its trail
     usage_document: int = 850  # of somebody who came and accepted; of one in twenty a month of use, ten times as much
+    answer_reads: int = 50  # decided and sent, its clock and what is told of it
+    history_reads: int = 4  # of each payment of the subscriber, with its case, twice
+    answer_writes: int = 12
+    answer_seconds: float = 3.0  # a handful of calls at a provider, most of it waiting: assumed
+    packet_bytes: int = 60_000  # some pages of PDF and what they say
     written_bytes: int = 1_000  # a version of a document that is kept for a week
 
 
@@ -157,6 +162,7 @@ class Price:
     firestore_million_deletes: float = 0.11
     firestore_gib_month: float = 0.165  # also of the versions that point-in-time recovery keeps
     firestore_backup_gib_month: float = 0.033
+    storage_gib_month: float = 0.02  # cloud.google.com/storage/pricing, standard
     bigquery_gib_month: float = 0.02  # cloud.google.com/bigquery/pricing, logical; half of it after 90 days
     bigquery_scanned_tib: float = 7.50  # 6.25 in the multi-region EU
     logging_gib: float = 0.50  # cloud.google.com/stackdriver/pricing, one price everywhere
@@ -176,6 +182,7 @@ class Kept:
     deliveries_days: float
     entities_days: int
     usage_days: int
+    evidence_days: int
     """Part of the lines of what went well that are kept."""
     lines: float
 
@@ -256,6 +263,7 @@ def _kept(root: Path) -> Kept:
 
     daily, weekly = (int(seconds) // 86_400 for seconds in of("storage.tf", r'retention = "(\d+)s"'))
     [retention] = of("main.tf", r'\bretention\s*= "(\d+)s"')
+    [evidence] = of("storage.tf", r"age = (\d+)")
     [archive] = of("main.tf", r'\barchive_retention\s*= "(\d+)s"')
     [dropped] = of("monitoring.tf", r"sample\(trace, ([\d.]+)\)")
     [entities] = re.findall(
@@ -270,6 +278,7 @@ def _kept(root: Path) -> Kept:
         deliveries_days=tables["deliveries"].get("expires_days", math.inf),
         entities_days=int(entities),
         usage_days=int(usage),
+        evidence_days=int(evidence),
         lines=1 - float(dropped),
     )
 
@@ -277,6 +286,7 @@ def _kept(root: Path) -> Kept:
 # How many of each there are of one provider, or in all where a metric does not tell providers apart: assumed.
 LABELS = {
     "outcome": 4,
+    "act": 2,
     "reason": 1,
     "key_id": 1,
     "status": 3,
@@ -392,6 +402,21 @@ def costs(plan: Plan) -> Iterator[Line]:
     dollars = each.usage_reads * price.firestore_million_reads + each.usage_writes * price.firestore_million_writes
     of = f"{each.usage_reads} read and {each.usage_writes} write each"
     yield line("Firestore usage", plan.usage_a_day * DAYS / MILLION, "M", dollars, of)
+    disputed = payments * traffic.disputes_a_payment / MILLION
+    looks = [disputed * (each.answer_reads + each.history_reads * month) for month in MONTHS]
+    of = f"{each.answer_reads} reads for an answer, and {each.history_reads} for each month's payment of its subscriber"
+    yield growing("Firestore answers", looks, "M", price.firestore_million_reads, of)
+    of = f"{each.answer_writes} writes each"
+    yield line("Firestore answering", disputed * each.answer_writes, "M", price.firestore_million_writes, of)
+    dollars = price.run_vcpu_second + _gib(plan.functions[ANSWERING]["memory"]) * price.run_gib_second
+    seconds = disputed * MILLION * each.answer_seconds / plan.functions[ANSWERING]["concurrency"]
+    of = f"{each.answer_seconds:g} s each, {plan.functions[ANSWERING]['concurrency']} at once"
+    yield line(f"Cloud Run {ANSWERING}", seconds, "instance-s", dollars, of)
+    sent = [
+        disputed * MILLION * each.packet_bytes * held(month, 0, kept.evidence_days / DAYS) / GIB for month in MONTHS
+    ]
+    of = f"{each.packet_bytes / 1e3:g} kB of a packet for {kept.evidence_days} days"
+    yield growing("Storage evidence", sent, "GiB", price.storage_gib_month, of)
     a_payment = (
         each.payment_document
         + each.payment_index
@@ -502,6 +527,7 @@ def costs(plan: Plan) -> Iterator[Line]:
 
 DOOR = "assess_payment"
 MONITOR = "monitor_model"
+ANSWERING = "respond_dispute"
 
 
 def door(plan: Plan) -> Iterator[Line]:

@@ -19,22 +19,28 @@ from sqlglot.optimizer.qualify import qualify
 from shared import providers, settings
 from shared.backends.tables import Column, columns, names
 from shared.disputes.programmes import COUNTS_SQL
+from shared.disputes.strategy import Outcomes, Strategy
 from shared.domain.codec import decode, decode_event, encode_event
 from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
+from shared.domain.disputes import AnswerAsked
 from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
+from shared.domain.evidence import Merchant
 from shared.domain.reviews import ReviewAction
 from shared.domain.usage import KEPT, PlanChanged, PolicyAccepted
 from shared.flows import reviews
 from shared.flows.assess_payment import count
+from shared.flows.check_deadlines import check_deadlines
 from shared.flows.cohorts import COHORT_SQL
 from shared.flows.decisions import PACKED, row_of, stored
 from shared.flows.event_messages import event_message
 from shared.flows.judged import FORGOTTEN_AFTER
 from shared.flows.keep_evidence import keep_evidence
 from shared.flows.ports import FOUND_BY, Documents, Key, Message, Ports, Snapshot, Write
+from shared.flows.preparing import judge, prepare
 from shared.flows.receive_delivery import receive
 from shared.flows.record_payment import record_payment
+from shared.flows.respond_dispute import respond_dispute
 from shared.flows.review_desk import view
 from shared.flows.rule_health import HITS_SQL
 from shared.flows.score_payment import score_payment
@@ -51,8 +57,9 @@ from shared.runtime import logs
 from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
 from tests.benchmarks.worlds import STRIPE
-from tests.builders import DAY, NOON, a_dispute_event, a_payment_event, an_assessment
+from tests.builders import DAY, HOUR, NOON, a_dispute_event, a_payment_event, an_assessment
 from tests.disputes.proofs import a_sign_in, played, told
+from tests.flows.test_respond_dispute import Office
 from tests.local import local_ports
 
 
@@ -73,10 +80,15 @@ class Counted:
         self.writes += len(writes)
 
     def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
-        raise AssertionError("no event makes a query")
+        return self._billed(self.inner.due(collection, field, until, limit))
 
     def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
-        raise AssertionError("no event makes a query")
+        return self._billed(self.inner.find(collection, field, value, limit))
+
+    def _billed(self, found: list[Snapshot]) -> list[Snapshot]:
+        """A query costs what it returns, and one read where that is nothing."""
+        self.reads += max(1, len(found))
+        return found
 
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         raise AssertionError("no event makes a scan")
@@ -202,6 +214,34 @@ def test_a_payment_that_a_person_looks_at_costs_what_a_review_is_charged_for(tmp
     assert 0.7 * each.review_document < document_bytes(stored_here) <= each.review_document
 
 
+def test_an_answer_to_a_dispute_costs_what_it_is_charged_for(tmp_path: Path) -> None:
+    each, world, office = cost.Each(), Measured(tmp_path), Office(local_ports(tmp_path))
+    ports, counted = world.step()
+    for month in range(12):
+        at = NOON - (10 + 30 * month) * DAY
+        paid = {"payment_id": f"pi_{month + 1}", "occurred_at": at, "customer_id": "cus_1", "device_id": "d" * 20}
+        record_payment(a_payment_event(**paid), ports, at)
+    dispute = {"respond_by": NOON + 20 * DAY, "network": "visa", "reason_code": "10.4", "payment_id": "pi_1"}
+    track_dispute(a_dispute_event(**dispute), ports, NOON)
+    counted.reads = counted.writes = 0
+    desk = replace(
+        office.clerk(ports),
+        judge=lambda one, now: judge(one, prepare(one, ports, now, Merchant()), Outcomes(), Strategy(), now),
+        prepare=lambda one, now: prepare(one, ports, now, Merchant()).packet,
+    )
+    asked = AnswerAsked(provider="stripe", dispute_id="dp_1", round="chargeback/0")
+    for hours in (1, 50):
+        office.now = NOON + hours * HOUR
+        check_deadlines(ports, office.now)
+        respond_dispute(asked, ports, desk, lambda: office.now)
+    assert len(office.desk.taken) == 1
+    # At Stripe there are two steps more.
+    assert counted.reads <= each.answer_reads + 12 * each.history_reads
+    assert counted.writes + 2 <= each.answer_writes
+    kept = sum(file.stat().st_size for file in (tmp_path / "evidence").iterdir())
+    assert 0.5 * each.packet_bytes < kept <= each.packet_bytes
+
+
 def test_what_is_told_of_a_subscribers_use_costs_what_it_is_charged_for(tmp_path: Path) -> None:
     each, world = cost.Each(), Measured(tmp_path)
     ports, counted = world.step()
@@ -238,6 +278,7 @@ def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str
         for one in w.of("google_pubsub_topic")
     }
     assert {topics[name] for name in ("deliveries", "fraud-decisions", "dispute-updates")} == {topics["deliveries"]}
+    [bucket] = [one for one in w.of("google_storage_bucket") if one.values["name"].endswith("-payin-evidence")]
     backups = [int(one.values["retention"][:-1]) // 86_400 for one in w.of("google_firestore_backup_schedule")]
     [sampled] = [
         one.values["filter"] for one in w.of("google_logging_project_exclusion") if "sample" in one.values["filter"]
@@ -249,6 +290,7 @@ def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str
         deliveries_days=table.block("time_partitioning")["expiration_ms"] / 86_400_000,
         entities_days=FORGOTTEN_AFTER.days,
         usage_days=KEPT.days,
+        evidence_days=bucket.block("lifecycle_rule")["condition"][0]["age"],
         lines=1 - float(re.findall(r"sample\(trace, ([\d.]+)\)", sampled)[0]),
     )
 
