@@ -183,11 +183,10 @@ def _disputes(axes: Any, report: Report) -> None:
     axes.set_yticks(range(len(stages)), [stage.replace("_", " ") for stage in stages])
     axes.tick_params(axis="y", length=0)
     told = ", ".join(f"{count} at {rung}" for rung, count in report.reminders.items())
-    unsaid = (
-        f"\nof the missed, {report.unsaid} were answered where the provider does not say so" if report.unsaid else ""
-    )
-    axes.set_xlabel(f"reminders: {told or 'none'}{unsaid}")
-    axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.22 if report.unsaid else -0.16))
+    answers = report.answers
+    who = f"answered: {answers.fought.total()} fought, {answers.accepted.total()} accepted, {answers.by_people.total()} by people"
+    axes.set_xlabel(f"{who}\nreminders: {told or 'none'}")
+    axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.22))
 
 
 def _speed(axes: Any, player: Player, report: Report) -> None:
