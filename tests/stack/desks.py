@@ -47,7 +47,7 @@ class Desks:
                 act=Act.SUBMIT,
                 dispute_id=own,
                 answer_id=own,
-                account=secrets["account"],
+                account=secrets.get("account", ""),
                 livemode=False,
                 payment_id=simulator.payment_id(attempt),
                 stage=dispute.stage,
