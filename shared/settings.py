@@ -112,7 +112,7 @@ class Settings:
         text = self.environment.get(variable, "")
         if not text:
             raise Misconfigured(
-                f'{variable} is not set: give it {{"key": "<secret>"}} to read {provider} objects back',
+                f'{variable} is not set: give it {{"key": "<secret>"}} to ask {provider}',
                 reason="missing_secret",
             )
         read = _secrets(variable, text, _ApiSecret)

@@ -18,12 +18,22 @@ Scores of 2026-11-26:
   optimum, `strict` of lists of one length, a setting of a library that is its default here.
 - `providers.kit.signing` by its own tests, a sample of 60 of 144 by seed 1: 56 noticed, 93.3 % (84 to 97 %); 2 have a
   test since, 2 mean the same.
-- domain and fraud, samples of 60 by seed 1 that were cut off: domain 28 of 38, fraud 39 of 42, two of these only by
-  running out of time on a busy machine. What the quickest tests reach is tried first, so these parts are no random ones
-  and give no score. Of the 10 in domain 9 have a test since and 1 means the same; of the 3 in fraud 1 has a test since,
-  1 is seen by hand (it runs on import) and 1 means the same.
+- fraud, a sample of 60 by seed 1 that was cut off: 39 of 42, two of these only by running out of time. What the quickest
+  tests reach is tried first, so this is no random part and gives no score. Of the 3 others 1 has a test since, 1 is seen
+  by hand (it runs on import) and 1 means the same.
 
-Not scored yet: flows, the adapters' own verify, and the rest of learning.
+Scores of 2026-11-27, on a busy machine:
+
+- the adapters' verify, a sample of 60 by seed 1: 52 noticed, none of them cut off, 86.7 % (76 to 93 %). Of the 8 others 1
+  has a test since (88.3 %), 7 change what an error says to people, which no stranger and no line of the log is told.
+- domain, a sample of 25 by seed 1: 19 noticed, none cut off, 76.0 % (57 to 89 %). Of the 6 others 3 are noticed by the
+  tests of reviews, which this part was tried without, and 1 has a test since (92.0 %, 75 to 98 %); 2 mean the same.
+- fraud, the same sample again, cut off after 24: 18 noticed, 1 cut off by the clock and not tried again, 3 without a test,
+  2 survived. Of these 5 the words of `fraud.words` and a sum that never ends have tests since, 1 means the same, and 2 are of
+  `audited_sql`, which is the matter of `test_skew.py`: this part has it now, and has not been tried with it. No score.
+- flows, a sample by each module's own tests: 1 of 1 noticed when it was stopped. No score.
+
+Not scored: fraud, flows, and the rest of learning.
 """
 
 import argparse
@@ -35,6 +45,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -66,17 +77,29 @@ class Group:
 
 GROUPS = {
     "domain": Group(
-        ("shared/domain/*",), ("tests/domain", "tests/payments", "tests/disputes", "tests/runtime/test_logs.py")
+        ("shared/domain/*",),
+        (
+            "tests/domain",
+            "tests/payments",
+            "tests/disputes",
+            "tests/runtime/test_logs.py",
+            "tests/flows/test_reviews.py",
+            "tests/functions/test_review_payment.py",
+        ),
+        without=("gcp",),
     ),
     "disputes": Group(
         ("shared/disputes/*",),
         ("tests/disputes", "tests/flows/test_check_deadlines.py", "tests/flows/test_track_dispute.py"),
     ),
-    "fraud": Group(("shared/fraud/*",), ("tests/fraud", "tests/flows/test_score_payment.py")),
+    "fraud": Group(
+        ("shared/fraud/*",), ("tests/fraud", "tests/flows/test_score_payment.py", "tests/flows/test_skew.py")
+    ),
     "learning": Group(
         ("shared/learning/*",), ("tests/learning", "tests/flows/test_train_model.py", "tests/fraud/test_model.py")
     ),
-    "flows": Group(("shared/flows/*",), ("tests/flows",)),
+    # What the emulators' copies of these tests notice, those on the embedded backend do.
+    "flows": Group(("shared/flows/*",), ("tests/flows",), without=("gcp",)),
     "verify": Group(
         ("shared/providers/*",),
         ("tests/providers",),
@@ -86,8 +109,11 @@ GROUPS = {
     ),
 }
 CAUGHT = ("killed", "timeout", "suspicious", "caught by type check", "segfault")
-PATIENCE = 6
-"""Times what the tests of a change take unchanged: a change that takes longer runs for ever."""
+CUT_OFF = ("timeout", "segfault")
+"""Ended from outside, by the clock or by the system: a busy machine does the same to a change that no test notices."""
+PATIENCE, PATIENCE_ALONE = 6, 30
+"""Times what the tests of a change take unchanged. What takes longer is tried again, alone and with more patience: a change
+that is cut off then too runs for ever."""
 
 # What `mutmut run` does before it runs a test: from then on each change has a name and `mutmut results` tells it.
 GENERATE = """
@@ -119,24 +145,32 @@ def run(name: str, group: Group, sample: Sample | None, children: int) -> dict[s
     folder = HOME / name
     _copied(folder, group)
     mutmut = str(Path(sys.executable).with_name("mutmut"))
-    # mutmut forks: where OpenMP already has threads, what trains in a fork waits for ever and counts as timed out.
+    # Changes are tried in forks, of a process that has imported the tests and run none: where a library already has
+    # threads, a fork waits for ever and counts as timed out. OpenMP has them from its import on.
     alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     wanted: list[str] | tuple[str, ...] = group.names
     if sample is not None:
         generate = [sys.executable, "-c", GENERATE, str(children)]
         subprocess.run(generate, cwd=folder, env=alone, check=True, stdout=subprocess.DEVNULL)
         wanted = sample.drawn(list(_ends(mutmut, folder, group)))
-    ended = subprocess.run(
-        [mutmut, "run", "--max-children", str(children), *wanted], cwd=folder, env=alone, check=False
-    ).returncode
-    if ended != 0:
-        # Before the first change: a test that fails without any. Later: from outside, and what was tried is kept.
-        raise SystemExit(f"{name}: mutmut ended with {ended}; `mutmut run {' '.join(wanted)}` in {folder} goes on")
-    ends = _ends(mutmut, folder, group)
-    asked = ends if sample is None else {mutant: ends[mutant] for mutant in wanted}
-    if left := sum(end == "not checked" for end in asked.values()):
+
+    def tried(changes: Sequence[str], at_once: int) -> dict[str, str]:
+        ended = subprocess.run(
+            [mutmut, "run", "--max-children", str(at_once), *changes], cwd=folder, env=alone, check=False
+        ).returncode
+        if ended != 0:
+            # Before the first change: a test that fails without any. Later: from outside, and what was tried is kept.
+            raise SystemExit(f"{name}: mutmut ended with {ended}; `mutmut run {' '.join(changes)}` in {folder} goes on")
+        return _ends(mutmut, folder, group)
+
+    ends = tried(wanted, children)
+    asked = list(ends) if sample is None else list(wanted)
+    if cut_off := [mutant for mutant in asked if ends[mutant] in CUT_OFF]:
+        _configured(folder, group, PATIENCE_ALONE)
+        ends = tried(cut_off, 1)
+    if left := sum(ends[mutant] == "not checked" for mutant in asked):
         raise SystemExit(f"{name}: {left} of {len(asked)} changes were not tried; `mutmut run` in {folder} goes on")
-    return asked
+    return {mutant: ends[mutant] for mutant in asked}
 
 
 def _ends(mutmut: str, folder: Path, group: Group) -> dict[str, str]:
@@ -184,10 +218,14 @@ def _copied(folder: Path, group: Group) -> None:
         # The changed copy stands in `mutants/`, so this is where its tests look beside the project.
         for part in ("samples", "data"):
             (folder / "shared" / part).symlink_to(BESIDE / part)
-    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + _settings(group))
+    _configured(folder, group, PATIENCE)
 
 
-def _settings(group: Group) -> str:
+def _configured(folder: Path, group: Group, patience: int) -> None:
+    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + _settings(group, patience))
+
+
+def _settings(group: Group, patience: int) -> str:
     def listed(texts: tuple[str, ...]) -> str:
         return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
 
@@ -197,7 +235,8 @@ def _settings(group: Group) -> str:
 source_paths = ["shared"]
 only_mutate = {listed(group.only)}
 also_copy = {listed(tuple(sorted({"functions", "terraform", "README.md", "Makefile", "requirements.txt"})))}
-timeout_multiplier = {PATIENCE}
+timeout_multiplier = {patience}
+process_isolation = "forkserver"
 pytest_add_cli_args_test_selection = {listed(group.tests)}
 pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:randomly", "-x", "-k", "not ({left_out})"]
 """
@@ -221,7 +260,9 @@ def main(arguments: list[str]) -> None:
     title = (
         "all changes" if sample is None else f"a sample of {sample.size} changes of each part, by seed {sample.seed}"
     )
-    score = Table("part", "changes", "noticed", "survived", "no test", "score", "95 %", "minutes", title=title)
+    score = Table(
+        "part", "changes", "noticed", "of these cut off", "survived", "no test", "score", "95 %", "minutes", title=title
+    )
     names = asked.groups or list(GROUPS)
     for place, name in enumerate(names, start=1):
         console.print(f"{name} ({place} of {len(names)})")
@@ -235,6 +276,7 @@ def main(arguments: list[str]) -> None:
             name,
             str(len(ends)),
             str(caught),
+            str(sum(count[end] for end in CUT_OFF)),
             str(len(ends) - caught - count["no tests"]),
             str(count["no tests"]),
             f"{caught / len(ends):.1%}" if ends else "–",

@@ -1,4 +1,4 @@
-"""On call: the book of rules is shown, checked, published and taken back."""
+"""On call: the book of rules is shown, checked, tried on what was decided, published and taken back."""
 
 import functions_framework
 from flask import Request
@@ -9,7 +9,8 @@ from shared.runtime.rule_book import manage_rules as manage
 
 
 def build(app: App) -> entry.Handler:
-    return entry.on_call(lambda asked: manage(asked, app.ports, app.now()))
+    app.settings.model_bucket()
+    return entry.on_call(lambda call: manage(call.body, app.ports, app.now(), call.known_caller()))
 
 
 handle = entry.start("manage_rules", build)

@@ -11,7 +11,7 @@ from shared.runtime.app import App
 
 def build(app: App) -> entry.Handler:
     bus = app.pseudonymous_bus()
-    return entry.on_call(lambda asked: replay(asked, load, app.ports.warehouse, bus(), app.now()))
+    return entry.on_call(lambda call: replay(call.body, load, app.ports.warehouse, bus(), app.now()))
 
 
 handle = entry.start("replay_deliveries", build)

@@ -277,6 +277,7 @@ def _story(known: Known, texts: Mapping[Item, str]) -> Iterator["Flowable"]:
             if dated:
                 yield Spacer(0, 1 * mm)
                 yield table([(found[1], found[2]) for line in lines if (found := _DATED.fullmatch(line))], 45)
+                yield Spacer(0, 1.5 * mm)
             else:
                 yield from (paragraph(line, body) for line in lines)
 

@@ -117,7 +117,7 @@ FROM (
 GROUP BY provider, account, network"""
 
 
-def asked(now: datetime) -> dict[str, datetime]:
+def asked_at(now: datetime) -> dict[str, datetime]:
     """The parameters of `COUNTS_SQL`: the month of `now`, until `now`."""
     month = _month(now)
     return {
@@ -130,7 +130,7 @@ def asked(now: datetime) -> dict[str, datetime]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """An account in a programme. items, ratio: so far. forecast, low, high: items at the end of the month, and where they lie
+    """An account in a programme. items, ratio: so far; a ratio is None where nothing settled. forecast, low, high: items at the end of the month, and where they lie
     with nine chances of ten. ratio_forecast: then. entry: with how many items at the end of the month it is in the programme;
     left: how many more that are. reached: it is in it, if nothing more comes. at_risk: it may be, by the interval."""
 
@@ -138,11 +138,11 @@ class Standing:
     provider: str
     account: str
     items: int
-    ratio: float
+    ratio: float | None
     forecast: float
     low: int
     high: int
-    ratio_forecast: float
+    ratio_forecast: float | None
     entry: int
     left: int
     reached: bool
@@ -187,11 +187,11 @@ def _standing(of: Threshold, provider: str, account: str, told: Mapping[str, int
         provider=provider,
         account=account,
         items=items,
-        ratio=items / payments if payments else math.inf if items else 0.0,
+        ratio=items / payments if payments else None,
         forecast=forecast,
         low=low,
         high=high,
-        ratio_forecast=forecast / at_end if at_end else math.inf if items else 0.0,
+        ratio_forecast=forecast / at_end if at_end else None,
         entry=entry,
         left=max(entry - items, 0),
         reached=items >= entry,

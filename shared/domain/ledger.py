@@ -66,13 +66,14 @@ def folded(ledger: Ledger, left_out: Collection[Word], before: Iterable[Word], l
         if loose(word):
             total += sums(by_step([word]), word.currency)
     for reference in (here ^ there) | _references(left_out):
-        if reference not in beside:
-            total -= _sums_of(ledger.text, reference)
+        if reference not in beside and (told := _words_of(ledger.text, reference)):
+            total -= _sums_of(told)
         beside.discard(reference)
-        if reference not in here:
-            total += _sums_of(text, reference)
-        elif _words_of(text, reference):
-            beside.add(reference)
+        if told := _words_of(text, reference):
+            if reference in here:
+                beside.add(reference)
+            else:
+                total += _sums_of(told)
     return replace(after, sums=total, beside=tuple(sorted(beside)))
 
 
@@ -145,8 +146,8 @@ def _references(words: Iterable[Word]) -> set[str]:
     return {word.reference for word in words if not loose(word)}
 
 
-def _sums_of(text: str, reference: str) -> Sums:
-    words = _words_of(text, reference)
+def _sums_of(words: Collection[Word]) -> Sums:
+    """What `words`, all of one currency, come to."""
     return sums(by_step(words), next((word.currency for word in words if word.currency), None))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from shared.domain import ledger, timeline, totals
@@ -11,6 +12,9 @@ from shared.domain.codec import encode
 from shared.domain.events import Card, Initiator, PaymentChanged, PaymentStep, ReviewChanged
 from shared.domain.ledger import Ledger
 from shared.domain.money import Money
+
+# Of what does not add up the one thing that nobody has to look at: what is no longer listed counts.
+TIMELINE_FULL = "timeline_full"
 
 
 class PaymentState(StrEnum):
@@ -180,7 +184,7 @@ def settle(payment: Payment) -> Payment:
     currency, disagree = totals.currency_of(words)
     currency = currency or priced
     sums = totals.sums(words, currency, rest.whole) + rest
-    last = _last_told(folded, [fact for fact in facts if fact.step and not fact.step_unsigned], proved)
+    last = _last_told(folded, facts, proved)
 
     def money(step: PaymentStep, minor: int) -> Money | None:
         return Money(minor, currency) if currency and step in last else None
@@ -195,7 +199,7 @@ def settle(payment: Payment) -> Payment:
         del last[PaymentStep.CANCELED]
     latest = _latest(folded, facts)
     troubles = {_INCOMPLETE} if folded.words.incomplete else set()
-    troubles |= {_FULL} if payment.folded and len(payment.facts) == timeline.LISTED else set()
+    troubles |= {TIMELINE_FULL} if payment.folded and len(payment.facts) == timeline.LISTED else set()
     troubles |= {_CURRENCIES} if disagree else set()
     troubles |= {_UNSIGNED} if proved != listed else set()
     instants = [fact.occurred_at for fact in facts]
@@ -242,10 +246,19 @@ def _word_of(fact: PaymentFact) -> totals.Word | None:
 
 def _last_told(folded: Folded, facts: Iterable[PaymentFact], words: Iterable[totals.Word]) -> dict[PaymentStep, int]:
     """When each step was told last; `words`, among which are those of unsigned steps, as they are proved."""
-    last = {step: totals.micros(at) for step, at in folded.steps.items()}
-    told = [(fact.step, totals.micros(fact.occurred_at)) for fact in facts if fact.step]
-    for step, at in [*told, *((word.step, word.at) for word in words if word.unproved)]:
-        last[step] = max(at, last.get(step, at))
+    last = {step: totals.micros(at) for step, at in _steps(folded.steps, facts).items()}
+    for word in words:
+        if word.unproved:
+            last[word.step] = max(word.at, last.get(word.step, word.at))
+    return last
+
+
+def _steps(before: Mapping[PaymentStep, datetime], facts: Iterable[PaymentFact]) -> dict[PaymentStep, datetime]:
+    """When each step that is signed was told last, in `facts` or `before` them."""
+    last = dict(before)
+    for fact in facts:
+        if fact.step and not fact.step_unsigned:
+            last[fact.step] = max(fact.occurred_at, last.get(fact.step, fact.occurred_at))
     return last
 
 
@@ -255,12 +268,8 @@ def _folded(payment: Payment, facts: Mapping[str, PaymentFact], left_out: list[P
     words = ledger.folded(before.words, words_of(left_out), words_of(payment.facts.values()), words_of(facts.values()))
     if not left_out:
         return replace(before, words=words)
-    steps = dict(before.steps)
-    for fact in left_out:
-        if fact.step and not fact.step_unsigned:
-            steps[fact.step] = max(fact.occurred_at, steps.get(fact.step, fact.occurred_at))
     first_at = min([fact.occurred_at for fact in left_out] + ([before.first_at] if before.first_at else []))
-    return replace(_latest(before, left_out), words=words, steps=steps, first_at=first_at)
+    return replace(_latest(before, left_out), words=words, steps=_steps(before.steps, left_out), first_at=first_at)
 
 
 def _with_proved_steps(words: list[totals.Word]) -> list[totals.Word]:
@@ -306,8 +315,7 @@ def _latest(folded: Folded, facts: Iterable[PaymentFact]) -> Folded:
         values[_REVIEW] = folded.review_open
     for fact in facts:
         at = fact.occurred_at
-        for name in (_REVIEW, *_DETAILS):
-            value = fact.review_open if name == _REVIEW else getattr(fact.details, name)
+        for name, value in ((_REVIEW, fact.review_open), *zip(_DETAILS, _told(fact.details), strict=True)):
             if value is None or (name in _ATTEMPT and fact.step in _GOING_BACK):
                 continue
             if name in told_at:
@@ -344,9 +352,9 @@ _AFTER_AUTHORIZATION = {
     PaymentStep.CANCELED: PaymentState.CANCELED,
 }
 _DETAILS = tuple(each.name for each in fields(Details))
+_told = attrgetter(*_DETAILS)
 _REVIEW = "review_open"
-_CURRENCIES, _FULL, _UNSIGNED = "currency_disagreement", "timeline_full", "unsigned_step"
-_INCOMPLETE = "totals_incomplete"
+_CURRENCIES, _UNSIGNED, _INCOMPLETE = "currency_disagreement", "unsigned_step", "totals_incomplete"
 _MOVE_NOTHING = frozenset({PaymentStep.PENDING, PaymentStep.REFUND_PENDING, PaymentStep.SUCCEEDED_BY})
 # Why money did not go back says nothing of how it was paid.
 _GOING_BACK = frozenset(

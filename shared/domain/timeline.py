@@ -21,8 +21,9 @@ D = TypeVar("D", bound=Dated)
 # A real payment or dispute has a handful of facts, at most about 1 KB each; a document holds 1 MiB (Firestore).
 LIMIT = 200
 
-# Of facts that count without being listed a few are enough: every event reads and writes those that are.
-LISTED = 50
+# Of facts that count without being listed a few are enough: every event reads and writes those that are, so that with as
+# many as most payments ever have, one more costs the same whatever came before.
+LISTED = 10
 
 
 def add(
@@ -52,8 +53,8 @@ def newest(facts: Mapping[str, D], event_id: str, fact: D) -> tuple[dict[str, D]
         fact, lost = sorted((fact, known), key=lambda each: (each.occurred_at, encode(each)), reverse=True)
         left_out.append(lost)
     kept[event_id] = fact
-    if len(kept) > LISTED:
-        left_out.append(kept.pop(min(kept, key=lambda id_: (kept[id_].occurred_at, id_))))
+    oldest = sorted(kept, key=lambda id_: (kept[id_].occurred_at, id_))[:-LISTED]
+    left_out += [kept.pop(id_) for id_ in oldest]
     return kept, left_out
 
 
@@ -66,8 +67,12 @@ def compact(value: object) -> dict[str, Any]:
 def _told(value: Any) -> Any:
     match value:
         case dict():
-            return {name: _told(item) for name, item in value.items() if item not in (None, [], (), {})}
+            return {name: _told(item) for name, item in value.items() if item or not _is_nothing(item)}
         case list() | tuple():
             return [_told(item) for item in value]
         case _:
             return value
+
+
+def _is_nothing(item: Any) -> bool:
+    return item is None or item in ([], (), {})

@@ -7,7 +7,7 @@ Sums of words that have no reference in common add up, so that not all words mus
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -48,7 +48,7 @@ def name_of(reference: str | None) -> str:
 
 
 def micros(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(microseconds=1)
+    return (instant - _EPOCH) // _MICROSECOND
 
 
 def by_step(words: Iterable[Word]) -> Words:
@@ -123,6 +123,8 @@ class Sum:
 
     def __add__(self, other: "Sum") -> "Sum":
         """Of both, where they have no reference in common, and `other` undoes nothing without one."""
+        if other == _NOTHING:
+            return self
         return replace(
             self,
             since=self.since + other.since,
@@ -133,6 +135,8 @@ class Sum:
 
     def __sub__(self, other: "Sum") -> "Sum":
         """Without the references in `other`, which were added before. What has no reference stays."""
+        if other == _NOTHING:
+            return self
         lost = list(self.lost)
         for each in other.lost:
             lost.remove(each)
@@ -158,6 +162,9 @@ class Sum:
             floor_stands = floor_stands or left > 0 or (each.at > until and lost_since == len(times))
         live = self.before.live + self.since.live > 0
         return Moved(max(named, floor), floor_stands or (live and (named > 0 or self.until is None or since > 0)))
+
+
+_NOTHING = Sum()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,8 +252,10 @@ def _held(words: Iterable[Word], currency: str | None, whole: Told | None) -> tu
     return sum(minor - then.get(reference, (_NEVER, 0))[1] for reference, (_, minor) in now.items()), whole
 
 
-def _sum(done: Iterable[Word], undone: Iterable[Word], currency: str | None) -> Sum:
+def _sum(done: Collection[Word], undone: Collection[Word], currency: str | None) -> Sum:
     """What `done` moved in `currency`, and what `undone` undid of it."""
+    if not done and not undone:
+        return _NOTHING
     amounts: dict[str, tuple[int, int]] = {}
     last: dict[str, int] = {}
     floors: list[Told] = []
@@ -322,6 +331,7 @@ def _raise(to: dict[str, tuple[int, int]], reference: str, at: int, minor: int) 
 
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_MICROSECOND = timedelta(microseconds=1)
 _NEVER = -(2**63)
 _PLAIN = re.compile(r"(?![-#+])[!-~]{1,40}")
 _MONEY = (

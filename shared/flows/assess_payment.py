@@ -41,7 +41,7 @@ from shared.flows.judged import (
     tell_claims,
     waiting,
 )
-from shared.flows.ports import Create, Key, Ports
+from shared.flows.ports import Create, Document, Key, Ports
 from shared.flows.scorer import Scorer
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.decide import decide, digest
@@ -102,7 +102,7 @@ class Assessor:
             self._workers.submit(copy_context().run, self._work, task)
             task.done.wait(max(until - monotonic(), 0))
         else:
-            self._tell(task, self._settled(task))
+            self._tell(task, stored(self._settled(task)))
             task.done.set()
         if task.taken:
             raise RequestIdTaken("this request_id is that of another request: give each attempt at paying its own")
@@ -137,13 +137,14 @@ class Assessor:
             # Before it is settled: exploration may have to read, and whoever answers waits for no read.
             model, beside = judges.of(known.attempt)
             made = decide(known, model, task.now, book, beside=beside, may_lose=may_lose(seen, book, task.now))
-            decision = task.settle(lambda: made)
+            return task.settle(lambda: made)
+
+        def tell(document: Document) -> None:
             # Beside the commit, not after it: whoever hears of it first counts it, and the other finds that done.
-            self._tell(task, decision)
-            return decision
+            self._tell(task, document)
 
         try:
-            task.settle_as(count(task.asked, self._ports(), task.now, self._scorer, judged).decision)
+            task.settle_as(count(task.asked, self._ports(), task.now, self._scorer, judged, tell).decision)
             task.counted = True
         except RequestIdTaken:
             task.taken = True
@@ -156,28 +157,28 @@ class Assessor:
         finally:
             try:
                 if not task.taken and not task.counted:
-                    self._tell(task, self._settled(task))
+                    self._tell(task, stored(self._settled(task)))
                 if task.telling:
                     task.told.wait(LONGEST_TELLING)
             finally:
                 task.done.set()
                 self._places.release()
 
-    def _tell(self, task: "_Task", decision: Decision) -> None:
-        """Publish the request and its answer, once, by another thread."""
+    def _tell(self, task: "_Task", document: Document) -> None:
+        """Publish the request and its answer, the decision in `document`, once, by another thread."""
         if task.telling:
             return
         task.telling = True
         if self._messages.acquire(blocking=False):
-            self._messengers.submit(copy_context().run, self._publish, task, decision)
+            self._messengers.submit(copy_context().run, self._publish, task, document)
         else:
             task.told.set()
             alarm(
                 "assessment_unpublished", event_id=task.asked.event_id, provider=task.asked.provider, reason="backlog"
             )
 
-    def _publish(self, task: "_Task", decision: Decision) -> None:
-        told = replace(task.asked, decision=stored(decision)[PACKED])
+    def _publish(self, task: "_Task", document: Document) -> None:
+        told = replace(task.asked, decision=document[PACKED])
         reason = "bug"
         try:
             for wait in (*PUBLISH_WAITS, 0.0):
@@ -203,9 +204,11 @@ def count(
     now: datetime,
     scorer: Scorer | None,
     judged: Callable[[Known, Judges, Book, Seen], Decision],
+    tell: Callable[[Document], None] = lambda _: None,
 ) -> Judged:
     """The decision that stands: the one that a request of this id got before, or else that of `judged`, committed with all
-    that the payment adds to history. `judged` may be asked again, when somebody else writes in between.
+    that the payment adds to history. `judged` may be asked again, when somebody else writes in between. tell: takes its
+    document when it is made, before it is committed.
 
     Where the provider was quicker and the payment is counted, only what is new of the request is. Raises RequestIdTaken
     when another request has this id, Unavailable.
@@ -225,6 +228,8 @@ def count(
         decision = judged(
             known, *(_by(scorer, seen, ports, now, registry) if scorer else (Judges(None), SHIPPED)), seen
         )
+        document = stored(decision)
+        tell(document)
         found = Found.of(seen, names)
         bought = Purchase.at(seen, purchase)
         link = None
@@ -235,9 +240,9 @@ def count(
         if paid is not None and paid.decision.request_id is None and paid.link is None:
             _, writes = add(seen, paid, found.missing, found.claims, attempt, asked.payment_id)
             link = Link(paid.decision.event_id, paid.decision.payment_id, microseconds(paid.decision.occurred_at))
-            writes.append(Create(own, {**stored(decision), "link": to_document(link)}))
+            writes.append(Create(own, {**document, "link": to_document(link)}))
         else:
-            writes = [Create(own, stored(decision))]
+            writes = [Create(own, document)]
             writes += (write(name, seen[name], {"same_as": asked.payment_id}) for name in found.missing)
             writes += counted(known, found.claims, own)
             if not names:

@@ -1,5 +1,6 @@
 """The book of rules is changed a revision at a time, and every revision is kept: who made it, why, when, and after which."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Create, Document, Documents, Key, Ports
 from shared.fraud.book import SHIPPED, Book, Contents
+from shared.fraud.features import NAMES
 from shared.fraud.lists import LONGEST_SNOOZE
 
 BOOK = Key("registry", "rules")
@@ -46,22 +48,21 @@ def history(documents: Documents, *, before: int | None, limit: int) -> tuple[Re
     return tuple(Revision(**{name: one.document[name] for name in Revision.__slots__}) for one in kept)
 
 
-def book_in(document: Document) -> Book:
-    """The book in a document. Raises Unreadable for one by which nobody can judge."""
+def book_in(document: Document, names: Set[str] = frozenset(NAMES)) -> Book:
+    """The book in a document, for vectors of the features `names`. Raises Unreadable for one by which nobody can judge."""
     try:
         revision, contents = document["revision"], document["contents"]
-        return Book(decode(contents, Contents), int(revision))
+        return Book(decode(contents, Contents), int(revision), names)
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"not a book of rules: {error!r}"[:300], reason="bad_book") from error
 
 
-def kept_book(documents: Documents, revision: int | None) -> Book | None:
-    """The book of that revision, whoever has written since; None: what is shipped. None where there is none that can be read."""
-    if revision is None:
-        return SHIPPED
+def kept_book(documents: Documents, revision: int, names: Set[str] = frozenset(NAMES)) -> Book | None:
+    """The book of that revision, whoever has written since, for vectors of the features `names`. None where there is none
+    that can be read."""
     [found] = documents.get([_kept(revision)])
     try:
-        return book_in(found.document) if found else None
+        return book_in(found.document, names) if found else None
     except Unreadable:
         # A later release may judge by what this one does not know.
         return None

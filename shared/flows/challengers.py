@@ -2,10 +2,12 @@
 nothing more."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from shared.domain.errors import Rejected
 from shared.domain.telemetry import fact
+from shared.flows import cohorts
 from shared.flows.champions import Canary, Champion, Line, line_of, with_line
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
@@ -14,10 +16,19 @@ from shared.flows.scorer import CHAMPION
 from shared.fraud import model as artifacts
 from shared.fraud.features import SCHEMA_VERSION
 
+if TYPE_CHECKING:
+    from shared.learning.compare import Comparison
+
 
 def line_in(found: Snapshot | None) -> Line:
     """The champions of this release's features; none where the registry is in its earlier form, which has no challengers."""
     return line_of(found.document if found else None, SCHEMA_VERSION, lambda _: False)
+
+
+def challenger_in(documents: Documents) -> str | None:
+    """The digest of the challenger of this release's features; None where there is none."""
+    challenger = line_in(documents.get([CHAMPION])[0]).challenger
+    return challenger.digest if challenger else None
 
 
 def promote(ports: Ports, now: datetime, digest: str) -> None:
@@ -52,6 +63,33 @@ def give_share(documents: Documents, now: datetime, digest: str, share: float) -
     given = change(documents, [CHAMPION], effect)
     fact("canary_set", digest=digest, share=share)
     return given
+
+
+def compare_challenger(
+    ports: Ports, now: datetime, digest: str, back: timedelta, mature: timedelta
+) -> "Comparison | None":
+    """The challenger `digest` beside the champion on the same payments, by what both said when they were asked: those from
+    `back` ago to `mature` ago, with what is known of them now. None, and a fact that says so, where nothing can be told yet.
+    Raises Rejected where it is not the challenger."""
+    line = line_in(ports.documents.get([CHAMPION])[0])
+    _challenger(line, digest)
+    found = cohorts.read(ports.warehouse, line, now - back, now - mature, now).comparison()
+    if found is None:
+        fact("challenger_not_comparable", digest=digest)
+        return None
+    fact(
+        "challenger_compared",
+        digest=digest,
+        payments=found.payments,
+        frauds_compared=found.frauds,
+        money=found.money.estimate,
+        money_low=found.money.low,
+        money_high=found.money.high,
+        average_precision=found.average_precision.estimate,
+        average_precision_low=found.average_precision.low,
+        average_precision_high=found.average_precision.high,
+    )
+    return found
 
 
 def dismiss(documents: Documents, digest: str) -> None:

@@ -5,7 +5,6 @@ import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from shared.domain.codec import decode, encode, to_document
@@ -13,7 +12,9 @@ from shared.domain.decisions import Decision, HistoryState, Outcome
 from shared.domain.errors import Unreadable
 from shared.domain.events import Initiator, PaymentAssessed, PaymentChanged, PaymentStep
 from shared.flows.ports import Document
+from shared.fraud.claims import Claims
 from shared.fraud.features import Entity
+from shared.fraud.history import instant
 
 PACKED: Final = "decision"
 """The member of a document that holds a decision, and by which it is known from one that only leads to another."""
@@ -31,20 +32,23 @@ class Newcomer:
     refused: bool
 
 
-def row_of(
-    decision: Decision,
-    event: PaymentChanged | PaymentAssessed | None,
-    claims_revision: int = 0,
-    fraud_reported_at: datetime | None = None,
-) -> bytes:
+_UNCLAIMED: Final = Claims()
+
+
+def row_of(decision: Decision, event: PaymentChanged | PaymentAssessed | None, claims: Claims = _UNCLAIMED) -> bytes:
     """JSON of `decision`, as it is published on hearing of `event`, None where that is no attempt at paying; with three things
     more. `sample`: the first two digits of the hash of the decision's event's id, by which training reads a part of all
     payments and nothing of the others. `newcomer`, null of nine payments in ten, which costs nothing to read past: what
     `monitor_model` watches for attacks. What is claimed of its payment: since when it counts as fraud (None: it does not),
-    as of the `claims_revision`th word on that."""
+    as of the `claims_revision`th word on that, and by which names (`claimed_as`): labels are filed under one of them."""
     digest = hashlib.md5(decision.event_id.encode(), usedforsecurity=False).hexdigest()
     newcomer = _newcomer(decision, event) if event else None
-    claimed = {"claims_revision": claims_revision, "fraud_reported_at": fraud_reported_at}
+    known_at = claims.known_at
+    claimed = {
+        "claims_revision": claims.revision,
+        "fraud_reported_at": None if known_at is None else instant(known_at),
+        "claimed_as": claims.names,
+    }
     return encode({**to_document(decision), "sample": digest[:2], "newcomer": newcomer, **claimed})
 
 

@@ -17,7 +17,6 @@ from shared.flows import cases
 from shared.flows.judged import Judged, decision_key
 from shared.flows.keep_evidence import COLLECTION, usage_of
 from shared.flows.ports import Key, Ports
-from shared.flows.record_payment import payment_of
 from shared.fraud.features import Entity
 
 
@@ -44,7 +43,8 @@ def assemble(
     key = Key(cases.PAYMENTS, f"{provider}:{payment_id}")
     of_others = {name: Key(cases.COLLECTION, name) for one in others if (name := f"{one.provider}:{one.payment_id}")}
     paid, judged, *theirs = ports.documents.get([key, decision_key(provider, payment_id), *of_others.values()])
-    payment = payment_of(paid) or Payment(provider=provider, payment_id=payment_id, account=dispute.account)
+    unknown = Payment(provider=provider, payment_id=payment_id, account=dispute.account)
+    payment = from_document(paid.document, Payment) if paid else unknown
     undisputed = {
         name
         for name, snapshot in zip(of_others, theirs, strict=True)

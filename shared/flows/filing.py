@@ -67,18 +67,16 @@ def filed(dispute: Dispute, seen: Seen) -> Filed:
         if name not in (home, *opened.gathered):
             before, left, along = _taken_out(dispute, name, seen)
             case, arriving = knowing_more(case, known(before)), [dispute, *along]
-    family = [_moved(one, opened) for one in lifecycle.reunited(_family(arriving, case, seen))]
-    for one in family:
-        case = with_dispute(case, one) if lifecycle.names(one) else with_unplaced(case, one)
-    own = _filed(case, sorted(family, key=lambda one: one.dispute_id != dispute.dispute_id), opened, seen)
+    own = _filed(case, _family(arriving, case, seen), opened, seen)
     # Again on a repeat: the copy before may have died between its commit and its rows.
     rows = [*own.rows, *(left.rows or _former_rows(own.rows[0][0], seen))]
     return Filed([*own.writes, *left.writes], rows, [*own.cases, *left.cases])
 
 
 def refiled(case: Case, opened: Opened, seen: Seen) -> Filed:
-    """`case`, which was `opened` and has learned something, with all the disputes that stand in it."""
-    return _filed(case, [_moved(one, opened) for one in members(case, seen)], opened, seen)
+    """`case`, which was `opened` and has learned something, with all the disputes that stand in it: where several cases
+    were gathered, what was told of the only dispute of one may tell of none by now."""
+    return _filed(case, members(case, seen), opened, seen)
 
 
 def members(case: Case, seen: Seen) -> list[Dispute]:
@@ -87,8 +85,14 @@ def members(case: Case, seen: Seen) -> list[Dispute]:
 
 
 def _filed(case: Case, disputes: Sequence[Dispute], opened: Opened, seen: Seen) -> Filed:
-    writes = [*_written(disputes, seen), *cases.filing(case, opened.gathered, seen)]
-    return Filed(writes, [(one, case) for one in disputes], [(case, opened.flags)])
+    """`disputes`, all that stand in `case`, in it. The first comes first in `rows`."""
+    first = [one.dispute_id for one in disputes[:1]]
+    family = [_moved(one, opened) for one in lifecycle.reunited(disputes)]
+    for one in family:
+        case = with_dispute(case, one) if lifecycle.names(one) else with_unplaced(case, one)
+    writes = [*_written(family, seen), *cases.filing(case, opened.gathered, seen)]
+    rows = sorted(family, key=lambda one: one.dispute_id not in first)
+    return Filed(writes, [(one, case) for one in rows], [(case, opened.flags)])
 
 
 def _home(dispute: Dispute, seen: Seen) -> str | None:
@@ -125,11 +129,8 @@ def _taken_out(dispute: Dispute, name: str, seen: Seen) -> tuple[Case, Filed, li
     stay = [one for one in members(opened.case, seen) if one.dispute_id != dispute.dispute_id]
     names = _names(name, stay)
     along = [one for one in stay if not lifecycle.names(one) and one.dispute_id not in names]
-    stay = lifecycle.reunited(one for one in stay if one not in along)
     case = without(opened.case, [dispute.dispute_id, *(one.dispute_id for one in along)])
-    for one in stay:
-        case = with_dispute(case, one) if lifecycle.names(one) else with_unplaced(case, one)
-    return opened.case, _filed(case, stay, opened, seen), along
+    return opened.case, _filed(case, [one for one in stay if one not in along], opened, seen), along
 
 
 def _former_rows(dispute: Dispute, seen: Seen) -> list[tuple[Dispute, Case | None]]:

@@ -347,10 +347,9 @@ def message(
 ) -> Message:
     """What is published of `decision` on hearing of `event`. claims: what is claimed of the payment, where that is told with
     it."""
-    known_at = claims.known_at if claims else None
     return Message(
         TOPIC,
-        row_of(decision, event, claims.revision if claims else 0, None if known_at is None else instant(known_at)),
+        row_of(decision, event, claims or Claims()),
         {
             "kind": "decision",
             "outcome": decision.outcome,

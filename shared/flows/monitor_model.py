@@ -9,25 +9,35 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 | `approved`, `declined` | all payments; each account, country, network; each of the three together | out of the band of the same weekday of the weeks before |
 | `challenger_approved`, `challenger_agrees` | what the challenger would have approved, and where both say the same | – |
 | `skew`, `skew_natural` | how many of a sample of decisions, and of which features, are not what the rows say; by cause, where it is a natural one (`shared.flows.skew`) | any |
+| `cohort_precision`, `cohort_recall`, `cohort_money`, `cohort_average_precision` | a week's decisions, as their labels were known so many days after it (`AGES`), with 95 % intervals (`shared.learning.cohort`) | – |
+| `challenger_money`, `challenger_average_precision` | by how much more of the fraud's money the challenger catches than the champion on that week's payments, where both hinder as many, and how much better it ranks | – |
 | `canary` | by how much more the canary approves than the champion | beyond a hundredth: the canary ends |
+| `programme_items`, `programme_ratio` | each account in each network's monitoring programme: how many items there will be at the month's end, and of how many payments (`shared.disputes.programmes`) | – |
+| `programme_left` | how many more items until it is in the programme | the forecast's interval reaches it |
+| `rule_hits`, `rule_precision`, `rule_dead` | each rule that judged, in its version (`shared.flows.rule_health`) | – |
 | `attack` | new cards on one BIN, device or address | a burst (`shared.fraud.attacks`) |
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import msgspec
 
+from shared.disputes.programmes import COUNTS_SQL, asked_at, standings
 from shared.domain.codec import decode, encode
 from shared.domain.decisions import CHALLENGER_DIGITS, Outcome
 from shared.domain.errors import Rejected
 from shared.domain.events import PaymentStep
 from shared.domain.health import HealthMeasured
+from shared.domain.instants import MICROSECOND
 from shared.domain.telemetry import alarm, fact
+from shared.flows import cohorts, rule_health
+from shared.flows.backtest import sample_of
 from shared.flows.challengers import give_share, line_in
 from shared.flows.champions import Line, usable
+from shared.flows.cohorts import both_of
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Key, Message, Ports
@@ -43,12 +53,14 @@ FROM_HOUR = 4
 """UTC: by then what happened yesterday has come, but for what comes days late."""
 
 WEEKS = 5
-SAMPLES = 256
 VECTORS = 20_000
 """Vectors that a day's spread is measured on, and that are computed again, at most about so many."""
 
 GUARD = 0.01
 """By how much a canary's approval rate may differ from the champion's."""
+
+AGES = (7, 14, 30, 60, 90)
+"""Days after the end of a week at which its decisions are measured: once each, by what was known then."""
 
 LEAST_CANARY = 500
 NAMED = 5
@@ -68,9 +80,6 @@ GROUP BY provider, account, country, network"""  # noqa: S608 - constants of our
 BEFORE_SQL = f"""SELECT measure, subject, value, payments FROM model_health
 WHERE day IN ({", ".join(f"@week_{week}" for week in range(1, WEEKS + 1))}) AND measure IN ('approved', 'declined')
 QUALIFY ROW_NUMBER() OVER (PARTITION BY row_id ORDER BY measured_at DESC) = 1"""  # noqa: S608 - constants of ours
-
-COUNT_SQL = f"""SELECT COUNT(DISTINCT event_id) AS payments FROM fraud_decisions
-WHERE {_OF_THE_DAY} AND schema_version = '{SCHEMA_VERSION}' AND sample = '00'"""  # noqa: S608 - constants of ours
 
 # Of what issuers refused nothing was learned: it has no label.
 VECTORS_SQL = f"""SELECT decided.score,
@@ -233,7 +242,7 @@ def _guarded(ports: Ports, line: Line, now: datetime) -> list[HealthMeasured]:
     from shared.learning.health import Count, difference
 
     rows = ports.warehouse.query(
-        CANARY_SQL, {"since": max(line.canary.since, now - DAY), "until": now, **_digits(line)}
+        CANARY_SQL, {"since": max(line.canary.since, now - DAY), "until": now, **both_of(line)}
     )
     arms = {bool(row["canary"]): Count(of=row["payments"], with_it=row["approved"]) for row in rows}
     if min((arms[arm].of if arm in arms else 0) for arm in (True, False)) < LEAST_CANARY:
@@ -257,25 +266,19 @@ def _guarded(ports: Ports, line: Line, now: datetime) -> list[HealthMeasured]:
     ]
 
 
-def _digits(line: Line) -> dict[str, str]:
-    assert line.current is not None
-    assert line.challenger is not None
-    return {
-        "champion": line.current.digest[:CHALLENGER_DIGITS],
-        "challenger": line.challenger.digest[:CHALLENGER_DIGITS],
-    }
-
-
 def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasured]:
     make = _Rows.of(day, now, line)
-    sample = _sample(ports, make)
+    sample = sample_of(ports.warehouse, make.day, make.day + DAY, VECTORS)
     measured = [*_spreads(ports, line, make, sample), *_rates(ports, make), *_shadow(ports, line, make)]
-    measured += _skew(ports, make, sample)
+    measured += [*_skew(ports, make, sample), *_programmes(ports, make)]
+    measured += _cohorts(ports, line, make)
+    measured += _rules(ports, make)
     told: Mapping[str, Callable[[str, int], None]] = {
         "stability": lambda worst, count: alarm("model_drifted", subjects=count, worst=worst),
         "approved": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
         "declined": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
         "skew": lambda worst, count: alarm("features_skewed", subjects=count, worst=worst),
+        "programme_left": lambda worst, count: alarm("programme_at_risk", subjects=count, worst=worst),
     }
     for measure, tell in told.items():
         if unusual := [row for row in measured if row.measure == measure and row.unusual]:
@@ -284,13 +287,6 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     scores = {row.measure: row.value for row in measured if row.subject == "score"}
     fact("model_measured", day=day.isoformat(), rows=len(measured), score_stability=scores.get("stability"))
     return measured
-
-
-def _sample(ports: Ports, make: _Rows) -> str:
-    """Decisions' greatest `sample`, so that about `VECTORS` of the day are looked at."""
-    [counted] = ports.warehouse.query(COUNT_SQL, make.within)
-    parts = min(max(VECTORS // max(int(counted["payments"]), 1), 1), SAMPLES)
-    return f"{parts - 1:02x}"
 
 
 def _spreads(ports: Ports, line: Line, make: _Rows, sample: str) -> Iterator[HealthMeasured]:
@@ -320,6 +316,58 @@ def _skew(ports: Ports, make: _Rows, sample: str) -> Iterator[HealthMeasured]:
         yield make.row("skew", subject, count, found.compared, usual=(0.0, 0.0), unusual=count > 0)
     for cause, count in found.natural.items():
         yield make.row("skew_natural", cause, count, found.compared)
+
+
+def _programmes(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
+    """Where each account stands with the networks when the day ends; payments: the items that there are by then."""
+    end = make.day + DAY - timedelta(microseconds=1)
+    for one in standings(ports.warehouse.query(COUNTS_SQL, asked_at(end)), end):
+        subject = f"{one.programme} {one.provider}:{one.account}"
+        usual = (float(one.low), float(one.high))
+        yield make.row("programme_items", subject, one.forecast, one.items, usual=usual)
+        yield make.row("programme_left", subject, one.left, one.items, unusual=one.at_risk)
+        if one.ratio_forecast is not None:
+            yield make.row("programme_ratio", subject, one.ratio_forecast, one.items)
+
+
+def _cohorts(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:
+    """The weeks, from Monday to Sunday (UTC), that are as old as one of `AGES` when the day ends."""
+    as_of = make.day + DAY
+    for age in AGES:
+        end = as_of - age * DAY
+        if end.weekday() != 0:
+            continue
+        cohort = cohorts.read(ports.warehouse, line, end - 7 * DAY, end - MICROSECOND, as_of)
+        subject = f"week from {end - 7 * DAY:%Y-%m-%d} after {age} days"
+        found = cohort.performance()
+        if found is not None:
+            yield from (
+                make.row(f"cohort_{name}", subject, one.estimate, cohort.payments, usual=(one.low, one.high))
+                for name, one in (
+                    ("precision", found.precision),
+                    ("recall", found.recall),
+                    ("money", found.money),
+                    ("average_precision", found.average_precision),
+                )
+                if one is not None
+            )
+        compared = cohort.comparison()
+        if compared is not None and line.challenger is not None:
+            for name, apart in (("money", compared.money), ("average_precision", compared.average_precision)):
+                yield make.row(
+                    f"challenger_{name}",
+                    subject,
+                    apart.estimate,
+                    compared.payments,
+                    usual=(apart.low, apart.high),
+                    model=line.challenger.digest,
+                )
+
+
+def _rules(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
+    for one in rule_health.measured(ports, make.day):
+        # No model's: the champion has no part in it.
+        yield replace(make.row(one.measure, one.subject, one.value, one.payments, usual=one.usual), model=None)
 
 
 def _rates(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
@@ -366,7 +414,7 @@ def _shadow(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:
         SHADOW_SQL,
         {
             **make.within,
-            **_digits(line),
+            **both_of(line),
             "champion_from": champion.thresholds.challenge,
             "challenger_from": challenger.thresholds.challenge,
         },

@@ -137,18 +137,35 @@ class Models(Protocol):
         """The bytes; raises Misconfigured when there are none, or when they no longer match their digest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What one query may take: bytes that are billed, by the estimate that BigQuery makes before it runs (of a table's
+    partitions, whatever clustering leaves out of them), and seconds."""
+
+    bytes: int
+    seconds: float
+
+
 class Warehouse(Protocol):
     """BigQuery, or what runs the same BigQuery SQL."""
 
     def query(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        once: bool = False,
+        bound: Bound | None = None,
     ) -> list[dict[str, Any]]:
         """Run one SELECT in BigQuery's dialect, tables named plainly (`payment_events`), `@name` parameters
         (int, float, str, bool, aware datetime). TIMESTAMP columns answer aware UTC datetimes.
 
         What runs longer than a caller waits is stopped, and Unavailable. once: the same question with the same parameters
         may be answered, for a day, by the run that another caller has begun: for what is dear, and asks what was known at
-        an instant that is among its parameters."""
+        an instant that is among its parameters.
+
+        bound: for what a person asks and waits for. Raises Rejected where the bytes would be more, Unavailable where the
+        seconds are over; then it is stopped."""
 
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to a declared table (`shared/learning/sql/tables/<table>.json`); members that the table does

@@ -1,19 +1,25 @@
-"""Whether stored decisions still explain themselves: each computed again, from what it recorded, must be what it was."""
+"""Stored decisions are computed again: by what made them, whether they still explain themselves; and by another model or
+another book of rules, who would have been stopped or let pass."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any, Final
 
 from shared.domain.codec import encode, from_document
-from shared.domain.decisions import Decision
+from shared.domain.decisions import Decision, Outcome
 from shared.domain.errors import Misconfigured
+from shared.domain.money import Money
 from shared.domain.telemetry import alarm, fact
+from shared.flows.backtest import Window, sample_of, share_of
 from shared.flows.book_of_rules import kept_book
-from shared.flows.ports import Ports
+from shared.flows.ports import Bound, Ports
 from shared.fraud import model as artifacts
-from shared.fraud.book import Book
-from shared.fraud.decide import recompute
+from shared.fraud.backtest import FATE_SQL, LAST_TOLD_SQL, Fate, Fates, Tally
+from shared.fraud.book import Book, book_shipped
+from shared.fraud.decide import judged_by, recompute
 from shared.fraud.features import SCHEMA_VERSION
 from shared.fraud.model import Model
 
@@ -36,36 +42,55 @@ class Recomputed:
     other_versions: int
 
 
-def recompute_decisions(ports: Ports, now: datetime, most: int, within: timedelta) -> Recomputed:
-    """Compute the newest `most` decisions on payments of the time `within` now again, each with the model and the book that it
-    names.
+_ModelOf = Callable[[Decision], Model | None]
+_BookOf = Callable[[Decision], Book | None]
 
-    A difference is an alarm with the events' ids: damage, or a change of the code that its versions do not tell. Raises
-    Unavailable.
-    """
+
+def _makers(ports: Ports) -> tuple[_ModelOf, _BookOf]:
+    """What made a decision, by the names that it gives, those of earlier releases by the features of their time: its model, and
+    its book; None for what is not here. The latter raises ValueError for rules that ask what the decision did not record."""
 
     @cache
-    def model(digest: str) -> Model | None:
+    def model(digest: str, schema_version: str) -> Model | None:
         try:
-            return artifacts.load(ports.models.load(digest), digest)
+            return artifacts.load(ports.models.load(digest), digest, schema_version)
         except Misconfigured:
             return None
 
     @cache
-    def book_of(revision: int | None) -> Book | None:
-        return kept_book(ports.documents, revision)
+    def book(revision: int | None, rules_version: str, names: Set[str]) -> Book | None:
+        if revision is None:
+            return book_shipped(rules_version, names)
+        return kept_book(ports.documents, revision, names)
 
+    def model_of(made: Decision) -> Model | None:
+        return model(made.model_digest, made.schema_version) if made.model_digest else None
+
+    def book_of(made: Decision) -> Book | None:
+        return book(made.book_revision, made.rules_version, frozenset(feature.name for feature in made.features))
+
+    return model_of, book_of
+
+
+def recompute_decisions(ports: Ports, now: datetime, most: int, within: timedelta) -> Recomputed:
+    """Compute the newest `most` decisions on payments of the time `within` now again, each with the model and the book that it
+    names, from the vector that it stored: those of earlier releases by the features of their time.
+
+    A difference is an alarm with the events' ids: damage, or a change of the code that its versions do not tell. Raises
+    Unavailable.
+    """
+    model_of, book_of = _makers(ports)
     counts: Counter[str] = Counter()
     different: list[str] = []
     for row in ports.warehouse.query(NEWEST_SQL, {"since": now - within, "until": now, "most": most}):
         decision = from_document(row, Decision)
         counts["looked_at"] += 1
-        made_by = model(decision.model_digest) if decision.model_digest else None
-        if decision.schema_version != SCHEMA_VERSION or (decision.model_digest and made_by is None):
+        made_by = model_of(decision)
+        if decision.model_digest and made_by is None:
             counts["other_versions"] += 1
             continue
         try:
-            book = book_of(decision.book_revision)
+            book = book_of(decision)
             if book is None:
                 counts["other_versions"] += 1
                 continue
@@ -82,3 +107,181 @@ def recompute_decisions(ports: Ports, now: datetime, most: int, within: timedelt
     if different:
         alarm("decisions_differ", decisions=len(different), event_ids=" ".join(different[:NAMED]))
     return told
+
+
+LONGEST_REPLAY: Final = timedelta(days=31)
+MOST_REPLAYED: Final = 20_000
+PAGE: Final = 2_000
+"""Decisions that are held at once: about so many."""
+
+_BOUND: Final = Bound(bytes=2**40, seconds=50.0)
+
+# What book lists go by stands in no decision: it is read beside, of the event that was decided on.
+_NAMED_SQL: Final = """LEFT JOIN (
+  SELECT event_id AS named, payment_events.card.bin AS bin, payment_events.card.country AS card_country,
+    billing_country, email_domain, email_hash
+  FROM payment_events
+  WHERE occurred_at >= @since AND occurred_at < @until AND kind IN ('payment', 'assessment')
+    AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) BETWEEN @from_sample AND @sample
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY occurred_at) = 1
+) AS names ON names.named = told.event_id"""
+
+
+def replayed_sql(*, named: bool) -> str:
+    """Each decision of the time whose `sample` lies from @from_sample to @sample, with the `fate` of its payment; `named`: and
+    with what lists go by, `named` being null where no event says it."""
+    columns = (
+        ", names.named, names.bin, names.card_country, names.billing_country, names.email_domain, names.email_hash"
+    )
+    return f"""SELECT told.*, {FATE_SQL} AS fate{columns if named else ""}
+FROM (
+  {LAST_TOLD_SQL.format(columns="*")}
+) AS told
+{_NAMED_SQL if named else ""}
+ORDER BY told.event_id"""  # noqa: S608 - constants of ours
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    bin: str | None
+    country: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What `shared.fraud.lists.MEMBERS` looks at of a payment."""
+
+    card: _Card
+    billing_country: str | None
+    email_domain: str | None
+    email_hash: str | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "_Names":
+        card = _Card(row["bin"], row["card_country"])
+        return cls(card, row["billing_country"], row["email_domain"], row["email_hash"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """Payments whose outcome was one, and would be another, by what became of them."""
+
+    was: Outcome
+    would_be: Outcome
+    fates: Fates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherDecision:
+    """A payment that would have been answered otherwise. score: the other model's, or the same. reasons: of rules and lists."""
+
+    event_id: str
+    payment_id: str
+    occurred_at: datetime
+    amount: Money | None
+    was: Outcome
+    would_be: Outcome
+    fate: Fate
+    score: float | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """share: the part of the payments that were looked at; counts and money are of that part. fates: what became of those that
+    were judged again. other_versions: decisions of a schema, a model or a book that is not here, or of which no event says
+    what lists go by. newly_declined: would be, and were not; no_longer_declined: the other way round. moved: all that would
+    be answered otherwise. decisions: the first of them, by event id."""
+
+    since: datetime
+    until: datetime
+    matured_until: datetime
+    share: float
+    fates: Fates
+    other_versions: int
+    newly_declined: Fates
+    no_longer_declined: Fates
+    moved: tuple[Moved, ...]
+    decisions: tuple[OtherDecision, ...]
+
+
+MOST_NAMED: Final = 50
+
+
+def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book | None, model: str | None) -> Replayed:
+    """Judge the decisions on payments of `window` again, of the features that they recorded, by `book` and by the model of the
+    digest `model`; None: by the one that each names. The same rows give the same answer.
+
+    History is what it was: whom another book would have declined would have left another one. Raises Rejected for a window
+    that is none, Misconfigured for a model that is not here, Unavailable.
+    """
+    parameters = window.checked(LONGEST_REPLAY).parameters(now)
+    other = artifacts.load(ports.models.load(model), model) if model else None
+    model_of, book_of = _makers(ports)
+    sample = sample_of(ports.warehouse, window.since, window.until, MOST_REPLAYED)
+    whole, declined, passed = Tally(), Tally(), Tally()
+    moved: dict[tuple[Outcome, Outcome], Tally] = {}
+    found: list[OtherDecision] = []
+    others = 0
+    named = book is not None and bool(book.contents.entries)
+    for row in _pages(ports, parameters, sample, named=named):
+        was = from_document({**row, "features": row["features"] or []}, Decision)
+        if was.schema_version != SCHEMA_VERSION or (named and row["named"] is None):
+            others += 1
+            continue
+        by_model, by_book = other or model_of(was), book or book_of(was)
+        if by_book is None or (by_model is None and was.model_digest is not None):
+            others += 1
+            continue
+        assert by_book is not None
+        names = _Names.of(row) if named else _NOBODY if book is not None else None
+        would = judged_by(was, by_model, by_book, names)
+        amount = was.amount
+        told = (Fate(row["fate"]), amount.currency if amount else None, 1, amount.minor if amount else None)
+        whole.add(*told)
+        if would.outcome is was.outcome:
+            continue
+        moved.setdefault((was.outcome, would.outcome), Tally()).add(*told)
+        if Outcome.DECLINE in (was.outcome, would.outcome):
+            (declined if would.outcome is Outcome.DECLINE else passed).add(*told)
+        found.append(
+            OtherDecision(
+                event_id=was.event_id,
+                payment_id=was.payment_id,
+                occurred_at=was.occurred_at,
+                amount=amount,
+                was=was.outcome,
+                would_be=would.outcome,
+                fate=told[0],
+                score=would.score,
+                reasons=tuple(reason.code for reason in would.reasons if reason.source != "model"),
+            )
+        )
+    fact("decisions_replayed", looked_at=sum(one.payments for one in whole.fates.values()) + others, moved=len(found))
+    return Replayed(
+        since=window.since,
+        until=window.until,
+        matured_until=parameters["matured_until"],
+        share=share_of(sample),
+        fates=whole.fates,
+        other_versions=others,
+        newly_declined=declined.fates,
+        no_longer_declined=passed.fates,
+        moved=tuple(
+            Moved(was=was, would_be=would_be, fates=moved[was, would_be].fates) for was, would_be in sorted(moved)
+        ),
+        decisions=tuple(sorted(found, key=lambda one: one.event_id)[:MOST_NAMED]),
+    )
+
+
+_NOBODY: Final = _Names(_Card(None, None), None, None, None)
+
+
+def _pages(ports: Ports, parameters: Mapping[str, Any], sample: str, *, named: bool) -> Iterator[dict[str, Any]]:
+    """The decisions up to `sample`, a part of the samples at a time, so that few are held at once."""
+    sql, last = replayed_sql(named=named), int(sample, 16)
+    step = max((last + 1) * PAGE // MOST_REPLAYED, 1)
+    for first in range(0, last + 1, step):
+        end = min(first + step - 1, last)
+        page = {**parameters, "from_sample": f"{first:02x}", "sample": f"{end:02x}"}
+        yield from ports.warehouse.query(sql, page, bound=_BOUND)

@@ -83,7 +83,7 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
         outcome="duplicate" if recorded.known else "recorded",
         lag_seconds=(now - event.occurred_at).total_seconds(),
     )
-    troubles = set(after.inconsistent) - set(before.inconsistent)
+    troubles = set(after.inconsistent) - {*before.inconsistent, payments.TIMELINE_FULL}
     if payments.may_have_happened_again(before, event):
         troubles.add("undone_and_told_again")
     for trouble in sorted(troubles):

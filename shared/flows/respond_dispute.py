@@ -302,6 +302,7 @@ class _Run:
         self, dispute: Dispute, responder: Responder, contest: Contest, step: Step, answer: Answer, api: Api
     ) -> None:
         """The step that counts."""
+        sent_before = answer.sent_at is not None
         answer = self.save(replace(answer, intent=step.name, sent_at=self.clock()))
         try:
             outcome: StepOutcome = responder.read_step(contest, step, api.send(step.request, once=not step.keyed))
@@ -313,11 +314,25 @@ class _Run:
             done = {**answer.done, step.name: outcome.value}
             taken = replace(answer, done=done, reference=outcome.value or None)
             self._end(dispute, taken, AnswerState.TAKEN, answered_at=self.clock())
-        elif outcome.stands:
+        elif sent_before and answer.tries < MOST_TRIES // 2:
+            # Most providers refuse a second answer as they refuse a late one: the first may have arrived, and be shown soon.
             self._later(dispute, answer, outcome.code)
         else:
-            # Nothing of it was taken: what was unknown of the intent is known now.
-            self._refused(dispute, replace(answer, intent=None, sent_at=None), outcome)
+            # Nothing of this one was taken, so whatever answer there is by now is another's.
+            clean = replace(answer, intent=None, sent_at=None)
+            if not outcome.stands or self._stands_open(responder, contest, api):
+                self._refused(dispute, clean, outcome)
+            else:
+                self._goes_on(dispute, Standing.ANSWERED, clean, repeatable=False)
+
+    def _stands_open(self, responder: Responder, contest: Contest, api: Api) -> bool:
+        """Whether the provider says that it still waits, although it has refused our answer as one too many."""
+        try:
+            credentials = api.credentials(livemode=contest.livemode)
+            read = api.send(responder.standing_request(contest, credentials))
+            return self._standing(responder, contest, read) is Standing.WAITS
+        except Unavailable:
+            return False
 
     def _refused(self, dispute: Dispute, answer: Answer, outcome: Refused) -> None:
         refused = replace(answer, attempt=answer.attempt + 1)

@@ -179,9 +179,9 @@ def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
             if after != before:
                 remembered.append(write(memory[0], seen[memory[0]], compact(after)))
             names = [decision_key(event.provider, name) for name in after.names]
-            claims = Claims.of_dispute(event.dispute_id, after.claim)
+            claims = Claims.of_dispute(event.dispute_id, after.claim).called(after.names)
         else:
-            claims = Claims.of_warning(event)
+            claims = Claims.of_warning(event).called(told)
         if not names or claims == Claims():
             return Effect(_Noted(claimed=claims != Claims(), named=bool(names)), remembered)
         seen.read(names)

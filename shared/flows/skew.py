@@ -43,6 +43,7 @@ class Cause(StrEnum):
 
     AT_ONCE = "at_once"
     ON_ITS_WAY = "on_its_way"
+    BEHIND = "behind"
     BLIND = "blind"
     OTHER_DOOR = "other_door"
     OTHER_RELEASE = "other_release"
@@ -53,6 +54,8 @@ NATURAL: Mapping[Cause, str] = {
     "decision and its publication, and neither has to see the other",
     Cause.ON_ITS_WAY: "news of fraud, or the other attempt of a payment, was heard less than ten minutes before and may have "
     "waited for its commit",
+    Cause.BEHIND: "what it saw was decided on or heard at a later instant, by the clock of another machine, and published before "
+    "it: one of the two clocks is wrong, and rows are ordered by them",
     Cause.BLIND: "the history did not come within the request's budget, and the decision says so",
     Cause.OTHER_DOOR: "a request was answered while its payment was being decided on: the payment has one row, and it is the "
     "other decision's",
@@ -124,7 +127,9 @@ def _cause(row: Mapping[str, Any]) -> Cause | None:
         return Cause.BLIND
     if row["at_once"]:
         return Cause.AT_ONCE
-    return Cause.ON_ITS_WAY if row["on_its_way"] else None
+    if row["on_its_way"]:
+        return Cause.ON_ITS_WAY
+    return Cause.BEHIND if row["behind"] else None
 
 
 def _different(row: Mapping[str, Any], since: int) -> list[str]:

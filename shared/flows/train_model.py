@@ -1,5 +1,6 @@
 """What became of past payments teaches a model, and if it has learned enough it becomes the champion."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ import msgspec
 from shared.domain.codec import encode
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
-from shared.flows.challengers import dismiss, give_share, promote, put_line
+from shared.flows.challengers import compare_challenger, dismiss, give_share, promote, put_line
 from shared.flows.champions import Champion, Line, line_of, usable
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change
@@ -23,8 +24,8 @@ from shared.fraud.model import Model
 from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.fraud.policy import Capacity, Costs, cheapest, within_capacity
 from shared.learning import request as requests
-from shared.learning.labels import matured_until
 from shared.learning.request import (
+    Compare,
     Dismiss,
     GiveShare,
     Pin,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from shared.learning.data_set import Floats, Table
     from shared.learning.evaluate import Quality
     from shared.learning.fit import Fitted
+    from shared.learning.maturity import Maturity
     from shared.learning.split import Slices
 
 COLUMNS = tuple(name for name in NAMES if name not in TRAINING_EXCLUDED)
@@ -86,8 +88,10 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
     from shared.learning import promote as gate
     from shared.learning.health import Reference
 
-    whole, share, names = _labeled(ports, now, request)
-    fact("training_rows_read", rows=len(whole), frauds=whole.frauds, share=share)
+    known = _labeled(ports, now, request)
+    whole, share, taught = known.mature, known.share, known.taught
+    fact("training_rows_read", rows=len(taught), frauds=taught.frauds, share=share)
+    fact("labels_matured", **known.told)
     if not len(whole):
         return _refused(whole, ["there are no payments old enough to have a label"])
     slices = split.time_split(whole, request.train_part, request.calibrate_part, request.gap_days)
@@ -100,7 +104,7 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
     judged = _put_right(fitted, fitted, slices.calibrate, share, request)
     scored = judged.score(test.values)
     quality = evaluate.evaluate(scored, test.fraud, test.weight, judged.thresholds)
-    origin = _origin(request, slices, quality)
+    origin = {**_origin(request, slices, quality), "maturity": known.told}
     stood = _store(ports, judged, test, origin)
 
     line = _line(ports, ports.documents.get([CHAMPION])[0])
@@ -111,14 +115,14 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
         objections += [f"an operator has pinned the champion {line.current.digest}"]
     digest, shown = stood, None
     if not objections:
-        everything = fit.fit(whole, LONG_TAILED, request)
-        fact("model_refitted", trees=request.iterations, rows=len(whole), frauds=whole.frauds)
+        everything = fit.fit(taught, LONG_TAILED, request)
+        fact("model_refitted", trees=request.iterations, rows=len(taught), frauds=taught.frauds)
         decides = _put_right(everything, fitted, slices.later, share, request)
-        digest = _store(ports, decides, test, {**origin, "judged": stood, "rows": len(whole), "frauds": whole.frauds})
+        digest = _store(ports, decides, test, {**origin, "judged": stood, "rows": len(taught), "frauds": taught.frauds})
         told = {"average_precision": quality.average_precision, "roc_auc": quality.roc_auc}
         kept = [ports.models.store(estimator.dump(forest)) for forest in (everything, fitted)]
         # The test is the end of the rows.
-        named = {name: values[-len(test) :] for name, values in names.items()}
+        named = {name: values[-len(test) :] for name, values in known.names.items()}
         card = _card(request, judged, origin, stood, test, scored, named, quality, precision)
         shown = ports.models.store(page.page(card).encode())
         crowned = Champion(
@@ -250,7 +254,8 @@ def _store(ports: Ports, learned: _Learned, golden: "Table", origin: Mapping[str
 
 def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
     """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"pin": "<digest>"}`, `{"unpin": "<digest>"}`,
-    `{"canary": "<digest>", "share": 0.05}`, `{"promote": "<digest>"}`, `{"dismiss": "<digest>"}`, `{"recompute": 1000}`. What came of it is told by facts. Raises Rejected, Misconfigured, Unavailable."""
+    `{"canary": "<digest>", "share": 0.05}`, `{"promote": "<digest>"}`, `{"dismiss": "<digest>"}`, `{"compare": "<digest>"}`,
+    `{"recompute": 1000}`. What came of it is told by facts. Raises Rejected, Misconfigured, Unavailable."""
     match requests.read(parameters):
         case RollBack(roll_back=digest):
             roll_back(ports, now, digest)
@@ -264,6 +269,8 @@ def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
             give_share(ports.documents, now, digest, share)
         case Dismiss(dismiss=digest):
             dismiss(ports.documents, digest)
+        case Compare(compare=digest, days=days, mature_days=mature_days):
+            compare_challenger(ports, now, digest, timedelta(days=days), timedelta(days=mature_days))
         case Recompute(recompute=decisions, days=days):
             recompute_decisions(ports, now, decisions, timedelta(days=days))
         case TrainingRequest():
@@ -319,17 +326,47 @@ def _line(ports: Ports, found: Snapshot | None) -> Line:
 NAMES_FOR_PEOPLE = ("provider", "network", "country")
 
 
-def _labeled(
-    ports: Ports, now: datetime, request: TrainingRequest
-) -> "tuple[Table, float, dict[str, list[str | None]]]":
-    """Every labeled payment as it was served, the share of the genuine ones that were kept, and each payment's
-    `NAMES_FOR_PEOPLE`, which nothing is learned from."""
+@dataclass(frozen=True, slots=True)
+class _Labeled:
+    """Payments as they were served, in order of time. mature: those whose label counts; taught: with those younger ones that
+    are learned from too, at the end. share: how many of the genuine ones were kept. names: each mature payment's
+    `NAMES_FOR_PEOPLE`, which nothing is learned from. maturity: how long fraud takes to be known."""
+
+    mature: "Table"
+    taught: "Table"
+    share: float
+    names: Mapping[str, Sequence[str | None]]
+    maturity: "Maturity"
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What people should know of the labels; the part of fraud that is known at some ages, in all and by source."""
+        curves = {"all": self.maturity.known, **self.maturity.by_source} if self.maturity.counted else {}
+        known = {
+            f"{source}_known_at_{age}_days": round(float(curve[min(age, len(curve) - 1)]), 4)
+            for source, curve in curves.items()
+            for age in AGES
+        }
+        return {
+            "mature_days": self.maturity.mature_days,
+            "frauds_counted": self.maturity.counted,
+            "young": len(self.taught) - len(self.mature),
+            "young_frauds": self.taught.frauds - self.mature.frauds,
+            **known,
+        }
+
+
+AGES = (7, 14, 30, 60, 90)
+"""Days at which people ask what is known."""
+
+
+def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> _Labeled:
+    """What became of the payments of the last `history_days`, as it is known now."""
     from shared.learning import data_set
 
     seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
-    until = matured_until(now, request.maturity_days)
     part, part_frauds, first = _count(
-        ports, data_set.LOGGED_SQL, since=seen["since"], until=until, schema_version=SCHEMA_VERSION
+        ports, data_set.LOGGED_SQL, since=seen["since"], until=now, schema_version=SCHEMA_VERSION
     )
     logged, frauds = part * data_set.SAMPLES, part_frauds * data_set.SAMPLES
     # Where decisions recorded all that we would take, nothing has to be computed. Else payments are few, or of before the
@@ -344,15 +381,44 @@ def _labeled(
         data_set.labeled_sql(logged_sql() if enough else data_set.named_sql(served_sql())),
         {
             **seen,
+            "until": now,
             "learned_from": microseconds(learned_from),
-            "matured_until": microseconds(until),
             "below": kept.below,
             "sample": kept.sample,
         },
         once=True,
     )
-    names = {name: [row[name] for row in rows] for name in NAMES_FOR_PEOPLE}
-    return data_set.table(rows, COLUMNS, kept.share), kept.share, names
+    return _matured(rows, kept.share, now, request)
+
+
+def _matured(rows: Sequence[Mapping[str, Any]], share: float, now: datetime, request: TrainingRequest) -> _Labeled:
+    """`rows` of the labeled query parted by age. The same rows give the same, however often it is asked."""
+    import numpy as np
+
+    from shared.learning import data_set
+    from shared.learning.maturity import MICROSECONDS_A_DAY, maturity
+
+    whole = data_set.table(rows, COLUMNS, share)
+    age = (microseconds(now) - whole.at) // MICROSECONDS_A_DAY
+    known = [(row["fraud_known_at"], row["fraud_source"]) for row in rows if row["fraud_known_at"] is not None]
+    heard = np.array([at for at, _ in known], dtype=np.int64)
+    curves = maturity(
+        np.maximum(heard - whole.at[whole.fraud], 0) // MICROSECONDS_A_DAY,
+        age[whole.fraud],
+        [source for _, source in known],
+        watched_days=request.watched_days,
+        mature_days=math.ceil(request.maturity_days),
+        complete=request.complete,
+    )
+    chance = np.array([data_set.chance_of(row["event_id"]) for row in rows], dtype=np.float64)
+    old = age >= curves.mature_days
+    return _Labeled(
+        mature=whole.part(old),
+        taught=whole.part(curves.taught_by(whole.fraud, age, chance)),
+        share=share,
+        names={name: [row[name] for row, is_old in zip(rows, old, strict=True) if is_old] for name in NAMES_FOR_PEOPLE},
+        maturity=curves,
+    )
 
 
 def _count(ports: Ports, sql: str, **parameters: object) -> tuple[int, int, datetime | None]:
@@ -412,22 +478,24 @@ def _compared(
         return None
     try:
         data = ports.models.load(champion.stood)
-        model = artifacts.load(data, champion.stood)
-    except Misconfigured as error:
-        fact("champion_not_comparable", reason=error.reason, digest=champion.stood)
+        artifact = msgspec.json.decode(data, type=_Artifact)
+        unseen = test.at > artifact.learning.slices["train"].to
+        rows = test.part(unseen)
+        scored = _scored(ports, champion.judged_estimator, artifact, rows)
+        if scored is None:
+            scored = _walked(artifacts.load(data, champion.stood), rows)
+    except (Misconfigured, msgspec.MsgspecError) as error:
+        reason = error.reason if isinstance(error, Misconfigured) else "model_format"
+        fact("champion_not_comparable", reason=reason, digest=champion.stood)
         return None
-    artifact = msgspec.json.decode(data, type=_Artifact)
-    unseen = test.at > artifact.learning.slices["train"].to
-    rows = test.part(unseen)
-    scored = _scored(ports, champion.judged_estimator, artifact, rows)
-    return compare.compare(score[unseen], _walked(model, rows) if scored is None else scored, rows, seed)
+    return compare.compare(score[unseen], scored, rows, seed)
 
 
 def _scored(ports: Ports, digest: str | None, artifact: "_Artifact", rows: "Table") -> "Floats | None":
     """The scores of `rows` by the trainer's own estimator of `artifact`; None where it was not kept, or cannot be opened."""
     from shared.learning import estimator, fit
 
-    if digest is None:
+    if digest is None or artifact.schema_version != SCHEMA_VERSION:
         return None
     try:
         fitted = estimator.opened(ports.models.load(digest), digest)
@@ -450,6 +518,7 @@ class _Artifact(msgspec.Struct, frozen=True):
     """What is asked of an artifact here, among it when the youngest payment was that its forest learned from (µs)."""
 
     learning: _Learning
+    schema_version: str
     features: list[str]
     calibration: dict[str, Any]
 

@@ -18,7 +18,7 @@ Everything kept is a greatest or a least, so that any order and any repetition o
 Instants are microseconds since the epoch. `shared.fraud.point_in_time` says the same in SQL.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shared.domain.disputes import DisputeFact, FraudWarning
@@ -101,11 +101,13 @@ class DisputeClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """All that is claimed of one payment. warned_from, warned_until: the first and the last report of an issuer."""
+    """All that is claimed of one payment. warned_from, warned_until: the first and the last report of an issuer. names: by
+    which the payment is called in them, sorted."""
 
     warned_from: int | None = None
     warned_until: int | None = None
     disputes: Mapping[str, DisputeClaim] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of_warning(cls, event: FraudWarned | FraudWarning) -> "Claims":
@@ -125,7 +127,12 @@ class Claims:
             warned_from=_told(min, self.warned_from, other.warned_from),
             warned_until=_told(max, self.warned_until, other.warned_until),
             disputes=dict(sorted(disputes.items())),
+            names=tuple(sorted({*self.names, *other.names})),
         )
+
+    def called(self, names: Iterable[str]) -> "Claims":
+        """These, made of a payment that is called by `names`; nothing stays nothing."""
+        return self if self == Claims() else self.joined(Claims(names=tuple(names)))
 
     @property
     def revision(self) -> int:

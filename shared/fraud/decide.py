@@ -10,7 +10,7 @@ from shared.domain.events import Initiator, PaymentAssessed, PaymentChanged
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import CARD_METHOD, EPOCH, NAMES, SCHEMA_VERSION, member
 from shared.fraud.history import Known
-from shared.fraud.lists import MEMBERS, listed_in
+from shared.fraud.lists import ENTITIES, MEMBERS, listed_in
 from shared.fraud.model import Model
 from shared.fraud.policy import DEFAULT_THRESHOLDS, hardest
 from shared.fraud.rules import Segment
@@ -45,6 +45,16 @@ def decide(
     event = known.attempt.event
     asked = event if isinstance(event, PaymentAssessed) else None
     country = next((str(found) for path in MEMBERS["country"] if (found := member(event, path))), None)
+    segment = Segment(
+        account=event.account,
+        provider=event.provider,
+        country=country,
+        initiator=event.initiator,
+        product=asked.product if asked else None,
+    )
+    exemption = None
+    if asked is not None and _to_authenticate(asked):
+        exemption = book.policy.exemption(segment, known.attempt.amount, analyzed=model is not None)
     facts = Decision(
         provider=event.provider,
         account=event.account,
@@ -69,16 +79,14 @@ def decide(
         request_digest=digest(asked) if asked else None,
         without_history=without_history,
         book_revision=book.revision,
-        country=country,
-        initiator=event.initiator,
+        country=segment.country,
+        initiator=segment.initiator,
         listed=(*book.lists.of(event, now), *listed_in(known.documents, now)),
-        product=asked.product if asked else None,
+        product=segment.product,
+        sca_exemption=exemption,
         network=event.card.network if event.card else None,
         step=event.step if isinstance(event, PaymentChanged) else None,
     )
-    if asked is not None and _to_authenticate(asked):
-        exemption = book.policy.exemption(_segment(facts), known.attempt.amount, analyzed=model is not None)
-        facts = replace(facts, sca_exemption=exemption)
     if beside is not None:
         values = {feature.name: feature.value for feature in facts.features}
         score = beside.score([values[name] for name in beside.names]).score
@@ -115,13 +123,42 @@ def digest(asked: PaymentAssessed) -> str:
 def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> Decision:
     """`decision` again, from what it recorded: equal to it, to the byte, whatever payment it was linked to since.
 
-    Raises ValueError when it was made by another model, schema, or book than those given here.
+    Of a release with other features too, by the names that it stored. Raises ValueError when it was made by another model
+    or book than those given here, and when what they look at was not stored.
     """
-    made_by = (decision.model_digest, decision.schema_version, decision.rules_version, decision.policy_version)
+    made_by = (decision.model_digest, decision.rules_version, decision.policy_version)
     policy = book.policy.version(model.thresholds if model else DEFAULT_THRESHOLDS)
-    if made_by != (model.digest if model else None, SCHEMA_VERSION, book.table.version, policy):
+    if made_by != (model.digest if model else None, book.table.version, policy):
         raise ValueError(f"decision on {decision.event_id} was made by other versions: {made_by}")
-    return _judged(decision, model, book)
+    try:
+        return _judged(decision, model, book)
+    except KeyError as missing:
+        raise ValueError(f"decision on {decision.event_id} stored no feature {missing}") from missing
+
+
+def judged_by(decision: Decision, model: Model | None, book: Book, named: object | None = None) -> Decision:
+    """`decision` as `model` and `book` would have made it, of the same features, at its time.
+
+    named: what the payment says of itself, with the members that `shared.fraud.lists.MEMBERS` names, by which the book's
+    lists are asked anew; None: what they said then stands. What stood in documents of histories stands either way. Whom the
+    day's amount for exploration left out is left out again. A history that was not known in time is not known here, and no
+    model is asked of it.
+    """
+    if decision.fallback in (Fallback.STORE_SLOW, Fallback.STORE_DOWN):
+        model = None
+    listed = decision.listed
+    if named is not None:
+        kept = (one for one in listed if one.kind in ENTITIES)
+        listed = (*book.lists.of(named, decision.decided_at), *kept)
+    facts = replace(
+        decision,
+        listed=listed,
+        rules_version=book.table.version,
+        policy_version=book.policy.version(model.thresholds if model else DEFAULT_THRESHOLDS),
+        model_digest=model.digest if model else None,
+        book_revision=book.revision,
+    )
+    return _judged(facts, model, book)
 
 
 def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
@@ -176,9 +213,9 @@ def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     )
 
 
-def _reasons(names: Sequence[str], contributions: dict[int, float]) -> list[Reason]:
+def _reasons(names: Sequence[str], contributions: Sequence[float]) -> list[Reason]:
     """What raised the score most, the strongest first."""
-    raised = sorted(((-weight, index) for index, weight in contributions.items() if weight >= SMALLEST_WEIGHT))
+    raised = sorted(((-weight, index) for index, weight in enumerate(contributions) if weight >= SMALLEST_WEIGHT))
     return [Reason(source="model", code=names[index], weight=-weight) for weight, index in raised[:MODEL_REASONS]]
 
 

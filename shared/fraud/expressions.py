@@ -9,7 +9,7 @@ A missing feature is NULL: what is compared with it is unknown, and a rule holds
 """
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from shared.fraud.features import NAMES
@@ -45,10 +45,14 @@ DEEPEST = 16
 _NAMES = frozenset(NAMES)
 
 
-def compiled(tree: Tree) -> Condition:
-    """The condition in `tree`, ready to be asked of vectors. Raises ValueError, in a sentence, for what is none."""
+def compiled(tree: Tree, names: Set[str] = _NAMES) -> Condition:
+    """The condition in `tree`, ready to be asked of vectors of the features `names`. Raises ValueError, in a sentence, for
+    what is none."""
     _bounded(tree)
-    return _condition(tree)
+    condition = _condition(tree)
+    if unknown := features_of(tree) - names:
+        raise ValueError(f"no feature is called {min(unknown)}")
+    return condition
 
 
 def features_of(tree: Tree) -> frozenset[str]:
@@ -159,8 +163,6 @@ def _comparison(compare: Callable[[float, float], bool], left: Tree, right: Tree
 def _number(tree: Tree) -> Number:
     match tree:
         case str():
-            if tree not in _NAMES:
-                raise ValueError(f"no feature is called {tree}")
             return lambda values: values[tree]
         case int() | float() if not isinstance(tree, bool):
             constant = _constant(tree)

@@ -511,7 +511,7 @@ def is_attempt(event: Event) -> bool:
     return event.card is not None and named
 
 
-def member(event: PaymentAttempt, path: str) -> object:
+def member(event: object, path: str) -> object:
     """The event's member at `card.country`; None where any part is missing."""
     value: object = event
     for name in path.split("."):

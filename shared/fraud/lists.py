@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from shared.domain.addresses import address, network
 from shared.domain.decisions import Action, Listed
-from shared.domain.events import PaymentAttempt
 from shared.fraud.features import Entity, member
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
@@ -61,8 +60,8 @@ class Lists:
                 raise ValueError(f"the book does not list by {entry.kind}")
             self._said.setdefault((entry.kind, entry.value), {})[name_of(entry.action, entry.rule)] = entry.until
 
-    def of(self, event: PaymentAttempt, now: datetime) -> Iterator[Listed]:
-        """What is named of the payment of `event`."""
+    def of(self, event: object, now: datetime) -> Iterator[Listed]:
+        """What is named of the payment of `event`, or of what has its members that `MEMBERS` names."""
         if not self._said:
             return
         for kind, paths in MEMBERS.items():

@@ -1,4 +1,7 @@
-"""A gradient-boosted forest, walked in plain Python: no library to import, and the trainer's own numbers to the bit.
+"""A gradient-boosted forest in plain Python: no library to import, and the trainer's own numbers to the bit.
+
+No tree is walked. All leaves of the forest are bits of one number, and each feature's value strikes out, at once, those
+that it cannot lead to; one of each tree remains (after QuickScorer, Lucchese et al., SIGIR 2015).
 
 The artifact is JSON, named by the SHA-256 of its bytes. It brings its own proof: rows with the answers that the
 trainer's library gave, and a model that does not give them again is not loaded.
@@ -8,9 +11,11 @@ import bisect
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
+from operator import and_, getitem, itemgetter
+from typing import Any, Final
 
 from shared.domain.errors import Misconfigured
 from shared.fraud.features import SCHEMA_VERSION
@@ -19,18 +24,23 @@ from shared.fraud.policy import Thresholds
 FORMAT = "payin-forest-1"
 TOLERANCE = 1e-12
 
-Node = tuple[int, float, Any, Any]
-"""(column, threshold, left, right), or at a leaf (-1, value, what each feature contributed, None)."""
+_NTH: Final = bytes.maketrans(bytes([0, *(1 << bit for bit in range(8))]), bytes(range(9)))
+"""A byte with one bit set, or none → which one, from 1, or 0."""
+
+Leaf = tuple[float, tuple[tuple[int, float], ...]]
+"""Its value, and what each feature contributed."""
+
+_NOTHING: Final[Leaf] = (0.0, ())
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """raw: log-odds of fraud; `base + sum of contributions`, up to rounding. score: calibrated probability.
-    contributions: feature index → what it added to the log-odds."""
+    contributions: what each feature added to the log-odds, in the order of the model's names."""
 
     raw: float
     score: float
-    contributions: dict[int, float]
+    contributions: Sequence[float]
 
 
 class Model:
@@ -45,56 +55,46 @@ class Model:
         self._baseline = float(artifact["baseline"])
         self._calibrate = _calibration(artifact["calibration"])
         sources = (*range(len(self.names)), *(column for column, _ in self._tails))
-        trees = [_tree(tree, sources) for tree in artifact["trees"]]
-        self._trees = tuple(root for root, _ in trees)
-        self.base = self._baseline + math.fsum(expected for _, expected in trees)
+        forest = _Forest(sources)
+        expected = [forest.add(tree) for tree in artifact["trees"]]
+        self._columns, self._leaves = forest.columns(), tuple(forest.leaves)
+        self.base = self._baseline + math.fsum(expected)
 
     def score(self, features: Sequence[float | None]) -> Scored:
-        """Score one vector in the order of `names`; None is missing."""
-        row = self._row(features)
+        """Score one vector in the order of `names`; None is missing, and no number is NaN."""
+        row = [*features]
+        for column, floor in self._tails:
+            value = features[column]
+            row.append(value if value is not None and value >= floor else None)
+        left = -1
+        for (thresholds, reachable, if_missing), value in zip(self._columns, row, strict=True):
+            left &= if_missing if value is None else reachable[bisect.bisect_left(thresholds, value)]
         raw = self._baseline
-        contributions: dict[int, float] = {}
-        get = contributions.get
-        for node in self._trees:
-            column, threshold, left, right = node
-            while column >= 0:
-                column, threshold, left, right = left if row[column] <= threshold else right
-            raw += threshold
-            for feature, amount in left:
-                contributions[feature] = get(feature, 0.0) + amount
+        contributions = [0.0] * len(self.names)
+        for leaf, moved in map(getitem, self._leaves, left.to_bytes(len(self._leaves), "little").translate(_NTH)):
+            raw += leaf
+            for feature, amount in moved:
+                contributions[feature] += amount
         return Scored(raw, self._calibrate(raw), contributions)
 
     def probability(self, features: Sequence[float | None]) -> float:
         """The trainer's `predict_proba`, before calibration."""
         return expit(self.score(features).raw)
 
-    def _row(self, features: Sequence[float | None]) -> list[float]:
-        """Two copies of the vector and its tails: with missing values below everything, then as no number, which is never
-        at or below a threshold. A node that sends missing values left looks at the first, the others at the second, and
-        neither has to ask. Infinity is a value like others: above each threshold, and there where only that is asked."""
-        low = [-math.inf if value is None else value for value in features]
-        high = [math.nan if value is None else value for value in features]
-        for column, floor in self._tails:
-            value = features[column]
-            inside = value is not None and value >= floor
-            low.append(value if inside and value is not None else -math.inf)
-            high.append(value if inside and value is not None else math.nan)
-        return low + high
 
-
-def load(data: bytes, digest: str) -> Model:
+def load(data: bytes, digest: str, schema_version: str = SCHEMA_VERSION) -> Model:
     """The model in `data`. Raises Misconfigured when the bytes are not the ones named `digest`, when the model was
-    trained on other features than ours, or when it does not give its own golden answers here."""
+    trained on other features than those of `schema_version`, or when it does not give its own golden answers here."""
     if hashlib.sha256(data).hexdigest() != digest:
         raise Misconfigured(f"model {digest[:12]} is damaged: its bytes have another digest", reason="model_digest")
     try:
         artifact = json.loads(data)
         if artifact["format"] != FORMAT:
             raise Misconfigured(f"model {digest[:12]} is in an unknown format: train again", reason="model_format")
-        if artifact["schema_version"] != SCHEMA_VERSION:
+        if artifact["schema_version"] != schema_version:
             raise Misconfigured(
                 f"model {digest[:12]} was trained on feature schema {artifact['schema_version']} and this release "
-                f"computes {SCHEMA_VERSION}: run train_model, or roll back the release",
+                f"computes {schema_version}: run train_model, or roll back the release",
                 reason="model_schema",
             )
         model = Model(digest, artifact)
@@ -144,37 +144,77 @@ def _calibration(table: dict[str, Any]) -> Any:
     return interpolate
 
 
-def _tree(tree: dict[str, list[Any]], sources: Sequence[int]) -> tuple[Node, float]:
-    """A nested tree from parallel lists, and its mean answer. sources: the feature that each column is made of.
+Column = tuple[Sequence[float], Sequence[int], int]
+"""What is asked of one value: the thresholds, rising; the leaves that it can lead to where so many of them are below it; and
+those where it is missing. A leaf is a bit."""
 
-    What a feature contributed at a leaf is how the mean answer moved at the nodes on the way that asked about it; a
-    tail copy speaks for its feature. Leaves carry it ready made.
-    """
-    features, thresholds, lefts, rights = tree["feature"], tree["threshold"], tree["left"], tree["right"]
-    values, counts, missing_left = tree["value"], tree["count"], tree["missing_left"]
-    means = [0.0] * len(features)
-    # Children follow their parents in the lists, so from the end every child is known before its parent.
-    for index in reversed(range(len(features))):
-        if lefts[index] == 0:
-            means[index] = float(values[index])
-        else:
-            left, right = lefts[index], rights[index]
-            if left <= index or right <= index:
-                raise ValueError("a tree's children follow their parents")
-            total = counts[left] + counts[right]
-            means[index] = (means[left] * counts[left] + means[right] * counts[right]) / total
+Split = tuple[float, bool, int, int]
+"""At or below the threshold, and where missing if so told: left. The leaves on the left, and those on the right."""
 
-    def build(index: int, path: dict[int, float]) -> Node:
-        if lefts[index] == 0:
-            return (-1, float(values[index]), tuple(path.items()), None)
-        column, source = features[index], sources[features[index]]
 
-        def follow(child: int) -> Node:
-            return build(child, {**path, source: path.get(source, 0.0) + means[child] - means[index]})
+class _Forest:
+    """A forest while it is read. sources: the feature that each column is made of."""
 
-        # A threshold of None asks only whether the value is there: everything that is there goes left.
-        threshold = math.inf if thresholds[index] is None else float(thresholds[index])
-        looked_at = column if missing_left[index] else column + len(sources)
-        return (looked_at, threshold, follow(lefts[index]), follow(rights[index]))
+    def __init__(self, sources: Sequence[int]) -> None:
+        self._sources = sources
+        self._splits: list[list[Split]] = [[] for _ in sources]
+        self._every = 0
+        self.leaves: list[Sequence[Leaf]] = []
+        """Of each byte of leaves, which are of one tree, nothing and then its leaves."""
 
-    return build(0, {}), means[0]
+    def add(self, tree: dict[str, list[Any]]) -> float:
+        """Take in a tree of parallel lists. Its mean answer.
+
+        What a feature contributed at a leaf is how the mean answer moved at the nodes on the way that asked about it; a
+        tail copy speaks for its feature. Leaves carry it ready made.
+        """
+        features, thresholds, lefts, rights = tree["feature"], tree["threshold"], tree["left"], tree["right"]
+        values, counts, missing_left = tree["value"], tree["count"], tree["missing_left"]
+        means = [0.0] * len(features)
+        # Children follow their parents in the lists, so from the end every child is known before its parent.
+        for index in reversed(range(len(features))):
+            if lefts[index] == 0:
+                means[index] = float(values[index])
+            else:
+                left, right = lefts[index], rights[index]
+                if left <= index or right <= index:
+                    raise ValueError("a tree's children follow their parents")
+                total = counts[left] + counts[right]
+                means[index] = (means[left] * counts[left] + means[right] * counts[right]) / total
+        leaves: list[Leaf] = []
+        first = 8 * len(self.leaves)
+
+        def leaves_below(index: int, path: dict[int, float]) -> int:
+            if lefts[index] == 0:
+                leaves.append((float(values[index]), tuple(path.items())))
+                return 1 << first + len(leaves) - 1
+            column, source = features[index], self._sources[features[index]]
+            left, right = (
+                leaves_below(child, {**path, source: path.get(source, 0.0) + means[child] - means[index]})
+                for child in (lefts[index], rights[index])
+            )
+            # A threshold of None asks only whether the value is there: everything that is there goes left.
+            threshold = math.inf if thresholds[index] is None else float(thresholds[index])
+            self._splits[column].append((threshold, bool(missing_left[index]), left, right))
+            return left | right
+
+        self._every |= leaves_below(0, {})
+        self.leaves += ((_NOTHING, *leaves[at : at + 8]) for at in range(0, len(leaves), 8))
+        return means[0]
+
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(_column(sorted(splits, key=itemgetter(0)), self._every) for splits in self._splits)
+
+
+def _column(splits: Sequence[Split], every: int) -> Column:
+    """splits: of one column, by their thresholds."""
+    # Of so many splits from the first the value is above the threshold; of the others it is not.
+    went_right = _struck(every, (left for _, _, left, _ in splits))
+    went_left = reversed(_struck(every, (right for _, _, _, right in reversed(splits))))
+    *_, if_missing = _struck(every, (right if goes_left else left for _, goes_left, left, right in splits))
+    return tuple(split[0] for split in splits), tuple(map(and_, went_right, went_left)), if_missing
+
+
+def _struck(every: int, unreachable: Iterable[int]) -> list[int]:
+    """`every`, and what is left of it after each of `unreachable`."""
+    return list(accumulate((~leaves for leaves in unreachable), and_, initial=every))

@@ -96,7 +96,7 @@ def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT, *, audited: 
 
     A duplicate of an event changes nothing. Payments before @since are not seen as history either.
     audited: only what was decided on is an attempt, so that @since may cut a payment's first event off; and beside each row
-    stands what rows cannot tell of its order (`at_once`, `on_its_way`, see `audited_sql`).
+    stands what rows cannot tell of its order (`at_once`, `on_its_way`, `behind`, see `audited_sql`).
     """
     entities = "".join(_entity_sql(entity, cap) for entity in Entity)
     joins = "".join(
@@ -105,6 +105,7 @@ def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT, *, audited: 
     features = ",\n  ".join(f"{_feature_sql(feature)} AS {feature.name}" for feature in FEATURES)
     unsettled = f",\n{_unsettled_sql()}" if audited else ""
     beside = "COALESCE(unsettled.at_once, 0) AS at_once, COALESCE(unsettled.on_its_way, 0) AS on_its_way,\n  "
+    beside += "COALESCE(unsettled.behind, 0) AS behind,\n  "
     if audited:
         joins += "\nLEFT JOIN unsettled ON unsettled.event_id = attempts.event_id"
     return f"""WITH {_common_sql(seen_limit, audited=audited)}{entities}{unsettled}
@@ -135,8 +136,8 @@ LEFT JOIN (
 
 
 def logged_sql() -> str:
-    """The rows of `served_sql` that a decision of this schema recorded and of which an issuer said something, and no others,
-    with the `network` and the `country` of the payment, for people.
+    """The rows of `served_sql` that a decision of this schema recorded, and no others, with the `network` and the `country` of
+    the payment, for people.
 
     Nothing is read but decisions of the payments that @sample names: each is published again with what became of its
     payment, the issuer's word where it was decided on before, and every word on fraud, of which the latest counts."""
@@ -150,8 +151,7 @@ FROM (
   FROM fraud_decisions
   WHERE occurred_at >= @since AND occurred_at <= @as_of AND schema_version = '{SCHEMA_VERSION}' AND sample <= @sample
   QUALIFY ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY COALESCE(claims_revision, 0) DESC, linked_event_id DESC) = 1
-) AS served
-WHERE step IS NOT NULL"""
+) AS served"""
 
 
 def audited_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT) -> str:
@@ -161,11 +161,12 @@ def audited_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT) -> str:
 
     `at_once`: 1 where another payment of an entity was decided on while this one was, so that either may have been seen by
     the other. `on_its_way`: 1 where something else that is counted was heard less than `ON_ITS_WAY` before, and may have
-    waited for its commit.
+    waited for its commit. `behind`: 1 where something of an entity was decided on or heard later by its own clock, and
+    published earlier by Pub/Sub's, which is one for all: one of the two clocks is wrong.
     """
     names = ", ".join(f"computed.{name}" for name in NAMES)
     return f"""SELECT logged.event_id, logged.schema_version AS decided_schema, logged.fallback, logged.linked_event_id,
-  logged.features, computed.at_us, computed.at_once, computed.on_its_way,
+  logged.features, computed.at_us, computed.at_once, computed.on_its_way, computed.behind,
   {names}
 FROM (
   SELECT event_id, schema_version, fallback, linked_event_id, features
@@ -472,13 +473,14 @@ def _unsettled_sql() -> str:
     """Whose order rows cannot tell: a payment reads its history and commits at some moment between its decision and its
     first message, in a request that lives for less than `ON_ITS_WAY`; what has no decision, at some moment after it was heard."""
     late = ON_ITS_WAY // MICROSECOND
-    heard_us = "CAST(SUBSTR(GREATEST(frauds.heard, attempts.heard), 1, 17) AS INT64)"
+    known = "GREATEST(frauds.heard, attempts.heard)"
+    heard_us, published_us = f"CAST(SUBSTR({known}, 1, 17) AS INT64)", "CAST(SUBSTR({}, 18, 17) AS INT64)"
     near = "\n  UNION ALL\n".join(
         f"""  SELECT event_id, '{entity}' AS entity, {entity} AS value, known_us, LEAST(COALESCE(told_us, known_us + {late}), known_us + {late}) AS until_us,
-    CASE WHEN is_root = 1 THEN 0 ELSE 1 END AS is_news
+    CASE WHEN is_root = 1 THEN 0 ELSE 1 END AS is_news, {published_us.format("heard")} AS published_us
   FROM attempts WHERE {entity} IS NOT NULL
   UNION ALL
-  SELECT frauds.root, '{entity}', attempts.{entity}, {heard_us}, {heard_us} + {late}, 1
+  SELECT frauds.root, '{entity}', attempts.{entity}, {heard_us}, {heard_us} + {late}, 1, {published_us.format("frauds.heard")}
   FROM frauds JOIN attempts ON attempts.root = frauds.root
   WHERE attempts.{entity} IS NOT NULL"""
         for entity in Entity
@@ -494,15 +496,18 @@ def _unsettled_sql() -> str:
 {near}
 ),
 beside AS (
-  SELECT event_id, is_news, {met(0)} AS at_once, {met(1)} AS on_its_way
+  SELECT event_id, is_news, {met(0)} AS at_once, {met(1)} AS on_its_way,
+    CASE WHEN MAX(known_us) OVER published > known_us THEN 1 ELSE 0 END AS behind
   FROM near
   WINDOW earlier AS (PARTITION BY entity, value ORDER BY known_us, event_id, is_news
       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
     later AS (PARTITION BY entity, value ORDER BY known_us, event_id, is_news
-      ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+      ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING),
+    published AS (PARTITION BY entity, value ORDER BY published_us, event_id, is_news
+      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
 unsettled AS (
-  SELECT event_id, MAX(at_once) AS at_once, MAX(on_its_way) AS on_its_way
+  SELECT event_id, MAX(at_once) AS at_once, MAX(on_its_way) AS on_its_way, MAX(behind) AS behind
   FROM beside WHERE is_news = 0
   GROUP BY event_id
 )"""

@@ -6,13 +6,14 @@ payments: the one being judged is not among them.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.domain.codec import encode
 from shared.domain.decisions import Outcome
 from shared.fraud.expressions import Condition, Tree, Values, compiled
+from shared.fraud.features import NAMES
 
 
 class State(StrEnum):
@@ -75,12 +76,17 @@ class Rule:
     reason: str = ""
     measured: str = ""
 
+    @property
+    def version(self) -> str:
+        """Short SHA-256 of when it holds and what it wants, whatever book it stands in and whether it is live there."""
+        return version_of([self.code, self.outcome, self.tree, self.scope])
+
 
 class Table:
-    """The rules of one book that are live or in shadow, ready to judge. Raises ValueError for a condition that is none, and
-    for two rules of one code."""
+    """The rules of one book that are live or in shadow, ready to judge vectors of the features `names`. Raises ValueError for
+    a condition that is none, and for two rules of one code."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], names: Set[str] = frozenset(NAMES)) -> None:
         rules = tuple(rules)
         codes = [rule.code for rule in rules]
         if repeated := {code for code in codes if codes.count(code) > 1}:
@@ -89,7 +95,7 @@ class Table:
         self._shadow: list[tuple[Rule, Condition]] = []
         for rule in rules:
             # A draft's condition is proved too: it is a rule already, and shall be one when it goes live.
-            condition = compiled(rule.tree)
+            condition = compiled(rule.tree, names)
             if rule.state is State.LIVE:
                 self._live.append((rule, condition))
             elif rule.state is State.SHADOW:

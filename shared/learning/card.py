@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.learning.compare import Interval
+from shared.learning.compare import Interval, interval_of
 from shared.learning.data_set import Flags, Floats, Table
 from shared.learning.evaluate import Quality
 from shared.learning.fit import Fitted
@@ -150,4 +150,4 @@ def _part(name: str, rows: Flags, test: Table, score: Floats, review: float, wei
 
 def _ratio(top: Flags, bottom: Flags, weight: Floats, drawn: Sequence[Floats]) -> Interval:
     ratios = [float(one[top].sum() / below) for one in drawn if (below := one[bottom].sum()) > 0]
-    return Interval.of(float(weight[top].sum() / weight[bottom].sum()), ratios)
+    return interval_of(float(weight[top].sum() / weight[bottom].sum()), ratios)

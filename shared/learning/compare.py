@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shared.domain.counts import Interval as Interval
 from shared.learning.data_set import Flags, Floats, Instants, Table
 
 RESAMPLES = 1000
@@ -18,19 +19,10 @@ FALSE_PART = 0.01
 """The part of the genuine payments that either score may hinder: money is compared where both hinder as many."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """An estimate and where it lies in 95 of 100 draws."""
-
-    low: float
-    estimate: float
-    high: float
-
-    @classmethod
-    def of(cls, estimate: float, drawn: Sequence[float]) -> "Interval":
-        """Of the same measure in each draw; `estimate` itself where none of them says anything."""
-        low, high = np.quantile(drawn or [estimate], [0.025, 0.975])
-        return cls(low=float(low), estimate=estimate, high=float(high))
+def interval_of(estimate: float, drawn: Sequence[float]) -> Interval:
+    """Of the same measure in each draw; `estimate` itself where none of them says anything."""
+    low, high = np.quantile(drawn or [estimate], [0.025, 0.975])
+    return Interval(low=float(low), estimate=estimate, high=float(high))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +97,7 @@ def draws(of: Table, seed: int, resamples: int = RESAMPLES) -> list[Floats]:
 
 
 def _interval(measure: Callable[[Floats], float], weight: Floats, draws: list[Floats]) -> Interval:
-    return Interval.of(measure(weight), [measure(drawn) for drawn in draws])
+    return interval_of(measure(weight), [measure(drawn) for drawn in draws])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Rows for training: point-in-time features with mature labels, few enough to fit in memory, in order of time."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.learning.labels import FRAUD_SQL, LABELED_SQL
+from shared.learning.labels import FRAUD_SQL, LABELED_SQL, with_labels
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -34,10 +35,10 @@ LOOKED_AT = 200
 
 
 def labeled_sql(point_in_time: str) -> str:
-    """`point_in_time`'s rows since @learned_from (µs) that have a label, of the payments that @sample names: all frauds, and
-    of the genuine those whose hash is below @below."""
+    """`point_in_time`'s rows since @learned_from (µs) with what is known of them at @as_of (`with_labels`), of the payments that
+    @sample names: all frauds, and of the others those whose hash is below @below."""
     return f"""SELECT * FROM (
-{point_in_time}
+{with_labels(point_in_time)}
 ) AS known
 WHERE {LABELED_SQL} AND at_us >= @learned_from AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) <= @sample
   AND ({FRAUD_SQL} OR SUBSTR(TO_HEX(MD5(event_id)), 1, 8) < @below)
@@ -86,6 +87,11 @@ def _parts(wanted: int, there: int) -> int:
     return min(-(-SAMPLES * wanted // there), SAMPLES) if there else SAMPLES
 
 
+def chance_of(event_id: str) -> float:
+    """A number between 0 and 1, always the same of one event, and independent of whether it is sampled and kept."""
+    return int(hashlib.md5(event_id.encode(), usedforsecurity=False).hexdigest()[8:16], 16) / 2**32
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """values: rows x columns, NaN where missing, in order of time. weight: how many payments a row stands for."""
@@ -112,6 +118,6 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], share: floa
     values = np.array(
         [[np.nan if row[name] is None else row[name] for name in columns] for row in rows], dtype=np.float64
     ).reshape(len(rows), len(columns))
-    fraud = np.array([row["fraud_reported_at"] is not None for row in rows], dtype=np.bool_)
+    fraud = np.array([row["fraud_known_at"] is not None for row in rows], dtype=np.bool_)
     at = np.array([row["at_us"] for row in rows], dtype=np.int64)
     return Table(tuple(columns), values, fraud, at, np.where(fraud, 1.0, 1.0 / share))

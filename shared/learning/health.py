@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.learning.compare import Interval
+from shared.domain.counts import Count as Count
+from shared.domain.counts import Interval
 from shared.learning.data_set import Floats, Table
 
 BINS = 10
@@ -91,31 +92,6 @@ def _parts(values: Floats, weight: Floats, edges: Sequence[float]) -> tuple[floa
     counted = np.bincount(np.searchsorted(edges, values[there], side="left"), weight[there], len(edges) + 1)
     whole = float(weight.sum()) or 1.0
     return (float(weight[~there].sum()) / whole, *(float(one) / whole for one in counted))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
-    """Of so many payments, so many that have something: approved, declined, found."""
-
-    of: int
-    with_it: int
-
-    @property
-    def rate(self) -> float:
-        return self.with_it / self.of if self.of else 0.0
-
-    def __add__(self, other: "Count") -> "Count":
-        return Count(of=self.of + other.of, with_it=self.with_it + other.with_it)
-
-    @property
-    def interval(self) -> Interval:
-        """Where the rate lies with 95 % (Wilson); 0 to 1 of nothing."""
-        if not self.of:
-            return Interval(low=0.0, estimate=0.0, high=1.0)
-        z2 = 1.96**2 / self.of
-        middle = (self.rate + z2 / 2) / (1 + z2)
-        half = math.sqrt(z2 * self.rate * (1 - self.rate) + z2 * z2 / 4) / (1 + z2)
-        return Interval(low=max(middle - half, 0.0), estimate=self.rate, high=min(middle + half, 1.0))
 
 
 def band(before: Iterable[Count], payments: int) -> tuple[float, float] | None:

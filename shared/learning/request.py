@@ -15,8 +15,10 @@ Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """history_days: how far back payments are read. burn_in_days: of these, how many of the first give history to others
-    and are not learned from; a payment before them looks new in every window that reaches back further. maturity_days: how old a payment must be before no news means "not
-    fraud"; chargebacks may take 120 days, most come within 60. gap_days: left out between training and the rest, so
+    and are not learned from; a payment before them looks new in every window that reaches back further. complete: the part of fraud that is
+    known of payments of an age at which no news means "not fraud", out of how long frauds took to be known; watched_days:
+    by when all of it is, for who claims has some 120 days. maturity_days: that age itself, as long as too few frauds are of
+    payments older than watched_days; most claims come within 60. gap_days: left out between training and the rest, so
     that one wave of fraud is not on both sides. train_part, calibrate_part: of the payments in time order; the rest
     tests. max_rows: genuine payments are thinned out above it, and frauds above as many. least_frauds: needed for training, and
     least_frauds_held_out in each later slice, least_frauds_compared to tell a model from the champion; least_lift: times
@@ -27,6 +29,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     history_days: Days = 400
     burn_in_days: Days = 30
+    complete: Part = 0.95
+    watched_days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 120
     maturity_days: Days = 60
     gap_days: Days = 7
     train_part: Part = 0.6
@@ -88,6 +92,15 @@ class Dismiss(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dismiss: Digest
 
 
+class Compare(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """compare: the digest of the challenger to show beside the champion, on payments of the last `days` that are at least
+    `mature_days` old and of which both were asked."""
+
+    compare: Digest
+    days: Annotated[float, msgspec.Meta(gt=0, le=400)] = 90
+    mature_days: Days = 30
+
+
 class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """recompute: how many of the newest stored decisions, of payments of the last `days`, to compute again."""
 
@@ -95,7 +108,7 @@ class Recompute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     days: Annotated[float, msgspec.Meta(gt=0, le=400)] = 7
 
 
-Asked = TrainingRequest | RollBack | Pin | Unpin | Promote | GiveShare | Dismiss | Recompute
+Asked = TrainingRequest | RollBack | Pin | Unpin | Promote | GiveShare | Dismiss | Compare | Recompute
 
 # The member that each of the others cannot be without.
 _NAMED: Mapping[str, type[Asked]] = {
@@ -105,6 +118,7 @@ _NAMED: Mapping[str, type[Asked]] = {
     "promote": Promote,
     "canary": GiveShare,
     "dismiss": Dismiss,
+    "compare": Compare,
     "recompute": Recompute,
 }
 

@@ -186,11 +186,11 @@ def _on_tick(
     return _telling(handle)
 
 
-def on_call(act: Callable[[bytes], object]) -> Handler:
+def on_call(act: Callable[["Call"], object]) -> Handler:
     """An operator's call: the body is `act`'s JSON parameters, the answer what it returns, as JSON."""
 
     def handle(request: "Request") -> Response:
-        return encode(act(_posted(request))), 200, {"Content-Type": "application/json"}
+        return encode(act(Call(_posted(request), _tokens(request)))), 200, {"Content-Type": "application/json"}
 
     return _telling(handle)
 
@@ -205,6 +205,13 @@ class Call:
 
     body: bytes
     tokens: tuple[str, ...] = ()
+
+    def known_caller(self) -> str | None:
+        """`caller`; None where nobody says who calls."""
+        try:
+            return self.caller()
+        except Unidentified:
+            return None
 
     def caller(self) -> str:
         """Who calls: the e-mail address in their ID token, in lower case. Raises Unidentified.
@@ -254,11 +261,15 @@ def on_paths(paths: Mapping[str, Mapping[str, Callable[[Call], Answer]]], most: 
         act = methods.get(request.method)
         if act is None:
             raise MethodNotAllowed(f"only {', '.join(methods)}", allowed=tuple(methods))
-        sent = (request.headers.get(name) for name in ("X-Serverless-Authorization", "Authorization"))
-        body, kind = act(Call(body_of(request, most), tuple(token for token in sent if token is not None)))
+        body, kind = act(Call(body_of(request, most), _tokens(request)))
         return body, 200, {"Content-Type": kind}
 
     return _telling(handle)
+
+
+def _tokens(request: "Request") -> tuple[str, ...]:
+    sent = (request.headers.get(name) for name in ("X-Serverless-Authorization", "Authorization"))
+    return tuple(token for token in sent if token is not None)
 
 
 def _telling(handle: Handler) -> Handler:

@@ -1,11 +1,12 @@
 """What an operator may ask of the book of rules and of the lists, and what is answered: the contract of `manage_rules`.
 
+Who changes something is who calls, by their ID token; `author` names somebody where no token does, and says nothing else.
 A call is JSON with an `act`. A book is told as it is published, its rules in SQL, so that what `show` answers may be edited
 and sent back. What does not fit is Rejected with a sentence that names the member.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,10 +15,15 @@ from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationEr
 from shared.domain.codec import decode, encode, in_utc
 from shared.domain.decisions import Action, Outcome
 from shared.domain.errors import Rejected
+from shared.flows.backtest import MATURITY, Backtested, Window, backtest
 from shared.flows.book_of_rules import Revision, history, kept_book, publish_book, standing_book
+from shared.flows.challengers import challenger_in
+from shared.flows.champions import usable
 from shared.flows.listing import Change, ListedEntity, list_entity, listed_entities, listed_entity, take_back
 from shared.flows.ports import Documents, Ports
-from shared.fraud.book import Book, Contents
+from shared.flows.recompute_decisions import Replayed, replay_decisions
+from shared.flows.rule_health import RuleHealth, health_of
+from shared.fraud.book import SHIPPED, Book, Contents
 from shared.fraud.expressions import Tree, features_of
 from shared.fraud.lists import Entry
 from shared.fraud.parsing import parse
@@ -26,7 +32,9 @@ from shared.fraud.rules import State
 from shared.runtime.contracts import TOLD, Closed, sentences
 
 MOST_RULES = 500
+MOST_TRIED = 50
 MOST_HISTORY = 50
+CHALLENGER = "challenger"
 MOST_LISTED = 200
 Number = Annotated[int, Field(ge=1, le=99_999_999)]
 Text = Annotated[str, Field(max_length=2000)]
@@ -153,10 +161,53 @@ class ToldBook(Told):
 
 
 class Show(Told):
-    """The book that decides now, or that of a revision."""
+    """The book that decides now, or that of a revision. health: and how right its rules were, by the last days' measures."""
 
     act: Literal["show"]
     revision: Number | None = None
+    health: bool = False
+
+
+class _During(Told):
+    """Payments of the days from `since` to before `until` (UTC; instants are taken too). maturity_days: how old one is before
+    no news means that it was genuine."""
+
+    since: date | AwareDatetime
+    until: date | AwareDatetime
+    maturity_days: Annotated[int, Field(ge=0, le=400)] = MATURITY.days
+
+    @property
+    def window(self) -> Window:
+        """Raises Unreadable for instants that are out of the calendar."""
+        maturity = timedelta(days=self.maturity_days)
+        return Window(since=_instant(self.since), until=_instant(self.until), maturity=maturity)
+
+
+class Backtest(_During):
+    """Each rule as if it had been live, alone: what it would have hit, of what became fraud and what was genuine, how much
+    money that is, and which of the rules that decide now hold for the same payments. Of a window with more than two million
+    decisions a share is looked at."""
+
+    act: Literal["backtest"]
+    rules: Annotated[tuple[ToldRule, ...], Field(min_length=1, max_length=MOST_TRIED)]
+
+
+class Replay(_During):
+    """Decisions judged again by another book (told, a revision, or what is shipped) or by another model (a digest, or
+    `challenger`), or both: who would have been declined, and who let pass. Lists, thresholds and snoozes are tried so."""
+
+    act: Literal["replay"]
+    book: ToldBook | None = None
+    revision: Number | None = None
+    shipped: bool = False
+    model: Annotated[str, Field(pattern="^([0-9a-f]{64}|challenger)$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_candidate(self) -> "Replay":
+        books = sum((self.book is not None, self.revision is not None, self.shipped))
+        if books > 1 or not (books or self.model):
+            raise ValueError("name what to judge by: one of book, revision and shipped, or a model, or both")
+        return self
 
 
 class History(Told):
@@ -178,7 +229,7 @@ class Publish(Told):
     act: Literal["publish"]
     book: ToldBook
     after: Number | None
-    author: Said
+    author: Said | None = None
     reason: Said
 
 
@@ -187,7 +238,7 @@ class Back(Told):
 
     act: Literal["back"]
     to: Number | None
-    author: Said
+    author: Said | None = None
     reason: Said
 
 
@@ -205,7 +256,7 @@ class ListEntity(ToldEntry):
     act: Literal["list"]
     owner: Said
     reason: Said
-    author: Said
+    author: Said | None = None
 
 
 class Unlist(Told):
@@ -216,7 +267,7 @@ class Unlist(Told):
     kind: str
     value: Value
     rule: RuleCode | None = None
-    author: Said
+    author: Said | None = None
     reason: Said
 
 
@@ -236,17 +287,18 @@ class ShowListed(Told):
         return self
 
 
-Call = Show | History | Check | Publish | Back | Diff | ListEntity | Unlist | ShowListed
+Call = Show | Backtest | Replay | History | Check | Publish | Back | Diff | ListEntity | Unlist | ShowListed
 _CALL: TypeAdapter[Call] = TypeAdapter(Annotated[Call, Field(discriminator="act")])
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """revision: None of what is shipped."""
+    """revision: None of what is shipped. health: by a rule's code, where it was asked for."""
 
     revision: int | None
     rules_version: str
     book: dict[str, Any]
+    health: dict[str, RuleHealth] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,18 +355,24 @@ class Entities:
     after: str | None
 
 
-Answer = Shown | Revisions | Checked | Published | Changed | Standing | Entities
+Answer = Shown | Backtested | Replayed | Revisions | Checked | Published | Changed | Standing | Entities
 
 
-def manage_rules(asked: bytes, ports: Ports, now: datetime) -> Answer:
-    """What the call in `asked` asks for. Raises Rejected, with a sentence, for what does not fit, and Unreadable for a
+def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None = None) -> Answer:
+    """What the call in `asked` asks for, by `caller`; None: nobody knows who that is. Raises Rejected, with a sentence, for what does not fit, and Unreadable for a
     policy by which nobody can judge and for a standing book that cannot be read."""
     call, documents = _read(asked), ports.documents
     match call:
-        case Show(revision=None):
-            return _shown(standing_book(documents))
-        case Show(revision=revision):
-            return _shown(_kept(documents, revision))
+        case Show():
+            book = standing_book(documents) if call.revision is None else _kept(documents, call.revision)
+            return _shown(book, health_of(ports.warehouse, book, now) if call.health else None)
+        case Backtest():
+            rules = ToldBook(rules=call.rules).contents().rules
+            return backtest(ports, rules, standing_book(documents), call.window, now)
+        case Replay():
+            return replay_decisions(
+                ports, call.window, now, book=_candidate(documents, call), model=_model(ports, call)
+            )
         case History():
             return Revisions(history(documents, before=call.before, limit=call.limit))
         case Check():
@@ -322,19 +380,23 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime) -> Answer:
             return Checked(all(one.wrong is None for one in checked), checked)
         case Publish():
             made = call.book.contents()
-            return Published(publish_book(ports, made, now, after=call.after, author=call.author, why=call.reason))
+            return Published(
+                publish_book(ports, made, now, after=call.after, author=_author(call, caller), why=call.reason)
+            )
         case Back():
             again = _kept(documents, call.to)
             standing = next(iter(history(documents, before=None, limit=1)), None)
             after = standing.revision if standing else None
-            return Published(publish_book(ports, again.contents, now, after=after, author=call.author, why=call.reason))
+            return Published(
+                publish_book(ports, again.contents, now, after=after, author=_author(call, caller), why=call.reason)
+            )
         case Diff():
             return _changed(_kept(documents, call.since), _kept(documents, call.to))
         case ListEntity():
-            return _standing(list_entity(ports, call.entry(), now, author=call.author), now)
+            return _standing(list_entity(ports, call.entry(), now, author=_author(call, caller)), now)
         case Unlist():
             of = (call.kind, call.value, call.action, call.rule)
-            return _standing(take_back(ports, *of, now, author=call.author, reason=call.reason), now)
+            return _standing(take_back(ports, *of, now, author=_author(call, caller), reason=call.reason), now)
         case ShowListed(kind=str(kind), value=str(value)):
             return _standing(listed_entity(documents, kind, value), now)
         case ShowListed():
@@ -342,6 +404,34 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime) -> Answer:
             whole = tuple(_standing(one, now) for one in found)
             last = f"{whole[-1].kind}:{whole[-1].value}" if len(whole) == call.limit else None
             return Entities(tuple(replace(one, changes=()) for one in whole if one.standing), last)
+
+
+def _author(call: Publish | Back | ListEntity | Unlist, caller: str | None) -> str:
+    if not (author := caller or call.author):
+        raise Rejected("author: no ID token says who calls, so the call has to", reason="bad_call")
+    return author
+
+
+def _candidate(documents: Documents, call: Replay) -> Book | None:
+    if call.book is not None:
+        try:
+            return Book(call.book.contents())
+        except ValueError as error:
+            raise Rejected(str(error), reason="bad_book") from error
+    if call.shipped or call.revision is not None:
+        return _kept(documents, call.revision)
+    return None
+
+
+def _model(ports: Ports, call: Replay) -> str | None:
+    digest = call.model if call.model != CHALLENGER else challenger_in(ports.documents)
+    if call.model is not None and (digest is None or usable(ports.models, digest) is None):
+        raise Rejected("model: there is none of this name that judges by the features of now", reason="unknown_model")
+    return digest
+
+
+def _instant(said: date | datetime) -> datetime:
+    return in_utc(said) if isinstance(said, datetime) else datetime.combine(said, time(), UTC)
 
 
 def _standing(entity: ListedEntity, now: datetime) -> Standing:
@@ -357,13 +447,13 @@ def _read(asked: bytes) -> Call:
 
 
 def _kept(documents: Documents, revision: int | None) -> Book:
-    if (found := kept_book(documents, revision)) is None:
+    if (found := SHIPPED if revision is None else kept_book(documents, revision)) is None:
         raise Rejected(f"there is no revision {revision} that can be read", reason="unknown_revision")
     return found
 
 
-def _shown(book: Book) -> Shown:
-    return Shown(book.revision, book.table.version, _told(book))
+def _shown(book: Book, health: dict[str, RuleHealth] | None) -> Shown:
+    return Shown(book.revision, book.table.version, _told(book), health)
 
 
 def _told(book: Book) -> dict[str, Any]:

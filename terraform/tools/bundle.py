@@ -29,6 +29,7 @@ BY_PROVIDER = ("webhook",)
 BY_NAME = {
     "shared.providers.load": "shared/providers/{provider}/webhook.py",
     "shared.providers.load_api": "shared/providers/{provider}/api.py",
+    "shared.providers.load_answer": "shared/providers/{provider}/answer.py",
     "shared.backends.tables": "shared/learning/sql/tables/*.json",
 }
 

@@ -16,6 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shared.disputes.programmes import BEFORE
+from shared.flows.backtest import MOST_DECISIONS
+from shared.flows.cohorts import ROWS
+from shared.flows.monitor_model import AGES
 from shared.flows.skew import HISTORY
 from shared.learning.data_set import SAMPLES, sampling
 from shared.learning.request import TrainingRequest
@@ -51,6 +55,9 @@ class Traffic:
     new_customers: float = 5.0
     """Attempts of a day, of a hundred payments, with a card that was never seen before."""
     newcomers: float = 10.0
+    """Rules that people try: how often, and on how many days of decisions."""
+    backtests_a_day: float = 4.0
+    backtested_days: float = 14.0
     busiest_provider: float = 0.6
     """Addresses that the busiest provider sends from; Stripe lists twelve."""
     busiest_addresses: float = 12
@@ -93,8 +100,15 @@ class Each:
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
+    standing_event: int = 140  # of an event's row, what the networks' programmes are counted from
+    standing_update: int = 130  # of a dispute's
+    hit_decision: int = 430  # what the rules' health reads, of a day's decisions and of those that became old enough
+    tried_decision: int = 3_300  # what a backtest reads, of the sample
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
     counted_decision: int = 110  # what it reads of one part in 256 to know how many there are
+    named_decision: int = 190  # what it reads once more of the sample, to find labels by payments' names
+    labeled_row: int = 550  # of the labels that an event of a dispute told, what is read
+    cohort_decision: int = 250  # of a decision's row, what a week's performance reads
     """Rows that are read with those of the sample, for they are in a block with them: of each day, assumed. Blocks are of
     some ten to hundreds of MiB."""
     trained_beside: int = 40_000
@@ -433,8 +447,10 @@ def costs(plan: Plan) -> Iterator[Line]:
         sample = (int(kept_of_past.sample, 16) + 1) / SAMPLES
         trained = min(sample * traffic.payments_a_day + each.trained_beside, traffic.payments_a_day)
         counted = traffic.payments_a_day / SAMPLES + each.trained_beside
-        scanned.append(days * (trained * each.trained_decision + counted * each.counted_decision) * DAYS / TIB)
-    of = f"decisions of a sample of {asked.history_days:g} days each night"
+        read = trained * (each.trained_decision + each.named_decision) + counted * each.counted_decision
+        read += plan.disputes_a_day * each.labeled_row
+        scanned.append(days * read * DAYS / TIB)
+    of = f"decisions of a sample of {asked.history_days:g} days each night, and all labels"
     yield growing("BigQuery training", scanned, "TiB", price.bigquery_scanned_tib, of)
     days = 1 + HISTORY.days
     audited = days * (plan.events_a_day * each.audited_event + traffic.payments_a_day * each.audited_decision)
@@ -449,7 +465,25 @@ def costs(plan: Plan) -> Iterator[Line]:
     of = f"{ticks:.0f} looks a day at the day's newcomers"
     yield line("BigQuery attacks", ticks * looked_at * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     measured = traffic.payments_a_day * each.measured_decision
+    measured += 2 * traffic.payments_a_day * each.hit_decision
     yield line("BigQuery health", measured * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "each day once")
+    days = 1.5 * DAYS
+    standing = days * plan.events_a_day * each.standing_event
+    standing += (BEFORE.days + DAYS / 2) * plan.disputes_a_day * each.standing_update
+    of = f"{days:g} days of events and {BEFORE.days} of disputes, each day once"
+    yield line("BigQuery programmes", standing * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
+    frauds = int(7 * traffic.payments_a_day * traffic.disputes_a_payment)
+    share = (int(sampling(int(7 * traffic.payments_a_day), frauds, ROWS).sample, 16) + 1) / SAMPLES
+    cohort = 7 * min(share * traffic.payments_a_day + each.trained_beside, traffic.payments_a_day)
+    weekly = len(AGES) * cohort * (each.cohort_decision + each.named_decision)
+    weekly += sum(7 + age for age in AGES) * plan.disputes_a_day * each.labeled_row
+    of = f"each week's decisions {', '.join(map(str, AGES))} days later"
+    yield line("BigQuery cohorts", weekly / 7 * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
+    days, tried = traffic.backtested_days, min(MOST_DECISIONS, traffic.backtested_days * traffic.payments_a_day)
+    tried = min(tried + days * each.trained_beside, days * traffic.payments_a_day) * each.tried_decision
+    of = f"{traffic.backtests_a_day:g} a day of {days:g} days"
+    amount = traffic.backtests_a_day * tried * DAYS / TIB
+    yield line("BigQuery backtests", amount, "TiB", price.bigquery_scanned_tib, of)
     dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from shared.disputes.programmes import COUNTS_SQL, asked
+from shared.disputes.programmes import COUNTS_SQL, asked_at
 from shared.disputes.strategy import OUTCOMES_SQL, Count, Outcomes
 from shared.domain.codec import utc_text
 from shared.flows.ports import Ports
@@ -131,7 +131,7 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
             *story("theirs", month, "needs_response", network="mastercard", account="acct_2"),
         ],
     )
-    rows = found.query(COUNTS_SQL, asked(now))
+    rows = found.query(COUNTS_SQL, asked_at(now))
     counted = {
         (row["account"], row["network"]): tuple(
             int(row[name]) for name in ("settled", "settled_before", "disputes", "reports")

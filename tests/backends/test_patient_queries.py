@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from shared.backends.gcp.warehouse import BigQueryWarehouse
-from shared.domain.errors import Unavailable
+from shared.domain.errors import Rejected, Unavailable
+from shared.flows.ports import Bound
 from tests.builders import NOON
 
 SQL = "SELECT 7 AS n"
@@ -18,11 +19,11 @@ WHERE = "europe-west1"
 
 
 class Jobs(ThreadingHTTPServer):
-    """Runs every query to 7. hangs: none ends. scans: ids of the jobs that were begun; canceled: of those that were stopped."""
+    """Runs every query to 7. hangs: none ends. too_dear: each would read too much. scans: ids of the jobs that were begun; canceled: of those that were stopped."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.hangs = False
+        self.hangs = self.too_dear = False
         self.configurations: list[dict[str, Any]] = []
         self.scans: list[str] = []
         self.canceled: set[str] = set()
@@ -30,7 +31,14 @@ class Jobs(ThreadingHTTPServer):
 
     def job(self, job_id: str) -> dict[str, Any]:
         done = not self.hangs or job_id in self.canceled
-        stopped = {"errorResult": {"reason": "stopped", "message": "canceled"}} if job_id in self.canceled else {}
+        stopped: dict[str, Any] = (
+            {"errorResult": {"reason": "stopped", "message": "canceled"}} if job_id in self.canceled else {}
+        )
+        if self.too_dear:
+            # As BigQuery says it, which its client takes for a fault of the server (500).
+            told = "Query exceeded limit for bytes billed: 1. 10485760 or higher required."
+            error = {"reason": "bytesBilledLimitExceeded", "message": told}
+            stopped = {"errorResult": error, "errors": [error]}
         return {
             "jobReference": {"projectId": "p", "jobId": job_id, "location": WHERE},
             "configuration": {"jobType": "QUERY", "query": {"query": SQL}},
@@ -103,6 +111,23 @@ def test_who_gives_up_cancels_what_it_asked_for_and_bigquery_knows_its_patience_
         asked(jobs, once=False)
     assert jobs.canceled == set(jobs.scans) != set()
     assert [one["jobTimeoutMs"] for one in jobs.configurations] == ["300"]
+
+
+def test_a_question_of_a_person_has_bounds_of_its_own(jobs: Jobs) -> None:
+    bound = Bound(bytes=5 << 30, seconds=0.2)
+    jobs.hangs = True
+    with pytest.raises(Unavailable):
+        BigQueryWarehouse("p", "d", jobs.origin).query(SQL, bound=bound)
+    assert jobs.canceled == set(jobs.scans) != set()
+    assert [(one["jobTimeoutMs"], one["query"]["maximumBytesBilled"]) for one in jobs.configurations] == [
+        ("200", str(5 << 30))
+    ]
+
+
+def test_what_would_read_too_much_is_the_askers_turn(jobs: Jobs) -> None:
+    jobs.too_dear = True
+    with pytest.raises(Rejected, match="ask of less time"):
+        BigQueryWarehouse("p", "d", jobs.origin).query(SQL, bound=Bound(bytes=1, seconds=5.0))
 
 
 def test_what_is_asked_once_is_answered_by_the_run_that_was_begun(jobs: Jobs) -> None:

@@ -14,16 +14,20 @@ from shared.backends import tables
 from shared.backends.local.warehouse import LocalWarehouse
 from shared.domain.codec import encode_event, utc_text
 from shared.domain.errors import Misconfigured
-from shared.domain.events import PaymentStep
-from shared.flows.monitor_model import BEFORE_SQL, CANARY_SQL, COUNT_SQL, RATES_SQL, SHADOW_SQL, VECTORS_SQL
+from shared.domain.events import AnyEvent, PaymentStep
+from shared.flows.backtest import COUNT_SQL
+from shared.flows.monitor_model import BEFORE_SQL, CANARY_SQL, RATES_SQL, SHADOW_SQL, VECTORS_SQL
 from shared.flows.ports import Ports, Warehouse
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL, event_in
+from shared.flows.skew import Skew, audit
 from shared.fraud.attacks import NEWCOMERS_SQL
 from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.fraud.point_in_time import served_sql
 from shared.learning.data_set import labeled_sql, named_sql
 from tests.backends import declared
 from tests.builders import a_payment_event
+from tests.fraud.test_point_in_time import served_on
+from tests.local import local_ports
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -395,13 +399,31 @@ def test_what_a_model_trains_on_is_asked_alike_of_both(warehouse: Warehouse) -> 
         "since": long_ago,
         "as_of": long_ago + 90 * 24 * HOUR,
         "learned_from": 0,
-        "matured_until": 2**62,
+        "until": long_ago + 90 * 24 * HOUR,
         "below": "g",
         "sample": "ff",
     }
     rows = warehouse.query(labeled_sql(named_sql(served_sql())), asked)
-    told = {row["event_id"]: (row["fraud_reported_at"] is not None, row["card_payments_24h"]) for row in rows}
+    told = {row["event_id"]: (row["fraud_known_at"] is not None, row["card_payments_24h"]) for row in rows}
     assert told == {"t0": (True, None), "t1": (False, 1), "t2": (False, 2)}
+
+
+def test_decisions_are_audited_alike_by_both(warehouses: Ports, tmp_path: Path) -> None:
+    """Longer still: beside what trains a model, in which order rows cannot tell."""
+    day = datetime(2028, 3, 1, tzinfo=UTC)
+    arrivals: list[tuple[datetime, AnyEvent]] = [
+        (at, a_payment_event(event_id=f"audited{number}", payment_id=f"pi_a{number}", occurred_at=at))
+        for number in range(3)
+        for at in [day + number * HOUR]
+    ]
+    decisions = list(served_on(arrivals, local_ports(tmp_path)).values())
+    [feature] = [one for one in decisions[2]["features"] if one["name"] == "card_payments_24h"]
+    feature["value"] += 1
+    events = [json.loads(encode_event(event, heard)) for heard, event in arrivals]
+    warehouses.warehouse.append("payment_events", events)
+    warehouses.warehouse.append("fraud_decisions", [{"publish_time": one["decided_at"], **one} for one in decisions])
+    found = audit(warehouses.warehouse, day, day + 24 * HOUR)
+    assert found == Skew(3, 1, 0, {"card_payments_24h": 1}, {}, ("audited2",))
 
 
 def test_what_watches_the_model_is_answered_alike(warehouses: Ports) -> None:

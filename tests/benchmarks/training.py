@@ -1,9 +1,10 @@
 """A fit beside scikit-learn's own on the same rows with as many threads, and the memory that the two took.
 
 A night fits twice: the model that is judged, on three fifths of the rows, and the one that decides, on all of them. What
-the long tails' copies cost is counted as ours; calibration and bootstrap are no part of a fit.
+the long tails' copies cost is counted as ours; calibration and bootstrap are no part of a fit. ROWS=1000000 asks for more.
 """
 
+import os
 import resource
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from shared.learning.data_set import Table
 from shared.learning.fit import THREADS, fit
 from shared.learning.request import TrainingRequest
 
-ROWS = 200_000
+ROWS = int(os.environ.get("ROWS", "200000"))
 
 
 def main() -> None:

@@ -189,6 +189,15 @@ def after(*before: str) -> Callable[[Any], Any]:
 # What was told under a name that disputes of two payments call theirs, or that a dispute is called by itself later.
 @after("the dispute", "a word under the charge's name", "its dispute", "a word under the payment's name")
 @after("the dispute, of a charge", "a word under the charge's name", "the word under the charge's name, of a payment")
+# Two cases, of which one has something told under the payment's name, that turn out to be one.
+@after("another dispute", "the dispute, of a charge", "a word under the charge's name", "a refund", "another dispute")
+@after(
+    "another dispute",
+    "the dispute, of a charge",
+    "a word under the payment's name",
+    "a refund",
+    "the dispute, of a charge",
+)
 # A repeat that reads the case before, and its disputes after another one has come.
 @example(
     before=["a refund", "the payment", "the dispute, of a charge", "a word under the charge's name"],

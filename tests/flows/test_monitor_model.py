@@ -20,7 +20,7 @@ from shared.flows.ports import Create, Ports
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.skew import Skew
-from shared.flows.train_model import COLUMNS
+from shared.flows.train_model import COLUMNS, on_request
 from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.learning.data_set import Table
 from shared.learning.health import Reference
@@ -117,9 +117,10 @@ def test_a_day_like_those_the_champion_was_judged_on_is_measured_and_calls_nobod
     assert found["approved", "all"]["payments"] == 600
     assert found["approved", "stripe:acct_1 DE visa"]["value"] == found["approved", "network visa"]["value"]
     assert found["approved", "all"]["value"] + found["declined", "all"]["value"] == pytest.approx(1)
-    assert {(row["model"], row["day"], row["unusual"]) for row in found.values()} == {
-        (CHAMPION_DIGEST, "2026-11-24T00:00:00Z", False)
-    }
+    assert {(row["day"], row["unusual"]) for row in found.values()} == {("2026-11-24T00:00:00Z", False)}
+    # Rules are no model's.
+    assert {row["model"] for (measure, _), row in found.items() if measure != "rule_hits"} == {CHAMPION_DIGEST}
+    assert {row["model"] for (measure, _), row in found.items() if measure == "rule_hits"} == {None}
     assert alarms(caplog) == []
 
 
@@ -327,3 +328,126 @@ def test_without_a_champion_rates_are_measured_all_the_same(ports: Ports) -> Non
     found = rows(ports)
     assert {measure for measure, _ in found} == {"approved", "declined"}
     assert json.dumps(found["approved", "all"]["low"]) == "null"
+
+
+def test_an_account_that_comes_near_a_networks_programme_calls_somebody_and_one_that_does_not_is_told(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = utc_text(YESTERDAY + HOUR)
+
+    def dispute(number: int, account: str) -> dict[str, Any]:
+        return {
+            **dict.fromkeys(("payment_known", "final", "can_respond"), True),
+            **dict.fromkeys(("deadline_unsigned", "deadline_estimated"), False),
+            "update_id": f"{account}{number}",
+            "occurred_at": at,
+            "revision": 1,
+            "provider": "adyen",
+            "account": account,
+            "dispute_id": f"{account}{number}",
+            "stage": "chargeback",
+            "network": "mc",
+            "flags": [],
+        }
+
+    near, far = [dispute(number, "near") for number in range(90)], [dispute(number, "far") for number in range(3)]
+    ports.warehouse.append("dispute_updates", [*near, *far, near[0]])
+    monitor_model(ports, MORNING)
+    found = rows(ports)
+    # 24 of November's 30 days have passed: 113 by its end, and 100 are enough where little settled last month.
+    items, left = (found[measure, "ecm adyen:near"] for measure in ("programme_items", "programme_left"))
+    assert items["value"] == pytest.approx(90 + 90.5 / 4)
+    assert items["low"] < items["value"] < items["high"]
+    assert (left["value"], left["payments"], left["unusual"]) == (10, 90, True)
+    assert not found["programme_left", "ecm adyen:far"]["unusual"]
+    [(event, fields)] = alarms(caplog)
+    assert (event, fields["subjects"]) == ("programme_at_risk", 1)
+    assert fields["worst"] == "programme_left ecm adyen:near 10.000"
+
+
+WEEK = datetime(2026, 10, 19, tzinfo=UTC)
+AFTER_7, AFTER_30 = "week from 2026-10-19 after 7 days", "week from 2026-10-19 after 30 days"
+
+
+def a_week(ports: Ports) -> None:
+    """A hundred frauds, all of which the challenger tells from the rest and the champion only every other one; half are known
+    within days, the others within weeks. Of the genuine payments a hundredth is stopped too."""
+    decisions, labels = [], []
+    for index in range(3000):
+        fraud = index < 100
+        at = WEEK + (index * 7919 % 3000) / 3000 * 7 * DAY
+        told = fraud and index % 2 == 0
+        stopped = told or (not fraud and index % 100 == 0)
+        payment = {"provider": "stripe", "payment_id": f"pi_{index}"}
+        decisions.append(
+            {
+                **payment,
+                "event_id": f"stripe:a:{index}",
+                "occurred_at": utc_text(at),
+                "decided_at": utc_text(at),
+                "outcome": "challenge" if stopped else "approve",
+                "amount": {"minor": 1000, "currency": "EUR"},
+                "score": 0.9 if stopped else 0.001 * (index % 37),
+                "challenger_score": 0.8 if fraud else 0.001 * (index % 37),
+                "model_digest": CHAMPION_DIGEST,
+                "challenger": CHALLENGER_DIGEST[:12],
+                "sample": f"{index % 256:02x}",
+                "step": "captured",
+            }
+        )
+        if fraud:
+            label = {"label_id": f"l{index}", "label": "third_party_fraud", "source": "dispute", "revision": 1}
+            heard = at + (2 if index < 50 else 25) * DAY
+            labels.append({**payment, **label, "known_at": utc_text(heard)})
+    # What nobody was charged for has no label, whatever is said of it.
+    decisions.append({**decisions[0], "event_id": "refused", "payment_id": "pi_refused", "step": "declined"})
+    ports.warehouse.append("fraud_decisions", decisions)
+    ports.warehouse.append("fraud_labels", labels)
+
+
+def test_a_weeks_decisions_are_measured_again_as_their_labels_mature(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    a_week(ports)
+    crown(ports, challenger=Champion(digest=CHALLENGER_DIGEST, since=WEEK))
+    monitor_model(ports, MORNING)
+    # Asked for again weeks later, what was known after a week is what is said of it.
+    monitor_model(ports, MORNING, b'{"day": "2026-11-01"}')
+    found = rows(ports)
+    young, old = (
+        {name: found[f"cohort_{name}", after] for name in ("precision", "recall", "money", "average_precision")}
+        for after in (AFTER_7, AFTER_30)
+    )
+    # 50 frauds are known after a week, 25 of them among the 79 that were stopped; then 100, and 50.
+    assert young["precision"]["value"] == pytest.approx(25 / 79)
+    assert old["precision"]["value"] == pytest.approx(50 / 79)
+    for known in (young, old):
+        assert known["recall"]["value"] == known["money"]["value"] == pytest.approx(0.5)
+        for row in known.values():
+            assert row["low"] < row["value"] < row["high"]
+            assert (row["payments"], row["unusual"]) == (3000, False)
+    assert old["recall"]["high"] - old["recall"]["low"] < young["recall"]["high"] - young["recall"]["low"]
+    assert old["average_precision"]["value"] > young["average_precision"]["value"]
+    # The challenger finds them all; both are held to the same payments.
+    better = found["challenger_money", AFTER_30]
+    assert better["model"] == CHALLENGER_DIGEST
+    assert better["low"] > 0.3
+    assert found["challenger_average_precision", AFTER_30]["low"] > 0.3
+    assert [event for event, _ in alarms(caplog)] == []
+
+
+def test_an_operator_is_shown_the_challenger_beside_the_champion_on_matured_payments(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="payin")
+    a_week(ports)
+    crown(ports, challenger=Champion(digest=CHALLENGER_DIGEST, since=WEEK))
+    on_request(ports, MORNING, json.dumps({"compare": CHALLENGER_DIGEST}).encode())
+    on_request(ports, MORNING, json.dumps({"compare": CHALLENGER_DIGEST, "mature_days": 60}).encode())
+    told = {one.message: one.fields for one in caplog.records}  # type: ignore[attr-defined]
+    compared = told["challenger_compared"]
+    assert (compared["payments"], compared["frauds_compared"]) == (3000, 100)
+    assert 0.3 < compared["money_low"] <= compared["money"] <= compared["money_high"]
+    assert told["challenger_not_comparable"] == {"digest": CHALLENGER_DIGEST}
+    with pytest.raises(Rejected, match="the challenger is another one"):
+        on_request(ports, MORNING, json.dumps({"compare": CHAMPION_DIGEST}).encode())

@@ -1,6 +1,5 @@
 """What an answer is made of, out of what is stored, and what is to be done by it."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,5 +105,8 @@ def test_a_warehouse_that_is_down_loses_no_case(ports: Ports, caplog: pytest.Log
         def query(self, *_: object, **__: object) -> list[dict[str, Any]]:
             raise Unavailable("no warehouse")
 
-    assert outcomes_until(NOON, replace(ports, warehouse=Down()).warehouse, NOON - DAY) == Outcomes()
+        def append(self, *_: object) -> None:
+            raise Unavailable("no warehouse")
+
+    assert outcomes_until(NOON, Down(), NOON - DAY) == Outcomes()
     assert "outcomes_unknown" in [entry.message for entry in caplog.records]

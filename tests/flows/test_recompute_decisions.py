@@ -6,11 +6,19 @@ from typing import Any
 
 import pytest
 
-from shared.flows.ports import Create, Ports
+from shared.domain.codec import encode, from_document, utc_text
+from shared.domain.decisions import Outcome
+from shared.flows.book_of_rules import BOOKS
+from shared.flows.ports import Create, Key, Ports
 from shared.flows.recompute_decisions import Recomputed, recompute_decisions
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS, on_request
+from shared.fraud import model
+from shared.fraud.book import FORMER_RULES, SHIPPED, Book, Contents
+from shared.fraud.decide import SMALLEST_WEIGHT
+from shared.fraud.policy import hardest
+from shared.fraud.rules import Rule, State
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_payment_event, eur
 from tests.fraud.forests import artifact, fitted
 from tests.local import published
@@ -57,13 +65,12 @@ def test_a_difference_is_an_alarm_that_names_the_event(ports: Ports, caplog: pyt
 @pytest.mark.parametrize(
     "changes",
     [
-        {"schema_version": "0" * 16},
         {"rules_version": "0" * 16},
         {"policy_version": "0" * 16},
         {"model_digest": "0" * 64},
     ],
 )
-def test_what_another_release_decided_is_counted_and_left(
+def test_what_was_decided_by_what_is_not_kept_is_counted_and_left(
     changes: dict[str, str], ports: Ports, caplog: pytest.LogCaptureFixture
 ) -> None:
     [row] = decided(ports, 1, a_champion(ports))
@@ -75,3 +82,77 @@ def test_what_another_release_decided_is_counted_and_left(
 def test_decisions_by_rules_alone_need_no_model(ports: Ports) -> None:
     ports.warehouse.append("fraud_decisions", decided(ports, 3, Scorer(use_model=False)))
     assert recompute_decisions(ports, NOON + HOUR, 10, DAY) == Recomputed(3, 3, 0, 0)
+
+
+FORMER = {"f_left_since": 3.0, "amount": 999.0, "three_d_secure_passed": None, "card_frauds_ever": 2.0}
+COLUMNS_THEN = ("amount", "f_left_since", *(f"former_{n}" for n in range(10)))
+
+
+def of_an_earlier_release(row: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """That decision as a release with other features would have stored it, but for what it comes to."""
+    values = dict.fromkeys(COLUMNS_THEN, 1.0) | FORMER
+    features = [{"name": name, "value": value} for name, value in values.items()]
+    return {**row, "schema_version": "0" * 16, "features": features, **changes}
+
+
+def test_a_decision_of_a_release_with_other_features_is_computed_by_its_own(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Its model knows only its features, and so does a rule of the book that stood then.
+    data = artifact(COLUMNS_THEN, fitted(COLUMNS_THEN, iterations=20), schema_version="0" * 16)
+    digest = ports.models.store(data)
+    then = model.load(data, digest, "0" * 16)
+    scored = then.score([FORMER.get(name, 1.0) for name in then.names])
+    rule = Rule(
+        code="left", outcome=Outcome.REVIEW, sql="f_left_since >= 2", tree=[">=", "f_left_since", 2], state=State.LIVE
+    )
+    book = Contents(rules=(rule,))
+    kept = {"revision": 1, "after": None, "author": "ana", "why": "then", "at": NOON, "contents": encode(book).decode()}
+    ports.documents.commit([Create(Key(BOOKS, "00000001"), kept)])
+    judged_by = Book(book, 1, frozenset(COLUMNS_THEN))
+    [row] = decided(ports, 1, Scorer(use_model=False))
+    outcome = hardest([Outcome.REVIEW, then.thresholds.outcome(scored.score)])
+    reasons: list[dict[str, Any]] = [{"source": "rule", "code": "left", "weight": None}]
+    raised = sorted(zip(scored.contributions, then.names, strict=True), key=lambda one: -one[0])
+    reasons += [
+        {"source": "model", "code": name, "weight": amount} for amount, name in raised[:4] if amount >= SMALLEST_WEIGHT
+    ]
+    old = of_an_earlier_release(
+        row,
+        model_digest=digest,
+        book_revision=1,
+        rules_version=judged_by.table.version,
+        policy_version=judged_by.policy.version(then.thresholds),
+        fallback=None,
+        raw_score=scored.raw,
+        score=scored.score,
+        outcome=outcome,
+        reasons=reasons,
+        shadow=[],
+    )
+    ports.warehouse.append("fraud_decisions", [old])
+    assert recompute_decisions(ports, NOON + HOUR, 10, DAY) == Recomputed(1, 1, 0, 0)
+    damaged = {**old, "raw_score": scored.raw + 1, "decided_at": utc_text(NOON + MINUTE)}
+    ports.warehouse.append("fraud_decisions", [damaged])
+    assert recompute_decisions(ports, NOON + HOUR, 10, DAY) == Recomputed(1, 0, 1, 0)
+    assert alarms(caplog) == ["scoring_without_model", "decisions_differ"]
+
+
+def test_what_an_earlier_release_shipped_judges_its_decisions(ports: Ports) -> None:
+    [(version, rules)] = json.loads(FORMER_RULES.read_bytes()).items()
+    former = Book(Contents(rules=from_document(rules, tuple[Rule, ...])))
+    assert former.table.version == version != SHIPPED.table.version
+    # A card of which fraud was claimed was declined then, and is challenged now.
+    [row] = decided(ports, 1, Scorer(use_model=False))
+    for feature in row["features"]:
+        feature["value"] = 1.0 if feature["name"] == "card_frauds_ever" else feature["value"]
+    reasons = [{"source": "rule", "code": "known_fraud_on_card", "weight": None}]
+    then = {**row, "rules_version": version, "outcome": "decline", "reasons": reasons}
+    ports.warehouse.append("fraud_decisions", [then])
+    assert recompute_decisions(ports, NOON + HOUR, 10, DAY) == Recomputed(1, 1, 0, 0)
+
+
+def test_a_vector_that_lacks_what_is_asked_is_counted_and_left(ports: Ports) -> None:
+    [row] = decided(ports, 1, a_champion(ports))
+    ports.warehouse.append("fraud_decisions", [{**row, "features": row["features"][:-1]}])
+    assert recompute_decisions(ports, NOON + HOUR, 10, DAY) == Recomputed(1, 0, 0, 1)

@@ -806,6 +806,16 @@ def test_a_label_survives_a_bus_that_is_down_whenever_an_event_first_comes(
     assert set(labels(ports).values()) == {"2026-11-03T12:00:00Z"}
 
 
+@pytest.mark.parametrize("order", list(permutations((PAID, RENAMED, WARNED))), ids=str)
+def test_by_whatever_name_fraud_is_claimed_the_decision_tells_it(order: Sequence[AnyEvent], ports: Ports) -> None:
+    for event in order:
+        score_payment(event, ports, NOON + 2 * DAY, by_rules())
+    rows = published(ports, TOPIC)
+    decided = next(event for event in order if event is not WARNED)
+    named = {(row["event_id"], name) for row in rows for name in row["claimed_as"]}
+    assert named == {(decided.event_id, WARNED.payment_id)}
+
+
 def test_a_claim_that_is_disproved_is_told_as_none(ports: Ports) -> None:
     disputed = a_dispute_event(payment_id="auth_1", occurred_at=NOON + DAY, event_id="stripe:a:d1")
     won = a_dispute_event(

@@ -164,6 +164,23 @@ def test_news_of_fraud_may_wait_for_its_commit_for_some_minutes(
     assert found.different == (cause is None)
 
 
+@pytest.mark.parametrize(("published", "cause"), [(-MINUTE, Cause.BEHIND), (MINUTE, None)])
+def test_what_a_clock_that_is_ahead_heard_may_have_been_seen_before(
+    published: timedelta, cause: Cause | None, ports: Ports
+) -> None:
+    events: list[Arrival] = [at(NOON - 3 * HOUR, "pi_1"), at(NOON, "pi_2")]
+    news = a_fraud_warning(event_id="stripe:acct_1:w", payment_id="pi_1", occurred_at=NOON - 2 * HOUR)
+    with tempfile.TemporaryDirectory() as folder:
+        seeing = served_on([events[0], (NOON - MINUTE, news), events[1]], local_ports(Path(folder)))
+    # By its clock it was heard an hour after the second payment, which has seen it.
+    stored(ports, events, pi_2={"features": seeing["stripe:acct_1:pi_2"]["features"]})
+    heard = msgspec.json.decode(encode_event(news, NOON + HOUR))
+    ports.warehouse.append("payment_events", [{**heard, "publish_time": utc_text(NOON + published)}])
+    found = day(ports)
+    assert found.natural == ({cause: 1} if cause else {})
+    assert found.different == (cause is None)
+
+
 def test_without_history_in_time_the_decision_says_so(ports: Ports) -> None:
     with tempfile.TemporaryDirectory() as folder:
         alone = served_on([at(NOON, "pi_2")], local_ports(Path(folder)))

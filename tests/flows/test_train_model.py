@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from shared.domain.codec import utc_text
 from shared.domain.errors import Rejected
 from shared.flows import train_model as train_flow
 from shared.flows.champions import Champion, Line, line_of, with_line
@@ -21,7 +22,7 @@ from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import TrainingReport, on_request, roll_back, train_model
 from shared.fraud import model
-from shared.fraud.features import NAMES, SCHEMA_VERSION
+from shared.fraud.features import NAMES, SCHEMA_VERSION, microseconds
 from shared.fraud.point_in_time import logged_sql, served_sql
 from shared.learning import data_set
 from shared.learning.fit import fit
@@ -124,7 +125,7 @@ def test_the_first_days_give_history_and_are_not_learned_from(tmp_path: Path) ->
     fill(ports, past(payments=600, frauds=60))
     few = {**json.loads(QUICK), "least_frauds": 1, "least_frauds_held_out": 1, "iterations": 2}
     whole, late = (
-        train_flow._labeled(ports, NOW, msgspec.convert(few | {"burn_in_days": days}, TrainingRequest))[0]
+        train_flow._labeled(ports, NOW, msgspec.convert(few | {"burn_in_days": days}, TrainingRequest)).mature
         for days in (0, 20)
     )
     assert late.at[0] >= whole.at[0] + 20 * 86_400_000_000 - 3_600_000_000 * 24
@@ -454,3 +455,86 @@ def test_parameters_that_do_not_fit_are_refused(parameters: bytes, tmp_path: Pat
     for asked in (train_model, on_request):
         with pytest.raises(Rejected, match="training request"):
             asked(local_ports(tmp_path), NOW, parameters)
+
+
+def logged(ports: Ports, payments: int) -> None:
+    """Decisions of two hundred days, with vectors of noise."""
+    chance = np.random.default_rng(payments)
+    rows = []
+    for index in range(payments):
+        at = utc_text(NOW - (1 - index / payments) * 200 * DAY)
+        values = chance.normal(size=len(NAMES)).round(3).tolist()
+        rows.append(
+            {
+                "event_id": f"stripe:a:{index}",
+                "provider": "stripe",
+                "payment_id": f"pi_{index}",
+                "occurred_at": at,
+                "decided_at": at,
+                "schema_version": SCHEMA_VERSION,
+                "sample": hashlib.md5(f"stripe:a:{index}".encode(), usedforsecurity=False).hexdigest()[:2],
+                "step": "captured",
+                "features": [{"name": name, "value": value} for name, value in zip(NAMES, values, strict=True)],
+            }
+        )
+    ports.warehouse.append("fraud_decisions", rows)
+
+
+def a_label(
+    payment_id: str, known: datetime, label: str = "third_party_fraud", source: str = "dispute"
+) -> dict[str, Any]:
+    told = {"label_id": f"{payment_id}/{source}/{label}", "provider": "stripe", "payment_id": payment_id, "revision": 1}
+    return {**told, "label": label, "source": source, "known_at": utc_text(known)}
+
+
+def test_a_correction_and_a_reviewers_word_are_learned_as_far_as_they_are_known(tmp_path: Path) -> None:
+    ports = local_ports(tmp_path)
+    logged(ports, payments=3000)
+    oldest = ports.warehouse.query("SELECT payment_id FROM fraud_decisions ORDER BY occurred_at LIMIT 5 OFFSET 1500")
+    one, two, three, four, five = (row["payment_id"] for row in oldest)
+    ports.warehouse.append(
+        "fraud_labels",
+        [
+            a_label(one, NOW - 3 * DAY),
+            a_label(two, NOW - 9 * DAY),
+            a_label(two, NOW - 3 * DAY, "genuine", "dispute_won"),
+            a_label(three, NOW - 5 * DAY, source="manual_review"),
+            a_label(four, NOW - 5 * DAY, "first_party_fraud", "manual_review"),
+            a_label(five, NOW - 5 * DAY, "service"),
+        ],
+    )
+    request = msgspec.convert({"maturity_days": 0, "burn_in_days": 0, "max_rows": 256}, TrainingRequest)
+
+    def frauds(now: datetime) -> int:
+        return train_flow._labeled(ports, now, request).taught.frauds
+
+    # The second is disproved, and the first known, three days ago; before anybody spoke there is none.
+    assert [frauds(NOW), frauds(NOW - 4 * DAY), frauds(NOW - 7 * DAY), frauds(NOW - 10 * DAY)] == [3, 3, 1, 0]
+
+
+def test_fraud_that_is_known_of_young_payments_is_learned_before_they_are_mature(tmp_path: Path) -> None:
+    """Half of the frauds are known within days, half within two months, so that a payment is mature after about two."""
+    ports = local_ports(tmp_path)
+    logged(ports, payments=3000)
+    rows = ports.warehouse.query("SELECT payment_id, occurred_at FROM fraud_decisions ORDER BY occurred_at")
+    labels = []
+    for index, row in enumerate(rows[45::5]):
+        known = row["occurred_at"] + (index % 6 if index % 2 else 20 + index % 40) * DAY
+        if known <= NOW:
+            labels.append(a_label(row["payment_id"], known))
+    ports.warehouse.append("fraud_labels", labels)
+    request = msgspec.convert({"burn_in_days": 0, "max_rows": 1000}, TrainingRequest)
+    known = train_flow._labeled(ports, NOW, request)
+    assert 45 <= known.maturity.mature_days <= 60
+    assert known.told["frauds_counted"] > 300
+    assert known.told["young_frauds"] > 50
+    # All that is known is learned, and as many genuine payments beside each as in the end.
+    assert known.taught.frauds == len(labels)
+    young = known.taught.at > known.mature.at[-1]
+    assert known.taught.fraud[young].mean() == pytest.approx(known.mature.fraud.mean(), abs=0.04)
+    # Nobody is judged by payments of which next to nothing is known.
+    assert known.mature.at[-1] <= microseconds(NOW - known.maturity.mature_days * DAY)
+    assert len(known.names["provider"]) == len(known.mature)
+    with_fixed = msgspec.structs.replace(request, watched_days=400)
+    fixed = train_flow._labeled(ports, NOW, with_fixed)
+    assert (fixed.maturity.mature_days, fixed.told["young"]) == (60, 0)

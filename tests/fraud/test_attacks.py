@@ -174,3 +174,4 @@ def test_the_chance_of_as_many_is_that_of_poisson() -> None:
     assert at_least(0, 1.0) == 1.0
     assert at_least(1, 0.5) == pytest.approx(1 - math.exp(-0.5))
     assert at_least(4, 2.0) == pytest.approx(1 - math.exp(-2) * (1 + 2 + 2 + 4 / 3))
+    assert at_least(10_000, 0.5) == 0.0  # less than any number but zero

@@ -37,7 +37,7 @@ def test_the_reasons_of_a_model_are_what_raised_the_score_most_the_strongest_fir
         decision = judged(row, model)
         values = {feature.name: feature.value for feature in decision.features}
         raised = model.score([values[name] for name in model.names]).contributions
-        expected = sorted((weight for weight in raised.values() if weight >= SMALLEST_WEIGHT), reverse=True)
+        expected = sorted((weight for weight in raised if weight >= SMALLEST_WEIGHT), reverse=True)
         told = [reason.weight for reason in decision.reasons if reason.source == "model"]
         assert told == expected[:MODEL_REASONS]
         several += len(told) > 1 and told[0] != told[-1]

@@ -73,8 +73,47 @@ def test_contributions_add_up_to_the_score() -> None:
     walker = loaded(COLUMNS, fitted(COLUMNS))
     for row in rows_of(noise(300, COLUMNS, seed=9).values):
         scored = walker.score(row)
-        assert math.isclose(walker.base + math.fsum(scored.contributions.values()), scored.raw, abs_tol=1e-9)
-        assert set(scored.contributions) <= set(range(len(COLUMNS)))
+        assert math.isclose(walker.base + math.fsum(scored.contributions), scored.raw, abs_tol=1e-9)
+        assert len(scored.contributions) == len(COLUMNS)
+
+
+def plainly_walked(artifact: dict[str, Any], row: list[float | None]) -> tuple[float, list[float]]:
+    """The log-odds and what each feature contributed, tree by tree and node by node, as the format is meant."""
+    sources = [*range(len(row)), *(column for column, _ in artifact["tails"])]
+    tails = [
+        value if (value := row[column]) is not None and value >= floor else None for column, floor in artifact["tails"]
+    ]
+    wide, raw, contributions = [*row, *tails], artifact["baseline"], [0.0] * len(row)
+    for tree in artifact["trees"]:
+
+        def mean(node: int, tree: dict[str, list[Any]] = tree) -> tuple[float, int]:
+            if not tree["left"][node]:
+                return tree["value"][node], tree["count"][node]
+            (low, few), (high, many) = mean(tree["left"][node]), mean(tree["right"][node])
+            here = tree["count"][tree["left"][node]], tree["count"][tree["right"][node]]
+            return (low * here[0] + high * here[1]) / sum(here), few + many
+
+        node, path = 0, dict[int, float]()
+        while tree["left"][node]:
+            value, threshold = wide[tree["feature"][node]], tree["threshold"][node]
+            goes_left = tree["missing_left"][node] if value is None else threshold is None or value <= threshold
+            child = tree["left"][node] if goes_left else tree["right"][node]
+            source = sources[tree["feature"][node]]
+            path[source] = path.get(source, 0.0) + mean(child)[0] - mean(node)[0]
+            node = child
+        raw += tree["value"][node]
+        for source, amount in path.items():
+            contributions[source] += amount
+    return raw, contributions
+
+
+@pytest.mark.parametrize(("iterations", "leaves"), [(30, 8), (10, 31), (3, 2), (5, 9)])
+def test_scores_and_contributions_are_those_of_trees_that_are_walked_to_the_bit(iterations: int, leaves: int) -> None:
+    forest = fitted(COLUMNS, iterations=iterations, leaves=leaves)
+    content, walker = json.loads(artifact(COLUMNS, forest)), loaded(COLUMNS, forest)
+    for row in rows_of(noise(100, COLUMNS, seed=11).values):
+        scored = walker.score(row)
+        assert (scored.raw, scored.contributions) == plainly_walked(content, row)
 
 
 def test_what_drives_fraud_is_what_is_named() -> None:
@@ -82,7 +121,7 @@ def test_what_drives_fraud_is_what_is_named() -> None:
     row: list[float | None] = [0.0] * len(COLUMNS)
     row[2] = None
     raised = walker.score(row).contributions
-    assert max(raised, key=lambda index: raised[index]) == 2
+    assert max(range(len(raised)), key=lambda index: raised[index]) == 2
 
 
 @pytest.mark.parametrize("frauds", [2, 200, 1500])

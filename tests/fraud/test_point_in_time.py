@@ -107,10 +107,10 @@ def served_rows(ports: Ports, as_of: datetime = LAST, sample: str = "ff") -> dic
 
 
 def logged(ports: Ports, as_of: datetime = LAST, sample: str = "ff") -> dict[str, dict[str, Any]]:
-    """What training reads where decisions recorded enough."""
+    """What training reads where decisions recorded enough, less what nobody said how it ended."""
     rows = ports.warehouse.query(logged_sql(), {"since": FIRST, "as_of": as_of, "sample": sample})
     assert len(rows) == len({row["event_id"] for row in rows})
-    return {row["event_id"]: {**row, "payment_id": None} for row in rows}
+    return {row["event_id"]: {**row, "payment_id": None} for row in rows if row["step"] is not None}
 
 
 def in_order(events: Sequence[AnyEvent]) -> list[AnyEvent]:

@@ -1,5 +1,6 @@
 """The operator's hand on the book of rules, through the function itself, and what the next payment makes of it."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,16 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from shared.domain.codec import encode_event, utc_text
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
+from shared.flows.train_model import COLUMNS
 from shared.fraud.book import SHIPPED
-from tests.builders import DAY, NOON, a_payment_event
+from tests.builders import DAY, HOUR, NOON, a_card, a_fraud_warning, a_payment_event, eur
+from tests.fraud.forests import artifact, fitted
 from tests.functions.test_inputs import client
 from tests.local import local_ports, published
+from tests.stack.identity import identity
 
 RULE = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live"}
 WHO = {"author": "ana", "reason": "a wave"}
@@ -112,6 +117,197 @@ def test_an_entity_is_listed_shown_and_taken_back(rules: FlaskClient, tmp_path: 
     assert told(rules, "listed")["entities"] == []
     alone = told(rules, "listed", kind="card", value="fp_1")
     assert [one["author"] for one in alone["changes"]] == ["ana", "ben"]
+
+
+def test_whoever_calls_is_the_author_whatever_the_call_says(rules: FlaskClient) -> None:
+    headers = identity("Ben@shop.example")
+    call: dict[str, Any] = {"act": "publish", "book": {}, "after": None, "reason": "a wave"}
+    assert rules.post("/", json=call, headers=headers).status_code == 200
+    assert rules.post("/", json={**call, "after": 1, "author": "ana"}, headers=headers).status_code == 200
+    assert rules.post("/", json={**call, "after": 2, "author": "ana"}).status_code == 200
+    entry = {"act": "list", "action": "allow", "kind": "card", "value": "fp_1", "owner": "risk", "reason": "ours"}
+    until = (datetime.now(UTC) + DAY).isoformat()
+    said = rules.post("/", json={**entry, "until": until}, headers=headers).get_json(force=True)
+    assert said["standing"]["allow"]["author"] == "ben@shop.example"
+    authors = [one["author"] for one in told(rules, "history")["revisions"]]
+    assert authors == ["ana", "ben@shop.example", "ben@shop.example"]
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer x.y.z"}, identity("a@b.example", email_verified=False)]
+)
+def test_what_nobody_answers_for_is_not_changed(rules: FlaskClient, headers: dict[str, str]) -> None:
+    call: dict[str, Any] = {"act": "publish", "book": {}, "after": None, "reason": "a wave"}
+    answer = rules.post("/", json=call, headers=headers)
+    assert answer.status_code == 400
+    assert "author: no ID token says who calls" in answer.get_json(force=True)["detail"]
+    assert told(rules, "history") == {"revisions": []}
+
+
+YESTERDAY = {"since": NOON.date().isoformat(), "until": (NOON + DAY).date().isoformat(), "maturity_days": 1}
+"""By the clock on the wall it is old enough."""
+
+
+@pytest.fixture
+def yesterday(tmp_path: Path) -> Path:
+    """Four payments of a day, of 1, 10, 100 and 1,000 euros by cards of two BINs; the last one is reported as fraud."""
+    ports = local_ports(tmp_path)
+    scorer = Scorer(use_model=False)
+    for n in range(4):
+        event = a_payment_event(
+            event_id=f"stripe:acct_1:e{n}",
+            payment_id=f"pi_{n}",
+            amount=eur(100 * 10**n),
+            occurred_at=NOON + n * HOUR,
+            customer_id=f"c{n}",
+            device_id=f"d{n}",
+            ip=None,
+            card=a_card(fingerprint=f"fp_{n}", bin="411111" if n % 2 else "555555"),
+        )
+        score_payment(event, ports, NOON + n * HOUR, scorer)
+        ports.warehouse.append("payment_events", published_event(event))
+    score_payment(a_fraud_warning(payment_id="pi_3", occurred_at=NOON + DAY), ports, NOON + DAY, scorer)
+    ports.warehouse.append("fraud_decisions", published(ports, "fraud-decisions"))
+    return tmp_path
+
+
+def published_event(event: Any) -> list[dict[str, Any]]:
+    return [json.loads(encode_event(event))]
+
+
+def test_a_rule_is_tried_on_yesterday(rules: FlaskClient, yesterday: Path) -> None:
+    large = {"code": "large", "outcome": "review", "sql": "amount >= 10000"}
+    any_amount = {"code": "any_amount", "outcome": "challenge", "sql": "amount >= 0", "state": "live"}
+    publish(rules, any_amount)
+    answer = told(rules, "backtest", rules=[large], **YESTERDAY)
+    [tried] = answer["rules"]
+    assert (tried["code"], tried["hits"], answer["share"], answer["other_versions"]) == ("large", 2, 1.0, 0)
+    assert tried["fates"] == {
+        "genuine": {"payments": 1, "money": {"EUR": 10000}},
+        "fraud": {"payments": 1, "money": {"EUR": 100000}},
+    }
+    assert answer["fates"]["genuine"]["payments"] == 3
+    assert (tried["precision"]["estimate"], tried["caught"]["estimate"]) == (0.5, 1.0)
+    assert tried["hindered"]["estimate"] == pytest.approx(1 / 3)
+    assert (tried["beside"], tried["alone"]) == ({"any_amount": 2}, {})
+    again = told(rules, "backtest", rules=[large], **YESTERDAY)
+    assert {**again, "matured_until": answer["matured_until"]} == answer
+
+
+def test_what_is_not_old_enough_is_neither_fraud_nor_genuine_yet(
+    yesterday: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (yesterday / "clock").write_text((NOON + 2 * DAY).isoformat())
+    monkeypatch.setenv("PAYIN_HOME", str(yesterday))
+    monkeypatch.setenv("PAYIN_CLOCK", str(yesterday / "clock"))
+    large = {"code": "large", "outcome": "review", "sql": "amount >= 10000"}
+    asked = {**YESTERDAY, "maturity_days": 60}
+    [tried] = told(client("manage_rules"), "backtest", rules=[large], **asked)["rules"]
+    assert {fate: of["payments"] for fate, of in tried["fates"].items()} == {"early_fraud": 1, "young": 1}
+    assert (tried["precision"]["low"], tried["precision"]["high"]) == (0.0, 1.0)
+
+
+def test_a_rule_is_tried_on_days_of_which_there_is_nothing(rules: FlaskClient) -> None:
+    large = {"code": "large", "outcome": "review", "sql": "amount >= 10000"}
+    answer = told(rules, "backtest", rules=[large], **YESTERDAY)
+    assert (answer["fates"], answer["rules"][0]["hits"]) == ({}, 0)
+
+
+def test_yesterday_is_judged_again_by_another_book(rules: FlaskClient, yesterday: Path) -> None:
+    strict = {"rules": [{"code": "large", "outcome": "decline", "sql": "amount >= 10000", "state": "live"}]}
+    answer = told(rules, "replay", book=strict, **YESTERDAY)
+    assert {fate: of["money"] for fate, of in answer["newly_declined"].items()} == {
+        "genuine": {"EUR": 10000},
+        "fraud": {"EUR": 100000},
+    }
+    assert [(one["payment_id"], one["was"], one["would_be"]) for one in answer["decisions"]] == [
+        ("pi_2", "approve", "decline"),
+        ("pi_3", "approve", "decline"),
+    ]
+    assert answer["decisions"][0]["reasons"] == ["large"]
+    assert answer["no_longer_declined"] == {}
+    again = told(rules, "replay", book=strict, **YESTERDAY)
+    assert {**again, "matured_until": answer["matured_until"]} == answer
+    assert told(rules, "replay", shipped=True, **YESTERDAY)["moved"] == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "declined"),
+    [
+        ({"kind": "bin", "value": "411111", "until": "2999-01-01T00:00:00Z"}, ["pi_1", "pi_3"]),
+        ({"kind": "bin", "value": "411111", "until": (NOON + 2 * HOUR).isoformat()}, ["pi_1"]),
+        ({"kind": "bin", "value": "411111", "until": (NOON - DAY).isoformat()}, []),
+    ],
+)
+def test_a_list_is_tried_as_far_as_it_stood(
+    rules: FlaskClient, yesterday: Path, entry: dict[str, Any], declined: list[str]
+) -> None:
+    answer = told(rules, "replay", book={"entries": [{"action": "block", **entry}]}, **YESTERDAY)
+    assert [one["payment_id"] for one in answer["decisions"]] == declined
+    assert answer["other_versions"] == 0
+
+
+def test_a_model_and_thresholds_are_tried_together(rules: FlaskClient, yesterday: Path) -> None:
+    digest = local_ports(yesterday).models.store(artifact(COLUMNS, fitted(COLUMNS, iterations=20)))
+    policy = {"limits": [{"name": "all", "thresholds": {"challenge": 1e-9, "review": 1e-9, "decline": 1e-9}}]}
+    answer = told(rules, "replay", book={"policy": policy}, model=digest, **YESTERDAY)
+    assert sum(of["payments"] for of in answer["newly_declined"].values()) == 4
+    assert all(one["score"] is not None for one in answer["decisions"])
+    assert told(rules, "replay", book={"policy": policy}, **YESTERDAY)["moved"] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ({"act": "backtest", "rules": [], **YESTERDAY}, "rules: "),
+        ({"act": "backtest", "rules": [RULE] * 51, **YESTERDAY}, "rules: "),
+        ({"act": "backtest", "rules": [RULE, RULE], **YESTERDAY}, "two rules have one code"),
+        ({"act": "backtest", "rules": [RULE | {"sql": "1 = 1) OR (SELECT 1"}], **YESTERDAY}, "book.rules[0].sql"),
+        ({"act": "backtest", "rules": [RULE], "since": "2026-11-02", "until": "2026-11-01"}, "until comes after since"),
+        ({"act": "backtest", "rules": [RULE], "since": "2026-01-01", "until": "2026-11-01"}, "by 92 days at most"),
+        ({"act": "backtest", "rules": [RULE], "since": "yesterday", "until": "2026-11-01"}, "since"),
+        ({"act": "backtest", "rules": [RULE], **YESTERDAY, "since": "0001-01-01T00:00:00+23:59"}, "calendar"),
+        ({"act": "replay", "book": {}, "since": "2026-09-01", "until": "2026-11-01"}, "by 31 days at most"),
+        ({"act": "replay", **YESTERDAY}, "name what to judge by"),
+        ({"act": "replay", "book": {}, "revision": 1, **YESTERDAY}, "name what to judge by"),
+        ({"act": "replay", "revision": 7, **YESTERDAY}, "there is no revision 7"),
+        ({"act": "replay", "model": "challenger", **YESTERDAY}, "model: there is none"),
+        ({"act": "replay", "model": "0" * 64, **YESTERDAY}, "model: there is none"),
+        ({"act": "replay", "model": "../../etc", **YESTERDAY}, "model: "),
+    ],
+)
+def test_what_cannot_be_tried_is_named(rules: FlaskClient, call: dict[str, Any], says: str) -> None:
+    answer = rules.post("/", json=call)
+    assert answer.status_code == 400
+    assert says in answer.get_json(force=True)["detail"]
+
+
+def test_names_that_look_like_sql_are_only_names(rules: FlaskClient, yesterday: Path) -> None:
+    scope = {"accounts": ["x') OR TRUE --"], "countries": ['"; DROP TABLE fraud_decisions']}
+    tried = told(rules, "backtest", rules=[RULE | {"scope": scope}], **YESTERDAY)["rules"][0]
+    assert tried["hits"] == 0
+
+
+def test_how_right_rules_were_is_shown_beside_them(rules: FlaskClient, tmp_path: Path) -> None:
+    shown = told(rules, "show", health=True)
+    assert {one["days"] for one in shown["health"].values()} == {0}
+    rule = SHIPPED.contents.rules[0]
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def row(measure: str, days_ago: int, value: float, payments: int) -> dict[str, Any]:
+        at = utc_text(today - days_ago * DAY)
+        subject = f"{rule.code} {rule.version}"
+        row_id = f"{at}/{measure}/{subject}"
+        said = {"row_id": row_id, "day": at, "measured_at": at, "measure": measure, "subject": subject}
+        return {**said, "value": value, "payments": payments}
+
+    rows = [row("rule_hits", 1, 3, 100), row("rule_hits", 2, 0, 50), row("rule_precision", 1, 0.75, 4)]
+    local_ports(tmp_path).warehouse.append("model_health", [*rows, *rows, row("rule_hits", 31, 9, 10)])
+    health = told(rules, "show", health=True)["health"][rule.code]
+    assert (health["hits"], health["judged"], health["days"], health["matured"]) == (3, 150, 2, 4)
+    assert health["last_hit"] == (today - DAY).isoformat().replace("+00:00", "Z")
+    assert health["precision"]["estimate"] == 0.75
+    assert health["dead"] is False
 
 
 @pytest.mark.parametrize(

@@ -428,6 +428,16 @@ def test_a_payment_comes_back_from_its_document() -> None:
     assert from_document(timeline.compact(payment), Payment) == payment
 
 
+def test_an_unsigned_release_takes_nothing_from_a_later_one_that_is_signed() -> None:
+    doubtful = a_payment_event(
+        PaymentStep.REFUNDED, amount=None, reference="or_1", unsigned=("step",), occurred_at=NOON - HOUR
+    )
+    held = a_payment_event(AUTHORIZED)
+    released = a_payment_event(PaymentStep.CANCELED, amount=None, occurred_at=NOON + HOUR)
+    for told in permutations([doubtful, held, released]):
+        assert payment_after(*told).state is PaymentState.CANCELED
+
+
 def test_an_endless_timeline_keeps_the_money_and_says_that_it_is_full() -> None:
     noise = [
         a_payment_event(PaymentStep.PENDING, amount=None, occurred_at=NOON + number * SECOND)

@@ -23,8 +23,13 @@ DOES = {
 }
 
 
-def payment_after(events: Sequence[PaymentChanged]) -> Payment:
-    payment = Payment(provider="stripe", payment_id="pi_1", account="acct_1")
+BLANK, OPENED = (
+    Payment(provider="stripe", payment_id="pi_1", account="acct_1"),
+    Case(provider="stripe", payment_id="pi_1"),
+)
+
+
+def payment_after(events: Sequence[PaymentChanged], payment: Payment = BLANK) -> Payment:
     for event in events:
         payment = payments.record(payment, event)
     return payment
@@ -118,8 +123,23 @@ def test_any_order_any_repetition_and_any_room_give_the_same_payment_and_the_sam
     assert from_document(timeline.compact(case), Case) == case
 
 
-def case_after(refunds: Sequence[PaymentChanged]) -> Case:
-    case = Case(provider="stripe", payment_id="pi_1")
+@settings(max_examples=150, deadline=None)
+@given(st.lists(anything(), min_size=2, max_size=12), st.data(), st.integers(1, 5))
+def test_a_document_of_more_room_goes_on_as_if_there_never_had_been_more(
+    events: list[PaymentChanged], data: st.DataObject, room: int
+) -> None:
+    delivered = data.draw(st.permutations(events))
+    split = data.draw(st.integers(1, len(delivered) - 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timeline, "LISTED", data.draw(st.integers(room, 12)))
+        before = from_document(timeline.compact(payment_after(delivered[:split])), Payment)
+        refunded = from_document(timeline.compact(case_after(delivered[:split])), Case)
+        patch.setattr(timeline, "LISTED", room)
+        assert payment_after(delivered[split:], before) == payment_after(events)
+        assert case_after(delivered[split:], refunded) == case_after(events)
+
+
+def case_after(refunds: Sequence[PaymentChanged], case: Case = OPENED) -> Case:
     for event in refunds:
         case = with_refund(case, event)
     return case

@@ -98,6 +98,7 @@ def test_a_digest_is_by_the_function_that_the_scheme_names() -> None:
     [
         ("", b""),
         ("_-8", b"\xff\xef"),
+        ("AAAX", b"\x00\x00\x17"),
         ("_-9", None),  # the same bytes with a bit that nobody uses
         ("_-8=", None),
         ("/+8", None),

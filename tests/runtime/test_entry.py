@@ -222,7 +222,7 @@ def test_reading_a_job_starts_none_and_alarms_nobody(tmp_path: Path, capsys: pyt
 
 
 def test_an_operators_call_is_answered_with_what_was_done(tmp_path: Path) -> None:
-    client = serving(lambda _: entry.on_call(lambda asked: {"asked": asked.decode(), "done": 2}), tmp_path)
+    client = serving(lambda _: entry.on_call(lambda call: {"asked": call.body.decode(), "done": 2}), tmp_path)
     answer = client.post("/", data=b"all")
     assert (answer.status_code, answer.json) == (200, {"asked": "all", "done": 2})
     assert client.get("/").status_code == 405

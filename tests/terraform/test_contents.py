@@ -15,10 +15,15 @@ from sqlglot import exp
 
 from shared.backends.tables import columns
 from shared.disputes.strategy import OUTCOMES_SQL
-from shared.flows import monitor_model
-from shared.flows.recompute_decisions import NEWEST_SQL
+from shared.flows import cohorts, monitor_model
+from shared.flows.backtest import COUNT_SQL
+from shared.flows.ports import FOUND_BY
+from shared.flows.recompute_decisions import NEWEST_SQL, replayed_sql
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
+from shared.flows.rule_health import HITS_SQL, MEASURED_SQL
 from shared.fraud.attacks import NEWCOMERS_SQL
+from shared.fraud.backtest import backtest_sql
+from shared.fraud.book import SHIPPED
 from shared.fraud.point_in_time import audited_sql, logged_sql, served_sql
 from shared.learning import data_set
 from shared.providers import names as providers
@@ -56,6 +61,7 @@ def test_the_topology_says_what_the_code_does() -> None:
         for part, word in (("due", ""), ("found", ""), ("expires", " expires"))
         for field in c.get(part, ())
     } == here.due
+    assert {field for c in TOPOLOGY["collections"].values() for field in c.get("found", ())} == FOUND_BY
     assert set(TOPOLOGY["tables"]) == here.tables
 
 
@@ -95,7 +101,12 @@ def test_tables_are_partitioned_and_clustered_by_columns_that_they_have() -> Non
 
 def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
     trained = [data_set.labeled_sql(sql) for sql in (data_set.named_sql(served_sql()), logged_sql())]
-    watched = [sql for name, sql in vars(monitor_model).items() if name.endswith("_SQL")]
+    watched = [
+        sql
+        for of in (monitor_model, cohorts)
+        for name, sql in vars(of).items()
+        if name.endswith("_SQL") and "FROM" in sql
+    ]
     assert NEWCOMERS_SQL in watched
     for sql in (
         data_set.COUNT_SQL,
@@ -104,6 +115,11 @@ def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
         *watched,
         audited_sql(),
         OUTCOMES_SQL,
+        COUNT_SQL,
+        HITS_SQL,
+        MEASURED_SQL,
+        backtest_sql(SHIPPED.contents.rules, ())[0],
+        replayed_sql(named=True),
         NEWEST_SQL,
         STORED_SQL,
         TOLD_SQL,

@@ -18,6 +18,7 @@ from sqlglot.optimizer.qualify import qualify
 
 from shared import providers, settings
 from shared.backends.tables import Column, columns, names
+from shared.disputes.programmes import COUNTS_SQL
 from shared.domain.codec import decode, decode_event, encode_event
 from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
@@ -26,6 +27,7 @@ from shared.domain.reviews import ReviewAction
 from shared.domain.usage import KEPT, PlanChanged, PolicyAccepted
 from shared.flows import reviews
 from shared.flows.assess_payment import count
+from shared.flows.cohorts import COHORT_SQL
 from shared.flows.decisions import PACKED, row_of, stored
 from shared.flows.event_messages import event_message
 from shared.flows.judged import FORGOTTEN_AFTER
@@ -34,13 +36,17 @@ from shared.flows.ports import FOUND_BY, Documents, Key, Message, Ports, Snapsho
 from shared.flows.receive_delivery import receive
 from shared.flows.record_payment import record_payment
 from shared.flows.review_desk import view
+from shared.flows.rule_health import HITS_SQL
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
+from shared.fraud.backtest import backtest_sql
+from shared.fraud.book import SHIPPED
 from shared.fraud.decide import decide
 from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import audited_sql, logged_sql
 from shared.learning.data_set import LOGGED_SQL, labeled_sql
+from shared.learning.labels import with_labels
 from shared.runtime import logs
 from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
@@ -384,12 +390,18 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     assert 0.7 * each.event_row < row_bytes(told, "payment_events") <= each.event_row
     assert 0.7 * each.decision_row < row_bytes(decision, "fraud_decisions") <= each.decision_row
     read = read_of(labeled_sql(logged_sql()))
-    assert read.keys() == {"fraud_decisions"}
+    assert read.keys() == {"fraud_decisions", "fraud_labels"}
+    of_labels = read["fraud_labels"]
     assert (
         0.7 * each.trained_decision
         < row_bytes(decision, "fraud_decisions", read["fraud_decisions"])
         <= (each.trained_decision)
     )
+    named = {"event_id", "provider", "payment_id", "claimed_as", "occurred_at", "sample"}
+    assert read_of(with_labels("SELECT '' AS event_id, 0 AS fraud_reported_at"))["fraud_decisions"] == named
+    assert 0.5 * each.named_decision < row_bytes(decision, "fraud_decisions", named) <= each.named_decision
+    cohort = read_of(COHORT_SQL)["fraud_decisions"]
+    assert 0.5 * each.cohort_decision < row_bytes(decision, "fraud_decisions", cohort) <= each.cohort_decision
     counted_by = read_of(LOGGED_SQL)
     assert counted_by.keys() == {"fraud_decisions"}
     assert (
@@ -397,9 +409,18 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
         < row_bytes(decision, "fraud_decisions", counted_by["fraud_decisions"])
         <= (each.counted_decision)
     )
+    for sql, charged in (
+        (HITS_SQL, each.hit_decision),
+        (backtest_sql(SHIPPED.contents.rules, SHIPPED.contents.rules)[0], each.tried_decision),
+    ):
+        assert 0.7 * charged < row_bytes(decision, "fraud_decisions", read_of(sql)["fraud_decisions"]) <= charged
     read = read_of(audited_sql())
     audited = row_bytes(told, "payment_events", read["payment_events"])
     assert 0.7 * each.audited_event < audited <= each.audited_event
+    standing = read_of(COUNTS_SQL)
+    assert (
+        0.7 * each.standing_event < row_bytes(told, "payment_events", standing["payment_events"]) <= each.standing_event
+    )
     # A vector is read of the sample alone, and so is what else is asked of its decision.
     of_all = row_bytes(decision, "fraud_decisions", AUDITED_OF_ALL)
     assert read["fraud_decisions"] > AUDITED_OF_ALL
@@ -426,10 +447,14 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
         score_payment(dispute, ports, NOON, Scorer(use_model=False))
     update, *labels = world.published[-4:]
     assert row_bytes(update, "dispute_updates") <= each.update_row
+    counted_of = row_bytes(update, "dispute_updates", standing["dispute_updates"])
+    assert 0.5 * each.standing_update < counted_of <= each.standing_update
     assert {label.topic for label in labels} == {"fraud-labels"}
     # Of the third of four events: there are two and a half on average.
     assert sum(row_bytes(label, "fraud_labels") for label in labels) * 2.5 / 3 <= each.label_row
     assert sum(size(label) for label in labels) * 2.5 / 3 <= each.label_bytes
+    labeled = sum(row_bytes(label, "fraud_labels", of_labels) for label in labels) * 2.5 / 3
+    assert labeled <= each.labeled_row
     assert sum(map(largest, ("disputes", "cases", "fraud_claims"))) <= each.dispute_document
 
 
@@ -496,12 +521,14 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
     fixed = {
         "Cloud Run warm instances",
         "Cloud Run monitor_model",
+        # Of more decisions a smaller share is tried.
+        "BigQuery backtests",
         "Monitoring metrics",
         "Monitoring conditions",
         "Monitoring looks",
     }
     for before, after in zip(cost.costs(plan), cost.costs(twice), strict=True):
-        if before.item == "BigQuery training":
+        if before.item in ("BigQuery training", "BigQuery cohorts"):
             # Of twice as many payments half the share is taken, in whole 256ths.
             assert before.dollars <= after.dollars <= tuple(2 * one for one in before.dollars)
             continue

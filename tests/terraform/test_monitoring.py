@@ -80,6 +80,7 @@ READ_IN_THE_LOG = {
     "circuit_closed",
     "deliveries_replayed",
     "training_rows_read",
+    "labels_matured",
     "model_fitted",
     "model_refitted",
     "model_trained",
@@ -92,11 +93,16 @@ READ_IN_THE_LOG = {
     "challenger_loaded",
     "challenger_promoted",
     "challenger_dismissed",
+    "challenger_compared",
+    "challenger_not_comparable",
     "canary_set",
     "book_loaded",
     "book_published",
     "entity_listed",
     "decisions_recomputed",
+    "subscriber_cut",
+    "decisions_replayed",
+    "rules_backtested",
 }
 
 

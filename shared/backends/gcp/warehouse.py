@@ -17,11 +17,13 @@ from google.cloud import bigquery
 
 from shared.backends.once import Once
 from shared.backends.tables import columns, declared, names
-from shared.domain.errors import Misconfigured, Unavailable
+from shared.domain.errors import Misconfigured, Rejected, Unavailable
+from shared.flows.ports import Bound
 
 _TYPES: Final = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
 _PATIENCE: Final = 300.0  # a training query may run for minutes; nobody waits for an answer
 _ATTEMPTS: Final = 5
+_TOO_DEAR: Final = "bytesBilledLimitExceeded"  # cloud.google.com/bigquery/docs/best-practices-costs#limit_query_costs_by_restricting_the_number_of_bytes_billed
 _AGAIN: Final = Retry(initial=0.5, maximum=10.0, timeout=60.0)
 
 
@@ -49,25 +51,36 @@ class BigQueryWarehouse:
             ) from error
 
     def query(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        once: bool = False,
+        bound: Bound | None = None,
     ) -> list[dict[str, Any]]:
+        patience = bound.seconds if bound else self._patience
         config = bigquery.QueryJobConfig(
             default_dataset=self._dataset,
             query_parameters=[_parameter(name, value) for name, value in (parameters or {}).items()],
             # BigQuery stops it by itself too: whoever asks may be killed while it waits, and would not cancel.
-            job_timeout_ms=int(self._patience * 1000),
+            job_timeout_ms=int(patience * 1000),
+            maximum_bytes_billed=bound.bytes if bound else None,
         )
         try:
             job = self._begun(sql, config, _named(sql, parameters or {}) if once else None)
             try:
-                return [dict(row) for row in job.result(timeout=self._patience, retry=_AGAIN, job_retry=None)]
+                return [dict(row) for row in job.result(timeout=patience, retry=_AGAIN, job_retry=None)]
             except _TROUBLE:
                 _cancel(job)
                 raise
-        except (exceptions.BadRequest, exceptions.NotFound) as error:
-            raise Misconfigured(f"the warehouse refuses this SQL: {error.message}", reason="bad_sql") from error
         except _TROUBLE as error:
-            raise Unavailable(f"BigQuery does not answer: {type(error).__name__}", reason="bigquery") from error
+            if any(told.get("reason") == _TOO_DEAR for told in getattr(error, "errors", ())):
+                raise Rejected(
+                    "this would read more than one question may: ask of less time", reason="too_dear"
+                ) from error
+            if not isinstance(error, exceptions.BadRequest | exceptions.NotFound):
+                raise Unavailable(f"BigQuery does not answer: {type(error).__name__}", reason="bigquery") from error
+            raise Misconfigured(f"the warehouse refuses this SQL: {error.message}", reason="bad_sql") from error
 
     def _begun(self, sql: str, config: Any, name: str | None) -> Any:
         """A job of this SQL. With a name: the one that has it already, if there is one that did not fail; a job's id is

@@ -7,11 +7,12 @@ DuckDB's answers are BigQuery's for what our SQL uses; where sqlglot's translati
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Any
 
 import duckdb
@@ -22,6 +23,7 @@ from sqlglot import exp
 from shared.backends.once import Once
 from shared.backends.tables import Column, columns, declared
 from shared.domain.errors import Misconfigured, Unavailable
+from shared.flows.ports import Bound
 
 _TYPES = {
     "STRING": "VARCHAR",
@@ -37,6 +39,9 @@ _TYPES = {
     "JSON": "JSON",
     "BYTES": "VARCHAR",  # base64 in the file; a column of bytes in the table
 }
+
+
+_PATIENCE = 300.0
 
 
 class LocalWarehouse:
@@ -63,16 +68,25 @@ class LocalWarehouse:
             raise Unavailable(f"the warehouse's folder cannot be written: {error.strerror}") from error
 
     def query(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        once: bool = False,
+        bound: Bound | None = None,
     ) -> list[dict[str, Any]]:
         translated, tables = _translated(sql)
         connection = self._connect()
         with self._lock:
             for table in tables:
                 self._load(connection, table)
+            # Nothing is billed here: of a bound only the seconds count.
             try:
-                result = connection.sql(translated, params=dict(parameters or {}))
-                return _rows(result)
+                with _stopped_after(connection, bound.seconds if bound else _PATIENCE):
+                    result = connection.sql(translated, params=dict(parameters or {}))
+                    return _rows(result)
+            except duckdb.InterruptException as error:
+                raise Unavailable("the query took too long, and was stopped", reason="too_slow") from error
             except duckdb.Error as error:
                 raise Misconfigured(f"the warehouse refuses this SQL: {error}", reason="bad_sql") from error
 
@@ -105,6 +119,25 @@ class LocalWarehouse:
                     reason="bad_rows",
                 ) from None
         self._loaded[table] = there
+
+
+@contextmanager
+def _stopped_after(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    over = Event()
+
+    def watch() -> None:
+        if not over.wait(seconds):
+            # Again and again: what has not begun to run is not stopped by it.
+            while not over.wait(0.05):
+                connection.interrupt()
+
+    watching = Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
 
 
 def _connect() -> duckdb.DuckDBPyConnection:

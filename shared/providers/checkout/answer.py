@@ -42,7 +42,18 @@ from shared.providers.kit.filing import (
     taken,
 )
 from shared.providers.kit.reading import parse, unreadable
-from shared.providers.kit.submitting import JPEG, PDF, PNG, Limits, Part, multipart, refused, words_of, wrong_files
+from shared.providers.kit.submitting import (
+    JPEG,
+    PDF,
+    PNG,
+    Limits,
+    Part,
+    multipart,
+    refused,
+    said,
+    words_of,
+    wrong_files,
+)
 
 API_HOSTS = frozenset({"api.checkout.com", "api.sandbox.checkout.com"})
 FILES = Limits({JPEG: 4_000_000, PNG: 4_000_000, PDF: 4_000_000})
@@ -93,7 +104,7 @@ def _problems(contest: Contest) -> Iterator[str]:
     if packet is None:
         yield "there is no evidence to submit"
         return
-    if not packet.texts and not packet.documents:
+    if not packet.documents and not said(packet.texts, tuple(Item)):
         yield "the evidence is empty"
     yield from wrong_files(packet.documents, FILES)
     if contest.contested not in (None, contest.amount):

@@ -3,11 +3,15 @@
 import json
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from shared.domain.answers import Done, Refused, Standing
 from shared.domain.api import ApiAnswer
 from shared.domain.errors import Unreadable
+
+# A machine that is busy is no failure.
+FUZZ = settings(max_examples=100, deadline=None)
 
 _VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),

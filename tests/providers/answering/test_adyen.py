@@ -55,6 +55,13 @@ def test_where_no_reason_fits_a_person_is_told_what_adyen_asks_for_and_nothing_i
     assert desk.taken == []
 
 
+def test_one_of_two_required_documents_is_not_enough() -> None:
+    reasons = {"GoodsWereAsDescribed": {"GoodsWereAsDescribed": "Required", "TIDorInvoice": "Required"}}
+    _, played = played_with(reasons, (Item.USAGE,))
+    assert played.refused is not None
+    assert played.refused.code == "no_defense_reason"
+
+
 def test_a_level_that_nobody_knows_satisfies_nothing() -> None:
     _, played = played_with({"New": {"DefenseMaterial": "Mandatory"}}, tuple(Item))
     assert played.refused is not None

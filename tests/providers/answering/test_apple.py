@@ -23,7 +23,7 @@ from shared.domain.errors import Misconfigured, Unreadable
 from shared.domain.evidence import Consumption
 from shared.providers.apple import answer
 from tests.providers.answering.driving import NOW, a_contest, a_packet, drive, send, standing
-from tests.providers.answering.garbage import answers, holds
+from tests.providers.answering.garbage import FUZZ, answers, holds
 from tests.simulator.answering.apple import BUNDLE, ISSUER, KEY, KEY_ID, PRIVATE_KEY, AppleDesk
 from tests.simulator.answering.forms import object_in
 from tests.simulator.desks import open_desk
@@ -191,6 +191,7 @@ def test_live_and_test_data_have_hosts_of_their_own() -> None:
     assert [url.split("/")[2] for url in urls] == ["api.storekit.apple.com", "api.storekit-sandbox.apple.com"]
 
 
+@FUZZ
 @given(answers("errorCode", "errorMessage", "signedTransactionInfo"))
 def test_no_answer_brings_it_down(garbage: ApiAnswer) -> None:
     holds(answer, CONTEST, [answer.next_step(CONTEST, {}, ApiCredentials("t"))], garbage)

@@ -26,7 +26,7 @@ from tests.providers.answering.driving import (
     drive,
     standing,
 )
-from tests.providers.answering.garbage import answers, holds
+from tests.providers.answering.garbage import FUZZ, answers, holds
 from tests.simulator.answering.checkout import CheckoutDesk
 from tests.simulator.desks import open_desk
 
@@ -181,12 +181,18 @@ def test_a_long_text_gives_way_to_the_document_that_shows_it() -> None:
     assert "Usage: see usage.pdf" in draft_of(replace(CONTEST, packet=packet)).decode()
 
 
+def test_every_item_has_a_field_and_blank_evidence_is_none() -> None:
+    assert {item for items in answer.FIELDS.values() for item in items} == set(Item)
+    assert answer.problems(replace(CONTEST, packet=a_packet(texts={Item.PAYMENT: " "})))
+
+
 def test_an_arbitration_and_a_missing_packet_are_for_a_person() -> None:
     assert answer.problems(replace(CONTEST, stage=DisputeStage.ARBITRATION))
     assert answer.problems(replace(CONTEST, packet=None))
     assert answer.problems(accepting(CONTEST)) == ()
 
 
+@FUZZ
 @given(st.text(max_size=30).filter(lambda text: not text.startswith("dsp_")))
 def test_an_id_that_is_none_of_checkouts_reaches_no_address(own: str) -> None:
     contest = replace(CONTEST, answer_id=own)
@@ -204,6 +210,7 @@ def test_an_id_with_an_address_in_it_is_none(own: str) -> None:
         answer.standing_request(replace(CONTEST, answer_id=own), ApiCredentials(KEY))
 
 
+@FUZZ
 @given(answers("id", "status", "error_type", "error_codes"))
 def test_no_answer_brings_it_down(garbage: ApiAnswer) -> None:
     api = ApiCredentials(KEY)

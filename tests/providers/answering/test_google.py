@@ -13,7 +13,7 @@ from shared.domain.errors import Unreadable
 from shared.domain.evidence import Consumption
 from shared.providers.google import answer
 from tests.providers.answering.driving import NOW, a_contest, a_packet, drive, standing
-from tests.providers.answering.garbage import answers, holds
+from tests.providers.answering.garbage import FUZZ, answers, holds
 from tests.simulator.answering.forms import object_in
 from tests.simulator.answering.google import GoogleDesk
 from tests.simulator.desks import open_desk
@@ -128,6 +128,7 @@ def test_an_id_that_is_none_of_googles_reaches_no_address(changes: dict[str, Any
             ask()
 
 
+@FUZZ
 @given(answers("orderId", "state", "error"))
 def test_no_answer_brings_it_down(garbage: ApiAnswer) -> None:
     holds(answer, CONTEST, [answer.next_step(CONTEST, {}, ApiCredentials(KEY))], garbage)

@@ -16,7 +16,7 @@ from shared.domain.evidence import Item
 from shared.domain.money import Money
 from shared.providers.klarna import answer
 from tests.providers.answering.driving import NOW, a_contest, a_document, a_packet, accepting, drive, send, standing
-from tests.providers.answering.garbage import answers, holds
+from tests.providers.answering.garbage import FUZZ, answers, holds
 from tests.simulator.answering.forms import object_in
 from tests.simulator.answering.klarna import KlarnaDesk
 from tests.simulator.desks import open_desk
@@ -160,6 +160,7 @@ def test_an_id_that_is_none_of_klarnas_reaches_no_address(own: str) -> None:
             answer.next_step(contest, {}, ApiCredentials(KEY))
 
 
+@FUZZ
 @given(answers("state", "payment_dispute_id", "payment_dispute_attachment_id", "representment", "error_code"))
 def test_no_answer_brings_it_down(garbage: ApiAnswer) -> None:
     api = ApiCredentials(KEY)

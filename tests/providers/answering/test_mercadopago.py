@@ -18,7 +18,7 @@ from shared.domain.evidence import Item
 from shared.domain.money import Money
 from shared.providers.mercadopago import answer
 from tests.providers.answering.driving import NOW, a_contest, a_document, a_packet, accepting, drive, standing
-from tests.providers.answering.garbage import answers, holds
+from tests.providers.answering.garbage import FUZZ, answers, holds
 from tests.simulator.answering.mercadopago import MercadoPagoDesk
 from tests.simulator.desks import open_desk
 
@@ -139,6 +139,7 @@ def test_an_id_that_is_no_chargebacks_reaches_no_address(own: str) -> None:
         answer.next_step(replace(CONTEST, answer_id=own), {}, ApiCredentials(KEY))
 
 
+@FUZZ
 @given(answers("id", "status", "documentation_status", "coverage_applied", "error", "message"))
 def test_no_answer_brings_it_down(garbage: ApiAnswer) -> None:
     holds(answer, CONTEST, [answer.next_step(CONTEST, {}, ApiCredentials(KEY))], garbage)

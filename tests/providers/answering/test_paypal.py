@@ -46,6 +46,7 @@ def test_a_claim_is_accepted_only_where_a_full_refund_is_allowed() -> None:
     with open_desk(desk, now=NOON) as running:
         played = play(Caller(answer, running.url, KEY), accepting(EXAMPLE))
     assert played.refused is not None
+    assert [step.name for step in played.steps] == ["dispute"]
     assert desk.taken == []
 
 
@@ -95,7 +96,7 @@ def test_an_inquiry_takes_no_evidence_and_may_be_accepted() -> None:
 
 
 def test_what_does_not_fit_into_the_notes_has_to_stand_in_a_document() -> None:
-    long = {Item.PAYMENT: "x" * 1500, Item.USAGE: "y" * 1500}
+    long = {Item.PAYMENT: "x" * 1500, Item.USAGE: "y" * 450}
     shown = a_packet(texts=long, documents=(a_document(*Item),))
     assert answer.problems(replace(EXAMPLE, packet=shown)) == ()
     missing = a_packet(texts=long, documents=())

@@ -18,7 +18,7 @@ from shared.domain.evidence import Item
 from shared.domain.money import Money
 from shared.providers.razorpay import answer
 from tests.providers.answering.driving import A_PDF, NOW, a_contest, a_document, a_packet, accepting, drive, standing
-from tests.providers.answering.garbage import answers, holds
+from tests.providers.answering.garbage import FUZZ, answers, holds
 from tests.simulator.answering.forms import form, object_in
 from tests.simulator.answering.razorpay import RazorpayDesk
 from tests.simulator.desks import open_desk
@@ -138,6 +138,10 @@ def test_the_official_library_sends_the_same_requests() -> None:
         assert object_in(mine) == object_in(other)
 
 
+def test_every_item_has_a_list() -> None:
+    assert {item for items in answer.FIELDS.values() for item in items} == set(Item)
+
+
 def test_each_document_goes_into_the_list_for_the_most_of_what_it_shows() -> None:
     documents = (
         a_document("a.pdf", Item.USAGE, Item.POLICY),
@@ -164,6 +168,7 @@ def test_an_id_that_is_none_of_razorpays_reaches_no_address(own: str) -> None:
         answer.next_step(replace(CONTEST, answer_id=own), {}, ApiCredentials(KEY))
 
 
+@FUZZ
 @given(answers("id", "status", "error"))
 def test_no_answer_brings_it_down(garbage: ApiAnswer) -> None:
     api = ApiCredentials(KEY)
@@ -171,6 +176,7 @@ def test_no_answer_brings_it_down(garbage: ApiAnswer) -> None:
     holds(answer, CONTEST, steps, garbage)
 
 
+@FUZZ
 @given(st.text(max_size=400))
 def test_whatever_a_refusal_says_it_is_short_and_masked(said: str) -> None:
     body = json.dumps({"error": {"code": "BAD_REQUEST_ERROR", "description": f"card 4111111111111111 {said}"}}).encode()

@@ -15,7 +15,7 @@ from shared.domain.answers import Act, Contest, Refused, Standing
 from shared.domain.api import ApiAnswer
 from shared.domain.errors import Unreadable
 from shared.domain.events import DisputeReason, DisputeStage
-from shared.domain.evidence import Item
+from shared.domain.evidence import Item, Packet
 from shared.domain.money import Money
 from shared.providers.stripe import answer
 from tests.simulator.answering import NOON, Caller, a_contest, a_document, a_packet, accepting, play
@@ -89,30 +89,22 @@ def test_compelling_evidence_names_two_earlier_charges_and_what_is_alike(running
         assert fields[f"{CE3}[disputed_transaction][{name}]"]
 
 
+def compelling(**changes: Any) -> Packet:
+    """With the same changes in all three payments."""
+    disputed, *priors = (replace(one, **changes) for one in (COMPELLING.disputed, *COMPELLING.priors))
+    return a_packet(compelling=replace(COMPELLING, disputed=disputed, priors=tuple(priors)))
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({"network": "mastercard"}, "another network"),
         ({"reason_code": "13.1"}, "another reason"),
         ({"packet": a_packet(compelling=replace(COMPELLING, priors=COMPELLING.priors[:1]))}, "one earlier payment"),
-        (
-            {
-                "packet": a_packet(
-                    compelling=replace(COMPELLING, disputed=replace(COMPELLING.disputed, ip=None, device_id="short"))
-                )
-            },
-            "only the account alike",
-        ),
-        (
-            {
-                "packet": a_packet(
-                    compelling=replace(
-                        COMPELLING, priors=tuple(replace(p, provider="adyen") for p in COMPELLING.priors)
-                    )
-                )
-            },
-            "payments at another provider",
-        ),
+        ({"packet": compelling(ip=None, device_id=None)}, "only the account alike"),
+        ({"packet": compelling(ip=None, device_id="14-characters-")}, "a device's id that is too short"),
+        ({"packet": compelling(product=None)}, "nobody says what was sold"),
+        ({"packet": compelling(provider="adyen")}, "payments at another provider"),
     ],
 )
 def test_without_stripes_form_the_ordinary_evidence_goes_alone(
@@ -121,6 +113,14 @@ def test_without_stripes_form_the_ordinary_evidence_goes_alone(
     contest = replace(EXAMPLE, **changes)
     desk.open(contest)
     assert not any(name.startswith(CE3) for name in told(contest, running)), why
+
+
+def test_a_device_and_an_account_that_are_alike_are_enough(desk: StripeDesk, running: RunningDesk) -> None:
+    contest = replace(EXAMPLE, packet=compelling(ip=None, device_id="15-characters--"))
+    desk.open(contest)
+    fields = told(contest, running)
+    assert fields[f"{CE3}[disputed_transaction][customer_device_id]"] == "15-characters--"
+    assert f"{CE3}[disputed_transaction][customer_purchase_ip]" not in fields
 
 
 def test_a_compliance_case_is_contested_only_when_somebody_agreed_to_its_fee(
