@@ -266,7 +266,7 @@ class Player:
                 if simulator.habits.takes_answers:
                     self.can_be_answered.add(self._named(fact))
                 self.desks.open(fact, simulator)
-                self._stack.publish("usage-evidence", usage_message(self._world, fact))
+                self._stack.tell("keep_evidence", "usage-evidence", usage_message(self._world, fact))
                 self._busy = True
         return said
 

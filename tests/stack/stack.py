@@ -182,9 +182,13 @@ class Stack:
 
     def tick(self, job: str, data: bytes = b"{}") -> None:
         """What Cloud Scheduler does: a message of `ticks` for `job`."""
+        self.tell(job, "ticks", data, job=job)
+
+    def tell(self, function: str, topic: str, data: bytes, **attributes: str) -> None:
+        """A message of `topic` that `function` has to handle before everything is drained."""
         trace = os.urandom(16).hex()
-        self.publish("ticks", data, job=job, traceparent=f"00-{trace}-{trace[:16]}-01")
-        self._broker.expect(job, trace)
+        self.publish(topic, data, **attributes, traceparent=f"00-{trace}-{trace[:16]}-01")
+        self._broker.expect(function, trace)
 
     def drain(self) -> None:
         """Return when no function has anything left to do. Raises TimeoutError."""
