@@ -77,8 +77,11 @@ class RunningDesk:
 
 
 @contextmanager
-def open_desk(desk: Desk, now: datetime | Callable[[], datetime] | None = None) -> Iterator[RunningDesk]:
-    """`desk` behind an address; its clock stands at `now`, says what `now` does, or goes."""
+def open_desk(
+    desk: Desk, now: datetime | Callable[[], datetime] | None = None, loses: Callable[[Taken], bool] = lambda _: False
+) -> Iterator[RunningDesk]:
+    """`desk` behind an address; its clock stands at `now`, says what `now` does, or goes. loses: of an answer that it has just
+    taken, whether that is lost on its way back."""
     running, lock = RunningDesk(), Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -96,8 +99,10 @@ def open_desk(desk: Desk, now: datetime | Callable[[], datetime] | None = None) 
             if trouble.dropped:
                 return self._drop()
             with lock:
+                before = len(desk.taken)
                 reply = trouble.reply or desk.reply(call)
-            if trouble.lost:
+                lost = any(map(loses, desk.taken[before:]))
+            if trouble.lost or lost:
                 return self._drop()
             self.send_response(reply.status)
             with_type = {"Content-Type": "application/json", "Content-Length": str(len(reply.body)), **reply.headers}

@@ -212,7 +212,7 @@ def summary(console: Console, demo: Demo, player: Player, report: Report, took: 
     for stage in dict.fromkeys(stage for stage, _ in report.disputes):
         of_stage = ((status, count) for (at, status), count in report.disputes.most_common() if at == stage)
         row("disputes", stage.replace("_", " ") + ":", *(f"{n} {status.replace('_', ' ')}" for status, n in of_stage))
-    for name, text in said_of_answers(report.answers, report.doubled):
+    for name, text in said_of_answers(report.answers, report.doubled, report.unheard):
         row(name, text)
     row("reminders", *(f"{count} at {rung}" for rung, count in report.reminders.items()))
     row(
@@ -260,7 +260,7 @@ def said_of(door: Door) -> Iterator[tuple[str, str]]:
     )
 
 
-def said_of_answers(answers: Answers, doubled: int) -> Iterator[tuple[str, str]]:
+def said_of_answers(answers: Answers, doubled: int, unheard: int) -> Iterator[tuple[str, str]]:
     """Lines for people, each with its name or none."""
 
     def counted(by: Counter[str]) -> str:
@@ -275,12 +275,14 @@ def said_of_answers(answers: Answers, doubled: int) -> Iterator[tuple[str, str]]
     yield "by people", counted(answers.by_people)
     for why, count in answers.parked.most_common():
         yield "", f"{count} parked: {why}"
+    yield "won back", f"[bold]{amounts(answers.won) or 'nothing'}[/bold] by the platform"
+    yield "", f"{amounts(answers.by_others) or 'nothing'} by people"
+    yield "", f"of {amounts(answers.disputed) or 'nothing'}, all of which is lost where nobody answers"
     yield (
-        "won back",
-        f"[bold]{amounts(answers.won) or 'nothing'}[/bold] by the platform, {amounts(answers.by_others) or 'nothing'} by"
-        f" people  of {amounts(answers.disputed) or 'nothing'}, all of which is lost where nobody answers",
+        "submissions",
+        f"[bold]{doubled} doubled[/bold], as the providers' desks count; {unheard} were taken and the connection broke before we"
+        " heard of it",
     )
-    yield "submissions", f"[bold]{doubled} doubled[/bold], as the providers' desks count"
     if answers.evidence is not None:
         yield "evidence", f"{answers.evidence}  (as it was sent)"
 

@@ -1,6 +1,7 @@
 """Where the providers of a story take our answers to their disputes: a desk each, on a local port, in the story's own time."""
 
 import json
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -19,6 +20,15 @@ them is ever made and people answer."""
 def has_desk(provider: str) -> bool:
     """Whether we answer disputes at `provider` by its API."""
     return provider not in ASKS_FOR_CONSUMPTION and load_answer(provider) is not None
+
+
+LOST = 0.15
+"""So many answers reach their provider and never hear of it: the connection breaks first."""
+
+
+def is_lost(taken: Taken) -> bool:
+    """By the dispute's name, so that it is the same ones every time."""
+    return random.Random(f"lost:{taken.dispute_id}").random() < LOST
 
 
 class Desks:
@@ -68,14 +78,16 @@ class Desks:
 
 
 @contextmanager
-def running_desks(providers: Iterable[str], clock: Callable[[], datetime]) -> Iterator[Desks]:
-    """The desks of those of `providers` that have one."""
+def running_desks(
+    providers: Iterable[str], clock: Callable[[], datetime], loses: Callable[[Taken], bool] = is_lost
+) -> Iterator[Desks]:
+    """The desks of those of `providers` that have one. loses: see `open_desk`."""
     desks: dict[str, Desk] = {}
     settings: dict[str, str] = {}
     with ExitStack() as cleanup:
         for name in filter(has_desk, providers):
             simulated = desk_of(name)
             desks[name] = simulated.DESK()
-            running = cleanup.enter_context(open_desk(desks[name], clock))
+            running = cleanup.enter_context(open_desk(desks[name], clock, loses))
             settings[f"API_{name.upper()}"] = json.dumps({"key": simulated.KEY, "base_url": running.url})
         yield Desks(desks, settings)

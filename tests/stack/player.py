@@ -319,16 +319,22 @@ class Player:
         """Whether somebody answered at the provider's own pages, and wrote that down."""
         named = (reminder.provider, reminder.dispute_id)
         opened = self.disputes.get(named)
-        if opened is None or opened.dispute is None or named not in self.parked or reminder.rung not in _LADDER:
+        if opened is None or opened.dispute is None or named not in self.parked:
             return False
-        luck = self._world.luck_of(opened.dispute.id)
-        acts_on = next(rung for most, rung in _ACTS_ON if luck < most)
         at = now + timedelta(minutes=5)
-        if _LADDER.index(reminder.rung) < _LADDER.index(acts_on) or not self._world.answer(opened.dispute.id, at):
+        if not self._in_turn(opened.dispute.id, reminder) or not self._world.answer(opened.dispute.id, at):
             return False
         self.by_people[named] = reminder.rung
         self._write_down(named, at)
         return True
+
+    def _in_turn(self, dispute_id: str, reminder: DisputeReminder) -> bool:
+        """Whether this reminder makes somebody act. Nobody waits for a deadline that is only guessed."""
+        if reminder.deadline_estimated:
+            return True
+        luck = self._world.luck_of(dispute_id)
+        acts_on = next(rung for most, rung in _ACTS_ON if luck < most)
+        return _LADDER.index(reminder.rung) >= _LADDER.index(acts_on)
 
     def _write_down(self, named: tuple[str, str], at: datetime) -> None:
         """Raises RuntimeError where it is not taken: there is nothing that a person could do about that."""

@@ -31,6 +31,7 @@ from tests.simulator.facts import Attempt, FactKind, ProviderSimulator
 from tests.simulator.world import THIRD_PARTY, Fraud, World
 from tests.stack import topology
 from tests.stack.checkout import Asked
+from tests.stack.desks import is_lost
 from tests.stack.player import Player
 from tests.stack.stack import Stack
 
@@ -142,7 +143,7 @@ class Report:
     """Counts of everything, the quality of decisions, and `problems`: each a sentence about a broken promise.
 
     missed: deadlines that check_deadlines alarmed as missed. doubled: answers that reached a provider's desk beside another
-    one to the same dispute. result: a digest of every decision, dispute and answer, the same for the same code and seed.
+    one to the same dispute. unheard: answers that were taken, and the connection broke before that was told. result: a digest of every decision, dispute and answer, the same for the same code and seed.
     """
 
     deliveries: Counter[str] = field(default_factory=Counter)
@@ -160,6 +161,7 @@ class Report:
     missed: int = 0
     answers: "Answers" = field(default_factory=lambda: Answers())
     doubled: int = 0
+    unheard: int = 0
     acknowledged: tuple[float, float] = (0.0, 0.0)
     injected: Counter[str] = field(default_factory=Counter)
     result: str = ""
@@ -504,6 +506,7 @@ def _answers(report: Report, stack: Stack, player: Player, tracked: Mapping[tupl
     found.parked.update(one.told or one.why[-1] for one in player.parked.values())
     at_desks = Counter((name, one.dispute_id) for name, taken in player.desks.taken.items() for one in taken)
     report.doubled = at_desks.total() - len(at_desks)
+    report.unheard = sum(is_lost(one) for taken in player.desks.taken.values() for one in taken)
     _check(report, report.doubled == 0, f"{report.doubled} answers were sent twice")
     _check(report, not player.not_taken, f"{len(player.not_taken)} answers were late, such as {player.not_taken[:3]}")
     odd = sorted(given.keys() ^ at_desks.keys())

@@ -90,7 +90,7 @@ def test_the_summary_says_who_answered_what_it_brought_and_why() -> None:
         won=Counter(EUR=1999, JPY=500),
         disputed=Counter(EUR=4000, JPY=500),
     )
-    told = [" ".join(pair) for pair in said_of_answers(answers, 0)]
+    told = [" ".join(pair) for pair in said_of_answers(answers, 0, 4)]
     for line in (
         "fought 3 (adyen 1, stripe 2)",
         "accepted 1 (stripe 1)",
@@ -102,6 +102,7 @@ def test_the_summary_says_who_answered_what_it_brought_and_why() -> None:
         "nothing by people",
         "EUR 40.00, JPY 500",
         "0 doubled",
+        "4 were taken",
     ):
         assert any(line in one for one in told), line
 

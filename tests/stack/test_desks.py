@@ -48,7 +48,7 @@ def test_a_dispute_of_the_story_is_answered_once_and_no_later_than_its_deadline(
         asked = replace(asked, packet=desk_of(provider).EXAMPLE.packet)
         return play(Caller(module, url, desk_of(provider).KEY, clock[0]), asked if name != "b" else accepting(asked))
 
-    with running_desks([provider], lambda: clock[0]) as desks:
+    with running_desks([provider], lambda: clock[0], lambda _: False) as desks:
         url = json.loads(desks.settings[f"API_{provider.upper()}"])["base_url"]
         for name in ("a", "b"):
             contest(name, url)
