@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from shared.domain.money import Money
 from tests.simulator.apis import serving_all
 from tests.simulator.chaos import Chaos, Post
 from tests.simulator.loading import load, names
@@ -30,9 +29,9 @@ from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, SCALES, World
 from tests.stack.desks import running_desks
 from tests.stack.picture import draw
 from tests.stack.player import Plan, Player
-from tests.stack.report import Answers, Door, Report, Turned, measure
+from tests.stack.report import Answers, Door, Report, Turned, amounts, measure
 from tests.stack.servers import Absent
-from tests.stack.stack import alone, orderly, running
+from tests.stack.stack import alone, orderly, running, virtual_now
 from tests.stack.topology import ROOT
 
 MARK = "made-by-payin-demo"
@@ -83,10 +82,7 @@ def play(
         for simulator in simulators.values():
             environment |= simulator.environment()
         environment |= cleanup.enter_context(serving_all(simulators))
-        clock = demo.home / "clock"
-        desks = cleanup.enter_context(
-            running_desks(demo.providers, lambda: datetime.fromisoformat(clock.read_text(encoding="ascii")))
-        )
+        desks = cleanup.enter_context(running_desks(demo.providers, lambda: virtual_now(demo.home)))
         # What others read back of a provider's is answered by its simulator.
         own = {"respond_dispute": {**desks.settings, "PAYIN_MERCHANT": json.dumps(MERCHANT)}}
         stack = cleanup.enter_context(
@@ -289,10 +285,6 @@ def said_of_answers(answers: Answers, doubled: int, unheard: int) -> Iterator[tu
 
 def money(turned: Turned) -> str:
     return amounts(turned.money)
-
-
-def amounts(by_currency: Mapping[str, int]) -> str:
-    return ", ".join(str(Money(minor, currency)) for currency, minor in sorted(by_currency.items()))
 
 
 def promises(report: Report) -> str:

@@ -120,7 +120,8 @@ class Door:
 @dataclass(slots=True)
 class Answers:
     """Who answered which disputes. All by provider: fought and accepted by the platform, by_people where it could not.
-    why: of what the platform decided, how often for which reason. parked: why people had to.
+    why: of what the platform decided, how often for which reason. parked: why people had to. outcomes: by whoever answered
+    (fought, accepted, by people, nobody) and what became of the dispute.
 
     won: what was given back to us, of disputes that the platform fought; by_others: of those that people did; disputed: all
     that was asked for, and lost where nobody answers. Money by currency, in minor units. evidence: a document as it was sent.
@@ -131,6 +132,7 @@ class Answers:
     by_people: Counter[str] = field(default_factory=Counter)
     why: Counter[str] = field(default_factory=Counter)
     parked: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     completeness: list[float] = field(default_factory=list)
     won: Counter[str] = field(default_factory=Counter)
     by_others: Counter[str] = field(default_factory=Counter)
@@ -253,6 +255,10 @@ def _door(
     )
     wrong = miscounted(stack.ports.documents)
     _check(report, not wrong, f"{len(wrong)} histories do not count each payment once, such as {wrong[:3]}")
+
+
+def amounts(by_currency: Mapping[str, int]) -> str:
+    return ", ".join(str(Money(minor, currency)) for currency, minor in sorted(by_currency.items()))
 
 
 def door(asked: Sequence[Asked], truth: Mapping[str, Fraud]) -> Door:
@@ -493,6 +499,7 @@ def _answers(report: Report, stack: Stack, player: Player, tracked: Mapping[tupl
     found = report.answers
     given: dict[tuple[str, str], Answer] = {}
     for key, dispute in tracked.items():
+        found.outcomes[_who(dispute), str(dispute.status)] += 1
         for one in dispute.answers.values():
             found.by_people[dispute.provider] += one.state is AnswerState.ELSEWHERE
             if one.state is not AnswerState.TAKEN:
@@ -520,6 +527,16 @@ def _answers(report: Report, stack: Stack, player: Player, tracked: Mapping[tupl
             money[fact.attempt.amount.currency] += fact.attempt.amount.minor
     _evidence(report, stack, player, given)
     _add(report, [" ".join((*key, str(one.act), one.by, one.packet or "")) for key, one in given.items()])
+
+
+def _who(dispute: Dispute) -> str:
+    """Who answered it, and how."""
+    for one in dispute.answers.values():
+        if one.state is AnswerState.TAKEN:
+            return "accepted" if one.act is Act.ACCEPT else "fought"
+        if one.state is AnswerState.ELSEWHERE:
+            return "by people"
+    return "nobody"
 
 
 def _evidence(report: Report, stack: Stack, player: Player, given: Mapping[tuple[str, str], Answer]) -> None:

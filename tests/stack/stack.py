@@ -231,6 +231,11 @@ class Stack:
         raise RuntimeError(f"{name} does not start:\n{process.last_words()}")
 
 
+def virtual_now(home: Path) -> datetime:
+    """The virtual clock of the stack in `home`."""
+    return datetime.fromisoformat((home / "clock").read_text(encoding="ascii"))
+
+
 def served(environment: Mapping[str, str]) -> list[str]:
     """Providers of which we have a secret."""
     return [name for name in names() if f"WEBHOOK_{name.upper()}" in environment]
