@@ -475,7 +475,7 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
         report.missed == len(expired),
         f"{report.missed} deadlines were alarmed as missed, {len(expired)} disputes say so",
     )
-    _answers(report, stack, player, tracked)
+    judge_the_answers(report, stack, player, tracked)
     report.reminders.update(reminder.rung.value for _, reminder in player.reminders)
     twice = Counter(reminder.action_id for _, reminder in player.reminders)
     again = sum(count - 1 for count in twice.values())
@@ -494,7 +494,7 @@ def _expired(dispute: Dispute) -> bool:
     return any(action.rung is Rung.EXPIRE for action in dispute.actions.values())
 
 
-def _answers(report: Report, stack: Stack, player: Player, tracked: Mapping[tuple[str, str], Dispute]) -> None:
+def judge_the_answers(report: Report, stack: Stack, player: Player, tracked: Mapping[tuple[str, str], Dispute]) -> None:
     """Each dispute was answered once, by whom we say it was; what we say was sent lies there byte by byte."""
     found = report.answers
     given: dict[tuple[str, str], Answer] = {}
