@@ -10,7 +10,7 @@ from shared.runtime.app import App
 
 def build(app: App) -> entry.Handler:
     clerk = answers.clerk(app)
-    return entry.consume(lambda asked: respond(asked, app.ports, clerk, app.now), answers.asked)
+    return entry.consume(lambda asked: respond(asked, app.ports, clerk, app.now), answers.asked, "answer")
 
 
 handle = entry.start("respond_dispute", build)

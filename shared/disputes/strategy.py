@@ -25,6 +25,14 @@ ANY = ""
 """In place of a network or a provider that is not told."""
 
 
+# What a verdict that weighed a dispute comes to; among its reasons there is one of these.
+WORTH_IT = "it is answered"
+TOO_MUCH = "too much to be accepted without a person: it is answered when time runs out"
+TOO_LATE = "no time is left to announce that it is accepted: it is answered"
+SMALL = "it is accepted, unless a person says otherwise until then"
+WORDS = (WORTH_IT, TOO_MUCH, TOO_LATE, SMALL)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
     """Disputes that were answered and finally decided."""
@@ -228,14 +236,14 @@ def decide(
     if (costly := _costly(dispute)) is not None and not acknowledged:
         return verdict(None, f"{costly}: somebody has to agree to that first")
     if weighed.expected is None or weighed.expected.minor > 0:
-        return verdict(Act.SUBMIT, "it is answered")
+        return verdict(Act.SUBMIT, WORTH_IT)
     last = dispute.respond_by - strategy.buffer if dispute.respond_by else None
     from_then = (announced_at or now) + strategy.announced
     if not _is_small(dispute, strategy):
-        return verdict(Act.SUBMIT, "too much to be accepted without a person: it is answered when time runs out", last)
+        return verdict(Act.SUBMIT, TOO_MUCH, last)
     if last is not None and from_then > last:
-        return verdict(Act.SUBMIT, "no time is left to announce that it is accepted: it is answered", last)
-    return verdict(Act.ACCEPT, "it is accepted, unless a person says otherwise until then", from_then)
+        return verdict(Act.SUBMIT, TOO_LATE, last)
+    return verdict(Act.ACCEPT, SMALL, from_then)
 
 
 def _nobody_answers(dispute: Dispute, now: datetime) -> str | None:

@@ -125,11 +125,16 @@ def _leave(code: int, function: str, error: PayInError) -> NoReturn:
     os._exit(code)
 
 
-def consume(act: Callable[[Any], object], read: Callable[[bytes], Any] | None = None) -> Handler:
-    """A consumer: `act` takes what `read` finds in a message, of `payment-events` the event."""
+def consume(
+    act: Callable[[Any], object], read: Callable[[bytes], Any] | None = None, action: str | None = None
+) -> Handler:
+    """A consumer: `act` takes what `read` finds in a message, of `payment-events` the event. action: a message whose `action`
+    is another one is acknowledged and left alone, as the subscription's filter would have done."""
 
     def handle(request: "Request") -> Response:
-        act((read or _event)(_received(request).data))
+        received = _received(request)
+        if action is None or received.attributes.get("action", action) == action:
+            act((read or _event)(received.data))
         return b"", 204, {}
 
     return handle

@@ -33,6 +33,7 @@ def attributes(topology: Mapping[str, Any]) -> dict[str, dict[str, Words]]:
             "outcome": [outcome.value for outcome in DeliveryOutcome],
             "delivery_id": None,
         },
+        "dispute-actions": {"provider": providers.names(), "action": ["remind", "answer", "answer_told"], "rung": None},
         "ticks": {"job": [name for name, function in topology["functions"].items() if "schedule" in function]},
     }
 

@@ -45,6 +45,16 @@ def test_a_pushed_event_reaches_the_consumer_and_is_acknowledged(tmp_path: Path)
     assert seen == [event]
 
 
+def test_what_a_filter_would_have_kept_from_a_consumer_is_acknowledged_and_left_alone(tmp_path: Path) -> None:
+    seen: list[object] = []
+    client = serving(lambda _: entry.consume(seen.append, bytes.decode, "answer"), tmp_path)
+    for action in ("answer", "remind", "answer_told"):
+        assert client.post("/", json=push(action.encode(), action=action)).status_code == 204
+    # Whoever calls directly names no action.
+    assert client.post("/", json=push(b"by hand")).status_code == 204
+    assert seen == ["answer", "by hand"]
+
+
 def test_an_eventarc_delivery_of_the_same_message_is_read_alike(tmp_path: Path) -> None:
     seen: list[object] = []
     client = serving(lambda _: entry.consume(seen.append), tmp_path)

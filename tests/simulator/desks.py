@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -77,8 +77,11 @@ class RunningDesk:
 
 
 @contextmanager
-def open_desk(desk: Desk, now: datetime | None = None) -> Iterator[RunningDesk]:
-    """`desk` behind an address; its clock stands at `now`, or goes."""
+def open_desk(
+    desk: Desk, now: datetime | Callable[[], datetime] | None = None, loses: Callable[[Taken], bool] = lambda _: False
+) -> Iterator[RunningDesk]:
+    """`desk` behind an address; its clock stands at `now`, says what `now` does, or goes. loses: of an answer that it has just
+    taken, whether that is lost on its way back."""
     running, lock = RunningDesk(), Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -87,7 +90,8 @@ def open_desk(desk: Desk, now: datetime | None = None) -> Iterator[RunningDesk]:
         def _do(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            call = ApiCall(self.command, self.path, headers, body, now or datetime.now(UTC))
+            at = now() if callable(now) else now or datetime.now(UTC)
+            call = ApiCall(self.command, self.path, headers, body, at)
             with lock:
                 running.calls.append(call)
                 trouble = running.troubles.pop(0) if running.troubles else Trouble()
@@ -95,8 +99,10 @@ def open_desk(desk: Desk, now: datetime | None = None) -> Iterator[RunningDesk]:
             if trouble.dropped:
                 return self._drop()
             with lock:
+                before = len(desk.taken)
                 reply = trouble.reply or desk.reply(call)
-            if trouble.lost:
+                lost = any(map(loses, desk.taken[before:]))
+            if trouble.lost or lost:
                 return self._drop()
             self.send_response(reply.status)
             with_type = {"Content-Type": "application/json", "Content-Length": str(len(reply.body)), **reply.headers}

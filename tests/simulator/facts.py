@@ -99,7 +99,8 @@ class Habits:
 
     repeats_for: how late the same request is still believed. skew: how far off its clock may be. named_when: the facts
     of which one at least has to be told before a payment goes by the id that `payment_id` says. names_nobody: its messages tell neither card nor
-    customer, so that there is nothing to judge. refunds_what_is_lost: a lost dispute is a refund of the store's.
+    customer, so that there is nothing to judge. refunds_what_is_lost: a lost dispute is a refund of the store's. takes_answers:
+    somebody may answer its disputes.
     """
 
     repeats_for: timedelta = timedelta(days=30)
@@ -107,6 +108,7 @@ class Habits:
     named_when: frozenset[FactKind] = frozenset(FactKind)
     names_nobody: bool = False
     refunds_what_is_lost: bool = False
+    takes_answers: bool = True
 
 
 class ProviderSimulator(Protocol):

@@ -186,6 +186,24 @@ def test_an_answered_dispute_is_ruled_on_once_and_changes_no_other_story() -> No
     assert others(tuple(facts)) == others(told()[1])
 
 
+def test_a_claim_that_is_accepted_is_lost_at_once_and_answered_no_more() -> None:
+    world = World(SHORT, 7)
+    accepted: list[Fact] = []
+    told = []
+    for fact in world.until(world.end):
+        told.append(fact)
+        if fact.kind is FactKind.DISPUTE_OPENED and not accepted and fact.dispute is not None:
+            accepted.append(fact)
+            assert world.accept(fact.dispute.id, fact.at + DAY)
+            assert not world.accept(fact.dispute.id, fact.at + DAY)
+            assert not world.answer(fact.dispute.id, fact.at + DAY)
+    own = [(fact.kind, fact.at - accepted[0].at) for fact in told if fact.dispute == accepted[0].dispute]
+    assert own == [
+        (FactKind.DISPUTE_OPENED, timedelta()),
+        (FactKind.DISPUTE_LOST, DAY + timedelta(minutes=5)),
+    ]
+
+
 def test_an_answer_after_the_deadline_is_refused() -> None:
     world = World(SHORT, 7)
     dispute = next(fact.dispute for fact in world.until(world.end) if fact.kind is FactKind.DISPUTE_OPENED)

@@ -249,8 +249,7 @@ class World:
     def answer(self, dispute_id: str, at: datetime) -> bool:
         """The merchant sends evidence for `dispute_id` at `at`. False if it is over, answered or past its deadline."""
         case = self._cases[dispute_id]
-        respond_by = case.dispute.respond_by
-        if case.answered or case.over or (respond_by is not None and at > respond_by):
+        if not self._takes(case, at):
             return False
         case.answered = True
         self._tell(FactKind.DISPUTE_ANSWERED, case.attempt, at, dispute=case.dispute)
@@ -258,6 +257,20 @@ class World:
         ruled_at = at + _between(case.luck, 4 * DAY, 18 * DAY)
         self._tell(FactKind.DISPUTE_WON if won else FactKind.DISPUTE_LOST, case.attempt, ruled_at, dispute=case.dispute)
         return True
+
+    def accept(self, dispute_id: str, at: datetime) -> bool:
+        """The merchant accepts the claim at `at`: it is lost within minutes. False as `answer`."""
+        case = self._cases[dispute_id]
+        if not self._takes(case, at):
+            return False
+        case.answered = True
+        self._tell(FactKind.DISPUTE_LOST, case.attempt, at + 5 * MINUTE, dispute=case.dispute)
+        return True
+
+    @staticmethod
+    def _takes(case: _Case, at: datetime) -> bool:
+        respond_by = case.dispute.respond_by
+        return not (case.answered or case.over or (respond_by is not None and at > respond_by))
 
     def proves(self, attempt: Attempt) -> bool:
         """Whether whoever pays would stand a challenge by 3-D Secure."""

@@ -6,9 +6,12 @@ moves the clock through every dispute's deadline, and reads everything back. Exi
 
 import argparse
 import contextlib
+import json
 import shutil
+import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,16 +21,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from shared.domain.money import Money
 from tests.simulator.apis import serving_all
 from tests.simulator.chaos import Chaos, Post
 from tests.simulator.loading import load, names
+from tests.simulator.service import MERCHANT
 from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, SCALES, World
+from tests.stack.desks import running_desks
 from tests.stack.picture import draw
 from tests.stack.player import Plan, Player
-from tests.stack.report import Door, Report, Turned, measure
+from tests.stack.report import Answers, Door, Report, Turned, amounts, measure
 from tests.stack.servers import Absent
-from tests.stack.stack import alone, orderly, running
+from tests.stack.stack import alone, orderly, running, virtual_now
 from tests.stack.topology import ROOT
 
 MARK = "made-by-payin-demo"
@@ -78,12 +82,15 @@ def play(
         for simulator in simulators.values():
             environment |= simulator.environment()
         environment |= cleanup.enter_context(serving_all(simulators))
+        desks = cleanup.enter_context(running_desks(demo.providers, lambda: virtual_now(demo.home)))
+        # What others read back of a provider's is answered by its simulator.
+        own = {"respond_dispute": {**desks.settings, "PAYIN_MERCHANT": json.dumps(MERCHANT)}}
         stack = cleanup.enter_context(
-            running(demo.stack, demo.home, environment, clock=world.start, PAYIN_MODEL="none")
+            running(demo.stack, demo.home, environment, clock=world.start, own=own, PAYIN_MODEL="none")
         )
         started()
         began = time.monotonic()
-        player = Player(stack, world, post, simulators, plan)
+        player = Player(stack, world, post, simulators, desks, plan)
         player.play(chaos.outages, lambda now, line: show(world, now, line))
         took = timedelta(seconds=time.monotonic() - began)
         return world, player, measure(stack, world, post, player, simulators), took
@@ -201,11 +208,12 @@ def summary(console: Console, demo: Demo, player: Player, report: Report, took: 
     for stage in dict.fromkeys(stage for stage, _ in report.disputes):
         of_stage = ((status, count) for (at, status), count in report.disputes.most_common() if at == stage)
         row("disputes", stage.replace("_", " ") + ":", *(f"{n} {status.replace('_', ' ')}" for status, n in of_stage))
+    for name, text in said_of_answers(report.answers, report.doubled, report.unheard):
+        row(name, text)
     row("reminders", *(f"{count} at {rung}" for rung, count in report.reminders.items()))
     row(
         "deadlines",
         f"[bold]{report.missed} missed[/bold], as check_deadlines alarms",
-        f"{report.unsaid} of them answered, where the provider does not say so" if report.unsaid else "",
         f"{player.ticks:,} runs of check_deadlines",
     )
     median, most = (seconds * 1000 for seconds in report.acknowledged)
@@ -215,7 +223,7 @@ def summary(console: Console, demo: Demo, player: Player, report: Report, took: 
         "speed",
         f"{report.events:,} events in {seconds:.0f} s: {report.events / seconds:,.0f} a second, all functions on this machine",
     )
-    row("result", f"{report.result}  (of every decision and dispute: the same code and seed make the same)")
+    row("result", f"{report.result}  (of every decision, dispute and answer: the same code and seed make the same)")
     row("written", f"{demo.home}  (documents, warehouse, models, logs)")
     row("picture", str(picture))
     console.print()
@@ -248,20 +256,41 @@ def said_of(door: Door) -> Iterator[tuple[str, str]]:
     )
 
 
+def said_of_answers(answers: Answers, doubled: int, unheard: int) -> Iterator[tuple[str, str]]:
+    """Lines for people, each with its name or none."""
+
+    def counted(by: Counter[str]) -> str:
+        return f"{by.total()}" + (f" ({', '.join(f'{name} {n}' for name, n in sorted(by.items()))})" if by else "")
+
+    yield "answered", f"[bold]fought {counted(answers.fought)}[/bold]  accepted {counted(answers.accepted)}"
+    if answers.completeness:
+        median = statistics.median(answers.completeness)
+        yield "", f"packets have {median:.0%} of what their templates ask for, in the middle"
+    for why, count in answers.why.most_common():
+        yield "", f"{count}: {why}"
+    yield "by people", counted(answers.by_people)
+    for why, count in answers.parked.most_common():
+        yield "", f"{count} parked: {why}"
+    yield "won back", f"[bold]{amounts(answers.won) or 'nothing'}[/bold] by the platform"
+    yield "", f"{amounts(answers.by_others) or 'nothing'} by people"
+    yield "", f"of {amounts(answers.disputed) or 'nothing'}, all of which is lost where nobody answers"
+    yield (
+        "submissions",
+        f"[bold]{doubled} doubled[/bold], as the providers' desks count; {unheard} were taken and the connection broke before we"
+        " heard of it",
+    )
+    if answers.evidence is not None:
+        yield "evidence", f"{answers.evidence}  (as it was sent)"
+
+
 def money(turned: Turned) -> str:
-    return ", ".join(str(Money(minor, currency)) for currency, minor in sorted(turned.money.items()))
+    return amounts(turned.money)
 
 
 def promises(report: Report) -> str:
-    """What held, in one sentence, and of deadlines no more than the product knows."""
-    deadlines = "no deadline missed"
-    if report.missed:
-        deadlines = (
-            f"no deadline let pass; {report.unsaid} that were answered stand as missed all the same, because their "
-            "providers do not say that they were, and our own answers are not recorded yet"
-        )
+    """What held, in one sentence."""
     door = ", what was declined never sent, each request counted once" if report.door else ""
-    return f"nothing lost, nothing doubled, no forgery in, fraud told from honest payments{door}, {deadlines}"
+    return f"nothing lost, nothing doubled, no forgery in, fraud told from honest payments{door}, no deadline missed, no answer sent twice"
 
 
 def main(arguments: list[str]) -> int:

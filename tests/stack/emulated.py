@@ -28,6 +28,14 @@ DRAINS_WITHIN = 300.0
 _TRACE = re.compile(rb'"logging.googleapis.com/trace":"[^"]*/([0-9a-f]{32})"')
 _PUBLISHED = re.compile(rb'"event":"(?:delivery|resource_fetched)",.*"events":([0-9]+)')
 _ASSESSED = re.compile(rb'"event":"payment_assessed"')
+_ANSWER_ASKED = re.compile(rb'"event":"answer_asked",')
+# What is announced is either sent at once or waits, and says so.
+_ANSWER_LEFT = re.compile(
+    rb'"event":"(?:answer_(?:waits|ignored|delayed|parked|lost_to_another)|dispute_answered",.*"outcome":"(?!announced))'
+)
+_OF_DISPUTE = re.compile(rb'"dispute_id":"([^"]*)"')
+# A tick's last line, of a job that logs what it does on the way.
+_LAST = {"check_deadlines": re.compile(rb'"event":"reviews_checked"')}
 _NOT_DONE = re.compile(rb'"event":"(dependency_unavailable|request_failed|message_unreadable)"')
 
 
@@ -36,6 +44,7 @@ class Traces:
 
     A message carries the trace of the request that published it, and whoever handles it logs one line under that trace
     that names its event. The webhook and `fetch_resource`, which publish events, say how many; `assess_payment` publishes one.
+    `check_deadlines` names each dispute that it has answered, and `respond_dispute` each with which it is done for now.
     """
 
     def __init__(self, logs: Path, followers: Collection[str]) -> None:
@@ -78,8 +87,15 @@ class Traces:
         if published or _ASSESSED.search(line):
             for follower in self._followers:
                 self._tell(follower, trace[1], int(published[1]) if published else 1)
+        if _ANSWER_ASKED.search(line):
+            self._tell("respond_dispute", _of_dispute(trace[1], line), 1)
+        if function == "respond_dispute":
+            if _ANSWER_LEFT.search(line):
+                self._done[function, _of_dispute(trace[1], line)] += 1
         # Of a tick no event is named.
-        if b'"event_id":' in line or function not in self._followers:
+        elif b'"event_id":' in line or (
+            function not in self._followers and (function not in _LAST or _LAST[function].search(line))
+        ):
             self._done[function, trace[1]] += 1
 
     def _lines(self, function: str) -> list[bytes]:
@@ -90,6 +106,12 @@ class Traces:
         whole = new[: new.rfind(b"\n") + 1]
         self._read[function] += len(whole)
         return whole.splitlines()
+
+
+def _of_dispute(trace: bytes, line: bytes) -> bytes:
+    """One tick asks for the answers to many disputes."""
+    named = _OF_DISPUTE.search(line)
+    return trace + b"/" + (named[1] if named else b"")
 
 
 class EmulatedBroker:

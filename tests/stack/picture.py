@@ -1,15 +1,15 @@
 """One picture of a run: traffic by day, how well the model ranks, what became of disputes, how fast we acknowledge."""
 
+import textwrap
 from collections import Counter
 from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from shared.domain.events import DisputeStage
 from tests.simulator.world import DAY, World
 from tests.stack.player import Player
-from tests.stack.report import Judged, Report
+from tests.stack.report import Judged, Report, amounts
 
 _INK, _FAINT = "#1f2937", "#9ca3af"
 _PROVIDERS = {"stripe": "#4f46e5", "adyen": "#0d9488", "paypal": "#f59e0b"}
@@ -169,25 +169,23 @@ def _curve(judged: list[Judged]) -> tuple[list[float], list[float]]:
 
 def _disputes(axes: Any, report: Report) -> None:
     axes.set_title(f"{sum(report.disputes.values())} disputes, {report.missed} deadlines missed")
-    stages = [stage.value for stage in DisputeStage if any(at == stage.value for at, _ in report.disputes)]
-    left = [0] * len(stages)
+    answers = report.answers
+    who = [one for one in ("fought", "accepted", "by people", "nobody") if any(by == one for by, _ in answers.outcomes)]
+    left = [0] * len(who)
     for status, color in _STATUS.items():
-        counts = [report.disputes[stage, status] for stage in stages]
+        counts = [answers.outcomes[one, status] for one in who]
         if any(counts):
-            bars = axes.barh(stages, counts, 0.55, left=left, color=color, label=status.replace("_", " "))
+            bars = axes.barh(who, counts, 0.55, left=left, color=color, label=status.replace("_", " "))
             axes.bar_label(
-                bars, [str(count) if count > 3 else "" for count in counts], label_type="center", color="white"
+                bars, [str(count) if count > 2 else "" for count in counts], label_type="center", color="white"
             )
             left = [low + high for low, high in zip(left, counts, strict=True)]
     axes.invert_yaxis()
-    axes.set_yticks(range(len(stages)), [stage.replace("_", " ") for stage in stages])
     axes.tick_params(axis="y", length=0)
-    told = ", ".join(f"{count} at {rung}" for rung, count in report.reminders.items())
-    unsaid = (
-        f"\nof the missed, {report.unsaid} were answered where the provider does not say so" if report.unsaid else ""
-    )
-    axes.set_xlabel(f"reminders: {told or 'none'}{unsaid}")
-    axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.22 if report.unsaid else -0.16))
+    parked = f"{answers.parked.total()} parked for people, " if answers.parked else ""
+    won = textwrap.fill(f"won back by the platform: {amounts(answers.won) or 'nothing'}", 62)
+    axes.set_xlabel(f"{parked}{report.doubled} answers sent twice\n{won}")
+    axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.2 - 0.06 * won.count("\n") - 0.06))
 
 
 def _speed(axes: Any, player: Player, report: Report) -> None:

@@ -1,11 +1,12 @@
 """Plays the simulated world against a running stack, in virtual time: the providers, the scheduler and the people.
 
 One step of the clock at a time: what providers send within the step leaves, signed, at its end, in `waves`; then, every
-few hours, the scheduler ticks, and the people who answer disputes act on the reminders they got. Our checkout is part of the
+few hours, the scheduler ticks, disputes are answered at their providers' desks, and people answer where the platform cannot. Our checkout is part of the
 waves: it asks about an attempt at the attempt's own time, and what it turns away its provider never tells of. Whatever
 decides is done before what could change its mind is sent: the same seed gives the same decisions and the same model.
 """
 
+import json
 import re
 import signal
 import time
@@ -15,14 +16,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from shared.domain.codec import decode, encode
-from shared.domain.disputes import DisputeReminder, Rung
+from shared.domain.answers import Act
+from shared.domain.codec import decode, encode, utc_text
+from shared.domain.disputes import AnswerState, AnswerTold, DisputeReminder, Rung
 from shared.flows.scorer import CHAMPION
 from shared.fraud.features import FREE_MAIL
+from shared.runtime.disputes import PATH
 from tests.simulator.chaos import How, Post, Sending
-from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedDispute
+from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SignedRequest
+from tests.simulator.service import usage_message
 from tests.simulator.world import DAY, HOUR, World
 from tests.stack.checkout import Asked, Checkout
+from tests.stack.desks import Desks
+from tests.stack.identity import identity
 from tests.stack.sender import Answered, Sender
 from tests.stack.stack import TEAM, Stack
 
@@ -32,9 +38,9 @@ leaves two hours to act on it."""
 ACTS_WITHIN = timedelta(minutes=40)
 TRAINS_WITHIN = 120.0
 
-# Which reminder makes the team act, by the dispute's luck: some never wait for one, some wait for the last.
-_PROMPT = 0.3
-_SAME_DAY = 3 * HOUR  # Apple takes an answer for twelve hours, Google for a day
+SOMEBODY = "ana@shop.example"
+
+# Which reminder makes the team act, by the dispute's luck: some wait for the last.
 _ACTS_ON = ((0.6, Rung.WEEK), (0.8, Rung.THREE_DAYS), (0.93, Rung.DAY), (1.0, Rung.SIX_HOURS))
 _LADDER = (Rung.WEEK, Rung.THREE_DAYS, Rung.DAY, Rung.SIX_HOURS)
 
@@ -127,26 +133,41 @@ class Plan:
 
 class Player:
     """`facts` are those that providers told of so far; `disputes`, by the ids that providers give them, those among
-    them; `unsaid`: disputes that the team answered and whose provider says nothing of it, and when they did;
-    `reminders`: those that the team received; `asked`: what the checkout asked, by attempt."""
+    them; `reminders`, `told`: what the team received; `parked`: disputes that only people can answer, and why;
+    `by_people`: those that they answered, and the reminder on which they did; `can_be_answered`: disputes whose provider
+    takes an answer, of which we could hear; `won`: those that were decided for us; `not_taken`: what was taken at a desk and
+    is none of the world's answers; `asked`: what the checkout asked, by attempt."""
 
     def __init__(
-        self, stack: Stack, world: World, post: Post, simulators: Mapping[str, ProviderSimulator], plan: Plan
+        self,
+        stack: Stack,
+        world: World,
+        post: Post,
+        simulators: Mapping[str, ProviderSimulator],
+        desks: Desks,
+        plan: Plan,
     ) -> None:
         self.sent = Sent()
         self.facts: list[Fact] = []
         self.disputes: dict[tuple[str, str], Fact] = {}
-        self.unsaid: dict[tuple[str, str], datetime] = {}
         self.reminders: list[tuple[datetime, DisputeReminder]] = []
-        self.answered: Counter[str] = Counter()
+        self.told: list[tuple[datetime, AnswerTold]] = []
+        self.parked: dict[tuple[str, str], AnswerTold] = {}
+        self.by_people: dict[tuple[str, str], Rung] = {}
+        self.can_be_answered: set[tuple[str, str]] = set()
+        self.won: set[tuple[str, str]] = set()
+        self.not_taken: list[str] = []
         self.asked: dict[str, Asked] = {}
         self.trained_at: datetime | None = None
         self.not_trained = ""
         self.ticks = 0
+        self.desks = desks
         self._busy = False
+        self._opened: dict[tuple[str, str], str] = {}
         self._stack, self._world, self._post, self._simulators, self._plan = stack, world, post, simulators, plan
         self._sender = Sender(stack.urls["webhook"])
         self._checkout = Checkout(stack.urls["assess_payment"], stack.settings, simulators)
+        self._dashboard = Sender(stack.urls["manage_dispute"], at_once=1)
 
     def play(self, outages: Iterable[tuple[timedelta, timedelta]], show: Callable[[datetime, str], None]) -> None:
         """The whole story, and then whatever still waits: late retries, undelivered messages, rows to be stored."""
@@ -178,6 +199,7 @@ class Player:
         self._stack.store()
         self._sender.close()
         self._checkout.close()
+        self._dashboard.close()
 
     # -- providers ----------------------------------------------------------------------------------------------
 
@@ -230,18 +252,22 @@ class Player:
             self._busy = False
 
     def _hear(self, happened: list[Fact]) -> list[Fact]:
-        """What happened, as far as the providers would say it; some disputes are answered without a reminder."""
-        for fact in happened:
-            opened = fact.dispute if fact.kind is FactKind.DISPUTE_OPENED else None
-            if opened is not None and self._world.luck_of(opened.id) < _PROMPT:
-                self._answer(opened, fact.at + _SAME_DAY, "unprompted")
+        """What happened, as far as the providers would say it. A dispute opens at its provider's desk, and the service tells
+        what it knows of the subscriber."""
         said = self._post.take(happened)
         for fact in said:
             if fact.dispute is not None:
                 self.disputes.setdefault(self._named(fact), fact)
-        answered = {self._named(fact): fact.at for fact in happened if fact.kind is FactKind.DISPUTE_ANSWERED}
-        told = {self._named(fact) for fact in said if fact.kind is FactKind.DISPUTE_ANSWERED}
-        self.unsaid |= {key: at for key, at in answered.items() if key not in told}
+        self.won |= {self._named(fact) for fact in happened if fact.kind is FactKind.DISPUTE_WON}
+        for fact in happened:
+            if fact.kind is FactKind.DISPUTE_OPENED and fact.dispute is not None:
+                self._opened[self._named(fact)] = fact.dispute.id
+                simulator = self._simulators[fact.attempt.provider]
+                if simulator.habits.takes_answers:
+                    self.can_be_answered.add(self._named(fact))
+                self.desks.open(fact, simulator)
+                self._stack.tell("keep_evidence", "usage-evidence", usage_message(self._world, fact))
+                self._busy = True
         return said
 
     def _named(self, fact: Fact) -> tuple[str, str]:
@@ -252,35 +278,78 @@ class Player:
     # -- the scheduler and the team -----------------------------------------------------------------------------
 
     def _tick(self, now: datetime) -> None:
-        """check_deadlines runs on all that came; those whose turn it is answer at once, within minutes."""
+        """check_deadlines runs on all that came, and answers go to their providers. Then people read what they were told;
+        those whose turn it is answer at once, within minutes."""
         self._settle()
         self._stack.tick("check_deadlines")
         self._stack.drain()
         self.ticks += 1
-        answers = 0
-        for message in self._stack.take(TEAM):
-            reminder = decode(message.data, DisputeReminder)
-            self.reminders.append((now, reminder))
-            answers += self._act_on(reminder, now)
+        answers = self._taken()
+        waiting = self._stack.take(TEAM)
+        for message in waiting:
+            if message.attributes["action"] == "answer_told":
+                self._read(decode(message.data, AnswerTold), now)
+        for message in waiting:
+            if message.attributes["action"] == "remind":
+                reminder = decode(message.data, DisputeReminder)
+                self.reminders.append((now, reminder))
+                answers += self._act_on(reminder, now)
         if answers:
             self._stack.set_clock(now + ACTS_WITHIN)
             self._send(now + ACTS_WITHIN)
 
-    def _act_on(self, reminder: DisputeReminder, now: datetime) -> bool:
-        opened = self.disputes.get((reminder.provider, reminder.dispute_id))
-        dispute = opened.dispute if opened else None
-        if dispute is None or reminder.rung not in _LADDER:
-            return False
-        luck = self._world.luck_of(dispute.id)
-        acts_on = next(rung for most, rung in _ACTS_ON if luck < most)
-        if _LADDER.index(reminder.rung) < _LADDER.index(acts_on):
-            return False
-        return self._answer(dispute, now + timedelta(minutes=5), reminder.rung.value)
+    def _taken(self) -> int:
+        """The world goes on with what its providers were told."""
+        answers = 0
+        for provider, taken in self.desks.news():
+            dispute = self._opened[provider, taken.dispute_id]
+            act = self._world.accept if taken.act is Act.ACCEPT else self._world.answer
+            if act(dispute, taken.at):
+                answers += 1
+            else:
+                self.not_taken.append(f"{provider} {taken.dispute_id}")
+        return answers
 
-    def _answer(self, dispute: SimulatedDispute, at: datetime, why: str) -> bool:
-        answered = self._world.answer(dispute.id, at)
-        self.answered[why] += answered
-        return answered
+    def _read(self, told: AnswerTold, now: datetime) -> None:
+        self.told.append((now, told))
+        if told.state is AnswerState.PARKED:
+            self.parked[told.provider, told.dispute_id] = told
+
+    def _act_on(self, reminder: DisputeReminder, now: datetime) -> bool:
+        """Whether somebody answered at the provider's own pages, and wrote that down."""
+        named = (reminder.provider, reminder.dispute_id)
+        opened = self.disputes.get(named)
+        if opened is None or opened.dispute is None or named not in self.parked:
+            return False
+        at = now + timedelta(minutes=5)
+        if not self._in_turn(opened.dispute.id, reminder) or not self._world.answer(opened.dispute.id, at):
+            return False
+        self.by_people[named] = reminder.rung
+        self._write_down(named, at)
+        return True
+
+    def _in_turn(self, dispute_id: str, reminder: DisputeReminder) -> bool:
+        """Whether this reminder makes somebody act. Nobody waits for a deadline that is only guessed."""
+        if reminder.deadline_estimated:
+            return True
+        luck = self._world.luck_of(dispute_id)
+        acts_on = next(rung for most, rung in _ACTS_ON if luck < most)
+        return _LADDER.index(reminder.rung) >= _LADDER.index(acts_on)
+
+    def _write_down(self, named: tuple[str, str], at: datetime) -> None:
+        """Raises RuntimeError where it is not taken: there is nothing that a person could do about that."""
+        self._stack.set_clock(at)
+        record = {
+            "provider": named[0],
+            "dispute_id": named[1],
+            "reason": "answered on the provider's own pages",
+            "act": "submit",
+            "at": utc_text(at),
+        }
+        headers = {"Content-Type": "application/json", **identity(SOMEBODY)}
+        answer = self._dashboard.send(SignedRequest(f"{PATH}/record", headers, json.dumps(record).encode()))
+        if answer.status != 200:
+            raise RuntimeError(f"manage_dispute answers {answer.status} about {named}: {answer.body!r}")
 
     # -- the operators ------------------------------------------------------------------------------------------
 

@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from shared.disputes.deadlines import LOOKS
+from shared.disputes.strategy import WORDS
+from shared.domain.answers import Act
 from shared.domain.decisions import Outcome
-from shared.domain.disputes import Dispute, Rung
+from shared.domain.disputes import Answer, AnswerState, Dispute, Rung
 from shared.domain.money import Money
 from shared.flows.decisions import PACKED, of_stored
+from shared.flows.evidence import kept
 from shared.flows.filing import dispute_of
 from shared.flows.judged import Judged as Judgement
 from shared.flows.judged import decision_key, entity_key, request_name
@@ -27,6 +31,7 @@ from tests.simulator.facts import Attempt, FactKind, ProviderSimulator
 from tests.simulator.world import THIRD_PARTY, Fraud, World
 from tests.stack import topology
 from tests.stack.checkout import Asked
+from tests.stack.desks import is_lost
 from tests.stack.player import Player
 from tests.stack.stack import Stack
 
@@ -113,12 +118,34 @@ class Door:
 
 
 @dataclass(slots=True)
+class Answers:
+    """Who answered which disputes. All by provider: fought and accepted by the platform, by_people where it could not.
+    why: of what the platform decided, how often for which reason. parked: why people had to. outcomes: by whoever answered
+    (fought, accepted, by people, nobody) and what became of the dispute.
+
+    won: what was given back to us, of disputes that the platform fought; by_others: of those that people did; disputed: all
+    that was asked for, and lost where nobody answers. Money by currency, in minor units. evidence: a document as it was sent.
+    """
+
+    fought: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    by_people: Counter[str] = field(default_factory=Counter)
+    why: Counter[str] = field(default_factory=Counter)
+    parked: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    completeness: list[float] = field(default_factory=list)
+    won: Counter[str] = field(default_factory=Counter)
+    by_others: Counter[str] = field(default_factory=Counter)
+    disputed: Counter[str] = field(default_factory=Counter)
+    evidence: Path | None = None
+
+
+@dataclass(slots=True)
 class Report:
     """Counts of everything, the quality of decisions, and `problems`: each a sentence about a broken promise.
 
-    missed: deadlines that check_deadlines alarmed as missed. unsaid: those of them that were answered in time at a
-    provider that does not tell so; only a record of our own answers could. result: a digest of every decision and dispute, the same
-    for the same code and seed.
+    missed: deadlines that check_deadlines alarmed as missed. doubled: answers that reached a provider's desk beside another
+    one to the same dispute. unheard: answers that were taken, and the connection broke before that was told. result: a digest of every decision, dispute and answer, the same for the same code and seed.
     """
 
     deliveries: Counter[str] = field(default_factory=Counter)
@@ -134,7 +161,9 @@ class Report:
     disputes: Counter[tuple[str, str]] = field(default_factory=Counter)
     reminders: Counter[str] = field(default_factory=Counter)
     missed: int = 0
-    unsaid: int = 0
+    answers: "Answers" = field(default_factory=lambda: Answers())
+    doubled: int = 0
+    unheard: int = 0
     acknowledged: tuple[float, float] = (0.0, 0.0)
     injected: Counter[str] = field(default_factory=Counter)
     result: str = ""
@@ -226,6 +255,10 @@ def _door(
     )
     wrong = miscounted(stack.ports.documents)
     _check(report, not wrong, f"{len(wrong)} histories do not count each payment once, such as {wrong[:3]}")
+
+
+def amounts(by_currency: Mapping[str, int]) -> str:
+    return ", ".join(str(Money(minor, currency)) for currency, minor in sorted(by_currency.items()))
 
 
 def door(asked: Sequence[Asked], truth: Mapping[str, Fraud]) -> Door:
@@ -434,16 +467,15 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
     _add(report, [f"{one.provider} {one.dispute_id} {one.stage} {one.status}" for one in tracked.values()])
     lost = set(player.disputes) - set(tracked)
     _check(report, not lost, f"{len(lost)} disputes were lost")
-    expired = {key: deadline for key, one in tracked.items() if (deadline := _expired(one)) is not None}
-    unseen = {key for key, deadline in expired.items() if key in player.unsaid and player.unsaid[key] <= deadline}
-    missed = sorted(expired.keys() - unseen)
-    report.missed, report.unsaid = _alarmed(stack), len(unseen)
-    _check(report, not missed, f"{len(missed)} deadlines were missed, such as {missed[:3]}")
+    expired = sorted(key for key, one in tracked.items() if _expired(one))
+    report.missed = _alarmed(stack)
+    _check(report, not expired, f"{len(expired)} deadlines were missed, such as {expired[:3]}")
     _check(
         report,
         report.missed == len(expired),
         f"{report.missed} deadlines were alarmed as missed, {len(expired)} disputes say so",
     )
+    judge_the_answers(report, stack, player, tracked)
     report.reminders.update(reminder.rung.value for _, reminder in player.reminders)
     twice = Counter(reminder.action_id for _, reminder in player.reminders)
     again = sum(count - 1 for count in twice.values())
@@ -457,10 +489,71 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
     _check(report, not unlinked, f"{len(unlinked)} disputes know no payment, such as {unlinked[:3]}")
 
 
-def _expired(dispute: Dispute) -> datetime | None:
-    """The deadline that passed; a later word of the provider ends the state, but not what was done about it."""
-    passed = [key for key, action in dispute.actions.items() if action.rung is Rung.EXPIRE]
-    return max((datetime.fromisoformat(key.split("/")[1]) for key in passed), default=None)
+def _expired(dispute: Dispute) -> bool:
+    """Whether a deadline passed; a later word of the provider ends the state, but not what was done about it."""
+    return any(action.rung is Rung.EXPIRE for action in dispute.actions.values())
+
+
+def judge_the_answers(report: Report, stack: Stack, player: Player, tracked: Mapping[tuple[str, str], Dispute]) -> None:
+    """Each dispute was answered once, by whom we say it was; what we say was sent lies there byte by byte."""
+    found = report.answers
+    given: dict[tuple[str, str], Answer] = {}
+    for key, dispute in tracked.items():
+        found.outcomes[_who(dispute), str(dispute.status)] += 1
+        for one in dispute.answers.values():
+            found.by_people[dispute.provider] += one.state is AnswerState.ELSEWHERE
+            if one.state is not AnswerState.TAKEN:
+                continue
+            given[key] = one
+            (found.accepted if one.act is Act.ACCEPT else found.fought)[dispute.provider] += 1
+            found.why.update(word for word in WORDS if word in one.why)
+            if one.act is Act.SUBMIT and one.completeness is not None:
+                found.completeness.append(one.completeness)
+    found.by_people = +found.by_people
+    found.parked.update(one.told or one.why[-1] for one in player.parked.values())
+    at_desks = Counter((name, one.dispute_id) for name, taken in player.desks.taken.items() for one in taken)
+    report.doubled = at_desks.total() - len(at_desks)
+    report.unheard = sum(is_lost(one) for taken in player.desks.taken.values() for one in taken)
+    _check(report, report.doubled == 0, f"{report.doubled} answers were sent twice")
+    _check(report, not player.not_taken, f"{len(player.not_taken)} answers were late, such as {player.not_taken[:3]}")
+    odd = sorted(given.keys() ^ at_desks.keys())
+    _check(report, not odd, f"{len(odd)} answers are known to one side only, such as {odd[:3]}")
+    silent = sorted(player.can_be_answered - at_desks.keys() - player.by_people.keys())
+    _check(report, not silent, f"{len(silent)} disputes that take an answer got none, such as {silent[:3]}")
+    for key, fact in player.disputes.items():
+        found.disputed[fact.attempt.amount.currency] += fact.attempt.amount.minor
+        if key in player.won:
+            money = found.won if key in at_desks else found.by_others
+            money[fact.attempt.amount.currency] += fact.attempt.amount.minor
+    _evidence(report, stack, player, given)
+    _add(report, [" ".join((*key, str(one.act), one.by, one.packet or "")) for key, one in given.items()])
+
+
+def _who(dispute: Dispute) -> str:
+    """Who answered it, and how."""
+    for one in dispute.answers.values():
+        if one.state is AnswerState.TAKEN:
+            return "accepted" if one.act is Act.ACCEPT else "fought"
+        if one.state is AnswerState.ELSEWHERE:
+            return "by people"
+    return "nobody"
+
+
+def _evidence(report: Report, stack: Stack, player: Player, given: Mapping[tuple[str, str], Answer]) -> None:
+    """Every packet that was sent is there still. The most complete one of those that won is written for people to look at."""
+    best: tuple[bool, float, str] | None = None
+    for (provider, dispute_id), answer in sorted(given.items()):
+        if answer.packet is None:
+            continue
+        packet = kept(answer.packet, stack.ports)  # proves each byte by its name
+        rank = ((provider, dispute_id) in player.won, packet.completeness, dispute_id)
+        documents = [one for one in packet.documents if one.media_type == "application/pdf"]
+        if documents and (best is None or rank > best):
+            best = rank
+            report.answers.evidence = stack.home / f"evidence-{provider}-{dispute_id}.pdf".replace(":", "-")
+            page = documents[0].data
+    if report.answers.evidence is not None:
+        report.answers.evidence.write_bytes(page)
 
 
 def _alarmed(stack: Stack) -> int:

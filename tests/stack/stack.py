@@ -33,7 +33,7 @@ from tests.stack import leash, topology
 from tests.stack.topology import ROOT
 
 TEAM = "dispute-actions"
-"""The subscription of the people who answer disputes: their reminders."""
+"""The subscription of the people who answer disputes: their reminders, and what becomes of our own answers."""
 
 STARTS_WITHIN = 60.0
 DRAINS_WITHIN = 180.0
@@ -100,7 +100,12 @@ class Stack:
     """Running functions. Use `running`, which also stops them."""
 
     def __init__(
-        self, broker: Broker, home: Path, environment: Mapping[str, str], ports: Mapping[str, int] | None = None
+        self,
+        broker: Broker,
+        home: Path,
+        environment: Mapping[str, str],
+        ports: Mapping[str, int] | None = None,
+        own: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.home = home
         self.clock = home / "clock"
@@ -113,6 +118,7 @@ class Stack:
             **broker.environment(),
             **environment,
         }
+        self._own = own or {}
         taken = dict(ports or {})
         free = _free_ports(len(topology.functions()))
         self._ports = {name: taken.get(name, port) for name, port in zip(topology.functions(), free, strict=True)}
@@ -152,7 +158,7 @@ class Stack:
             command = [sys.executable, "-m", "functions_framework", "--source", str(source), "--target", name]
             command += ["--host", "127.0.0.1", "--port", str(self._ports[name])]
             log = self.home / "logs" / f"{name}.log"
-            own = {**self._environment, **topology.environment(name), **environment}
+            own = {**self._environment, **topology.environment(name), **self._own.get(name, {}), **environment}
             self._processes[name] = Process(command, own, log)
         for name in names:
             self._wait_for(name)
@@ -176,9 +182,13 @@ class Stack:
 
     def tick(self, job: str, data: bytes = b"{}") -> None:
         """What Cloud Scheduler does: a message of `ticks` for `job`."""
+        self.tell(job, "ticks", data, job=job)
+
+    def tell(self, function: str, topic: str, data: bytes, **attributes: str) -> None:
+        """A message of `topic` that `function` has to handle before everything is drained."""
         trace = os.urandom(16).hex()
-        self.publish("ticks", data, job=job, traceparent=f"00-{trace}-{trace[:16]}-01")
-        self._broker.expect(job, trace)
+        self.publish(topic, data, **attributes, traceparent=f"00-{trace}-{trace[:16]}-01")
+        self._broker.expect(function, trace)
 
     def drain(self) -> None:
         """Return when no function has anything left to do. Raises TimeoutError."""
@@ -219,6 +229,11 @@ class Stack:
                 break
         process.end(signal.SIGKILL)
         raise RuntimeError(f"{name} does not start:\n{process.last_words()}")
+
+
+def virtual_now(home: Path) -> datetime:
+    """The virtual clock of the stack in `home`."""
+    return datetime.fromisoformat((home / "clock").read_text(encoding="ascii"))
 
 
 def served(environment: Mapping[str, str]) -> list[str]:
@@ -329,11 +344,13 @@ def running(
     *,
     clock: datetime | None = None,
     ports: Mapping[str, int] | None = None,
+    own: Mapping[str, Mapping[str, str]] | None = None,
     **overrides: str,
 ) -> Iterator[Stack]:
     """A stack of `kind`, all functions answering; everything it started is stopped at the end.
 
-    environment: the providers' secrets. clock: where virtual time begins; without it functions live in ours.
+    environment: the providers' secrets. clock: where virtual time begins; without it functions live in ours. own: settings of
+    single functions.
     """
     home.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as cleanup:
@@ -343,7 +360,7 @@ def running(
             broker: Broker = cleanup.enter_context(EmulatedBroker.started(home, served(environment)))
         else:
             broker = EmbeddedBroker(home, served(environment))
-        stack = Stack(broker, home, environment, ports)
+        stack = Stack(broker, home, environment, ports, own)
         if clock is not None:
             stack.use_clock(clock)
         cleanup.callback(stack.close)

@@ -2,25 +2,28 @@
 
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from shared.domain.codec import decode, from_document
-from shared.domain.disputes import Dispute, DisputeReminder, Rung
+from shared.domain.disputes import AnswerState, Dispute, DisputeReminder, Rung
 from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus, Initiator
 from shared.domain.money import Money
 from shared.domain.payments import Payment, PaymentState
 from shared.flows.decisions import of_stored
+from shared.flows.filing import dispute_of
 from shared.flows.ports import Key
 from tests.simulator.apis import serving_all
 from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedCard, SimulatedDispute
 from tests.simulator.loading import load
 from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, START
+from tests.stack.desks import Desks, running_desks
 from tests.stack.sender import Answered, Sender
 from tests.stack.servers import Absent
-from tests.stack.stack import TEAM, Stack, running
+from tests.stack.stack import TEAM, Stack, running, virtual_now
 
 AMOUNTS = {"stripe": Money(3990, "KWD"), "adyen": Money(1690, "ISK"), "paypal": Money(1480, "JPY")}
 
@@ -28,15 +31,18 @@ AMOUNTS = {"stripe": Money(3990, "KWD"), "adyen": Money(1690, "ISK"), "paypal": 
 class Business:
     """A running stack, and the three providers beside it."""
 
-    def __init__(self, stack: Stack, simulators: dict[str, ProviderSimulator]) -> None:
+    def __init__(self, stack: Stack, simulators: dict[str, ProviderSimulator], desks: Desks) -> None:
         self.stack = stack
         self.simulators = simulators
+        self.desks = desks
         self._sender = Sender(stack.urls["webhook"])
 
     def post(self, fact: Fact) -> list[Answered]:
         """Everything that the fact's provider sends for it, twice, as providers do."""
         self.stack.set_clock(fact.at)
         simulator = self.simulators[fact.attempt.provider]
+        if fact.kind is FactKind.DISPUTE_OPENED:
+            self.desks.open(fact, simulator)
         return [self._sender.send(simulator.sign(body, fact.at)) for body in simulator.requests(fact) for _ in range(2)]
 
     def flood(self, facts: list[Fact]) -> None:
@@ -73,9 +79,18 @@ def business(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     try:
         with (
             serving_all(simulators) as apis,
-            running(request.param, home, environment | apis, clock=START, PAYIN_MODEL="none") as stack,
+            # Every answer that counts is taken, and the connection breaks before that is told.
+            running_desks(PROVIDER_NAMES, lambda: virtual_now(home), lambda _: True) as desks,
+            running(
+                request.param,
+                home,
+                environment | apis,
+                clock=START,
+                own={"respond_dispute": desks.settings},
+                PAYIN_MODEL="none",
+            ) as stack,
         ):
-            found = Business(stack, simulators)
+            found = Business(stack, simulators, desks)
             yield found
             found.close()
     except Absent as missing:
@@ -135,12 +150,59 @@ def test_a_payment_is_recorded_judged_disputed_and_its_deadline_reminded_of(busi
     for _ in range(3):
         stack.tick("check_deadlines")
     stack.drain()
-    reminders = [decode(message.data, DisputeReminder) for message in stack.take(TEAM)]
+    reminders = [
+        decode(message.data, DisputeReminder)
+        for message in stack.take(TEAM)
+        if message.attributes["action"] == "remind"
+    ]
     assert [(one.dispute_id, one.rung) for one in reminders] == [(simulator.dispute_id(dispute), Rung.WEEK)]
     # A dispute may have been handled before its payment; it has found it by now.
     [linked] = stack.ports.documents.get([dispute_key])
     assert linked is not None
     assert from_document(linked.document, Dispute).linked_to is not None
+
+
+@pytest.mark.parametrize("provider", PROVIDER_NAMES)
+def test_a_dispute_is_answered_once_though_nobody_hears_that_it_was_taken(business: Business, provider: str) -> None:
+    attempt = replace(an_attempt(provider), id=f"e2e-answered-{provider}")
+    simulator, stack = business.simulators[provider], business.stack
+    dispute = SimulatedDispute(
+        id=f"dp-answered-{provider}",
+        reason=DisputeReason.NOT_RECEIVED,
+        reason_code="13.1",
+        respond_by=attempt.at + 12 * DAY,
+    )
+    opened_at, due_by = (
+        attempt.at + 2 * DAY,
+        attempt.at + 11 * DAY,
+    )  # what is not worth much goes out a day before its deadline
+    for kind, at in ((FactKind.AUTHORIZED, attempt.at), (FactKind.CAPTURED, attempt.at + timedelta(seconds=5))):
+        business.post(Fact(kind=kind, attempt=attempt, at=at))
+    business.post(
+        Fact(kind=FactKind.DISPUTE_OPENED, attempt=attempt, at=opened_at, amount=attempt.amount, dispute=dispute)
+    )
+    stack.drain()
+    own = simulator.dispute_id(dispute)
+
+    def tick(at: datetime) -> tuple[AnswerState | None, int]:
+        """How far our answer is after that, and how often the provider was given one."""
+        stack.set_clock(at)
+        stack.tick("check_deadlines")
+        stack.drain()
+        [found] = stack.ports.documents.get([Key("disputes", f"{provider}:{own}")])
+        tracked = dispute_of(found)
+        assert tracked is not None
+        return tracked.answer.state if tracked.answer else None, sum(
+            one.dispute_id == own for one in business.desks.taken[provider]
+        )
+
+    assert tick(opened_at + 2 * HOUR) == (AnswerState.ANNOUNCED, 0)
+    state, taken = tick(due_by)
+    assert taken == 1
+    # Stripe knows the repeat of a request, which was made at once; elsewhere the dispute is read back first.
+    assert state is (AnswerState.TAKEN if provider == "stripe" else AnswerState.SENDING)
+    for hours in (4, 8):
+        assert tick(due_by + hours * HOUR) == (AnswerState.TAKEN, 1)
 
 
 def check_payment(payment: Payment, attempt: Attempt) -> None:

@@ -27,7 +27,7 @@ _REASONS = {DisputeReason.FRAUD: "authorisation_disputed", DisputeReason.CANCELE
 
 class Simulator(SignsTheBody):
     name = "gocardless"
-    habits = Habits()
+    habits = Habits(takes_answers=False)
 
     def __init__(self, seed: int, folder: Path) -> None:
         self._keys = {key: secret(seed, f"gocardless-{key}")[:40] for key in ("current", "next")}
