@@ -403,9 +403,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     of = f"{each.usage_reads} read and {each.usage_writes} write each"
     yield line("Firestore usage", plan.usage_a_day * DAYS / MILLION, "M", dollars, of)
     disputed = payments * traffic.disputes_a_payment / MILLION
-    looks = [disputed * (each.answer_reads + each.history_reads * month) for month in MONTHS]
+    read_for = [disputed * (each.answer_reads + each.history_reads * month) for month in MONTHS]
     of = f"{each.answer_reads} reads for an answer, and {each.history_reads} for each month's payment of its subscriber"
-    yield growing("Firestore answers", looks, "M", price.firestore_million_reads, of)
+    yield growing("Firestore answers", read_for, "M", price.firestore_million_reads, of)
     of = f"{each.answer_writes} writes each"
     yield line("Firestore answering", disputed * each.answer_writes, "M", price.firestore_million_writes, of)
     dollars = price.run_vcpu_second + _gib(plan.functions[ANSWERING]["memory"]) * price.run_gib_second

@@ -219,8 +219,8 @@ def test_an_answer_to_a_dispute_costs_what_it_is_charged_for(tmp_path: Path) -> 
     ports, counted = world.step()
     for month in range(12):
         at = NOON - (10 + 30 * month) * DAY
-        paid = {"payment_id": f"pi_{month + 1}", "occurred_at": at, "customer_id": "cus_1", "device_id": "d" * 20}
-        record_payment(a_payment_event(**paid), ports, at)
+        paid = a_payment_event(payment_id=f"pi_{month + 1}", occurred_at=at, customer_id="cus_1", device_id="d" * 20)
+        record_payment(paid, ports, at)
     dispute = {"respond_by": NOON + 20 * DAY, "network": "visa", "reason_code": "10.4", "payment_id": "pi_1"}
     track_dispute(a_dispute_event(**dispute), ports, NOON)
     counted.reads = counted.writes = 0
