@@ -44,7 +44,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   assert {
     condition = alltrue([for name, s in google_pubsub_subscription.push :
       s.topic == google_pubsub_topic.topic["payment-events/${regex("[a-z]+$", name)}"].id
-      if !contains(["check-deadlines", "keep-evidence", "monitor-model", "train-model"], name)
+      if !contains(["check-deadlines", "keep-evidence", "monitor-model", "respond-dispute", "train-model"], name)
     ])
     error_message = "A subscription takes another provider's events."
   }

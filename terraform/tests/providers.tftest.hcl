@@ -37,8 +37,9 @@ run "two_providers_share_nothing_but_source" {
   assert {
     condition = (module.function["fetch_resource"].secrets == { API_ADYEN = "api-adyen", PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }
       && alltrue([for name in ["assess_payment", "keep_evidence", "replay_deliveries"] : module.function[name].secrets == { PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }])
-    && alltrue([for name, f in module.function : contains(["assess_payment", "fetch_resource", "keep_evidence", "replay_deliveries"], name) || f.secrets == {}]))
-    error_message = "Keys of providers' APIs are read by what reads objects back, the key of pseudonyms by what publishes or keeps them, and neither by anything else."
+      && module.function["respond_dispute"].secrets == { API_ADYEN = "api-adyen" }
+    && alltrue([for name, f in module.function : contains(["assess_payment", "fetch_resource", "keep_evidence", "replay_deliveries", "respond_dispute"], name) || f.secrets == {}]))
+    error_message = "Keys of providers' APIs are read by what reads objects back or answers disputes, the key of pseudonyms by what publishes or keeps them, and neither by anything else."
   }
   assert {
     condition     = module.webhook["adyen"].concurrency == 8 && module.webhook["stripe"].concurrency == local.webhook.concurrency

@@ -87,7 +87,7 @@ class Each:
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_300
     decision_bytes: int = 5_600
-    update_bytes: int = 800
+    update_bytes: int = 870
     delivery_row: int = 2_900
     event_row: int = 720
     decision_row: int = 3_540

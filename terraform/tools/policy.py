@@ -281,8 +281,10 @@ def _unknown_words(w: World, s: Resource) -> Iterator[str]:
     """What the subscription's filter asks for that no message of its topic has."""
     if text := s.values.get("filter"):
         topology = _topology()
-        # A plan does not know the topic's id yet, so a subscription is known by the function that it pushes to.
-        topic = next(
+        # A plan does not know the topic's id yet, so a subscription is known by the function that it pushes to, or by its own
+        # name where people pull it.
+        pulled = s.values["name"] if s.values["name"] in topology["pulled"] else ""
+        topic = pulled or next(
             (
                 function.get("topic", "")
                 for name, function in topology["functions"].items()
@@ -347,6 +349,8 @@ def _reads_copies(grant: Resource) -> bool:
 
 # Ours rather than a provider's: every function that publishes what providers say gives the same names.
 SHARED_SECRETS = frozenset({"payin-pseudonym-keys"})
+# Who asks providers' APIs: one key is for reading objects back and for answering disputes.
+ASKING = frozenset({"fetch-resource", "respond-dispute"})
 
 
 def secrets(w: World) -> None:
@@ -359,8 +363,9 @@ def secrets(w: World) -> None:
     for secret in w.of("google_secret_manager_secret"):
         who = readers.get(secret.values["secret_id"], set())
         ours = secret.values["secret_id"] in SHARED_SECRETS
+        of_an_api = secret.values["secret_id"].startswith("api-") and who <= ASKING
         w.need(
-            len(who) == 1 or (ours and who),
+            len(who) == 1 or ((ours or of_an_api) and who),
             secret,
             f"is read by {', '.join(sorted(who)) or 'nobody'}; one deployment reads a secret",
         )
