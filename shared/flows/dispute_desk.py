@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from shared.disputes.compelling import Finding, readiness
 from shared.disputes.refunds import Advice, may_refund
 from shared.domain.disputes import Dispute
 from shared.flows import cases
 from shared.flows.answering import DisputeUnknown
 from shared.flows.filing import COLLECTION, dispute_of, key_of
-from shared.flows.ports import Documents, Key
+from shared.flows.ports import Documents, Key, Ports
 from shared.flows.record_payment import payment_of
+from shared.flows.subscribers import purchases_of
 
 LISTED = 100
 
@@ -44,3 +46,8 @@ def before_a_refund(documents: Documents, provider: str, payment_id: str) -> Adv
     keys = [key_of(provider, one) for one in sorted(case.disputes)] if case else []
     disputes = [one for one in map(dispute_of, documents.get(keys)) if one is not None] if keys else []
     return may_refund(payment_of(paid), case, disputes)
+
+
+def ready_for(ports: Ports, customer_id: str, now: datetime) -> tuple[Finding, ...]:
+    """What each network's rule would say if the newest payment of `customer_id` in it were disputed now. A query and a read."""
+    return readiness(purchases_of(customer_id, ports), now)

@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
+from shared.disputes.compelling import Finding
 from shared.domain.answers import Act
 from shared.domain.disputes import Answer, Dispute
 from shared.domain.money import Money
 from shared.domain.privacy import mask
 from shared.flows.answering import accept, hold, recorded_elsewhere, submit
-from shared.flows.dispute_desk import before_a_refund, due_next, view
+from shared.flows.dispute_desk import before_a_refund, due_next, ready_for, view
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
 from shared.runtime.contracts import Closed, Operation
@@ -72,6 +73,12 @@ class RefundOf(Closed):
 
     provider: Name
     payment_id: Name
+
+
+class ReadinessOf(Closed):
+    """A subscriber, as payments name whoever paid."""
+
+    customer_id: Name
 
 
 class ToldMoney(Closed):
@@ -157,6 +164,36 @@ class ToldAdvice(Closed):
     why: tuple[str, ...]
 
 
+class ToldFinding(Closed):
+    """ready: a claim of fraud on the subscriber's newest payment in this network would be answered by its own criteria. priors:
+    by which payments; matched: what all have alike. missing: why not. unfit: of earlier payments that cannot be used, why."""
+
+    rule: str
+    ready: bool
+    priors: tuple[str, ...]
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unfit: dict[str, str]
+
+    @classmethod
+    def of(cls, finding: Finding) -> "ToldFinding":
+        evidence = finding.evidence
+        return cls(
+            rule=finding.rule or "",
+            ready=evidence is not None,
+            priors=tuple(f"{one.provider}:{one.payment_id}" for one in evidence.priors) if evidence else (),
+            matched=evidence.matched if evidence else (),
+            missing=finding.missing,
+            unfit=dict(finding.unfit),
+        )
+
+
+class ToldReadiness(Closed):
+    """A network by which the subscriber never paid is not among them."""
+
+    findings: tuple[ToldFinding, ...]
+
+
 def desk(app: App) -> entry.Handler:
     """What is due at GET /v1/disputes, what people do at its POSTs, and GET /openapi.json."""
 
@@ -198,7 +235,20 @@ def desk(app: App) -> entry.Handler:
         advice = before_a_refund(app.ports.documents, asked.provider, asked.payment_id)
         return ToldAdvice(may=advice.may.value, left=ToldMoney.of(advice.left), why=advice.why)
 
-    acts = {"case": shown, "submit": submitted, "accept": accepted, "hold": held, "record": recorded, "refund": advised}
+    def readied(call: entry.Call) -> BaseModel:
+        call.caller()
+        found = ready_for(app.ports, contracts.read(call.body, ReadinessOf).customer_id, app.now())
+        return ToldReadiness(findings=tuple(map(ToldFinding.of, found)))
+
+    acts = {
+        "readiness": readied,
+        "case": shown,
+        "submit": submitted,
+        "accept": accepted,
+        "hold": held,
+        "record": recorded,
+        "refund": advised,
+    }
     return entry.on_paths(
         {
             PATH: {"GET": _answered(listed)},
@@ -231,6 +281,15 @@ def openapi() -> bytes:
             Operation(f"{PATH}/accept", "accept", "Accept the claim now", ToldDispute, told, Accept, acted),
             Operation(f"{PATH}/hold", "hold", "Send nothing for a while", ToldDispute, told, Hold, acted),
             Operation(f"{PATH}/record", "record", "It was answered elsewhere", ToldDispute, told, Record, acted),
+            Operation(
+                f"{PATH}/readiness",
+                "readiness",
+                "Could a claim of fraud be answered",
+                ToldReadiness,
+                "What each network's own rule would say today",
+                ReadinessOf,
+                known,
+            ),
             Operation(
                 f"{PATH}/refund",
                 "may_refund",

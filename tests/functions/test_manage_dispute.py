@@ -15,7 +15,7 @@ from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from shared.runtime.disputes import PATH, openapi
 from terraform.tools import bundle
-from tests.builders import DAY, NOON, a_dispute_event, a_payment_event, eur
+from tests.builders import DAY, NOON, a_card, a_dispute_event, a_payment_event, eur
 from tests.local import local_ports, published
 from tests.stack.identity import identity
 
@@ -116,6 +116,33 @@ def test_who_wants_to_refund_is_told_that_they_would_pay_twice(desk: FlaskClient
     assert (status, advice["may"]) == (200, "no")
 
 
+def test_whether_a_subscriber_could_be_defended_today_is_told_with_what_is_missing(
+    desk: FlaskClient, home: Path
+) -> None:
+    ports = local_ports(home)
+    card = a_card(network="visa")
+    for number, days in enumerate((10, 200, 300)):
+        event = a_payment_event(
+            payment_id=f"pi_ready_{number}",
+            occurred_at=NOON - days * DAY,
+            amount=eur(1999),
+            customer_id="cus_ready",
+            card=card,
+            ip="203.0.114.7",
+            device_id="device-0123456789abcdef",
+        )
+        record_payment(event, ports, NOON)
+    status, told = ask(desk, "readiness", ANA, customer_id="cus_ready")
+    [found] = told["findings"]
+    assert (status, found["rule"], found["ready"]) == (200, "visa_ce3", True)
+    assert sorted(found["priors"]) == ["stripe:pi_ready_1", "stripe:pi_ready_2"]
+    track_dispute(a_dispute_event(dispute_id="dp_prior", payment_id="pi_ready_2"), ports, NOON)
+    _, told = ask(desk, "readiness", ANA, customer_id="cus_ready")
+    assert not told["findings"][0]["ready"]
+    assert told["findings"][0]["missing"]
+    assert ask(desk, "readiness", ANA, customer_id="nobody") == (200, {"findings": []})
+
+
 def test_what_is_due_is_listed_and_one_is_shown(desk: FlaskClient, named: dict[str, str]) -> None:
     listed = json.loads(desk.get(PATH, headers=ANA).data)["disputes"]
     assert named["dispute_id"] in [one["dispute_id"] for one in listed]
@@ -124,7 +151,7 @@ def test_what_is_due_is_listed_and_one_is_shown(desk: FlaskClient, named: dict[s
     assert ask(desk, "case", ANA, provider="stripe", dispute_id="dp_unheard_of")[0] == 404
 
 
-@pytest.mark.parametrize("act", ["case", "submit", "accept", "hold", "record", "refund"])
+@pytest.mark.parametrize("act", ["case", "submit", "accept", "hold", "record", "refund", "readiness"])
 def test_nobody_without_a_name_does_anything(desk: FlaskClient, named: dict[str, str], act: str) -> None:
     assert ask(desk, act, {}, reason="because", **named)[0] == 401
 
@@ -136,7 +163,7 @@ def test_reasons_are_kept_without_card_numbers_and_addresses(desk: FlaskClient, 
     assert "music.example" not in why
 
 
-@pytest.mark.parametrize("path", ["", "/case", "/submit", "/accept", "/hold", "/record", "/refund"])
+@pytest.mark.parametrize("path", ["", "/case", "/submit", "/accept", "/hold", "/record", "/refund", "/readiness"])
 def test_whatever_is_sent_is_answered_as_the_document_says(desk: FlaskClient, path: str) -> None:
     contract = schemathesis.openapi.from_wsgi("/openapi.json", desk.application)
     operation = contract[PATH + path]["POST" if path else "GET"]
