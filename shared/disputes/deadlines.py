@@ -62,8 +62,9 @@ def tasks(dispute: Dispute) -> list[Task]:
             found.append(_task(dispute, Rung.ESTIMATE_OVER, over))
         else:
             found.append(_task(dispute, Rung.EXPIRE, over))
-    if is_ours(dispute) or is_unproved(dispute):
-        due = dispute.answer.wake_at if dispute.answer else decided_at(dispute)
+    if (round_ := pursued(dispute)) is not None:
+        answer = dispute.answers.get(round_)
+        due = answer.wake_at if answer else decided_at(dispute)
         found.append(None if due is None else Task(due, Rung.ANSWER, Rung.ANSWER))
     if dispute.status is DisputeStatus.EXPIRED and dispute.told_status is not DisputeStatus.EXPIRED:
         found.append(_task(dispute, Rung.EXPIRE, None))
@@ -89,9 +90,12 @@ def is_ours(dispute: Dispute) -> bool:
     return is_awaiting(dispute) and dispute.answered_by is AnsweredBy.US
 
 
-def is_unproved(dispute: Dispute) -> bool:
-    """Whether an answer is on its way of which nobody knows yet whether it arrived."""
-    return dispute.answer is not None and dispute.answer.state is AnswerState.SENDING
+def pursued(dispute: Dispute) -> str | None:
+    """The round whose answer is to be gone on with: first one on its way of which nobody knows yet whether it arrived, though
+    the provider may ask for another one by now; else the present one, where it asks for ours."""
+    unproved = sorted(name for name, one in dispute.answers.items() if one.state is AnswerState.SENDING)
+    present = dispute.round if is_ours(dispute) else None
+    return next(iter(unproved), present)
 
 
 def decided_at(dispute: Dispute) -> datetime | None:

@@ -117,8 +117,9 @@ def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
         found = before if alone else linked(before, seen)
         actions = _decided(found, due, now)
         answers = {**before.answers, **(_asked(before, now) if asks else {})}
+        round_ = deadlines.pursued(before)
         after = lifecycle.settle(replace(found, actions={**before.actions, **actions}, answers=answers))
-        asked = [_asking(snapshot.key, after)] if asks else []
+        asked = [_asking(snapshot.key, after, round_)] if asks and round_ else []
         ours = {key: action for key, action in actions.items() if action.state is ActionState.CLAIMED}
         if any(action.rung in _UPDATES for action in ours.values()):
             # Only who publishes what a case has become may change it.
@@ -137,13 +138,15 @@ def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
 
 def _asked(dispute: Dispute, now: datetime) -> dict[str, Answer]:
     """The answer that is due, asked for; and again when nobody has gone on with it for a while."""
-    assert dispute.round is not None
-    answer = dispute.answer or Answer(state=AnswerState.ASKED, stage=dispute.stage, at=now, changes=0)
-    return {dispute.round: replace(answer, wake_at=now + ASKED_AGAIN, changes=answer.changes + 1)}
+    round_ = deadlines.pursued(dispute)
+    assert round_ is not None
+    blank = Answer(state=AnswerState.ASKED, stage=dispute.stage, at=now, changes=0)
+    answer = dispute.answers.get(round_) or blank
+    return {round_: replace(answer, wake_at=now + ASKED_AGAIN, changes=answer.changes + 1)}
 
 
-def _asking(at: Key, dispute: Dispute) -> _Claim:
-    asked = AnswerAsked(provider=dispute.provider, dispute_id=dispute.dispute_id, round=dispute.round or "")
+def _asking(at: Key, dispute: Dispute, round_: str) -> _Claim:
+    asked = AnswerAsked(provider=dispute.provider, dispute_id=dispute.dispute_id, round=round_)
     asking = Message(TOPIC, encode(asked), {"provider": dispute.provider, "action": "answer"})
     ids = {"provider": dispute.provider, "dispute_id": dispute.dispute_id}
     return _Claim(at, Rung.ANSWER, Rung.ANSWER, [asking], lambda: fact("answer_asked", **ids))

@@ -103,10 +103,12 @@ def respond_dispute(asked: AnswerAsked, ports: Ports, clerk: Clerk, clock: Calla
     try:
         if answer is None or answer.state is AnswerState.ASKED or _held_until(answer, now):
             answer = run.decided(dispute, now)
-        if _may_send(answer, now):
-            run.send(dispute, answer, now)
-        else:
+        if not _may_send(answer, now):
             fact("answer_waits", **ids)
+        elif dispute.round != asked.round:
+            run.overtaken(dispute, answer)
+        else:
+            run.send(dispute, answer, now)
     except _Lost:
         # A person, or another run: it goes on from there.
         fact("answer_lost_to_another", **ids)
@@ -210,6 +212,11 @@ class _Run:
             self._play(dispute, responder, contest, answer)
         except (Misconfigured, Unreadable) as error:
             self._end(dispute, self.answer or answer, AnswerState.PARKED, code=error.reason, told=str(error))
+
+    def overtaken(self, dispute: Dispute, answer: Answer) -> None:
+        """The provider went on before anybody heard whether it has the answer: it takes none to that any more, and what it would
+        say of the dispute is said of another round."""
+        self._end(dispute, answer, AnswerState.OVER, code="overtaken")
 
     def _contest(self, dispute: Dispute, answer: Answer, now: datetime) -> tuple[Contest, Answer]:
         packet = None

@@ -324,6 +324,39 @@ def test_a_page_of_somebodys_proxy_is_no_answer(office: Office) -> None:
     assert (office.state, len(office.desk.taken)) == (AnswerState.TAKEN, 1)
 
 
+def test_an_answer_of_which_nobody_heard_ends_when_the_provider_goes_on_and_the_next_round_gets_its_own(
+    office: Office,
+) -> None:
+    office.tick(NOON + HOUR)
+    office.troubles = ["", "", "lost"]
+    office.tick(DUE)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.SENDING, 1)
+    later = {"stage": DisputeStage.PRE_ARBITRATION, "respond_by": RESPOND_BY + 20 * DAY, "answer_id": "dp_1_round_2"}
+    office.desk.open(a_contest("dp_1_round_2", RESPOND_BY + 20 * DAY))
+    event = a_dispute_event(event_id="evt_2", occurred_at=DUE + MINUTE, **later)
+    track_dispute(event, office.ports, DUE + MINUTE)
+    calls = len(office.calls)
+    office.until(DUE + HOUR, 10 * MINUTE)
+    before = office.dispute().answers["chargeback/0"]
+    assert (before.state, before.code, len(office.calls)) == (AnswerState.OVER, "overtaken", calls)
+    office.until(RESPOND_BY + 20 * DAY, DAY)
+    assert [one.dispute_id for one in office.desk.taken] == ["dp_1", "dp_1_round_2"]
+    assert office.state is AnswerState.TAKEN
+
+
+def test_an_answer_of_which_nobody_heard_ends_when_the_case_is_decided_in_another_stage(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    office.troubles = ["", "", "lost"]
+    office.tick(DUE)
+    decided = {"stage": DisputeStage.PRE_ARBITRATION, "status": DisputeStatus.LOST, "respond_by": None}
+    event = a_dispute_event(event_id="evt_2", occurred_at=DUE + MINUTE, **decided)
+    track_dispute(event, office.ports, DUE + MINUTE)
+    office.until(DUE + DAY, HOUR)
+    assert office.dispute().answers["chargeback/0"].state is AnswerState.OVER
+    assert office.dispute().next_action_at is None
+    assert len(office.desk.taken) == 1
+
+
 def test_a_later_stage_has_an_answer_of_its_own(office: Office) -> None:
     office.until(DUE, DAY)
     later = {"stage": DisputeStage.PRE_ARBITRATION, "respond_by": RESPOND_BY + 20 * DAY, "answer_id": "dp_1_round_2"}

@@ -259,12 +259,12 @@ class World:
         return True
 
     def accept(self, dispute_id: str, at: datetime) -> bool:
-        """The merchant accepts the claim at `at`: it is lost within minutes. False as `answer`."""
+        """The merchant accepts the claim at `at`: a day later the provider tells that it is lost. False as `answer`."""
         case = self._cases[dispute_id]
         if not self._takes(case, at):
             return False
         case.answered = True
-        self._tell(FactKind.DISPUTE_LOST, case.attempt, at + 5 * MINUTE, dispute=case.dispute)
+        self._tell(FactKind.DISPUTE_LOST, case.attempt, at + DAY, dispute=case.dispute)
         return True
 
     @staticmethod
