@@ -2,12 +2,10 @@
 nothing more."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from shared.domain.errors import Rejected
 from shared.domain.telemetry import fact
-from shared.flows import cohorts
 from shared.flows.champions import Canary, Champion, Line, line_of, with_line
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
@@ -15,9 +13,6 @@ from shared.flows.ports import Documents, Ports, Snapshot, Write
 from shared.flows.scorer import CHAMPION
 from shared.fraud import model as artifacts
 from shared.fraud.features import SCHEMA_VERSION
-
-if TYPE_CHECKING:
-    from shared.learning.compare import Comparison
 
 
 def line_in(found: Snapshot | None) -> Line:
@@ -39,7 +34,7 @@ def promote(ports: Ports, now: datetime, digest: str) -> None:
         line = line_in(seen[CHAMPION])
         if line.current is not None and line.current.digest == digest:
             return Effect(None)
-        challenger = _challenger(line, digest)
+        challenger = challenger_of(line, digest)
         if line.pinned:
             raise Rejected("the champion is pinned: unpin it first", reason="champion_pinned")
         artifacts.load(ports.models.load(digest), digest)
@@ -55,7 +50,7 @@ def give_share(documents: Documents, now: datetime, digest: str, share: float) -
 
     def effect(seen: Seen) -> Effect[bool]:
         line = line_in(seen[CHAMPION])
-        _challenger(line, digest)
+        challenger_of(line, digest)
         if (line.canary.share if line.canary else 0.0) == share:
             return Effect(False)
         return Effect(True, [put_line(seen, replace(line, canary=Canary(share=share, since=now) if share else None))])
@@ -63,33 +58,6 @@ def give_share(documents: Documents, now: datetime, digest: str, share: float) -
     given = change(documents, [CHAMPION], effect)
     fact("canary_set", digest=digest, share=share)
     return given
-
-
-def compare_challenger(
-    ports: Ports, now: datetime, digest: str, back: timedelta, mature: timedelta
-) -> "Comparison | None":
-    """The challenger `digest` beside the champion on the same payments, by what both said when they were asked: those from
-    `back` ago to `mature` ago, with what is known of them now. None, and a fact that says so, where nothing can be told yet.
-    Raises Rejected where it is not the challenger."""
-    line = line_in(ports.documents.get([CHAMPION])[0])
-    _challenger(line, digest)
-    found = cohorts.read(ports.warehouse, line, now - back, now - mature, now).comparison()
-    if found is None:
-        fact("challenger_not_comparable", digest=digest)
-        return None
-    fact(
-        "challenger_compared",
-        digest=digest,
-        payments=found.payments,
-        frauds_compared=found.frauds,
-        money=found.money.estimate,
-        money_low=found.money.low,
-        money_high=found.money.high,
-        average_precision=found.average_precision.estimate,
-        average_precision_low=found.average_precision.low,
-        average_precision_high=found.average_precision.high,
-    )
-    return found
 
 
 def dismiss(documents: Documents, digest: str) -> None:
@@ -105,7 +73,8 @@ def dismiss(documents: Documents, digest: str) -> None:
     fact("challenger_dismissed", digest=digest)
 
 
-def _challenger(line: Line, digest: str) -> Champion:
+def challenger_of(line: Line, digest: str) -> Champion:
+    """Raises Rejected where `digest` is not the challenger."""
     if line.challenger is None or line.challenger.digest != digest:
         raise Rejected(f"the challenger is another one than {digest}", reason="not_the_challenger")
     return line.challenger

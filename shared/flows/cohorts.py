@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.decisions import CHALLENGER_DIGITS, Outcome
+from shared.domain.telemetry import fact
+from shared.flows.challengers import challenger_of, line_in
 from shared.flows.champions import Line
-from shared.flows.ports import Warehouse
+from shared.flows.ports import Ports, Warehouse
+from shared.flows.scorer import CHAMPION
 from shared.fraud.reference_amount import reference_minor_sql
 from shared.learning.labels import FRAUD_SQL, LABELED_SQL, with_labels
 
@@ -116,3 +119,30 @@ def both_of(line: Line) -> Mapping[str, str]:
     """By which decisions name the champion and the challenger; nothing that any names, where there is none."""
     champion, challenger = (one.digest[:CHALLENGER_DIGITS] if one else "" for one in (line.current, line.challenger))
     return {"champion": champion, "challenger": challenger}
+
+
+def compare_challenger(
+    ports: Ports, now: datetime, digest: str, back: timedelta, mature: timedelta
+) -> "Comparison | None":
+    """The challenger `digest` beside the champion on the same payments, by what both said when they were asked: those from
+    `back` ago to `mature` ago, with what is known of them now. None, and a fact that says so, where nothing can be told yet.
+    Raises Rejected where it is not the challenger."""
+    line = line_in(ports.documents.get([CHAMPION])[0])
+    challenger_of(line, digest)
+    found = read(ports.warehouse, line, now - back, now - mature, now).comparison()
+    if found is None:
+        fact("challenger_not_comparable", digest=digest)
+        return None
+    fact(
+        "challenger_compared",
+        digest=digest,
+        payments=found.payments,
+        frauds_compared=found.frauds,
+        money=found.money.estimate,
+        money_low=found.money.low,
+        money_high=found.money.high,
+        average_precision=found.average_precision.estimate,
+        average_precision_low=found.average_precision.low,
+        average_precision_high=found.average_precision.high,
+    )
+    return found

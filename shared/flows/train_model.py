@@ -11,8 +11,9 @@ import msgspec
 from shared.domain.codec import encode
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
-from shared.flows.challengers import compare_challenger, dismiss, give_share, promote, put_line
+from shared.flows.challengers import dismiss, give_share, promote, put_line
 from shared.flows.champions import Champion, Line, line_of, usable
+from shared.flows.cohorts import compare_challenger
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change
 from shared.flows.ports import Ports, Snapshot
