@@ -43,9 +43,7 @@ CONSUMED = {
     "track_dispute": pushed_dispute("1"),
     "keep_evidence": pushed(encode(MESSAGE)),
     "respond_dispute": pushed(encode(AnswerAsked(provider="stripe", dispute_id="dp_none", round="chargeback/0"))),
-    "manage_dispute": Request(
-        "/v1/disputes/case", identity("ana@shop.example"), b'{"provider": "stripe", "dispute_id": "d"}'
-    ),
+    "manage_dispute": Request("/v1/disputes/readiness", identity("ana@shop.example"), b'{"customer_id": "cus_none"}'),
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
     "monitor_model": pushed(b"", job="monitor_model"),
@@ -54,7 +52,7 @@ CONSUMED = {
     "review_payment": Request("/v1/reviews/next", identity("ana@shop.example"), b"{}"),
 }
 ANSWERS = dict.fromkeys(
-    ("assess_payment", "manage_rules", "replay_deliveries", "review_payment", "webhook-stripe"), 200
+    ("assess_payment", "manage_dispute", "manage_rules", "replay_deliveries", "review_payment", "webhook-stripe"), 200
 )  # others: 204
 FUNCTIONS = sorted(["webhook", *CONSUMED])
 DEPLOYMENTS = sorted([*CONSUMED, *(f"webhook-{name}" for name in providers.names())])
