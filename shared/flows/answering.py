@@ -112,7 +112,7 @@ def _changed(
     """late: also of a dispute whose deadline has passed, as far as we know."""
     key = key_of(provider, dispute_id)
 
-    def decide(seen: Seen) -> Decision[Dispute]:
+    def decide(seen: Seen) -> Decision[tuple[Dispute, str]]:
         dispute = dispute_of(seen[key])
         if dispute is None:
             raise DisputeUnknown("no dispute of this name was ever told of")
@@ -132,10 +132,9 @@ def _changed(
         )
         assert dispute.round is not None
         after = lifecycle.settle(replace(dispute, answers={**dispute.answers, dispute.round: mine}))
-        return Decision(after, [write(key, seen[key], timeline.compact(after))])
+        return Decision((after, dispute.round), [write(key, seen[key], timeline.compact(after))])
 
-    after = change(ports.documents, [key], decide)
-    round_ = next(name for name, one in after.answers.items() if one.at == now and one.by == by)
+    after, round_ = change(ports.documents, [key], decide)
     messages = list(told(after, round_, ports).messages)
     if after.answers[round_].state is AnswerState.ANNOUNCED:
         asked = AnswerAsked(provider=provider, dispute_id=dispute_id, round=round_)

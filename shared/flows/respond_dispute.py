@@ -174,7 +174,7 @@ class _Run:
             why = f"{dispute.provider} takes answers on its own pages only"
             verdict = Verdict(act=None, by="no_api", why=(why,), due_at=now, code="no_api")
         else:
-            verdict = self.clerk.judge(dispute, now)
+            verdict = self._judged(dispute, now)
         before = dispute.answer
         decided = Answer(
             state=AnswerState.ANNOUNCED if verdict.act else AnswerState.PARKED,
@@ -194,6 +194,13 @@ class _Run:
         answer = self.save(decided, tells=True)
         self.tell(dispute)
         return answer
+
+    def _judged(self, dispute: Dispute, now: datetime) -> Verdict:
+        """What the clerk says; what it cannot judge by itself a person has to."""
+        try:
+            return self.clerk.judge(dispute, now)
+        except (Misconfigured, Unreadable) as error:
+            return Verdict(act=None, by="clerk", why=(str(error),), due_at=now, code=error.reason)
 
     def send(self, dispute: Dispute, answer: Answer, now: datetime) -> None:
         """Have the announced answer at the provider, or as far as it goes."""

@@ -15,7 +15,7 @@ from shared import providers
 from shared.domain.answers import Act, Contest
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.disputes import Answer, AnswerAsked, AnswerState, Dispute
-from shared.domain.errors import Conflict, Misconfigured, Unavailable
+from shared.domain.errors import Conflict, Misconfigured, Unavailable, Unreadable
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.evidence import Packet
 from shared.flows.answering import Acted, accept, hold, recorded_elsewhere, submit
@@ -297,6 +297,20 @@ def test_without_a_key_and_without_an_api_an_answer_is_a_persons(office: Office)
     answer = office.dispute().answer
     assert answer is not None
     assert (answer.state, answer.code) == (AnswerState.PARKED, "no_api_key")
+
+
+def test_what_cannot_be_judged_is_a_persons_and_not_a_message_that_comes_back_for_ever(office: Office) -> None:
+    def judge(dispute: Dispute, now: datetime) -> Verdict:
+        raise Unreadable("the packet is over its limits", reason="packet_too_large")
+
+    office.tick(NOON)
+    office.now = NOON + HOUR
+    check_deadlines(office.ports, office.now)
+    [asked] = office.asked()
+    respond_dispute(asked, office.ports, replace(office.clerk(office.ports), judge=judge), lambda: office.now)
+    answer = office.dispute().answer
+    assert answer is not None
+    assert (answer.state, answer.code) == (AnswerState.PARKED, "packet_too_large")
 
 
 def test_where_there_is_no_api_a_person_is_told_at_once(office: Office) -> None:
