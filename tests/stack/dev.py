@@ -84,6 +84,7 @@ def tell(stack: Stack) -> None:
     print(f"  curl -i -X POST {stack.urls['assess_payment']}/v1/assessments -d '{json.dumps(asked)}'")
     person = identity("ana@shop.example")["Authorization"]
     print(f"  curl -i {stack.urls['review_payment']}/v1/reviews -H 'Authorization: {person}'")
+    print(f"  curl -i {stack.urls['manage_dispute']}/v1/disputes -H 'Authorization: {person}'")
     print(f"  tail -f {stack.home}/logs/*.log")
     print("Ctrl-C stops everything.", flush=True)
 
