@@ -23,7 +23,7 @@ def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return _connected(request, request.param, tmp_path_factory.mktemp(request.param))
 
 
-@pytest.fixture(scope="session", params=["duckdb", pytest.param("bigquery", marks=pytest.mark.emulators)])
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("bigquery", marks=pytest.mark.emulators)])
 def warehouses(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ports:
     """A backend whose warehouse is empty and has its tables."""
     home = tmp_path_factory.mktemp(request.param)

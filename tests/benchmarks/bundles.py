@@ -25,6 +25,7 @@ SETTINGS = {
     "PAYIN_BACKEND": "gcp",
     "GOOGLE_CLOUD_PROJECT": "bench",
     "PAYIN_MODEL_BUCKET": "bench",
+    "PAYIN_EVIDENCE_BUCKET": "bench",
     "PAYIN_MODEL": "none",
     "PROVIDERS": "stripe",
 }

@@ -54,7 +54,7 @@ def as_deployed() -> Iterator[tuple[str, Callable[[], AbstractContextManager[dic
 def on_cloud_run() -> Iterator[dict[str, str]]:
     with emulated() as settings, deployed(settings) as (environment, _):
         kept = {name: value for name, value in settings.items() if name not in VARIABLES.values()}
-        yield {**kept, "PAYIN_MODEL_BUCKET": "bench", **environment}
+        yield {**kept, "PAYIN_MODEL_BUCKET": "bench", "PAYIN_EVIDENCE_BUCKET": "bench", **environment}
 
 
 def main() -> None:

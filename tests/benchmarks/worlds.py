@@ -36,6 +36,7 @@ def emulated() -> Iterator[dict[str, str]]:
             "PAYIN_BACKEND": "gcp",
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "PAYIN_MODEL_BUCKET": (Path(home) / "models").as_uri(),
+            "PAYIN_EVIDENCE_BUCKET": (Path(home) / "evidence").as_uri(),
             "WEBHOOK_STRIPE": STRIPE,
             "PROVIDERS": "stripe",
         }

@@ -140,4 +140,6 @@ def test_fifty_ticks_at_once_remind_once_and_every_tick_is_acknowledged(environm
     job = entry.on_tick("check_deadlines", lambda _: check_deadlines(ports, NOON + 13 * DAY))
     assert statuses_of_copies(job, pushed(b"", job="check_deadlines"), environment) == {204}
     told = [message for message in bus.published if dispute.dispute_id.encode() in message.data]
-    assert [message.attributes["rung"] for message in told if message.topic == "dispute-actions"] == ["7d"]
+    actions = [message.attributes for message in told if message.topic == "dispute-actions"]
+    assert [one["rung"] for one in actions if one["action"] == "remind"] == ["7d"]
+    assert [one["action"] for one in actions].count("answer") == 1

@@ -644,7 +644,7 @@ _DOINGS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(_DOINGS, st.integers(1, 60)), max_size=14), st.booleans(), st.integers(0, 2))
 def test_whatever_happens_in_whatever_order_it_is_answered_once_and_in_time(
     doings: list[tuple[str, int]], keyed: bool, shown_after: int

@@ -182,7 +182,8 @@ troubles = st.one_of(
         provider=st.sampled_from(["stripe", "adyen"]),
         payment_id=st.sampled_from(["p1", "p2", "p3"]),
         dispute_id=st.sampled_from(["d1", "d2"]),
-    ),
+        # One dispute is of one payment.
+    ).map(lambda event: replace(event, dispute_id=f"{event.dispute_id}_{event.payment_id}")),
     st.builds(
         a_fraud_warning,
         provider=st.sampled_from(["stripe", "adyen"]),

@@ -40,7 +40,7 @@ NAMES = [name for name in providers.names() if providers.load_answer(name)]
 # An app store takes no files.
 FILED = [name for name in NAMES if desk_of(name).EXAMPLE.packet.documents]
 LATE = re.compile(r"due|late|expired|deadline|no longer|passed|open", flags=re.IGNORECASE)
-FUZZ = hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 HOSTILE = (
     "",
     "..",

@@ -13,7 +13,7 @@ import pytest
 from shared import providers
 from shared.domain.delivery import Delivery
 from shared.domain.errors import SignatureInvalid, Unreadable
-from shared.domain.events import AnyEvent, PaymentChanged, ResourceChanged
+from shared.domain.events import AnyEvent, DisputeChanged, PaymentChanged, ResourceChanged
 from tests.providers.kits import Kit, a_fact, a_kit, another, leaves, put
 from tests.simulator.facts import FactKind
 
@@ -68,11 +68,19 @@ def test_a_changed_body_under_a_valid_proof_is_at_most_a_poke(kit: Kit) -> None:
                 assert all(isinstance(event, ResourceChanged) for event in told), (whole, path)
 
 
+def without_its_token(event: AnyEvent) -> AnyEvent:
+    """Google wants to be given back a token that came with the hint: by it an answer is known, and nothing is decided."""
+    if not isinstance(event, DisputeChanged):
+        return event
+    return dataclasses.replace(event, event_id=event.event_id.partition(".token-")[0], answer_id=None)
+
+
 def test_a_hint_that_nobody_proved_decides_nothing(kit: Kit) -> None:
     for poke in pokes(kit):
         told = kit.told(poke)
         for hint in (None, "invented", "pending_refund_review", "voided", "customer somebody"):
-            assert kit.told(dataclasses.replace(poke, hint=hint)) == told
+            other = kit.told(dataclasses.replace(poke, hint=hint))
+            assert list(map(without_its_token, other)) == list(map(without_its_token, told))
 
 
 def test_a_time_that_nobody_proved_moves_at_most_when_a_payment_failed(kit: Kit) -> None:

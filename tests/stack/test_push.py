@@ -171,7 +171,10 @@ def test_a_laptop_gives_up_where_the_cloud_does() -> None:
     assert re.findall(r"^  tries += (\d+)$", messaging, re.MULTILINE) == [str(topology.TRIES)]
     assert topology.dead_letters() == [
         *(f"dead-letter-{name}" for name in ("fetch-resource", "record-payment", "score-payment", "track-dispute")),
-        *(f"dead-letter-{name}" for name in ("keep-evidence", "check-deadlines", "train-model", "monitor-model")),
+        *(
+            f"dead-letter-{name}"
+            for name in ("keep-evidence", "check-deadlines", "respond-dispute", "train-model", "monitor-model")
+        ),
         *(
             f"dead-letter-warehouse-{topic}"
             for topic in (

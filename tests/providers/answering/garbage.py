@@ -11,7 +11,7 @@ from shared.domain.api import ApiAnswer
 from shared.domain.errors import Unreadable
 
 # A machine that is busy is no failure.
-FUZZ = settings(max_examples=100, deadline=None)
+FUZZ = settings(max_examples=40, deadline=None)
 
 _VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
