@@ -325,7 +325,9 @@ def chance_of(
         alpha = strategy.weight * mean + count.won
         beta = strategy.weight * (1 - mean) + count.lost
         mean = alpha / (alpha + beta)
-    known = (mean, beta_quantile(strategy.unproven, alpha, beta), beta_quantile(1 - strategy.unproven, alpha, beta))
+    low, high = (beta_quantile(part, alpha, beta) for part in (strategy.unproven, 1 - strategy.unproven))
+    # Of many lost and none won the mean lies beyond nearly all of the distribution.
+    known = (mean, min(low, mean), max(high, mean))
 
     def sent(chance: float) -> float:
         """With this packet: rising with `chance`, so that an interval stays one."""

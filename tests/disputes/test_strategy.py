@@ -231,6 +231,13 @@ def test_an_estimate_lies_in_its_interval_and_a_verdict_says_what_it_does(
         assert verdict.earliest_at >= NOW + STRATEGY.announced
 
 
+def test_the_estimate_lies_in_its_interval_where_hundreds_were_lost_and_none_was_won() -> None:
+    lost = Count(lost=500)
+    known = {("fraud", network, provider): lost for network in ("visa", "") for provider in ("stripe", "adyen")}
+    found = chance(Outcomes(counts=known))
+    assert found.low <= found.estimate <= found.high
+
+
 @given(st.dictionaries(keys, counts), st.integers(1, 50))
 def test_one_more_win_makes_no_win_less_likely(known: dict[tuple[str, str, str], Count], more: int) -> None:
     key = ("fraud", "visa", "stripe")
