@@ -110,7 +110,7 @@ def judge(case: Case) -> Case:
     refunded = sums.moved(0)
     # A provider may tell of a refund and not of its amount: that is a refund too.
     untold = sums.moved(1) != refunded
-    taking = [case.disputes[id_] for id_ in sorted(case.disputes) if _takes_money(case.disputes[id_])]
+    taking = [case.disputes[id_] for id_ in sorted(case.disputes) if takes_money(case.disputes[id_])]
     disputed, _ = total_of([dispute.amount for dispute in taking if dispute.amount])
     opened = min((dispute.opened_at for dispute in case.disputes.values()), default=None)
     warned = min((warning.occurred_at for warning in case.warnings.values()), default=None)
@@ -136,7 +136,7 @@ def known(case: Case) -> int:
     return told + refunds + (case.payment_known or 0) + (case.known_before or 0)
 
 
-def _takes_money(dispute: DisputeSummary) -> bool:
+def takes_money(dispute: DisputeSummary | Dispute) -> bool:
     """An inquiry only asks; a closed, prevented or finally won dispute leaves the money with us."""
     if dispute.stage is DisputeStage.INQUIRY or dispute.status in (DisputeStatus.CLOSED, DisputeStatus.PREVENTED):
         return False

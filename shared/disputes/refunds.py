@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.disputes.case import takes_money
 from shared.domain.disputes import Case, Dispute
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.money import Money
@@ -39,12 +40,13 @@ def may_refund(payment: Payment | None, case: Case | None, disputes: Iterable[Di
     paid = takeable(payment.captured, payment.authorized) if payment else None
     if payment is None or paid is None or not paid.minor:
         return Advice(MayRefund.NO, None, ("no payment of this name has taken any money",))
-    found = [_of(one) for one in disputes if one.same_as is None]
+    own = [one for one in disputes if one.same_as is None]
+    found = [_of(one) for one in own]
     returned = payment.refunded.minor if payment.refunded else 0
     left = paid.minor - returned - (payment.reversed.minor if payment.reversed else 0)
     taken = 0
-    for dispute in disputes:
-        if dispute.same_as is None and _takes(dispute):
+    for dispute in own:
+        if takes_money(dispute):
             amount = dispute.amount
             taken += amount.minor if amount and amount.currency == paid.currency else left
     left = max(0, left - taken)
@@ -57,12 +59,6 @@ def may_refund(payment: Payment | None, case: Case | None, disputes: Iterable[Di
         found.append((MayRefund.YES, "nobody disputes it"))
     may = max((word for word, _ in found), key=_STRICTNESS.index)
     return Advice(may, Money(left, paid.currency), tuple(why for _, why in found))
-
-
-def _takes(dispute: Dispute) -> bool:
-    if dispute.stage is DisputeStage.INQUIRY or dispute.status in (DisputeStatus.CLOSED, DisputeStatus.PREVENTED):
-        return False
-    return not (dispute.status is DisputeStatus.WON and dispute.final)
 
 
 def _of(dispute: Dispute) -> tuple[MayRefund, str]:
