@@ -116,10 +116,10 @@ def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
         alone = all(task.rung in REMINDING for task in due)
         found = before if alone else linked(before, seen)
         actions = _decided(found, due, now)
-        answers = {**before.answers, **(_asked(before, now) if asks else {})}
-        round_ = deadlines.pursued(before)
+        round_ = deadlines.pursued(before) if asks else None
+        answers = {**before.answers, round_: _asked(before, round_, now)} if round_ else before.answers
         after = lifecycle.settle(replace(found, actions={**before.actions, **actions}, answers=answers))
-        asked = [_asking(snapshot.key, after, round_)] if asks and round_ else []
+        asked = [_asking(snapshot.key, after, round_)] if round_ else []
         ours = {key: action for key, action in actions.items() if action.state is ActionState.CLAIMED}
         if any(action.rung in _UPDATES for action in ours.values()):
             # Only who publishes what a case has become may change it.
@@ -136,13 +136,11 @@ def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
         return []
 
 
-def _asked(dispute: Dispute, now: datetime) -> dict[str, Answer]:
+def _asked(dispute: Dispute, round_: str, now: datetime) -> Answer:
     """The answer that is due, asked for; and again when nobody has gone on with it for a while."""
-    round_ = deadlines.pursued(dispute)
-    assert round_ is not None
     blank = Answer(state=AnswerState.ASKED, stage=dispute.stage, at=now, changes=0)
     answer = dispute.answers.get(round_) or blank
-    return {round_: replace(answer, wake_at=now + ASKED_AGAIN, changes=answer.changes + 1)}
+    return replace(answer, wake_at=now + ASKED_AGAIN, changes=answer.changes + 1)
 
 
 def _asking(at: Key, dispute: Dispute, round_: str) -> _Claim:

@@ -258,8 +258,7 @@ class _Run:
         api = self.clerk.api(responder)
         try:
             credentials = api.credentials(livemode=contest.livemode)
-            read_back = responder.standing_request(contest, credentials)
-            standing = self._standing(responder, contest, api.send(read_back))
+            standing = self._standing(responder, contest, api, credentials)
         except Unavailable as error:
             self._later(dispute, answer, error.reason)
             return
@@ -268,7 +267,7 @@ class _Run:
             return
         while step is not None:
             if step.final:
-                self._last(dispute, responder, contest, step, answer, api)
+                self._last(dispute, responder, contest, step, answer, api, credentials)
                 return
             try:
                 outcome = responder.read_step(contest, step, api.send(step.request))
@@ -283,7 +282,9 @@ class _Run:
         raise Unreadable("an answer without a last step", reason="endless_answer")
 
     @staticmethod
-    def _standing(responder: Responder, contest: Contest, read: ApiAnswer) -> Standing:
+    def _standing(responder: Responder, contest: Contest, api: Api, credentials: ApiCredentials) -> Standing:
+        """What the provider says of the dispute now. Raises Unavailable."""
+        read = api.send(responder.standing_request(contest, credentials))
         try:
             return responder.read_standing(contest, read)
         except Unreadable as error:
@@ -313,7 +314,14 @@ class _Run:
         return False
 
     def _last(
-        self, dispute: Dispute, responder: Responder, contest: Contest, step: Step, answer: Answer, api: Api
+        self,
+        dispute: Dispute,
+        responder: Responder,
+        contest: Contest,
+        step: Step,
+        answer: Answer,
+        api: Api,
+        credentials: ApiCredentials,
     ) -> None:
         """The step that counts."""
         sent_before = answer.sent_at is not None
@@ -334,17 +342,15 @@ class _Run:
         else:
             # Nothing of this one was taken, so whatever answer there is by now is another's.
             clean = replace(answer, intent=None, sent_at=None)
-            if not outcome.stands or self._stands_open(responder, contest, api):
+            if not outcome.stands or self._stands_open(responder, contest, api, credentials):
                 self._refused(dispute, clean, outcome)
             else:
                 self._goes_on(dispute, Standing.ANSWERED, clean, repeatable=False)
 
-    def _stands_open(self, responder: Responder, contest: Contest, api: Api) -> bool:
+    def _stands_open(self, responder: Responder, contest: Contest, api: Api, credentials: ApiCredentials) -> bool:
         """Whether the provider says that it still waits, although it has refused our answer as one too many."""
         try:
-            credentials = api.credentials(livemode=contest.livemode)
-            read = api.send(responder.standing_request(contest, credentials))
-            return self._standing(responder, contest, read) is Standing.WAITS
+            return self._standing(responder, contest, api, credentials) is Standing.WAITS
         except Unavailable:
             return False
 
