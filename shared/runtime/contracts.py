@@ -1,7 +1,7 @@
 """What the contracts of our HTTP functions share: models that guess nothing, and sentences for what does not fit them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from shared.domain.errors import Rejected
+from shared.domain.money import Money
 from shared.domain.privacy import mask
+from shared.runtime import entry
 
 TOLD = 5
 """So many things that are wrong are told at once."""
@@ -19,6 +21,17 @@ class Closed(BaseModel):
     """A part of a call or of an answer: nothing in it is guessed, and nothing unknown is left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ToldMoney(Closed):
+    """Minor units: 999 EUR is EUR 9.99."""
+
+    minor: int
+    currency: str
+
+    @classmethod
+    def of(cls, money: Money | None) -> "ToldMoney | None":
+        return cls(minor=money.minor, currency=money.currency) if money else None
 
 
 class ProblemDocument(BaseModel):
@@ -50,6 +63,25 @@ def read(body: bytes, of: type[M]) -> M:
         return of.model_validate_json(body)
     except ValidationError as error:
         raise DoesNotFit("; ".join(sentences(error, "body"))) from None
+
+
+Act = Callable[[entry.Call], BaseModel]
+
+
+def desk(path: str, listed: Act, acts: Mapping[str, Act], document: Callable[[], bytes], most: int) -> entry.Handler:
+    """What people work at: `listed` at GET `path`, each of `acts` at a POST below it, and GET /openapi.json."""
+    return entry.on_paths(
+        {
+            path: {"GET": _answered(listed)},
+            **{f"{path}/{name}": {"POST": _answered(act)} for name, act in acts.items()},
+            "/openapi.json": {"GET": lambda _: (document(), "application/json")},
+        },
+        most,
+    )
+
+
+def _answered(act: Act) -> Callable[[entry.Call], entry.Answer]:
+    return lambda call: (act(call).model_dump_json().encode(), "application/json")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Who may call is decided by Google IAM, in front of the function; who called is w
 dispute and in `dispute_updates`. Members may be added within a version; none is taken away and none changes its meaning.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Literal
@@ -14,13 +13,12 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from shared.disputes.compelling import Finding
 from shared.domain.answers import Act
 from shared.domain.disputes import Answer, Dispute
-from shared.domain.money import Money
 from shared.domain.privacy import mask
 from shared.flows.answering import accept, hold, recorded_elsewhere, submit
 from shared.flows.dispute_desk import before_a_refund, due_next, ready_for, view
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
-from shared.runtime.contracts import Closed, Operation
+from shared.runtime.contracts import Closed, Operation, ToldMoney
 
 LARGEST = 16 << 10
 PATH = "/v1/disputes"
@@ -79,17 +77,6 @@ class ReadinessOf(Closed):
     """A subscriber, as payments name whoever paid."""
 
     customer_id: Name
-
-
-class ToldMoney(Closed):
-    """Minor units: 999 EUR is EUR 9.99."""
-
-    minor: int
-    currency: str
-
-    @classmethod
-    def of(cls, money: Money | None) -> "ToldMoney | None":
-        return cls(minor=money.minor, currency=money.currency) if money else None
 
 
 class ToldAnswer(Closed):
@@ -249,18 +236,7 @@ def desk(app: App) -> entry.Handler:
         "record": recorded,
         "refund": advised,
     }
-    return entry.on_paths(
-        {
-            PATH: {"GET": _answered(listed)},
-            **{f"{PATH}/{name}": {"POST": _answered(act)} for name, act in acts.items()},
-            "/openapi.json": {"GET": lambda _: (openapi(), "application/json")},
-        },
-        LARGEST,
-    )
-
-
-def _answered(act: Callable[[entry.Call], BaseModel]) -> Callable[[entry.Call], entry.Answer]:
-    return lambda call: (act(call).model_dump_json().encode(), "application/json")
+    return contracts.desk(PATH, listed, acts, openapi, LARGEST)
 
 
 @cache

@@ -4,7 +4,6 @@ Who may call is decided by Google IAM, in front of the function; who called is w
 audit trail. Members may be added within a version; none is taken away and none changes its meaning.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Literal
@@ -18,7 +17,7 @@ from shared.flows.review_desk import Listing, View, claim_next, decide_and_list,
 from shared.flows.reviews import LEASE, Word, claim, release
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
-from shared.runtime.contracts import Closed, Operation
+from shared.runtime.contracts import Closed, Operation, ToldMoney
 
 LARGEST = 16 << 10
 PATH = "/v1/reviews"
@@ -99,13 +98,6 @@ class Decide(Named):
         )
 
 
-class ToldMoney(Closed):
-    """Minor units: 999 EUR is EUR 9.99."""
-
-    minor: int
-    currency: str
-
-
 class ToldReview(Closed):
     """A line of the queue. late: it waits longer than was promised. state: `waiting`, `claimed`, `release`, `refuse`, or
     `closed`, where there was nothing left to decide."""
@@ -133,12 +125,11 @@ class ToldReview(Closed):
             state = review.verdict.action.value
         elif review.closed is not None:
             state = "closed"
-        amount = review.amount
         return cls.model_validate(
             {
                 "review_id": review.id,
                 **{name: getattr(review, name) for name in _ALIKE},
-                "amount": {"minor": amount.minor, "currency": amount.currency} if amount else None,
+                "amount": ToldMoney.of(review.amount),
                 "state": state,
                 "late": review.queued_at is not None and now - review.opened_at >= promise.within,
                 "held_by": holder,
@@ -265,18 +256,7 @@ def desk(app: App) -> entry.Handler:
         return told(decide_and_list(app.ports, asked.review_id, by, app.now(), asked.word, listings))
 
     acts = {"next": taken_next, "case": shown, "claim": taken, "release": given_back, "decide": decided}
-    return entry.on_paths(
-        {
-            PATH: {"GET": _answered(listed)},
-            **{f"{PATH}/{name}": {"POST": _answered(act)} for name, act in acts.items()},
-            "/openapi.json": {"GET": lambda _: (openapi(), "application/json")},
-        },
-        LARGEST,
-    )
-
-
-def _answered(act: Callable[[entry.Call], BaseModel]) -> Callable[[entry.Call], entry.Answer]:
-    return lambda call: (act(call).model_dump_json().encode(), "application/json")
+    return contracts.desk(PATH, listed, acts, openapi, LARGEST)
 
 
 @cache
