@@ -125,14 +125,13 @@ def template(product: str, reason: DisputeReason | None, network: str | None) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Our records of a disputed payment. purchases: the subscriber's other payments; undisputed: the names (`<provider>:<payment
-    id>`) of those of them that nobody disputed or reported."""
+    """Our records of a disputed payment. purchases: the subscriber's other payments, which say themselves whether somebody
+    disputed or reported them."""
 
     payment: Payment
     dispute: Dispute
     usage: Usage | None = None
     purchases: Sequence[Purchase] = ()
-    undisputed: frozenset[str] = frozenset()
     compelling: CompellingEvidence | None = None
     merchant: Merchant = field(default_factory=Merchant)
 
@@ -269,7 +268,7 @@ def _prior_payments(known: Known) -> str:
     others = [
         one
         for one in known.purchases
-        if f"{one.provider}:{one.payment_id}" in known.undisputed
+        if not (one.disputed or one.fraud_reported)
         and one.payment_id not in named
         and known.paid_at
         and one.at < known.paid_at

@@ -9,7 +9,7 @@ from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, Known, template
 from shared.disputes.packet import ANYWHERE, Limits
 from shared.domain.addresses import address
 from shared.domain.codec import from_document
-from shared.domain.disputes import Case, Dispute
+from shared.domain.disputes import Dispute
 from shared.domain.evidence import CompellingEvidence, Merchant, Packet, Purchase
 from shared.domain.payments import Details, Payment
 from shared.domain.usage import KEPT
@@ -34,22 +34,15 @@ def assemble(
 ) -> Packet:
     """The best packet there is for `dispute` at `provider`, its document within `limits`, in two round trips.
 
-    purchases: the subscriber's payments over all providers, among which this one does not count; those that were disputed or
-    reported are told from the rest here. Of a payment that is not among ours there is little to say, and completeness
-    tells so. Raises packet.TooLarge, and Unavailable when the documents are down.
+    purchases: the subscriber's payments over all providers, as `subscribers.purchases_of` tells them; this one does not count
+    among them. Of a payment that is not among ours there is little to say, and completeness tells so. Raises packet.TooLarge, and Unavailable when the documents are down.
     """
     payment_id = dispute.linked_to or dispute.payment_id or dispute.dispute_id
     others = [one for one in purchases if (one.provider, one.payment_id) != (provider, payment_id)]
     key = Key(cases.PAYMENTS, f"{provider}:{payment_id}")
-    of_others = {name: Key(cases.COLLECTION, name) for one in others if (name := f"{one.provider}:{one.payment_id}")}
-    paid, judged, *theirs = ports.documents.get([key, decision_key(provider, payment_id), *of_others.values()])
+    paid, judged = ports.documents.get([key, decision_key(provider, payment_id)])
     unknown = Payment(provider=provider, payment_id=payment_id, account=dispute.account)
     payment = from_document(paid.document, Payment) if paid else unknown
-    undisputed = {
-        name
-        for name, snapshot in zip(of_others, theirs, strict=True)
-        if snapshot is None or not _in_trouble(from_document(snapshot.document, Case))
-    }
     # Both have names that only the first round trip tells.
     customer, asked = payment.details.customer_id, (judged.document if judged else {}).get("same_as")
     usage_key, asked_key = Key(COLLECTION, customer or ""), decision_key(provider, asked or "")
@@ -63,7 +56,6 @@ def assemble(
         dispute=dispute,
         usage=usage,
         purchases=tuple(others),
-        undisputed=frozenset(undisputed),
         compelling=compelling,
         merchant=merchant or Merchant(),
     )
@@ -81,10 +73,6 @@ def _as_asked(details: Details, decided: Judged | None) -> Details:
     # Of IPv6 the decision has the network alone, which is no address.
     ip = address(named.get(Entity.IP, "-"))
     return replace(details, ip=details.ip or ip, device_id=details.device_id or named.get(Entity.DEVICE))
-
-
-def _in_trouble(case: Case) -> bool:
-    return bool(case.disputes or case.warnings or case.moved_to)
 
 
 def keep(packet: Packet, ports: Ports) -> str:

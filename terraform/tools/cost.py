@@ -124,7 +124,7 @@ class Each:
     dispute_document: int = 4_000  # with its case and its claim
     review_document: int = 1_100  # closed, with its trail
     usage_document: int = 850  # of somebody who came and accepted; of one in twenty a month of use, ten times as much
-    answer_reads: int = 50  # decided and sent, its clock and what is told of it
+    answer_reads: int = 24  # decided and sent, its clock and what is told of it
     history_reads: int = 4  # of each payment of the subscriber, with its case, twice
     answer_writes: int = 12
     answer_seconds: float = 3.0  # a handful of calls at a provider, most of it waiting: assumed

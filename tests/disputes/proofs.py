@@ -112,7 +112,6 @@ def known(**fields: Any) -> Known:
             "dispute": a_dispute(),
             "usage": used(),
             "purchases": PURCHASES,
-            "undisputed": frozenset(f"stripe:{one.payment_id}" for one in PURCHASES),
             "merchant": MERCHANT,
             **fields,
         }

@@ -105,7 +105,7 @@ def test_what_speaks_against_the_payment_is_not_evidence_for_it() -> None:
 
 
 def test_of_a_subscriber_of_whom_nothing_is_known_nothing_is_said() -> None:
-    bare = known(usage=None, purchases=(), undisputed=frozenset(), merchant=Merchant())
+    bare = known(usage=None, purchases=(), merchant=Merchant())
     for reason in DisputeReason:
         assert set(said(bare, reason)) <= {
             *(Item.PAYMENT, Item.PURCHASE_IP, Item.DEVICE, Item.LOGIN, Item.BILLING_COUNTRY),
@@ -120,17 +120,12 @@ def test_use_before_the_payment_and_after_the_dispute_proves_nothing() -> None:
 
 
 def test_an_earlier_payment_that_was_disputed_is_not_among_those_that_were_not() -> None:
-    some = frozenset(f"stripe:{one.payment_id}" for one in PURCHASES[1:])
-    text = said(known(undisputed=some))[Item.PRIOR_PAYMENTS]
+    one_disputed = (replace(PURCHASES[0], disputed=True), *PURCHASES[1:])
+    text = said(known(purchases=one_disputed))[Item.PRIOR_PAYMENTS]
     assert text.startswith("5 earlier payments since 2026-05-06")
     assert PURCHASES[0].payment_id not in text
     later = a_purchase(-1)
-    assert (
-        later.payment_id
-        not in said(known(purchases=(*PURCHASES, later), undisputed=frozenset({*some, f"stripe:{later.payment_id}"})))[
-            Item.PRIOR_PAYMENTS
-        ]
-    )
+    assert later.payment_id not in said(known(purchases=(*one_disputed, later)))[Item.PRIOR_PAYMENTS]
 
 
 def test_payments_that_meet_a_networks_criteria_come_first_with_what_they_have_alike() -> None:

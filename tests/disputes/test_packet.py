@@ -127,7 +127,6 @@ def long(**fields: Any) -> Known:
     return known(
         usage=used(told(plays=tuple(played(day) for day in range(20)))),
         purchases=tuple(a_purchase(month) for month in range(1, 30)),
-        undisputed=frozenset(f"stripe:pi_before_{month}" for month in range(1, 30)),
         **fields,
     )
 
