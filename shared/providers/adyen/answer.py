@@ -37,6 +37,7 @@ from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeStage
 from shared.domain.evidence import Document, Item
 from shared.providers.adyen.webhook import NAME as NAME
+from shared.providers.kit.filing import fee_problems
 from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.kit.submitting import (
     JPEG,
@@ -77,8 +78,7 @@ def problems(contest: Contest) -> tuple[str, ...]:
 def _problems(contest: Contest) -> Iterator[str]:
     if contest.act is Act.ACCEPT:
         return
-    if contest.fee is not None and not contest.acknowledged:
-        yield f"contesting costs {contest.fee}, and nobody has agreed to that"
+    yield from fee_problems(contest)
     documents = documents_of(contest)
     if not documents:
         yield "there is no document, and Adyen takes no texts"

@@ -34,6 +34,7 @@ from shared.domain.events import DisputeStatus
 from shared.domain.evidence import Document, Item, Purchase
 from shared.providers.braintree.webhook import NAME as NAME
 from shared.providers.braintree.webhook import STATUSES, parse_xml
+from shared.providers.kit.filing import fee_problems
 from shared.providers.kit.reading import Node, unreadable
 from shared.providers.kit.signing import as_bytes
 from shared.providers.kit.submitting import (
@@ -79,8 +80,7 @@ def problems(contest: Contest) -> tuple[str, ...]:
 def _problems(contest: Contest) -> Iterator[str]:
     if contest.act is Act.ACCEPT:
         return
-    if contest.fee is not None and not contest.acknowledged:
-        yield f"contesting costs {contest.fee}, and nobody has agreed to that"
+    yield from fee_problems(contest)
     documents = documents_of(contest)
     if not documents and not _comments(contest):
         yield "there is no evidence"

@@ -38,10 +38,11 @@ from shared.providers.kit.filing import (
     nothing_else,
     packet_of,
     proved_id,
+    read_back,
     step_of,
     taken,
 )
-from shared.providers.kit.reading import parse, unreadable
+from shared.providers.kit.reading import parse
 from shared.providers.kit.submitting import (
     JPEG,
     PDF,
@@ -144,11 +145,9 @@ def standing_request(contest: Contest, api: ApiCredentials) -> ApiRequest:
 
 
 def read_standing(contest: Contest, answer: ApiAnswer) -> Standing:
-    if answer.status != 200:
+    dispute = read_back(contest, answer)
+    if dispute is None:
         return Standing.UNKNOWN
-    dispute = parse(answer.body)
-    if dispute.raw("id") != contest.answer_id:
-        raise unreadable("id", "another dispute than was asked for", "another_object")
     status = dispute.word("status").lower()
     if status in WAITING:
         return Standing.WAITS

@@ -87,8 +87,18 @@ def contested_problems(contest: Contest) -> Iterator[str]:
 
 
 def fee_problems(contest: Contest) -> Iterator[str]:
-    if contest.fee is not None and contest.fee.minor > 0 and not contest.acknowledged:
+    if contest.fee is not None and not contest.acknowledged:
         yield f"this answer costs {contest.fee}, to which nobody has agreed"
+
+
+def read_back(contest: Contest, answer: ApiAnswer, member: str = "id") -> Node | None:
+    """The dispute that was asked for, which names itself in `member`; None where it was not given. Raises Unreadable."""
+    if answer.status != 200:
+        return None
+    found = parse(answer.body)
+    if found.raw(member) != contest.answer_id:
+        raise unreadable(member, "another dispute than was asked for", "another_object")
+    return found
 
 
 def taken(answer: ApiAnswer) -> bool:

@@ -39,6 +39,7 @@ from shared.providers.kit.filing import (
     json_body,
     packet_of,
     proved_id,
+    read_back,
     step_of,
     taken,
 )
@@ -108,11 +109,9 @@ def standing_request(contest: Contest, api: ApiCredentials) -> ApiRequest:
 
 
 def read_standing(contest: Contest, answer: ApiAnswer) -> Standing:
-    if answer.status != 200:
+    dispute = read_back(contest, answer, "payment_dispute_id")
+    if dispute is None:
         return Standing.UNKNOWN
-    dispute = parse(answer.body)
-    if dispute.raw("payment_dispute_id") != contest.answer_id:
-        raise unreadable("payment_dispute_id", "another dispute than was asked for", "another_object")
     state = dispute.word("state").upper()
     if contest.act is Act.ACCEPT and state == "CLOSED":
         return Standing.ANSWERED if _accepted(contest, dispute) else Standing.OVER

@@ -24,7 +24,17 @@ from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeStage
 from shared.providers.kit.filing import fee_problems, file_part, first_open, harmless, packet_of, taken
 from shared.providers.kit.reading import parse, unreadable
-from shared.providers.kit.submitting import JPEG, PDF, PNG, Limits, multipart, refused, words_of, wrong_files
+from shared.providers.kit.submitting import (
+    JPEG,
+    PDF,
+    PNG,
+    Limits,
+    documents_of,
+    multipart,
+    refused,
+    words_of,
+    wrong_files,
+)
 from shared.providers.mercadopago.webhook import NAME as NAME
 
 API_HOSTS = frozenset({"api.mercadopago.com"})
@@ -58,7 +68,7 @@ def _problems(contest: Contest) -> Iterator[str]:
         yield "a claim is answered in Mercado Pago's own messages"
     if contest.contested not in (None, contest.amount):
         yield "Mercado Pago takes no answer to a part of a chargeback"
-    documents = contest.packet.documents if contest.packet else ()
+    documents = documents_of(contest)
     if not documents:
         yield "there is no document: Mercado Pago takes nothing else"
     yield from wrong_files(documents, FILES)

@@ -27,6 +27,7 @@ from shared.domain.answers import Act, Contest, Done, Refused, Remembered, Stand
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeStage
 from shared.domain.evidence import Item
+from shared.providers.kit.filing import fee_problems
 from shared.providers.kit.reading import Node, parse, rfc3339, unreadable
 from shared.providers.kit.submitting import (
     GIF,
@@ -75,8 +76,7 @@ def problems(contest: Contest) -> tuple[str, ...]:
 def _problems(contest: Contest) -> Iterator[str]:
     if contest.act is Act.ACCEPT:
         return
-    if contest.fee is not None and not contest.acknowledged:
-        yield f"contesting costs {contest.fee}, and nobody has agreed to that"
+    yield from fee_problems(contest)
     if contest.stage is DisputeStage.INQUIRY:
         yield "an inquiry at PayPal is answered by messages and offers, and takes no evidence"
     documents, texts = documents_of(contest), texts_of(contest)

@@ -36,6 +36,7 @@ from shared.providers.kit.filing import (
     json_body,
     packet_of,
     proved_id,
+    read_back,
     step_of,
     taken,
 )
@@ -100,11 +101,9 @@ def standing_request(contest: Contest, api: ApiCredentials) -> ApiRequest:
 
 
 def read_standing(contest: Contest, answer: ApiAnswer) -> Standing:
-    if answer.status != 200:
+    dispute = read_back(contest, answer)
+    if dispute is None:
         return Standing.UNKNOWN
-    dispute = parse(answer.body)
-    if dispute.raw("id") != contest.answer_id:
-        raise unreadable("id", "another dispute than was asked for", "another_object")
     status = dispute.word("status").lower()
     if status == "lost" and contest.act is Act.ACCEPT:
         return Standing.ANSWERED

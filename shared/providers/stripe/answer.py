@@ -36,6 +36,7 @@ from shared.domain.answers import Act, Contest, Done, Refused, Remembered, Stand
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus
 from shared.domain.evidence import Document, Item, Purchase
+from shared.providers.kit.filing import fee_problems
 from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.kit.submitting import (
     JPEG,
@@ -97,8 +98,7 @@ def problems(contest: Contest) -> tuple[str, ...]:
 def _problems(contest: Contest) -> Iterator[str]:
     if contest.act is Act.ACCEPT:
         return
-    if contest.fee is not None and not contest.acknowledged:
-        yield f"contesting costs {contest.fee}, and nobody has agreed to that"
+    yield from fee_problems(contest)
     if contest.fee is not None and contest.network not in _COMPLIANCE:
         yield "a compliance case of a network that Stripe names no field for"
     documents = documents_of(contest)
