@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 Document = dict[str, Any]
-"""Plain values only: None, bool, int (64 bit), float (of a zero the sign may be lost), str, aware datetime (microseconds), list, dict with str keys."""
+"""Plain values only: None, bool, int (64 bit), float (of a zero the sign may be lost), str, aware datetime (microseconds),
+list, dict with str keys."""
 
 
 class Key(NamedTuple):

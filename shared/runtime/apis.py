@@ -125,8 +125,8 @@ class ProviderApi:
             return token
 
     def send(self, request: ApiRequest, *, once: bool = False) -> ApiAnswer:
-        """The answer, after at most three tries; `once`: after a single one, for what must not be done twice. Raises Unavailable, Unreadable (an answer longer than any object)
-        and Misconfigured (an address that is not the provider's)."""
+        """The answer, after at most three tries; `once`: after a single one, for what must not be done twice. Raises
+        Unavailable, Unreadable (an answer longer than any object) and Misconfigured (an address that is not the provider's)."""
         self._check(request.url)
         until = self._clock() + PATIENCE
         for tries_left in reversed(range(1 if once else TRIES)):

@@ -9,7 +9,6 @@ import pytest
 import schemathesis
 from flask.testing import FlaskClient
 from functions_framework import create_app
-from hypothesis import HealthCheck, given, settings
 
 from shared.domain.events import PaymentAssessed
 from shared.domain.privacy import email_parts
@@ -17,6 +16,7 @@ from shared.domain.pseudonyms import DEVELOPMENT
 from shared.runtime.assessments import PATH, openapi, read
 from terraform.tools import bundle
 from tests.builders import NOON
+from tests.functions.attacked import attack
 
 KEPT = bundle.ROOT / "functions" / "assess_payment" / "openapi.json"
 ASKED: dict[str, Any] = {
@@ -139,13 +139,4 @@ def test_the_callers_hash_of_an_address_names_the_same_customer_as_the_address()
 def test_whatever_is_sent_is_answered_as_the_document_says(
     door: FlaskClient, mode: schemathesis.GenerationMode
 ) -> None:
-    contract = schemathesis.openapi.from_wsgi("/openapi.json", door.application)
-    # What no schema says is refused all the same: an address that is none, a provider that is not served.
-    beyond = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
-
-    @settings(max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(contract[PATH]["POST"].as_strategy(generation_mode=mode))
-    def attack(case: schemathesis.Case[Any]) -> None:
-        case.call_and_validate(excluded_checks=[beyond])  # type: ignore[list-item]
-
-    attack()
+    attack(door, "POST", PATH, mode, 80, {})

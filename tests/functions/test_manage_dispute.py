@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from flask.testing import FlaskClient
 from functions_framework import create_app
-from hypothesis import HealthCheck, given, settings
 
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from shared.runtime.disputes import PATH, openapi
 from terraform.tools import bundle
 from tests.builders import DAY, NOON, a_card, a_dispute_event, a_payment_event, eur
+from tests.functions.attacked import attack_desk
 from tests.local import local_ports, published
 from tests.stack.identity import identity
 
@@ -165,17 +164,4 @@ def test_reasons_are_kept_without_card_numbers_and_addresses(desk: FlaskClient, 
 
 @pytest.mark.parametrize("path", ["", "/case", "/submit", "/accept", "/hold", "/record", "/refund", "/readiness"])
 def test_whatever_is_sent_is_answered_as_the_document_says(desk: FlaskClient, path: str) -> None:
-    contract = schemathesis.openapi.from_wsgi("/openapi.json", desk.application)
-    operation = contract[PATH + path]["POST" if path else "GET"]
-    beyond = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
-    modes = list(schemathesis.GenerationMode) if path else [schemathesis.GenerationMode.POSITIVE]
-
-    for mode in modes:
-
-        @settings(max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(operation.as_strategy(generation_mode=mode))
-        def attack(case: schemathesis.Case[Any]) -> None:
-            case.headers.update(ANA)
-            case.call_and_validate(excluded_checks=[beyond])  # type: ignore[list-item]
-
-        attack()
+    attack_desk(desk, PATH, path, 10, ANA)

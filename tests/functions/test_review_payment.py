@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from flask.testing import FlaskClient
 from functions_framework import create_app
-from hypothesis import HealthCheck, given, settings
 
 from shared.domain.decisions import Action
 from shared.flows.listing import listed_entity
@@ -18,6 +16,7 @@ from shared.flows.scorer import Scorer
 from shared.runtime.reviews import PATH, openapi
 from terraform.tools import bundle
 from tests.builders import NOON, a_payment_event
+from tests.functions.attacked import attack_desk
 from tests.local import local_ports, published
 from tests.stack.identity import identity
 
@@ -182,17 +181,4 @@ def test_a_payment_that_was_never_sent_to_review_is_unknown(desk: FlaskClient) -
 
 @pytest.mark.parametrize("path", ["", "/next", "/case", "/claim", "/release", "/decide"])
 def test_whatever_is_sent_is_answered_as_the_document_says(desk: FlaskClient, path: str) -> None:
-    contract = schemathesis.openapi.from_wsgi("/openapi.json", desk.application)
-    operation = contract[PATH + path]["POST" if path else "GET"]
-    beyond = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
-    modes = list(schemathesis.GenerationMode) if path else [schemathesis.GenerationMode.POSITIVE]
-
-    for mode in modes:
-
-        @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(operation.as_strategy(generation_mode=mode))
-        def attack(case: schemathesis.Case[Any]) -> None:
-            case.headers.update(ANA)
-            case.call_and_validate(excluded_checks=[beyond])  # type: ignore[list-item]
-
-        attack()
+    attack_desk(desk, PATH, path, 15, ANA)

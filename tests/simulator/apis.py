@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Protocol, runtime_checkable
 
 from tests.simulator.facts import ProviderSimulator
 from tests.simulator.providers.shaping import ApiReply
+from tests.stack.serving import served
 
 Answering = Callable[[str, str, dict[str, str]], ApiReply]
 """Method, path and headers (named in lower case) to what a provider's API says."""
@@ -59,17 +59,9 @@ def serving(answer: Answering) -> Iterator[SimulatedApi]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    api.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with served(Handler) as address:
+        api.url = f"http://{address}"
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 @contextmanager

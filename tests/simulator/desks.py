@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 from typing import Protocol
 
 from shared.domain.answers import Act, Contest
 from tests.simulator.providers.shaping import ApiReply
+from tests.stack.serving import served
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,6 @@ def open_desk(
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with served(Handler) as address:
+        running.url = f"http://{address}"
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)

@@ -13,7 +13,7 @@ def served(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = N
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
             yield f"127.0.0.1:{server.server_port}"
         finally:
