@@ -138,6 +138,18 @@ def test_a_decision_of_a_release_with_other_features_is_computed_by_its_own(
     assert alarms(caplog) == ["scoring_without_model", "decisions_differ"]
 
 
+RELEASED = frozenset({"c58d3059f0b7768e", "30ef5ab28bda833a", "70c5df32fe709864"})
+"""Every version of rules that was ever shipped, and that decisions therefore name."""
+
+
+def test_no_rules_that_were_ever_shipped_are_forgotten() -> None:
+    assert SHIPPED.table.version in RELEASED, (
+        f"shipped_rules.json changed: keep what stood there in {FORMER_RULES.name} under its version, "
+        f"then name {SHIPPED.table.version} here"
+    )
+    assert json.loads(FORMER_RULES.read_bytes()).keys() == RELEASED - {SHIPPED.table.version}
+
+
 def test_what_an_earlier_release_shipped_judges_its_decisions(ports: Ports) -> None:
     kept = json.loads(FORMER_RULES.read_bytes())
     for version, rules in kept.items():
