@@ -24,6 +24,8 @@ _NOBODY = re.compile(
     r"(event|product|plan|package|merchant|network|scheme|issuer|bank|resource|type|business|store|service|rule|field|method"
     r"|descriptor|item|variant|brand|object|class)name$|^(ip|email)domain$"
 )
+# IPv4 in full, and IPv6 with so many groups that it is no time.
+_HOST = re.compile(r"(?<![\w.])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|(?:[0-9A-Fa-f]{1,4}:){3,7}:?[0-9A-Fa-f]{0,4})(?![\w.])")
 _COUNTRY = re.compile("country(code)?$")
 # `"member": "value"`, `member=value`, `<member>value</member>`: in a text that nobody could open.
 _PAIR = re.compile(
@@ -48,7 +50,7 @@ def masked(value: Any, *, personal: bool = False) -> Any:
         case _ if personal:
             return PERSONAL
         case str():
-            return mask(value)
+            return _said(value)
         case int():
             # A card's number may come as a number.
             return value if mask(str(value)) == str(value) else mask(str(value))
@@ -73,4 +75,8 @@ def masked_text(text: str) -> str:
         return f"{found['lead']}{found['name']}{found['mark']}{PERSONAL if personal else found['value']}"
 
     shown = _PACKED.sub(lambda found: f"[{len(found[0])} characters]", text)
-    return mask(_PAIR.sub(pair, shown))
+    return _said(_PAIR.sub(pair, shown))
+
+
+def _said(text: str) -> str:
+    return _HOST.sub(PERSONAL, mask(text))

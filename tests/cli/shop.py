@@ -25,6 +25,7 @@ from tests.simulator.facts import Fact, FactKind
 from tests.stack import topology
 
 SECOND = timedelta(seconds=1)
+LATER = timedelta(hours=1)
 
 
 class Unmended:
@@ -42,10 +43,12 @@ class Unmended:
 
 @dataclass
 class Shop:
-    """Every consumer that is not in `deaf` hears what is published, in `run`."""
+    """A stack of the providers `served`. twice: every message is heard twice, the last one first."""
 
     home: Path
     now: datetime = NOON
+    served: tuple[str, ...] = ("stripe", "adyen")
+    twice: bool = False
     kits: dict[str, Kit] = field(default_factory=dict)
     scorer: Scorer = field(default_factory=lambda: Scorer(use_model=False))
 
@@ -53,7 +56,7 @@ class Shop:
         self.home.mkdir(parents=True, exist_ok=True)
         self.ports: Ports = connect(settings.read({"PAYIN_HOME": str(self.home)}))
         self.bus = cast(LocalBus, self.ports.bus)
-        for own in [*topology.pushed(["stripe", "adyen"]), *self._stored(), *topology.pulled()]:
+        for own in [*topology.pushed(self.served), *self._stored(), *topology.pulled()]:
             self.bus.subscribe(own.name, own.topic, own.whole_filter, topology.TRIES, own.dead_letters)
         for name in topology.dead_letters():
             self.bus.subscribe(name, name)
@@ -82,6 +85,15 @@ class Shop:
         self.tell(a_fact(kind, changes.pop("attempt", None), **{"at": self.now, **changes}), provider)
         self.run()
 
+    @property
+    def payment(self) -> str:
+        """Stripe's name of the payment that is disputed."""
+        return str(self.kit("stripe").simulator.payment_id(an_attempt()))
+
+    @property
+    def dispute(self) -> str:
+        return self.ports.documents.scan("disputes", 1)[0].key.id.partition(":")[2]
+
     def run(self, *deaf: str) -> None:
         """What is published is heard; those who are `deaf` never will."""
         hear: dict[str, Callable[[Any], object]] = {
@@ -89,9 +101,10 @@ class Shop:
             "score_payment": lambda event: score_payment(event, self.ports, self.now, self.scorer),
             "track_dispute": lambda event: track_dispute(event, self.ports, self.now),
         }
-        for own in topology.pushed(["stripe", "adyen"]):
+        for own in topology.pushed(self.served):
             act = hear.get(own.function or "")
-            for data in self._taken(own.name):
+            taken = self._taken(own.name)
+            for data in [*reversed(taken), *taken] if self.twice else taken:
                 if act is not None and own.function not in deaf:
                     act(decode_event(data))
         if "check_deadlines" not in deaf:
@@ -100,12 +113,12 @@ class Shop:
 
     def store(self) -> None:
         """What waits for the warehouse becomes rows."""
-        for table, own in topology.stored(["stripe", "adyen"]):
+        for table, own in topology.stored(self.served):
             rows = [{**json.loads(data), "publish_time": utc_text(self.now)} for data in self._taken(own.name)]
             self.ports.warehouse.append(table, rows)
 
     def _stored(self) -> list[topology.Subscription]:
-        return [own for _, own in topology.stored(["stripe", "adyen"])]
+        return [own for _, own in topology.stored(self.served)]
 
     def _taken(self, name: str) -> list[bytes]:
         found: list[bytes] = []
@@ -115,9 +128,9 @@ class Shop:
         return found
 
 
-def a_shop(home: Path) -> Shop:
+def a_shop(home: Path, *, twice: bool = False) -> Shop:
     """One payment that is captured and disputed, one of which the delivery could not be read, and one of Adyen's."""
-    shop = Shop(home)
+    shop = Shop(home, twice=twice)
     shop.happens(FactKind.AUTHORIZED)
     shop.happens(FactKind.CAPTURED)
     shop.happens(FactKind.DISPUTE_OPENED)

@@ -62,6 +62,19 @@ def test_a_text_that_nobody_could_open_is_shown_without_names(text: str) -> None
     assert "music.example" not in shown
 
 
+@pytest.mark.parametrize("text", ["from 198.51.100.7 on", "c|198.51.100.7|d", "2001:db8:1:2::7"])
+def test_addresses_are_left_out_wherever_they_stand(text: str) -> None:
+    shown = masked({"custom": text})["custom"]
+    assert PERSONAL in shown
+    assert "198.51" not in shown
+    assert "db8" not in shown
+
+
+@pytest.mark.parametrize("text", ["2026-11-27T08:00:00Z", "12:30:45", "1.2.3", "2025-09-30.clover", "evt_1:2"])
+def test_times_and_versions_are_no_addresses(text: str) -> None:
+    assert masked({"custom": text}) == {"custom": text}
+
+
 def test_what_a_text_packs_is_not_shown() -> None:
     assert masked_text(f"bt_payload={'QW5h' * 100}&x=1") == "[411 characters]&x=1"
 
