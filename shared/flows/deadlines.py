@@ -57,7 +57,9 @@ def risks(dispute: Dispute, now: datetime) -> Iterator[str]:
     """Why `dispute` may end without an answer, in words; nothing where it does not, or where none is needed."""
     answer, until = dispute.answer, dispute.respond_by
     given = answer is not None and answer.state in GIVEN
-    if dispute.next_action_at is not None and dispute.next_action_at < now - LATE:
+    due = dispute.next_action_at
+    # What was due before we heard of it waits since then.
+    if due is not None and max(due, dispute.heard_at or due) < now - LATE:
         yield "the clock should have been here already: see check_deadlines"
     if dispute.status_unknown:
         yield "the provider's last word is one that we do not know: look it up there"

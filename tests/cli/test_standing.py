@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain.codec import to_document, utc_text
-from shared.domain.disputes import Dispute
+from shared.domain.disputes import Answer, AnswerState, Dispute
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.health import HealthMeasured
 from shared.flows.champions import Canary, Champion, Line, with_line

@@ -97,7 +97,7 @@ def test_of_every_provider_a_payment_is_found_in_what_could_not_be_read(provider
     facts = map(a_fact, (FactKind.CAPTURED, FactKind.DISPUTE_OPENED))
     fact, [body, *_] = next((fact, found) for fact in facts if (found := kit.simulator.requests(fact)))
     event = kit.normalize(sent := kit.signed(body), kit.verify(sent)).events[0]
-    name = getattr(event, "payment_id", None) or getattr(event, "resource_id", "")
+    name = str(getattr(event, "payment_id", None) or getattr(event, "resource_id", ""))
     shop.tell(fact, provider, unmended=True)
     shop.store()
     around = (NOON - LATER, NOON + LATER)
