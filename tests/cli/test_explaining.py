@@ -37,7 +37,7 @@ BLOCKED = {
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Two payments of one customer, judged by a champion and by revision 1; revision 2 blocks their domain, and stands."""
     shop = Shop(tmp_path_factory.mktemp("judged"), scorer=Scorer())
-    digest = shop.ports.models.store(artifact(COLUMNS, fitted(COLUMNS, iterations=20)))
+    digest = shop.ports.models.store(artifact(COLUMNS, fitted(COLUMNS, rows=1500, iterations=5)))
     champion = Champion(digest=digest, since=NOON, quality={"average_precision": 0.5})
     shop.ports.documents.commit([Create(CHAMPION, with_line(None, SCHEMA_VERSION, Line(current=champion)))])
     publish(shop, {"rules": [ANY, SHADOW]}, after=None)

@@ -178,7 +178,7 @@ def test_shells_complete_commands_and_what_may_stand_for_an_option() -> None:
 @example("..")
 @example("__x__")
 @example("\x00")
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_asked_for_is_found_or_is_not(shop: Shop, text: str) -> None:
     for one in find(shop.ports, text, shop.now):
         assert one.provider in names()
