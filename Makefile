@@ -10,7 +10,7 @@ EVENT ?= charge.dispute.created
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev send test check mutate bench providers pins clean
+.PHONY: help setup demo dev send ops test check mutate bench providers pins clean
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,8 @@ $(VENV)/.run: NEEDS = requirements.txt
 $(VENV)/.run: SIZE = 400 MB: scikit-learn with scipy and numpy, which train the model, 205; matplotlib, which draws the picture, 76; duckdb, the local warehouse, 58
 $(VENV)/.emulators: NEEDS = tests/stack/requirements.txt
 $(VENV)/.emulators: SIZE = 40 MB more: the clients of Firestore and BigQuery
+$(VENV)/.ops: NEEDS = shared/cli/requirements.txt
+$(VENV)/.ops: SIZE = 30 MB more: typer, and the client of BigQuery
 $(VENV)/.deploy: NEEDS = terraform/requirements.txt
 $(VENV)/.deploy: SIZE = 20 MB more: grpc, for a stand-in of the google provider
 $(VENV)/.test: NEEDS = tests/requirements.txt
@@ -37,7 +39,7 @@ $(VENV)/.mutate: SIZE = 60 MB more: mutmut
 $(VENV)/.bench: NEEDS = tests/benchmarks/requirements.txt
 $(VENV)/.bench: SIZE = 150 MB more: pyarrow, which reads public data sets
 # Modules are compiled when they are first imported, and not all of them now: that is a fifth less to wait for and to keep.
-STAMPS := $(addprefix $(VENV)/.,run emulators deploy test check mutate bench)
+STAMPS := $(addprefix $(VENV)/.,run emulators ops deploy test check mutate bench)
 $(STAMPS): requirements.txt tests/requirements.txt tests/checks.txt tests/mutation.txt $(wildcard */*/requirements.txt) terraform/requirements.txt | $(VENV)/bin/pip
 	@printf '%s\n' "installing $(NEEDS) into $(VENV): about $(SIZE)"
 	$(PY) -m pip install --no-compile --disable-pip-version-check $(if $(CI),--quiet) --requirement $(NEEDS)
@@ -51,6 +53,9 @@ dev: $(VENV)/$(STACK_SET) ## Every function running locally, with URLs to curl (
 
 send: $(VENV)/.run ## Sign and post one event to a running `make dev` (PROVIDER=stripe EVENT=charge.dispute.created PAYMENT=)
 	$(PY) -m tests.stack.send --provider $(PROVIDER) --event $(EVENT) $(if $(PAYMENT),--payment $(PAYMENT))
+
+ops: $(VENV)/.ops ## The command line of people on call (ARGS="trace <any id>"); afterwards also ./payin, which shells complete
+	./payin $(ARGS)
 
 test: $(VENV)/.test ## Every test; what is skipped lacks a server or a data set, and says which (CI skips nothing)
 	$(PY) -m pytest -n $(JOBS) --dist loadgroup

@@ -1,0 +1,6 @@
+"""`python -m shared.cli`."""
+
+from shared.cli.app import main
+
+if __name__ == "__main__":
+    main()
