@@ -54,8 +54,8 @@ dev: $(VENV)/$(STACK_SET) ## Every function running locally, with URLs to curl (
 send: $(VENV)/.run ## Sign and post one event to a running `make dev` (PROVIDER=stripe EVENT=charge.dispute.created PAYMENT=)
 	$(PY) -m tests.stack.send --provider $(PROVIDER) --event $(EVENT) $(if $(PAYMENT),--payment $(PAYMENT))
 
-ops: $(VENV)/.ops ## The command line of people on call (ARGS="trace <any id>"); afterwards also ./payin, which shells complete
-	./payin $(ARGS)
+ops: $(VENV)/.ops ## The command line of people on call (ARGS="trace <any id>"); afterwards also shared/cli/payin, which shells complete
+	./shared/cli/payin $(ARGS)
 
 test: $(VENV)/.test ## Every test; what is skipped lacks a server or a data set, and says which (CI skips nothing)
 	$(PY) -m pytest -n $(JOBS) --dist loadgroup

@@ -139,7 +139,7 @@ def test_on_google_cloud_who_asks_is_whom_google_knows(
 
 
 def test_the_script_runs_from_anywhere(shop: Shop, tmp_path: Path) -> None:
-    command = [str(ROOT / "payin"), "--home", str(shop.home), "find", shop.payment, "--json"]
+    command = [str(ROOT / "shared/cli/payin"), "--home", str(shop.home), "find", shop.payment, "--json"]
     ran = subprocess.run(
         command, cwd=tmp_path, env={**os.environ, **NARROW}, capture_output=True, text=True, timeout=60
     )
