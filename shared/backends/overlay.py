@@ -102,9 +102,9 @@ class Overlay:
         with self._lock:
             own = [key for key in self._written if key.collection == collection]
             told = ask(limit + len(own))
-            for one in told:
-                self._found.setdefault(one.key, one)
-            keys = dict.fromkeys([*(one.key for one in told), *own])
+            for found in told:
+                self._found.setdefault(found.key, found)
+            keys = dict.fromkeys([*(found.key for found in told), *own])
             return [one for key in keys if (one := self._now(key)) is not None]
 
     def _look(self, keys: Iterable[Key]) -> None:
@@ -116,4 +116,3 @@ class Overlay:
         if (written := self._written.get(key)) is None:
             return self._found[key]
         return None if written.document is None else Snapshot(key, written.document, written)
-

@@ -122,7 +122,12 @@ class AuditedDocuments:
             case Create(document=after) | Replace(document=after):
                 return changed(_name(write.key), before if isinstance(write, Replace) else None, after)
             case Accumulate():
-                sets = (("add", write.add), ("largest", write.largest), ("smallest", write.smallest), ("put", write.put))
+                sets = (
+                    ("add", write.add),
+                    ("largest", write.largest),
+                    ("smallest", write.smallest),
+                    ("put", write.put),
+                )
                 after = {word: {".".join(path): one for path, one in told.items()} for word, told in sets if told}
                 dropped = {"drop": [".".join(path) for path in write.drop]} if write.drop else {}
                 return Changed(name=_name(write.key), after=_text({**after, **dropped}))

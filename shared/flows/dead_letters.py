@@ -184,7 +184,9 @@ def _gone(subscriptions: Subscriptions, letters: list[_Letter], chosen: Sequence
 
 def _audit(chosen: Sequence[_Letter]) -> list[Changed]:
     return [
-        Changed(name=f"{one.name}:{one.id}", before=f"{one.reason}, sha256 {hashlib.sha256(one.pulled.data).hexdigest()}")
+        Changed(
+            name=f"{one.name}:{one.id}", before=f"{one.reason}, sha256 {hashlib.sha256(one.pulled.data).hexdigest()}"
+        )
         for one in chosen
     ]
 

@@ -136,5 +136,3 @@ class _Counting:
 
     def publish(self, messages: Sequence[Message]) -> None:
         self.counts.update(message.topic for message in messages)
-
-

@@ -97,7 +97,9 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError(f"the outcome of a delivery that is replayed is one of {', '.join(REPLAYED)}")
         of_events, of_deliveries = self.kind or self.event_id or self.payment_id, self.ignored or self.again
         if (of_events and not self.events) or ((of_deliveries or self.outcome or self.type) and self.events):
-            raise ValueError("`kind`, `event_id` and `payment_id` are of events, `ignored`, `again`, `outcome`, `type` of deliveries")
+            raise ValueError(
+                "`kind`, `event_id` and `payment_id` are of events, `ignored`, `again`, `outcome`, `type` of deliveries"
+            )
         for instant in (self.since, self.until):
             if instant is not None and instant.tzinfo is None:
                 raise ValueError("an instant without a zone")

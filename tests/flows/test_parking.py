@@ -11,7 +11,6 @@ from shared.flows.audit import Errand, records
 from shared.flows.parking import SET_ASIDE, drain, ongoing, park, parked, unpark
 from shared.flows.ports import Message, Ports, Subscriptions
 from tests.builders import DAY, MINUTE, NOON
-from tests.local import local_ports
 
 NAMES = ("record-payment-stripe", "track-dispute-stripe")
 EVENTS = "payment-events"
@@ -169,7 +168,10 @@ def test_broken_off_after_any_step_the_same_again_loses_nothing(
             assert shop.pushed() == {name: [] for name in NAMES}
             unpark(shop.ports, shop.bus, "stripe", errand("unpark"))
         heard = shop.pushed()
-        assert {name: set(some) for name, some in heard.items()} == {NAMES[0]: {"p1", "b1", "p2"}, NAMES[1]: {"d1", "b1"}}
+        assert {name: set(some) for name, some in heard.items()} == {
+            NAMES[0]: {"p1", "b1", "p2"},
+            NAMES[1]: {"d1", "b1"},
+        }
         if ended:
             break
     else:
@@ -194,5 +196,3 @@ def test_nobody_unparks_what_is_not_parked(shop: Shop) -> None:
 def test_nothing_is_parked_without_a_reason() -> None:
     with pytest.raises(Rejected, match="why"):
         replace(errand(), why=" ")
-
-

@@ -1,7 +1,7 @@
 """What a replay would change is told before it is made: the same documents as after it, and nothing is written meanwhile."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,11 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.backends.overlay import Overlay
-from shared.domain.disputes import DisputeStatus
 from shared.domain.errors import Unavailable
-from shared.domain.events import AnyEvent, PaymentStep
+from shared.domain.events import AnyEvent, DisputeStatus, PaymentStep
 from shared.flows.event_messages import event_message
-from shared.flows.ports import Accumulate, Create, Delete, Documents, Key, Message, Ports, Replace, Write
+from shared.flows.ports import Accumulate, Create, Delete, Documents, Key, Message, Ports, Replace, Snapshot, Write
 from shared.flows.rehearsal import Rehearsal
 from shared.flows.scorer import Scorer
 from tests.builders import (
@@ -160,7 +159,11 @@ def do(documents: Documents, step: tuple[str, Key, dict[str, object]]) -> None:
 
 def looks(documents: Documents) -> list[object]:
     """Whatever can be asked."""
-    found = [documents.get(KEYS), documents.scan("payments", 2), documents.scan("payments", 9, "a")]
+    found: list[Sequence[Snapshot | None]] = [
+        documents.get(KEYS),
+        documents.scan("payments", 2),
+        documents.scan("payments", 9, "a"),
+    ]
     found += [documents.due("payments", "next_action_at", NOON + hours * HOUR, 2) for hours in range(4)]
     found += [documents.find("payments", "paid_by", by, 2) for by in "xy"]
     return [[one and (one.key, one.document) for one in each] for each in found]
@@ -169,7 +172,9 @@ def looks(documents: Documents) -> list[object]:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=6), st.lists(STEPS, max_size=6))
 def test_what_is_laid_over_a_store_answers_as_if_it_were_written(
-    shared_ports: Ports, stored: list[tuple[str, Key, dict[str, object]]], tried: list[tuple[str, Key, dict[str, object]]]
+    shared_ports: Ports,
+    stored: list[tuple[str, Key, dict[str, object]]],
+    tried: list[tuple[str, Key, dict[str, object]]],
 ) -> None:
     wipe(shared_ports)
     for step in stored:

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,9 +89,7 @@ class LocalBus:
             if connection.execute(sa.select(subscriptions.c.name).where(subscriptions.c.name == name)).first() is None:
                 raise Misconfigured(f"there is no subscription {name}", reason="no_subscription")
 
-    def _pull(
-        self, name: str, limit: int, lease_seconds: float, at: int, only: sa.ColumnElement[bool]
-    ) -> list[Pulled]:
+    def _pull(self, name: str, limit: int, lease_seconds: float, at: int, only: sa.ColumnElement[bool]) -> list[Pulled]:
         waiting = (
             sa.select(queue)
             .where(queue.c.subscription == name, queue.c.visible_at <= at, only)

@@ -11,8 +11,8 @@ from typing import Any, assert_never
 import msgspec
 import sqlalchemy as sa
 
-from shared.backends.local.sql import Database, TryAgain, documents, instants, texts
 from shared.backends.accumulating import accumulated
+from shared.backends.local.sql import Database, TryAgain, documents, instants, texts
 from shared.backends.once import Once
 from shared.backends.values import check_found_by, check_paths, checked, findable
 from shared.domain.errors import Conflict
