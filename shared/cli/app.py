@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from shared.cli import disputes, models, rules
+from shared.cli import deliveries, disputes, explaining, models, rules, tracing
 from shared.cli.codes import TOLD, NotFound, Several, code_of
 from shared.cli.output import beside
 from shared.cli.session import Session
@@ -66,7 +66,7 @@ def root(
     context.obj = Session(home, os.environ)
 
 
-for module in (disputes, models, rules):
+for module in (tracing, explaining, deliveries, disputes, models, rules):
     module.register(app)
 
 

@@ -40,8 +40,8 @@ class Session:
             if not (folder / "payin.sqlite").is_file():
                 raise Misconfigured(f"nothing has run in {folder}: `make dev` or `make demo`, or name another --home")
             told["PAYIN_HOME"] = str(folder)
-            if (folder / "clock").is_file():
-                told.setdefault("PAYIN_CLOCK", str(folder / "clock"))
+            if (folder / "clock").is_file() and not told.get("PAYIN_CLOCK"):
+                told["PAYIN_CLOCK"] = str(folder / "clock")
         elif home is not None:
             raise Misconfigured("--home is of the local backend: leave it out, or set PAYIN_BACKEND=local")
         app = App("payin", told)

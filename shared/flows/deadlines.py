@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.disputes import GIVEN, AnsweredBy, AnswerState, Dispute
+from shared.domain.events import DisputeStatus
 from shared.domain.money import Money
 from shared.flows.dispute_desk import due_next
 from shared.flows.ports import Documents
@@ -48,18 +49,22 @@ def _due(dispute: Dispute, now: datetime) -> Due:
         respond_by=dispute.respond_by,
         next_action_at=dispute.next_action_at,
         answer=answer.state if answer else None,
-        risks=tuple(_risks(dispute, now)),
+        risks=tuple(risks(dispute, now)),
     )
 
 
-def _risks(dispute: Dispute, now: datetime) -> Iterator[str]:
+def risks(dispute: Dispute, now: datetime) -> Iterator[str]:
+    """Why `dispute` may end without an answer, in words; nothing where it does not, or where none is needed."""
     answer, until = dispute.answer, dispute.respond_by
     given = answer is not None and answer.state in GIVEN
-    if dispute.next_action_at is not None and dispute.next_action_at < now - LATE:
+    due = dispute.next_action_at
+    # What was due before we heard of it waits since then.
+    if due is not None and max(due, dispute.heard_at or due) < now - LATE:
         yield "the clock should have been here already: see check_deadlines"
     if dispute.status_unknown:
         yield "the provider's last word is one that we do not know: look it up there"
-    if given or not dispute.can_respond or dispute.answered_by is AnsweredBy.PROVIDER:
+    asked = dispute.status is DisputeStatus.NEEDS_RESPONSE or dispute.status_unknown
+    if given or not asked or not dispute.can_respond or dispute.answered_by is AnsweredBy.PROVIDER:
         return
     if answer is not None and answer.state is AnswerState.PARKED:
         yield f"parked, only a person can go on: {answer.code or 'no reason was told'}"

@@ -46,7 +46,7 @@ _ModelOf = Callable[[Decision], Model | None]
 _BookOf = Callable[[Decision], Book | None]
 
 
-def _makers(ports: Ports) -> tuple[_ModelOf, _BookOf]:
+def makers(ports: Ports) -> tuple[_ModelOf, _BookOf]:
     """What made a decision, by the names that it gives, those of earlier releases by the features of their time: its model, and
     its book; None for what is not here. The latter raises ValueError for rules that ask what the decision did not record."""
 
@@ -79,7 +79,7 @@ def recompute_decisions(ports: Ports, now: datetime, most: int, within: timedelt
     A difference is an alarm with the events' ids: damage, or a change of the code that its versions do not tell. Raises
     Unavailable.
     """
-    model_of, book_of = _makers(ports)
+    model_of, book_of = makers(ports)
     counts: Counter[str] = Counter()
     different: list[str] = []
     for row in ports.warehouse.query(NEWEST_SQL, {"since": now - within, "until": now, "most": most}):
@@ -148,7 +148,7 @@ class _Card:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class Names:
     """What `shared.fraud.lists.MEMBERS` looks at of a payment."""
 
     card: _Card
@@ -157,7 +157,7 @@ class _Names:
     email_hash: str | None
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "_Names":
+    def of(cls, row: Mapping[str, Any]) -> "Names":
         card = _Card(row["bin"], row["card_country"])
         return cls(card, row["billing_country"], row["email_domain"], row["email_hash"])
 
@@ -217,7 +217,7 @@ def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book 
     """
     parameters = window.checked(LONGEST_REPLAY).parameters(now)
     other = artifacts.load(ports.models.load(model), model) if model else None
-    model_of, book_of = _makers(ports)
+    model_of, book_of = makers(ports)
     sample = sample_of(ports.warehouse, window.since, window.until, MOST_REPLAYED)
     whole, declined, passed = Tally(), Tally(), Tally()
     moved: dict[tuple[Outcome, Outcome], Tally] = {}
@@ -234,7 +234,7 @@ def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book 
             others += 1
             continue
         assert by_book is not None
-        names = _Names.of(row) if named else _NOBODY if book is not None else None
+        names = Names.of(row) if named else _NOBODY if book is not None else None
         would = judged_by(was, by_model, by_book, names)
         amount = was.amount
         told = (Fate(row["fate"]), amount.currency if amount else None, 1, amount.minor if amount else None)
@@ -274,7 +274,7 @@ def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book 
     )
 
 
-_NOBODY: Final = _Names(_Card(None, None), None, None, None)
+_NOBODY: Final = Names(_Card(None, None), None, None, None)
 
 
 def _pages(ports: Ports, parameters: Mapping[str, Any], sample: str, *, named: bool) -> Iterator[dict[str, Any]]:

@@ -161,6 +161,12 @@ def judged_by(decision: Decision, model: Model | None, book: Book, named: object
     return _judged(facts, model, book)
 
 
+def outcome_of_score(facts: Decision, score: float, model: Model, book: Book) -> Outcome:
+    """What `model` alone would do at `score`, by the thresholds that `book` has for such a payment."""
+    authenticated = any(one.value == 1 for one in facts.features if one.name == "three_d_secure_passed")
+    return book.policy.thresholds(model.thresholds, _segment(facts), authenticated=authenticated).outcome(score)
+
+
 def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     values = {feature.name: feature.value for feature in facts.features}
     segment = _segment(facts)
@@ -180,8 +186,7 @@ def _judged(facts: Decision, model: Model | None, book: Book) -> Decision:
     if model is not None:
         scored = model.score([values[name] for name in model.names])
         raw, score = scored.raw, scored.score
-        authenticated = values["three_d_secure_passed"] == 1
-        by_model = book.policy.thresholds(model.thresholds, segment, authenticated=authenticated).outcome(score)
+        by_model = outcome_of_score(facts, score, model, book)
         reasons += _reasons(model.names, scored.contributions)
     lists = {listed.action for listed in facts.listed}
     outcome, propensity, explored = hardest([by_rules, by_model]), None, None

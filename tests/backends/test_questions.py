@@ -1,0 +1,178 @@
+"""What people ask is answered alike on every warehouse: by any name, in order, with nothing told twice."""
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.codec import utc_text
+from shared.flows import archive
+from shared.flows.explaining import NAMES_SQL
+from shared.flows.finding import EVENTS_SQL
+from shared.flows.model_quality import measured
+from shared.flows.ports import Ports, Warehouse
+from shared.flows.stories import (
+    DELIVERIES,
+    EVENT,
+    EVENTS_OF_DELIVERY,
+    EVENTS_OF_DISPUTES,
+    EVENTS_OF_PAYMENT,
+    LABELS,
+    UPDATES,
+)
+from tests.builders import DAY, HOUR, MINUTE
+from tests.providers.kits import NOON
+
+# A day of its own: other tests fill the same warehouse.
+AT = NOON + 400 * DAY
+SINCE, UNTIL = AT - DAY, AT + DAY
+
+
+def event(number: int, **members: Any) -> dict[str, Any]:
+    return {
+        "kind": "payment",
+        "event_id": f"stripe:acct:evt_q{number}",
+        "provider": "stripe",
+        "account": "acct",
+        "occurred_at": utc_text(AT + number * MINUTE),
+        "heard_at": utc_text(AT + number * MINUTE),
+        "publish_time": utc_text(AT + number * MINUTE),
+        "delivery_id": f"stripe:acct:evt_q{number}",
+        "payment_id": "pi_q1",
+        "step": "captured",
+        "amount": {"minor": 999, "currency": "EUR"},
+        "aliases": ["ch_q1"],
+        "merchant_reference": "order-q1",
+        **members,
+    }
+
+
+def delivery(number: int, **members: Any) -> dict[str, Any]:
+    return {
+        "delivery_id": f"stripe:acct:evt_q{number}",
+        "provider": "stripe",
+        "received_at": utc_text(AT + number * MINUTE),
+        "publish_time": utc_text(AT + number * MINUTE),
+        "outcome": "accepted",
+        "reason": "",
+        "key_ids": ["k1"],
+        "types": ["charge.captured"],
+        "headers": "{}",
+        "endpoint_live": True,
+        "endpoint_account": "acct",
+        "body": base64.b64encode(b"{}").decode(),
+        **members,
+    }
+
+
+@pytest.fixture(scope="module")
+def warehouse(warehouses: Ports) -> Warehouse:
+    found = warehouses.warehouse
+    dispute = {"kind": "dispute", "dispute_id": "dp_q1", "payment_id": None, "step": None, "stage": "chargeback"}
+    found.append("payment_events", [event(1), event(2, step="refunded", reference="re_q1"), event(3, **dispute)])
+    later = utc_text(AT + HOUR)
+    unread = {
+        "outcome": "unparsed",
+        "types": [],
+        "unreadable": ["body: not JSON"],
+        "delivery_id": "stripe:acct:sha256-q",
+    }
+    found.append(
+        "deliveries",
+        [delivery(1), delivery(2), delivery(1, publish_time=later, types=["a", "b"]), delivery(4, **unread)],
+    )
+    label = {"label_id": "l1", "provider": "stripe", "payment_id": "pi_q1", "label": "service", "source": "dispute"}
+    found.append("fraud_labels", [{**label, "known_at": utc_text(AT), "revision": 1, "by": "ana"}])
+    return found
+
+
+def names(warehouse: Warehouse, text: str) -> list[str]:
+    provider, name = archive.of_provider(text)
+    asked = {
+        "text": text,
+        "name": name,
+        "part": archive.part(name),
+        "provider": provider,
+        "since": SINCE,
+        "until": UNTIL,
+    }
+    return [row["event_id"].rpartition("_")[2] for row in warehouse.query(EVENTS_SQL, asked)]
+
+
+@pytest.mark.parametrize(
+    ("text", "events"),
+    [
+        ("evt_q2", ["q2"]),
+        ("stripe:acct:evt_q2", ["q2"]),
+        ("adyen:evt_q2", []),
+        ("vt_q2", []),
+        ("evt_q", []),
+        ("ch_q1", ["q1", "q2", "q3"]),
+        ("order-q1", ["q1", "q2", "q3"]),
+        ("stripe:pi_q1", ["q1", "q2"]),
+        ("re_q1", ["q2"]),
+        ("dp_q1", ["q3"]),
+        ("' OR 1=1 --", []),
+    ],
+)
+def test_any_name_finds_its_events_and_no_others(warehouse: Warehouse, text: str, events: list[str]) -> None:
+    assert names(warehouse, text) == events
+
+
+def test_the_last_word_on_each_delivery_is_listed_the_newest_first(warehouse: Warehouse) -> None:
+    found = archive.listed(warehouse, SINCE, UNTIL, provider="stripe")
+    assert [(one.delivery_id[-2:], one.types) for one in found] == [
+        ("-q", ()),
+        ("q2", ("charge.captured",)),
+        ("q1", ("a", "b")),
+    ]
+    assert [one.delivery_id for one in archive.listed(warehouse, SINCE, UNTIL, kind="b", key_id="k1")] == [
+        "stripe:acct:evt_q1"
+    ]
+    assert archive.listed(warehouse, SINCE, UNTIL, key_id="k2") == []
+    assert len(archive.listed(warehouse, SINCE, UNTIL, most=1)) == 1
+
+
+def test_deliveries_are_meant_by_their_own_name_and_looked_into_alone(warehouse: Warehouse) -> None:
+    for text in ("evt_q1", "stripe:acct:evt_q1", "sha256-q"):
+        [one] = archive.meant(warehouse, text, SINCE, UNTIL)
+        assert one.delivery_id.endswith(text)
+    assert archive.meant(warehouse, "evt_q9", SINCE, UNTIL) == []
+    # What is in the bytes is tried on the local warehouse alone: bqemulator gives back the base64 in which they came.
+    asked = {"since": SINCE, "until": UNTIL, "provider": "", "most": 10}
+    assert [row["delivery_id"] for row in warehouse.query(archive.UNREAD_SQL, asked)] == ["stripe:acct:sha256-q"]
+    [kept] = archive.named(warehouse, "evt_q2", SINCE, UNTIL)
+    looked = archive.looked_into(warehouse, kept)
+    assert looked is not None
+    assert looked.kept == kept
+
+
+@pytest.mark.parametrize(
+    ("sql", "name", "rows"),
+    [
+        (EVENTS_OF_PAYMENT, "pi_q1", 2),
+        (EVENTS_OF_DISPUTES, "dp_q1", 1),
+        (EVENTS_OF_DELIVERY, "stripe:acct:evt_q1", 1),
+        (EVENT, "stripe:acct:evt_q3", 1),
+        (DELIVERIES, "stripe:acct:evt_q1", 2),
+        (LABELS, "pi_q1", 1),
+        (UPDATES, "dp_q1", 0),
+    ],
+)
+def test_what_a_story_is_told_of_is_found_by_any_of_several_names(
+    warehouse: Warehouse, sql: str, name: str, rows: int
+) -> None:
+    asked = {"n0": name, "n1": "another", "provider": "stripe", "since": SINCE, "until": UNTIL}
+    assert len(warehouse.query(sql.format(names="@n0, @n1"), asked)) == rows
+
+
+def test_what_lists_go_by_is_read_of_the_event_that_was_decided_on(warehouse: Warehouse) -> None:
+    at = AT + MINUTE
+    asked = {"provider": "stripe", "event_id": "stripe:acct:evt_q1", "since": at, "until": at + timedelta(seconds=1)}
+    [row] = warehouse.query(NAMES_SQL, asked)
+    assert set(row) == {"bin", "card_country", "billing_country", "email_domain", "email_hash"}
+
+
+def test_no_measures_are_none(warehouse: Warehouse) -> None:
+    assert measured(warehouse, SINCE, UNTIL, measure=None, unusual=False) == []

@@ -1,0 +1,128 @@
+"""Whatever id somebody has, the whole story is told from it, in order; what is missing is said, and nothing is guessed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared import providers
+from shared.flows import archive
+from tests.cli.calling import payin, told
+from tests.cli.shop import LATER, Shop, a_shop
+from tests.providers.kits import NOON, a_fact
+from tests.simulator.facts import FactKind
+
+KINDS = ["delivery", "event", "decision", "delivery", "delivery", "event", "event"]
+
+
+def own_event_ids(shop: Shop) -> list[str]:
+    """By which the provider knows the messages that it sent of the payment that could not be read."""
+    rows = shop.ports.warehouse.query("SELECT body FROM deliveries WHERE outcome = 'unparsed' ORDER BY delivery_id")
+    return [json.loads(row["body"])["id"] for row in rows]
+
+
+def test_every_name_of_a_payment_leads_to_its_story(shop: Shop, home: Path) -> None:
+    story = told(home, "trace", shop.payment)
+    assert (story["kind"], story["provider"], story["id"]) == ("payment", "stripe", shop.payment)
+    dispute, [alias] = shop.dispute, [name for name in story["names"] if name != shop.payment]
+    events = [moment["id"] for moment in story["moments"] if moment["kind"] == "event"]
+    assert len(events) == 5
+    # The provider's own part of an event's id is enough.
+    for name in (f"stripe:{shop.payment}", alias, dispute, "stripe:attempt-1", *events, events[0].rpartition(":")[2]):
+        assert told(home, "trace", name) == story, name
+
+
+def test_a_story_goes_from_the_bytes_to_what_was_made_of_them(shop: Shop, home: Path) -> None:
+    story = told(home, "trace", shop.payment)
+    assert [moment["kind"] for moment in story["moments"]][: len(KINDS)] == KINDS
+    first, event, decision = story["moments"][:3]
+    assert first["what"] == "received, charge.succeeded: accepted; proved by current"
+    assert event["what"] == f"payment authorized of {shop.payment}, EUR 19.99"
+    assert event["details"]["delivery_id"] == first["id"]
+    assert (decision["what"], decision["id"]) == ("approve by rules alone (no_model)", event["id"])
+    last = [moment["what"] for moment in story["moments"] if moment["kind"] in ("dispute", "label")]
+    assert last[0] == "told as chargeback needs_response"
+    assert last[-1] == "third_party_fraud, says dispute"
+    assert story["state"]["payment"] == "captured"
+    assert story["state"]["captured"] == {"minor": 1999, "currency": "EUR"}
+    assert story["doubts"] == []
+    assert sorted(story["moments"], key=lambda moment: moment["at"]) == story["moments"]
+
+
+def test_people_read_times_between_money_and_where_to_go_on(shop: Shop, home: Path) -> None:
+    result = payin(home, "trace", shop.payment)
+    assert result.exit_code == 0
+    assert "captured: EUR 19.99" in result.stdout
+    assert "2026-05-01 12:00:01 UTC" in result.stdout
+    assert "+1.0 s" in result.stdout
+
+
+def test_an_order_of_two_providers_is_listed_and_not_guessed(shop: Shop, home: Path) -> None:
+    result = payin(home, "trace", "attempt-1")
+    assert result.exit_code == 4
+    assert f"stripe:{shop.payment}" in result.stderr
+    assert "adyen:" in result.stderr
+    found = told(home, "find", "attempt-1")
+    assert {(one["provider"], one["how"]) for one in found} == {
+        ("stripe", "an order reference"),
+        ("adyen", "an order reference"),
+    }
+    assert all(told(home, "trace", f"{one['provider']}:{one['id']}")["id"] == one["id"] for one in found)
+
+
+def test_what_nobody_knows_is_not_found(home: Path) -> None:
+    for command in ("trace", "why", "find"):
+        result = payin(home, command, "ch_nobody")
+        assert (result.exit_code, result.stdout) == (3, "")
+        assert "--since" in result.stderr
+    assert payin(home, "deliveries", "show", "ch_nobody").exit_code == 3
+
+
+def test_an_instant_that_is_none_is_a_matter_of_usage(home: Path) -> None:
+    assert payin(home, "trace", "ch_nobody", "--since", "soon").exit_code == 2
+
+
+def test_what_could_not_be_read_is_found_by_the_providers_own_id(shop: Shop, home: Path) -> None:
+    for event_id in own_event_ids(shop):
+        story = told(home, "trace", event_id)
+        assert (story["kind"], len(story["moments"])) == ("delivery", 1)
+        assert "unparsed (missing_field)" in story["moments"][0]["what"]
+        assert story["doubts"] == [f"{story['id']}: data.object: not as it was last week"]
+
+
+@pytest.mark.parametrize("provider", providers.names())
+def test_of_every_provider_a_payment_is_found_in_what_could_not_be_read(provider: str, tmp_path: Path) -> None:
+    shop = Shop(tmp_path, served=(provider,))
+    kit = shop.kit(provider)
+    facts = map(a_fact, (FactKind.CAPTURED, FactKind.DISPUTE_OPENED))
+    fact, [body, *_] = next((fact, found) for fact in facts if (found := kit.simulator.requests(fact)))
+    event = kit.normalize(sent := kit.signed(body), kit.verify(sent)).events[0]
+    name = str(getattr(event, "payment_id", None) or getattr(event, "resource_id", ""))
+    shop.tell(fact, provider, unmended=True)
+    shop.store()
+    around = (NOON - LATER, NOON + LATER)
+    [unread, *_] = archive.unread_with(shop.ports.warehouse, name, *around)
+    assert unread.provider == provider
+    assert archive.unread_with(shop.ports.warehouse, f"{name}-none", *around) == []
+
+
+def test_what_its_consumers_never_heard_is_said(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.at(NOON)
+    shop.tell(a_fact(FactKind.CAPTURED))
+    shop.run("record_payment", "score_payment")
+    shop.at(NOON + LATER)
+    [event] = {row["payment_id"] for row in shop.ports.warehouse.query("SELECT payment_id FROM payment_events")}
+    doubts = told(tmp_path, "trace", event)["doubts"]
+    assert [doubt.rpartition("letters of ")[2] for doubt in doubts] == ["record-payment", "score-payment"]
+
+
+def test_a_shop_that_hears_everything_twice_and_backwards_has_the_same_story(tmp_path: Path, shop: Shop) -> None:
+    def essence(home: Path) -> object:
+        story = told(home, "trace", shop.payment)
+        told_of = {(moment["kind"], moment["id"]) for moment in story["moments"] if moment["kind"] != "dispute"}
+        return story["names"], story["state"], told_of, story["doubts"]
+
+    again = a_shop(tmp_path, twice=True)
+    again.at(again.now + LATER)
+    assert essence(tmp_path) == essence(shop.home)
