@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.codec import decode_event
-from shared.domain.errors import PayInError
+from shared.domain.errors import PayInError, Rejected
 from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.telemetry import Field, told_instead
 from shared.flows.audit import Changed, changed
@@ -65,6 +65,7 @@ class Rehearsal:
     documents: Forgetting
     now: Callable[[], datetime]
     scorer: Scorer
+    most: int = 5000
     _events: int = 0
     _unread: int = 0
     _published: Counter[str] = field(default_factory=Counter)
@@ -80,13 +81,15 @@ class Rehearsal:
         }
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Raises Unavailable where the store, the models or the warehouse below cannot be read."""
+        """Raises Rejected for more than `most` events: what they would change is held in memory, and nobody reads it."""
         for message in messages:
             if message.topic != EVENTS:
                 self._published[message.topic] += 1
                 continue
             event = decode_event(message.data)
             self._events += 1
+            if self._events > self.most:
+                raise Rejected(f"more than {self.most} events: ask for a shorter time", reason="too_much_to_rehearse")
             self._unread += isinstance(event, ResourceChanged)
             for name in self.consumers():
                 if reason := self.consume(name, event):
