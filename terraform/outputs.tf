@@ -19,6 +19,11 @@ output "ci" {
   }
 }
 
+output "operator" {
+  description = "Settings of payin, the command line of people on call."
+  value       = merge({ PAYIN_BACKEND = "gcp", GOOGLE_CLOUD_PROJECT = var.project }, values(local.needs)...)
+}
+
 output "services" {
   description = "Providers and the Cloud Run services of their webhooks."
   value       = { for provider in keys(var.payment_providers) : provider => module.webhook[provider].name }

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shared.cli.output import Json, answer, since, table
+from shared.cli.output import Json, answer, beside, since, table
 from shared.cli.session import session_of
 from shared.flows.deadlines import deadlines as due_until
+from shared.flows.dispute_desk import LISTED
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +29,8 @@ def deadlines(
     session = session_of(context)
     now = session.now()
     found = due_until(session.ports.documents, now, timedelta(days=days))
+    if len(found) == LISTED:
+        beside(f"these are the {LISTED} that are due first")
     found = [one for one in found if one.risks or not at_risk]
 
     def tell(console: Console) -> None:

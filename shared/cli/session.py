@@ -20,7 +20,7 @@ from shared.settings import BackendName, Settings
 LOCAL = Path(".payin")
 """Where `make dev` and `make demo` leave what they did, a folder each."""
 
-_TOKENINFO = "https://oauth2.googleapis.com/tokeninfo"
+TOKENINFO = "https://oauth2.googleapis.com/tokeninfo"
 _EMAIL = "https://www.googleapis.com/auth/userinfo.email"
 
 
@@ -133,7 +133,7 @@ def _google_account(metadata_host: str | None) -> str:
     token = access_tokens(metadata_host, _EMAIL).token()
     try:
         told = urllib3.PoolManager(retries=False, timeout=10.0).request_encode_body(
-            "POST", _TOKENINFO, fields={"access_token": token}
+            "POST", TOKENINFO, fields={"access_token": token}, encode_multipart=False
         )
     except urllib3.exceptions.HTTPError as error:
         raise Unavailable("Google does not say who you are") from error

@@ -22,6 +22,8 @@ AHEAD: Final = timedelta(days=1)
 """A provider's clock may be."""
 MOST: Final = 200
 REQUEST: Final = request_name("")
+LONGEST_NAME: Final = 900
+"""Bytes: a document's name has room for its provider beside it."""
 BOUND: Final = Bound(bytes=2**40, seconds=50.0)
 
 _ORDERED: Final = "an order reference"
@@ -95,7 +97,9 @@ def find(ports: Ports, text: str, now: datetime, *, since: datetime | None = Non
     if not text:
         return []
     provider, name = archive.of_provider(text)
-    found = list(_in_documents(ports.documents, [provider] if provider else providers.names(), name))
+    found: list[Found] = []
+    if len(name.encode("utf-8", "replace")) <= LONGEST_NAME:
+        found += _in_documents(ports.documents, [provider] if provider else providers.names(), name)
     if since is not None or all(one.how == _ORDERED for one in found):
         found += _in_warehouse(ports, text, name, provider, since or now - WITHIN, now)
     first: dict[tuple[Kind, str, str], Found] = {}

@@ -27,7 +27,7 @@ BEFORE: Final = timedelta(days=2)
 SETTLED: Final = timedelta(minutes=10)
 # Events lie by kind and payment within their days, and of most days nothing is read: the estimate, by which a query is let run,
 # is of the whole days.
-CLUSTERED: Final = Bound(bytes=2**43, seconds=50.0)
+CLUSTERED: Final = Bound(bytes=2**42, seconds=50.0)
 
 _COLUMNS: Final = (
     "kind, event_id, provider, account, occurred_at, heard_at, publish_time, delivery_id, unsigned, payment_id, dispute_id,"

@@ -1,14 +1,15 @@
 """Deliveries are listed by what is known of them, and shown whole, but for whom they are about."""
 
 import base64
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared import providers
+from shared.domain.codec import encode
 from shared.domain.masking import PERSONAL
+from shared.flows import archive
 from tests.cli.calling import payin, told
 from tests.cli.shop import LATER, Shop
 from tests.providers.kits import NOON, a_fact, an_attempt
@@ -66,15 +67,26 @@ def test_a_delivery_is_shown_as_it_was_proved_and_as_it_would_be_understood_now(
 
 
 @pytest.mark.parametrize("provider", providers.names())
-def test_of_no_provider_a_person_is_shown(provider: str, tmp_path: Path) -> None:
+def test_of_every_provider_all_is_shown_but_people_and_what_cannot_be_read_is_found(
+    provider: str, tmp_path: Path
+) -> None:
     shop = Shop(tmp_path, served=(provider,))
+    kit = shop.kit(provider)
     for kind in (FactKind.CAPTURED, FactKind.DISPUTE_OPENED):
-        shop.tell(a_fact(kind, an_attempt(id=f"attempt-{kind}")), provider)
+        fact = a_fact(kind, an_attempt(id=f"attempt-{kind}"))
+        for body in kit.simulator.requests(fact):
+            event = kit.normalize(sent := kit.signed(body), kit.verify(sent)).events[0]
+        shop.tell(fact, provider, unmended=True)
     shop.store()
-    for one in told(tmp_path, "deliveries", "list"):
-        shown = told(tmp_path, "deliveries", "show", one["delivery_id"])
-        assert (shown["opened"], shown["outcome_now"]) == (True, one["outcome"])
-        said = json.dumps(shown["body"]) + json.dumps([{**event, "email_domain": ""} for event in shown["events"]])
+    name = str(getattr(event, "payment_id", None) or getattr(event, "resource_id", ""))
+    warehouse, around = shop.ports.warehouse, (NOON - LATER, NOON + LATER)
+    assert archive.unread_with(warehouse, name, *around)
+    assert archive.unread_with(warehouse, f"{name}-none", *around) == []
+    for one in archive.listed(warehouse, *around):
+        shown = archive.looked_into(warehouse, one)
+        assert shown is not None
+        assert (shown.opened, shown.outcome_now) == (True, "accepted")
+        said = encode([shown.body, [{**event, "email_domain": ""} for event in shown.events]]).decode()
         assert [person for person in PEOPLE if person in said] == []
 
 

@@ -2,16 +2,19 @@
 
 import json
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 
+from shared.flows.assess_payment import Assessor
 from shared.flows.champions import Champion, Line, with_line
 from shared.flows.ports import Create
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS
 from shared.fraud.features import SCHEMA_VERSION
 from shared.runtime.rule_book import manage_rules
+from tests.builders import an_assessment
 from tests.cli.calling import payin, told
 from tests.cli.shop import Shop, a_shop
 from tests.fraud.forests import THRESHOLDS, artifact, fitted
@@ -138,3 +141,23 @@ def test_of_what_is_no_payment_and_of_what_nobody_decided_that_is_said(tmp_path:
     shop.run("score_payment")
     result = payin(shop.home, "why", "attempt-3")
     assert (result.exit_code, "nobody decided" in result.stderr) == (3, True)
+
+
+def test_what_was_asked_before_authorisation_is_one_story_with_its_payment(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, scorer=Scorer(use_model=False))
+    asked = an_assessment(
+        provider="stripe", request_id="r-1", merchant_reference="attempt-1", card=None, occurred_at=NOON
+    )
+    assessor = Assessor(lambda: shop.ports, shop.scorer, {}, 2)
+    assessor.assess(asked, NOON, monotonic() + 60)
+    before = told(shop.home, "why", "r-1")
+    assert (before["decision"]["request_id"], before["payment_id"]) == ("r-1", "request:r-1")
+    assert told(shop.home, "trace", "request:r-1")["kind"] == "payment"
+    shop.happens(FactKind.CAPTURED)
+    after = told(shop.home, "why", "r-1")
+    assert (after["payment_id"], after["decision"]) == (shop.payment, before["decision"])
+    story = told(shop.home, "trace", shop.payment)
+    assert [moment["kind"] for moment in story["moments"]][:2] == ["event", "decision"]
+    assert story["moments"][0]["what"].startswith("assessment of request:r-1")
+    for name in ("r-1", "stripe:request:r-1", "attempt-1"):
+        assert told(shop.home, "trace", name) == story, name
