@@ -14,7 +14,7 @@ WATCHED: Final = timedelta(days=31)
 """The longest that a provider repeats a delivery under its old signature."""
 _BOUND: Final = Bound(bytes=2**40, seconds=50.0)
 
-USED_SQL: Final = """SELECT key_id, COUNT(*) AS deliveries, MIN(received_at) AS first, MAX(received_at) AS last
+USED_SQL: Final = """SELECT key_id, COUNT(DISTINCT delivery_id) AS deliveries, MIN(received_at) AS first, MAX(received_at) AS last
 FROM deliveries CROSS JOIN UNNEST(key_ids) AS key_id
 WHERE provider = @provider AND received_at >= @since AND received_at < @until
 GROUP BY key_id

@@ -25,7 +25,7 @@ WHERE nth = 1
 GROUP BY provider
 ORDER BY provider"""
 
-KEYS_SQL: Final = """SELECT provider, key_id, COUNT(*) AS deliveries
+KEYS_SQL: Final = """SELECT provider, key_id, COUNT(DISTINCT delivery_id) AS deliveries
 FROM deliveries CROSS JOIN UNNEST(key_ids) AS key_id
 WHERE received_at >= @since AND received_at < @until
 GROUP BY provider, key_id
