@@ -20,7 +20,7 @@ from shared.flows.train_model import COLUMNS
 from shared.fraud.features import SCHEMA_VERSION
 from tests.builders import DAY
 from tests.cli.calling import payin, told
-from tests.cli.shop import a_shop
+from tests.cli.shop import Shop, a_shop
 from tests.fraud.forests import artifact, fitted
 
 BOOK = {"rules": [{"code": "large", "outcome": "review", "sql": "amount >= 100000", "state": "live"}]}
@@ -46,6 +46,17 @@ class Place:
         return found
 
 
+def give_up(shop: Shop) -> None:
+    """A message that nobody can read ends in the dead letters of `record_payment`."""
+    told_by = {"kind": "payment", "provider": "stripe", "step": "captured", "event_id": "evt_x"}
+    name = "record-payment-stripe"
+    shop.bus.subscribe(name, "payment-events", 'attributes.provider = "stripe"', 1, "dead-letter-record-payment")
+    shop.bus.publish([Message("payment-events", b"{}", told_by)])
+    shop.bus.nack(name, [one.ack_id for one in shop.bus.pull(name, 9, 60)])
+    assert shop.bus.pull(name, 9, 60) == []
+    shop.bus.ack("score-payment-stripe", [one.ack_id for one in shop.bus.pull("score-payment-stripe", 9, 60)])
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A shop's days, a model with a challenger and one before, a book of rules, an entry, and a message that was given up."""
@@ -54,16 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     before, champion, challenger = (Champion(digest=one, since=shop.now - DAY) for one in digests)
     line = Line(current=champion, challenger=challenger, former=(before,))
     shop.ports.documents.commit([Create(CHAMPION, with_line(None, SCHEMA_VERSION, line))])
-    poison = Message(
-        "payment-events", b"{}", {"kind": "payment", "provider": "stripe", "step": "captured", "event_id": "evt_x"}
-    )
-    shop.bus.subscribe(
-        "record-payment-stripe", "payment-events", 'attributes.provider = "stripe"', 1, "dead-letter-record-payment"
-    )
-    shop.bus.publish([poison])
-    shop.bus.nack("record-payment-stripe", [one.ack_id for one in shop.bus.pull("record-payment-stripe", 9, 60)])
-    assert shop.bus.pull("record-payment-stripe", 9, 60) == []
-    shop.bus.ack("score-payment-stripe", [one.ack_id for one in shop.bus.pull("score-payment-stripe", 9, 60)])
+    give_up(shop)
     (shop.home / "book.json").write_text(json.dumps(BOOK))
     (shop.home / "secrets.json").write_text(json.dumps(SECRET))
     place = Place(shop.home, champion.digest, challenger.digest)
