@@ -10,11 +10,11 @@ from rich.console import Console
 from shared.cli import topology
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.deliveries import ProviderName
-from shared.cli.output import Json, answer, since, table
+from shared.cli.output import Json, answer, at, since, table
 from shared.cli.session import instant, session_of
 from shared.flows.audit import Errand
 from shared.flows.parking import EVENTS, Parked, drain, ongoing, park, parked, unpark
-from shared.flows.provider_health import Health, health
+from shared.flows.provider_health import Health, health, told_by
 from shared.providers import names
 
 group = typer.Typer(
@@ -43,23 +43,25 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Each provider on a line: when it was last heard of, what of it could not be read or is not known, how late it is, which
-    keys prove it, and whether it is parked.
+    keys prove it, what nothing proves, whether its API is left alone, and whether it is parked.
 
-    What was refused is no delivery, and in no warehouse: the log has `delivery_refused` with its reason.
+    What was refused names no key that is ours, so it is counted by its reason; out of the log, with the breaker.
 
     Examples: `payin providers show`; `payin providers show --since 7d --all --json`
     """
     session = session_of(context)
     now = session.now()
+    then = instant(from_then, now)
     kept = parked(session.ports.documents, names())
+    asked = health(session.ports.warehouse, names(), then, now + timedelta(days=1))
     found = [
         _Shown(
             one,
             here := kept.get(one.provider),
             tuple(ongoing(here, session.subscriptions)) if here else (),
         )
-        for one in health(session.ports.warehouse, names(), instant(from_then, now), now + timedelta(days=1))
-        if all_of_them or one.deliveries or one.provider in kept
+        for one in told_by(session.logs, asked, then)
+        if all_of_them or one.deliveries or one.refused or one.breaker_open_since or one.provider in kept
     ]
 
     def state(one: _Shown) -> str:
@@ -72,7 +74,19 @@ def show(
         if not found:
             console.print("nothing was heard of anybody: look further back by --since 7d")
             return
-        columns = ("provider", "last", ">deliveries", ">unread", ">other mode", ">unknown in", "late", "keys", "parked")
+        columns = (
+            "provider",
+            "last",
+            ">deliveries",
+            ">unread",
+            ">other mode",
+            ">unknown in",
+            "late",
+            "keys",
+            "refused",
+            "API",
+            "parked",
+        )
         rows = (
             (
                 one.health.provider,
@@ -83,6 +97,8 @@ def show(
                 one.health.unmapped,
                 None if one.health.lag_seconds is None else timedelta(seconds=one.health.lag_seconds),
                 ", ".join(f"{key} {count}" for key, count in one.health.keys.items()),
+                ", ".join(f"{reason} {count}" for reason, count in one.health.refused.items()),
+                f"left alone since {at(one.health.breaker_open_since)}" if one.health.breaker_open_since else "",
                 state(one),
             )
             for one in found

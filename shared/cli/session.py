@@ -12,7 +12,7 @@ import typer
 
 from shared.domain.errors import Misconfigured, Unavailable
 from shared.domain.pseudonyms import Keyring
-from shared.flows.ports import Bus, Ports, Subscriptions
+from shared.flows.ports import Bus, Logs, Ports, Subscriptions
 from shared.flows.pseudonyms import PseudonymousBus
 from shared.runtime.app import App
 from shared.settings import BackendName, Settings
@@ -74,6 +74,20 @@ class Session:
         from shared.backends.local.sql import Database
 
         return LocalBus(Database(self.settings.database_url))
+
+    @cached_property
+    def logs(self) -> Logs:
+        """What functions said of themselves."""
+        if self.settings.backend is BackendName.GCP:
+            from shared.backends.gcp.http import Http
+            from shared.backends.gcp.logs import CloudLogs
+            from shared.backends.gcp.tokens import access_tokens
+
+            http = Http(access_tokens(self.settings.metadata_host), patience=30.0, read_timeout=20.0)
+            return CloudLogs(self.settings.project, http)
+        from shared.backends.local.logs import LogFiles
+
+        return LogFiles(Path(self.settings.home) / "logs", virtual=self.settings.clock is not None)
 
     @cached_property
     def keyring(self) -> Keyring:

@@ -162,6 +162,14 @@ class Subscriptions(Protocol):
         keeps them. A repeat changes nothing."""
 
 
+class Logs(Protocol):
+    """What functions have logged, for people and their tools."""
+
+    def lines(self, events: Sequence[str], since: datetime, most: int) -> list[dict[str, Any]]:
+        """Lines of those `events` from `since` on, the newest first, at most `most`: each with `event`, `at` (an aware instant)
+        and its fields."""
+
+
 class Models(Protocol):
     """Immutable artifacts by SHA-256 (lower-case hex) of their bytes."""
 

@@ -1,11 +1,11 @@
 """How each provider's deliveries are doing, by what the warehouse has of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from shared.flows.ports import Bound, Warehouse
+from shared.flows.ports import Bound, Logs, Warehouse
 
 BOUND: Final = Bound(bytes=2**40, seconds=50.0)
 
@@ -36,7 +36,8 @@ ORDER BY provider, key_id"""
 class Health:
     """Of one provider, in the time that was asked about. last: its last delivery, None where there was none. unmapped:
     deliveries in which something is that the adapter does not know. lag_seconds: from the provider's signature to us, in the
-    mean, where it signs a time. keys: how many each key proved."""
+    mean, where it signs a time. keys: how many each key proved. refused: what nothing proved, by the reason; of the newest
+    `MOST_LINES` lines of the log. breaker_open_since: since when its API is left alone, as the log's last word on that."""
 
     provider: str
     last: datetime | None = None
@@ -48,6 +49,29 @@ class Health:
     unmapped: int = 0
     lag_seconds: float | None = None
     keys: Mapping[str, int]
+    refused: Mapping[str, int] = field(default_factory=dict)
+    breaker_open_since: datetime | None = None
+
+
+MOST_LINES: Final = 5000
+REFUSED, OPENED, CLOSED = "delivery_refused", "circuit_opened", "circuit_closed"
+
+
+def told_by(logs: Logs, found: Sequence[Health], since: datetime) -> list[Health]:
+    """`found`, with what only the log knows: there is no row of what was refused."""
+    refused: dict[str, dict[str, int]] = {}
+    opened: dict[str, datetime | None] = {}
+    for line in logs.lines((REFUSED, OPENED, CLOSED), since, MOST_LINES):
+        provider = str(line.get("provider", ""))
+        if line["event"] == REFUSED:
+            reasons = refused.setdefault(provider, {})
+            reasons[str(line.get("reason"))] = reasons.get(str(line.get("reason")), 0) + 1
+        else:
+            opened.setdefault(provider, line["at"] if line["event"] == OPENED else None)
+    return [
+        replace(one, refused=refused.get(one.provider, {}), breaker_open_since=opened.get(one.provider))
+        for one in found
+    ]
 
 
 def health(warehouse: Warehouse, providers: Sequence[str], since: datetime, until: datetime) -> list[Health]:

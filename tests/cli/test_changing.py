@@ -206,8 +206,32 @@ def test_providers_are_told_on_one_screen(place: Place) -> None:
     assert (stripe["deliveries"], stripe["unparsed"], stripe["accepted"]) == (7, 2, 5)
     assert sum(stripe["keys"].values()) == 7
     assert stripe["lag_seconds"] is not None
+    assert (stripe["refused"], stripe["breaker_open_since"]) == ({}, None)
     said = payin(place.home, "providers", "show", "--since", "3650d", "--all").stdout
     assert "worldpay" in said
+
+
+def test_what_only_the_log_knows_of_a_provider_is_on_the_same_screen(place: Place) -> None:
+    lines = [
+        {"event": "circuit_opened", "provider": "paypal", "time": "2026-11-02T11:00:00+00:00"},
+        {"event": "circuit_opened", "provider": "adyen", "time": "2026-11-02T11:00:00+00:00"},
+        {"event": "circuit_closed", "provider": "adyen", "time": "2026-11-02T11:01:00+00:00"},
+        {
+            "event": "delivery_refused",
+            "provider": "adyen",
+            "reason": "signature_mismatch",
+            "time": "2026-11-02T11:02:00+00:00",
+        },
+        {"event": "delivery", "provider": "adyen", "time": "2026-11-02T11:02:00+00:00"},
+    ]
+    (place.home / "logs").mkdir()
+    text = "\n".join(["half a line", *map(json.dumps, lines), '{"event": "delivery_refused"}', ""])
+    (place.home / "logs" / "webhook.log").write_text(text)
+    found = {one["health"]["provider"]: one["health"] for one in told(place.home, "providers", "show", "--since", "1d")}
+    assert found["adyen"]["refused"] == {"signature_mismatch": 1}
+    assert found["adyen"]["breaker_open_since"] is None
+    assert found["paypal"]["breaker_open_since"] == "2026-11-02T11:00:00Z"
+    assert "left alone since 2026-11-02 11:00:00 UTC" in payin(place.home, "providers", "show", "--since", "1d").stdout
 
 
 def test_a_key_is_changed_in_a_file_and_goes_only_when_nothing_is_proved_by_it(place: Place) -> None:
