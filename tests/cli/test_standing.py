@@ -157,13 +157,14 @@ def test_a_dispute_that_may_end_without_an_answer_says_why(fields: dict[str, Any
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        (AnswerState.PARKED, ["parked, only a person can go on: refused"]),
+        (AnswerState.PARKED, ["parked, only a person can go on: refused", "less than a day is left"]),
         (AnswerState.TAKEN, []),
-        (AnswerState.HELD, ["it is held until after the deadline"]),
+        (AnswerState.ELSEWHERE, []),
+        (AnswerState.HELD, ["less than a day is left", "it is held until after the deadline"]),
     ],
 )
 def test_our_own_answer_may_be_the_risk(state: AnswerState, says: list[str]) -> None:
-    dispute = open_dispute(respond_by=OUR_NOON + 9 * DAY)
+    dispute = open_dispute(respond_by=OUR_NOON + 23 * HOUR)
     assert dispute.round is not None
     answer = Answer(state=state, at=OUR_NOON, code="refused", wake_at=OUR_NOON + 10 * DAY)
     assert list(risks(replace(dispute, answers={dispute.round: answer}), OUR_NOON)) == says

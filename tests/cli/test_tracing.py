@@ -49,6 +49,7 @@ def test_a_story_goes_from_the_bytes_to_what_was_made_of_them(shop: Shop, home: 
     assert story["state"]["payment"] == "captured"
     assert story["state"]["captured"] == {"minor": 1999, "currency": "EUR"}
     assert story["doubts"] == []
+    assert not any("told 2 times" in moment["what"] for moment in story["moments"])
     assert sorted(story["moments"], key=lambda moment: moment["at"]) == story["moments"]
 
 
@@ -96,12 +97,36 @@ def test_what_could_not_be_read_is_found_by_the_providers_own_id(shop: Shop, hom
 def test_what_its_consumers_never_heard_is_said(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.at(NOON)
-    shop.tell(a_fact(FactKind.CAPTURED))
+    shop.tell(a_fact(FactKind.AUTHORIZED))
     shop.run("record_payment", "score_payment")
     shop.at(NOON + LATER)
-    [event] = {row["payment_id"] for row in shop.ports.warehouse.query("SELECT payment_id FROM payment_events")}
-    doubts = told(tmp_path, "trace", event)["doubts"]
+    doubts = told(tmp_path, "trace", shop.payment)["doubts"]
     assert [doubt.rpartition("letters of ")[2] for doubt in doubts] == ["record-payment", "score-payment"]
+
+
+def test_an_event_that_its_payment_never_heard_of_is_named_once_that_is_no_matter_of_time(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.happens(FactKind.AUTHORIZED)
+    shop.tell(a_fact(FactKind.REFUNDED))
+    shop.run("record_payment")
+    assert told(tmp_path, "trace", shop.payment)["doubts"] == []
+    shop.at(NOON + LATER)
+    story = told(tmp_path, "trace", shop.payment)
+    lost = {moment["id"] for moment in story["moments"] if "refunded" in moment["what"] and moment["kind"] == "event"}
+    assert lost
+    assert {doubt.partition(" ")[0] for doubt in story["doubts"]} == lost
+
+
+def test_a_delivery_that_came_again_is_told_as_such_and_its_event_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    for _ in range(2):
+        shop.at(shop.now + LATER)
+        shop.tell(a_fact(FactKind.AUTHORIZED))
+        shop.run()
+    story = told(tmp_path, "trace", shop.payment)
+    assert [moment["kind"] for moment in story["moments"]] == ["delivery", "event", "decision", "delivery"]
+    assert story["moments"][1]["what"].endswith("EUR 19.99; told 2 times")
+    assert story["doubts"] == []
 
 
 def test_a_shop_that_hears_everything_twice_and_backwards_has_the_same_story(tmp_path: Path, shop: Shop) -> None:
