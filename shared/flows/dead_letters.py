@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.errors import Rejected
-from shared.domain.telemetry import fact
 from shared.flows.audit import Changed, Errand, begun, ended
 from shared.flows.ports import Bus, Documents, Message, Pulled, Subscriptions
 
@@ -98,7 +97,6 @@ def requeue(
         bus.publish([Message(topics[one.name], one.pulled.data, _own(one.pulled.attributes)) for one in chosen])
         _gone(subscriptions, letters, chosen)
         ended(documents, record, f"{group.count} published again")
-    fact("dead_letters_requeued", subscription=group.letters, count=group.count)
     return group
 
 
@@ -117,7 +115,6 @@ def drop(
         record = begun(documents, errand, _audit(chosen))
         _gone(subscriptions, letters, chosen)
         ended(documents, record, f"{group.count} dropped")
-    fact("dead_letters_dropped", subscription=group.letters, count=group.count)
     return group
 
 

@@ -15,7 +15,6 @@ from itertools import chain
 
 from shared.domain.codec import from_document, to_document, utc_text
 from shared.domain.errors import Rejected
-from shared.domain.telemetry import fact
 from shared.flows.audit import Changed, Errand, audited, begun, ended
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.pacing import PacedBus
@@ -68,7 +67,6 @@ def park(ports: Ports, subscriptions: Subscriptions, provider: str, names: Seque
         if (where := subscriptions.pushed_to(name)) is not None:
             change(ports.documents, [key], _noting(provider, name, where))
             subscriptions.push_to(name, None)
-    fact("provider_parked", provider=provider)
     return parked(ports.documents, [provider])[provider]
 
 
@@ -101,7 +99,6 @@ def unpark(ports: Ports, subscriptions: Subscriptions, provider: str, errand: Er
     for name, where in sorted(ending.pushes.items()):
         subscriptions.push_to(name, where)
     ports.documents.commit([Delete(key)])
-    fact("provider_unparked", provider=provider)
 
 
 def drain(
@@ -127,7 +124,6 @@ def drain(
         unpark(ports, subscriptions, provider, errand)
     count = _pass_on(PacedBus(ports.bus, rate, sleep), subscriptions, rate)
     ended(ports.documents, record, f"{count} messages went through")
-    fact("provider_drained", provider=provider, messages=count)
     return count
 
 
