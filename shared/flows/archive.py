@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shared import providers
 from shared.domain.codec import to_document
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Unreadable
@@ -15,6 +14,7 @@ from shared.domain.privacy import LONGEST, mask
 from shared.flows.ports import Bound, Warehouse
 from shared.flows.receive_delivery import understand
 from shared.flows.replay_deliveries import as_received
+from shared.providers import load, names, version
 
 MOST_LISTED: Final = 500
 MOST_OPENED: Final = 2_000
@@ -153,7 +153,7 @@ def of_provider(text: str) -> tuple[str, str]:
     """The provider that `text` asks of, "" where it asks of all, and the name that it asks for: `stripe:evt_1` is `evt_1`
     of one. What we call something begins so too: `stripe:acct_1:evt_1`, which is looked for as a whole beside it."""
     head, colon, rest = text.partition(":")
-    return (head, rest) if colon and rest and head in providers.names() else ("", text)
+    return (head, rest) if colon and rest and head in names() else ("", text)
 
 
 def part(name: str) -> str:
@@ -220,7 +220,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _opened(delivery: Delivery) -> Mapping[str, Any] | None:
     try:
-        return providers.load(delivery.provider).opened(delivery).value
+        return load(delivery.provider).opened(delivery).value
     except Unreadable:
         return None
     except Exception:  # noqa: BLE001 - bytes that an adapter stumbles over are the very ones that are looked for here
@@ -234,7 +234,7 @@ def looked_into(warehouse: Warehouse, kept: Kept) -> Looked | None:
     if not rows:
         return None
     delivery, verdict, credentials = as_received(kept.provider, rows[0])
-    provider = providers.load(kept.provider)
+    provider = load(kept.provider)
     opened = _opened(delivery)
     understood = understand(delivery, provider, verdict, credentials)
     return Looked(
@@ -245,7 +245,7 @@ def looked_into(warehouse: Warehouse, kept: Kept) -> Looked | None:
         opened=opened is not None,
         body=masked(opened) if opened is not None else _as_text(delivery.body),
         unsigned=verdict.unsigned,
-        adapter_now=providers.version(kept.provider),
+        adapter_now=version(kept.provider),
         outcome_now=understood.outcome,
         events=tuple(map(_shown, understood.events)),
         unreadable_now=understood.normalized.unreadable,

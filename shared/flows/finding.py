@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from shared import providers
 from shared.domain.codec import from_document
 from shared.flows import archive, cases
 from shared.flows.filing import key_of
 from shared.flows.judged import Judged, Purchase, decision_key, purchase_key, request_name
 from shared.flows.ports import Bound, Documents, Key, Ports, Snapshot
+from shared.providers import names
 
 WITHIN: Final = timedelta(days=7)
 AHEAD: Final = timedelta(days=1)
@@ -99,7 +99,7 @@ def find(ports: Ports, text: str, now: datetime, *, since: datetime | None = Non
     provider, name = archive.of_provider(text)
     found: list[Found] = []
     if len(name.encode("utf-8", "replace")) <= LONGEST_NAME:
-        found += _in_documents(ports.documents, [provider] if provider else providers.names(), name)
+        found += _in_documents(ports.documents, [provider] if provider else names(), name)
     if since is not None or all(one.how == _ORDERED for one in found):
         found += _in_warehouse(ports, text, name, provider, since or now - WITHIN, now)
     first: dict[tuple[Kind, str, str], Found] = {}
@@ -198,21 +198,21 @@ _DELIVERED: Final = "a delivery of it"
 
 def _of_row(row: Mapping[str, Any], text: str, name: str) -> Iterator[Found]:
     """What a row says that either is."""
-    names = {text, name}
+    either = {text, name}
     event_id = row["event_id"]
     at = {"provider": row["provider"], "event_id": row["event_id"], "at": row["occurred_at"]}
     for member, how in _OF_DISPUTES.items():
-        if row[member] in names and row["dispute_id"]:
+        if row[member] in either and row["dispute_id"]:
             yield Found(kind=Kind.DISPUTE, id=row["dispute_id"], how=how, **at)
             return
     for member, how in _OF_PAYMENTS.items():
-        if row[member] in names and row["payment_id"]:
+        if row[member] in either and row["payment_id"]:
             yield Found(kind=Kind.PAYMENT, id=row["payment_id"], how=how, **at)
             return
-    if row["payment_id"] and names & {*(row["aliases"] or ()), *(row["payment_aliases"] or ())}:
+    if row["payment_id"] and either & {*(row["aliases"] or ()), *(row["payment_aliases"] or ())}:
         yield Found(kind=Kind.PAYMENT, id=row["payment_id"], how="an alias", **at)
         return
-    how = next((how for member, how in _OF_EVENTS.items() if row[member] in names), "")
+    how = next((how for member, how in _OF_EVENTS.items() if row[member] in either), "")
     how = how or (
         "an event of it" if event_id == text or archive.part(name) in archive.part(event_id)[1:] else _DELIVERED
     )
