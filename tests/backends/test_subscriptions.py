@@ -17,6 +17,7 @@ from shared.backends.gcp.subscriptions import PubSubSubscriptions
 from shared.backends.local.bus import LocalBus
 from shared.backends.local.sql import Database
 from shared.domain.errors import Misconfigured
+from shared.flows.dead_letters import dead_letters
 from shared.flows.ports import Bus, Message, Pulled, Subscriptions
 
 
@@ -103,6 +104,14 @@ def test_nothing_is_pushed_where_that_was_stopped_and_everything_waits_until_it_
     place.publish("d")
     if isinstance(place.bus, LocalBus):
         assert [one.data for one in place.bus.pull(place.name, 10, 60)] == [b"d"]
+
+
+def test_dead_letters_are_looked_at_and_stay(place: Place) -> None:
+    place.subscriptions.push_to(place.name, None)
+    place.publish("a", "b")
+    for _ in range(2):
+        [group] = dead_letters(place.subscriptions, [place.name], lambda *_: "malformed_message")
+        assert (group.count, group.reason, group.letters) == (2, "malformed_message", place.name)
 
 
 def test_a_subscription_that_is_not_there_is_named(place: Place) -> None:

@@ -53,7 +53,7 @@ def tell(ports: Ports, events: list[AnyEvent]) -> None:
             consume(event, ports, NOON + 2 * DAY)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(STORY), st.integers(0, len(STORY)), st.data())
 def test_what_is_rehearsed_is_what_comes_of_it(
     shared_ports: Ports, events: list[AnyEvent], heard: int, data: st.DataObject
@@ -169,7 +169,7 @@ def looks(documents: Documents) -> list[object]:
     return [[one and (one.key, one.document) for one in each] for each in found]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=6), st.lists(STEPS, max_size=6))
 def test_what_is_laid_over_a_store_answers_as_if_it_were_written(
     shared_ports: Ports,
