@@ -7,7 +7,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from shared.cli import deliveries, disputes, explaining, models, rules, tracing
+from shared.cli import (
+    auditing,
+    deciding,
+    deliveries,
+    disputes,
+    explaining,
+    keys,
+    letters,
+    models,
+    providers,
+    replaying,
+    rules,
+    tracing,
+)
 from shared.cli.codes import TOLD, NotFound, Several, code_of
 from shared.cli.output import beside
 from shared.cli.session import Session
@@ -66,7 +79,10 @@ def root(
     context.obj = Session(home, os.environ)
 
 
-for module in (tracing, explaining, deliveries, disputes, models, rules):
+READING = (tracing, explaining, deliveries, disputes, models, rules)
+CHANGING = (replaying, letters, providers, keys, deciding, auditing)
+
+for module in (*READING, *CHANGING):
     module.register(app)
 
 

@@ -128,6 +128,48 @@ class Bus(Protocol):
         may have been published (a repeat is harmless: consumers know every event by its id)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A message leased to us. `attempt` counts from 1; the same message has the same `message_id` in every subscription."""
+
+    ack_id: str
+    message_id: str
+    published_at: datetime
+    attempt: int
+    data: bytes
+    attributes: Mapping[str, str]
+
+
+class Subscriptions(Protocol):
+    """What waits in subscriptions, for people and their tools; functions are pushed to. Raises Misconfigured for a subscription
+    that is not there."""
+
+    def take(self, name: str, limit: int) -> list[Pulled]:
+        """Some of what waits, at most `limit`, longest waiting first as far as the bus knows; hidden from others for a minute.
+        None where nothing came within seconds."""
+
+    def ack(self, name: str, ack_ids: Sequence[str]) -> None:
+        """These are done, and gone."""
+
+    def give_back(self, name: str, ack_ids: Sequence[str]) -> None:
+        """These wait again, at once."""
+
+    def pushed_to(self, name: str) -> str | None:
+        """Where messages are pushed, as `push_to` takes it; None where they are not."""
+
+    def push_to(self, name: str, where: str | None) -> None:
+        """Push there from now on; None: nowhere, so that messages wait until somebody takes them, as long as the subscription
+        keeps them. A repeat changes nothing."""
+
+
+class Logs(Protocol):
+    """What functions have logged, for people and their tools."""
+
+    def lines(self, events: Sequence[str], since: datetime, most: int) -> list[dict[str, Any]]:
+        """Lines of those `events` from `since` on, the newest first, at most `most`: each with `event`, `at` (an aware instant)
+        and its fields."""
+
+
 class Models(Protocol):
     """Immutable artifacts by SHA-256 (lower-case hex) of their bytes."""
 

@@ -1,6 +1,7 @@
-"""What the warehouse keeps is told again: deliveries that could not be read when they came, by the adapter of today, and
-events as they were told."""
+"""What the warehouse keeps is told again: deliveries that could not be read when they came, or any others, by the adapter of
+today, and events as they were told."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -10,11 +11,12 @@ from typing import Annotated, Any
 import msgspec
 
 from shared.domain.codec import decode, from_document
-from shared.domain.delivery import Credentials, Delivery, Verdict
+from shared.domain.delivery import Credentials, Delivery, DeliveryOutcome, Verdict
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.events import KINDS, AnyEvent
 from shared.domain.telemetry import fact
 from shared.flows.event_messages import event_message
+from shared.flows.pacing import PacedBus
 from shared.flows.ports import Bus, Message, Warehouse
 from shared.flows.receive_delivery import Understood, messages, understand
 from shared.providers.kit.protocol import Provider
@@ -28,8 +30,11 @@ FROM (
   SELECT *, ROW_NUMBER() OVER (PARTITION BY delivery_id, received_at ORDER BY publish_time DESC) AS nth
   FROM deliveries
   WHERE provider = @provider AND received_at >= @since AND received_at < @until
+    AND (@delivery_id = '' OR delivery_id = @delivery_id)
 ) AS told
-WHERE nth = 1 AND (outcome = 'unparsed' OR (outcome = 'ignored' AND @ignored))
+WHERE nth = 1
+  AND (outcome = @outcome OR (@outcome = '' AND (outcome = 'unparsed' OR (outcome = 'ignored' AND @ignored) OR @delivery_id != '')))
+  AND (@type = '' OR @type IN UNNEST(types))
   AND (received_at > @since OR delivery_id > @after)
 ORDER BY received_at, delivery_id
 LIMIT @page"""
@@ -43,6 +48,8 @@ FROM (
     ROW_NUMBER() OVER (PARTITION BY event_id ORDER BY COALESCE(heard_at, publish_time), publish_time) AS nth
   FROM payment_events
   WHERE provider = @provider AND (@kind = '' OR kind = @kind)
+    AND (@delivery_id = '' OR delivery_id = @delivery_id) AND (@event_id = '' OR event_id = @event_id)
+    AND (@payment_id = '' OR payment_id = @payment_id)
     AND occurred_at >= @earliest AND occurred_at < @latest
     AND COALESCE(heard_at, publish_time) >= @since AND COALESCE(heard_at, publish_time) < @until
 ) AS told
@@ -51,29 +58,48 @@ ORDER BY heard, event_id
 LIMIT @page"""
 AHEAD = timedelta(days=1)  # a provider's clock may be
 
+# What is of the other mode is never acted upon.
+REPLAYED = tuple(one.value for one in DeliveryOutcome if one is not DeliveryOutcome.MODE_MISMATCH)
+
 
 class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which deliveries: of `provider`, received from `since` on and before `until` (aware instants; until left out: now).
 
-    ignored: those of types that nothing followed when they came, too.
+    Those that could not be read, unless one `outcome`, or one delivery by its id, is asked for; all or with one `type` of the
+    provider's in them. ignored: those of types that nothing followed when they came, too. again: those too of which nothing
+    more is understood than before.
 
-    events: not deliveries but the events that were published in that time, all or of one `kind`, those read back from an
-    API among them. late_days: how long before `since` they may have happened.
+    events: not deliveries but the events that were published in that time, those read back from an API among them: all, of
+    one `kind`, of one payment or delivery, or one by its id. late_days: how long before `since` they may have happened.
+
+    rate: so many messages a second at most, events and rows of deliveries alike.
     """
 
     provider: str
     since: datetime
     until: datetime | None = None
+    delivery_id: str = ""
+    outcome: str = ""
+    type: str = ""
     ignored: bool = False
+    again: bool = False
     events: bool = False
     kind: str = ""
+    event_id: str = ""
+    payment_id: str = ""
     late_days: Annotated[float, msgspec.Meta(ge=0, le=4000)] = 40
+    rate: Annotated[float, msgspec.Meta(gt=0, le=100_000)] | None = None
 
     def __post_init__(self) -> None:
         if self.kind and self.kind not in KINDS:
             raise ValueError(f"an event is one of {', '.join(KINDS)}")
-        if (not self.events and self.kind) or (self.events and self.ignored):
-            raise ValueError("`kind` is of events, `ignored` of deliveries")
+        if self.outcome and self.outcome not in REPLAYED:
+            raise ValueError(f"the outcome of a delivery that is replayed is one of {', '.join(REPLAYED)}")
+        of_events, of_deliveries = self.kind or self.event_id or self.payment_id, self.ignored or self.again
+        if (of_events and not self.events) or ((of_deliveries or self.outcome or self.type) and self.events):
+            raise ValueError(
+                "`kind`, `event_id` and `payment_id` are of events, `ignored`, `again`, `outcome`, `type` of deliveries"
+            )
         for instant in (self.since, self.until):
             if instant is not None and instant.tzinfo is None:
                 raise ValueError("an instant without a zone")
@@ -85,8 +111,8 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """replayed: deliveries of which more was understood than before, published anew, with so many events. unchanged:
-    those of which nothing more was. Of a replay of events: how many of them, and nothing of deliveries."""
+    """replayed: deliveries that were published anew, with so many events: those of which more was understood than before, or
+    all that were asked for `again`. unchanged: those of which nothing more was. Of a replay of events: how many of them, and nothing of deliveries."""
 
     looked_at: int
     replayed: int
@@ -103,7 +129,12 @@ def read(parameters: bytes) -> ReplayRequest:
 
 
 def replay_deliveries(
-    parameters: bytes, load: Callable[[str], Provider], warehouse: Warehouse, bus: Bus, now: datetime
+    parameters: bytes,
+    load: Callable[[str], Provider],
+    warehouse: Warehouse,
+    bus: Bus,
+    now: datetime,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Replayed:
     """Translate stored deliveries again and publish what is understood of them, under the ids that they have; or publish
     stored events again, to the byte as they were published. Every consumer hears them, and knows by their ids those that
@@ -119,6 +150,8 @@ def replay_deliveries(
     except Misconfigured as error:
         raise Rejected(str(error), reason="unknown_provider") from error
     counts: Counter[str] = Counter()
+    if request.rate is not None:
+        bus = PacedBus(bus, request.rate, sleep)
     if request.events:
         for told in _told(request, warehouse, request.until or now):
             bus.publish(told)
@@ -128,7 +161,7 @@ def replay_deliveries(
         delivery, verdict, credentials = as_received(request.provider, row)
         understood = understand(delivery, provider, verdict, credentials)
         counts["looked_at"] += 1
-        if not _is_more(understood, row):
+        if not request.again and not _is_more(understood, row):
             counts["unchanged"] += 1
             continue
         bus.publish(messages(delivery, provider, verdict, credentials, understood, row["delivery_id"], now))
@@ -164,6 +197,9 @@ def _stored(request: ReplayRequest, warehouse: Warehouse, until: datetime) -> It
                 "until": until,
                 "after": after,
                 "ignored": request.ignored,
+                "delivery_id": request.delivery_id,
+                "outcome": request.outcome,
+                "type": request.type,
                 "page": PAGE,
             },
         )
@@ -179,6 +215,9 @@ def _told(request: ReplayRequest, warehouse: Warehouse, until: datetime) -> Iter
     between = {
         "provider": request.provider,
         "kind": request.kind,
+        "delivery_id": request.delivery_id,
+        "event_id": request.event_id,
+        "payment_id": request.payment_id,
         "earliest": _back(since, timedelta(days=request.late_days)),
         "latest": until + AHEAD,
         "until": until,

@@ -11,6 +11,7 @@ import msgspec
 from shared.domain.codec import encode
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
+from shared.flows.audit import Errand, audited
 from shared.flows.challengers import dismiss, give_share, promote, put_line
 from shared.flows.champions import Champion, Line, line_of, usable
 from shared.flows.cohorts import compare_challenger
@@ -256,20 +257,26 @@ def _store(ports: Ports, learned: _Learned, golden: "Table", origin: Mapping[str
 def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
     """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"pin": "<digest>"}`, `{"unpin": "<digest>"}`,
     `{"canary": "<digest>", "share": 0.05}`, `{"promote": "<digest>"}`, `{"dismiss": "<digest>"}`, `{"compare": "<digest>"}`,
-    `{"recompute": 1000}`. What came of it is told by facts. Raises Rejected, Misconfigured, Unavailable."""
-    match requests.read(parameters):
+    `{"recompute": 1000}`. What came of it is told by facts; what changes who decides, by the audit. Raises Rejected,
+    Misconfigured, Unavailable."""
+    asked = requests.read(parameters)
+    said = Errand(
+        who="a message to ticks", why="it gives no reason", what=f"train_model {type(asked).__name__}", at=now
+    )
+    by_hand = audited(ports, said)
+    match asked:
         case RollBack(roll_back=digest):
-            roll_back(ports, now, digest)
+            roll_back(by_hand, now, digest)
         case Pin(pin=digest):
-            pin(ports, digest, pinned=True)
+            pin(by_hand, digest, pinned=True)
         case Unpin(unpin=digest):
-            pin(ports, digest, pinned=False)
+            pin(by_hand, digest, pinned=False)
         case Promote(promote=digest):
-            promote(ports, now, digest)
+            promote(by_hand, now, digest)
         case GiveShare(canary=digest, share=share):
-            give_share(ports.documents, now, digest, share)
+            give_share(by_hand.documents, now, digest, share)
         case Dismiss(dismiss=digest):
-            dismiss(ports.documents, digest)
+            dismiss(by_hand.documents, digest)
         case Compare(compare=digest, days=days, mature_days=mature_days):
             compare_challenger(ports, now, digest, timedelta(days=days), timedelta(days=mature_days))
         case Recompute(recompute=decisions, days=days):

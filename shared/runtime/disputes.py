@@ -15,7 +15,9 @@ from shared.domain.answers import Act
 from shared.domain.disputes import Answer, Dispute
 from shared.domain.privacy import mask
 from shared.flows.answering import accept, hold, recorded_elsewhere, submit
+from shared.flows.audit import Errand, audited
 from shared.flows.dispute_desk import before_a_refund, due_next, ready_for, view
+from shared.flows.ports import Ports
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
 from shared.runtime.contracts import Closed, Operation, ToldMoney
@@ -193,28 +195,31 @@ def desk(app: App) -> entry.Handler:
         asked = contracts.read(call.body, Named)
         return ToldDispute.of(view(app.ports.documents, asked.provider, asked.dispute_id))
 
+    def on(by: str, why: str, act: str) -> Ports:
+        """Ports whose commits the audit tells of."""
+        return audited(app.ports, Errand(who=by, why=why, what=f"manage_dispute {act}", at=app.now()))
+
     def submitted(call: entry.Call) -> BaseModel:
         by, one = call.caller(), contracts.read(call.body, Submit)
         why = mask(one.reason)
-        return ToldDispute.of(
-            submit(app.ports, one.provider, one.dispute_id, by, why, app.now(), acknowledged=one.acknowledged)
-        )
+        named = (on(by, why, "submit"), one.provider, one.dispute_id, by, why, app.now())
+        return ToldDispute.of(submit(*named, acknowledged=one.acknowledged))
 
     def accepted(call: entry.Call) -> BaseModel:
         by, one = call.caller(), contracts.read(call.body, Accept)
-        return ToldDispute.of(accept(app.ports, one.provider, one.dispute_id, by, mask(one.reason), app.now()))
+        why = mask(one.reason)
+        return ToldDispute.of(accept(on(by, why, "accept"), one.provider, one.dispute_id, by, why, app.now()))
 
     def held(call: entry.Call) -> BaseModel:
         by, one = call.caller(), contracts.read(call.body, Hold)
         why = mask(one.reason)
-        return ToldDispute.of(hold(app.ports, one.provider, one.dispute_id, by, why, app.now(), one.until))
+        return ToldDispute.of(hold(on(by, why, "hold"), one.provider, one.dispute_id, by, why, app.now(), one.until))
 
     def recorded(call: entry.Call) -> BaseModel:
         by, one = call.caller(), contracts.read(call.body, Record)
         why, act = mask(one.reason), Act(one.act)
-        return ToldDispute.of(
-            recorded_elsewhere(app.ports, one.provider, one.dispute_id, by, why, act, one.at, app.now())
-        )
+        named = (on(by, why, "record"), one.provider, one.dispute_id, by, why)
+        return ToldDispute.of(recorded_elsewhere(*named, act, one.at, app.now()))
 
     def advised(call: entry.Call) -> BaseModel:
         call.caller()

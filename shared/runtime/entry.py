@@ -134,13 +134,14 @@ def consume(
     def handle(request: "Request") -> Response:
         received = _received(request)
         if action is None or received.attributes.get("action", action) == action:
-            act((read or _event)(received.data))
+            act((read or event_in)(received.data))
         return b"", 204, {}
 
     return handle
 
 
-def _event(data: bytes) -> AnyEvent:
+def event_in(data: bytes) -> AnyEvent:
+    """The event in a message of `payment-events`. Raises Unreadable."""
     return _named(decode_event(data))
 
 

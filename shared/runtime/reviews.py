@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from shared.domain.decisions import Action
 from shared.domain.privacy import mask
 from shared.domain.reviews import Promise, Review, ReviewAction
+from shared.flows.audit import Errand, audited
 from shared.flows.review_desk import Listing, View, claim_next, decide_and_list, queue, view
 from shared.flows.reviews import LEASE, Word, claim, release
 from shared.runtime import contracts, entry
@@ -253,7 +254,9 @@ def desk(app: App) -> entry.Handler:
     def decided(call: entry.Call) -> BaseModel:
         by, asked = call.caller(), contracts.read(call.body, Decide)
         listings = [Listing(action=Action(one.action), kind=one.kind, days=one.days) for one in asked.lists]
-        return told(decide_and_list(app.ports, asked.review_id, by, app.now(), asked.word, listings))
+        errand = Errand(who=by, why=asked.word.reason, what=f"review_payment {asked.action}", at=app.now())
+        kept = audited(app.ports, errand)
+        return told(decide_and_list(kept, asked.review_id, by, app.now(), asked.word, listings))
 
     acts = {"next": taken_next, "case": shown, "claim": taken, "release": given_back, "decide": decided}
     return contracts.desk(PATH, listed, acts, openapi, LARGEST)

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationEr
 from shared.domain.codec import decode, encode, in_utc
 from shared.domain.decisions import Action, Outcome
 from shared.domain.errors import Rejected
+from shared.flows.audit import Errand, audited
 from shared.flows.backtest import MATURITY, Backtested, Window, backtest
 from shared.flows.book_of_rules import Revision, history, kept_book, publish_book, standing_book
 from shared.flows.challengers import challenger_in
@@ -380,23 +381,23 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None =
             return Checked(all(one.wrong is None for one in checked), checked)
         case Publish():
             made = call.book.contents()
-            return Published(
-                publish_book(ports, made, now, after=call.after, author=_author(call, caller), why=call.reason)
-            )
+            author, kept = _recorded(ports, call, caller, now)
+            return Published(publish_book(kept, made, now, after=call.after, author=author, why=call.reason))
         case Back():
             again = _kept(documents, call.to)
             standing = next(iter(history(documents, before=None, limit=1)), None)
             after = standing.revision if standing else None
-            return Published(
-                publish_book(ports, again.contents, now, after=after, author=_author(call, caller), why=call.reason)
-            )
+            author, kept = _recorded(ports, call, caller, now)
+            return Published(publish_book(kept, again.contents, now, after=after, author=author, why=call.reason))
         case Diff():
             return _changed(_kept(documents, call.since), _kept(documents, call.to))
         case ListEntity():
-            return _standing(list_entity(ports, call.entry(), now, author=_author(call, caller)), now)
+            author, kept = _recorded(ports, call, caller, now)
+            return _standing(list_entity(kept, call.entry(), now, author=author), now)
         case Unlist():
+            author, kept = _recorded(ports, call, caller, now)
             of = (call.kind, call.value, call.action, call.rule)
-            return _standing(take_back(ports, *of, now, author=_author(call, caller), reason=call.reason), now)
+            return _standing(take_back(kept, *of, now, author=author, reason=call.reason), now)
         case ShowListed(kind=str(kind), value=str(value)):
             return _standing(listed_entity(documents, kind, value), now)
         case ShowListed():
@@ -406,10 +407,13 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None =
             return Entities(tuple(replace(one, changes=()) for one in whole if one.standing), last)
 
 
-def _author(call: Publish | Back | ListEntity | Unlist, caller: str | None) -> str:
+def _recorded(
+    ports: Ports, call: Publish | Back | ListEntity | Unlist, caller: str | None, now: datetime
+) -> tuple[str, Ports]:
+    """Who changes this, and ports whose commits the audit tells of."""
     if not (author := caller or call.author):
         raise Rejected("author: no ID token says who calls, so the call has to", reason="bad_call")
-    return author
+    return author, audited(ports, Errand(who=author, why=call.reason, what=f"manage_rules {call.act}", at=now))
 
 
 def _candidate(documents: Documents, call: Replay) -> Book | None:

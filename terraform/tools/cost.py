@@ -83,7 +83,7 @@ class Each:
     door_writes: int = 5  # what waits under its reference, and its end; the link, a proof, and the payment's name
     """Of a review: the hundred among which the next one is found, and the case; lists are a few more."""
     review_reads: int = 117
-    review_writes: int = 4  # opened, claimed, decided, told
+    review_writes: int = 6  # opened, claimed, decided, told, and who decided and told, in the audit
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_300
     decision_bytes: int = 5_600
@@ -123,6 +123,7 @@ class Each:
     entities_document: int = 1_600  # of a customer: card, account, device and address
     dispute_document: int = 4_000  # with its case and its claim
     review_document: int = 1_100  # closed, with its trail
+    review_audit: int = 1_700  # who said the last word, and why, for good
     usage_document: int = 850  # of somebody who came and accepted; of one in twenty a month of use, ten times as much
     answer_reads: int = 24  # decided and sent, its clock and what is told of it
     history_reads: int = 4  # of each payment of the subscriber, with its case, twice
@@ -423,7 +424,7 @@ def costs(plan: Plan) -> Iterator[Line]:
         + each.decision_document
         + traffic.disputes_a_payment * each.dispute_document
     )
-    a_payment += traffic.reviews_a_payment * each.review_document
+    a_payment += traffic.reviews_a_payment * (each.review_document + each.review_audit)
     new = traffic.new_customers / 100
 
     def stored(month: int) -> float:

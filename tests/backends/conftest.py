@@ -1,16 +1,19 @@
 """Every backend there is, by the same words."""
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shared import settings
 from shared.backends import gcp, local
+from shared.backends.overlay import Overlay
 from shared.flows.ports import Ports
 
 BACKENDS = [
     "sqlite",
+    "overlay",
     pytest.param("postgresql", marks=pytest.mark.postgres),
     pytest.param("gcp-grpc", marks=pytest.mark.emulators),
     pytest.param("gcp-rest", marks=pytest.mark.emulators),
@@ -47,6 +50,9 @@ def _connected(request: pytest.FixtureRequest, name: str, home: Path) -> Ports:
     match name:
         case "sqlite":
             return local.connect(settings.read({"PAYIN_HOME": str(home)}))
+        case "overlay":
+            below = local.connect(settings.read({"PAYIN_HOME": str(home)}))
+            return replace(below, documents=Overlay(below.documents))
         case "postgresql":
             url = request.getfixturevalue("postgres_url")
             return local.connect(settings.read({"PAYIN_HOME": str(home), "PAYIN_DATABASE_URL": url}))

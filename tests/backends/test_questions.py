@@ -10,8 +10,11 @@ from shared.domain.codec import utc_text
 from shared.flows import archive
 from shared.flows.explaining import NAMES_SQL
 from shared.flows.finding import EVENTS_SQL
+from shared.flows.key_rotation import used
 from shared.flows.model_quality import measured
 from shared.flows.ports import Ports, Warehouse
+from shared.flows.provider_health import health
+from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
 from shared.flows.stories import (
     DELIVERIES,
     EVENT,
@@ -176,3 +179,43 @@ def test_what_lists_go_by_is_read_of_the_event_that_was_decided_on(warehouse: Wa
 
 def test_no_measures_are_none(warehouse: Warehouse) -> None:
     assert measured(warehouse, SINCE, UNTIL, measure=None, unusual=False) == []
+
+
+def test_how_a_provider_is_doing_is_told_by_the_last_word_on_each_delivery(warehouse: Warehouse) -> None:
+    adyen, stripe = health(warehouse, ["stripe", "adyen"], SINCE, UNTIL)
+    assert (adyen.provider, adyen.deliveries, adyen.last, dict(adyen.keys)) == ("adyen", 0, None, {})
+    assert (stripe.deliveries, stripe.accepted, stripe.unparsed, stripe.unmapped) == (3, 2, 1, 0)
+    assert (stripe.last, dict(stripe.keys)) == (AT + 4 * MINUTE, {"k1": 3})
+    assert stripe.lag_seconds is None
+    [key] = used(warehouse, "stripe", SINCE, UNTIL)
+    assert (key.key_id, key.deliveries, key.first, key.last) == ("k1", 3, AT + MINUTE, AT + 4 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, ["sha256-q"]),
+        ({"outcome": "accepted"}, ["q1", "q2"]),
+        ({"outcome": "accepted", "type": "b"}, ["q1"]),
+        ({"delivery_id": "stripe:acct:evt_q2"}, ["q2"]),
+    ],
+)
+def test_which_deliveries_are_replayed(warehouse: Warehouse, asked: dict[str, str], found: list[str]) -> None:
+    between = {"provider": "stripe", "since": SINCE, "until": UNTIL, "after": "", "ignored": False, "page": 10}
+    rows = warehouse.query(STORED_SQL, {**between, "delivery_id": "", "outcome": "", "type": "", **asked})
+    assert [row["delivery_id"].rpartition("_")[2].removeprefix("stripe:acct:") for row in rows] == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, ["q1", "q2", "q3"]),
+        ({"payment_id": "pi_q1"}, ["q1", "q2"]),
+        ({"event_id": "stripe:acct:evt_q3"}, ["q3"]),
+        ({"delivery_id": "stripe:acct:evt_q2", "kind": "payment"}, ["q2"]),
+    ],
+)
+def test_which_events_are_replayed(warehouse: Warehouse, asked: dict[str, str], found: list[str]) -> None:
+    between = {"provider": "stripe", "since": SINCE, "until": UNTIL, "earliest": SINCE, "latest": UNTIL, "after": ""}
+    named = {"kind": "", "delivery_id": "", "event_id": "", "payment_id": "", "page": 10, **asked}
+    assert [row["event_id"].rpartition("_")[2] for row in warehouse.query(TOLD_SQL, between | named)] == found

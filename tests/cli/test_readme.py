@@ -9,8 +9,9 @@ import pytest
 
 from shared.cli.codes import Code
 from shared.runtime.rule_book import manage_rules
-from tests.cli.calling import payin
+from tests.cli.calling import payin, told
 from tests.cli.shop import a_shop
+from tests.cli.test_changing import give_up
 from tests.stack.topology import ROOT
 
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Operating with `payin`")[2].partition("\n## ")[0]
@@ -24,6 +25,8 @@ def meant(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     rule = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live"}
     call = {"act": "publish", "book": {"rules": [rule]}, "after": None, "author": "ana", "reason": "a wave"}
     manage_rules(json.dumps(call).encode(), shop.ports, shop.now)
+    give_up(shop)
+    [letters] = told(shop.home, "dead-letters", "list")
     [unread, *_] = shop.ports.warehouse.query("SELECT body FROM deliveries WHERE outcome = 'unparsed'")
     return {
         "home": str(shop.home),
@@ -32,6 +35,7 @@ def meant(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "order": "attempt-1",
         "unread": json.loads(unread["body"])["id"],
         "revision": "1",
+        "letters": letters["fingerprint"],
         "customer": "customer-1",
     }
 
@@ -61,5 +65,5 @@ def test_a_line_of_the_page_does_what_it_says(line: str, meant: dict[str, str]) 
 
 
 def test_the_page_says_with_what_it_ends() -> None:
-    told = {int(found) for found in re.findall(r"\b(\d+) where\b", PAGE)}
-    assert told == {code.value for code in Code} - {Code.DONE, Code.BROKEN}
+    codes = {int(found) for found in re.findall(r"\b(\d+) where\b", PAGE)}
+    assert codes == {code.value for code in Code} - {Code.DONE, Code.BROKEN}

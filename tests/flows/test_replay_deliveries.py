@@ -274,6 +274,64 @@ def test_more_than_a_page_of_events_is_published_whole(stripe: Shop, monkeypatch
     assert len(stripe.messages) == len(once(first)) > 6
 
 
+def test_events_of_one_payment_or_one_delivery_or_one_event(stripe: Shop) -> None:
+    stripe.receive(*everything_of(stripe.kit))
+    told = once(stripe.messages)
+    rows_of = {row["event_id"]: row for row in stripe.warehouse.query("SELECT * FROM payment_events")}
+    [first, *_] = [row for row in rows_of.values() if row["payment_id"]]
+    for asked in ("payment_id", "delivery_id", "event_id"):
+        stripe.messages = []
+        stripe.replay(**SINCE_NOON, **{asked: first[asked]})
+        assert set(once(stripe.messages)) == {name for name in told if rows_of[name][asked] == first[asked]}, asked
+
+
+def test_a_delivery_by_its_id_is_told_again_only_where_that_is_asked(stripe: Shop) -> None:
+    stripe.receive(*everything_of(stripe.kit))
+    [known] = [row for row in rows(stripe) if row["outcome"] == "accepted"][:1]
+    stripe.told()
+    assert stripe.replay(delivery_id=known["delivery_id"]) == Replayed(1, 0, 1, 0)
+    assert stripe.told() == []
+    found = stripe.replay(delivery_id=known["delivery_id"], again=True)
+    assert (found.looked_at, found.replayed) == (1, 1)
+    assert {json.loads(event)["delivery_id"] for event in stripe.told()} == {known["delivery_id"]}
+
+
+def test_deliveries_of_one_outcome_and_of_one_type(stripe: Shop) -> None:
+    stripe.receive(*everything_of(stripe.kit))
+    accepted = [row for row in rows(stripe) if row["outcome"] == "accepted"]
+    assert stripe.replay(outcome="accepted").looked_at == len({row["delivery_id"] for row in accepted})
+    [kind] = accepted[0]["types"]
+    of_it = {row["delivery_id"] for row in accepted if kind in row["types"]}
+    assert stripe.replay(outcome="accepted", type=kind).looked_at == len(of_it)
+    assert stripe.replay(type=kind).looked_at == 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"outcome": "mode_mismatch"},
+        {"events": True, "outcome": "accepted"},
+        {"events": True, "type": "charge.refunded"},
+        {"events": True, "again": True},
+        {"payment_id": "pi_1"},
+        {"event_id": "stripe:acct_1:evt_1"},
+        {"rate": 0},
+    ],
+)
+def test_a_replay_that_contradicts_itself_is_refused(asked: dict[str, Any], stripe: Shop) -> None:
+    with pytest.raises(Rejected):
+        stripe.replay(**asked)
+
+
+def test_a_replay_keeps_to_its_rate(stripe: Shop) -> None:
+    stripe.receive(*everything_of(stripe.kit))
+    count, slept, stripe.messages = len(once(stripe.messages)), list[float](), []
+    asked = {"provider": "stripe", "rate": 4, **SINCE_NOON}
+    replay_deliveries(msgspec.json.encode(asked), providers.load, stripe.warehouse, stripe, NOON + DAY, slept.append)
+    assert len(stripe.messages) == count
+    assert slept == [1.0] * ((count - 1) // 4)
+
+
 # From the row alone
 
 

@@ -17,10 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import urllib3
 
-from shared.backends.local.bus import LocalBus, Pulled
+from shared.backends.local.bus import LocalBus
 from shared.backends.local.sql import Database
 from shared.domain.codec import encode, utc_text
 from shared.domain.errors import Unavailable
+from shared.flows.ports import Pulled
 
 BATCH = 40
 AT_ONCE = 6  # requests in flight to one function

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shared import settings
+from shared.flows.parking import SET_ASIDE  # of people's tools, which are no function
 from terraform.tools import bundle, policy
 
 # The framework's, not read by our settings.
@@ -92,7 +93,7 @@ def of_code(root: Path) -> Contents:
     tables = {path.stem: json.loads(path.read_text()) for path in (root / TABLES).glob("*.json")}
     return Contents(
         functions=functions,
-        topics=frozenset({one.split("/")[1] for one in publishes} | taken | ({TICKS} if jobs else set())),
+        topics=frozenset({one.split("/")[1] for one in publishes} | taken | ({TICKS} if jobs else set()) | {SET_ASIDE}),
         publishes=frozenset(publishes),
         jobs=frozenset(jobs),
         collections=frozenset(collections),
@@ -231,8 +232,16 @@ class _Known:
                     yield from found
 
     def due(self) -> Iterator[tuple[str, str]]:
-        """Collection and field of every query of documents."""
+        """Collection and field of every query of documents. Documents that hand a query on to others make none."""
+        handed_on = {
+            id(inner)
+            for outer in ast.walk(self._tree)
+            if isinstance(outer, ast.FunctionDef) and outer.name in QUERIES
+            for inner in ast.walk(outer)
+        }
         for node in ast.walk(self._tree):
+            if id(node) in handed_on:
+                continue
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in QUERIES:
                 collection, field = (self.text(one) for one in node.args[:2])
                 if collection is None or field is None:

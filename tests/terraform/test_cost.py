@@ -30,6 +30,7 @@ from shared.domain.reviews import ReviewAction
 from shared.domain.usage import KEPT, PlanChanged, PolicyAccepted
 from shared.flows import reviews
 from shared.flows.assess_payment import count
+from shared.flows.audit import Errand, audited
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.cohorts import COHORT_SQL
 from shared.flows.decisions import PACKED, row_of, stored
@@ -208,10 +209,12 @@ def test_a_payment_that_a_person_looks_at_costs_what_a_review_is_charged_for(tmp
     )
     reviews.claim(ports, review_id, by, NOON)
     view(ports.documents, review_id, NOON)
-    reviews.decide(ports, review_id, by, NOON, word)
+    reviews.decide(audited(ports, Errand(who=by, why=word.reason, what="review", at=NOON)), review_id, by, NOON, word)
     assert (counted.reads + reviews.LOOKED_AT, counted.writes + 1) == (each.review_reads, each.review_writes)
     [stored_here] = counted.inner.scan("reviews", 10)
     assert 0.7 * each.review_document < document_bytes(stored_here) <= each.review_document
+    audit = sum(document_bytes(one) for one in counted.inner.scan("audit", 10))
+    assert 0.7 * each.review_audit < audit <= each.review_audit
 
 
 def test_an_answer_to_a_dispute_costs_what_it_is_charged_for(tmp_path: Path) -> None:

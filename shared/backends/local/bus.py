@@ -2,8 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,28 +10,21 @@ import msgspec
 import sqlalchemy as sa
 
 from shared.backends.local.filters import compiled
-from shared.backends.local.sql import Database, queue, subscriptions
+from shared.backends.local.sql import Database, queue, stopped, subscriptions
 from shared.backends.values import attributes
-from shared.flows.ports import Message
+from shared.domain.errors import Misconfigured
+from shared.flows.ports import Message, Pulled
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """A message leased to us. `attempt` counts from 1; the same message has the same `message_id` everywhere."""
-
-    ack_id: str
-    message_id: str
-    published_at: datetime
-    attempt: int
-    data: bytes
-    attributes: Mapping[str, str]
+TAKEN_FOR = 60.0
+"""Seconds that a message is leased to whoever takes it."""
+PUSHED = "local"
+"""Where the pusher knows best where to."""
 
 
 class LocalBus:
-    """`shared.flows.ports.Bus`, and the subscriber's side for whoever delivers messages to functions.
+    """`shared.flows.ports.Bus` and `Subscriptions`, and the subscriber's side for whoever delivers messages to functions.
 
     `now` rules leases only; left out it is the machine's clock, for a lease is about processes, not about payments.
     """
@@ -70,11 +62,37 @@ class LocalBus:
             self._database.write(lambda connection: _publish(connection, messages, now))
 
     def pull(self, name: str, limit: int, lease_seconds: float, now: datetime | None = None) -> list[Pulled]:
-        """Up to `limit` messages, hidden from others for `lease_seconds`, the longest waiting first."""
-        at = _instant(now)
+        """Up to `limit` messages, hidden from others for `lease_seconds`, the longest waiting first: what would be pushed, so
+        nothing of a subscription that is stopped."""
+        return self._pull(name, limit, lease_seconds, _instant(now), sa.not_(sa.exists(_stopped(name))))
+
+    def take(self, name: str, limit: int) -> list[Pulled]:
+        self._known(name)
+        return self._pull(name, limit, TAKEN_FOR, _instant(None), sa.true())
+
+    def give_back(self, name: str, ack_ids: Sequence[str]) -> None:
+        self.nack(name, ack_ids)
+
+    def pushed_to(self, name: str) -> str | None:
+        self._known(name)
+        with self._database.read() as connection:
+            return None if connection.execute(_stopped(name)).first() else PUSHED
+
+    def push_to(self, name: str, where: str | None) -> None:
+        self._known(name)
+        stop = self._database.insert(stopped).values(subscription=name).on_conflict_do_nothing()
+        go_on = sa.delete(stopped).where(stopped.c.subscription == name)
+        self._database.write(lambda connection: connection.execute(stop if where is None else go_on))
+
+    def _known(self, name: str) -> None:
+        with self._database.read() as connection:
+            if connection.execute(sa.select(subscriptions.c.name).where(subscriptions.c.name == name)).first() is None:
+                raise Misconfigured(f"there is no subscription {name}", reason="no_subscription")
+
+    def _pull(self, name: str, limit: int, lease_seconds: float, at: int, only: sa.ColumnElement[bool]) -> list[Pulled]:
         waiting = (
             sa.select(queue)
-            .where(queue.c.subscription == name, queue.c.visible_at <= at)
+            .where(queue.c.subscription == name, queue.c.visible_at <= at, only)
             .order_by(queue.c.visible_at, queue.c.seq)
             .limit(limit)
         )
@@ -119,6 +137,10 @@ class LocalBus:
         with self._database.read() as connection:
             count = sa.select(sa.func.count()).select_from(queue).where(queue.c.subscription == name)
             return connection.execute(count).scalar_one()
+
+
+def _stopped(name: str) -> sa.Select[Any]:
+    return sa.select(stopped.c.subscription).where(stopped.c.subscription == name)
 
 
 def _publish(connection: sa.Connection, messages: Sequence[Message], now: int) -> None:

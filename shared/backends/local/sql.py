@@ -60,6 +60,8 @@ subscriptions = sa.Table(
     sa.Column("max_attempts", sa.Integer, nullable=False),
     sa.Column("dead_letter_topic", sa.Text),
 )
+# Subscriptions from which nothing is pushed: messages wait in them until somebody takes them.
+stopped = sa.Table("stopped", metadata, sa.Column("subscription", Exact, primary_key=True))
 # One row for each message and subscription: an acknowledgement is a delete, and nobody waits for anybody.
 queue = sa.Table(
     "queue",

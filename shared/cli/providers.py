@@ -1,0 +1,170 @@
+"""`payin providers`: how each is doing, and whether what it tells is acted upon."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from shared.cli import topology
+from shared.cli.changing import Reason, Yes, agreed
+from shared.cli.deliveries import ProviderName
+from shared.cli.output import Json, answer, at, since, table
+from shared.cli.session import instant, session_of
+from shared.flows.audit import Errand
+from shared.flows.parking import EVENTS, Parked, drain, ongoing, park, parked, unpark
+from shared.flows.provider_health import Health, health, told_by
+from shared.providers import names
+
+group = typer.Typer(
+    no_args_is_help=True, help="Payment providers: how they are doing, and whether they are acted upon."
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(group, name="providers")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """pushed: subscriptions of a parked provider that are pushed all the same."""
+
+    health: Health
+    parked: Parked | None
+    pushed: tuple[str, ...]
+
+
+@group.command("show")
+def show(
+    context: typer.Context,
+    from_then: Annotated[str, typer.Option("--since", help="2026-11-27, 2026-11-27T08:00Z, or how long ago.")] = "24h",
+    all_of_them: Annotated[bool, typer.Option("--all", help="Those too of which nothing was heard.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Each provider on a line: when it was last heard of, what of it could not be read or is not known, how late it is, which
+    keys prove it, what nothing proves, whether its API is left alone, and whether it is parked.
+
+    What was refused names no key that is ours, so it is counted by its reason; out of the log, with the breaker.
+
+    Examples: `payin providers show`; `payin providers show --since 7d --all --json`
+    """
+    session = session_of(context)
+    now = session.now()
+    then = instant(from_then, now)
+    kept = parked(session.ports.documents, names())
+    asked = health(session.ports.warehouse, names(), then, now + timedelta(days=1))
+    found = [
+        _Shown(
+            one,
+            here := kept.get(one.provider),
+            tuple(ongoing(here, session.subscriptions)) if here else (),
+        )
+        for one in told_by(session.logs, asked, then)
+        if all_of_them or one.deliveries or one.refused or one.breaker_open_since or one.provider in kept
+    ]
+
+    def state(one: _Shown) -> str:
+        if one.parked is None:
+            return ""
+        told = f"since {since(one.parked.since, now)}, by {one.parked.by}: {one.parked.why}"
+        return f"{told}; BUT PUSHED: {', '.join(one.pushed)}" if one.pushed else told
+
+    def tell(console: Console) -> None:
+        if not found:
+            console.print("nothing was heard of anybody: look further back by --since 7d")
+            return
+        columns = (
+            "provider",
+            "last",
+            ">deliveries",
+            ">unread",
+            ">other mode",
+            ">unknown in",
+            "late",
+            "keys",
+            "refused",
+            "API",
+            "parked",
+        )
+        rows = (
+            (
+                one.health.provider,
+                since(one.health.last, now) if one.health.last else None,
+                one.health.deliveries,
+                one.health.unparsed,
+                one.health.mode_mismatch,
+                one.health.unmapped,
+                None if one.health.lag_seconds is None else timedelta(seconds=one.health.lag_seconds),
+                ", ".join(f"{key} {count}" for key, count in one.health.keys.items()),
+                ", ".join(f"{reason} {count}" for reason, count in one.health.refused.items()),
+                f"left alone since {at(one.health.breaker_open_since)}" if one.health.breaker_open_since else "",
+                state(one),
+            )
+            for one in found
+        )
+        console.print(table("", columns, rows))
+
+    answer(found, tell, as_json=as_json)
+
+
+def _subscriptions(provider: str) -> list[str]:
+    return [own.name for own in topology.pushed([provider]) if own.topic == EVENTS]
+
+
+@group.command("park")
+def park_provider(
+    context: typer.Context, provider: ProviderName, reason: Reason, yes: Yes = False, as_json: Json = False
+) -> None:
+    """Let nothing act on what a provider tells: its deliveries are accepted, verified and kept.
+
+    Pushing stops, within seconds, for the subscriptions by which its events reach payments, decisions and disputes. What comes
+    waits in them, for seven days at most, and is in the warehouse too. Deadlines go on: a dispute that is opened meanwhile is
+    not heard of before `unpark` or `drain`. Answers to disputes that are known already go out. A deployment puts pushing back:
+    `payin providers show` says so, and the same again parks it again.
+
+    Example: `payin providers park adyen --reason "amounts of refunds are wrong since 9:00"`
+    """
+    session = session_of(context)
+    errand = Errand(who=session.person, why=reason, what="providers park", at=session.now())
+    stopped = _subscriptions(provider)
+    agreed(f"nothing would act on what {provider} tells at {session.where}: {', '.join(stopped)}", yes=yes)
+    done = park(session.ports, session.subscriptions, provider, stopped, errand)
+    answer(done, lambda console: console.print(f"{provider} is parked"), as_json=as_json)
+
+
+@group.command("unpark")
+def unpark_provider(
+    context: typer.Context, provider: ProviderName, reason: Reason, yes: Yes = False, as_json: Json = False
+) -> None:
+    """Let what was kept, and what comes, be acted upon: as fast as consumers take it. At a rate: `payin providers drain`.
+
+    Example: `payin providers unpark adyen --reason "they have mended it"`
+    """
+    session = session_of(context)
+    errand = Errand(who=session.person, why=reason, what="providers unpark", at=session.now())
+    agreed(f"all that {provider} told would go through at once at {session.where}", yes=yes)
+    unpark(session.ports, session.subscriptions, provider, errand)
+    answer({"unparked": provider}, lambda console: console.print(f"{provider} goes on"), as_json=as_json)
+
+
+@group.command("drain")
+def drain_provider(
+    context: typer.Context,
+    provider: ProviderName,
+    reason: Reason,
+    rate: Annotated[float, typer.Option(min=0.1, max=10_000, help="Messages a second.")] = 50.0,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Unpark a provider, and let what was kept go through by when it was told, at a rate. What comes meanwhile goes at once.
+
+    Broken off, the same again goes on with what is left; nothing is lost by that, and consumers know what they have had.
+
+    Example: `payin providers drain adyen --rate 20 --reason "they have mended it"`
+    """
+    session = session_of(context)
+    errand = Errand(who=session.person, why=reason, what="providers drain", at=session.now())
+    agreed(f"{provider} would go on at {session.where}, what was kept at {rate:g} a second", yes=yes)
+    count = drain(session.ports, session.subscriptions, provider, errand, rate)
+    answer({"passed_on": count}, lambda console: console.print(f"{count} messages went through"), as_json=as_json)

@@ -1,0 +1,189 @@
+"""Who changed what, when and why: a record beside every change that a person makes, in the same commit.
+
+Flows need not know of it: they are given documents that write the record along with whatever is committed. What is done
+outside of them (a message that is dropped, a subscription that is stopped) is written down before it is done.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.domain.codec import encode, from_document, to_document, utc_text
+from shared.domain.errors import Rejected
+from shared.domain.privacy import mask
+from shared.domain.telemetry import fact
+from shared.flows.ports import Accumulate, Create, Delete, Document, Documents, Key, Ports, Replace, Snapshot, Write
+
+COLLECTION = "audit"
+LONGEST = 2000
+"""Characters that are kept of how a document was, or is; what it was whole is kept by whoever owns it."""
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What somebody is about to change. what: a stable word or two, `rules publish`. Raises Rejected where nobody says who or
+    why: a change without them is not made."""
+
+    who: str
+    why: str
+    what: str
+    at: datetime
+
+    def __post_init__(self) -> None:
+        for name in ("who", "why", "what"):
+            if not getattr(self, name).strip():
+                raise Rejected(f"a change says {name}", reason="unaccounted_change")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """One thing: a document by `<collection>:<id>`, or what is no document. before, after: the members that differ, as JSON;
+    None where it was not, or is not any more."""
+
+    name: str
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    who: str
+    why: str
+    what: str
+    at: datetime
+    changes: tuple[Changed, ...] = ()
+    outcome: str | None = None
+    """What came of something that is no document; None while that is not known, or was never to be."""
+
+
+def audited(ports: Ports, errand: Errand) -> Ports:
+    """`ports`, every commit of which writes a record of `errand` too."""
+    return replace(ports, documents=AuditedDocuments(ports.documents, errand))
+
+
+def begun(documents: Documents, errand: Errand, changes: Sequence[Changed]) -> Key:
+    """Write down that `errand` is about to be done, where no document shows it; `ended` says what came of it."""
+    key = _key(errand)
+    documents.commit([_made(key, errand, changes)])
+    _tell(errand)
+    return key
+
+
+def ended(documents: Documents, key: Key, outcome: str) -> None:
+    documents.commit([Accumulate(key, put={("outcome",): mask(outcome)[:LONGEST]})])
+
+
+def records(documents: Documents, since: datetime, limit: int) -> list[Record]:
+    """Of changes from `since` on, the oldest first, at most `limit`."""
+    return [from_document(one.document, Record) for one in documents.scan(COLLECTION, limit, utc_text(since))]
+
+
+class AuditedDocuments:
+    """`Documents` in whose every commit that changes something stands a record of it. Before is what was read here last."""
+
+    def __init__(self, documents: Documents, errand: Errand) -> None:
+        self._documents = documents
+        self._errand = errand
+        self._read: dict[Key, Document] = {}
+
+    def get(self, keys: Sequence[Key]) -> list[Snapshot | None]:
+        found = self._documents.get(keys)
+        self._remember(found)
+        return found
+
+    def commit(self, writes: Sequence[Write]) -> None:
+        changes = [change for write in writes if (change := self._change(write)) is not None]
+        if not changes:
+            self._documents.commit(writes)
+            return
+        self._documents.commit([*writes, _made(_key(self._errand), self._errand, changes)])
+        _tell(self._errand)
+
+    def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
+        return self._remember(self._documents.due(collection, field, until, limit))
+
+    def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
+        return self._remember(self._documents.find(collection, field, value, limit))
+
+    def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
+        return self._remember(self._documents.scan(collection, limit, after))
+
+    def _remember(self, found: Iterable[Snapshot | None]) -> list[Any]:
+        kept = list(found)
+        self._read |= {one.key: one.document for one in kept if one is not None}
+        return kept
+
+    def _change(self, write: Write) -> Changed | None:
+        before = self._read.get(write.key)
+        match write:
+            case Create(document=after) | Replace(document=after):
+                return changed(_name(write.key), before if isinstance(write, Replace) else None, after)
+            case Accumulate():
+                sets = (
+                    ("add", write.add),
+                    ("largest", write.largest),
+                    ("smallest", write.smallest),
+                    ("put", write.put),
+                )
+                after = {word: {".".join(path): one for path, one in told.items()} for word, told in sets if told}
+                dropped = {"drop": [".".join(path) for path in write.drop]} if write.drop else {}
+                return Changed(name=_name(write.key), after=_text({**after, **dropped}))
+            case Delete():
+                return Changed(name=_name(write.key), before=_text(before or {}))
+            case _:
+                return None
+
+
+def changed(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Changed:
+    """What of `before` is otherwise in `after`."""
+    if before is None or after is None:
+        return Changed(name=name, before=_text(before), after=_text(after))
+    differing = list(_differing(before, after))
+    return Changed(
+        name=name,
+        before=_text({path: old for path, old, _ in differing}),
+        after=_text({path: new for path, _, new in differing}),
+    )
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any], at: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Paths, with what stands there before and after: as deep as both have members."""
+    for name in sorted({*before, *after}):
+        old, new, path = before.get(name), after.get(name), f"{at}{name}"
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differing(old, new, f"{path}.")
+        elif old != new:
+            yield path, old, new
+
+
+def _text(value: Mapping[str, Any] | None) -> str | None:
+    if value is None:
+        return None
+    text = mask(encode(value).decode())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
+
+
+def _name(key: Key) -> str:
+    return f"{key.collection}:{key.id}"
+
+
+def _key(errand: Errand) -> Key:
+    # By time, so that a scan reads them in order; a few a day, so that nothing minds that they rise.
+    return Key(COLLECTION, f"{utc_text(errand.at)}-{secrets.token_hex(4)}")
+
+
+def _made(key: Key, errand: Errand, changes: Sequence[Changed]) -> Create:
+    kept = tuple(changes[:MOST])
+    if len(changes) > MOST:
+        kept = (*kept, Changed(name=f"and {len(changes) - MOST} more"))
+    record = Record(
+        who=errand.who, why=mask(errand.why)[:LONGEST], what=errand.what, at=errand.at.astimezone(UTC), changes=kept
+    )
+    return Create(key, to_document(record))
+
+
+def _tell(errand: Errand) -> None:
+    fact("changed_by_person", act=errand.what)
