@@ -43,12 +43,14 @@ class Unmended:
 
 @dataclass
 class Shop:
-    """A stack of the providers `served`. twice: every message is heard twice, the last one first."""
+    """A stack of the providers `served`. twice: every message is heard twice, the last one first. bus_ahead: by how much the
+    bus's clock, which stamps messages, differs from the virtual one."""
 
     home: Path
     now: datetime = NOON
     served: tuple[str, ...] = ("stripe", "adyen")
     twice: bool = False
+    bus_ahead: timedelta = timedelta(0)
     kits: dict[str, Kit] = field(default_factory=dict)
     scorer: Scorer = field(default_factory=lambda: Scorer(use_model=False))
 
@@ -114,7 +116,8 @@ class Shop:
     def store(self) -> None:
         """What waits for the warehouse becomes rows."""
         for table, own in topology.stored(self.served):
-            rows = [{**json.loads(data), "publish_time": utc_text(self.now)} for data in self._taken(own.name)]
+            published_at = utc_text(self.now + self.bus_ahead)
+            rows = [{**json.loads(data), "publish_time": published_at} for data in self._taken(own.name)]
             self.ports.warehouse.append(table, rows)
 
     def _stored(self) -> list[topology.Subscription]:

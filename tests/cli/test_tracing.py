@@ -1,8 +1,10 @@
 """Whatever id somebody has, the whole story is told from it, in order; what is missing is said, and nothing is guessed."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
+from tests.builders import DAY
 from tests.cli.calling import payin, told
 from tests.cli.shop import LATER, Shop, a_shop
 from tests.providers.kits import NOON, a_fact
@@ -127,6 +129,15 @@ def test_a_delivery_that_came_again_is_told_as_such_and_its_event_once(tmp_path:
     assert [moment["kind"] for moment in story["moments"]] == ["delivery", "event", "decision", "delivery"]
     assert story["moments"][1]["what"].endswith("EUR 19.99; told 2 times")
     assert story["doubts"] == []
+
+
+def test_the_clock_of_the_bus_is_left_alone_where_ours_is_a_simulated_one(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, bus_ahead=90 * DAY)
+    shop.happens(FactKind.AUTHORIZED)
+    shop.happens(FactKind.DISPUTE_OPENED)
+    for moment in told(tmp_path, "trace", shop.payment)["moments"]:
+        assert datetime.fromisoformat(moment["at"]) <= shop.now
+        assert "replayed" not in moment["what"]
 
 
 def test_a_shop_that_hears_everything_twice_and_backwards_has_the_same_story(tmp_path: Path, shop: Shop) -> None:
