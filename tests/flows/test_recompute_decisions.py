@@ -108,7 +108,7 @@ def test_a_decision_of_a_release_with_other_features_is_computed_by_its_own(
     )
     book = Contents(rules=(rule,))
     kept = {"revision": 1, "after": None, "author": "ana", "why": "then", "at": NOON, "contents": encode(book).decode()}
-    ports.documents.commit([Create(Key(BOOKS, "00000001"), kept)])
+    ports.documents.commit([Create(Key(BOOKS.kept, "00000001"), kept)])
     judged_by = Book(book, 1, frozenset(COLUMNS_THEN))
     [row] = decided(ports, 1, Scorer(use_model=False))
     outcome = hardest([Outcome.REVIEW, then.thresholds.outcome(scored.score)])
