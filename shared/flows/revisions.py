@@ -89,7 +89,7 @@ class Published:
             return Effect(revision, [write(self.standing, current, made), Create(self._kept(revision), made)])
 
         revision = change(documents, [self.standing], effect)
-        fact(f"{self.name}_published", revision=revision, after=after)
+        fact("revision_published", of=self.name, revision=revision, after=after)
         return revision
 
     def _kept(self, revision: int) -> Key:

@@ -25,7 +25,7 @@ from shared.domain.timeline import compact
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.evidence import keep, kept
 from shared.flows.filing import dispute_of
-from shared.flows.ports import Create, Delete, Document, Key, Message, Ports
+from shared.flows.ports import Create, Delete, Document, Key, Message, Ports, Snapshot
 from shared.flows.preparing import judge, prepare
 from shared.flows.record_payment import record_payment
 from shared.flows.respond_dispute import Clerk, respond_dispute
@@ -101,28 +101,50 @@ def _store(ports: Ports, document: Document, prefix: str, numbers: range) -> Non
 
 
 def _growth(name: str, ports: Ports) -> None:
-    """So many due, beside ever more that are open."""
+    """So many due, beside ever more that are open: in processor time, which no neighbour on the machine changes, and by the
+    clock without the queries, for Firestore's emulator answers one by looking through the whole collection."""
     ports = replace(ports, bus=_Publishing())
     waits, due = _dispute(ports, RESPOND_BY + 300 * DAY), _dispute(ports, RESPOND_BY)
     stored = 0
     costs: list[float] = []
+    trips: set[int] = set()
     for size in SIZES[name]:
         _store(ports, waits, "open", range(stored, size))
         stored = size
-        taken = []
+        worked, waited, asked = [], [], []
         for turn in range(ROUNDS):
             _store(ports, due, f"due_{size}_{turn}", range(DUE_AT_ONCE))
-            started = time.perf_counter()
-            summary = check_deadlines(ports, TELLS)
-            taken.append(1000 * (time.perf_counter() - started))
+            documents = _Queried(ports.documents)
+            started, processor = time.perf_counter(), time.process_time()
+            summary = check_deadlines(replace(ports, documents=documents), TELLS)
+            worked.append(1000 * (time.process_time() - processor))
+            waited.append(1000 * (time.perf_counter() - started - documents.queried))
+            asked.append(1000 * documents.queried)
             assert summary.done == {"7d": DUE_AT_ONCE}, summary
-        costs.append(median(taken))
-        print(f"{name}, {size:,} open: {DUE_AT_ONCE} due, {costs[-1]:.0f} ms (best {min(taken):.0f})", flush=True)
+            trips.add(documents.reads + documents.commits)
+        costs.append(median(worked))
+        print(
+            f"{name}, {size:,} open: {DUE_AT_ONCE} due, {costs[-1]:.0f} ms of processor, {median(waited):.0f} ms by the "
+            f"clock (best {min(waited):.0f}) and {median(asked):.0f} ms of queries, {max(trips)} round trips",
+            flush=True,
+        )
     growth = costs[-1] / costs[0]
-    verdict = "holds" if growth <= MOST_GROWTH else "LACKS"
+    verdict = "holds" if growth <= MOST_GROWTH and len(trips) == 1 else "LACKS"
     print(
         f"{name}: {growth:.2f} times at {stored:,} of what it is at {SIZES[name][0]:,}, {MOST_GROWTH} at most: {verdict}"
     )
+
+
+class _Queried(Counting):
+    """queried: seconds that queries took."""
+
+    queried = 0.0
+
+    def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
+        started = time.perf_counter()
+        found = super().due(collection, field, until, limit)
+        self.queried += time.perf_counter() - started
+        return found
 
 
 def _clock(name: str, ports: Ports) -> None:
