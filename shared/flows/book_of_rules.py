@@ -12,7 +12,7 @@ from shared.fraud.features import NAMES
 from shared.fraud.lists import LONGEST_SNOOZE
 
 BOOK = Key("registry", "rules")
-BOOKS = Published("book", BOOK, "rule_books")
+BOOKS = Published("book", BOOK, lambda revision: Key("rule_books", revision))
 
 
 def standing_book(documents: Documents) -> Book:

@@ -1,5 +1,6 @@
 """What people decide by is changed a revision at a time, and every revision is kept: who made it, why, when, and after which."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,12 +33,12 @@ class Overtaken(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Something of which one revision stands, as `name` in sentences and reasons. standing: where that is found; kept: the
-    collection of all of them. A document has the members of a Revision, and its `contents` as text."""
+    """Something of which one revision stands, as `name` in sentences and reasons. standing: where that is found; kept:
+    where each of them is, by its number in eight digits. A document has the members of a Revision, and its `contents` as text."""
 
     name: str
     standing: Key
-    kept: str
+    kept: Callable[[str], Key]
 
     def now(self, documents: Documents) -> Document | None:
         """None while what is shipped stands."""
@@ -93,4 +94,4 @@ class Published:
         return revision
 
     def _kept(self, revision: int) -> Key:
-        return Key(self.kept, f"{revision:08}")
+        return self.kept(f"{revision:08}")

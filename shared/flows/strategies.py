@@ -11,7 +11,7 @@ from shared.domain.telemetry import alarm, fact
 from shared.flows.ports import Document, Documents, Key, Ports
 from shared.flows.revisions import Published
 
-STRATEGIES = Published("strategy", Key("registry", "strategy"), "strategies")
+STRATEGIES = Published("strategy", Key("registry", "strategy"), lambda version: Key("strategies", version))
 ASKED_ANEW = timedelta(minutes=1)
 
 
