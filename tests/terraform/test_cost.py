@@ -566,6 +566,7 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
     fixed = {
         "Cloud Run warm instances",
         "Cloud Run monitor_model",
+        "Firestore readiness",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",
         "Monitoring metrics",
