@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from shared.disputes.compelling import Finding, readiness
 from shared.disputes.strategy import beta_quantile
@@ -61,9 +62,11 @@ class Readiness:
 def panel_readiness(ports: Ports, since: datetime, until: datetime, now: datetime) -> list[Readiness]:
     """Of PANEL of those who paid from `since` to before `until`, by rule, as their payments are stored `now`. One query of the
     warehouse, and a query and a read for each of them. Raises Unavailable."""
-    asked = {"since": since, "until": until, "panel": PANEL}
-    by_rule: dict[str, list[Finding]] = {}
-    for row in ports.warehouse.query(PANEL_SQL, asked):
-        for found in readiness(purchases_of(row["customer_id"], ports), now):
-            by_rule.setdefault(found.rule or "", []).append(found)
-    return [Readiness.of(rule, findings) for rule, findings in sorted(by_rule.items())]
+    rows = ports.warehouse.query(PANEL_SQL, {"since": since, "until": until, "panel": PANEL})
+    found = [one for row in rows for one in readiness(purchases_of(row["customer_id"], ports), now)]
+    by_rule = groupby(sorted(found, key=_rule), key=_rule)
+    return [Readiness.of(rule, list(findings)) for rule, findings in by_rule]
+
+
+def _rule(finding: Finding) -> str:
+    return finding.rule or ""
