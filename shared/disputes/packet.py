@@ -15,6 +15,7 @@ from functools import cache
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
@@ -212,10 +213,13 @@ def pdf(known: Known, texts: Mapping[Item, str]) -> tuple[bytes, int]:
             pages.append(len(self._pages))
             super().save()
 
-    template.build(list(_story(known, texts)), canvasmaker=Numbered)
+    with _ONE_AT_A_TIME:
+        template.build(list(_story(known, texts)), canvasmaker=Numbered)
     return file.getvalue(), pages[0]
 
 
+# reportlab reads a font's file by a place that all documents share. Python draws one at a time in any case.
+_ONE_AT_A_TIME = Lock()
 _PADDING = 6  # points that reportlab's frames leave on each side
 _INK, _QUIET, _RULE = "#1a1f2b", "#5b6472", "#d5dae1"
 _REGULAR, _BOLD = "Roboto", "Roboto-Bold"

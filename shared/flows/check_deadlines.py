@@ -26,11 +26,14 @@ from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.filing import COLLECTION, Filed, dispute_of, filed, linked
 from shared.flows.labels import label_messages
-from shared.flows.ports import Key, Message, Ports, Snapshot
+from shared.flows.ports import Key, Message, Ports, Snapshot, Write
 from shared.flows.track_dispute import message
 
 TOPIC = "dispute-actions"
 PAGE = 100
+MOST = 2_000
+"""Disputes that one run handles: it ends in its time though each were a commit of its own at a tenth of a second, and
+twelve runs an hour are 24,000."""
 # Pub/Sub repeats by itself what is not acknowledged; after that long it has given up.
 ASKED_AGAIN = timedelta(minutes=30)
 # What the warehouse is told of: the dispute has become another.
@@ -46,26 +49,29 @@ class Summary:
 
 
 def check_deadlines(ports: Ports, now: datetime) -> Summary:
-    """Do all that is due by `now`, and read nothing else.
+    """Do what is due by `now`, that of MOST disputes at most, and read nothing else; the next run goes on from there.
 
     Each action is claimed in its dispute by version, with a lease; then published under an id of its own; then
-    marked done. A run that dies in between leaves a claim, and the run after the lease publishes the same id again.
+    marked done. A run that dies in between leaves the claims of one page, and the run after the lease publishes the same
+    ids again. A page of reminders and of answers that are asked for is a query, two commits, a publish and a read.
     Raises Unavailable; what was claimed until then is done by a later run.
     """
-    looked_at = missed = 0
+    looked_at = missed = handled = 0
     done: dict[str, int] = {}
     for fresh in _pages(ports, now):
         looked_at += len(fresh)
-        claims = [claim for snapshot in fresh for claim in _claimed(snapshot, ports, now)]
+        claims = _claimed(fresh, ports, now)
         if messages := [message for claim in claims for message in claim.messages]:
             ports.bus.publish(messages)
-        for key in dict.fromkeys(claim.dispute for claim in claims):
-            mine = [claim for claim in claims if claim.dispute == key]
-            for claim in mine:
-                claim.tell()
-                done[claim.rung] = done.get(claim.rung, 0) + 1
-                missed += claim.missed
-            _mark(key, [claim.key for claim in mine], ports)
+        for claim in claims:
+            claim.tell()
+            done[claim.rung] = done.get(claim.rung, 0) + 1
+            missed += claim.missed
+        _mark(claims, ports)
+        # Those that cannot be handled must not use up what a run may do.
+        handled += len({claim.dispute for claim in claims})
+        if handled >= MOST:
+            break
     by_rung = {f"done_{rung}": count for rung, count in done.items()}
     fact("deadlines_checked", looked_at=looked_at, missed=missed, **by_rung)
     return Summary(looked_at, done)
@@ -102,38 +108,86 @@ def _pages(ports: Ports, now: datetime) -> Iterator[list[Snapshot]]:
         limit = PAGE + len(due) - len(fresh)
 
 
-def _claimed(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
-    """Claim all that is due on one dispute, in one commit."""
+def _claimed(page: Sequence[Snapshot], ports: Ports, now: datetime) -> list[_Claim]:
+    """Claim all that is due on the disputes of `page`: in one commit on those of which it concerns nobody else, and where it
+    is news of a case too, in one for each, for two of them may stand in one case."""
+    readable = [(snapshot, dispute) for snapshot in page if (dispute := _dispute(snapshot)) is not None]
+    together = [snapshot for snapshot, dispute in readable if _concerns_it_alone(dispute, now)]
+    apart = [snapshot for snapshot, dispute in readable if not _concerns_it_alone(dispute, now)]
 
     def decide(seen: Seen) -> Decision[list[_Claim]]:
-        before = dispute_of(seen[snapshot.key])
-        due = [task for task in deadlines.tasks(before) if task.due <= now] if before else []
-        if before is None or not due:
-            return Decision([])
-        asks = any(task.rung is Rung.ANSWER for task in due)
-        due = [task for task in due if task.rung is not Rung.ANSWER]
-        # A reminder is about the dispute alone; everything else is news of its case too.
-        alone = all(task.rung in REMINDING for task in due)
-        found = before if alone else linked(before, seen)
-        actions = _decided(found, due, now)
-        round_ = deadlines.pursued(before) if asks else None
-        answers = {**before.answers, round_: _asked(before, round_, now)} if round_ else before.answers
-        after = lifecycle.settle(replace(found, actions={**before.actions, **actions}, answers=answers))
-        asked = [_asking(snapshot.key, after, round_)] if round_ else []
-        ours = {key: action for key, action in actions.items() if action.state is ActionState.CLAIMED}
-        if any(action.rung in _UPDATES for action in ours.values()):
-            # Only who publishes what a case has become may change it.
-            done = filed(after, seen)
-        else:
-            done = Filed([write(snapshot.key, seen[snapshot.key], timeline.compact(after))], [(after, None)])
-        claims = [_claim(snapshot.key, key, action, done.rows) for key, action in ours.items()]
-        return Decision([*claims, *asked], done.writes)
+        claims: list[_Claim] = []
+        writes: list[Write] = []
+        for snapshot in together:
+            # Looked at only where it is written: the others need no proof that they stayed as they were.
+            dispute = _dispute(seen.glance(snapshot.key))
+            if dispute is not None and _due(dispute, now) and _concerns_it_alone(dispute, now):
+                decided = _decided_on(dispute, snapshot.key, seen, now)
+                claims += decided.result
+                writes += decided.writes
+        return Decision(claims, writes)
+
+    claims = change(ports.documents, [one.key for one in together], decide, already_read=together) if together else []
+    for snapshot in apart:
+        claims += _claimed_apart(snapshot, ports, now)
+    return claims
+
+
+def _claimed_apart(snapshot: Snapshot, ports: Ports, now: datetime) -> list[_Claim]:
+    def decide(seen: Seen) -> Decision[list[_Claim]]:
+        dispute = _dispute(seen[snapshot.key])
+        return _decided_on(dispute, snapshot.key, seen, now) if dispute and _due(dispute, now) else Decision([])
 
     try:
         return change(ports.documents, [snapshot.key], decide, already_read=[snapshot])
     except Unreadable as error:
-        failure("dispute_unreadable", error, dispute=snapshot.key.id)
+        # Another document of its case.
+        _cannot_be_read(snapshot.key, error)
         return []
+
+
+def _dispute(snapshot: Snapshot | None) -> Dispute | None:
+    """The dispute in a stored document; None, which is told, for one that cannot be read: it holds up no other."""
+    try:
+        return dispute_of(snapshot)
+    except Unreadable as error:
+        if snapshot is not None:
+            _cannot_be_read(snapshot.key, error)
+        return None
+
+
+def _cannot_be_read(key: Key, error: Unreadable) -> None:
+    failure("dispute_unreadable", error, dispute=key.id)
+
+
+def _due(dispute: Dispute, now: datetime) -> list[Task]:
+    return [task for task in deadlines.tasks(dispute) if task.due <= now]
+
+
+def _concerns_it_alone(dispute: Dispute, now: datetime) -> bool:
+    """Whether nothing that is due on `dispute` is news of its case too."""
+    return all(task.rung is Rung.ANSWER or task.rung in REMINDING for task in _due(dispute, now))
+
+
+def _decided_on(before: Dispute, at: Key, seen: Seen, now: datetime) -> Decision[list[_Claim]]:
+    """What is due on `before`, claimed."""
+    due = _due(before, now)
+    asks = any(task.rung is Rung.ANSWER for task in due)
+    due = [task for task in due if task.rung is not Rung.ANSWER]
+    found = before if _concerns_it_alone(before, now) else linked(before, seen)
+    actions = _decided(found, due, now)
+    round_ = deadlines.pursued(before) if asks else None
+    answers = {**before.answers, round_: _asked(before, round_, now)} if round_ else before.answers
+    after = lifecycle.settle(replace(found, actions={**before.actions, **actions}, answers=answers))
+    asked = [_asking(at, after, round_)] if round_ else []
+    ours = {key: action for key, action in actions.items() if action.state is ActionState.CLAIMED}
+    if any(action.rung in _UPDATES for action in ours.values()):
+        # Only who publishes what a case has become may change it.
+        done = filed(after, seen)
+    else:
+        done = Filed([write(at, seen[at], timeline.compact(after))], [(after, None)])
+    claims = [_claim(at, key, action, done.rows) for key, action in ours.items()]
+    return Decision([*claims, *asked], done.writes)
 
 
 def _asked(dispute: Dispute, round_: str, now: datetime) -> Answer:
@@ -249,19 +303,28 @@ def _reminder(action_id: str, rung: Rung, dispute: Dispute) -> Message:
     return Message(TOPIC, encode(reminder), {"provider": dispute.provider, "action": "remind", "rung": rung})
 
 
-def _mark(key: Key, actions: Sequence[str], ports: Ports) -> None:
-    """The world knows: `actions` are done."""
+def _mark(claims: Sequence[_Claim], ports: Ports) -> None:
+    """The world knows: what was claimed is done. That an answer was asked for is marked by its own clock."""
+    told: dict[Key, set[str]] = {}
+    for claim in claims:
+        if claim.rung is not Rung.ANSWER:
+            told.setdefault(claim.dispute, set()).add(claim.key)
+    if not told:
+        return
 
     def decide(seen: Seen) -> Decision[None]:
-        dispute = dispute_of(seen[key])
-        if dispute is None:
-            return Decision(None)
-        done = {
-            name: replace(dispute.actions[name], state=ActionState.DONE, lease_until=None)
-            for name in actions
-            if name in dispute.actions
-        }
-        after = lifecycle.settle(replace(dispute, actions={**dispute.actions, **done}))
-        return Decision(None, [write(key, seen[key], timeline.compact(after))] if after != dispute else [])
+        writes: list[Write] = []
+        for key, names in told.items():
+            dispute = _dispute(seen.glance(key))
+            if dispute is None:
+                continue
+            done = {
+                name: replace(dispute.actions[name], state=ActionState.DONE, lease_until=None)
+                for name in sorted(names & dispute.actions.keys())
+            }
+            after = lifecycle.settle(replace(dispute, actions={**dispute.actions, **done}))
+            if after != dispute:
+                writes.append(write(key, seen[key], timeline.compact(after)))
+        return Decision(None, writes)
 
-    change(ports.documents, [key], decide)
+    change(ports.documents, list(told), decide)

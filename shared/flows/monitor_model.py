@@ -14,6 +14,7 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 | `canary` | by how much more the canary approves than the champion | beyond a hundredth: the canary ends |
 | `programme_items`, `programme_ratio` | each account in each network's monitoring programme: how many items there will be at the month's end, and of how many payments (`shared.disputes.programmes`) | – |
 | `programme_left` | how many more items until it is in the programme | the forecast's interval reaches it |
+| `readiness`, `readiness_unfit` | by network's rule, what share of a panel of the day's subscribers could be defended were their newest payment called fraud; and of what share of the others an earlier payment cannot be used, by why (`shared.flows.readiness`) | – |
 | `rule_hits`, `rule_precision`, `rule_dead` | each rule that judged, in its version (`shared.flows.rule_health`) | – |
 | `attack` | new cards on one BIN, device or address | a burst (`shared.fraud.attacks`) |
 """
@@ -41,6 +42,7 @@ from shared.flows.cohorts import both_of
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Key, Message, Ports
+from shared.flows.readiness import panel_readiness
 from shared.flows.scorer import CHAMPION
 from shared.flows.skew import audit
 from shared.fraud.attacks import BEFORE, LEAST, NEWCOMERS_SQL, WATCHED, Newcomers, bursts
@@ -270,7 +272,7 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     make = _Rows.of(day, now, line)
     sample = sample_of(ports.warehouse, make.day, make.day + DAY, VECTORS)
     measured = [*_spreads(ports, line, make, sample), *_rates(ports, make), *_shadow(ports, line, make)]
-    measured += [*_skew(ports, make, sample), *_programmes(ports, make)]
+    measured += [*_skew(ports, make, sample), *_programmes(ports, make), *_readiness(ports, make)]
     measured += _cohorts(ports, line, make)
     measured += _rules(ports, make)
     told: Mapping[str, Callable[[str, int], None]] = {
@@ -328,6 +330,15 @@ def _programmes(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
         yield make.row("programme_left", subject, one.left, one.items, unusual=one.at_risk)
         if one.ratio_forecast is not None:
             yield make.row("programme_ratio", subject, one.ratio_forecast, one.items)
+
+
+def _readiness(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
+    """Of subscribers who paid that day, as their payments are known now; payments: how many subscribers."""
+    for one in panel_readiness(ports, make.day, make.day + DAY, make.now):
+        yield make.row("readiness", one.rule, one.share, one.subscribers, usual=(one.low, one.high))
+        short = one.subscribers - one.ready
+        for why, count in sorted(one.unfit.items()):
+            yield make.row("readiness_unfit", f"{one.rule}: {why}", count / short, short)
 
 
 def _cohorts(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import cast
 
-from shared.disputes.strategy import Outcomes, Strategy
+from shared.disputes.strategy import Outcomes
 from shared.domain.codec import decode
 from shared.domain.disputes import AnswerAsked, Dispute
 from shared.domain.evidence import Packet
@@ -13,6 +13,7 @@ from shared.flows.evidence import keep, kept
 from shared.flows.preparing import judge, outcomes_until, prepare
 from shared.flows.respond_dispute import Clerk, Verdict
 from shared.flows.responding import Responder
+from shared.flows.strategies import StandingStrategy
 from shared.providers import load_answer, names
 from shared.runtime.apis import Apis
 from shared.runtime.app import App
@@ -33,12 +34,14 @@ def asked(data: bytes) -> AnswerAsked:
 
 
 def clerk(app: App) -> Clerk:
-    """Made once an instance; the outcomes of our disputes are asked for once a day. Raises Misconfigured."""
+    """Made once an instance; the outcomes of our disputes are asked for once a day, what people published once a minute.
+    Raises Misconfigured."""
     app.settings.evidence_bucket()
-    apis, merchant, rules = Apis(app.settings), app.settings.merchant(), Strategy()
+    apis, merchant, strategy = Apis(app.settings), app.settings.merchant(), StandingStrategy()
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
     def judged(dispute: Dispute, now: datetime) -> Verdict:
+        rules = strategy.at(app.ports.documents, now)
         return judge(dispute, prepare(dispute, app.ports, now, merchant), known(now), rules, now)
 
     def packet(dispute: Dispute, now: datetime) -> Packet:

@@ -1,23 +1,30 @@
-"""The contract of `manage_dispute`, version 1: what people do about disputes, beside the clock that answers them.
+"""The contract of `manage_dispute`, version 1: what people do about disputes, beside the clock that answers them, and by what
+the clock decides: the strategy, published a version at a time.
 
 Who may call is decided by Google IAM, in front of the function; who called is what their ID token says, and stands in the
 dispute and in `dispute_updates`. Members may be added within a version; none is taken away and none changes its meaning.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue, StringConstraints, model_validator
 
 from shared.disputes.compelling import Finding
+from shared.disputes.strategy import SHIPPED, SOONEST, Costs, Strategy
 from shared.domain.answers import Act
 from shared.domain.disputes import Answer, Dispute
+from shared.domain.errors import Rejected
+from shared.domain.events import DisputeReason
 from shared.domain.privacy import mask
 from shared.flows.answering import accept, hold, recorded_elsewhere, submit
 from shared.flows.audit import Errand, audited
 from shared.flows.dispute_desk import before_a_refund, due_next, ready_for, view
 from shared.flows.ports import Ports
+from shared.flows.revisions import Revision
+from shared.flows.strategies import STRATEGIES, kept_strategy, publish_strategy, standing_strategy
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
 from shared.runtime.contracts import Closed, Operation, ToldMoney
@@ -183,6 +190,169 @@ class ToldReadiness(Closed):
     findings: tuple[ToldFinding, ...]
 
 
+Hours = Annotated[int, Field(ge=SOONEST // timedelta(hours=1), le=30 * 24)]
+Part = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Between = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Minor = Annotated[int, Field(ge=0, le=10**9)]
+Version = Annotated[int, Field(ge=0, le=99_999_999)]
+Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+
+
+class ToldCosts(Closed):
+    """In minor units. answer: what an answer costs beside the provider's fee; accept_below: what may be accepted without a
+    person, 0 being nothing; programme_item: what one more dispute costs in a network's programme."""
+
+    answer: Minor
+    accept_below: Minor
+    programme_item: Minor
+
+
+class ToldStrategy(Closed):
+    """priors: of winning, by reason, with the weight of so many disputes. completeness: what the emptiest packet keeps of it;
+    compelling: what it is at least where a network's own criteria are met. costs: by currency; in another one nothing is
+    accepted without a person. escalates: how often a lost inquiry becomes a chargeback. announced_hours: how long people are
+    told before an acceptance; buffer_hours: how long before the deadline an answer goes out whatever it is worth. unproven:
+    what the interval leaves out on each side."""
+
+    priors: dict[DisputeReason, Between]
+    weight: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+    completeness: Part
+    compelling: Part
+    costs: Annotated[dict[Currency, ToldCosts], Field(max_length=200)]
+    escalates: Part
+    announced_hours: Hours
+    buffer_hours: Hours
+    unproven: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)]
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ToldStrategy":
+        if set(self.priors) != set(DisputeReason):
+            raise ValueError("every reason has a prior")
+        return self
+
+    def strategy(self) -> Strategy:
+        """Ready to publish."""
+        return Strategy(
+            **{name: getattr(self, name) for name in _ALIKE},
+            costs={currency: Costs(**one.model_dump()) for currency, one in self.costs.items()},
+            announced=timedelta(hours=self.announced_hours),
+            buffer=timedelta(hours=self.buffer_hours),
+        )
+
+    @classmethod
+    def of(cls, strategy: Strategy) -> "ToldStrategy":
+        names = ToldCosts.model_fields
+        return cls(
+            **{name: getattr(strategy, name) for name in _ALIKE},
+            costs={
+                currency: ToldCosts(**{name: getattr(one, name) for name in names})
+                for currency, one in strategy.costs.items()
+            },
+            announced_hours=strategy.announced // timedelta(hours=1),
+            buffer_hours=strategy.buffer // timedelta(hours=1),
+        )
+
+
+_ALIKE = ("priors", "weight", "completeness", "compelling", "escalates", "unproven")
+
+
+class StrategyOf(Closed):
+    """One version, 0 being what is shipped; null: what stands."""
+
+    version: Version | None = None
+
+
+class CheckStrategy(Closed):
+    strategy: ToldStrategy
+
+
+class PublishStrategy(Closed):
+    """after: the version that it was made from."""
+
+    strategy: ToldStrategy
+    after: Version
+    reason: Why
+
+
+class BackTo(Closed):
+    """An older version once more, as a new one; 0: what is shipped."""
+
+    to: Version
+    reason: Why
+
+
+class StrategiesBefore(Closed):
+    """Versions from the one before `before` on; null: from the newest."""
+
+    before: Version | None = None
+    limit: Annotated[int, Field(ge=1, le=50)] = 20
+
+
+class ShownStrategy(Closed):
+    """standing: the version that decides now. Decisions name theirs: `strategy/<version>`."""
+
+    version: int
+    standing: int
+    strategy: ToldStrategy
+
+    @classmethod
+    def of(cls, strategy: Strategy, standing: int) -> "ShownStrategy":
+        return cls(version=strategy.version, standing=standing, strategy=ToldStrategy.of(strategy))
+
+
+class ChangedMember(Closed):
+    """before, after: null where there is none."""
+
+    member: str
+    before: JsonValue
+    after: JsonValue
+
+
+class ComparedStrategy(Closed):
+    """What differs from the version that stands."""
+
+    standing: int
+    changes: tuple[ChangedMember, ...]
+
+    @classmethod
+    def of(cls, standing: Strategy, candidate: Strategy) -> "ComparedStrategy":
+        before, after = (_flat(ToldStrategy.of(one).model_dump(mode="json")) for one in (standing, candidate))
+        changes = (
+            ChangedMember(member=name, before=before.get(name), after=after.get(name))
+            for name in sorted({*before, *after})
+            if before.get(name) != after.get(name)
+        )
+        return cls(standing=standing.version, changes=tuple(changes))
+
+
+def _flat(told: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in told.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
+    return flat
+
+
+class ToldVersion(Closed):
+    version: int
+    after: int
+    author: str
+    why: str
+    at: datetime
+
+    @classmethod
+    def of(cls, one: Revision) -> "ToldVersion":
+        return cls(version=one.revision, after=one.after or 0, author=one.author, why=one.why, at=one.at)
+
+
+class ToldVersions(Closed):
+    versions: tuple[ToldVersion, ...]
+
+
+class StrategyUnknown(Rejected):
+    reason = "unknown_version"
+    status = 404
+
+
 def desk(app: App) -> entry.Handler:
     """What is due at GET /v1/disputes, what people do at its POSTs, and GET /openapi.json."""
 
@@ -232,7 +402,43 @@ def desk(app: App) -> entry.Handler:
         found = ready_for(app.ports, contracts.read(call.body, ReadinessOf).customer_id, app.now())
         return ToldReadiness(findings=tuple(map(ToldFinding.of, found)))
 
+    def shown_strategy(call: entry.Call) -> BaseModel:
+        call.caller()
+        version = contracts.read(call.body, StrategyOf).version
+        standing = standing_strategy(app.ports.documents)
+        return ShownStrategy.of(standing if version is None else _kept(app, version), standing.version)
+
+    def checked_strategy(call: entry.Call) -> BaseModel:
+        call.caller()
+        candidate = contracts.read(call.body, CheckStrategy).strategy.strategy()
+        return ComparedStrategy.of(standing_strategy(app.ports.documents), candidate)
+
+    def published_strategy(call: entry.Call) -> BaseModel:
+        by, one = call.caller(), contracts.read(call.body, PublishStrategy)
+        why = mask(one.reason)
+        ports = on(by, why, "strategy publish")
+        version = publish_strategy(ports, one.strategy.strategy(), app.now(), after=one.after, author=by, why=why)
+        return ShownStrategy.of(_kept(app, version), version)
+
+    def back(call: entry.Call) -> BaseModel:
+        by, one = call.caller(), contracts.read(call.body, BackTo)
+        again, standing = _kept(app, one.to), STRATEGIES.now(app.ports.documents)
+        after, why = standing["revision"] if standing else SHIPPED.version, mask(one.reason)
+        version = publish_strategy(on(by, why, "strategy back"), again, app.now(), after=after, author=by, why=why)
+        return ShownStrategy.of(_kept(app, version), version)
+
+    def past(call: entry.Call) -> BaseModel:
+        call.caller()
+        asked = contracts.read(call.body, StrategiesBefore)
+        found = STRATEGIES.history(app.ports.documents, before=asked.before, limit=asked.limit)
+        return ToldVersions(versions=tuple(map(ToldVersion.of, found)))
+
     acts = {
+        "strategy": shown_strategy,
+        "strategy/check": checked_strategy,
+        "strategy/publish": published_strategy,
+        "strategy/back": back,
+        "strategy/history": past,
         "readiness": readied,
         "case": shown,
         "submit": submitted,
@@ -242,6 +448,13 @@ def desk(app: App) -> entry.Handler:
         "refund": advised,
     }
     return contracts.desk(PATH, listed, acts, openapi, LARGEST)
+
+
+def _kept(app: App, version: int) -> Strategy:
+    found = kept_strategy(app.ports.documents, version)
+    if found is None:
+        raise StrategyUnknown(f"there is no version {version}")
+    return found
 
 
 @cache
@@ -280,10 +493,40 @@ def openapi() -> bytes:
                 RefundOf,
                 known,
             ),
+            *_strategies(known),
         ],
         LARGEST,
         signed=True,
     )
+
+
+def _strategies(known: Mapping[str, str]) -> list[Operation]:
+    at, there = f"{PATH}/strategy", {**known, "404": "No such version"}
+    late = {**there, "409": "Another version stands by now: `detail` says which"}
+    stands, asks = "As it stands from now on, within a minute", "By what disputes are fought or accepted"
+    return [
+        Operation(at, "get_strategy", asks, ShownStrategy, "One version", StrategyOf, there),
+        Operation(
+            f"{at}/check",
+            "check_strategy",
+            "What it would change",
+            ComparedStrategy,
+            "It may be published",
+            CheckStrategy,
+            known,
+        ),
+        Operation(f"{at}/publish", "publish_strategy", "Decide by it", ShownStrategy, stands, PublishStrategy, late),
+        Operation(f"{at}/back", "take_strategy_back", "Decide as before", ShownStrategy, stands, BackTo, late),
+        Operation(
+            f"{at}/history",
+            "list_strategies",
+            "Who changed it, and why",
+            ToldVersions,
+            "The newest first",
+            StrategiesBefore,
+            known,
+        ),
+    ]
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from shared.domain.decisions import Action, Outcome
 from shared.domain.errors import Rejected
 from shared.flows.audit import Errand, audited
 from shared.flows.backtest import MATURITY, Backtested, Window, backtest
-from shared.flows.book_of_rules import Revision, history, kept_book, publish_book, standing_book
+from shared.flows.book_of_rules import BOOKS, kept_book, publish_book, standing_book
 from shared.flows.challengers import challenger_in
 from shared.flows.champions import usable
 from shared.flows.listing import Change, ListedEntity, list_entity, listed_entities, listed_entity, take_back
 from shared.flows.ports import Documents, Ports
 from shared.flows.recompute_decisions import Replayed, replay_decisions
+from shared.flows.revisions import Revision
 from shared.flows.rule_health import RuleHealth, health_of
 from shared.fraud.book import SHIPPED, Book, Contents
 from shared.fraud.expressions import Tree, features_of
@@ -375,7 +376,7 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None =
                 ports, call.window, now, book=_candidate(documents, call), model=_model(ports, call)
             )
         case History():
-            return Revisions(history(documents, before=call.before, limit=call.limit))
+            return Revisions(BOOKS.history(documents, before=call.before, limit=call.limit))
         case Check():
             checked = tuple(map(_checked, call.rules))
             return Checked(all(one.wrong is None for one in checked), checked)
@@ -385,7 +386,7 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None =
             return Published(publish_book(kept, made, now, after=call.after, author=author, why=call.reason))
         case Back():
             again = _kept(documents, call.to)
-            standing = next(iter(history(documents, before=None, limit=1)), None)
+            standing = next(iter(BOOKS.history(documents, before=None, limit=1)), None)
             after = standing.revision if standing else None
             author, kept = _recorded(ports, call, caller, now)
             return Published(publish_book(kept, again.contents, now, after=after, author=author, why=call.reason))

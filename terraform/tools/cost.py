@@ -20,6 +20,7 @@ from shared.disputes.programmes import BEFORE
 from shared.flows.backtest import MOST_DECISIONS
 from shared.flows.cohorts import ROWS
 from shared.flows.monitor_model import AGES
+from shared.flows.readiness import PANEL
 from shared.flows.skew import HISTORY
 from shared.learning.data_set import SAMPLES, sampling
 from shared.learning.request import TrainingRequest
@@ -102,6 +103,7 @@ class Each:
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
     standing_event: int = 140  # of an event's row, what the networks' programmes are counted from
     standing_update: int = 130  # of a dispute's
+    panel_event: int = 50  # of an event's row, what is read to know who paid on a day
     hit_decision: int = 430  # what the rules' health reads, of a day's decisions and of those that became old enough
     tried_decision: int = 3_300  # what a backtest reads, of the sample
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
@@ -498,6 +500,12 @@ def costs(plan: Plan) -> Iterator[Line]:
     standing += (BEFORE.days + DAYS / 2) * plan.disputes_a_day * each.standing_update
     of = f"{days:g} days of events and {BEFORE.days} of disputes, each day once"
     yield line("BigQuery programmes", standing * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
+    panel = plan.events_a_day * each.panel_event
+    of = "who paid yesterday, to look at some of them"
+    yield line("BigQuery readiness", panel * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
+    looked_up = [PANEL * each.history_reads / 2 * month * DAYS / MILLION for month in MONTHS]
+    of = f"{PANEL} subscribers a night, {each.history_reads / 2:g} for each month's payment"
+    yield growing("Firestore readiness", looked_up, "M", price.firestore_million_reads, of)
     frauds = int(7 * traffic.payments_a_day * traffic.disputes_a_payment)
     share = (int(sampling(int(7 * traffic.payments_a_day), frauds, ROWS).sample, 16) + 1) / SAMPLES
     cohort = 7 * min(share * traffic.payments_a_day + each.trained_beside, traffic.payments_a_day)

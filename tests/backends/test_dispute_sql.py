@@ -1,5 +1,6 @@
 """What the warehouse counts of disputes, against cases counted by hand; on both warehouses."""
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -9,6 +10,7 @@ from shared.disputes.programmes import COUNTS_SQL, asked_at
 from shared.disputes.strategy import OUTCOMES_SQL, Count, Outcomes
 from shared.domain.codec import utc_text
 from shared.flows.ports import Ports
+from shared.flows.readiness import PANEL_SQL
 
 DAY = timedelta(days=1)
 _numbers = count(1)
@@ -144,3 +146,30 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
         ("acct_2", "visa"): (1, 0, 0, 0),
         ("acct_2", "mastercard"): (0, 0, 1, 0),
     }
+
+
+def test_a_panel_is_who_paid_that_day_each_once_and_the_same_ones_whoever_asks(warehouses: Ports) -> None:
+    found, since = warehouses.warehouse, datetime(2029, 5, 1, tzinfo=UTC)
+
+    def paid(customer_id: str | None, hours: int = 1, **fields: Any) -> dict[str, Any]:
+        at = utc_text(since + timedelta(hours=hours))
+        row = {"event_id": f"e{next(_numbers)}", "occurred_at": at, "kind": "payment", "step": "captured"}
+        return {**row, "provider": "stripe", "account": "acct_1", "customer_id": customer_id, **fields}
+
+    rows = [paid(f"cus_{number}") for number in range(9)]
+    others = [
+        paid("before", -1),
+        paid("after", 24),
+        paid("refused", step="declined"),
+        paid("disputed", kind="dispute"),
+        paid(None),
+    ]
+    found.append("payment_events", [*rows, rows[0], paid("cus_0", 2), *others])
+    asked = {"since": since, "until": since + DAY}
+    by_hash = sorted(
+        (hashlib.md5(name.encode(), usedforsecurity=False).hexdigest(), name)
+        for name in {row["customer_id"] for row in rows}
+    )
+    for panel in (4, 100):
+        told = [row["customer_id"] for row in found.query(PANEL_SQL, {**asked, "panel": panel})]
+        assert told == [name for _, name in by_hash][:panel]

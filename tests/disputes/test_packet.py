@@ -4,7 +4,9 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -103,6 +105,26 @@ def test_the_same_evidence_makes_the_same_bytes_in_another_process_on_another_da
         check=True,
     )
     assert other.stdout.strip() == ours.digest
+
+
+def test_packets_that_are_put_together_at_once_are_drawn_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing, most, number = 0, 0, packets._number
+
+    def slowly(*arguments: Any) -> None:
+        nonlocal drawing, most
+        drawing += 1
+        most = max(most, drawing)
+        time.sleep(0.02)
+        number(*arguments)
+        drawing -= 1
+
+    evidence = [known(merchant=replace(MERCHANT, name=f"Shop {chr(0x391 + number)}")) for number in range(4)]
+    alone = [packet_of(one) for one in evidence]
+    monkeypatch.setattr(packets, "_number", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(packet_of, evidence)) == alone
+    # Of thousands at once reportlab drew some wrongly, and some not at all.
+    assert most == 1
 
 
 def test_the_digest_is_that_of_the_json_which_names_the_documents_by_theirs() -> None:

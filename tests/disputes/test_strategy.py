@@ -62,7 +62,7 @@ def test_an_answer_that_is_worth_more_than_it_costs_is_given() -> None:
     # 35 % of EUR 100 less EUR 3.
     assert (verdict.act, verdict.expected, verdict.earliest_at) == (Act.SUBMIT, eur(3_200), None)
     assert verdict.p_win == pytest.approx(0.35)
-    assert verdict.by == "strategy/1"
+    assert verdict.by == "strategy/0"
     assert "it is worth EUR 32.00: 35% of EUR 100.00, less EUR 3.00 for the answer" in verdict.why
 
 

@@ -21,7 +21,7 @@ from shared.domain.timeline import compact
 from shared.flows import check_deadlines as flow
 from shared.flows.check_deadlines import Summary, check_deadlines
 from shared.flows.filing import dispute_of
-from shared.flows.ports import Create, Document, Key, Message, Ports, Replace
+from shared.flows.ports import Create, Document, Key, Message, Ports, Replace, Write
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from tests.builders import (
@@ -36,6 +36,7 @@ from tests.builders import (
     a_refund_event,
     eur,
 )
+from tests.crashing import Steps, stepping
 from tests.flows.counting import Counting
 from tests.local import everything, local_ports, published, wipe
 
@@ -482,6 +483,105 @@ def test_the_cost_grows_with_what_is_due_and_not_with_what_is_open(ports: Ports,
         costs.append(cost())
     assert costs[0] == costs[1]
     assert costs[0][1] <= 2 * due
+
+
+def test_a_page_of_reminders_is_a_query_a_read_two_commits_and_a_publish(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "PAGE", 20)
+    for number in range(39):
+        an_open_dispute(ports, dispute_id=f"dp_{number}")
+    documents, publishes = Counting(ports.documents), Steps()
+    check_deadlines(replace(ports, documents=documents, bus=stepping(ports, publishes).bus), RESPOND_BY - 7 * DAY)
+    assert (documents.reads, documents.commits, publishes.taken) == (2 * 2, 2 * 2, 2)
+    assert documents.documents == 2 * 39
+
+
+def test_a_dispute_that_is_answered_while_its_page_is_claimed_is_not_reminded_of_and_the_others_are(
+    ports: Ports,
+) -> None:
+    class Meanwhile(Counting):
+        def commit(self, writes: Sequence[Write]) -> None:
+            if not self.commits:
+                track_dispute(
+                    a_dispute_event(dispute_id="dp_1", status=DisputeStatus.WON, occurred_at=NOON + DAY), ports, NOON
+                )
+            super().commit(writes)
+
+    for number in range(3):
+        an_open_dispute(ports, dispute_id=f"dp_{number}")
+    documents = Meanwhile(ports.documents)
+    assert check_deadlines(replace(ports, documents=documents), RESPOND_BY - 7 * DAY).done == {"7d": 2, "answer": 2}
+    assert [told["dispute_id"] for told in reminded(ports)] == ["dp_0", "dp_2"]
+    assert everything(ports)[DISPUTE]["status"] == "won"
+
+
+def test_a_run_does_a_bounded_part_and_the_next_goes_on_from_there(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "PAGE", 4)
+    monkeypatch.setattr(flow, "MOST", 7)
+    broken: Document = {"next_action_at": NOON, "facts": 7}
+    ports.documents.commit([Create(Key("disputes", f"stripe:broken_{number}"), broken) for number in range(9)])
+    for number in range(18):
+        an_open_dispute(ports, dispute_id=f"dp_{number}")
+    done = [check_deadlines(ports, RESPOND_BY - 7 * DAY).done.get("7d", 0) for _ in range(4)]
+    # A run ends with the page that fills it; what cannot be read stands before all of it and takes no part of it away.
+    assert (sum(done), done[-1]) == (18, 0)
+    assert all(7 <= part < 7 + 4 for part in done[:2])
+    assert sorted(told["dispute_id"] for told in reminded(ports)) == sorted(f"dp_{number}" for number in range(18))
+
+
+class Gone(BaseException):
+    """The process is killed."""
+
+
+class Dying(Steps):
+    def take(self) -> None:
+        self.taken += 1
+        if self.taken == self.kill_after:
+            raise Gone
+
+
+def test_whatever_step_a_run_dies_at_the_next_ones_go_on_and_nothing_is_left_out_or_done_twice(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "PAGE", 4)
+    monkeypatch.setattr(flow, "MOST", 8)
+    for number in range(6):
+        an_open_dispute(ports, dispute_id=f"dp_{number}")
+    # Two whose expiry is news of their cases too.
+    for number in range(2):
+        an_open_dispute(ports, dispute_id=f"late_{number}", respond_by=RESPOND_BY - 8 * DAY)
+    at = RESPOND_BY - 7 * DAY
+    stored = [Create(key, document) for key, document in everything(ports).items()]
+    doubled = []
+    for step in range(1, 100):
+        wipe(ports)
+        ports.documents.commit(stored)
+        steps = Dying(kill_after=step)
+        try:
+            check_deadlines(stepping(ports, steps), at)
+        except Gone:
+            for minutes in (5, 10, 30, 35):
+                check_deadlines(ports, at + minutes * MINUTE)
+        else:
+            break
+        told, rows = published(ports, "dispute-actions"), published(ports, "dispute-updates")
+        reminders = [one["action_id"] for one in told if "rung" in one]
+        assert {one.split("/")[0] for one in reminders} == {f"stripe:dp_{number}" for number in range(6)}
+        assert {row["dispute_id"] for row in rows if row["status"] == "expired"} == {"late_0", "late_1"}
+        # Of one deadline there is one reminder, by its id, and once more where the run died before it could note it down.
+        assert len(set(reminders)) == 6
+        doubled.append(len(reminders) - 6)
+        assert {one["dispute_id"] for one in told if "round" in one} >= {f"dp_{number}" for number in range(6)}
+        assert {action["state"] for one in wipe(ports).values() for action in one.get("actions", {}).values()} <= {
+            "done",
+            "superseded",
+        }
+    assert step > 10
+    # Nothing but the page that was under way.
+    assert 0 < max(doubled) <= 4
 
 
 def test_more_than_a_page_is_done_in_one_run(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.domain.codec import encode, utc_text
+from shared.domain.codec import encode, encode_event, utc_text
 from shared.domain.errors import Rejected
 from shared.domain.events import Initiator, PaymentStep
 from shared.flows import monitor_model as monitoring
@@ -17,6 +17,7 @@ from shared.flows.challengers import line_in
 from shared.flows.champions import Canary, Champion, Line, with_line
 from shared.flows.monitor_model import monitor_model
 from shared.flows.ports import Create, Ports
+from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.skew import Skew
@@ -363,6 +364,28 @@ def test_an_account_that_comes_near_a_networks_programme_calls_somebody_and_one_
     [(event, fields)] = alarms(caplog)
     assert (event, fields["subjects"]) == ("programme_at_risk", 1)
     assert fields["worst"] == "programme_left ecm adyen:near 10.000"
+
+
+def test_how_many_subscribers_could_be_defended_is_told_each_day_with_why_not(ports: Ports) -> None:
+    noon = YESTERDAY + 12 * HOUR
+    for customer, ages in (("cus_1", (0, 150, 200)), ("cus_2", (0, 30, 60))):
+        for age in ages:
+            event = a_payment_event(
+                payment_id=f"pi_{customer}_{age}",
+                event_id=f"stripe:acct_1:{customer}_{age}",
+                occurred_at=noon - age * DAY,
+                customer_id=customer,
+                card=a_card(network="visa"),
+                ip="203.0.114.7",
+            )
+            record_payment(event, ports, noon)
+            ports.warehouse.append("payment_events", [json.loads(encode_event(event))])
+    monitor_model(ports, MORNING)
+    found = rows(ports)
+    ready, young = found["readiness", "visa_ce3"], found["readiness_unfit", "visa_ce3: is younger than 120 days"]
+    assert (ready["value"], ready["payments"], ready["unusual"]) == (0.5, 2, False)
+    assert ready["low"] < 0.5 < ready["high"]
+    assert (young["value"], young["payments"]) == (1.0, 1)
 
 
 WEEK = datetime(2026, 10, 19, tzinfo=UTC)

@@ -66,7 +66,7 @@ def test_a_subscriber_of_many_months_at_two_providers_has_compelling_evidence(po
     assert found.packet.compelling == found.finding.evidence
     assert Item.PRIOR_PAYMENTS in found.packet.texts
     verdict = judge(disputed(ports), found, Outcomes(), Strategy(), NOON + HOUR)
-    assert (verdict.act, verdict.by) == (Act.SUBMIT, "strategy/1")
+    assert (verdict.act, verdict.by) == (Act.SUBMIT, "strategy/0")
     assert verdict.due_at == NOON + HOUR + Strategy().announced
 
 

@@ -9,7 +9,7 @@ import pytest
 from shared.domain.codec import encode, from_document, utc_text
 from shared.domain.decisions import Outcome
 from shared.flows.book_of_rules import BOOKS
-from shared.flows.ports import Create, Key, Ports
+from shared.flows.ports import Create, Ports
 from shared.flows.recompute_decisions import Recomputed, recompute_decisions
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
@@ -108,7 +108,7 @@ def test_a_decision_of_a_release_with_other_features_is_computed_by_its_own(
     )
     book = Contents(rules=(rule,))
     kept = {"revision": 1, "after": None, "author": "ana", "why": "then", "at": NOON, "contents": encode(book).decode()}
-    ports.documents.commit([Create(Key(BOOKS, "00000001"), kept)])
+    ports.documents.commit([Create(BOOKS.kept("00000001"), kept)])
     judged_by = Book(book, 1, frozenset(COLUMNS_THEN))
     [row] = decided(ports, 1, Scorer(use_model=False))
     outcome = hardest([Outcome.REVIEW, then.thresholds.outcome(scored.score)])

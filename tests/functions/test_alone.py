@@ -312,7 +312,7 @@ CHANGED = {
     "shared/providers/adyen/shape.json": {"webhook-adyen", "replay_deliveries", "respond_dispute"},
     "shared/providers/kit/countries.py": {"webhook-apple", "webhook-braintree", "replay_deliveries", "respond_dispute"},
     "shared/providers/kit/signing.py": {"webhook-*", "fetch_resource", "replay_deliveries", "respond_dispute"},
-    "shared/flows/record_payment.py": {"record_payment", "respond_dispute", "manage_dispute"},
+    "shared/flows/record_payment.py": {"record_payment", "respond_dispute", "manage_dispute", "monitor_model"},
     "functions/webhook/main.py": {"webhook-*"},
 }
 

@@ -150,7 +150,56 @@ def test_what_is_due_is_listed_and_one_is_shown(desk: FlaskClient, named: dict[s
     assert ask(desk, "case", ANA, provider="stripe", dispute_id="dp_unheard_of")[0] == 404
 
 
-@pytest.mark.parametrize("act", ["case", "submit", "accept", "hold", "record", "refund", "readiness"])
+def test_people_look_at_the_strategy_change_it_and_take_it_back_and_each_version_says_who(desk: FlaskClient) -> None:
+    _, shipped = ask(desk, "strategy", ANA)
+    assert (shipped["version"], shipped["strategy"]["announced_hours"]) == (0, 48)
+    costs = {"EUR": {"answer": 100, "accept_below": 0, "programme_item": 800}}
+    bolder = {**shipped["strategy"], "costs": costs, "buffer_hours": 36}
+    _, compared = ask(desk, "strategy/check", ANA, strategy=bolder)
+    changes = {one["member"]: (one["before"], one["after"]) for one in compared["changes"]}
+    assert (changes["buffer_hours"], changes["costs.EUR.answer"], changes["costs.JPY.answer"]) == (
+        (24, 36),
+        (300, 100),
+        (500, None),
+    )
+    status, published_ = ask(desk, "strategy/publish", ANA, strategy=bolder, after=0, reason="nothing is given away")
+    assert (status, published_["version"], published_["strategy"]) == (200, 1, bolder)
+    status, problem = ask(desk, "strategy/publish", BEN, strategy=bolder, after=0, reason="I did not look")
+    assert (status, problem["reason"]) == (409, "strategy_changed")
+    status, again = ask(desk, "strategy/back", BEN, to=0, reason="too bold")
+    assert (status, again["version"], again["strategy"]) == (200, 2, shipped["strategy"])
+    assert ask(desk, "strategy", ANA, version=1)[1] == {"version": 1, "standing": 2, "strategy": bolder}
+    assert ask(desk, "strategy", ANA, version=9)[0] == 404
+    versions = ask(desk, "strategy/history", ANA)[1]["versions"]
+    assert [(one["version"], one["after"], one["author"], one["why"]) for one in versions] == [
+        (2, 1, "ben@shop.example", "too bold"),
+        (1, 0, "ana@shop.example", "nothing is given away"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"buffer_hours": 1}, "strategy.buffer_hours"),
+        ({"priors": {"fraud": 0.5}}, "strategy: Value error, every reason has a prior"),
+        ({"costs": {"EUR": {"answer": -1, "accept_below": 0, "programme_item": 0}}}, "strategy.costs.EUR.answer"),
+        ({"completeness": 1.5}, "strategy.completeness"),
+    ],
+)
+def test_a_strategy_by_which_nothing_could_be_decided_is_refused_with_the_member(
+    desk: FlaskClient, wrong: dict[str, Any], where: str
+) -> None:
+    _, shipped = ask(desk, "strategy", ANA, version=0)
+    candidate = {**shipped["strategy"], **wrong}
+    status, problem = ask(desk, "strategy/check", ANA, strategy=candidate)
+    assert (status, problem["detail"][: len(where)]) == (422, where)
+
+
+STRATEGY = ["strategy", "strategy/check", "strategy/publish", "strategy/back", "strategy/history"]
+ACTS = ["case", "submit", "accept", "hold", "record", "refund", "readiness", *STRATEGY]
+
+
+@pytest.mark.parametrize("act", ACTS)
 def test_nobody_without_a_name_does_anything(desk: FlaskClient, named: dict[str, str], act: str) -> None:
     assert ask(desk, act, {}, reason="because", **named)[0] == 401
 
@@ -162,6 +211,6 @@ def test_reasons_are_kept_without_card_numbers_and_addresses(desk: FlaskClient, 
     assert "music.example" not in why
 
 
-@pytest.mark.parametrize("path", ["", "/case", "/submit", "/accept", "/hold", "/record", "/refund", "/readiness"])
+@pytest.mark.parametrize("path", ["", *(f"/{act}" for act in ACTS)])
 def test_whatever_is_sent_is_answered_as_the_document_says(desk: FlaskClient, path: str) -> None:
     attack_desk(desk, PATH, path, 10, ANA)

@@ -78,7 +78,7 @@ def test_conditions_are_checked_and_nothing_is_written(rules: FlaskClient) -> No
 
 def test_who_comes_too_late_is_told_so(rules: FlaskClient) -> None:
     publish(rules, RULE)
-    problem = publish(rules, status=400)
+    problem = publish(rules, status=409)
     assert (problem["reason"], problem["detail"]) == ("book_changed", "the book is at revision 1 by now, and not None")
 
 

@@ -39,6 +39,7 @@ from shared.flows.judged import FORGOTTEN_AFTER
 from shared.flows.keep_evidence import keep_evidence
 from shared.flows.ports import FOUND_BY, Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.preparing import judge, prepare
+from shared.flows.readiness import PANEL_SQL
 from shared.flows.receive_delivery import receive
 from shared.flows.record_payment import record_payment
 from shared.flows.respond_dispute import respond_dispute
@@ -466,6 +467,8 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     assert (
         0.7 * each.standing_event < row_bytes(told, "payment_events", standing["payment_events"]) <= each.standing_event
     )
+    panel = read_of(PANEL_SQL)["payment_events"]
+    assert 0.7 * each.panel_event < row_bytes(told, "payment_events", panel) <= each.panel_event
     # A vector is read of the sample alone, and so is what else is asked of its decision.
     of_all = row_bytes(decision, "fraud_decisions", AUDITED_OF_ALL)
     assert read["fraud_decisions"] > AUDITED_OF_ALL
@@ -566,6 +569,7 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
     fixed = {
         "Cloud Run warm instances",
         "Cloud Run monitor_model",
+        "Firestore readiness",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",
         "Monitoring metrics",
