@@ -1,14 +1,21 @@
 """What the warehouse counts of disputes, against cases counted by hand; on both warehouses."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, permutations
 from typing import Any
 
+from shared.disputes import lifecycle
+from shared.disputes.outcome_ledger import LEDGER_SQL, asked_for
 from shared.disputes.programmes import COUNTS_SQL, asked_at
 from shared.disputes.strategy import OUTCOMES_SQL, Count, Outcomes
-from shared.domain.codec import utc_text
-from shared.flows.ports import Ports
+from shared.domain.codec import encode, utc_text
+from shared.domain.disputes import Dispute
+from shared.domain.events import DisputeStage, DisputeStatus
+from shared.flows.ports import Ports, Warehouse
+from tests.builders import a_dispute_event, eur
 
 DAY = timedelta(days=1)
 _numbers = count(1)
@@ -144,3 +151,159 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
         ("acct_2", "visa"): (1, 0, 0, 0),
         ("acct_2", "mastercard"): (0, 0, 1, 0),
     }
+
+
+def ledger_of(found: Warehouse, since: datetime, until: datetime) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Rows by who answered and currency, without what is nothing."""
+    rows = found.query(LEDGER_SQL, asked_for(since, until))
+    keys = ("month", "provider", "account", "reason", "answered", "currency")
+    return {
+        (row["month"].month, row["answered"], row["currency"]): {
+            name: int(value) for name, value in row.items() if name not in keys and value
+        }
+        for row in rows
+    }
+
+
+def test_the_ledger_by_hand(warehouses: Ports) -> None:
+    found, may = warehouses.warehouse, datetime(2034, 5, 1, tzinfo=UTC)
+    june = may + 31 * DAY
+    sent: dict[str, Any] = {"answer_state": "taken"}
+    asked = ("needs_response", "under_review")
+
+    def settled(moved: int, withdrawn: int = 1999, currency: str = "EUR", fees: int | None = 1500) -> dict[str, Any]:
+        money = {"moved": moved, "withdrawn": withdrawn, "fees": fees}
+        return {
+            name: {"minor": minor, "currency": currency} if minor is not None else None for name, minor in money.items()
+        }
+
+    def last(dispute_id: str, revision: int, status: str, **fields: Any) -> dict[str, Any]:
+        since = fields.get("status_since", utc_text(may + 20 * DAY))
+        return an_update(dispute_id, may + 20 * DAY, revision, status, **{"status_since": since, **fields})
+
+    won = last("won", 3, "won", **sent, **settled(0))
+    rows = [
+        *story("won", may, *asked, **settled(-1999)),
+        won,
+        won,  # told twice
+        an_update("won", may, 1, "needs_response"),  # heard late, and older
+        last("part", 3, "won", **sent, **settled(-499)),
+        last("reversed", 5, "lost", **sent, **settled(-1999), won_before=True, stage="pre_arbitration"),
+        # Asked again after it was lost: nothing is known yet, and what was sent once stays sent.
+        last("again", 3, "lost", **sent, **settled(-1999)),
+        last("again", 4, "needs_response", **settled(-1999), stage="pre_arbitration", answer_state="announced"),
+        # An outcome that may be turned over.
+        last("provisional", 3, "won", final=False, **sent, **settled(0, fees=None)),
+        # The provider tells of no money that moves, nor of fees.
+        last("by word", 3, "won", **sent),
+        last("by word, lost", 3, "lost", **sent),
+        last("stray", 3, "won", **sent, same_as="won"),
+        # In euros, settled in dollars.
+        last("abroad", 3, "won", answer_state="elsewhere", **settled(25, 2163, "USD")),
+        last("silent", 3, "expired", **settled(-1999)),
+        last("taken", 3, "accepted", status_since=utc_text(june), answer_state="elsewhere", **settled(-1999)),
+        last("closed", 3, "closed", **settled(0)),
+        last("alert", 3, "prevented", stage="inquiry"),
+        last("theirs", 3, "lost", answered_by="provider", **settled(-1999)),
+        # Of last month, though told of in this one.
+        last("before", 3, "lost", status_since=utc_text(may - DAY), **settled(-1999)),
+        an_update("after", june + 9 * DAY, 3, "won", **sent),
+    ]
+    found.append("dispute_updates", rows)
+    assert ledger_of(found, may, june + 5 * DAY) == {
+        (5, "platform", "EUR"): {
+            "disputes": 7,
+            "won": 3,
+            "partial": 1,
+            "lost": 1,
+            "reversed": 1,
+            "open": 1,
+            "provisional": 1,
+            "disputed": 7 * 1999,
+            # won, part, reversed, again, provisional.
+            "withdrawn": 5 * 1999,
+            "returned": 1999 + 1500 + 1999,
+            # And what was won where no money is told of.
+            "recovered": 1999 + 1500 + 1999 + 1999,
+            "fees": 4 * 1500,
+            "fees_told": 4,
+            "net_recovered": 3 * 1999 + 1500 - 4 * 1500,
+        },
+        (5, "people", "EUR"): {"disputes": 1, "won": 1, "disputed": 1999},
+        (5, "people", "USD"): {
+            "withdrawn": 2163,
+            "returned": 2188,
+            "recovered": 2188,
+            "fees": 1500,
+            "fees_told": 1,
+            "net_recovered": 688,
+        },
+        (5, "nobody", "EUR"): {
+            "disputes": 3,
+            "expired": 1,
+            "closed": 1,
+            "prevented": 1,
+            "disputed": 3 * 1999,
+            "withdrawn": 2 * 1999,
+            "returned": 1999,
+            "recovered": 1999,
+            "fees": 3000,
+            "fees_told": 2,
+            "net_recovered": -1001,
+        },
+        (5, "provider", "EUR"): {
+            "disputes": 1,
+            "lost": 1,
+            "disputed": 1999,
+            "withdrawn": 1999,
+            "fees": 1500,
+            "fees_told": 1,
+            "net_recovered": -1500,
+        },
+        (6, "people", "EUR"): {
+            "disputes": 1,
+            "accepted": 1,
+            "disputed": 1999,
+            "withdrawn": 1999,
+            "fees": 1500,
+            "fees_told": 1,
+            "net_recovered": -1500,
+        },
+    }
+
+
+def test_the_ledger_is_the_same_in_whatever_order_things_were_heard(warehouses: Ports) -> None:
+    """Won, and reversed in pre-arbitration: each order of the messages at an account of its own."""
+    found, since = warehouses.warehouse, datetime(2036, 5, 1, tzinfo=UTC)
+    opened = a_dispute_event(event_id="1", status=DisputeStatus.NEEDS_RESPONSE, occurred_at=since + DAY)
+    told = [
+        opened,
+        replace(opened, event_id="2", status=None, moved=eur(-1999), fees=eur(1500), respond_by=None),
+        replace(opened, event_id="3", status=DisputeStatus.WON, moved=eur(1999), occurred_at=since + 9 * DAY),
+        replace(
+            opened,
+            event_id="4",
+            stage=DisputeStage.PRE_ARBITRATION,
+            status=DisputeStatus.LOST,
+            moved=eur(-1999),
+            occurred_at=since + 40 * DAY,
+        ),
+    ]
+    rows = []
+    for number, order in enumerate(permutations(told)):
+        dispute = Dispute(provider="stripe", dispute_id=f"order{number}", account=f"order{number}")
+        for event in (*order, order[0]):
+            dispute = lifecycle.record(dispute, replace(event, account=dispute.account), since)
+            at = event.occurred_at
+            update = lifecycle.update_of(
+                dispute, None, update_id=f"{number}/{event.event_id}", event_id="e", occurred_at=at
+            )
+            rows.append(json.loads(encode(update)))
+    found.append("dispute_updates", rows)
+    ledger = found.query(LEDGER_SQL, asked_for(since, since + 60 * DAY))
+    same = [{name: value for name, value in row.items() if name != "account"} for row in ledger]
+    assert len(same) == 24
+    assert all(row == same[0] for row in same)
+    assert (same[0]["reversed"], int(same[0]["withdrawn"]), int(same[0]["net_recovered"])) == (1, 1999, -1500)
+    # Over when the win was reversed.
+    assert same[0]["month"] == datetime(2036, 6, 1, tzinfo=UTC)
