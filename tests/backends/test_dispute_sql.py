@@ -103,6 +103,11 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
             **fields,
         }
 
+    mastercard: dict[str, Any] = {"network": "mastercard", "account": "acct_2", "reason_code": "4837"}
+
+    def money(minor: int, currency: str) -> dict[str, Any]:
+        return {"minor": minor, "currency": currency}
+
     def reported(warning_id: str, at: datetime) -> dict[str, Any]:
         own = {"kind": "fraud_warning", "step": None, "card": None, "network": "visa", "warning_id": warning_id}
         return paid(f"pi_{warning_id}", at) | own
@@ -118,6 +123,11 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
             paid("p5", month + DAY, step="declined"),
             paid("p6", month + DAY, account="acct_2"),
             paid("p7", now),
+            paid("p8", month + DAY, "mastercard", three_d_secure="attempted"),
+            # Told with the authorization alone; and one that was never captured.
+            paid("p9", month, "mastercard", "authorized", three_d_secure="authenticated"),
+            paid("p9", month + DAY, "mastercard"),
+            paid("p10", month, "mastercard", "authorized", three_d_secure="authenticated"),
             reported("w1", month + DAY),
             reported("w1", month + 2 * DAY),
             reported("w2", month - DAY),
@@ -135,21 +145,27 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
             an_update("asked before", month + DAY, 2, "needs_response"),
             *story("stray", month, "needs_response", same_as="this month"),
             *story("after", now, "needs_response"),
-            *story("theirs", month, "needs_response", network="mastercard", account="acct_2"),
+            *story("theirs", month, "needs_response", **mastercard),
+            *story("dollars", month, "lost", **mastercard | {"reason_code": None, "amount": money(5000, "USD")}),
+            *story("shillings", month, "lost", **mastercard | {"amount": money(5000, "UGX")}),
+            *story("no fraud", month, "lost", **mastercard | {"reason_code": "4853", "reason": "not_received"}),
         ],
     )
     rows = found.query(COUNTS_SQL, asked_at(now))
     counted = {
         (row["account"], row["network"]): tuple(
-            int(row[name]) for name in ("settled", "settled_before", "disputes", "reports")
+            int(row[name])
+            for name in ("settled", "settled_before", "authenticated", "disputes", "reports", "frauds", "fraud_cents")
         )
         for row in rows
     }
     assert counted == {
-        ("acct_1", "visa"): (2, 0, 2, 1),
-        ("acct_1", "mastercard"): (1, 1, 0, 0),
-        ("acct_2", "visa"): (1, 0, 0, 0),
-        ("acct_2", "mastercard"): (0, 0, 1, 0),
+        ("acct_1", "visa"): (2, 0, 0, 2, 1, 0, 0),
+        # p3, p8 and p9 of this month, of which the last two were authenticated; p4 of last month.
+        ("acct_1", "mastercard"): (3, 1, 2, 0, 0, 0, 0),
+        ("acct_2", "visa"): (1, 0, 0, 0, 0, 0, 0),
+        # EUR 19.99, USD 50.00 at 0.92, and one in a currency without a rate.
+        ("acct_2", "mastercard"): (0, 0, 0, 4, 0, 3, 1999 + 4600),
     }
 
 
