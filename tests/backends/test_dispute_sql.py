@@ -5,11 +5,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
+from pathlib import Path
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.backends.local.warehouse import LocalWarehouse
 from shared.disputes import lifecycle
+from shared.disputes.dispute_rates import RATES_SQL, asked_from
 from shared.disputes.outcome_ledger import LEDGER_SQL, asked_for
 from shared.disputes.programmes import COUNTS_SQL, asked_at
+from shared.disputes.reason_codes import list_of, list_of_sql
 from shared.disputes.strategy import OUTCOMES_SQL, Count, Outcomes
 from shared.domain.codec import encode, utc_text
 from shared.domain.disputes import Dispute
@@ -54,6 +61,23 @@ def story(dispute_id: str, at: datetime, *statuses: str, **fields: Any) -> Itera
         yield an_update(dispute_id, at + day * DAY, day + 1, status, **fields)
 
 
+def paid(
+    payment_id: str, at: datetime, network: str | None = "visa", step: str = "captured", **fields: Any
+) -> dict[str, Any]:
+    """A row of `payment_events`: paid at Stripe."""
+    return {
+        "kind": "payment",
+        "event_id": f"paid{next(_numbers)}",
+        "occurred_at": utc_text(at),
+        "provider": "stripe",
+        "account": "acct_1",
+        "payment_id": payment_id,
+        "step": step,
+        "card": {"network": network},
+        **fields,
+    }
+
+
 def test_outcomes_count_what_was_answered_and_finally_decided_once(warehouses: Ports) -> None:
     found, since = warehouses.warehouse, datetime(2029, 3, 1, tzinfo=UTC)
     asked = ("needs_response", "under_review")
@@ -87,21 +111,6 @@ def test_outcomes_count_what_was_answered_and_finally_decided_once(warehouses: P
 def test_programmes_count_each_account_and_network_of_the_month_once(warehouses: Ports) -> None:
     found, month = warehouses.warehouse, datetime(2032, 3, 1, tzinfo=UTC)
     now, before = month + 14 * DAY, month - 10 * DAY
-
-    def paid(
-        payment_id: str, at: datetime, network: str = "visa", step: str = "captured", **fields: Any
-    ) -> dict[str, Any]:
-        return {
-            "kind": "payment",
-            "event_id": f"paid{next(_numbers)}",
-            "occurred_at": utc_text(at),
-            "provider": "stripe",
-            "account": "acct_1",
-            "payment_id": payment_id,
-            "step": step,
-            "card": {"network": network},
-            **fields,
-        }
 
     mastercard: dict[str, Any] = {"network": "mastercard", "account": "acct_2", "reason_code": "4837"}
 
@@ -286,6 +295,65 @@ def test_the_ledger_by_hand(warehouses: Ports) -> None:
             "net_recovered": -1500,
         },
     }
+
+
+def test_rates_are_told_by_the_month_of_the_payment_and_by_that_of_the_dispute(warehouses: Ports) -> None:
+    found, may = warehouses.warehouse, datetime(2038, 5, 1, tzinfo=UTC)
+    june, july = may + 31 * DAY, may + 61 * DAY
+    # Four payments in May, eight in June.
+    rows = [paid(f"pi_may{n}", may + n * DAY) for n in range(4)]
+    rows += [paid(f"pi_june{n}", june + n * DAY) for n in range(8)]
+    rows += [rows[0], paid("pi_may1", june), paid("pi_declined", may, step="declined")]
+    rows += [paid("pi_mc", june, "mc"), paid("pi_none", june, None)]
+    found.append("payment_events", rows)
+    unknown = {"payment_id": "elsewhere", "payment_known": False}
+    found.append(
+        "dispute_updates",
+        [
+            *story("may0", may + 20 * DAY, "needs_response", "under_review", "lost"),
+            *story("may1", june + 3 * DAY, "needs_response"),
+            # Two disputes of one payment of May: the second is its chargeback in July.
+            *story("inquiry", june, "needs_response", payment_id="pi_may2", stage="inquiry"),
+            an_update("inquiry", july, 2, "lost", payment_id="pi_may2"),
+            *story("asked", may + 2 * DAY, "needs_response", payment_id="pi_may3", stage="inquiry"),
+            *story("june0", june + 9 * DAY, "needs_response"),
+            *story("stray", june, "lost", payment_id="pi_june1", same_as="june0"),
+            *story("nobody's", june, "needs_response", **unknown),
+            # Paid before anybody looked.
+            *story("old", may, "needs_response", payment_id="pi_april"),
+            *story("network", june, "lost", payment_id="pi_mc", network="mastercard"),
+        ],
+    )
+
+    def told(until: datetime) -> dict[tuple[int, str], tuple[Any, ...]]:
+        return {
+            (row["month"].month, row["network"]): (
+                *(int(row[name]) for name in ("payments", "disputes_of_payments", "disputes_filed", "undated")),
+                row["rate_by_payment"],
+                row["rate_by_dispute"],
+                row["maturing"],
+            )
+            for row in found.query(RATES_SQL, asked_from(may, until))
+        }
+
+    assert told(july + 5 * DAY) == {
+        (5, "visa"): (4, 3, 2, 0, 0.75, 0.5, True),
+        (6, "visa"): (8, 1, 3, 1, 0.125, 0.375, True),
+        (6, "mastercard"): (1, 1, 1, 0, 1.0, 1.0, True),
+        (6, ""): (1, 0, 0, 0, 0.0, 0.0, True),
+        (7, "visa"): (0, 0, 1, 0, None, None, True),
+    }
+    # As it stood then: of May's payments one was disputed.
+    assert told(june) == {(5, "visa"): (4, 1, 2, 0, 0.25, 0.5, True)}
+    matured = {month: row[-1] for (month, network), row in told(june + 121 * DAY).items() if network == "visa"}
+    assert matured == {5: False, 6: True, 7: True}
+
+
+@given(st.one_of(st.sampled_from([None, "mc", " Visa ", "american_express", "jcb"]), st.text("abcxyz", max_size=8)))
+@settings(max_examples=20)
+def test_a_network_is_of_the_same_list_in_sql(network: str | None) -> None:
+    [row] = LocalWarehouse(Path()).query(f"SELECT {list_of_sql('@network')} AS list", {"network": network})
+    assert row["list"] == list_of(network or "")
 
 
 def test_the_ledger_is_the_same_in_whatever_order_things_were_heard(warehouses: Ports) -> None:
