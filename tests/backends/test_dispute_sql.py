@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from shared.backends.local.warehouse import LocalWarehouse
 from shared.disputes import lifecycle
+from shared.disputes.at_risk import AT_RISK_SQL
+from shared.disputes.at_risk import asked_at as at_risk_at
 from shared.disputes.dispute_rates import RATES_SQL, asked_from
 from shared.disputes.outcome_ledger import LEDGER_SQL, asked_for
 from shared.disputes.programmes import COUNTS_SQL, asked_at
@@ -295,6 +297,55 @@ def test_the_ledger_by_hand(warehouses: Ports) -> None:
             "net_recovered": -1500,
         },
     }
+
+
+def test_deadlines_at_risk_are_those_of_each_queue_that_its_answers_do_not_reach(warehouses: Ports) -> None:
+    found, now = warehouses.warehouse, datetime(2040, 3, 1, tzinfo=UTC)
+
+    def due(dispute_id: str, days: float, state: str | None = "parked", **fields: Any) -> dict[str, Any]:
+        open_ = {"answered_by": "us", "answer_state": state, "respond_by": utc_text(now + days * DAY)}
+        return an_update(dispute_id, now - 5 * DAY, 1, "needs_response", **open_ | fields)
+
+    def answered(dispute_id: str, days: float, state: str, by: str | None = None) -> list[dict[str, Any]]:
+        at = now - days * DAY
+        answer = {"answer_state": state, "answered_at": utc_text(at), "answer_by": by}
+        return [an_update(dispute_id, at + later * DAY, 2, "under_review", **answer) for later in (0.0, days / 2)]
+
+    found.append(
+        "dispute_updates",
+        [
+            # People: seven in seven days. The second of Friday comes too late, and takes no turn.
+            *(row for n in range(6) for row in answered(f"by hand{n}", n + 0.5, "elsewhere")),
+            *answered("told to send", 6.5, "taken", "clerk@example.com"),
+            *answered("long ago", 8, "elsewhere"),
+            due("first", 1.5),
+            due("second", 1.8),
+            due("third", 2.1),
+            # The platform: one in a day, and one before.
+            *answered("sent", 0.5, "taken", "strategy"),
+            *answered("sent before", 2, "taken", "strategy"),
+            due("asked", 0.5, None, deadline_estimated=True),
+            due("announced", 4, "announced"),
+            # None of ours to answer, or not any more.
+            due("past", -0.1),
+            due("theirs", 0.1, answered_by="provider"),
+            due("closed to us", 0.1, can_respond=False),
+            due("over", 0.1, "over"),
+            due("stray", 0.1, same_as="first"),
+            due("ruled", 0.1),
+            an_update("ruled", now - DAY, 2, "lost"),
+        ],
+    )
+    rows = found.query(AT_RISK_SQL, at_risk_at(now))
+    assert [(row["dispute_id"], row["queue"], row["place"], row["reached_at"], row["calls"]) for row in rows] == [
+        ("asked", "platform", 1, now + DAY, False),
+        ("second", "people", 2, now + 2 * DAY, False),
+    ]
+    assert (
+        rows[0]["why"]
+        == "1 of this queue are due by then, and platform answered 1 in a day; the deadline is our estimate"
+    )
+    assert [(int(row["answers"]), row["amount"]["minor"]) for row in rows] == [(1, 1999), (7, 1999)]
 
 
 def test_rates_are_told_by_the_month_of_the_payment_and_by_that_of_the_dispute(warehouses: Ports) -> None:
