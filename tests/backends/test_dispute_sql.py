@@ -1,16 +1,22 @@
 """What the warehouse counts of disputes, against cases counted by hand; on both warehouses."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
 from pathlib import Path
 from typing import Any
 
+import pytest
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.backends.gcp.warehouse import BigQueryWarehouse
 from shared.backends.local.warehouse import LocalWarehouse
 from shared.disputes import lifecycle
 from shared.disputes.at_risk import AT_RISK_SQL
@@ -20,10 +26,12 @@ from shared.disputes.outcome_ledger import LEDGER_SQL, asked_for
 from shared.disputes.programmes import COUNTS_SQL, asked_at
 from shared.disputes.reason_codes import list_of, list_of_sql
 from shared.disputes.strategy import OUTCOMES_SQL, Count, Outcomes
+from shared.disputes.table_functions import FUNCTIONS
 from shared.domain.codec import encode, utc_text
 from shared.domain.disputes import Dispute
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.flows.ports import Ports, Warehouse
+from tests.backends.declared import FOLDER
 from tests.builders import a_dispute_event, eur
 
 DAY = timedelta(days=1)
@@ -442,3 +450,69 @@ def test_the_ledger_is_the_same_in_whatever_order_things_were_heard(warehouses: 
     assert (same[0]["reversed"], int(same[0]["withdrawn"]), int(same[0]["net_recovered"])) == (1, 1999, -1500)
     # Over when the win was reversed.
     assert same[0]["month"] == datetime(2036, 6, 1, tzinfo=UTC)
+
+
+QUESTIONS: Sequence[tuple[str, str, Callable[[datetime, datetime], dict[str, datetime]]]] = [
+    ("outcome_ledger", LEDGER_SQL, asked_for),
+    ("dispute_rates", RATES_SQL, asked_from),
+    ("deadlines_at_risk", AT_RISK_SQL, lambda since, until: at_risk_at(until)),
+]
+
+
+def tell_of_may(found: Warehouse, may: datetime) -> None:
+    open_ = {"answered_by": "us", "respond_by": utc_text(may + 80 * DAY)}
+    found.append("payment_events", [paid(f"pi_d{n}", may + n * DAY) for n in range(3)])
+    found.append(
+        "dispute_updates",
+        [*story("d0", may + 2 * DAY, "needs_response", "won"), *story("d1", may, "needs_response", **open_)],
+    )
+
+
+def test_a_table_function_is_the_query_in_terms_of_its_arguments(tmp_path: Path) -> None:
+    found, may = LocalWarehouse(tmp_path), datetime(2042, 5, 1, tzinfo=UTC)
+    tell_of_may(found, may)
+    for name, sql, parameters in QUESTIONS:
+        arguments = FUNCTIONS[name].arguments
+        body = re.sub(r"`\{dataset\}\.(\w+)`", r"\1", FUNCTIONS[name].body)
+        body = re.sub(rf"\b({'|'.join(arguments)})\b", r"@\1", body)
+        rows = found.query(sql, parameters(may, may + 31 * DAY))
+        assert rows
+        assert found.query(body, instants_of(name, may)) == rows
+
+
+def instants_of(name: str, may: datetime) -> dict[str, datetime]:
+    instants = {"since": may, "until": may + 31 * DAY, "as_of": may + 31 * DAY}
+    return {argument: instants[argument] for argument in FUNCTIONS[name].arguments}
+
+
+@pytest.mark.emulators
+def test_bigquery_takes_the_table_functions_and_tells_what_the_queries_do(bigquery_emulator: str) -> None:
+    """Made by the routines' API, as Terraform makes them."""
+    found, may = BigQueryWarehouse("payin-test", "functions", bigquery_emulator), datetime(2042, 5, 1, tzinfo=UTC)
+    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    at = ClientOptions(api_endpoint=f"http://{bigquery_emulator}")
+    client = bigquery.Client("payin-test", nobody, client_options=at)
+    instant = bigquery.StandardSqlDataType(type_kind=bigquery.StandardSqlTypeNames.TIMESTAMP)
+    found.ensure_tables()
+    tell_of_may(found, may)
+    for name, sql, parameters in QUESTIONS:
+        asked, function = instants_of(name, may), FUNCTIONS[name]
+        client.create_routine(
+            bigquery.Routine(
+                f"payin-test.functions.{name}",
+                type_="TABLE_VALUED_FUNCTION",
+                language="SQL",
+                body=function.body.replace("{dataset}", "payin-test.functions"),
+                arguments=[bigquery.RoutineArgument(name=one, data_type=instant) for one in function.arguments],
+            )
+        )
+        instants = ", ".join(f"TIMESTAMP('{utc_text(at)}')" for at in asked.values())
+        rows = found.query(f"SELECT * FROM functions.{name}({instants})")
+        assert rows == found.query(sql, parameters(may, may + 31 * DAY))
+
+
+def test_terraform_has_the_functions_of_the_code() -> None:
+    stored = json.loads((FOLDER.parent / "functions.json").read_text(encoding="utf-8"))
+    told = json.loads(json.dumps({name: asdict(one) for name, one in FUNCTIONS.items()}))
+    assert stored == told, "run python -m shared.disputes.table_functions > shared/learning/sql/functions.json"
+    assert not any("@" in re.sub("'[^']*'", "", one.body) for one in FUNCTIONS.values())
