@@ -36,54 +36,46 @@ AT_RISK_SQL = f"""SELECT provider, account, dispute_id, payment_id, stage, amoun
     CASE WHEN deadline_estimated THEN '; the deadline is our estimate' ELSE '' END) AS why
 FROM (
   SELECT provider, account, dispute_id, payment_id, stage, amount, respond_by, deadline_estimated, queue, place, answers, days,
-    behind < behind_before AS missed,
-    MAX(CASE WHEN behind_at_most < 0 THEN 1 ELSE 0 END) OVER (PARTITION BY queue) = 1 AS calls,
-    CASE WHEN answers > 0 THEN TIMESTAMP_ADD(
-      @until, INTERVAL CAST(CEIL((place + behind_before) * days * 86400 / answers) AS INT64) SECOND
-    ) END AS reached_at
+    behind < COALESCE(LAG(behind) OVER (PARTITION BY queue ORDER BY place), 0) AS missed,
+    MIN(behind_at_most) OVER (PARTITION BY queue) < 0 AS calls,
+    CASE WHEN answers > 0 THEN TIMESTAMP_ADD(@until, INTERVAL CAST(CEIL(
+      (place + COALESCE(LAG(behind) OVER (PARTITION BY queue ORDER BY place), 0)) * days * 86400 / answers
+    ) AS INT64) SECOND) END AS reached_at
   FROM (
-    SELECT *, COALESCE(LAG(behind) OVER (PARTITION BY queue ORDER BY place), 0) AS behind_before
+    SELECT provider, account, dispute_id, payment_id, stage, amount, respond_by, deadline_estimated, queue, place, answers, days,
+      LEAST(0, MIN(CAST(FLOOR(answers * seconds / (days * 86400)) AS INT64) - place)
+        OVER (PARTITION BY queue ORDER BY place)) AS behind,
+      LEAST(0, MIN(CAST(FLOOR({_AT_MOST} * seconds / (days * 86400)) AS INT64) - place)
+        OVER (PARTITION BY queue ORDER BY place)) AS behind_at_most
     FROM (
-      SELECT *,
-        LEAST(0, MIN(turns - place) OVER (PARTITION BY queue ORDER BY place)) AS behind,
-        LEAST(0, MIN(turns_at_most - place) OVER (PARTITION BY queue ORDER BY place)) AS behind_at_most
+      SELECT provider, account, dispute_id, payment_id, stage, amount, respond_by, deadline_estimated, queue,
+        TIMESTAMP_DIFF(respond_by, @until, SECOND) AS seconds,
+        ROW_NUMBER() OVER (PARTITION BY queue ORDER BY respond_by, provider, dispute_id) AS place,
+        CASE queue WHEN '{PEOPLE}' THEN by_people ELSE by_platform END AS answers,
+        CASE queue WHEN '{PEOPLE}' THEN {DAYS[PEOPLE]} ELSE {DAYS[PLATFORM]} END AS days
       FROM (
-        SELECT *,
-          CAST(FLOOR(answers * TIMESTAMP_DIFF(respond_by, @until, SECOND) / (days * 86400)) AS INT64) AS turns,
-          CAST(FLOOR({_AT_MOST} * TIMESTAMP_DIFF(respond_by, @until, SECOND) / (days * 86400)) AS INT64) AS turns_at_most
+        SELECT provider, account, dispute_id, payment_id, stage, amount, respond_by, deadline_estimated, status,
+          can_respond, answered_by, same_as, answer_state,
+          CASE WHEN answer_state = 'parked' THEN '{PEOPLE}' ELSE '{PLATFORM}' END AS queue,
+          ROW_NUMBER() OVER (
+            PARTITION BY provider, dispute_id ORDER BY revision DESC, occurred_at DESC, update_id
+          ) AS newest
+        FROM dispute_updates
+        WHERE occurred_at >= @told_since AND occurred_at < @until
+      ) AS told
+      CROSS JOIN (
+        SELECT COUNT(CASE WHEN by_people AND answered_at >= @week THEN 1 END) AS by_people,
+          COUNT(CASE WHEN NOT by_people AND answered_at >= @day THEN 1 END) AS by_platform
         FROM (
-          SELECT provider, account, dispute_id, payment_id, stage, amount, respond_by, deadline_estimated, queue,
-            ROW_NUMBER() OVER (PARTITION BY queue ORDER BY respond_by, provider, dispute_id) AS place,
-            CASE queue WHEN '{PEOPLE}' THEN by_people ELSE by_platform END AS answers,
-            CASE queue WHEN '{PEOPLE}' THEN {DAYS[PEOPLE]} ELSE {DAYS[PLATFORM]} END AS days
-          FROM (
-            SELECT provider, account, dispute_id, payment_id, stage, amount, respond_by, deadline_estimated,
-              CASE WHEN answer_state = 'parked' THEN '{PEOPLE}' ELSE '{PLATFORM}' END AS queue
-            FROM (
-              SELECT provider, account, dispute_id, payment_id, stage, amount, respond_by, deadline_estimated, status,
-                can_respond, answered_by, same_as, answer_state,
-                ROW_NUMBER() OVER (
-                  PARTITION BY provider, dispute_id ORDER BY revision DESC, occurred_at DESC, update_id
-                ) AS newest
-              FROM dispute_updates
-              WHERE occurred_at >= @told_since AND occurred_at < @until
-            ) AS told
-            WHERE newest = 1 AND same_as IS NULL AND status = 'needs_response' AND can_respond AND answered_by = 'us'
-              AND respond_by >= @until AND (answer_state IS NULL OR answer_state <> 'over')
-          ) AS waiting
-          CROSS JOIN (
-            SELECT COUNT(CASE WHEN by_people AND answered_at >= @week THEN 1 END) AS by_people,
-              COUNT(CASE WHEN NOT by_people AND answered_at >= @day THEN 1 END) AS by_platform
-            FROM (
-              SELECT DISTINCT provider, dispute_id, answered_at, {_BY_PEOPLE} AS by_people
-              FROM dispute_updates
-              WHERE occurred_at >= @week AND occurred_at < @until AND answered_at >= @week AND answered_at < @until
-            ) AS given
-          ) AS pace
-        ) AS queued
-      ) AS counted
-    ) AS ordered
-  ) AS followed
+          SELECT DISTINCT provider, dispute_id, answered_at, {_BY_PEOPLE} AS by_people
+          FROM dispute_updates
+          WHERE occurred_at >= @week AND occurred_at < @until AND answered_at >= @week AND answered_at < @until
+        ) AS given
+      ) AS pace
+      WHERE newest = 1 AND same_as IS NULL AND status = 'needs_response' AND can_respond AND answered_by = 'us'
+        AND respond_by >= @until AND (answer_state IS NULL OR answer_state <> 'over')
+    ) AS queued
+  ) AS ordered
 ) AS reached
 WHERE missed
 ORDER BY respond_by, provider, dispute_id

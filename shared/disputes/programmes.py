@@ -23,7 +23,7 @@ from typing import Any
 from shared.disputes.reason_codes import list_of
 from shared.disputes.strategy import beta_below
 from shared.domain.money import Money
-from shared.domain.reference_amount import reference_minor, reference_minor_sql
+from shared.domain.reference_amount import reference_minor, scale
 
 UNPROVEN = 0.05
 """What an interval leaves out, on each side."""
@@ -115,11 +115,12 @@ _FRAUD = "(reason_code IN ('4837', '4863') OR (reason_code IS NULL AND reason = 
 # A dispute is of the month in which it was first told to have taken money.
 COUNTS_SQL = f"""SELECT provider, account, network,
   SUM(settled) AS settled, SUM(settled_before) AS settled_before, SUM(authenticated) AS authenticated,
-  SUM(disputes) AS disputes, SUM(reports) AS reports, SUM(frauds) AS frauds, SUM(fraud_cents) AS fraud_cents
+  SUM(disputes) AS disputes, SUM(reports) AS reports, SUM(frauds) AS frauds,
+  fraud_currency, SUM(fraud_minor) AS fraud_minor
 FROM (
   SELECT provider, account, network,
     SUM(paid) AS settled, SUM(paid_before) AS settled_before, SUM(paid * proved) AS authenticated,
-    0 AS disputes, 0 AS reports, 0 AS frauds, 0 AS fraud_cents
+    0 AS disputes, 0 AS reports, 0 AS frauds, '' AS fraud_currency, 0 AS fraud_minor
   FROM (
     SELECT provider, account, payment_id, MAX(card.network) AS network,
       MAX(CASE WHEN step = 'captured' AND occurred_at >= @month THEN 1 ELSE 0 END) AS paid,
@@ -131,16 +132,15 @@ FROM (
   ) AS payments
   GROUP BY provider, account, network
   UNION ALL
-  SELECT provider, account, network, 0, 0, 0, 0, COUNT(DISTINCT warning_id), 0, 0
+  SELECT provider, account, network, 0, 0, 0, 0, COUNT(DISTINCT warning_id), 0, '', 0
   FROM payment_events
   WHERE occurred_at >= @month AND occurred_at < @until AND kind = 'fraud_warning'
   GROUP BY provider, account, network
   UNION ALL
   SELECT provider, account, network, 0, 0, 0,
     SUM(CASE WHEN filed_at >= @month THEN 1 ELSE 0 END), 0,
-    SUM(CASE WHEN filed_at >= @month AND {_FRAUD} THEN 1 ELSE 0 END),
-    SUM(CASE WHEN filed_at >= @month AND {_FRAUD} THEN COALESCE({reference_minor_sql("amount.minor", "amount.currency")}, 0)
-      ELSE 0 END)
+    SUM(CASE WHEN filed_at >= @month AND {_FRAUD} THEN 1 ELSE 0 END), COALESCE(amount.currency, ''),
+    SUM(CASE WHEN filed_at >= @month AND {_FRAUD} THEN COALESCE(amount.minor, 0) ELSE 0 END)
   FROM (
     SELECT provider, account, network, same_as, reason, reason_code, amount,
       MIN(CASE WHEN stage IN ('chargeback', 'pre_arbitration', 'arbitration') THEN occurred_at END)
@@ -152,9 +152,9 @@ FROM (
     WHERE occurred_at >= @disputes_since AND occurred_at < @until
   ) AS told
   WHERE place = 1 AND same_as IS NULL
-  GROUP BY provider, account, network
+  GROUP BY provider, account, network, COALESCE(amount.currency, '')
 ) AS counted
-GROUP BY provider, account, network"""  # noqa: S608 - constants of ours
+GROUP BY provider, account, network, fraud_currency"""  # noqa: S608 - constants of ours
 
 
 def asked_at(now: datetime) -> dict[str, datetime]:
@@ -196,9 +196,10 @@ def standings(rows: Iterable[Mapping[str, Any]], now: datetime) -> list[Standing
     counts: dict[tuple[str, str, str], dict[str, int]] = {}
     for row in rows:
         key = (str(row["provider"]), str(row["account"]), list_of(row["network"] or ""))
-        known = counts.setdefault(key, dict.fromkeys(_COUNTED, 0))
+        known = counts.setdefault(key, dict.fromkeys((*_COUNTED, "fraud_cents"), 0))
         for name in _COUNTED:
             known[name] += int(row[name])
+        known["fraud_cents"] += _cents(int(row["fraud_minor"]), str(row["fraud_currency"]))
     found = [
         _standing(threshold, provider, account, told, now)
         for (provider, account, network), told in counts.items()
@@ -208,7 +209,13 @@ def standings(rows: Iterable[Mapping[str, Any]], now: datetime) -> list[Standing
     return sorted(found, key=lambda one: (one.programme, one.provider, one.account))
 
 
-_COUNTED = ("settled", "settled_before", "authenticated", "disputes", "reports", "frauds", "fraud_cents")
+_COUNTED = ("settled", "settled_before", "authenticated", "disputes", "reports", "frauds")
+
+
+def _cents(minor: int, currency: str) -> int:
+    """Of euros, at the fixed rate; none where there is none."""
+    numerator, denominator, _ = scale(currency) or (0, 1, 0)
+    return minor * numerator // denominator
 
 
 def in_force(day: date) -> list[Threshold]:

@@ -171,20 +171,19 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
         ],
     )
     rows = found.query(COUNTS_SQL, asked_at(now))
+    names = ("settled", "settled_before", "authenticated", "disputes", "reports", "frauds", "fraud_minor")
     counted = {
-        (row["account"], row["network"]): tuple(
-            int(row[name])
-            for name in ("settled", "settled_before", "authenticated", "disputes", "reports", "frauds", "fraud_cents")
-        )
-        for row in rows
+        (row["account"], row["network"], row["fraud_currency"]): tuple(int(row[name]) for name in names) for row in rows
     }
     assert counted == {
-        ("acct_1", "visa"): (2, 0, 0, 2, 1, 0, 0),
+        ("acct_1", "visa", ""): (2, 0, 0, 0, 1, 0, 0),
+        ("acct_1", "visa", "EUR"): (0, 0, 0, 2, 0, 0, 0),
         # p3, p8 and p9 of this month, of which the last two were authenticated; p4 of last month.
-        ("acct_1", "mastercard"): (3, 1, 2, 0, 0, 0, 0),
-        ("acct_2", "visa"): (1, 0, 0, 0, 0, 0, 0),
-        # EUR 19.99, USD 50.00 at 0.92, and one in a currency without a rate.
-        ("acct_2", "mastercard"): (0, 0, 0, 4, 0, 3, 1999 + 4600),
+        ("acct_1", "mastercard", ""): (3, 1, 2, 0, 0, 0, 0),
+        ("acct_2", "visa", ""): (1, 0, 0, 0, 0, 0, 0),
+        ("acct_2", "mastercard", "EUR"): (0, 0, 0, 2, 0, 1, 1999),
+        ("acct_2", "mastercard", "USD"): (0, 0, 0, 1, 0, 1, 5000),
+        ("acct_2", "mastercard", "UGX"): (0, 0, 0, 1, 0, 1, 5000),
     }
 
 

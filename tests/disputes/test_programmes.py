@@ -16,8 +16,8 @@ MIDDLE = datetime(2026, 11, 16, tzinfo=UTC)
 
 
 def counted(**told: Any) -> dict[str, Any]:
-    names = ("settled", "settled_before", "authenticated", "disputes", "reports", "frauds", "fraud_cents")
-    nothing = dict.fromkeys(names, 0)
+    names = ("settled", "settled_before", "authenticated", "disputes", "reports", "frauds", "fraud_minor")
+    nothing = {**dict.fromkeys(names, 0), "fraud_currency": "EUR"}
     return {"provider": "stripe", "account": "acct_1", "network": "visa", **nothing, **told}
 
 
@@ -78,21 +78,34 @@ WORTH = 4_600_000
 
 
 def test_efm_asks_for_a_ratio_of_last_months_payments_and_for_what_the_frauds_are_worth() -> None:
-    found = efm(disputes=900, frauds=400, fraud_cents=400 * 10_000)
+    found = efm(disputes=900, frauds=400, fraud_minor=400 * 10_000)
     # 100 EUR each: 460 would be worth it, and 500 are half a hundredth of 100,000.
     assert (found.items, found.ratio, found.entry, found.left) == (400, 0.004, 500, 100)
     assert (found.exempt, found.reached, found.at_risk) == (False, False, True)
-    cheap = efm(frauds=400, fraud_cents=400 * 1000)
+    cheap = efm(frauds=400, fraud_minor=400 * 1000)
     # 10 EUR each: 4,600 of them.
     assert (cheap.entry, cheap.at_risk) == (4600, False)
-    assert efm(frauds=500, fraud_cents=WORTH).reached
-    assert not efm(frauds=500, fraud_cents=WORTH - 1).reached
-    assert not efm(frauds=499, fraud_cents=2 * WORTH).reached
+    assert efm(frauds=500, fraud_minor=WORTH).reached
+    assert not efm(frauds=500, fraud_minor=WORTH - 1).reached
+    assert not efm(frauds=499, fraud_minor=2 * WORTH).reached
     assert not efm(disputes=5000).at_risk
 
 
+def test_frauds_in_several_currencies_are_worth_what_they_are_at_fixed_rates() -> None:
+    told = {"network": "mc", "settled_before": 100_000, "frauds": 250}
+    euros = counted(**told, fraud_minor=WORTH // 2)
+    dollars = counted(**told, fraud_minor=2_500_000, fraud_currency="USD")
+    shillings = counted(network="mc", frauds=0, fraud_minor=10**9, fraud_currency="UGX")
+
+    def reached(*rows: dict[str, Any]) -> list[bool]:
+        return [one.reached for one in standings(rows, MIDDLE) if one.programme == "efm"]
+
+    assert reached(euros | {"settled_before": 50_000}, dollars | {"settled_before": 50_000}) == [True]
+    assert reached(euros, shillings) == [False]
+
+
 def test_efm_spares_whoever_has_few_payments_or_authenticates_half_of_them() -> None:
-    told: dict[str, Any] = {"frauds": 600, "fraud_cents": WORTH}
+    told: dict[str, Any] = {"frauds": 600, "fraud_minor": WORTH}
     assert efm(**told).reached
     for spared in ({"settled_before": 999}, {"authenticated": 45_000}):
         found = efm(**told, **spared)
