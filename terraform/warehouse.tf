@@ -56,6 +56,26 @@ resource "google_bigquery_table" "once" {
   depends_on = [google_bigquery_table.table]
 }
 
+# What people ask of disputes, by the SQL that the tests run: shared/disputes/table_functions.py writes the file.
+resource "google_bigquery_routine" "question" {
+  for_each        = jsondecode(file("${path.module}/../shared/learning/sql/functions.json"))
+  dataset_id      = google_bigquery_dataset.warehouse.dataset_id
+  routine_id      = each.key
+  routine_type    = "TABLE_VALUED_FUNCTION"
+  language        = "SQL"
+  description     = each.value.description
+  definition_body = replace(each.value.body, "{dataset}", "${var.project}.${local.dataset}")
+
+  dynamic "arguments" {
+    for_each = each.value.arguments
+    content {
+      name      = arguments.value
+      data_type = jsonencode({ typeKind = "TIMESTAMP" })
+    }
+  }
+  depends_on = [google_bigquery_table.table]
+}
+
 resource "google_bigquery_table_iam_member" "subscription" {
   for_each   = local.topology.warehouse
   dataset_id = google_bigquery_dataset.warehouse.dataset_id

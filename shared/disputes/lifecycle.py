@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from shared.disputes.case import known
@@ -31,7 +32,7 @@ from shared.domain.events import (
     DisputeStage,
     DisputeStatus,
 )
-from shared.domain.money import total_of
+from shared.domain.money import Money, total_of
 
 T = TypeVar("T")
 
@@ -81,6 +82,7 @@ def fact_of(event: DisputeChanged, heard_at: datetime) -> DisputeFact:
         evidence_submitted=event.evidence_submitted,
         arn=event.arn,
         contest_fee=event.contest_fee,
+        fees=event.fees if proven and "fees" not in event.unsigned else None,
         autodefended=event.autodefended or None,
         unsigned=event.unsigned,
         livemode=event.livemode or None,
@@ -151,6 +153,8 @@ def settle(dispute: Dispute) -> Dispute:
         payment_id=dispute.linked_to or next(iter(names_in(facts)), None),
         stage=stage,
         status=told_status,
+        status_since=round_began if told_status else None,
+        won_before=any(fact.status is DisputeStatus.WON and fact.occurred_at < round_began for fact in facts),
         told_status=told_status,
         status_unknown=_last(
             facts, lambda fact: bool(fact.status_unknown) if fact.status_unknown or fact.status else None
@@ -161,6 +165,8 @@ def settle(dispute: Dispute) -> Dispute:
         expired_cause=None,
         amount=_last(facts, lambda fact: fact.amount),
         moved=moved,
+        withdrawn=_withdrawn(moves),
+        fees=_last(facts, lambda fact: fact.fees),
         reason=next((reason for reason in reversed(reasons) if reason is not DisputeReason.OTHER), None)
         or (listed.reason if listed else None)
         or (reasons[-1] if reasons else None),
@@ -193,11 +199,18 @@ def settle(dispute: Dispute) -> Dispute:
         # The provider has our answer, and may tell of it late or never.
         accepted = answered.act is Act.ACCEPT
         status = DisputeStatus.ACCEPTED if accepted else DisputeStatus.UNDER_REVIEW
-        settled = replace(settled, status=status, evidence_submitted=settled.evidence_submitted or not accepted)
+        settled = replace(
+            settled,
+            status=status,
+            status_since=answered.answered_at,
+            evidence_submitted=settled.evidence_submitted or not accepted,
+        )
     expiry = settled.actions.get(action_key(settled, Rung.EXPIRE))
     # What another dispute is told of expires as that one.
     if expiry is not None and settled.same_as is None and is_awaiting(settled) and not settled.deadline_estimated:
-        settled = replace(settled, status=DisputeStatus.EXPIRED, expired_cause=expiry.cause)
+        settled = replace(
+            settled, status=DisputeStatus.EXPIRED, status_since=settled.respond_by, expired_cause=expiry.cause
+        )
     return replace(settled, next_action_at=schedule(settled))
 
 
@@ -324,6 +337,7 @@ _COPIED = (
     *("final", "expired_cause"),
     *("amount", "moved", "reason", "reason_code", "network", "respond_by", "deadline_unsigned", "deadline_estimated"),
     *("can_respond", "answered_by", "contest_fee", "same_as"),
+    *("status_since", "won_before", "withdrawn", "fees"),
 )
 
 
@@ -346,6 +360,15 @@ def _round_began(facts: Sequence[DisputeFact], told_status: DisputeStatus | None
             break
         began = fact.occurred_at
     return began
+
+
+def _withdrawn(moves: Sequence[Money]) -> Money | None:
+    """The most that was gone at once, of what moved one after the other, in the first one's currency."""
+    if not moves:
+        return None
+    currency = moves[0].currency
+    balance = accumulate((move.minor for move in moves if move.currency == currency), initial=0)
+    return Money(-min(balance), currency)
 
 
 def _last(facts: Sequence[DisputeFact], told: Callable[[DisputeFact], T | None]) -> T | None:

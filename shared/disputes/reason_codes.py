@@ -42,6 +42,13 @@ def list_of(network: str) -> str:
     return _SAME_LIST.get(network, network)
 
 
+def list_of_sql(network: str) -> str:
+    """`list_of` in BigQuery SQL, over the column `network`; '' where that is null."""
+    cases = " ".join(f"WHEN '{told}' THEN '{name}'" for told, name in _SAME_LIST.items())
+    told = f"LOWER(TRIM(COALESCE({network}, '')))"
+    return f"CASE {told} {cases} ELSE {told} END"
+
+
 def _of(reason: DisputeReason, **named: str) -> dict[str, ReasonCode]:
     return {code.lstrip("_").replace("_", "."): ReasonCode(reason, name) for code, name in named.items()}
 

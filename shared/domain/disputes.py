@@ -150,6 +150,7 @@ class DisputeFact:
     evidence_submitted: bool | None = None
     arn: str | None = None
     contest_fee: Money | None = None
+    fees: Money | None = None
     autodefended: bool | None = None
     unsigned: tuple[str, ...] = ()
     told_as: str | None = None
@@ -182,7 +183,10 @@ class Dispute:
     as an instant; deadline_unsigned: the provider's signature does not cover it; deadline_estimated: the provider named
     none that can be read, and asks for an answer: ours, by the networks' times (`disputes.response_times`).
     answered_by: who answers, us or the provider in our name; contest_fee: what that costs, where it costs anything.
-    deadline_heard_at: when we first heard of this deadline, or that there is one. moved: money taken (negative) and given back, in all.
+    deadline_heard_at: when we first heard of this deadline, or that there is one. moved: money taken (negative) and given back, in all;
+    withdrawn: the most that was gone at any one time, so that both together are what came back; None where the provider tells of
+    no money that moves. fees: what the provider has charged for it so far, less what of it was given back.
+    status_since: since when `status` holds. won_before: it was won once, before what the provider says now.
     linked_to: the payment, once it is among ours; payment_id: that, or the name the provider told.
     first_at, last_at: the provider's times of the first and last fact. inconsistent: as for payments.
     round: which of `answers` is the one to what the provider asks now, whether it is there already or not.
@@ -198,6 +202,8 @@ class Dispute:
     linked_to: str | None = None
     stage: DisputeStage | None = None
     status: DisputeStatus | None = None
+    status_since: datetime | None = None
+    won_before: bool = False
     told_status: DisputeStatus | None = None
     status_unknown: bool = False
     answer_id: str | None = None
@@ -205,6 +211,8 @@ class Dispute:
     expired_cause: ExpiredCause | None = None
     amount: Money | None = None
     moved: Money | None = None
+    withdrawn: Money | None = None
+    fees: Money | None = None
     reason: DisputeReason | None = None
     reason_code: str | None = None
     network: str | None = None
@@ -308,7 +316,7 @@ class DisputeUpdate:
     update_id: the same for every copy of the same update. event_id: what caused it; None for our own doing.
     occurred_at: when that happened. revision: how much was known; of two rows of a dispute the greater is newer.
     same_as: this is no dispute of its own, and counts nowhere: what it tells is told by the row of that dispute.
-    answer, answer_state, answer_by, answered_at, packet: our answer to this round, see `Answer`.
+    answer, answer_state, answer_by, answered_at, packet: our answer to this round, see `Answer`. The rest as in `Dispute`.
     """
 
     update_id: str
@@ -345,6 +353,10 @@ class DisputeUpdate:
     answer_by: str | None = None
     answered_at: datetime | None = None
     packet: str | None = None
+    status_since: datetime | None = None
+    won_before: bool = False
+    withdrawn: Money | None = None
+    fees: Money | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,7 +185,9 @@ class DisputeChanged(Event):
         the provider's ordinary fees.
     reason_code: the network's code as text, stripped, or the provider's own (Razorpay). provider_status: the provider's
         own word, for people.
-    moved: money that this event took (negative) or gave back (positive).
+    moved: money that this event took (negative) or gave back (positive), in the currency in which the provider settles with
+        us where it tells that. fees: what the provider has charged for this dispute so far, less what of it was given back, as
+        this message tells; None where it tells none.
     """
 
     dispute_id: str
@@ -209,6 +211,7 @@ class DisputeChanged(Event):
     evidence_submitted: bool | None = None
     arn: str | None = None
     contest_fee: Money | None = None
+    fees: Money | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

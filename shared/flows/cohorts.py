@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.decisions import CHALLENGER_DIGITS, Outcome
+from shared.domain.reference_amount import reference_minor_sql
 from shared.domain.telemetry import fact
 from shared.flows.challengers import challenger_of, line_in
 from shared.flows.champions import Line
 from shared.flows.ports import Ports, Warehouse
 from shared.flows.scorer import CHAMPION
-from shared.fraud.reference_amount import reference_minor_sql
 from shared.learning.labels import FRAUD_SQL, LABELED_SQL, with_labels
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 | `programme_items`, `programme_ratio` | each account in each network's monitoring programme: how many items there will be at the month's end, and of how many payments (`shared.disputes.programmes`) | – |
 | `programme_left` | how many more items until it is in the programme | the forecast's interval reaches it |
 | `readiness`, `readiness_unfit` | by network's rule, what share of a panel of the day's subscribers could be defended were their newest payment called fraud; and of what share of the others an earlier payment cannot be used, by why (`shared.flows.readiness`) | – |
+| `deadlines_at_risk` | each queue of open disputes: how many will miss their deadline at the pace at which it is answered (`shared.disputes.at_risk`) | some would at the quickest plausible pace too |
+| `deadline_at_risk` | each of those, with its queue: the hours that are left; of as many as are due until then | – |
 | `rule_hits`, `rule_precision`, `rule_dead` | each rule that judged, in its version (`shared.flows.rule_health`) | – |
 | `attack` | new cards on one BIN, device or address | a burst (`shared.fraud.attacks`) |
 """
@@ -26,6 +28,7 @@ from typing import Any
 
 import msgspec
 
+from shared.disputes import at_risk
 from shared.disputes.programmes import COUNTS_SQL, asked_at, standings
 from shared.domain.codec import decode, encode
 from shared.domain.decisions import CHALLENGER_DIGITS, Outcome
@@ -272,7 +275,8 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     make = _Rows.of(day, now, line)
     sample = sample_of(ports.warehouse, make.day, make.day + DAY, VECTORS)
     measured = [*_spreads(ports, line, make, sample), *_rates(ports, make), *_shadow(ports, line, make)]
-    measured += [*_skew(ports, make, sample), *_programmes(ports, make), *_readiness(ports, make)]
+    measured += [*_skew(ports, make, sample), *_programmes(ports, make)]
+    measured += [*_readiness(ports, make), *_at_risk(ports, make)]
     measured += _cohorts(ports, line, make)
     measured += _rules(ports, make)
     told: Mapping[str, Callable[[str, int], None]] = {
@@ -280,6 +284,7 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
         "approved": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
         "declined": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
         "skew": lambda worst, count: alarm("features_skewed", subjects=count, worst=worst),
+        "deadlines_at_risk": lambda worst, count: alarm("deadlines_at_risk", subjects=count, worst=worst),
         "programme_left": lambda worst, count: alarm("programme_at_risk", subjects=count, worst=worst),
     }
     for measure, tell in told.items():
@@ -339,6 +344,21 @@ def _readiness(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
         short = one.subscribers - one.ready
         for why, count in sorted(one.unfit.items()):
             yield make.row("readiness_unfit", f"{one.rule}: {why}", count / short, short)
+
+
+def _at_risk(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
+    """Disputes that will miss their deadline, as it stands when the day ends; none of a queue that keeps up."""
+    end = make.day + DAY
+    rows = ports.warehouse.query(at_risk.AT_RISK_SQL, at_risk.asked_at(end))
+    for queue in at_risk.DAYS:
+        mine = [row for row in rows if row["queue"] == queue]
+        calls = any(row["calls"] for row in mine)
+        cases = max((row["cases"] for row in mine), default=0)
+        yield make.row("deadlines_at_risk", queue, cases, cases, unusual=calls)
+        for row in mine:
+            subject = f"{queue} {row['provider']}:{row['dispute_id']}"
+            left = (row["respond_by"] - end) / timedelta(hours=1)
+            yield make.row("deadline_at_risk", subject, left, row["place"])
 
 
 def _cohorts(ports: Ports, line: Line, make: _Rows) -> Iterator[HealthMeasured]:

@@ -9,6 +9,7 @@ from shared.domain.codec import from_document
 from shared.domain.decisions import Action, Decision, HistoryState
 from shared.domain.disputes import Case
 from shared.domain.errors import Rejected
+from shared.domain.reference_amount import reference_minor
 from shared.domain.reviews import Promise, Review, ReviewTaken, ReviewUnknown
 from shared.flows.judged import Judged, claims_key, entity_key
 from shared.flows.listing import list_entity
@@ -17,7 +18,6 @@ from shared.flows.reviews import LEASE, Word, claim, decide, decision_of, presen
 from shared.fraud.features import Entity, Grain, Measure
 from shared.fraud.history import instant
 from shared.fraud.lists import Entry
-from shared.fraud.reference_amount import reference_minor
 from shared.fraud.words import in_words
 
 TOLD_OF = (Measure.PAYMENTS, Measure.DECLINED, Measure.FRAUDS, Measure.NEW_CARDS, Measure.NEW_CUSTOMERS)

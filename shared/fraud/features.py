@@ -21,8 +21,8 @@ from shared.domain.events import Event, PaymentAttempt, PaymentChanged, PaymentS
 from shared.domain.instants import EPOCH as EPOCH
 from shared.domain.instants import MICROSECOND as MICROSECOND
 from shared.domain.instants import microseconds as microseconds
+from shared.domain.reference_amount import EURO_MILLIONTHS, LARGEST, reference_minor
 from shared.fraud.claims import CLAIMING_STAGES, CLAIMING_STATUSES, RULINGS, STAGES, UNTOLD_REASON
-from shared.fraud.reference_amount import EURO_MILLIONTHS, LARGEST, reference_minor
 
 
 class Entity(StrEnum):

@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from shared.domain.events import DisputeReason, DisputeStatus, PaymentStep
+from shared.domain.reference_amount import reference_minor_sql
 from shared.fraud.claims import (
     CLAIMING_STAGES,
     CLAIMING_STATUSES,
@@ -72,7 +73,6 @@ from shared.fraud.features import (
     Window,
 )
 from shared.fraud.history import KEPT
-from shared.fraud.reference_amount import reference_minor_sql
 
 _MEMBERS = tuple(
     dict.fromkeys(

@@ -115,5 +115,10 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
     ])
     error_message = "A filter on the partition would not reach through the de-duplicating view."
   }
+  assert {
+    condition = alltrue([for q in google_bigquery_routine.question :
+      strcontains(q.definition_body, "FROM `payin-test.payin.dispute_updates`") && length(q.arguments) > 0
+    ]) && length(google_bigquery_routine.question) == 3
+    error_message = "A table function asks another table, or by a parameter that it does not have."
+  }
 }
-

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shared.disputes.at_risk import OPEN_SINCE
 from shared.disputes.programmes import BEFORE
 from shared.flows.backtest import MOST_DECISIONS
 from shared.flows.cohorts import ROWS
@@ -88,11 +89,11 @@ class Each:
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_300
     decision_bytes: int = 5_600
-    update_bytes: int = 870
+    update_bytes: int = 960
     delivery_row: int = 2_900
     event_row: int = 720
     decision_row: int = 3_540
-    update_row: int = 400
+    update_row: int = 430
     """Told with each event of a dispute: what the payment was taken for with each until then, two or three."""
     label_bytes: int = 1_500
     label_row: int = 1_100
@@ -102,8 +103,9 @@ class Each:
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
     standing_event: int = 140  # of an event's row, what the networks' programmes are counted from
-    standing_update: int = 130  # of a dispute's
     panel_event: int = 50  # of an event's row, what is read to know who paid on a day
+    standing_update: int = 160  # of a dispute's
+    waiting_update: int = 190  # of a dispute's row, what says which deadlines are at risk
     hit_decision: int = 430  # what the rules' health reads, of a day's decisions and of those that became old enough
     tried_decision: int = 3_300  # what a backtest reads, of the sample
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
@@ -498,7 +500,8 @@ def costs(plan: Plan) -> Iterator[Line]:
     days = 1.5 * DAYS
     standing = days * plan.events_a_day * each.standing_event
     standing += (BEFORE.days + DAYS / 2) * plan.disputes_a_day * each.standing_update
-    of = f"{days:g} days of events and {BEFORE.days} of disputes, each day once"
+    standing += OPEN_SINCE.days * plan.disputes_a_day * each.waiting_update
+    of = f"{days:g} days of events and {BEFORE.days} of disputes, and {OPEN_SINCE.days} for deadlines at risk, each day once"
     yield line("BigQuery programmes", standing * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     panel = plan.events_a_day * each.panel_event
     of = "who paid yesterday, to look at some of them"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta, timezone
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,47 @@ def test_a_second_chargeback_overturns_a_provisional_win() -> None:
     assert dispute_after(a_dispute_event(), won).final is False
     dispute = in_every_order(a_dispute_event(), won, second)
     assert (dispute.status, dispute.final, dispute.payment_id) == (LOST, True, "pi_1")
+
+
+def took(minor: int, days: int, status: DisputeStatus | None = None, **fields: Any) -> DisputeChanged:
+    """Money that moved, so many days after noon."""
+    return a_dispute_event(moved=eur(minor), status=status, occurred_at=NOON + days * DAY, respond_by=None, **fields)
+
+
+def test_what_was_gone_at_the_most_and_what_moved_in_all_say_what_came_back() -> None:
+    opened = took(-1999, 0, NEEDS_RESPONSE)
+    won = took(1999, 20, WON)
+    again = took(-1999, 30, LOST, stage=DisputeStage.PRE_ARBITRATION)
+    untold = dispute_after(a_dispute_event())
+    assert (untold.withdrawn, untold.moved) == (None, None)
+    lost, kept, lost_again = dispute_after(opened), in_every_order(opened, won), in_every_order(opened, won, again)
+    assert [(one.withdrawn, one.moved) for one in (lost, kept, lost_again)] == [
+        (eur(1999), eur(-1999)),
+        (eur(1999), eur(0)),
+        (eur(1999), eur(-1999)),
+    ]
+    assert [one.won_before for one in (lost, kept, lost_again)] == [False, False, True]
+    part = in_every_order(opened, took(1500, 20, WON))
+    assert (part.withdrawn, part.moved) == (eur(1999), eur(-499))
+    # Only the return was told.
+    assert (dispute_after(won).withdrawn, dispute_after(won).moved) == (eur(0), eur(1999))
+
+
+def test_fees_are_those_that_were_told_last_and_what_nobody_proved_is_none() -> None:
+    charged = a_dispute_event(fees=eur(1500))
+    returned = a_dispute_event(fees=eur(0), status=WON, occurred_at=NOON + 20 * DAY)
+    silent = a_dispute_event(status=WON, occurred_at=NOON + 30 * DAY)
+    assert in_every_order(charged, silent).fees == eur(1500)
+    assert in_every_order(charged, returned, silent).fees == eur(0)
+    for name in ("fees", "amount"):
+        assert dispute_after(a_dispute_event(fees=eur(1500), unsigned=(name,))).fees is None
+
+
+def test_a_status_holds_since_the_provider_first_said_so_without_a_break() -> None:
+    opened = a_dispute_event()
+    lost, repeated = (a_dispute_event(status=LOST, occurred_at=NOON + days * DAY) for days in (20, 25))
+    assert in_every_order(opened, lost, repeated).status_since == NOON + 20 * DAY
+    assert dispute_after(opened).status_since == NOON
 
 
 def test_a_new_stage_has_its_own_deadline() -> None:

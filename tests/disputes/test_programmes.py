@@ -16,7 +16,8 @@ MIDDLE = datetime(2026, 11, 16, tzinfo=UTC)
 
 
 def counted(**told: Any) -> dict[str, Any]:
-    nothing = {"settled": 0, "settled_before": 0, "disputes": 0, "reports": 0}
+    names = ("settled", "settled_before", "authenticated", "disputes", "reports", "frauds", "fraud_minor")
+    nothing = {**dict.fromkeys(names, 0), "fraud_currency": "EUR"}
     return {"provider": "stripe", "account": "acct_1", "network": "visa", **nothing, **told}
 
 
@@ -62,7 +63,55 @@ def test_rows_of_one_network_under_two_names_are_one() -> None:
         counted(network="mastercard", disputes=3),
         counted(network=None, disputes=9),
     ]
-    assert [(one.programme, one.items) for one in standings(rows, MIDDLE)] == [("ecm", 5), ("hecm", 5)]
+    found = [(one.programme, one.items) for one in standings(rows, MIDDLE)]
+    assert found == [("ecm", 5), ("efm", 0), ("hecm", 5)]
+
+
+def efm(**told: Any) -> Standing:
+    """Of 100,000 payments last month and 90,000 in this, a tenth authenticated."""
+    counts = {"settled": 90_000, "settled_before": 100_000, "authenticated": 9000, **told}
+    return standing(programme="efm", network="mc", **counts)
+
+
+# USD 50,000 at the fixed rate.
+WORTH = 4_600_000
+
+
+def test_efm_asks_for_a_ratio_of_last_months_payments_and_for_what_the_frauds_are_worth() -> None:
+    found = efm(disputes=900, frauds=400, fraud_minor=400 * 10_000)
+    # 100 EUR each: 460 would be worth it, and 500 are half a hundredth of 100,000.
+    assert (found.items, found.ratio, found.entry, found.left) == (400, 0.004, 500, 100)
+    assert (found.exempt, found.reached, found.at_risk) == (False, False, True)
+    cheap = efm(frauds=400, fraud_minor=400 * 1000)
+    # 10 EUR each: 4,600 of them.
+    assert (cheap.entry, cheap.at_risk) == (4600, False)
+    assert efm(frauds=500, fraud_minor=WORTH).reached
+    assert not efm(frauds=500, fraud_minor=WORTH - 1).reached
+    assert not efm(frauds=499, fraud_minor=2 * WORTH).reached
+    assert not efm(disputes=5000).at_risk
+
+
+def test_frauds_in_several_currencies_are_worth_what_they_are_at_fixed_rates() -> None:
+    told = {"network": "mc", "settled_before": 100_000, "frauds": 250}
+    euros = counted(**told, fraud_minor=WORTH // 2)
+    dollars = counted(**told, fraud_minor=2_500_000, fraud_currency="USD")
+    shillings = counted(network="mc", frauds=0, fraud_minor=10**9, fraud_currency="UGX")
+
+    def reached(*rows: dict[str, Any]) -> list[bool]:
+        return [one.reached for one in standings(rows, MIDDLE) if one.programme == "efm"]
+
+    assert reached(euros | {"settled_before": 50_000}, dollars | {"settled_before": 50_000}) == [True]
+    assert reached(euros, shillings) == [False]
+
+
+def test_efm_spares_whoever_has_few_payments_or_authenticates_half_of_them() -> None:
+    told: dict[str, Any] = {"frauds": 600, "fraud_minor": WORTH}
+    assert efm(**told).reached
+    for spared in ({"settled_before": 999}, {"authenticated": 45_000}):
+        found = efm(**told, **spared)
+        assert (found.exempt, found.reached, found.at_risk) == (True, False, False)
+    for not_spared in ({"authenticated": 44_999}, {"settled": 0, "authenticated": 0}):
+        assert efm(**told, **not_spared).reached
 
 
 def test_thresholds_are_those_of_their_day() -> None:

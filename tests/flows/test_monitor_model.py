@@ -327,7 +327,7 @@ def test_without_a_champion_rates_are_measured_all_the_same(ports: Ports) -> Non
     a_day(ports, payments=20)
     monitor_model(ports, MORNING)
     found = rows(ports)
-    assert {measure for measure, _ in found} == {"approved", "declined", "rule_hits"}
+    assert {measure for measure, _ in found} == {"approved", "declined", "rule_hits", "deadlines_at_risk"}
     assert json.dumps(found["approved", "all"]["low"]) == "null"
 
 
@@ -386,6 +386,41 @@ def test_how_many_subscribers_could_be_defended_is_told_each_day_with_why_not(po
     assert (ready["value"], ready["payments"], ready["unusual"]) == (0.5, 2, False)
     assert ready["low"] < 0.5 < ready["high"]
     assert (young["value"], young["payments"]) == (1.0, 1)
+
+
+@pytest.mark.parametrize(("parked", "calls"), [(2, []), (40, ["deadlines_at_risk"])])
+def test_deadlines_that_will_be_missed_are_named_and_many_call_somebody(
+    ports: Ports, caplog: pytest.LogCaptureFixture, parked: int, calls: Sequence[str]
+) -> None:
+    midnight = YESTERDAY + DAY
+    waiting = {
+        **dict.fromkeys(("payment_known", "final", "can_respond"), True),
+        **dict.fromkeys(("deadline_unsigned", "deadline_estimated"), False),
+        "occurred_at": utc_text(YESTERDAY),
+        "revision": 1,
+        "provider": "mollie",
+        "account": "acct",
+        "stage": "inquiry",
+        "status": "needs_response",
+        "answered_by": "us",
+        "answer_state": "parked",
+        "respond_by": utc_text(midnight + 120 * HOUR),
+        "flags": [],
+    }
+    ports.warehouse.append(
+        "dispute_updates", [{**waiting, "update_id": f"u{n}", "dispute_id": f"d{n}"} for n in range(parked)]
+    )
+    monitor_model(ports, MORNING)
+    found = rows(ports)
+    people, platform = (found["deadlines_at_risk", queue] for queue in ("people", "platform"))
+    assert (people["value"], people["unusual"], platform["value"], platform["unusual"]) == (
+        parked,
+        bool(calls),
+        0,
+        False,
+    )
+    assert found["deadline_at_risk", "people mollie:d1"]["value"] == 120
+    assert [event for event, _ in alarms(caplog)] == calls
 
 
 WEEK = datetime(2026, 10, 19, tzinfo=UTC)

@@ -296,6 +296,13 @@ def test_the_money_of_a_chargeback_adds_up_also_if_the_first_event_comes_with_th
     assert [(event.provider_status, event.moved.minor) for event in told] == [("received", -1999), ("reversed", 1999)]
 
 
+def test_what_a_chargeback_takes_is_told_in_the_currency_that_is_settled_in() -> None:
+    settled = {"settlementAmount": {"value": "-21.63", "currency": "USD"}}
+    (taken,) = events(a_chargeback(**settled))
+    (given,) = events(a_chargeback(**settled, reversedAt=LATER))
+    assert (taken.amount, taken.moved, given.moved) == (Money(1999, "EUR"), Money(-2163, "USD"), Money(2163, "USD"))
+
+
 def test_a_capture_that_failed_takes_back_and_one_that_succeeded_is_read_in_its_payment() -> None:
     capture = {"resource": "capture", "id": "cpt_1", "paymentId": "tr_1", "amount": eur("5.00"), "createdAt": AT}
     (failed,) = events(capture | {"status": "failed"})

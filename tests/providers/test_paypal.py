@@ -457,6 +457,24 @@ def dispute(kind: str = "CUSTOMER.DISPUTE.UPDATED", **changes: Any) -> DisputeCh
     return event
 
 
+def test_fees_are_what_the_seller_was_charged_until_now_less_what_was_given_back() -> None:
+    def moved(reason: str, value: str, party: str = "SELLER", way: str = "DEBIT", **changes: Any) -> dict[str, Any]:
+        amount = {"value": value, "currency_code": "USD"}
+        return {"affected_party": party, "amount": amount, "type": way, "reason": reason, **changes}
+
+    settled, charged = moved("DISPUTE_SETTLEMENT", "24.98"), moved("CHARGEBACK_FEE", "20.00")
+    buyers = moved("DISPUTE_SETTLEMENT_FEE", "9.00", party="BUYER", way="CREDIT")
+    returned = moved("CHARGEBACK_FEE", "5.00", way="CREDIT")
+    assert dispute(money_movements=[settled, charged, buyers]).fees == Money(2000, "USD")
+    assert dispute(money_movements=[settled, charged, returned]).fees == Money(1500, "USD")
+    assert dispute(money_movements=[settled]).fees is None
+    # An amount that cannot be read costs the fees, and not the dispute.
+    odd = {"dispute_id": "PP-1", "money_movements": [charged, moved("DISPUTE_FEE", "many")]}
+    [event] = translated("CUSTOMER.DISPUTE.UPDATED", odd).events
+    assert isinstance(event, DisputeChanged)
+    assert (event.fees, event.dispute_id) == (None, "PP-1")
+
+
 def test_a_dispute_about_several_payments_is_filed_with_one_and_a_person_is_told_of_the_others() -> None:
     def about(*names: str | None) -> dict[str, Any]:
         listed = [{"seller_transaction_id": name} if name else {"reference_id": "R1"} for name in names]

@@ -468,6 +468,24 @@ def test_money_that_moved_is_signed_and_without_the_fee() -> None:
     assert dispute("charge.dispute.closed", status="won").moved is None
 
 
+def test_fees_are_all_that_was_charged_until_then_in_the_currency_of_the_balance() -> None:
+    taken = {"amount": -2163, "currency": "usd", "fee": 1500}
+    given = {"amount": 2188, "currency": "usd", "fee": -1500}
+    first = dispute("charge.dispute.funds_withdrawn", balance_transactions=[taken])
+    assert (first.amount, first.moved, first.fees) == (Money(1999, "EUR"), Money(-2163, "USD"), Money(1500, "USD"))
+    last = dispute("charge.dispute.funds_reinstated", balance_transactions=[taken, given], status="won")
+    assert (last.moved, last.fees) == (Money(2188, "USD"), Money(0, "USD"))
+
+
+def test_a_fee_that_is_not_told_or_cannot_be_read_is_none_and_sinks_no_dispute() -> None:
+    assert dispute(balance_transactions=[]).fees is None
+    for told in ({"fee": "1500"}, {"fee": 1500, "currency": "euros"}, {"fee": 1500}):
+        event = dispute(balance_transactions=[told])
+        assert (event.fees, event.status) == (None, DisputeStatus.NEEDS_RESPONSE)
+    two = [{"amount": -1, "currency": one, "fee": 5} for one in ("eur", "usd")]
+    assert dispute(balance_transactions=two).fees is None
+
+
 def test_smart_disputes_answer_in_our_name() -> None:
     details = {"due_by": DUE, "submission_method": "smart_disputes", "submission_count": 1}
     event = dispute(status="under_review", evidence_details=details)

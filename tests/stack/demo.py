@@ -274,6 +274,13 @@ def said_of_answers(answers: Answers, doubled: int, unheard: int) -> Iterator[tu
     yield "won back", f"[bold]{amounts(answers.won) or 'nothing'}[/bold] by the platform"
     yield "", f"{amounts(answers.by_others) or 'nothing'} by people"
     yield "", f"of {amounts(answers.disputed) or 'nothing'}, all of which is lost where nobody answers"
+    if answers.ledger:
+        recovered, fees, net = (amounts(answers.ledger[name]) for name in ("recovered", "fees", "net_recovered"))
+        yield (
+            "net recovered",
+            f"[bold]{net or 'nothing'}[/bold], as the ledger has it: {recovered or 'nothing'} came back",
+        )
+        yield "", f"less fees of {fees or 'nothing'}, where they are told; where nobody answers only the fees are left"
     yield (
         "submissions",
         f"[bold]{doubled} doubled[/bold], as the providers' desks count; {unheard} were taken and the connection broke before we"

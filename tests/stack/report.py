@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared.disputes.deadlines import LOOKS
+from shared.disputes.outcome_ledger import LEDGER_SQL, asked_for
 from shared.disputes.strategy import WORDS
 from shared.domain.answers import Act
 from shared.domain.decisions import Outcome
@@ -28,7 +29,7 @@ from shared.flows.record_payment import payment_of
 from shared.fraud.features import Entity, Measure
 from tests.simulator.chaos import How, Post
 from tests.simulator.facts import Attempt, FactKind, ProviderSimulator
-from tests.simulator.world import THIRD_PARTY, Fraud, World
+from tests.simulator.world import DAY, THIRD_PARTY, Fraud, World
 from tests.stack import topology
 from tests.stack.checkout import Asked
 from tests.stack.desks import is_lost
@@ -123,6 +124,7 @@ class Answers:
     why: of what the platform decided, how often for which reason. parked: why people had to. outcomes: by whoever answered
     (fought, accepted, by people, nobody) and what became of the dispute.
 
+    ledger: what the warehouse's ledger says of all of them, by currency: `recovered`, `fees` and `net_recovered`.
     won: what was given back to us, of disputes that the platform fought; by_others: of those that people did; disputed: all
     that was asked for, and lost where nobody answers. Money by currency, in minor units. evidence: a document as it was sent.
     """
@@ -137,6 +139,7 @@ class Answers:
     won: Counter[str] = field(default_factory=Counter)
     by_others: Counter[str] = field(default_factory=Counter)
     disputed: Counter[str] = field(default_factory=Counter)
+    ledger: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     evidence: Path | None = None
 
 
@@ -179,7 +182,7 @@ def measure(
     _payments(report, stack, player, simulators)
     _decisions(report, stack, world, player, simulators)
     _door(report, stack, world, player, simulators)
-    _disputes(report, stack, player)
+    _disputes(report, stack, world, player)
     report.problems += topology.unheard_of()
     letters = stack.given_up()
     _check(report, not letters, f"{len(letters)} messages were given up on (dead letters)")
@@ -456,7 +459,7 @@ def _flagged(judged: Sequence[Judged], outcomes: frozenset[Outcome]) -> Flagged:
     return Flagged(right, len(flagged), sum(one.fraud is not None for one in judged))
 
 
-def _disputes(report: Report, stack: Stack, player: Player) -> None:
+def _disputes(report: Report, stack: Stack, world: World, player: Player) -> None:
     tracked: dict[tuple[str, str], Dispute] = {}
     for snapshot in _all(stack.ports.documents, "disputes"):
         dispute = dispute_of(snapshot)
@@ -476,6 +479,7 @@ def _disputes(report: Report, stack: Stack, player: Player) -> None:
         f"{report.missed} deadlines were alarmed as missed, {len(expired)} disputes say so",
     )
     judge_the_answers(report, stack, player, tracked)
+    _ledger(report, stack, world, tracked)
     report.reminders.update(reminder.rung.value for _, reminder in player.reminders)
     twice = Counter(reminder.action_id for _, reminder in player.reminders)
     again = sum(count - 1 for count in twice.values())
@@ -527,6 +531,20 @@ def judge_the_answers(report: Report, stack: Stack, player: Player, tracked: Map
             money[fact.attempt.amount.currency] += fact.attempt.amount.minor
     _evidence(report, stack, player, given)
     _add(report, [" ".join((*key, str(one.act), one.by, one.packet or "")) for key, one in given.items()])
+
+
+def _ledger(report: Report, stack: Stack, world: World, tracked: Mapping[tuple[str, str], Dispute]) -> None:
+    """The money of disputes as the warehouse tells it, each dispute once."""
+    rows = stack.ports.warehouse.query(LEDGER_SQL, asked_for(world.start, world.end + DAY))
+    sums: dict[str, Counter[str]] = {name: Counter() for name in ("recovered", "fees", "net_recovered")}
+    for row in rows:
+        for name, by_currency in sums.items():
+            if row[name]:
+                by_currency[row["currency"]] += int(row[name])
+    report.answers.ledger = sums
+    listed = sum(int(row["disputes"]) for row in rows)
+    there_are = sum(one.same_as is None for one in tracked.values())
+    _check(report, listed == there_are, f"the ledger has {listed} disputes of {there_are}")
 
 
 def _who(dispute: Dispute) -> str:

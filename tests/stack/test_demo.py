@@ -89,6 +89,11 @@ def test_the_summary_says_who_answered_what_it_brought_and_why() -> None:
         completeness=[0.5, 0.75, 0.9],
         won=Counter(EUR=1999, JPY=500),
         disputed=Counter(EUR=4000, JPY=500),
+        ledger={
+            "recovered": {"EUR": 1999, "JPY": 500},
+            "fees": {"EUR": 1500},
+            "net_recovered": {"EUR": 499, "JPY": 500},
+        },
     )
     told = [" ".join(pair) for pair in said_of_answers(answers, 0, 4)]
     for line in (
@@ -101,6 +106,8 @@ def test_the_summary_says_who_answered_what_it_brought_and_why() -> None:
         "EUR 19.99, JPY 500[/bold] by the platform",
         "nothing by people",
         "EUR 40.00, JPY 500",
+        "EUR 4.99, JPY 500[/bold], as the ledger has it: EUR 19.99, JPY 500 came back",
+        "less fees of EUR 15.00",
         "0 doubled",
         "4 were taken",
     ):

@@ -18,6 +18,7 @@ from sqlglot.optimizer.qualify import qualify
 
 from shared import providers, settings
 from shared.backends.tables import Column, columns, names
+from shared.disputes.at_risk import AT_RISK_SQL
 from shared.disputes.programmes import COUNTS_SQL
 from shared.disputes.strategy import Outcomes, Strategy
 from shared.domain.codec import decode, decode_event, encode_event
@@ -497,6 +498,8 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     assert row_bytes(update, "dispute_updates") <= each.update_row
     counted_of = row_bytes(update, "dispute_updates", standing["dispute_updates"])
     assert 0.5 * each.standing_update < counted_of <= each.standing_update
+    waiting = row_bytes(update, "dispute_updates", read_of(AT_RISK_SQL)["dispute_updates"])
+    assert 0.5 * each.waiting_update < waiting <= each.waiting_update
     assert {label.topic for label in labels} == {"fraud-labels"}
     # Of the third of four events: there are two and a half on average.
     assert sum(row_bytes(label, "fraud_labels") for label in labels) * 2.5 / 3 <= each.label_row

@@ -23,20 +23,21 @@ read back (RFC 8259 leaves all of it to the reader, or to luck):
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from shared.domain.addresses import address
 from shared.domain.delivery import Delivery
 from shared.domain.errors import Unreadable
-from shared.domain.money import Money, from_major, from_minor
+from shared.domain.money import Money, from_major, from_minor, total_of
 from shared.domain.privacy import email_parts, holds_personal, nameable
 from shared.domain.pseudonyms import NAME, unkeyed
 
+T = TypeVar("T")
 DEEPEST = 64
 LONGEST_TEXT = 255
 UNREADABLE = "unreadable"
@@ -406,6 +407,21 @@ def deadline(text: str) -> datetime | None:
     """
     text = text.strip()
     return rfc3339(text) or rfc3339(f"{text}+14:00") or rfc3339(f"{text}:00+14:00") or date_begins(text)
+
+
+def or_doubt(read: Callable[[], T | None], node: Node) -> T | None:
+    """What `read` finds in `node`; where it cannot be read, None and a doubt: what nobody decides by sinks no event."""
+    try:
+        return read()
+    except Unreadable as error:
+        node.doubts[str(error)] = None
+        return None
+
+
+def one_sum(amounts: Sequence[Money]) -> Money | None:
+    """All of `amounts`; None where there are none, or several currencies."""
+    total, are_all = total_of(amounts)
+    return total if are_all else None
 
 
 def minor_money(node: Node, value: str, currency: str, sent_with: Mapping[str, int]) -> Money:

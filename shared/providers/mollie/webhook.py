@@ -53,7 +53,7 @@ from shared.providers.kit import reading
 from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, major_money, unreadable
+from shared.providers.kit.reading import Node, major_money, or_doubt, unreadable
 from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key, matching_key
 
 NAME = "mollie"
@@ -347,6 +347,8 @@ def _chargeback_history(chargeback: Node, base: Base, method: str | None = None)
     """Received, when the money went, and reversed, when it came back."""
     own, amount = chargeback.word("id"), _money(chargeback, "amount")
     code = chargeback.hint("reason", "code")
+    # What it takes from our balance is negative there, in the currency of that.
+    settled = or_doubt(lambda: _money(chargeback, "settlementAmount"), chargeback) or amount
     received_at = chargeback.instant("createdAt")
     final = code is not None or is_bank_debit(method)
     due: Base = {"can_respond": False}
@@ -370,7 +372,7 @@ def _chargeback_history(chargeback: Node, base: Base, method: str | None = None)
             status=status,
             final=status is DisputeStatus.WON,
             amount=amount,
-            moved=Money(sign * amount.minor, amount.currency) if amount else None,
+            moved=Money(sign * abs(settled.minor), settled.currency) if settled else None,
             reason=REASONS.get(code, DisputeReason.OTHER) if code else None,
             reason_code=code,
             provider_status=state,

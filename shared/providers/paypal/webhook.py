@@ -13,6 +13,7 @@
 | identity | `id` (WH-…) |
 | fetch-back | GET /v1/notifications/webhooks-events/{id}, which has the event as it was sent, for some weeks; API_PAYPAL's key is `<client id>:<secret>`, exchanged for a token. Events of the dashboard's simulator are not there |
 | amounts | decimal text in major units: `{value, currency_code}`, or `{total, currency}` in v1 |
+| dispute fees | `money_movements` of the seller, all until then; of the newer `fund_movements` public pages do not say which way they go |
 | mode | not in the body: the certificate's environment says it |
 | merchant's own words | `custom_id` (v1: `custom`): `c=<customer>&d=<device>&i=<ip>&n=<cit or mit>` |
 
@@ -54,7 +55,16 @@ from shared.domain.events import (
 from shared.domain.money import Money
 from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import LONGEST_TEXT, Node, major_money, opened, rfc3339, unreadable
+from shared.providers.kit.reading import (
+    LONGEST_TEXT,
+    Node,
+    major_money,
+    one_sum,
+    opened,
+    or_doubt,
+    rfc3339,
+    unreadable,
+)
 from shared.providers.kit.signing import as_bytes, header
 
 if TYPE_CHECKING:
@@ -525,6 +535,20 @@ ANSWERS = frozenset(
 )
 
 
+FEES = frozenset({"DISPUTE_FEE", "CHARGEBACK_FEE", "DISPUTE_SETTLEMENT_FEE"})
+DIRECTIONS = {"DEBIT": 1, "CREDIT": -1}
+
+
+def _fees(dispute: Node) -> Money | None:
+    """What the seller was charged until now, less what was given back."""
+    charged = []
+    for movement in dispute.nodes("money_movements"):
+        amount, sign = _money(movement, "amount"), DIRECTIONS.get(movement.hint("type") or "")
+        if amount and sign and movement.hint("affected_party") == "SELLER" and movement.hint("reason") in FEES:
+            charged.append(Money(sign * amount.minor, amount.currency))
+    return one_sum(charged)
+
+
 def _where_it_stands(dispute: Node, *, resolved: bool) -> tuple[DisputeStatus | None, bool]:
     """(status, final)."""
     status, state = dispute.hint("status") or "", dispute.hint("dispute_state") or ""
@@ -573,6 +597,7 @@ def _dispute(*, resolved: bool) -> "Translate":
                 can_respond=bool(links & ANSWERS) if links and status is DisputeStatus.NEEDS_RESPONSE else None,
                 provider_status=dispute.hint("dispute_outcome", "outcome_code") or dispute.hint("status"),
                 evidence_submitted=any(one.hint("source") == "SUBMITTED_BY_SELLER" for one in evidence) or None,
+                fees=or_doubt(lambda: _fees(dispute), dispute),
             )
         ]
 

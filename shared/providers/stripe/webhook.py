@@ -55,7 +55,7 @@ from shared.domain.events import (
 from shared.domain.money import Money
 from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, minor_money, opened, unreadable
+from shared.providers.kit.reading import Node, minor_money, one_sum, opened, or_doubt, unreadable
 from shared.providers.kit.signing import header, hex_text, matching_key
 
 NAME = "stripe"
@@ -480,7 +480,7 @@ def _contest_fee(dispute: Node, details: Node, case_type: str | None, reason: st
 
 
 def _moved(dispute: Node, kind: str) -> Money | None:
-    """The disputed money that this event took or gave back, without the dispute fee."""
+    """The disputed money that this event took or gave back, without the dispute fee, in the currency of our balance."""
     sign = {"charge.dispute.funds_withdrawn": -1, "charge.dispute.funds_reinstated": 1}.get(kind)
     if sign is None:
         return None
@@ -490,6 +490,12 @@ def _moved(dispute: Node, kind: str) -> Money | None:
         return fitting[-1]
     whole = _money(dispute, "amount")
     return Money(sign * whole.minor, whole.currency)
+
+
+def _fees(dispute: Node) -> Money | None:
+    """What was charged with the money that moved until now; a fee that is given back is negative there."""
+    entries = [entry for entry in dispute.nodes("balance_transactions") if entry.raw("fee") is not None]
+    return one_sum([_money(entry, "fee") for entry in entries])
 
 
 def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
@@ -537,6 +543,7 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
         can_respond=can_respond,
         autodefended=answered_for_us or will_be_answered,
         contest_fee=_contest_fee(dispute, details, case_type, reason),
+        fees=or_doubt(lambda: _fees(dispute), dispute),
         provider_status=word,
         evidence_submitted=submissions > 0 if type(submissions) is int else None,
     )

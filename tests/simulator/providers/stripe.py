@@ -299,20 +299,25 @@ class Simulator:
             status = f"appeal_{status}"
         due = fact.dispute.respond_by
         minor = in_minor(amount, SENT_WITH)
-        entry = {
-            "id": f"txn_{name(f'txn{moves}', fact.dispute.id, 24)}",
-            "object": "balance_transaction",
-            "amount": moves * minor,
-            "currency": amount.currency.lower(),
-            "fee": 1500 if moves < 0 else 0,
-            "net": moves * minor - (1500 if moves < 0 else 0),
-            "type": "adjustment",
-        }
+        # What was withdrawn, with the fee for it, stays in the list when it is reinstated.
+        entries = [
+            {
+                "id": f"txn_{name(f'txn{sign}', fact.dispute.id, 24)}",
+                "object": "balance_transaction",
+                "amount": sign * minor,
+                "currency": amount.currency.lower(),
+                "fee": fee,
+                "net": sign * minor - fee,
+                "type": "adjustment",
+            }
+            for sign, fee in ((-1, 1500), (1, 0))
+            if sign <= moves != 0
+        ]
         return {
             "id": self.dispute_id(fact.dispute),
             "object": "dispute",
             "amount": minor,
-            "balance_transactions": [entry] if moves else [],
+            "balance_transactions": entries,
             "charge": self._charge_id(fact.attempt),
             "created": unix(fact.at),
             "currency": amount.currency.lower(),

@@ -1,0 +1,67 @@
+"""Questions of the warehouse that people ask, as table functions of BigQuery: the SQL that is tested on both warehouses, with
+its parameters in terms of the function's own.
+
+`python -m shared.disputes.table_functions > shared/learning/sql/functions.json` writes what Terraform makes of it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from shared.disputes.at_risk import AT_RISK_SQL, DAYS, OPEN_SINCE, PEOPLE, PLATFORM
+from shared.disputes.dispute_rates import RATES_SQL
+from shared.disputes.outcome_ledger import LEDGER_SQL
+from shared.disputes.programmes import BEFORE
+
+_TABLES = ("dispute_updates", "payment_events")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFunction:
+    """arguments: names of instants. body: a query, each table as `{dataset}.<table>` in backquotes."""
+
+    description: str
+    arguments: tuple[str, ...]
+    body: str
+
+
+def _of(description: str, sql: str, **parameters: str) -> TableFunction:
+    """parameters: what stands for each of those of `sql`; its arguments are those that stand for themselves or for the instant
+    as of which is asked."""
+    for name, expression in parameters.items():
+        sql = re.sub(rf"@{name}\b", expression, sql)
+    for table in _TABLES:
+        sql = re.sub(rf"\bFROM {table}\b", f"FROM `{{dataset}}.{table}`", sql)
+    arguments = tuple(dict.fromkeys(name for name in parameters.values() if name.isidentifier()))
+    return TableFunction(description=description, arguments=arguments, body=sql)
+
+
+def _before(instant: str, days: int) -> str:
+    return f"TIMESTAMP_SUB({instant}, INTERVAL {days} DAY)"
+
+
+_RANGE = {"told_since": _before("since", BEFORE.days), "since": "since", "until": "until"}
+
+FUNCTIONS: Mapping[str, TableFunction] = {
+    "outcome_ledger": _of(
+        "Outcomes and money of disputes whose state holds since then, by month, provider, account, reason, who answered, currency",
+        LEDGER_SQL,
+        **_RANGE,
+    ),
+    "dispute_rates": _of(
+        "How often payments are disputed, by the month of the payment and by that of the dispute", RATES_SQL, **_RANGE
+    ),
+    "deadlines_at_risk": _of(
+        "Open disputes that will miss their deadline at the pace at which answers are given, and why",
+        AT_RISK_SQL,
+        told_since=_before("as_of", OPEN_SINCE.days),
+        until="as_of",
+        week=_before("as_of", DAYS[PEOPLE]),
+        day=_before("as_of", DAYS[PLATFORM]),
+    ),
+}
+
+
+if __name__ == "__main__":
+    print(json.dumps({name: asdict(one) for name, one in FUNCTIONS.items()}, indent=2))
