@@ -28,6 +28,7 @@ from shared.flows.respond_dispute import SHOWN_WITHIN, Clerk, Verdict, respond_d
 from shared.flows.track_dispute import track_dispute
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_payment_event
 from tests.crashing import Steps, stepping
+from tests.flows.branches import NAMES, a_clerk, answer_to, opened
 from tests.flows.corner import PACKET, Corner, CornerDesk, a_contest
 from tests.local import local_ports, published, wipe
 from tests.simulator.answering import NOON as EXAMPLE_NOON
@@ -494,9 +495,6 @@ class _Dying(Steps):
 # Every provider's own module and desk
 
 
-NAMES = [name for name in providers.names() if providers.load_answer(name)]
-
-
 class Counter:
     """One provider's API, at its desk without a network between; each answer is a step. lost: the number of the call whose
     answer never arrives."""
@@ -549,34 +547,11 @@ class Branch:
 
     def __post_init__(self) -> None:
         self.counter = Counter(self.name, lambda: self.now)
-        contest = self.counter.contest
-        event = a_dispute_event(
-            provider=self.name,
-            event_id=f"{self.name}:{contest.account}:opened",
-            account=contest.account,
-            occurred_at=self.now - HOUR,
-            dispute_id=contest.dispute_id,
-            answer_id=contest.answer_id if contest.answer_id != contest.dispute_id else None,
-            payment_id=contest.payment_id,
-            **{name: getattr(contest, name) for name in _TOLD},
-        )
-        track_dispute(event, self.ports, self.now - HOUR)
-        round_ = f"{contest.stage or 'unknown'}/0"
-        self.asked = AnswerAsked(provider=self.name, dispute_id=contest.dispute_id, round=round_)
+        self.asked = opened(self.name, self.ports, self.now)
 
     def respond(self, ports: Ports | None = None) -> None:
         ports = ports or self.ports
-        packet = self.counter.contest.packet
-        assert packet is not None
-        clerk = Clerk(
-            responder=lambda _: self.counter.module,
-            api=lambda _: self.counter,
-            judge=lambda dispute, now: Verdict(act=Act.SUBMIT, by="strategy/1", why=("it can be won",), due_at=now),
-            prepare=lambda dispute, now: packet,
-            keep=lambda one: keep(one, ports),
-            load=lambda digest: kept(digest, ports),
-        )
-        respond_dispute(self.asked, ports, clerk, lambda: self.now)
+        respond_dispute(self.asked, ports, a_clerk(self.name, self.counter, ports), lambda: self.now)
 
     def go_on(self) -> None:
         for _ in range(4):
@@ -585,13 +560,7 @@ class Branch:
 
     @property
     def answer(self) -> Answer:
-        key = Key("disputes", f"{self.name}:{self.asked.dispute_id}")
-        dispute = dispute_of(self.ports.documents.get([key])[0])
-        assert dispute is not None
-        return dispute.answers[self.asked.round]
-
-
-_TOLD = ("stage", "reason", "reason_code", "network", "amount", "respond_by", "livemode")
+        return answer_to(self.asked, self.ports)
 
 
 @pytest.mark.parametrize("name", NAMES)
