@@ -71,9 +71,11 @@ TITLES: Mapping[Item, str] = {
 }
 
 
-def build(known: Known, asked: Template, limits: Limits = UNLIMITED) -> Packet:
+def build(
+    known: Known, asked: Template, limits: Limits = UNLIMITED, *, consumption: Consumption | None = None
+) -> Packet:
     """The packet of what is `known`, by its template, within `limits`. Over them, the optional item of least weight goes first,
-    from the document alone: texts are the provider's to limit. Raises TooLarge."""
+    from the document alone: texts are the provider's to limit. consumption: for an app store. Raises TooLarge."""
     texts = evidence.collect(known, asked)
     shown = [one for one in asked.wanted if one.item in texts]
     while True:
@@ -93,6 +95,7 @@ def build(known: Known, asked: Template, limits: Limits = UNLIMITED) -> Packet:
         texts=texts,
         documents=(document,),
         compelling=known.compelling,
+        consumption=consumption,
     )
     return _signed(packet)
 

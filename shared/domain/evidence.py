@@ -125,7 +125,9 @@ class Merchant:
     """What packets say of us, in an operator's words; what is empty is left out, and lowers their completeness.
 
     descriptors: an account's name → what stands on statements; "" for any other. product: what is sold, in a sentence or two.
-    cancellation, refunds: how one cancels, and what is given back, as the customer was told.
+    cancellation, refunds: how one cancels, and what is given back, as the customer was told. sampled: whether everybody could
+    try it before paying, or was told what it does; None: nobody said so. store_consent: the policy by whose acceptance a
+    subscriber agrees that app stores are told of the use; empty: there is none.
     """
 
     name: str = ""
@@ -133,3 +135,5 @@ class Merchant:
     product: str = ""
     cancellation: str = ""
     refunds: str = ""
+    sampled: bool | None = None
+    store_consent: str = ""

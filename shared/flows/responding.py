@@ -6,11 +6,16 @@ from shared.domain.answers import Contest, Remembered, Standing, Step, StepOutco
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 
 
+def tells_use(responder: "Responder | None") -> bool:
+    """Whether the provider is told how what was bought was used, of an acceptance as well."""
+    return bool(getattr(responder, "TELLS_USE", False))
+
+
 class Responder(Protocol):
     """`shared.providers.<name>.answer`: how a dispute is answered at a provider. Pure; it keeps nothing between calls.
 
     Where the API takes tokens in the place of a secret it has `token_request` and `read_token` as well
-    (`flows.fetch_resource.Exchanger`).
+    (`flows.apis.Exchanger`). An app store, which is told of the use whatever the answer says, has a true `TELLS_USE`.
 
     API_HOSTS: the only hosts that a request of its own may go to.
     """

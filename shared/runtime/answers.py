@@ -8,11 +8,10 @@ from typing import cast
 from shared.disputes.strategy import Outcomes, Strategy
 from shared.domain.codec import decode
 from shared.domain.disputes import AnswerAsked, Dispute
-from shared.domain.evidence import Packet
 from shared.flows.evidence import keep, kept
-from shared.flows.preparing import judge, outcomes_until, prepare
+from shared.flows.preparing import Prepared, judge, outcomes_until, prepare
 from shared.flows.respond_dispute import Clerk, Verdict
-from shared.flows.responding import Responder
+from shared.flows.responding import Responder, tells_use
 from shared.providers import load_answer, names
 from shared.runtime.apis import Apis
 from shared.runtime.app import App
@@ -39,16 +38,16 @@ def clerk(app: App) -> Clerk:
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
     def judged(dispute: Dispute, now: datetime) -> Verdict:
-        return judge(dispute, prepare(dispute, app.ports, now, merchant), known(now), rules, now)
+        return judge(dispute, prepared(dispute, now), known(now), rules, now)
 
-    def packet(dispute: Dispute, now: datetime) -> Packet:
-        return prepare(dispute, app.ports, now, merchant).packet
+    def prepared(dispute: Dispute, now: datetime) -> Prepared:
+        return prepare(dispute, app.ports, now, merchant, use=tells_use(responder(dispute.provider)))
 
     return Clerk(
         responder=responder,
         api=apis,
         judge=judged,
-        prepare=packet,
+        prepare=lambda dispute, now: prepared(dispute, now).packet,
         keep=lambda one: keep(one, app.ports),
         load=lambda digest: kept(digest, app.ports),
     )

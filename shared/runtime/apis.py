@@ -23,7 +23,8 @@ from shared.backends.once import Once
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
 from shared.domain.telemetry import alarm, fact
-from shared.flows.fetch_resource import Exchanger, Fetcher, Signer
+from shared.flows.apis import Exchanger, Signer
+from shared.flows.fetch_resource import Fetcher
 from shared.providers import load_api, names
 from shared.settings import Settings
 

@@ -6,10 +6,11 @@ from shared import providers
 from shared.domain.answers import Act, Contest
 from shared.domain.disputes import Answer, AnswerAsked
 from shared.domain.evidence import Packet
+from shared.flows.apis import Api
 from shared.flows.evidence import keep, kept
 from shared.flows.filing import dispute_of
 from shared.flows.ports import Key, Ports
-from shared.flows.respond_dispute import Api, Clerk, Verdict
+from shared.flows.respond_dispute import Clerk, Verdict
 from shared.flows.track_dispute import track_dispute
 from tests.builders import HOUR, a_dispute_event
 from tests.simulator.answering import desk_of
@@ -48,7 +49,7 @@ def a_clerk(name: str, api: Api, ports: Ports, packet: Packet | None = None) -> 
     assert module is not None
     assert packet is not None
     return Clerk(
-        responder=lambda _: module,  # type: ignore[arg-type, return-value]
+        responder=lambda _: module,
         api=lambda _: api,
         judge=lambda dispute, now: Verdict(act=Act.SUBMIT, by="strategy/1", why=("it can be won",), due_at=now),
         prepare=lambda dispute, now: packet,

@@ -18,7 +18,7 @@ import pytest
 import urllib3
 
 from shared import providers, settings
-from shared.domain.answers import Act
+from shared.domain.answers import Act, Contest
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.codec import decode, encode
 from shared.domain.disputes import AnswerAsked, AnswerState
@@ -30,7 +30,7 @@ from tests.builders import MINUTE
 from tests.crashing import Steps, stepping
 from tests.flows.branches import a_clerk, answer_to, example, opened
 from tests.simulator.answering import NOON, a_document, a_packet, desk_of
-from tests.simulator.desks import ApiCall, Desk, Taken, open_desk
+from tests.simulator.desks import ApiCall, Desk, open_desk
 from tests.simulator.providers.shaping import ApiReply
 
 # An idempotency key; none, and the answer is known again by what is read back; none, and files go first.
@@ -61,13 +61,10 @@ class _Renewed:
     def renew(self) -> None:
         self._desk: Desk = desk_of(self.NAME).DESK()
         self._desk.open(example(self.NAME))
+        self.taken = self._desk.taken
 
-    def open(self, contest: object) -> None:
-        raise NotImplementedError("it opens its example")
-
-    @property
-    def taken(self) -> list[Taken]:
-        return self._desk.taken
+    def open(self, contest: Contest) -> None:
+        self._desk.open(contest)
 
     def reply(self, call: ApiCall) -> ApiReply:
         return self._desk.reply(call)

@@ -12,22 +12,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import providers
+from shared.disputes.strategy import Outcomes, Strategy
 from shared.domain.answers import Act, Contest
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.disputes import Answer, AnswerAsked, AnswerState, Dispute
 from shared.domain.errors import Conflict, Misconfigured, Unavailable, Unreadable
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.evidence import Packet
+from shared.domain.usage import APP_STORES, Consent
 from shared.flows.answering import Acted, accept, hold, recorded_elsewhere, submit
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.evidence import keep, kept
 from shared.flows.filing import dispute_of
+from shared.flows.keep_evidence import keep_evidence
 from shared.flows.ports import Key, Ports
+from shared.flows.preparing import judge, prepare
 from shared.flows.record_payment import record_payment
 from shared.flows.respond_dispute import SHOWN_WITHIN, Clerk, Verdict, respond_dispute
 from shared.flows.track_dispute import track_dispute
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_payment_event
 from tests.crashing import Steps, stepping
+from tests.disputes.proofs import MERCHANT, played
+from tests.disputes.proofs import told as used_by
 from tests.flows.branches import NAMES, a_clerk, answer_to, opened
 from tests.flows.corner import PACKET, Corner, CornerDesk, a_contest
 from tests.local import local_ports, published, wipe
@@ -191,6 +197,18 @@ def test_an_accepted_dispute_is_accepted(office: Office) -> None:
     office.until(DUE, DAY)
     assert [one.act for one in office.desk.taken] == [Act.ACCEPT]
     assert office.dispute().status is DisputeStatus.ACCEPTED
+
+
+def test_an_app_store_is_told_of_the_use_with_an_acceptance_too_and_the_packet_says_what_it_was_told(
+    office: Office,
+) -> None:
+    office.act, office.corner.TELLS_USE = Act.ACCEPT, True
+    office.until(DUE, DAY)
+    assert [one.act for one in office.desk.taken] == [Act.ACCEPT]
+    answer = office.dispute().answer
+    assert answer is not None
+    assert answer.packet is not None
+    assert kept(answer.packet, office.ports) == replace(PACKET, digest=answer.packet)
 
 
 def test_a_copy_of_the_message_sends_nothing_and_tells_the_same_again(office: Office) -> None:
@@ -606,6 +624,46 @@ def test_at_every_provider_an_answer_that_is_lost_on_its_way_back_is_not_given_t
         assert (number, len(branch.counter.desk.taken)) == (number, 1)
         if branch.counter.calls < number:
             break
+
+
+@pytest.mark.parametrize("name", ["apple", "google"])
+@pytest.mark.parametrize(
+    ("agreed", "state"),
+    [(True, {"apple": "taken", "google": "taken"}), (False, {"apple": "parked", "google": "taken"})],
+)
+def test_an_app_store_is_answered_by_itself_from_our_own_records_in_its_hours(
+    name: str, agreed: bool, state: dict[str, str], tmp_path: Path
+) -> None:
+    ports, counter = local_ports(tmp_path), Counter(name, lambda: now)
+    now, contest = EXAMPLE_NOON, replace(counter.contest, payment_id="tr_1", respond_by=EXAMPLE_NOON + 12 * HOUR)
+    counter.desk.open(contest)
+    at = {"provider": name, "account": contest.account, "payment_id": "tr_1", "livemode": contest.livemode}
+    record_payment(a_payment_event(**at, occurred_at=now - 3 * DAY, card=None), ports, now)
+    consent = Consent(at=now - DAY, purpose=APP_STORES, given=agreed)
+    days = (now - NOON).days
+    keep_evidence(used_by(consents=(consent,), plays=(played(days - 9), played(days - 1))), ports, now)
+    own = {"dispute_id": contest.dispute_id, "answer_id": contest.answer_id, "reason_code": None, "network": None}
+    told = {"stage": contest.stage, "respond_by": contest.respond_by, "occurred_at": now}
+    track_dispute(a_dispute_event(**{**at, **own, **told}), ports, now)
+    merchant = replace(MERCHANT, store_consent="")
+    clerk = replace(
+        a_clerk(name, counter, ports),
+        judge=lambda one, when: judge(one, prepare(one, ports, when, merchant, use=True), Outcomes(), Strategy(), when),
+        prepare=lambda one, when: prepare(one, ports, when, merchant, use=True).packet,
+    )
+    now += HOUR
+    check_deadlines(ports, now)
+    [asked] = [one for one in published(ports, "dispute-actions") if "round" in one]
+    asked = AnswerAsked(provider=name, dispute_id=contest.dispute_id, round=asked["round"])
+    respond_dispute(asked, ports, clerk, lambda: now)
+    assert answer_to(asked, ports).state == state[name]
+    taken = counter.desk.taken
+    assert len(taken) == (state[name] == "taken")
+    if taken:
+        # When it was used is told by whoever agreed, and to Google alone.
+        used = "consumptionUsageEvents" in taken[0].told
+        assert (taken[0].act, used) == (Act.SUBMIT, agreed and name == "google")
+        assert "DECLINE" in taken[0].told["refundPreference"]
 
 
 _DOINGS = st.sampled_from(
