@@ -11,7 +11,7 @@ service used after the payment); what issuers are shown, Stripe's API reference 
 and to be learned from outcomes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -49,7 +49,7 @@ class Template:
     def items(self) -> tuple[Item, ...]:
         return tuple(one.item for one in self.wanted)
 
-    def completeness(self, items: Mapping[Item, str]) -> float:
+    def completeness(self, items: Collection[Item]) -> float:
         """0 to 1: the weight of what there is, halved while something required is missing."""
         there = sum(one.weight for one in self.wanted if one.item in items)
         whole = there / sum(one.weight for one in self.wanted)

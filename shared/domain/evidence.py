@@ -120,6 +120,14 @@ class Packet:
     consumption: Consumption | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """People's own evidence: texts in the place of ours, and documents beside ours."""
+
+    texts: Mapping[Item, str] = field(default_factory=dict)
+    documents: tuple[Document, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merchant:
     """What packets say of us, in an operator's words; what is empty is left out, and lowers their completeness.

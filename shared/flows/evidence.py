@@ -9,7 +9,7 @@ from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, Known, consumption, t
 from shared.disputes.packet import ANYWHERE, Limits
 from shared.domain.addresses import address
 from shared.domain.disputes import Dispute
-from shared.domain.evidence import CompellingEvidence, Merchant, Packet, Purchase
+from shared.domain.evidence import CompellingEvidence, Merchant, Own, Packet, Purchase
 from shared.domain.payments import Details, Payment
 from shared.domain.usage import KEPT
 from shared.flows import cases
@@ -49,11 +49,12 @@ def assemble(
     product: str = DIGITAL_SUBSCRIPTION,
     limits: Limits = ANYWHERE,
     use: bool = False,
+    own: Own | None = None,
 ) -> Packet:
     """The best packet there is for `dispute` of what was `paid`, its document within `limits`, in one round trip.
 
     purchases: the subscriber's payments over all providers, as `subscribers.purchases_of` tells them; this one does not count
-    among them. use: with what an app store asks of it. Of a payment that is not among ours there is little to say, and
+    among them. use: with what an app store asks of it. own: a person's evidence. Of a payment that is not among ours there is little to say, and
     completeness tells so. Raises packet.TooLarge, and Unavailable when the documents are down.
     """
     provider, payment_id, judged = dispute.provider, paid.payment_id, paid.judged
@@ -76,7 +77,7 @@ def assemble(
         merchant=merchant or Merchant(),
     )
     told = consumption(known, now) if use else None
-    return packets.build(known, template(product, dispute.reason, dispute.network), limits, consumption=told)
+    return packets.build(known, template(product, dispute.reason, dispute.network), limits, consumption=told, own=own)
 
 
 def _as_asked(details: Details, decided: Judged | None) -> Details:

@@ -13,6 +13,7 @@ from shared.domain.evidence import Merchant, Packet
 from shared.domain.payments import takeable
 from shared.domain.telemetry import fact
 from shared.flows.evidence import assemble, paid_for
+from shared.flows.own_evidence import own_of
 from shared.flows.ports import Ports, Warehouse
 from shared.flows.respond_dispute import Verdict
 from shared.flows.subscribers import purchase_of, purchases_of
@@ -37,9 +38,18 @@ def prepare(dispute: Dispute, ports: Ports, now: datetime, merchant: Merchant, *
     if disputed is None and payment is not None and takeable(payment.captured, payment.authorized) and payment.first_at:
         disputed = purchase_of(payment, None)
     finding = compelling.examine(dispute, disputed, history)
+    own = own_of(dispute.answer.supplied, ports) if dispute.answer and dispute.answer.supplied else None
     try:
         packet = assemble(
-            dispute, paid, ports, now, purchases=history, compelling=finding.evidence, merchant=merchant, use=use
+            dispute,
+            paid,
+            ports,
+            now,
+            purchases=history,
+            compelling=finding.evidence,
+            merchant=merchant,
+            use=use,
+            own=own,
         )
     except TooLarge as error:
         raise Unreadable(str(error), reason="packet_too_large") from error

@@ -119,6 +119,28 @@ def _may_send(answer: Answer, now: datetime) -> bool:
     return answer.state is AnswerState.SENDING and (answer.lease_until is None or answer.lease_until <= now)
 
 
+def contest_of(dispute: Dispute, act: Act, key: str, packet: Packet | None, *, acknowledged: bool = False) -> Contest:
+    """What a provider's module is told of the answer to the present round of `dispute`."""
+    return Contest(
+        key=key,
+        act=act,
+        dispute_id=dispute.dispute_id,
+        answer_id=dispute.answer_id or dispute.dispute_id,
+        account=dispute.account,
+        livemode=dispute.livemode,
+        payment_id=dispute.payment_id,
+        stage=dispute.stage,
+        reason=dispute.reason,
+        reason_code=dispute.reason_code,
+        network=dispute.network,
+        amount=dispute.amount,
+        respond_by=dispute.respond_by,
+        packet=packet,
+        acknowledged=acknowledged,
+        fee=dispute.contest_fee,
+    )
+
+
 class _Lost(Exception):
     """Somebody else has changed the answer meanwhile, and goes on with it."""
 
@@ -181,6 +203,7 @@ class _Run:
             attempt=before.attempt if before else 0,
             words=before.words if before else 0,
             code=None if verdict.act else verdict.code,
+            supplied=before.supplied if before else {},
         )
         answer = self.save(decided, tells=True)
         self.tell(dispute)
@@ -227,24 +250,9 @@ class _Run:
             packet = self.clerk.load(answer.packet or "")
         assert answer.act is not None
         name = f"{dispute.provider}/{dispute.dispute_id}/{self.asked.round}/{answer.attempt}/{answer.act}"
-        return Contest(
-            key=hashlib.sha256(name.encode()).hexdigest()[:40],
-            act=answer.act,
-            dispute_id=dispute.dispute_id,
-            answer_id=dispute.answer_id or dispute.dispute_id,
-            account=dispute.account,
-            livemode=dispute.livemode,
-            payment_id=dispute.payment_id,
-            stage=dispute.stage,
-            reason=dispute.reason,
-            reason_code=dispute.reason_code,
-            network=dispute.network,
-            amount=dispute.amount,
-            respond_by=dispute.respond_by,
-            packet=packet,
-            acknowledged=answer.acknowledged_by is not None,
-            fee=dispute.contest_fee,
-        ), answer
+        key = hashlib.sha256(name.encode()).hexdigest()[:40]
+        agreed = answer.acknowledged_by is not None
+        return contest_of(dispute, answer.act, key, packet, acknowledged=agreed), answer
 
     def _play(self, dispute: Dispute, responder: Responder, contest: Contest, answer: Answer) -> None:
         api = self.clerk.api(responder)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import cast
 
 from shared.disputes.strategy import Outcomes, Strategy
 from shared.domain.codec import decode
@@ -11,19 +10,14 @@ from shared.domain.disputes import AnswerAsked, Dispute
 from shared.flows.evidence import keep, kept
 from shared.flows.preparing import Prepared, judge, outcomes_until, prepare
 from shared.flows.respond_dispute import Clerk, Verdict
-from shared.flows.responding import Responder, tells_use
-from shared.providers import load_answer, names
+from shared.flows.responding import tells_use
 from shared.runtime.apis import Apis
 from shared.runtime.app import App
+from shared.runtime.responders import responder
 
 LOOKS_BACK = timedelta(days=400)
 """Disputes that were opened since are those that we learn from."""
 ASKED_ANEW = timedelta(days=1)
-
-
-def responder(name: str) -> Responder | None:
-    """How disputes are answered at a provider; None where there is no API for that."""
-    return cast("Responder | None", load_answer(name)) if name in names() else None
 
 
 def asked(data: bytes) -> AnswerAsked:
