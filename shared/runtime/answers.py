@@ -28,7 +28,7 @@ def asked(data: bytes) -> AnswerAsked:
 def clerk(app: App) -> Clerk:
     """Made once an instance; the outcomes of our disputes are asked for once a day. Raises Misconfigured."""
     app.settings.evidence_bucket()
-    apis, merchant, rules = Apis(app.settings), app.settings.merchant(), Strategy()
+    apis, merchant, rules = Apis(app.settings, app.now), app.settings.merchant(), Strategy()
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
     def judged(dispute: Dispute, now: datetime) -> Verdict:
