@@ -56,7 +56,15 @@ def prepare(dispute: Dispute, ports: Ports, now: datetime, merchant: Merchant, *
     return Prepared(packet, finding)
 
 
-def judge(dispute: Dispute, prepared: Prepared, outcomes: Outcomes, rules: Strategy, now: datetime) -> Verdict:
+def judge(
+    dispute: Dispute,
+    prepared: Prepared,
+    outcomes: Outcomes,
+    rules: Strategy,
+    now: datetime,
+    *,
+    acceptable: bool = True,
+) -> Verdict:
     """What is to be done by itself, from when on. An answer that is worth it waits as long for people as an acceptance
     does, so that they can better it, but never longer than the buffer before the deadline."""
     found = strategy.decide(
@@ -66,6 +74,7 @@ def judge(dispute: Dispute, prepared: Prepared, outcomes: Outcomes, rules: Strat
         outcomes=outcomes,
         strategy=rules,
         now=now,
+        acceptable=acceptable,
     )
     due_at = found.earliest_at or now + rules.announced
     if dispute.respond_by is not None:

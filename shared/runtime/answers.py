@@ -10,7 +10,7 @@ from shared.domain.disputes import AnswerAsked, Dispute
 from shared.flows.evidence import keep, kept
 from shared.flows.preparing import Prepared, judge, outcomes_until, prepare
 from shared.flows.respond_dispute import Clerk, Verdict
-from shared.flows.responding import tells_use
+from shared.flows.responding import takes_acceptance, tells_use
 from shared.runtime.apis import Apis
 from shared.runtime.app import App
 from shared.runtime.responders import responder
@@ -32,7 +32,8 @@ def clerk(app: App) -> Clerk:
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
     def judged(dispute: Dispute, now: datetime) -> Verdict:
-        return judge(dispute, prepared(dispute, now), known(now), rules, now)
+        may_accept = takes_acceptance(responder(dispute.provider))
+        return judge(dispute, prepared(dispute, now), known(now), rules, now, acceptable=may_accept)
 
     def prepared(dispute: Dispute, now: datetime) -> Prepared:
         return prepare(dispute, app.ports, now, merchant, use=tells_use(responder(dispute.provider)))

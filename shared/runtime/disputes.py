@@ -17,11 +17,22 @@ from shared.domain.answers import Act
 from shared.domain.disputes import Answer, Dispute, Supplied
 from shared.domain.evidence import Item
 from shared.domain.privacy import mask
-from shared.flows.answering import NotTaken, Piece, accept, hold, recorded_elsewhere, submit, supply, withdraw
+from shared.flows.answering import (
+    AnswerTaken,
+    NotTaken,
+    Piece,
+    accept,
+    hold,
+    recorded_elsewhere,
+    submit,
+    supply,
+    withdraw,
+)
 from shared.flows.audit import Errand, audited
 from shared.flows.dispute_desk import before_a_refund, due_next, ready_for, view
 from shared.flows.own_evidence import TEXT
 from shared.flows.ports import Ports
+from shared.flows.responding import takes_acceptance
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
 from shared.runtime.contracts import Closed, Operation, ToldMoney
@@ -288,7 +299,15 @@ def desk(app: App) -> entry.Handler:
         return ToldDispute.of(submit(*named, acknowledged=one.acknowledged))
 
     def accepted(call: entry.Call) -> BaseModel:
+        from shared.runtime.responders import responder
+
         by, one = call.caller(), contracts.read(call.body, Accept)
+        if not takes_acceptance(responder(one.provider)):
+            raise AnswerTaken(
+                f"{one.provider} takes no acceptance: what nobody answers is lost. `record` that it is accepted, and nothing is"
+                " sent",
+                reason="no_acceptance",
+            )
         why = mask(one.reason)
         return ToldDispute.of(accept(on(by, why, "accept"), one.provider, one.dispute_id, by, why, app.now()))
 
@@ -302,11 +321,11 @@ def desk(app: App) -> entry.Handler:
 
         by, one = call.caller(), contracts.read(call.body, Evidence)
         piece, own = one.piece(), responder(one.provider)
-        return ToldDispute.of(supply(app.ports, one.provider, one.dispute_id, by, app.now(), piece, own))
+        return ToldDispute.of(supply(on(by, "", "evidence"), one.provider, one.dispute_id, by, app.now(), piece, own))
 
     def withdrawn(call: entry.Call) -> BaseModel:
         by, one = call.caller(), contracts.read(call.body, Withdraw)
-        return ToldDispute.of(withdraw(app.ports, one.provider, one.dispute_id, by, app.now(), one.name))
+        return ToldDispute.of(withdraw(on(by, "", "withdraw"), one.provider, one.dispute_id, by, app.now(), one.name))
 
     def recorded(call: entry.Call) -> BaseModel:
         by, one = call.caller(), contracts.read(call.body, Record)

@@ -172,6 +172,13 @@ def test_a_file_may_be_large_and_nothing_else(desk: FlaskClient, named: dict[str
     assert ask(desk, "submit", ANA, reason="x" * 20_000, **named)[0] == 413
 
 
+def test_where_nothing_can_be_accepted_a_person_is_told_what_to_do_instead(desk: FlaskClient) -> None:
+    named = {"provider": "mercadopago", "dispute_id": "217"}
+    status, problem = ask(desk, "accept", ANA, reason="too small", **named)
+    assert (status, problem["reason"]) == (409, "no_acceptance")
+    assert "`record`" in problem["detail"]
+
+
 def test_who_wants_to_refund_is_told_that_they_would_pay_twice(desk: FlaskClient, named: dict[str, str]) -> None:
     payment = {"provider": "stripe", "payment_id": named["dispute_id"].replace("dp_", "pi_")}
     status, advice = ask(desk, "refund", ANA, **payment)

@@ -28,7 +28,7 @@ from shared.domain.answers import Act, Contest, Done, Refused, Remembered, Stand
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeStage
 from shared.domain.evidence import Item
-from shared.providers.kit.filing import fee_problems
+from shared.providers.kit.filing import fee_problems, first_open
 from shared.providers.kit.reading import Node, parse, rfc3339, unreadable
 from shared.providers.kit.submitting import (
     GIF,
@@ -38,7 +38,6 @@ from shared.providers.kit.submitting import (
     Limits,
     Part,
     documents_of,
-    first_undone,
     is_refusal,
     multipart,
     refused,
@@ -164,17 +163,16 @@ def _pays_in_full(action: str, dispute: Node) -> bool:
 
 
 def next_step(contest: Contest, done: Remembered, api: ApiCredentials) -> Step | None:
-    match first_undone(("dispute", "answer"), done):
-        case None:
-            return None
-        case "dispute":
-            return Step(name="dispute", request=standing_request(contest, api))
-        case name:
-            action, *asked = done["dispute"].split(" ")
-            url = f"{_address(contest, api)}/{action.replace('_', '-')}"
-            media_type, body = _said(contest, action, asked)
-            request = ApiRequest("POST", url, {**_headers(api), "Content-Type": media_type}, body)
-            return Step(name=name, request=request, final=True)
+    return first_open(_steps(contest, done, api), done)
+
+
+def _steps(contest: Contest, done: Remembered, api: ApiCredentials) -> Iterator[Step]:
+    yield Step(name="dispute", request=standing_request(contest, api))
+    action, *asked = done["dispute"].split(" ")
+    url = f"{_address(contest, api)}/{action.replace('_', '-')}"
+    media_type, body = _said(contest, action, asked)
+    request = ApiRequest("POST", url, {**_headers(api), "Content-Type": media_type}, body)
+    yield Step(name="answer", request=request, final=True)
 
 
 def _address(contest: Contest, api: ApiCredentials) -> str:
