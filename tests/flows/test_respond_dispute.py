@@ -800,7 +800,7 @@ def test_an_app_store_is_answered_by_itself_from_our_own_records_in_its_hours(
 
 _DOINGS = st.sampled_from(
     [
-        *("tick", "copy", "submit", "accept", "hold", "evidence", "reviewed", "asked_again"),
+        *("tick", "copy", "submit", "accept", "hold", "reviewed", "asked_again"),
         *("lost", "dropped", "garbage", "killed"),
     ]
 )
@@ -841,8 +841,6 @@ def _do(office: Office, doing: str) -> None:
                 accept(office.ports, *by, office.now)
             case "hold":
                 hold(office.ports, *by, office.now, office.now + 5 * HOUR)
-            case "evidence":
-                supply(office.ports, *by[:3], office.now, SAID, office.corner)
             case "reviewed" if office.desk.taken:
                 word = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=office.now)
                 track_dispute(word, office.ports, office.now)
