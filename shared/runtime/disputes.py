@@ -321,11 +321,30 @@ def desk(app: App) -> entry.Handler:
 
         by, one = call.caller(), contracts.read(call.body, Evidence)
         piece, own = one.piece(), responder(one.provider)
-        return ToldDispute.of(supply(on(by, "", "evidence"), one.provider, one.dispute_id, by, app.now(), piece, own))
+        return ToldDispute.of(
+            supply(
+                on(by, f"evidence about {one.item}", "evidence"),
+                one.provider,
+                one.dispute_id,
+                by,
+                app.now(),
+                piece,
+                own,
+            )
+        )
 
     def withdrawn(call: entry.Call) -> BaseModel:
         by, one = call.caller(), contracts.read(call.body, Withdraw)
-        return ToldDispute.of(withdraw(on(by, "", "withdraw"), one.provider, one.dispute_id, by, app.now(), one.name))
+        return ToldDispute.of(
+            withdraw(
+                on(by, f"evidence {one.name} is not sent", "withdraw"),
+                one.provider,
+                one.dispute_id,
+                by,
+                app.now(),
+                one.name,
+            )
+        )
 
     def recorded(call: entry.Call) -> BaseModel:
         by, one = call.caller(), contracts.read(call.body, Record)
