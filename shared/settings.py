@@ -184,13 +184,14 @@ class Settings:
 
     def merchant(self) -> Merchant:
         """PAYIN_MERCHANT: a JSON object, `{"name": "", "descriptors": {"": ""}, "product": "", "cancellation": "", "refunds":
-        ""}`: what evidence says of us. Raises Misconfigured."""
+        "", "sampled": null, "store_consent": ""}`: what evidence says of us. Raises Misconfigured."""
         try:
             return msgspec.json.decode(self.environment.get("PAYIN_MERCHANT") or b"{}", type=Merchant)
         except msgspec.MsgspecError:
             raise Misconfigured(
                 'PAYIN_MERCHANT is not the JSON object it should be: give it {"name": "...", "descriptors": {"<account, or'
-                ' empty for all>": "<what stands on statements>"}, "product": "...", "cancellation": "...", "refunds": "..."}',
+                ' empty for all>": "<what stands on statements>"}, "product": "...", "cancellation": "...", "refunds": "...",'
+                ' "sampled": true, "store_consent": "<the policy>"}',
                 reason="bad_setting",
             ) from None
 

@@ -18,7 +18,7 @@ module "function" {
   max_instances   = min(each.value.max_instances, floor(var.cpu_quota / tonumber(each.value.cpu)))
   ingress         = each.value.trigger == "pubsub" ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL"
   secrets = { for variable, secret in local.pinned : variable => secret
-    if contains(try(each.value.secrets, []), variable) || (try(each.value.apis, false) && startswith(variable, "API_"))
+    if contains(try(each.value.secrets, []), variable) || contains(try(local.asked[each.value.asks], []), variable)
   }
   # For Pub/Sub this is the subscription's own identity, which can do nothing but call this function.
   invokers = each.value.trigger == "pubsub" ? {

@@ -18,6 +18,10 @@ locals {
       pinned   = var.pseudonym_versions[length(var.pseudonym_versions) - 1]
     } },
   )
+  # A function that asks providers by one module of their adapters reads the keys of those that have it, and no other.
+  asked = { for part in ["api", "answer"] : part => [
+    for file in fileset("${path.module}/../shared/providers", "*/${part}.py") : "API_${upper(dirname(file))}"
+  ] }
   shared_secrets = toset(flatten([for f in local.functions : try(f.secrets, [])]))
   secret_versions = { for pair in flatten([for variable, s in local.secrets : [
     for version in s.versions : { key = "${variable}/${version}", variable = variable, version = version }

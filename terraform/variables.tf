@@ -133,6 +133,9 @@ variable "merchant" {
     product      = optional(string, "")
     cancellation = optional(string, "")
     refunds      = optional(string, "")
+    # What app stores are told: whether everybody could try it before paying, and the policy in which subscribers agree to it.
+    sampled       = optional(bool)
+    store_consent = optional(string, "")
   })
   default  = {}
   nullable = false

@@ -10,7 +10,7 @@ from shared.runtime.app import App
 
 
 def build(app: App) -> entry.Handler:
-    apis = Apis(app.settings)
+    apis = Apis(app.settings, app.now)
     bus = app.pseudonymous_bus()
     return entry.consume(lambda event: fetch(event, fetcher, apis, bus(), app.now()))
 

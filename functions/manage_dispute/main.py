@@ -1,4 +1,5 @@
-"""People answer disputes: GET and POST below /v1/disputes: look, submit now, accept, hold, record, and ask before a refund."""
+"""People answer disputes: GET and POST below /v1/disputes: look, put evidence, submit now, accept,
+hold, record, and ask before a refund."""
 
 import functions_framework
 from flask import Request

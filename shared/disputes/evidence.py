@@ -11,7 +11,7 @@ service used after the payment); what issuers are shown, Stripe's API reference 
 and to be learned from outcomes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ from shared.disputes.reason_codes import look_up
 from shared.domain import usage as used
 from shared.domain.disputes import Dispute
 from shared.domain.events import DisputeReason, PaymentStep
-from shared.domain.evidence import CompellingEvidence, Item, Merchant, Purchase
+from shared.domain.evidence import CompellingEvidence, Consumption, Item, Merchant, Purchase
 from shared.domain.payments import Payment
 from shared.domain.usage import Usage
 
@@ -49,7 +49,7 @@ class Template:
     def items(self) -> tuple[Item, ...]:
         return tuple(one.item for one in self.wanted)
 
-    def completeness(self, items: Mapping[Item, str]) -> float:
+    def completeness(self, items: Collection[Item]) -> float:
         """0 to 1: the weight of what there is, halved while something required is missing."""
         there = sum(one.weight for one in self.wanted if one.item in items)
         whole = there / sum(one.weight for one in self.wanted)
@@ -151,6 +151,32 @@ def collect(known: Known, asked: Template) -> dict[Item, str]:
     of which they say nothing is not among them."""
     found = {item: _SAYING[item](known) for item in asked.items}
     return {item: text for item, text in found.items() if text}
+
+
+def consumption(known: Known, at: datetime) -> Consumption | None:
+    """What an app store is told of the payment, by what is known `at` that time. None where we do not know enough to tell it
+    anything: that it was delivered is shown by its use, or by a plan that our own service says began; what was offered before
+    is the merchant's word. Of a subscription that renews itself there is no share: Apple takes none.
+
+    Consent is the subscriber's newest word for the purpose; where there is none, that they have accepted the policy in which
+    the merchant asks for it. It is never assumed.
+    """
+    usage, paid_at, merchant = known.usage, known.paid_at, known.merchant
+    if usage is None or paid_at is None or merchant.sampled is None:
+        return None
+    plays = [one for one in usage.plays.values() if paid_at <= one.last_at <= at]
+    uses = {instant for one in plays for instant in (one.first_at, one.last_at) if instant >= paid_at}
+    if not uses and not any(one.at <= at for one in usage.plans.values()):
+        return None
+    said = [one for one in usage.consents.values() if one.purpose == used.APP_STORES and one.at <= at]
+    agreed = any(one.policy == merchant.store_consent and one.at <= at for one in usage.policies.values())
+    return Consumption(
+        # Of two words of one instant it is "no" that counts.
+        consented=max(said, key=lambda one: (one.at, not one.given)).given if said else agreed,
+        delivered=True,
+        sampled=merchant.sampled,
+        uses=tuple(sorted(uses)),
+    )
 
 
 def timeline(payment: Payment, dispute: Dispute) -> list[tuple[datetime, str]]:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from shared.disputes import evidence
-from shared.disputes.evidence import Known, Template
+from shared.disputes.evidence import Known, Template, Wanted
 from shared.domain.codec import decode, encode
 from shared.domain.errors import Misconfigured
-from shared.domain.evidence import CompellingEvidence, Consumption, Document, Item, Packet
+from shared.domain.evidence import CompellingEvidence, Consumption, Document, Item, Own, Packet
 
 if TYPE_CHECKING:
     from reportlab.pdfgen.canvas import Canvas
@@ -72,17 +72,31 @@ TITLES: Mapping[Item, str] = {
 }
 
 
-def build(known: Known, asked: Template, limits: Limits = UNLIMITED) -> Packet:
+def build(
+    known: Known,
+    asked: Template,
+    limits: Limits = UNLIMITED,
+    *,
+    consumption: Consumption | None = None,
+    own: Own | None = None,
+) -> Packet:
     """The packet of what is `known`, by its template, within `limits`. Over them, the optional item of least weight goes first,
-    from the document alone: texts are the provider's to limit. Raises TooLarge."""
-    texts = evidence.collect(known, asked)
-    shown = [one for one in asked.wanted if one.item in texts]
+    from the document alone: texts are the provider's to limit. consumption: for an app store. own: a person's evidence; its texts
+    take the place of ours and its documents stand beside ours, which has fewer pages by theirs. Raises TooLarge."""
+    own = own or Own()
+    texts = {**evidence.collect(known, asked), **own.texts}
+    # What a person wrote is said, whatever the template asks for.
+    more = [Wanted(item, 1, required=True) for item in own.texts if item not in asked.items]
+    shown = [one for one in (*asked.wanted, *more) if one.item in texts]
+    beside = sum(one.pages for one in own.documents)
+    if limits.pages and beside:
+        limits = replace(limits, pages=max(limits.pages - beside, 1))
     while True:
         items = tuple(one.item for one in shown)
         data, pages = pdf(known, {item: texts[item] for item in items})
         if (not limits.pages or pages <= limits.pages) and (not limits.bytes or len(data) <= limits.bytes):
             break
-        spare = [one for one in shown if not one.required]
+        spare = [one for one in shown if not one.required and one.item not in own.texts]
         if not spare:
             raise TooLarge(f"{pages} pages and {len(data)} bytes, where {limits.pages} and {limits.bytes} are taken")
         shown.remove(min(reversed(spare), key=lambda one: one.weight))
@@ -90,10 +104,11 @@ def build(known: Known, asked: Template, limits: Limits = UNLIMITED) -> Packet:
     packet = Packet(
         digest="",
         template=asked.name,
-        completeness=asked.completeness(texts),
+        completeness=asked.completeness({*texts, *(item for one in own.documents for item in one.items)}),
         texts=texts,
-        documents=(document,),
+        documents=(document, *own.documents),
         compelling=known.compelling,
+        consumption=consumption,
     )
     return _signed(packet)
 

@@ -28,9 +28,10 @@ ANY = ""
 # What a verdict that weighed a dispute comes to; among its reasons there is one of these.
 WORTH_IT = "it is answered"
 TOO_MUCH = "too much to be accepted without a person: it is answered when time runs out"
+NOT_ACCEPTED = "the provider takes no acceptance: it is answered when time runs out"
 TOO_LATE = "no time is left to announce that it is accepted: it is answered"
 SMALL = "it is accepted, unless a person says otherwise until then"
-WORDS = (WORTH_IT, TOO_MUCH, TOO_LATE, SMALL)
+WORDS = (WORTH_IT, TOO_MUCH, NOT_ACCEPTED, TOO_LATE, SMALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,11 +209,12 @@ def decide(
     now: datetime,
     acknowledged: bool = False,
     announced_at: datetime | None = None,
+    acceptable: bool = True,
 ) -> Verdict:
     """What may be done about `dispute` without a person.
 
     packet_completeness: of the best packet there is, 0 to 1. acknowledged: somebody has agreed to what a costly contest costs.
-    announced_at: when people were told that it would be accepted; None while they were not, and then `now` counts.
+    acceptable: whether the provider takes an acceptance at all. announced_at: when people were told that it would be accepted; None while they were not, and then `now` counts.
 
     Silence loses a case, so an answer that is not worth its cost goes out all the same at `respond_by` less the buffer,
     unless the dispute is small enough to be accepted and there is time to announce that. What costs more than the ordinary
@@ -252,6 +254,8 @@ def decide(
     from_then = (announced_at or now) + strategy.announced
     if not _is_small(dispute, strategy):
         return verdict(Act.SUBMIT, TOO_MUCH, last)
+    if not acceptable:
+        return verdict(Act.SUBMIT, NOT_ACCEPTED, last)
     if last is not None and from_then > last:
         return verdict(Act.SUBMIT, TOO_LATE, last)
     return verdict(Act.ACCEPT, SMALL, from_then)

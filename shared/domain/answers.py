@@ -27,7 +27,7 @@ class Contest:
     """One answer to one round of a dispute.
 
     key: the same for every repeat of this answer, and of no other; at most 40 characters out of [a-z0-9]. answer_id: what
-    the provider calls what is answered. packet: what to submit; None when accepting. acknowledged: somebody has agreed to
+    the provider calls what is answered. packet: what to submit, or what is told with an acceptance where the provider wants that; None otherwise. acknowledged: somebody has agreed to
     what this contest costs beside the provider's ordinary fees, up to `fee`. contested: how much of `amount` is fought for,
     where that is not all of it; not every provider takes less.
     """

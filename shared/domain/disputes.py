@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from shared.domain.answers import Act
 from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus
+from shared.domain.evidence import Item
 from shared.domain.ledger import Ledger
 from shared.domain.money import Money
 from shared.domain.payments import PaymentFact
@@ -80,6 +81,22 @@ GIVEN = frozenset({AnswerState.TAKEN, AnswerState.ELSEWHERE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Supplied:
+    """A piece of evidence that a person has put to an answer, a text in the place of ours or a file beside it: kept under its
+    SHA-256. by, at: who, and when; withdrawn_by, withdrawn_at: who has taken it out again, so that it is not sent."""
+
+    item: Item
+    sha256: str
+    media_type: str
+    bytes: int
+    pages: int
+    by: str
+    at: datetime
+    withdrawn_by: str | None = None
+    withdrawn_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Our answer to one round of a dispute: decided, announced, sent, proved.
 
@@ -89,7 +106,7 @@ class Answer:
     this one the provider refused. packet: digest of what is sent; sent_at: when the step that counts was first on its way
     (`intent`, its name), and until `answered_at` is known nobody can say whether it arrived. done: what the steps before it
     came to. reference: the provider's own for it. code, told: why it is parked, the latter in the provider's words.
-    acknowledged_by: who agreed to what it costs. changes: how often this was written; words: how often the world had to be
+    acknowledged_by: who agreed to what it costs. supplied: people's own evidence, by its name. changes: how often this was written; words: how often the world had to be
     told of it.
     """
 
@@ -115,6 +132,7 @@ class Answer:
     code: str | None = None
     told: str | None = None
     acknowledged_by: str | None = None
+    supplied: Mapping[str, Supplied] = field(default_factory=dict)
     changes: int = 1
     words: int = 0
 

@@ -120,12 +120,22 @@ class Packet:
     consumption: Consumption | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """People's own evidence: texts in the place of ours, and documents beside ours."""
+
+    texts: Mapping[Item, str] = field(default_factory=dict)
+    documents: tuple[Document, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merchant:
     """What packets say of us, in an operator's words; what is empty is left out, and lowers their completeness.
 
     descriptors: an account's name → what stands on statements; "" for any other. product: what is sold, in a sentence or two.
-    cancellation, refunds: how one cancels, and what is given back, as the customer was told.
+    cancellation, refunds: how one cancels, and what is given back, as the customer was told. sampled: whether everybody could
+    try it before paying, or was told what it does; None: nobody said so. store_consent: the policy by whose acceptance a
+    subscriber agrees that app stores are told of the use; empty: there is none.
     """
 
     name: str = ""
@@ -133,3 +143,5 @@ class Merchant:
     product: str = ""
     cancellation: str = ""
     refunds: str = ""
+    sampled: bool | None = None
+    store_consent: str = ""

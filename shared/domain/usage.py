@@ -13,6 +13,8 @@ from shared.domain.codec import encode
 
 SIGN_INS = PLAYS = 200
 """So many spans are kept of each, the newest: half a year of a subscriber who signs in and plays every day."""
+APP_STORES = "app_stores"
+"""The purpose of a consent: an app store that is asked for a refund is told of the use."""
 OTHERS = 20
 """So many facts of every other kind."""
 KEPT = timedelta(days=400)
@@ -73,6 +75,15 @@ class PolicyAccepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """The subscriber agreed that data is used for `purpose`, or (`given` False) agrees no longer."""
+
+    at: datetime
+    purpose: str
+    given: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerMessage:
     """What was written, masked. from_customer False: our answer."""
 
@@ -82,7 +93,7 @@ class CustomerMessage:
     text: str = field(repr=False)
 
 
-Fact = PlanChanged | CancellationStep | PolicyAccepted | CustomerMessage
+Fact = PlanChanged | CancellationStep | PolicyAccepted | Consent | CustomerMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +108,7 @@ class Told:
     plans: tuple[PlanChanged, ...] = ()
     cancellations: tuple[CancellationStep, ...] = ()
     policies: tuple[PolicyAccepted, ...] = ()
+    consents: tuple[Consent, ...] = ()
     messages: tuple[CustomerMessage, ...] = ()
 
     def facts(self) -> dict[str, tuple[Fact, ...]]:
@@ -115,11 +127,12 @@ class Usage:
     plans: Mapping[str, PlanChanged] = field(default_factory=dict)
     cancellations: Mapping[str, CancellationStep] = field(default_factory=dict)
     policies: Mapping[str, PolicyAccepted] = field(default_factory=dict)
+    consents: Mapping[str, Consent] = field(default_factory=dict)
     messages: Mapping[str, CustomerMessage] = field(default_factory=dict)
     newest_at: datetime | None = None
 
 
-_FACTS = ("plans", "cancellations", "policies", "messages")
+_FACTS = ("plans", "cancellations", "policies", "consents", "messages")
 
 
 def latest(told: Told) -> datetime:
@@ -151,6 +164,7 @@ def record(usage: Usage, told: Told) -> Usage:
         plans=kept("plans"),
         cancellations=kept("cancellations"),
         policies=kept("policies"),
+        consents=kept("consents"),
         messages={key: one for key, one in kept("messages").items() if one.at >= oldest},
         newest_at=newest,
     )

@@ -1,23 +1,29 @@
-"""What people do about the answer to a dispute: submit now, accept, hold, record what was given elsewhere.
+"""What people do about the answer to a dispute: submit now, accept, hold, put evidence to it, record what was given elsewhere.
 
 A person and the clock write the same answer, each proving what it saw: one of them is first, and the other is told.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.disputes import deadlines, lifecycle
+from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, template
+from shared.disputes.packet import NAME
 from shared.domain import timeline
 from shared.domain.answers import Act
 from shared.domain.codec import encode
-from shared.domain.disputes import GIVEN, Answer, AnswerAsked, AnswerState, Dispute
+from shared.domain.disputes import GIVEN, Answer, AnswerAsked, AnswerState, Dispute, Supplied
 from shared.domain.errors import Rejected
+from shared.domain.evidence import Document, Item, Packet
 from shared.domain.telemetry import fact
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.filing import dispute_of, key_of
+from shared.flows.own_evidence import TEXT, own_of
 from shared.flows.ports import Message, Ports
-from shared.flows.respond_dispute import TOPIC, told
+from shared.flows.respond_dispute import TOPIC, contest_of, told
+from shared.flows.responding import Responder
 
 Acted = Callable[[Ports, str, str, str, str, datetime], Dispute]
 
@@ -32,6 +38,32 @@ class AnswerTaken(Rejected):
 
     reason = "not_now"
     status = 409
+
+
+class PieceUnknown(Rejected):
+    reason = "unknown_evidence"
+    status = 404
+
+
+class NotTaken(Rejected):
+    """Evidence that would not be taken. Answered 422."""
+
+    reason = "evidence_not_taken"
+    status = 422
+
+
+# What is put to one answer: live pieces, their bytes together, and all that ever were.
+MOST_PIECES, MOST_BYTES, MOST_EVER = 8, 10_000_000, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Evidence about `item`: a text of `TEXT`, or a file that was read."""
+
+    item: Item
+    data: bytes = field(repr=False)
+    media_type: str
+    pages: int
 
 
 def submit(
@@ -110,33 +142,158 @@ def _changed(
     late: bool = False,
 ) -> Dispute:
     """late: also of a dispute whose deadline has passed, as far as we know."""
+
+    def decided(dispute: Dispute, before: Answer) -> Answer:
+        # What was parked begins anew: with another packet, and not as the same request.
+        fresh = replace(before, packet=None, intent=None, sent_at=None, done={}, code=None, told=None, tries=0)
+        return replace(what(dispute, fresh), at=now, by=by, why=(why,), lease_until=None)
+
+    return _committed(ports, provider, dispute_id, now, decided, late=late)
+
+
+def supply(
+    ports: Ports,
+    provider: str,
+    dispute_id: str,
+    by: str,
+    now: datetime,
+    piece: Piece,
+    responder: Responder | None,
+) -> Dispute:
+    """`piece` goes with the answer. A text takes the place of ours about its item, and of what a person wrote before; a file
+    stands beside ours. What the platform has decided is decided anew with it; what a person has decided stays.
+
+    The same piece again changes nothing that is sent. Raises as `submit`, NotTaken for what the provider would not have, and
+    Unavailable.
+    """
+    if responder is None:
+        raise NotTaken(f"{provider} takes answers on its own pages only: no evidence is sent there", reason="no_api")
+    digest = hashlib.sha256(piece.data).hexdigest()
+    name = f"{piece.item}-{digest[:12]}"
+    new = Supplied(
+        item=piece.item,
+        sha256=digest,
+        media_type=piece.media_type,
+        bytes=len(piece.data),
+        pages=piece.pages,
+        by=by,
+        at=now,
+    )
+    dispute = dispute_of(ports.documents.get([key_of(provider, dispute_id)])[0])
+    if dispute is None:
+        raise _unknown()
+    before = _free(dispute, late=False)
+    after = _with(before.supplied if before else {}, name, new)
+    # Before it is looked at with the others, and harmless where it is refused: nothing names it.
+    ports.evidence.store(piece.data)
+    if problems := _new_problems(dispute, after, ports, responder):
+        raise NotTaken(f"{provider} would not take it: {'; '.join(problems)}")
+
+    def supplied(dispute: Dispute, before: Answer) -> Answer:
+        return _decided_anew(replace(before, supplied=_with(before.supplied, name, new)), now)
+
+    return _committed(ports, provider, dispute_id, now, supplied)
+
+
+def withdraw(ports: Ports, provider: str, dispute_id: str, by: str, now: datetime, name: str) -> Dispute:
+    """The piece called `name` does not go with the answer. Who put it there, and who took it out, stays. Raises as `submit`,
+    and PieceUnknown."""
+
+    def without(dispute: Dispute, before: Answer) -> Answer:
+        piece = before.supplied.get(name)
+        if piece is None or piece.withdrawn_at is not None:
+            raise PieceUnknown("no piece of this name goes with the answer")
+        gone = replace(piece, withdrawn_by=by, withdrawn_at=now)
+        return _decided_anew(replace(before, supplied={**before.supplied, name: gone}), now)
+
+    return _committed(ports, provider, dispute_id, now, without)
+
+
+def _with(supplied: Mapping[str, Supplied], name: str, new: Supplied) -> dict[str, Supplied]:
+    """`supplied` and `new`, which takes the place of a text about the same item. Raises NotTaken where they are too many."""
+    found = dict(supplied)
+    if new.media_type == TEXT:
+        for key, one in found.items():
+            if one.item is new.item and one.media_type == TEXT and one.withdrawn_at is None and key != name:
+                found[key] = replace(one, withdrawn_by=new.by, withdrawn_at=new.at)
+    there = found.get(name)
+    if there is None or there.withdrawn_at is not None:
+        found[name] = new
+    live = [one for one in found.values() if one.withdrawn_at is None]
+    if len(live) > MOST_PIECES or sum(one.bytes for one in live) > MOST_BYTES or len(found) > MOST_EVER:
+        raise NotTaken(
+            f"an answer has {MOST_PIECES} pieces of people's own at most, {MOST_BYTES} bytes together, and {MOST_EVER} with"
+            " those that were withdrawn",
+            reason="too_much_evidence",
+        )
+    return found
+
+
+def _new_problems(dispute: Dispute, supplied: Mapping[str, Supplied], ports: Ports, responder: Responder) -> list[str]:
+    """What the provider would not take of these pieces, beside a page of ours."""
+    items = template(DIGITAL_SUBSCRIPTION, dispute.reason, dispute.network).items
+    ours = Document(name=NAME, media_type="application/pdf", data=b"%PDF-1.4", pages=1, items=items)
+    own = own_of(supplied, ports)
+    bare = Packet(digest="", template="", completeness=0.0, texts={}, documents=(ours,))
+    known = set(responder.problems(contest_of(dispute, Act.SUBMIT, "", bare)))
+    whole = replace(bare, texts=own.texts, documents=(ours, *own.documents))
+    return [one for one in responder.problems(contest_of(dispute, Act.SUBMIT, "", whole)) if one not in known]
+
+
+def _decided_anew(answer: Answer, now: datetime) -> Answer:
+    """`answer` as the platform has to look at it again: with other evidence it decides otherwise, and what it could not send it
+    may be able to. What a person has sent off goes, what is held is held, and what may have arrived is not begun again."""
+    theirs = answer.state is AnswerState.HELD or (answer.state is AnswerState.ANNOUNCED and _is_due(answer, now))
+    if theirs or answer.sent_at is not None:
+        return answer
+    return replace(
+        answer,
+        state=AnswerState.ASKED,
+        act=None,
+        due_at=None,
+        wake_at=now,
+        packet=None,
+        done={},
+        code=None,
+        told=None,
+        tries=0,
+    )
+
+
+def _is_due(answer: Answer, now: datetime) -> bool:
+    return answer.due_at is not None and answer.due_at <= now
+
+
+def _unknown() -> DisputeUnknown:
+    return DisputeUnknown("no dispute of this name was ever told of")
+
+
+def _committed(
+    ports: Ports,
+    provider: str,
+    dispute_id: str,
+    now: datetime,
+    what: Callable[[Dispute, Answer], Answer],
+    *,
+    late: bool = False,
+) -> Dispute:
+    """`what` becomes of the answer that a person may change, written and told, and gone on with where something is to be done."""
     key = key_of(provider, dispute_id)
 
     def decide(seen: Seen) -> Decision[tuple[Dispute, str]]:
         dispute = dispute_of(seen[key])
         if dispute is None:
-            raise DisputeUnknown("no dispute of this name was ever told of")
-        answer = _free(dispute, late=late)
+            raise _unknown()
         blank = Answer(state=AnswerState.ASKED, stage=dispute.stage, at=now, changes=0)
-        before = answer or blank
-        # What was parked begins anew: with another packet, and not as the same request.
-        fresh = replace(before, packet=None, intent=None, sent_at=None, done={}, code=None, told=None, tries=0)
-        mine = replace(
-            what(dispute, fresh),
-            at=now,
-            by=by,
-            why=(why,),
-            lease_until=None,
-            changes=before.changes + 1,
-            words=before.words + 1,
-        )
+        before = _free(dispute, late=late) or blank
+        mine = replace(what(dispute, before), changes=before.changes + 1, words=before.words + 1)
         assert dispute.round is not None
         after = lifecycle.settle(replace(dispute, answers={**dispute.answers, dispute.round: mine}))
         return Decision((after, dispute.round), [write(key, seen[key], timeline.compact(after))])
 
     after, round_ = change(ports.documents, [key], decide)
     messages = list(told(after, round_, ports).messages)
-    if after.answers[round_].state is AnswerState.ANNOUNCED:
+    if after.answers[round_].state in (AnswerState.ANNOUNCED, AnswerState.ASKED):
         asked = AnswerAsked(provider=provider, dispute_id=dispute_id, round=round_)
         messages.append(Message(TOPIC, encode(asked), {"provider": provider, "action": "answer"}))
     ports.bus.publish(messages)

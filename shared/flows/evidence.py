@@ -1,28 +1,45 @@
 """The evidence of a dispute, put together from our own records, and kept as it was sent."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.disputes import packet as packets
-from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, Known, template
+from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, Known, consumption, template
 from shared.disputes.packet import ANYWHERE, Limits
 from shared.domain.addresses import address
-from shared.domain.codec import from_document
 from shared.domain.disputes import Dispute
-from shared.domain.evidence import CompellingEvidence, Merchant, Packet, Purchase
+from shared.domain.evidence import CompellingEvidence, Merchant, Own, Packet, Purchase
 from shared.domain.payments import Details, Payment
 from shared.domain.usage import KEPT
 from shared.flows import cases
 from shared.flows.judged import Judged, decision_key
 from shared.flows.keep_evidence import COLLECTION, usage_of
-from shared.flows.ports import Key, Ports
+from shared.flows.ports import Key, Ports, Snapshot
+from shared.flows.record_payment import payment_of
 from shared.fraud.features import Entity
 
 
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """The disputed payment, None where it is not among ours, and its decision, as they are stored."""
+
+    payment_id: str
+    payment: Payment | None
+    judged: Snapshot | None
+
+
+def paid_for(dispute: Dispute, ports: Ports) -> Paid:
+    """In one round trip. Raises Unavailable."""
+    payment_id = dispute.linked_to or dispute.payment_id or dispute.dispute_id
+    key = Key(cases.PAYMENTS, f"{dispute.provider}:{payment_id}")
+    paid, judged = ports.documents.get([key, decision_key(dispute.provider, payment_id)])
+    return Paid(payment_id, payment_of(paid), judged)
+
+
 def assemble(
-    provider: str,
     dispute: Dispute,
+    paid: Paid,
     ports: Ports,
     now: datetime,
     *,
@@ -31,19 +48,19 @@ def assemble(
     merchant: Merchant | None = None,
     product: str = DIGITAL_SUBSCRIPTION,
     limits: Limits = ANYWHERE,
+    use: bool = False,
+    own: Own | None = None,
 ) -> Packet:
-    """The best packet there is for `dispute` at `provider`, its document within `limits`, in two round trips.
+    """The best packet there is for `dispute` of what was `paid`, its document within `limits`, in one round trip.
 
     purchases: the subscriber's payments over all providers, as `subscribers.purchases_of` tells them; this one does not count
-    among them. Of a payment that is not among ours there is little to say, and completeness tells so. Raises packet.TooLarge, and Unavailable when the documents are down.
+    among them. use: with what an app store asks of it. own: a person's evidence. Of a payment that is not among ours there is little to say, and
+    completeness tells so. Raises packet.TooLarge, and Unavailable when the documents are down.
     """
-    payment_id = dispute.linked_to or dispute.payment_id or dispute.dispute_id
+    provider, payment_id, judged = dispute.provider, paid.payment_id, paid.judged
     others = [one for one in purchases if (one.provider, one.payment_id) != (provider, payment_id)]
-    key = Key(cases.PAYMENTS, f"{provider}:{payment_id}")
-    paid, judged = ports.documents.get([key, decision_key(provider, payment_id)])
-    unknown = Payment(provider=provider, payment_id=payment_id, account=dispute.account)
-    payment = from_document(paid.document, Payment) if paid else unknown
-    # Both have names that only the first round trip tells.
+    payment = paid.payment or Payment(provider=provider, payment_id=payment_id, account=dispute.account)
+    # Both have names that only the payment and its decision tell.
     customer, asked = payment.details.customer_id, (judged.document if judged else {}).get("same_as")
     usage_key, asked_key = Key(COLLECTION, customer or ""), decision_key(provider, asked or "")
     wanted = [one for one, is_named in ((usage_key, customer), (asked_key, asked)) if is_named]
@@ -59,7 +76,8 @@ def assemble(
         compelling=compelling,
         merchant=merchant or Merchant(),
     )
-    return packets.build(known, template(product, dispute.reason, dispute.network), limits)
+    told = consumption(known, now) if use else None
+    return packets.build(known, template(product, dispute.reason, dispute.network), limits, consumption=told, own=own)
 
 
 def _as_asked(details: Details, decided: Judged | None) -> Details:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
+from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.telemetry import alarm, fact
+from shared.flows.apis import Api
 from shared.flows.event_messages import event_message
 from shared.flows.ports import Bus
 from shared.flows.receive_delivery import tell_unknown
@@ -23,7 +24,7 @@ class Fetcher(Protocol):
 
     API_HOSTS: the only hosts that a request of its own may go to. RESOURCE_WORDS: kind of object → path in it → the
     words that may stand there; any other is told of (see `unmapped_words`). A module with `API_SCOPE` is asked with an access
-    token of our own service account for that scope, where no key is configured; a module that is an `Exchanger` with the
+    token of our own service account for that scope, where no key is configured; a module that is an `apis.Exchanger` with the
     token that the key is exchanged for.
     """
 
@@ -38,35 +39,6 @@ class Fetcher(Protocol):
         """What the object says, in our words: all that happened to it, in order, for a poke may be the only one
         of many that arrived. Every read of the same state gives the same event ids. A ResourceChanged among them
         names another object that has to be read for the rest. Raises Unreadable. Nothing else."""
-
-
-class Exchanger(Protocol):
-    """What such a module offers as well, if its API takes short-lived tokens in the place of a secret (RFC 6749 §4.4)."""
-
-    def token_request(self, api: ApiCredentials, *, livemode: bool) -> ApiRequest:
-        """How to exchange the configured key for a token, of live or of test data."""
-
-    def read_token(self, body: bytes) -> tuple[str, float]:
-        """The token, and for how many seconds it is good. Raises Unreadable."""
-
-
-class Signer(Protocol):
-    """What such a module offers as well, if its API takes tokens that the configured key signs."""
-
-    def signed_token(self, api: ApiCredentials, now: datetime) -> str:
-        """The token in the place of the key. Raises Misconfigured for a key that signs nothing."""
-
-
-class Api(Protocol):
-    """One provider's API, as this function may use it."""
-
-    def credentials(self, *, livemode: bool) -> ApiCredentials:
-        """For live or for test data. Raises Misconfigured where there are none, Unavailable where they cannot be had
-        now."""
-
-    def send(self, request: ApiRequest) -> ApiAnswer:
-        """The final answer. Raises Unavailable while there is none: no connection, a server's own trouble, too many
-        requests, or so much of it lately that nobody is asked (a circuit breaker)."""
 
 
 def fetch_resource(

@@ -12,10 +12,9 @@ from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.evidence import Merchant, Packet
 from shared.domain.payments import takeable
 from shared.domain.telemetry import fact
-from shared.flows import cases
-from shared.flows.evidence import assemble
-from shared.flows.ports import Key, Ports, Warehouse
-from shared.flows.record_payment import payment_of
+from shared.flows.evidence import assemble, paid_for
+from shared.flows.own_evidence import own_of
+from shared.flows.ports import Ports, Warehouse
 from shared.flows.respond_dispute import Verdict
 from shared.flows.subscribers import purchase_of, purchases_of
 
@@ -28,28 +27,44 @@ class Prepared:
     finding: Finding
 
 
-def prepare(dispute: Dispute, ports: Ports, now: datetime, merchant: Merchant) -> Prepared:
-    """Of what is stored now, over all providers. Five round trips at most. Raises Unavailable, and Unreadable for a packet that
-    no provider would take, of which a person has to choose."""
-    payment_id = dispute.linked_to or dispute.payment_id or dispute.dispute_id
-    [found] = ports.documents.get([Key(cases.PAYMENTS, f"{dispute.provider}:{payment_id}")])
-    payment = payment_of(found)
+def prepare(dispute: Dispute, ports: Ports, now: datetime, merchant: Merchant, *, use: bool = False) -> Prepared:
+    """Of what is stored now, over all providers. Four round trips at most. use: see `assemble`. Raises Unavailable, and
+    Unreadable for a packet that no provider would take, of which a person has to choose."""
+    paid = paid_for(dispute, ports)
+    payment_id, payment = paid.payment_id, paid.payment
     customer = payment.details.customer_id if payment else None
     history = purchases_of(customer, ports) if customer else ()
     disputed = next((one for one in history if (one.provider, one.payment_id) == (dispute.provider, payment_id)), None)
     if disputed is None and payment is not None and takeable(payment.captured, payment.authorized) and payment.first_at:
         disputed = purchase_of(payment, None)
     finding = compelling.examine(dispute, disputed, history)
+    own = own_of(dispute.answer.supplied, ports) if dispute.answer and dispute.answer.supplied else None
     try:
         packet = assemble(
-            dispute.provider, dispute, ports, now, purchases=history, compelling=finding.evidence, merchant=merchant
+            dispute,
+            paid,
+            ports,
+            now,
+            purchases=history,
+            compelling=finding.evidence,
+            merchant=merchant,
+            use=use,
+            own=own,
         )
     except TooLarge as error:
         raise Unreadable(str(error), reason="packet_too_large") from error
     return Prepared(packet, finding)
 
 
-def judge(dispute: Dispute, prepared: Prepared, outcomes: Outcomes, rules: Strategy, now: datetime) -> Verdict:
+def judge(
+    dispute: Dispute,
+    prepared: Prepared,
+    outcomes: Outcomes,
+    rules: Strategy,
+    now: datetime,
+    *,
+    acceptable: bool = True,
+) -> Verdict:
     """What is to be done by itself, from when on. An answer that is worth it waits as long for people as an acceptance
     does, so that they can better it, but never longer than the buffer before the deadline."""
     found = strategy.decide(
@@ -59,6 +74,7 @@ def judge(dispute: Dispute, prepared: Prepared, outcomes: Outcomes, rules: Strat
         outcomes=outcomes,
         strategy=rules,
         now=now,
+        acceptable=acceptable,
     )
     due_at = found.earliest_at or now + rules.announced
     if dispute.respond_by is not None:

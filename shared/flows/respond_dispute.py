@@ -8,12 +8,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from shared.disputes import deadlines, lifecycle
 from shared.domain import timeline
 from shared.domain.answers import Act, Contest, Done, Refused, Standing, Step, StepOutcome
-from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
+from shared.domain.api import ApiCredentials
 from shared.domain.codec import encode
 from shared.domain.disputes import GIVEN, Answer, AnswerAsked, AnswerState, AnswerTold, Dispute
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
@@ -21,10 +20,11 @@ from shared.domain.evidence import Packet
 from shared.domain.privacy import mask
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
+from shared.flows.apis import Api
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.filing import dispute_of, key_of
 from shared.flows.ports import Key, Message, Ports
-from shared.flows.responding import Responder
+from shared.flows.responding import Responder, tells_use
 from shared.flows.track_dispute import message
 
 TOPIC = "dispute-actions"
@@ -39,15 +39,6 @@ MOST_TRIES = 40
 _MOST_TOLD = 500
 # Who answered, where it was not through us.
 ELSEWHERE = "elsewhere"
-
-
-class Api(Protocol):
-    """One provider's API, as this function may use it. See `flows.fetch_resource.Api`."""
-
-    def credentials(self, *, livemode: bool) -> ApiCredentials: ...
-
-    def send(self, request: ApiRequest, *, once: bool = False) -> ApiAnswer:
-        """once: never sent a second time, unless the provider said that it did nothing (too many requests)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +119,28 @@ def _may_send(answer: Answer, now: datetime) -> bool:
     return answer.state is AnswerState.SENDING and (answer.lease_until is None or answer.lease_until <= now)
 
 
+def contest_of(dispute: Dispute, act: Act, key: str, packet: Packet | None, *, acknowledged: bool = False) -> Contest:
+    """What a provider's module is told of the answer to the present round of `dispute`."""
+    return Contest(
+        key=key,
+        act=act,
+        dispute_id=dispute.dispute_id,
+        answer_id=dispute.answer_id or dispute.dispute_id,
+        account=dispute.account,
+        livemode=dispute.livemode,
+        payment_id=dispute.payment_id,
+        stage=dispute.stage,
+        reason=dispute.reason,
+        reason_code=dispute.reason_code,
+        network=dispute.network,
+        amount=dispute.amount,
+        respond_by=dispute.respond_by,
+        packet=packet,
+        acknowledged=acknowledged,
+        fee=dispute.contest_fee,
+    )
+
+
 class _Lost(Exception):
     """Somebody else has changed the answer meanwhile, and goes on with it."""
 
@@ -190,6 +203,7 @@ class _Run:
             attempt=before.attempt if before else 0,
             words=before.words if before else 0,
             code=None if verdict.act else verdict.code,
+            supplied=before.supplied if before else {},
         )
         answer = self.save(decided, tells=True)
         self.tell(dispute)
@@ -212,7 +226,8 @@ class _Run:
         )
         try:
             answer = self.save(sending)
-            contest, answer = self._contest(dispute, answer, now)
+            with_packet = answer.act is Act.SUBMIT or tells_use(responder)
+            contest, answer = self._contest(dispute, answer, now, with_packet=with_packet)
             if problems := responder.problems(contest):
                 self._end(dispute, answer, AnswerState.PARKED, code="would_be_refused", told="; ".join(problems))
                 return
@@ -225,34 +240,19 @@ class _Run:
         say of the dispute is said of another round."""
         self._end(dispute, answer, AnswerState.OVER, code="overtaken")
 
-    def _contest(self, dispute: Dispute, answer: Answer, now: datetime) -> tuple[Contest, Answer]:
+    def _contest(self, dispute: Dispute, answer: Answer, now: datetime, *, with_packet: bool) -> tuple[Contest, Answer]:
         packet = None
-        if answer.act is Act.SUBMIT and answer.packet is None:
+        if with_packet and answer.packet is None:
             packet = self.clerk.prepare(dispute, now)
             answer = self.save(replace(answer, packet=self.clerk.keep(packet), completeness=packet.completeness))
-        elif answer.act is Act.SUBMIT:
+        elif with_packet:
             # What was begun is ended with the same bytes.
             packet = self.clerk.load(answer.packet or "")
         assert answer.act is not None
         name = f"{dispute.provider}/{dispute.dispute_id}/{self.asked.round}/{answer.attempt}/{answer.act}"
-        return Contest(
-            key=hashlib.sha256(name.encode()).hexdigest()[:40],
-            act=answer.act,
-            dispute_id=dispute.dispute_id,
-            answer_id=dispute.answer_id or dispute.dispute_id,
-            account=dispute.account,
-            livemode=dispute.livemode,
-            payment_id=dispute.payment_id,
-            stage=dispute.stage,
-            reason=dispute.reason,
-            reason_code=dispute.reason_code,
-            network=dispute.network,
-            amount=dispute.amount,
-            respond_by=dispute.respond_by,
-            packet=packet,
-            acknowledged=answer.acknowledged_by is not None,
-            fee=dispute.contest_fee,
-        ), answer
+        key = hashlib.sha256(name.encode()).hexdigest()[:40]
+        agreed = answer.acknowledged_by is not None
+        return contest_of(dispute, answer.act, key, packet, acknowledged=agreed), answer
 
     def _play(self, dispute: Dispute, responder: Responder, contest: Contest, answer: Answer) -> None:
         api = self.clerk.api(responder)

@@ -6,11 +6,22 @@ from shared.domain.answers import Contest, Remembered, Standing, Step, StepOutco
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 
 
+def tells_use(responder: "Responder | None") -> bool:
+    """Whether the provider is told how what was bought was used, of an acceptance as well."""
+    return bool(getattr(responder, "TELLS_USE", False))
+
+
+def takes_acceptance(responder: "Responder | None") -> bool:
+    """Whether the provider is ever told that a claim is accepted. Where it is not, one that nobody answers is lost."""
+    return bool(getattr(responder, "TAKES_ACCEPTANCE", True))
+
+
 class Responder(Protocol):
     """`shared.providers.<name>.answer`: how a dispute is answered at a provider. Pure; it keeps nothing between calls.
 
     Where the API takes tokens in the place of a secret it has `token_request` and `read_token` as well
-    (`flows.fetch_resource.Exchanger`).
+    (`flows.apis.Exchanger`). An app store, which is told of the use whatever the answer says, has a true `TELLS_USE`;
+    where nothing can be accepted, `TAKES_ACCEPTANCE` is false.
 
     API_HOSTS: the only hosts that a request of its own may go to.
     """

@@ -3,29 +3,22 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import cast
 
 from shared.disputes.strategy import Outcomes
 from shared.domain.codec import decode
 from shared.domain.disputes import AnswerAsked, Dispute
-from shared.domain.evidence import Packet
 from shared.flows.evidence import keep, kept
-from shared.flows.preparing import judge, outcomes_until, prepare
+from shared.flows.preparing import Prepared, judge, outcomes_until, prepare
 from shared.flows.respond_dispute import Clerk, Verdict
-from shared.flows.responding import Responder
+from shared.flows.responding import takes_acceptance, tells_use
 from shared.flows.strategies import StandingStrategy
-from shared.providers import load_answer, names
 from shared.runtime.apis import Apis
 from shared.runtime.app import App
+from shared.runtime.responders import responder
 
 LOOKS_BACK = timedelta(days=400)
 """Disputes that were opened since are those that we learn from."""
 ASKED_ANEW = timedelta(days=1)
-
-
-def responder(name: str) -> Responder | None:
-    """How disputes are answered at a provider; None where there is no API for that."""
-    return cast("Responder | None", load_answer(name)) if name in names() else None
 
 
 def asked(data: bytes) -> AnswerAsked:
@@ -37,21 +30,21 @@ def clerk(app: App) -> Clerk:
     """Made once an instance; the outcomes of our disputes are asked for once a day, what people published once a minute.
     Raises Misconfigured."""
     app.settings.evidence_bucket()
-    apis, merchant, strategy = Apis(app.settings), app.settings.merchant(), StandingStrategy()
+    apis, merchant, strategy = Apis(app.settings, app.now), app.settings.merchant(), StandingStrategy()
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
     def judged(dispute: Dispute, now: datetime) -> Verdict:
-        rules = strategy.at(app.ports.documents, now)
-        return judge(dispute, prepare(dispute, app.ports, now, merchant), known(now), rules, now)
+        rules, may_accept = strategy.at(app.ports.documents, now), takes_acceptance(responder(dispute.provider))
+        return judge(dispute, prepared(dispute, now), known(now), rules, now, acceptable=may_accept)
 
-    def packet(dispute: Dispute, now: datetime) -> Packet:
-        return prepare(dispute, app.ports, now, merchant).packet
+    def prepared(dispute: Dispute, now: datetime) -> Prepared:
+        return prepare(dispute, app.ports, now, merchant, use=tells_use(responder(dispute.provider)))
 
     return Clerk(
         responder=responder,
         api=apis,
         judge=judged,
-        prepare=packet,
+        prepare=lambda dispute, now: prepared(dispute, now).packet,
         keep=lambda one: keep(one, app.ports),
         load=lambda digest: kept(digest, app.ports),
     )

@@ -23,7 +23,8 @@ from shared.backends.once import Once
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
 from shared.domain.telemetry import alarm, fact
-from shared.flows.fetch_resource import Exchanger, Fetcher, Signer
+from shared.flows.apis import Exchanger, Signer
+from shared.flows.fetch_resource import Fetcher
 from shared.providers import load_api, names
 from shared.settings import Settings
 
@@ -58,13 +59,15 @@ class Asked(Protocol):
 
 
 class Apis:
-    """Every provider's API, made when first used. What is configured is checked at once. Raises Misconfigured."""
+    """Every provider's API, made when first used. What is configured is checked at once. now: when tokens are signed. Raises
+    Misconfigured."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         for name in names():
             if settings.environment.get(f"API_{name.upper()}"):
                 settings.api(name)
         self._settings = settings
+        self._now = now
         self._pool = urllib3.PoolManager(num_pools=8, maxsize=16, retries=False, ssl_context=trusting_the_system())
         self._apis: dict[str, ProviderApi] = {}
         self._making = Lock()
@@ -72,7 +75,7 @@ class Apis:
     def __call__(self, of: Asked) -> "ProviderApi":
         with self._making:
             if of.NAME not in self._apis:
-                self._apis[of.NAME] = ProviderApi(of, self._settings, self._pool)
+                self._apis[of.NAME] = ProviderApi(of, self._settings, self._pool, now=self._now)
             return self._apis[of.NAME]
 
 
@@ -86,12 +89,14 @@ class ProviderApi:
         pool: urllib3.PoolManager,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._of = of
         self._settings = settings
         self._pool = pool
         self._sleep = sleep
         self._clock = clock
+        self._now = now
         self._breaker = Breaker(of.NAME, clock)
         self._scope: str | None = getattr(of, "API_SCOPE", None)
         self._tokens = Once(lambda: access_tokens(settings.metadata_host, self._scope or ""))
@@ -105,7 +110,7 @@ class ProviderApi:
             return ApiCredentials(key=self._tokens().token())
         configured = self._settings.api(self._of.NAME)
         if hasattr(self._of, "signed_token"):
-            return replace(configured, key=cast(Signer, self._of).signed_token(configured, datetime.now(UTC)))
+            return replace(configured, key=cast(Signer, self._of).signed_token(configured, self._now()))
         if not hasattr(self._of, "token_request"):
             return configured
         return replace(configured, key=self._token(cast(Exchanger, self._of), configured, livemode=livemode))

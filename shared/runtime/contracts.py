@@ -68,8 +68,16 @@ def read(body: bytes, of: type[M]) -> M:
 Act = Callable[[entry.Call], BaseModel]
 
 
-def desk(path: str, listed: Act, acts: Mapping[str, Act], document: Callable[[], bytes], most: int) -> entry.Handler:
-    """What people work at: `listed` at GET `path`, each of `acts` at a POST below it, and GET /openapi.json."""
+def desk(
+    path: str,
+    listed: Act,
+    acts: Mapping[str, Act],
+    document: Callable[[], bytes],
+    most: int,
+    larger: Mapping[str, int] | None = None,
+) -> entry.Handler:
+    """What people work at: `listed` at GET `path`, each of `acts` at a POST below it, and GET /openapi.json. most: bytes of a
+    body; larger: of those acts that take more."""
     return entry.on_paths(
         {
             path: {"GET": _answered(listed)},
@@ -77,6 +85,7 @@ def desk(path: str, listed: Act, acts: Mapping[str, Act], document: Callable[[],
             "/openapi.json": {"GET": lambda _: (document(), "application/json")},
         },
         most,
+        {f"{path}/{name}": bytes_ for name, bytes_ in (larger or {}).items()},
     )
 
 
@@ -86,7 +95,7 @@ def _answered(act: Act) -> Callable[[entry.Call], entry.Answer]:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A path and what it answers. name: its operationId. asks: None for a GET. refusals: status → why, beside what every
+    """A path and what it answers. name: its operationId. asks: None for a GET. largest: bytes of its body, where it takes more than the others. refusals: status → why, beside what every
     function of ours may answer."""
 
     path: str
@@ -96,6 +105,7 @@ class Operation:
     answered: str
     asks: type[BaseModel] | None = None
     refusals: Mapping[str, str] = field(default_factory=dict)
+    largest: int | None = None
 
 
 def openapi(
@@ -127,7 +137,7 @@ def _told(one: Operation, largest: int) -> dict[str, Any]:
         "content": {"application/problem+json": {"schema": _ref(ProblemDocument)}},
     }
     statuses = {"405": f"Another method than {'POST' if one.asks else 'GET'}", "500": "A fault of ours", **one.refusals}
-    statuses |= {"413": f"Longer than {largest} bytes"}
+    statuses |= {"413": f"Longer than {one.largest or largest} bytes"}
     if one.asks:
         statuses |= {"422": "It does not fit: `detail` says what, and where"}
     told = {

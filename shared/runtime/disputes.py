@@ -5,24 +5,39 @@ Who may call is decided by Google IAM, in front of the function; who called is w
 dispute and in `dispute_updates`. Members may be added within a version; none is taken away and none changes its meaning.
 """
 
+import base64
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, JsonValue, StringConstraints, model_validator
 
+from shared.disputes import files
 from shared.disputes.compelling import Finding
 from shared.disputes.strategy import SHIPPED, SOONEST, Costs, Strategy
 from shared.domain.answers import Act
-from shared.domain.disputes import Answer, Dispute
+from shared.domain.disputes import Answer, Dispute, Supplied
 from shared.domain.errors import Rejected
 from shared.domain.events import DisputeReason
+from shared.domain.evidence import Item
 from shared.domain.privacy import mask
-from shared.flows.answering import accept, hold, recorded_elsewhere, submit
+from shared.flows.answering import (
+    AnswerTaken,
+    NotTaken,
+    Piece,
+    accept,
+    hold,
+    recorded_elsewhere,
+    submit,
+    supply,
+    withdraw,
+)
 from shared.flows.audit import Errand, audited
 from shared.flows.dispute_desk import before_a_refund, due_next, ready_for, view
+from shared.flows.own_evidence import TEXT
 from shared.flows.ports import Ports
+from shared.flows.responding import takes_acceptance
 from shared.flows.revisions import Revision
 from shared.flows.strategies import STRATEGIES, kept_strategy, publish_strategy, standing_strategy
 from shared.runtime import contracts, entry
@@ -30,6 +45,8 @@ from shared.runtime.app import App
 from shared.runtime.contracts import Closed, Operation, ToldMoney
 
 LARGEST = 16 << 10
+LARGEST_EVIDENCE = 7 << 20
+"""A file in base64, and what names it. Cloud Run lets in 32 MB."""
 PATH = "/v1/disputes"
 DUE_WITHIN = timedelta(days=3)
 
@@ -75,6 +92,59 @@ class Record(Named):
     at: AwareDatetime = Field(strict=False)
 
 
+def _base64(text: str) -> str:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("not base64") from None
+    return text
+
+
+class Evidence(Named):
+    """A piece of people's own evidence: a text, or a file. With it the answer is decided anew."""
+
+    item: Literal[tuple(one.value for one in Item)] = Field(description="What it is about")  # type: ignore[valid-type]
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)] | None = Field(
+        None, repr=False, description="In the place of ours. Card numbers, IBANs and e-mail addresses in it are masked"
+    )
+    file: (
+        Annotated[
+            str,
+            StringConstraints(min_length=4, max_length=4 * -(-files.LARGEST // 3)),
+            AfterValidator(_base64),
+        ]
+        | None
+    ) = Field(
+        None,
+        repr=False,
+        description=f"Beside ours: a PDF, PNG or JPEG of {files.LARGEST} bytes at most, in base64",
+        json_schema_extra={"contentEncoding": "base64"},
+    )
+
+    @model_validator(mode="after")
+    def _either(self) -> "Evidence":
+        if (self.text is None) == (self.file is None):
+            raise ValueError("either a text or a file")
+        return self
+
+    def piece(self) -> Piece:
+        """Raises NotTaken for a file that is none."""
+        if self.file is None:
+            return Piece(Item(self.item), mask(self.text or "").encode(), TEXT, 0)
+        data = base64.b64decode(self.file)
+        try:
+            media_type, pages = files.read(data)
+        except files.NotTaken as error:
+            raise NotTaken(f"the file is not taken: {error}", reason="unreadable_file") from error
+        return Piece(Item(self.item), data, media_type, pages)
+
+
+class Withdraw(Named):
+    """A piece of people's own evidence is not sent. With what is left the answer is decided anew."""
+
+    name: Name = Field(description="As `evidence` of the answer names it")
+
+
 class RefundOf(Closed):
     """A payment by its own name at its provider or by an alias."""
 
@@ -86,6 +156,25 @@ class ReadinessOf(Closed):
     """A subscriber, as payments name whoever paid."""
 
     customer_id: Name
+
+
+class ToldEvidence(Closed):
+    """A piece of people's own evidence. withdrawn_by: who has taken it out again; it is not sent."""
+
+    name: str
+    item: str
+    sha256: str
+    media_type: str
+    bytes: int
+    pages: int
+    by: str
+    at: datetime
+    withdrawn_by: str | None
+    withdrawn_at: datetime | None
+
+    @classmethod
+    def of(cls, name: str, piece: Supplied) -> "ToldEvidence":
+        return cls(name=name, **{member: getattr(piece, member) for member in cls.model_fields if member != "name"})
 
 
 class ToldAnswer(Closed):
@@ -106,10 +195,13 @@ class ToldAnswer(Closed):
     code: str | None
     told: str | None
     tries: int
+    evidence: tuple[ToldEvidence, ...]
 
     @classmethod
     def of(cls, answer: Answer) -> "ToldAnswer":
-        return cls(**{name: getattr(answer, name) for name in cls.model_fields})
+        told = {name: getattr(answer, name) for name in cls.model_fields if name != "evidence"}
+        pieces = sorted(answer.supplied.items(), key=lambda each: (each[1].at, each[0]))
+        return cls(**told, evidence=tuple(ToldEvidence.of(name, piece) for name, piece in pieces))
 
 
 class ToldDispute(Closed):
@@ -354,7 +446,8 @@ class StrategyUnknown(Rejected):
 
 
 def desk(app: App) -> entry.Handler:
-    """What is due at GET /v1/disputes, what people do at its POSTs, and GET /openapi.json."""
+    """What is due at GET /v1/disputes, what people do at its POSTs, and GET /openapi.json. Raises Misconfigured."""
+    app.settings.evidence_bucket()
 
     def listed(call: entry.Call) -> BaseModel:
         call.caller()
@@ -376,7 +469,15 @@ def desk(app: App) -> entry.Handler:
         return ToldDispute.of(submit(*named, acknowledged=one.acknowledged))
 
     def accepted(call: entry.Call) -> BaseModel:
+        from shared.runtime.responders import responder
+
         by, one = call.caller(), contracts.read(call.body, Accept)
+        if not takes_acceptance(responder(one.provider)):
+            raise AnswerTaken(
+                f"{one.provider} takes no acceptance: what nobody answers is lost. `record` that it is accepted, and nothing is"
+                " sent",
+                reason="no_acceptance",
+            )
         why = mask(one.reason)
         return ToldDispute.of(accept(on(by, why, "accept"), one.provider, one.dispute_id, by, why, app.now()))
 
@@ -384,6 +485,36 @@ def desk(app: App) -> entry.Handler:
         by, one = call.caller(), contracts.read(call.body, Hold)
         why = mask(one.reason)
         return ToldDispute.of(hold(on(by, why, "hold"), one.provider, one.dispute_id, by, why, app.now(), one.until))
+
+    def supplied(call: entry.Call) -> BaseModel:
+        from shared.runtime.responders import responder
+
+        by, one = call.caller(), contracts.read(call.body, Evidence)
+        piece, own = one.piece(), responder(one.provider)
+        return ToldDispute.of(
+            supply(
+                on(by, f"evidence about {one.item}", "evidence"),
+                one.provider,
+                one.dispute_id,
+                by,
+                app.now(),
+                piece,
+                own,
+            )
+        )
+
+    def withdrawn(call: entry.Call) -> BaseModel:
+        by, one = call.caller(), contracts.read(call.body, Withdraw)
+        return ToldDispute.of(
+            withdraw(
+                on(by, f"evidence {one.name} is not sent", "withdraw"),
+                one.provider,
+                one.dispute_id,
+                by,
+                app.now(),
+                one.name,
+            )
+        )
 
     def recorded(call: entry.Call) -> BaseModel:
         by, one = call.caller(), contracts.read(call.body, Record)
@@ -445,9 +576,11 @@ def desk(app: App) -> entry.Handler:
         "accept": accepted,
         "hold": held,
         "record": recorded,
+        "evidence": supplied,
+        "withdraw": withdrawn,
         "refund": advised,
     }
-    return contracts.desk(PATH, listed, acts, openapi, LARGEST)
+    return contracts.desk(PATH, listed, acts, openapi, LARGEST, {"evidence": LARGEST_EVIDENCE})
 
 
 def _kept(app: App, version: int) -> Strategy:
@@ -475,6 +608,25 @@ def openapi() -> bytes:
             Operation(f"{PATH}/accept", "accept", "Accept the claim now", ToldDispute, told, Accept, acted),
             Operation(f"{PATH}/hold", "hold", "Send nothing for a while", ToldDispute, told, Hold, acted),
             Operation(f"{PATH}/record", "record", "It was answered elsewhere", ToldDispute, told, Record, acted),
+            Operation(
+                f"{PATH}/evidence",
+                "put_evidence",
+                "Put a text or a file to the answer",
+                ToldDispute,
+                told,
+                Evidence,
+                acted,
+                LARGEST_EVIDENCE,
+            ),
+            Operation(
+                f"{PATH}/withdraw",
+                "withdraw_evidence",
+                "Take a piece out again",
+                ToldDispute,
+                told,
+                Withdraw,
+                acted | {"404": "No such dispute, or no such piece"},
+            ),
             Operation(
                 f"{PATH}/readiness",
                 "readiness",

@@ -255,10 +255,14 @@ class _Claims(msgspec.Struct):
 _CLAIMS = msgspec.json.Decoder(_Claims)
 
 
-def on_paths(paths: Mapping[str, Mapping[str, Callable[[Call], Answer]]], most: int) -> Handler:
-    """A contract with other systems of ours: what answers each path by its methods, given a body of at most `most` bytes.
+def on_paths(
+    paths: Mapping[str, Mapping[str, Callable[[Call], Answer]]], most: int, larger: Mapping[str, int] | None = None
+) -> Handler:
+    """A contract with other systems of ours: what answers each path by its methods, given a body of at most `most` bytes, or
+    where `larger` names the path of so many.
 
     They are told what does not fit, as our own people are."""
+    limits = larger or {}
 
     def handle(request: "Request") -> Response:
         methods = paths.get(request.path)
@@ -267,7 +271,7 @@ def on_paths(paths: Mapping[str, Mapping[str, Callable[[Call], Answer]]], most: 
         act = methods.get(request.method)
         if act is None:
             raise MethodNotAllowed(f"only {', '.join(methods)}", allowed=tuple(methods))
-        body, kind = act(Call(body_of(request, most), _tokens(request)))
+        body, kind = act(Call(body_of(request, limits.get(request.path, most)), _tokens(request)))
         return body, 200, {"Content-Type": kind}
 
     return _telling(handle)

@@ -3,7 +3,8 @@
 Members and kinds may be added within a version; none is taken away and none changes its meaning. A message may tell many
 things of one subscriber at once, a day or a whole history. What to publish, and when:
 
-- a plan that changed, a step of the cancellation flow, a policy that was accepted: when it happens;
+- a plan that changed, a step of the cancellation flow, a policy that was accepted, a consent that was given or taken back: when
+  it happens;
 - logins and plays, by day: of a subscriber whose payment is disputed or warned of (`dispute-updates`), the days that are
   known of, once, and then each day on which they used the service until the dispute is over. Of everybody, on every day, it
   would cost more than half as much as all the rest (`make cost`, `traffic.usage_a_payment`);
@@ -18,6 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
+from shared.domain import usage
 from shared.domain.addresses import address
 from shared.domain.codec import decode, encode
 from shared.domain.errors import Unreadable
@@ -139,6 +141,20 @@ class Policy(Closed):
         return PolicyAccepted(at=self.at, policy=self.policy, version=version, digest=self.digest, ip=self.ip)
 
 
+class Consent(Closed):
+    """The subscriber agrees to a use of data, or takes that back: the newest word counts."""
+
+    kind: Literal["consent"]
+    at: Instant
+    purpose: Literal["app_stores"] = Field(
+        description="app_stores: Apple or Google, asked for a refund, is told whether and when the purchase was used"
+    )
+    given: bool
+
+    def kept(self) -> usage.Consent:
+        return usage.Consent(at=self.at, purpose=self.purpose, given=self.given)
+
+
 class Message(Closed):
     """What was written. Card numbers, IBANs and e-mail addresses in it are masked on receipt."""
 
@@ -157,7 +173,7 @@ class Message(Closed):
         return CustomerMessage(at=self.at, from_customer=from_customer, channel=self.channel, text=text)
 
 
-Record = Annotated[Login | Plays | Plan | Cancellation | Policy | Message, Field(discriminator="kind")]
+Record = Annotated[Login | Plays | Plan | Cancellation | Policy | Consent | Message, Field(discriminator="kind")]
 
 
 class UsageEvidence(Closed):
@@ -180,6 +196,7 @@ class UsageEvidence(Closed):
             plans=tuple(one.kept() for one in self.records if isinstance(one, Plan)),
             cancellations=tuple(one.kept() for one in self.records if isinstance(one, Cancellation)),
             policies=tuple(one.kept() for one in self.records if isinstance(one, Policy)),
+            consents=tuple(one.kept() for one in self.records if isinstance(one, Consent)),
             messages=tuple(one.kept() for one in self.records if isinstance(one, Message)),
         )
 

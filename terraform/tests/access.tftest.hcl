@@ -83,8 +83,8 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
     error_message = "Only training stores models."
   }
   assert {
-    condition     = keys(google_storage_bucket_iam_member.evidence_write) == ["respond_dispute"] && keys(google_storage_bucket_iam_member.evidence_read) == ["respond_dispute"]
-    error_message = "Only who answers disputes keeps evidence, and reads it."
+    condition     = keys(google_storage_bucket_iam_member.evidence_write) == ["manage_dispute", "respond_dispute"] && keys(google_storage_bucket_iam_member.evidence_read) == ["manage_dispute", "respond_dispute"]
+    error_message = "Only who answers disputes, by the clock or for people, keeps evidence, and reads it."
   }
 }
 

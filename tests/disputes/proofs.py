@@ -25,6 +25,7 @@ MERCHANT = Merchant(
     product="Tonspur Premium, a music streaming subscription, billed monthly until canceled.",
     cancellation="One cancels under Account, Subscription, Cancel, with effect from the end of the paid month.",
     refunds="A month that has begun is not refunded once music was played in it.",
+    sampled=True,
 )
 
 

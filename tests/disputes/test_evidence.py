@@ -1,18 +1,31 @@
 """What our records say for a payment, by what is claimed of it: and nothing that they do not say."""
 
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.disputes.evidence import _SAYING, ANY, DIGITAL_SUBSCRIPTION, Known, collect, template
+from shared.disputes.evidence import _SAYING, ANY, DIGITAL_SUBSCRIPTION, Known, collect, consumption, template
 from shared.domain import payments
 from shared.domain.events import DisputeReason
 from shared.domain.evidence import CompellingEvidence, Item, Merchant
-from shared.domain.usage import CancellationStep, Usage
+from shared.domain.usage import APP_STORES, CancellationStep, Consent, Usage
 from tests.builders import DAY, HOUR, NOON, a_card, a_refund_event, eur
-from tests.disputes.proofs import PURCHASES, a_dispute, a_payment, a_purchase, a_sign_in, known, told, used
+from tests.disputes.proofs import (
+    MERCHANT,
+    PURCHASES,
+    a_dispute,
+    a_payment,
+    a_purchase,
+    a_sign_in,
+    known,
+    played,
+    told,
+    used,
+)
 
 FRAUD, CANCELED = DisputeReason.FRAUD, DisputeReason.CANCELED
 
@@ -184,3 +197,68 @@ def test_a_message_is_one_line_and_what_a_month_brings_is_cut_to_what_can_be_rea
     )
     many = used(told(sign_ins=tuple(a_sign_in(day) for day in range(-199, 0))))
     assert len(said(known(usage=many))[Item.DEVICE]) < 200
+
+
+# What app stores ask
+
+
+def agreed(*words: bool, at: datetime = NOON) -> Usage:
+    """One word after the other, an hour apart."""
+    return used(
+        told(
+            consents=tuple(
+                Consent(at=at + hours * HOUR, purpose=APP_STORES, given=given) for hours, given in enumerate(words)
+            )
+        )
+    )
+
+
+def test_a_store_is_told_that_it_was_delivered_and_when_it_was_used_since_the_payment() -> None:
+    at = NOON + 10 * DAY
+    found = consumption(known(usage=agreed(True)), at)
+    assert found is not None
+    assert (found.consented, found.delivered, found.sampled, found.share) == (True, True, True, None)
+    assert found.uses == tuple(
+        sorted(one for day in (0, 1, 3, 9) for one in (played(day).first_at, played(day).last_at))
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "consented"),
+    [((), False), ((True,), True), ((False,), False), ((True, False), False), ((False, True), True)],
+)
+def test_consent_is_the_newest_word_and_never_assumed(words: tuple[bool, ...], consented: bool) -> None:
+    found = consumption(known(usage=agreed(*words)), NOON + DAY)
+    assert found is not None
+    assert found.consented is consented
+
+
+def test_consent_may_stand_in_a_policy_that_the_merchant_names_until_the_subscriber_says_otherwise() -> None:
+    merchant = replace(MERCHANT, store_consent="terms")
+    for words, consented in (((), True), ((False,), False)):
+        found = consumption(known(usage=agreed(*words), merchant=merchant), NOON + DAY)
+        assert found is not None
+        assert found.consented is consented
+    # Of whoever has not accepted that policy nothing is known.
+    other = consumption(known(merchant=replace(MERCHANT, store_consent="privacy")), NOON + DAY)
+    assert other is not None
+    assert not other.consented
+
+
+def test_a_word_that_comes_later_is_none_yet() -> None:
+    found = consumption(known(usage=agreed(True, at=NOON + 5 * DAY)), NOON + 4 * DAY)
+    assert found is not None
+    assert not found.consented
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"usage": None},
+        {"merchant": replace(MERCHANT, sampled=None)},
+        {"usage": used(told(plays=(), plans=()))},
+        {"usage": used(told(plays=(played(-3),), plans=()))},
+    ],
+)
+def test_where_we_do_not_know_enough_a_store_is_told_nothing(fields: dict[str, Any]) -> None:
+    assert consumption(known(**fields), NOON + DAY) is None

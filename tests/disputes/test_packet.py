@@ -18,7 +18,7 @@ from shared.disputes import packet as packets
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, Known, template
 from shared.disputes.packet import Limits, TooLarge, build, written
 from shared.domain.events import DisputeReason
-from shared.domain.evidence import Item, Packet
+from shared.domain.evidence import Document, Item, Own, Packet
 from terraform.tools import bundle
 from tests.disputes.proofs import MERCHANT, a_dispute, a_purchase, known, played, told, used
 
@@ -181,3 +181,23 @@ def test_what_could_break_a_line_or_a_document_is_only_text() -> None:
     everything = " ".join(read(packet_of(there)))
     assert "<font size=90></font> &amp; {} %s ]]>" in everything
     assert everything.count("…") == 2
+
+
+def test_what_a_person_wrote_takes_the_place_of_ours_and_what_a_person_shows_stands_beside_it() -> None:
+    ours = packet_of(known(usage=None))
+    shown = Document(name="usage-1.png", media_type="image/png", data=b"png", pages=1, items=(Item.USAGE,))
+    own = Own({Item.PRODUCT: "A month of music.", Item.CANCELLATION: "Nobody canceled."}, (shown,))
+    asked = template(DIGITAL_SUBSCRIPTION, DisputeReason.FRAUD, "visa")
+    packet = build(known(usage=None), asked, own=own)
+    assert packet.texts == {**ours.texts, **own.texts}
+    assert packet.documents[1:] == (shown,)
+    pages = " ".join(read(packet))
+    assert "A month of music." in pages
+    # Also where no template asks for it.
+    assert "Nobody canceled." in pages
+    assert packet.completeness > ours.completeness
+    stored = {one.digest: one.data for one in packet.documents}
+    assert packets.read(written(packet), stored.__getitem__) == packet
+    # With theirs beside it ours has fewer pages.
+    many = replace(shown, media_type="application/pdf", pages=3)
+    assert build(long(), asked, Limits(pages=5), own=Own({}, (many,))).documents[0].pages <= 2

@@ -83,6 +83,12 @@ def test_nothing_is_accepted_without_a_person_from_the_configured_amount_on() ->
     assert (verdict.act, verdict.earliest_at) == (Act.SUBMIT, NOON + 20 * DAY - STRATEGY.buffer)
 
 
+def test_where_the_provider_takes_no_acceptance_the_packet_goes_out_at_the_end() -> None:
+    verdict = decided(a_dispute(amount=eur(499)), acceptable=False)
+    assert (verdict.act, verdict.earliest_at) == (Act.SUBMIT, NOON + 20 * DAY - STRATEGY.buffer)
+    assert "takes no acceptance" in verdict.why[-1]
+
+
 def test_where_no_time_is_left_to_announce_an_acceptance_the_packet_goes_out() -> None:
     dispute = a_dispute(amount=eur(499), respond_by=NOW + STRATEGY.announced + STRATEGY.buffer - HOUR)
     verdict = decided(dispute)

@@ -12,6 +12,7 @@ from shared.domain import timeline, usage
 from shared.domain.codec import from_document
 from shared.domain.usage import (
     CancellationStep,
+    Consent,
     CustomerMessage,
     PlanChanged,
     Played,
@@ -23,7 +24,9 @@ from shared.domain.usage import (
 from tests.builders import DAY, HOUR, NOON
 from tests.disputes.proofs import a_sign_in, played, told, used
 
-NOTHING: dict[str, Any] = dict.fromkeys(("sign_ins", "plays", "plans", "cancellations", "policies", "messages"), ())
+NOTHING: dict[str, Any] = dict.fromkeys(
+    ("sign_ins", "plays", "plans", "cancellations", "policies", "consents", "messages"), ()
+)
 
 
 def instants() -> st.SearchStrategy[Any]:
@@ -52,6 +55,7 @@ def messages() -> st.SearchStrategy[Told]:
         plans=st.lists(st.builds(PlanChanged, at=instants(), plan=short), max_size=2).map(tuple),
         cancellations=st.lists(st.builds(CancellationStep, at=instants(), step=short), max_size=2).map(tuple),
         policies=st.lists(st.builds(PolicyAccepted, at=instants(), policy=short, version=short), max_size=2).map(tuple),
+        consents=st.lists(st.builds(Consent, at=instants(), purpose=short, given=st.booleans()), max_size=2).map(tuple),
         messages=st.lists(
             st.builds(CustomerMessage, at=instants(), from_customer=st.booleans(), channel=short, text=short),
             max_size=2,

@@ -28,15 +28,19 @@ PACKET = Packet(
 
 @dataclass
 class Corner:
-    """The responder. keyed: whether the provider knows idempotency keys; blind: whether it tells nothing when read back."""
+    """The responder. keyed: whether the provider knows idempotency keys; blind: whether it tells nothing when read back;
+    TELLS_USE: whether it is an app store."""
 
     keyed: bool = False
     blind: bool = False
     NAME: str = NAME
     API_HOSTS: frozenset[str] = API_HOSTS
+    TELLS_USE: bool = False
 
     def problems(self, contest: Contest) -> tuple[str, ...]:
         too_much = contest.packet is not None and any(one.pages > 9 for one in contest.packet.documents)
+        if self.TELLS_USE and contest.packet is None:
+            return ("nothing is told of its use",)
         return ("more than nine pages",) if too_much else ()
 
     def standing_request(self, contest: Contest, api: ApiCredentials) -> ApiRequest:

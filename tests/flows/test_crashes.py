@@ -77,7 +77,7 @@ class MolliesApi:
     def credentials(self, *, livemode: bool) -> ApiCredentials:
         return ApiCredentials(key=f"a-{'live' if livemode else 'test'}-key-of-ours")
 
-    def send(self, request: ApiRequest) -> ApiAnswer:
+    def send(self, request: ApiRequest, *, once: bool = False) -> ApiAnswer:
         path = request.url.partition("mollie.com")[2]
         headers = {name.lower(): value for name, value in request.headers.items()}
         reply = cast(Any, self._kit.simulator).answer(request.method, path, headers)

@@ -1,7 +1,9 @@
 """A dispute's evidence is put together from what is stored, in two round trips, and can be shown as it was sent."""
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from shared.domain.errors import Misconfigured
 from shared.domain.events import PaymentStep
 from shared.domain.evidence import Item, Packet, Purchase
 from shared.domain.usage import KEPT
-from shared.flows.evidence import assemble, keep, kept
+from shared.flows.evidence import assemble, keep, kept, paid_for
 from shared.flows.filing import dispute_of, key_of
 from shared.flows.keep_evidence import keep_evidence
 from shared.flows.ports import Ports
@@ -44,14 +46,17 @@ def stored(ports: Ports) -> Dispute:
     return found
 
 
+def assembled(dispute: Dispute, ports: Ports, now: datetime, **options: Any) -> Packet:
+    return assemble(dispute, paid_for(dispute, ports), ports, now, **options)
+
+
 def packet_of(ports: Ports, purchases: tuple[Purchase, ...] = PURCHASES) -> Packet:
-    return assemble("stripe", stored(ports), ports, OPENED + HOUR, purchases=purchases, merchant=MERCHANT)
+    return assembled(stored(ports), ports, OPENED + HOUR, purchases=purchases, merchant=MERCHANT)
 
 
 def test_all_that_proves_the_payment_is_in_the_packet_after_two_round_trips(ports: Ports) -> None:
     dispute, documents = stored(ports), Counting(ports.documents)
-    packet = assemble(
-        "stripe",
+    packet = assembled(
         dispute,
         replace(ports, documents=documents),
         OPENED + HOUR,
@@ -88,7 +93,7 @@ def test_device_and_address_that_only_the_checkout_told_are_those_of_the_payment
     score(ports, *asked_for(ports), paid)
     dispute = replace(stored(ports), payment_id="pi_9", linked_to="pi_9")
     documents = Counting(ports.documents)
-    texts = assemble("stripe", dispute, replace(ports, documents=documents), OPENED + HOUR).texts
+    texts = assembled(dispute, replace(ports, documents=documents), OPENED + HOUR).texts
     assert (texts[Item.PURCHASE_IP], "device dev_9." in texts[Item.DEVICE]) == ("198.51.100.77", True)
     assert documents.reads == 2
 
@@ -113,7 +118,7 @@ def test_the_payment_itself_is_no_other_one(ports: Ports) -> None:
 def test_of_a_payment_that_is_not_among_ours_there_is_nothing_to_prove(tmp_path: Path) -> None:
     ports = local_ports(tmp_path / "empty")
     track_dispute(a_dispute_event(occurred_at=OPENED, respond_by=OPENED + 20 * DAY), ports, OPENED)
-    packet = assemble("stripe", stored(ports), ports, OPENED + HOUR)
+    packet = assembled(stored(ports), ports, OPENED + HOUR)
     assert packet.texts == {}
     assert packet.completeness == 0
     assert packet.documents[0].pages == 1
@@ -122,8 +127,8 @@ def test_of_a_payment_that_is_not_among_ours_there_is_nothing_to_prove(tmp_path:
 def test_what_has_expired_is_not_used_though_it_may_still_be_there(ports: Ports) -> None:
     dispute = stored(ports)
     newest = NOON + 14 * DAY + 4 * HOUR
-    there = assemble("stripe", dispute, ports, newest + KEPT)
-    gone = assemble("stripe", dispute, ports, newest + KEPT + HOUR)
+    there = assembled(dispute, ports, newest + KEPT)
+    gone = assembled(dispute, ports, newest + KEPT + HOUR)
     assert Item.USAGE in there.texts
     assert Item.USAGE not in gone.texts
 
@@ -142,4 +147,4 @@ def test_what_was_sent_can_be_shown_and_nothing_else_passes_for_it(ports: Ports,
 
 def test_a_providers_limits_are_known_before_anything_is_sent(ports: Ports) -> None:
     with pytest.raises(TooLarge):
-        assemble("stripe", stored(ports), ports, OPENED + HOUR, limits=Limits(bytes=1000))
+        assembled(stored(ports), ports, OPENED + HOUR, limits=Limits(bytes=1000))

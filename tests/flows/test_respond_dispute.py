@@ -1,5 +1,6 @@
 """Disputes are answered: once, in time, whatever is late, lost, doubled or dead. The documents are real; the provider is made up."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,22 +13,44 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import providers
+from shared.disputes.strategy import Outcomes, Strategy
 from shared.domain.answers import Act, Contest
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.disputes import Answer, AnswerAsked, AnswerState, Dispute
 from shared.domain.errors import Conflict, Misconfigured, Unavailable, Unreadable
 from shared.domain.events import DisputeStage, DisputeStatus
-from shared.domain.evidence import Packet
-from shared.flows.answering import Acted, accept, hold, recorded_elsewhere, submit
+from shared.domain.evidence import Item, Own, Packet
+from shared.domain.usage import APP_STORES, Consent
+from shared.flows.answering import (
+    MOST_PIECES,
+    Acted,
+    AnswerTaken,
+    NotTaken,
+    Piece,
+    PieceUnknown,
+    accept,
+    hold,
+    recorded_elsewhere,
+    submit,
+    supply,
+    withdraw,
+)
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.evidence import keep, kept
 from shared.flows.filing import dispute_of
+from shared.flows.keep_evidence import keep_evidence
+from shared.flows.own_evidence import TEXT, own_of
 from shared.flows.ports import Key, Ports
+from shared.flows.preparing import judge, prepare
 from shared.flows.record_payment import record_payment
 from shared.flows.respond_dispute import SHOWN_WITHIN, Clerk, Verdict, respond_dispute
 from shared.flows.track_dispute import track_dispute
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_payment_event
 from tests.crashing import Steps, stepping
+from tests.disputes.proofs import MERCHANT, played
+from tests.disputes.proofs import told as used_by
+from tests.disputes.test_files import a_pdf
+from tests.flows.branches import NAMES, a_clerk, answer_to, opened
 from tests.flows.corner import PACKET, Corner, CornerDesk, a_contest
 from tests.local import local_ports, published, wipe
 from tests.simulator.answering import NOON as EXAMPLE_NOON
@@ -190,6 +213,18 @@ def test_an_accepted_dispute_is_accepted(office: Office) -> None:
     office.until(DUE, DAY)
     assert [one.act for one in office.desk.taken] == [Act.ACCEPT]
     assert office.dispute().status is DisputeStatus.ACCEPTED
+
+
+def test_an_app_store_is_told_of_the_use_with_an_acceptance_too_and_the_packet_says_what_it_was_told(
+    office: Office,
+) -> None:
+    office.act, office.corner.TELLS_USE = Act.ACCEPT, True
+    office.until(DUE, DAY)
+    assert [one.act for one in office.desk.taken] == [Act.ACCEPT]
+    answer = office.dispute().answer
+    assert answer is not None
+    assert answer.packet is not None
+    assert kept(answer.packet, office.ports) == replace(PACKET, digest=answer.packet)
 
 
 def test_a_copy_of_the_message_sends_nothing_and_tells_the_same_again(office: Office) -> None:
@@ -455,6 +490,122 @@ def test_after_a_refusal_a_person_has_it_sent_anew_under_another_key(office: Off
     assert (office.state, len(office.desk.taken)) == (AnswerState.TAKEN, 1)
 
 
+# People's own evidence
+
+
+BY = ("stripe", "dp_1", "ana@shop.example")
+SAID = Piece(Item.USAGE, b"Played on 12 days, says the player.", TEXT, 0)
+SHOWN = Piece(Item.USAGE, a_pdf(), "application/pdf", 2)
+
+
+def its_answer(office: Office) -> Answer:
+    answer = office.dispute().answer
+    assert answer is not None
+    return answer
+
+
+def test_with_a_persons_evidence_it_is_decided_anew_and_who_put_it_there_stands_in_the_dispute(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    asked_before = its_answer(office).at
+    office.now += HOUR
+    supply(office.ports, *BY, office.now, SAID, office.corner)
+    (again,) = office.asked()
+    office.do(again)
+    answer = its_answer(office)
+    assert (answer.state, answer.by, answer.at > asked_before) == (AnswerState.ANNOUNCED, "strategy/1", True)
+    [piece] = answer.supplied.values()
+    assert (piece.by, piece.at, piece.sha256) == (BY[2], office.now, hashlib.sha256(SAID.data).hexdigest())
+    assert office.ports.evidence.load(piece.sha256) == SAID.data
+    office.until(DUE, DAY)
+    assert (office.state, len(office.desk.taken), len(its_answer(office).supplied)) == (AnswerState.TAKEN, 1, 1)
+    for late in (SAID, SHOWN):
+        with pytest.raises(AnswerTaken, match="the answer is given"):
+            supply(office.ports, *BY, office.now, late, office.corner)
+
+
+def test_a_text_takes_the_place_of_the_one_before_and_the_same_piece_again_is_the_same(office: Office) -> None:
+    for piece in (SAID, SHOWN, replace(SAID, data=b"On 13 days."), replace(SAID, data=b"On 13 days.")):
+        supply(office.ports, *BY, NOON, piece, office.corner)
+    pieces = its_answer(office).supplied
+    live = {name for name, one in pieces.items() if one.withdrawn_at is None}
+    assert (len(pieces), len(live)) == (3, 2)
+    own = own_of(pieces, office.ports)
+    assert own.texts == {Item.USAGE: "On 13 days."}
+    assert [one.data for one in own.documents] == [SHOWN.data]
+
+
+def test_what_is_withdrawn_is_not_sent_and_both_names_stay(office: Office) -> None:
+    supply(office.ports, *BY, NOON, SHOWN, office.corner)
+    [name] = its_answer(office).supplied
+    withdraw(office.ports, "stripe", "dp_1", "ben@shop.example", NOON + HOUR, name)
+    piece = its_answer(office).supplied[name]
+    assert (piece.by, piece.withdrawn_by, piece.withdrawn_at) == (BY[2], "ben@shop.example", NOON + HOUR)
+    assert own_of(its_answer(office).supplied, office.ports) == Own()
+    with pytest.raises(PieceUnknown):
+        withdraw(office.ports, *BY, NOON + HOUR, name)
+
+
+def test_what_the_provider_would_not_take_is_not_taken_from_a_person_either(office: Office) -> None:
+    with pytest.raises(NotTaken, match="more than nine pages"):
+        supply(office.ports, *BY, NOON, replace(SHOWN, pages=10), office.corner)
+    with pytest.raises(NotTaken, match="own pages"):
+        supply(office.ports, *BY, NOON, SAID, None)
+    for number in range(MOST_PIECES):
+        supply(office.ports, *BY, NOON, replace(SHOWN, data=bytes([number])), office.corner)
+    with pytest.raises(NotTaken, match="at most"):
+        supply(office.ports, *BY, NOON, SHOWN, office.corner)
+
+
+def test_evidence_changes_neither_what_a_person_has_sent_off_nor_what_is_held(office: Office) -> None:
+    office.tick(NOON + HOUR)
+    hold(office.ports, *BY, "wait", office.now, DUE)
+    supply(office.ports, *BY, office.now, SAID, office.corner)
+    assert (office.state, office.asked()) == (AnswerState.HELD, [])
+    submit(office.ports, *BY, "now", office.now)
+    supply(office.ports, *BY, office.now, SHOWN, office.corner)
+    for one in office.asked():
+        office.do(one)
+    assert (office.state, its_answer(office).by, len(office.desk.taken)) == (AnswerState.TAKEN, BY[2], 1)
+
+
+def test_a_parked_answer_is_tried_anew_with_better_evidence_but_never_one_that_may_have_arrived(office: Office) -> None:
+    [document] = PACKET.documents
+    office.packet = replace(PACKET, documents=(replace(document, pages=10),))
+    office.until(DUE, DAY)
+    assert (office.state, office.desk.taken) == (AnswerState.PARKED, [])
+    office.packet = PACKET
+    supply(office.ports, *BY, office.now, SAID, office.corner)
+    office.corner.blind, office.troubles = True, ["", "", "lost"]
+    office.until(office.now + 2 * HOUR, HOUR)
+    assert (office.state, its_answer(office).code, len(office.desk.taken)) == (
+        AnswerState.PARKED,
+        "outcome_unknown",
+        1,
+    )
+    supply(office.ports, *BY, office.now, SHOWN, office.corner)
+    office.until(RESPOND_BY - HOUR, HOUR)
+    assert (office.state, len(office.desk.taken)) == (AnswerState.PARKED, 1)
+
+
+def test_what_people_put_to_an_answer_is_what_the_provider_gets(tmp_path: Path) -> None:
+    ports, counter, now = local_ports(tmp_path), Counter("stripe", lambda: EXAMPLE_NOON), EXAMPLE_NOON
+    asked = opened("stripe", ports, now)
+    clerk = replace(a_clerk("stripe", counter, ports), prepare=lambda one, at: prepare(one, ports, at, MERCHANT).packet)
+    responder: Any = counter.module
+    for piece in (replace(SAID, item=Item.PRODUCT), SHOWN):
+        supply(ports, "stripe", asked.dispute_id, BY[2], now, piece, responder)
+    respond_dispute(asked, ports, clerk, lambda: now)
+    [taken] = counter.desk.taken
+    assert SAID.data.decode() in taken.told.values()
+    digest = answer_to(asked, ports).packet
+    assert digest is not None
+    sent = kept(digest, ports)
+    assert [(one.media_type, one.data == SHOWN.data) for one in sent.documents] == [
+        ("application/pdf", False),
+        ("application/pdf", True),
+    ]
+
+
 # Whatever dies
 
 
@@ -492,9 +643,6 @@ class _Dying(Steps):
 
 
 # Every provider's own module and desk
-
-
-NAMES = [name for name in providers.names() if providers.load_answer(name)]
 
 
 class Counter:
@@ -549,34 +697,11 @@ class Branch:
 
     def __post_init__(self) -> None:
         self.counter = Counter(self.name, lambda: self.now)
-        contest = self.counter.contest
-        event = a_dispute_event(
-            provider=self.name,
-            event_id=f"{self.name}:{contest.account}:opened",
-            account=contest.account,
-            occurred_at=self.now - HOUR,
-            dispute_id=contest.dispute_id,
-            answer_id=contest.answer_id if contest.answer_id != contest.dispute_id else None,
-            payment_id=contest.payment_id,
-            **{name: getattr(contest, name) for name in _TOLD},
-        )
-        track_dispute(event, self.ports, self.now - HOUR)
-        round_ = f"{contest.stage or 'unknown'}/0"
-        self.asked = AnswerAsked(provider=self.name, dispute_id=contest.dispute_id, round=round_)
+        self.asked = opened(self.name, self.ports, self.now)
 
     def respond(self, ports: Ports | None = None) -> None:
         ports = ports or self.ports
-        packet = self.counter.contest.packet
-        assert packet is not None
-        clerk = Clerk(
-            responder=lambda _: self.counter.module,
-            api=lambda _: self.counter,
-            judge=lambda dispute, now: Verdict(act=Act.SUBMIT, by="strategy/1", why=("it can be won",), due_at=now),
-            prepare=lambda dispute, now: packet,
-            keep=lambda one: keep(one, ports),
-            load=lambda digest: kept(digest, ports),
-        )
-        respond_dispute(self.asked, ports, clerk, lambda: self.now)
+        respond_dispute(self.asked, ports, a_clerk(self.name, self.counter, ports), lambda: self.now)
 
     def go_on(self) -> None:
         for _ in range(4):
@@ -585,13 +710,7 @@ class Branch:
 
     @property
     def answer(self) -> Answer:
-        key = Key("disputes", f"{self.name}:{self.asked.dispute_id}")
-        dispute = dispute_of(self.ports.documents.get([key])[0])
-        assert dispute is not None
-        return dispute.answers[self.asked.round]
-
-
-_TOLD = ("stage", "reason", "reason_code", "network", "amount", "respond_by", "livemode")
+        return answer_to(self.asked, self.ports)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -639,8 +758,51 @@ def test_at_every_provider_an_answer_that_is_lost_on_its_way_back_is_not_given_t
             break
 
 
+@pytest.mark.parametrize("name", ["apple", "google"])
+@pytest.mark.parametrize(
+    ("agreed", "state"),
+    [(True, {"apple": "taken", "google": "taken"}), (False, {"apple": "parked", "google": "taken"})],
+)
+def test_an_app_store_is_answered_by_itself_from_our_own_records_in_its_hours(
+    name: str, agreed: bool, state: dict[str, str], tmp_path: Path
+) -> None:
+    ports, counter = local_ports(tmp_path), Counter(name, lambda: now)
+    now, contest = EXAMPLE_NOON, replace(counter.contest, payment_id="tr_1", respond_by=EXAMPLE_NOON + 12 * HOUR)
+    counter.desk.open(contest)
+    at: dict[str, Any] = {"provider": name, "account": contest.account, "payment_id": "tr_1", "livemode": False}
+    record_payment(a_payment_event(**at, occurred_at=now - 3 * DAY, card=None), ports, now)
+    consent = Consent(at=now - DAY, purpose=APP_STORES, given=agreed)
+    days = (now - NOON).days
+    keep_evidence(used_by(consents=(consent,), plays=(played(days - 9), played(days - 1))), ports, now)
+    own = {"dispute_id": contest.dispute_id, "answer_id": contest.answer_id, "reason_code": None, "network": None}
+    told = {"stage": contest.stage, "respond_by": contest.respond_by, "occurred_at": now}
+    track_dispute(a_dispute_event(**{**at, **own, **told}), ports, now)
+    merchant = replace(MERCHANT, store_consent="")
+    clerk = replace(
+        a_clerk(name, counter, ports),
+        judge=lambda one, when: judge(one, prepare(one, ports, when, merchant, use=True), Outcomes(), Strategy(), when),
+        prepare=lambda one, when: prepare(one, ports, when, merchant, use=True).packet,
+    )
+    now += HOUR
+    check_deadlines(ports, now)
+    [told_to_answer] = [one for one in published(ports, "dispute-actions") if "round" in one]
+    asked = AnswerAsked(provider=name, dispute_id=contest.dispute_id, round=told_to_answer["round"])
+    respond_dispute(asked, ports, clerk, lambda: now)
+    assert answer_to(asked, ports).state == state[name]
+    taken = counter.desk.taken
+    assert len(taken) == (state[name] == "taken")
+    if taken:
+        # When it was used is told by whoever agreed, and to Google alone.
+        used = "consumptionUsageEvents" in taken[0].told
+        assert (taken[0].act, used) == (Act.SUBMIT, agreed and name == "google")
+        assert "DECLINE" in taken[0].told["refundPreference"]
+
+
 _DOINGS = st.sampled_from(
-    ["tick", "copy", "submit", "accept", "hold", "reviewed", "asked_again", "lost", "dropped", "garbage", "killed"]
+    [
+        *("tick", "copy", "submit", "accept", "hold", "reviewed", "asked_again"),
+        *("lost", "dropped", "garbage", "killed"),
+    ]
 )
 
 

@@ -303,15 +303,39 @@ def test_a_bundle_holds_nothing_that_is_never_deployed() -> None:
 
 # A change of one byte, and every deployment whose bundle it renames, a webhook for each provider written `webhook-*`.
 CHANGED = {
-    "shared/providers/stripe/webhook.py": {"webhook-stripe", "fetch_resource", "replay_deliveries", "respond_dispute"},
-    "shared/providers/stripe/shape.json": {"webhook-stripe", "fetch_resource", "replay_deliveries", "respond_dispute"},
-    "shared/providers/stripe/api.py": {"fetch_resource", "respond_dispute"},
-    "shared/providers/stripe/answer.py": {"respond_dispute"},
+    "shared/providers/stripe/webhook.py": {
+        "webhook-stripe",
+        "fetch_resource",
+        "replay_deliveries",
+        "respond_dispute",
+        "manage_dispute",
+    },
+    "shared/providers/stripe/shape.json": {
+        "webhook-stripe",
+        "fetch_resource",
+        "replay_deliveries",
+        "respond_dispute",
+        "manage_dispute",
+    },
+    "shared/providers/stripe/api.py": {"fetch_resource", "respond_dispute", "manage_dispute"},
+    "shared/providers/stripe/answer.py": {"respond_dispute", "manage_dispute"},
     # Nothing of Adyen's is read back.
-    "shared/providers/adyen/webhook.py": {"webhook-adyen", "replay_deliveries", "respond_dispute"},
-    "shared/providers/adyen/shape.json": {"webhook-adyen", "replay_deliveries", "respond_dispute"},
-    "shared/providers/kit/countries.py": {"webhook-apple", "webhook-braintree", "replay_deliveries", "respond_dispute"},
-    "shared/providers/kit/signing.py": {"webhook-*", "fetch_resource", "replay_deliveries", "respond_dispute"},
+    "shared/providers/adyen/webhook.py": {"webhook-adyen", "replay_deliveries", "respond_dispute", "manage_dispute"},
+    "shared/providers/adyen/shape.json": {"webhook-adyen", "replay_deliveries", "respond_dispute", "manage_dispute"},
+    "shared/providers/kit/countries.py": {
+        "webhook-apple",
+        "webhook-braintree",
+        "replay_deliveries",
+        "respond_dispute",
+        "manage_dispute",
+    },
+    "shared/providers/kit/signing.py": {
+        "webhook-*",
+        "fetch_resource",
+        "replay_deliveries",
+        "respond_dispute",
+        "manage_dispute",
+    },
     "shared/flows/record_payment.py": {"record_payment", "respond_dispute", "manage_dispute", "monitor_model"},
     "functions/webhook/main.py": {"webhook-*"},
 }

@@ -1,5 +1,7 @@
 """What people do about disputes over HTTP: who calls is Google's word, and the clock and other people are told."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from shared.flows.track_dispute import track_dispute
 from shared.runtime.disputes import PATH, openapi
 from terraform.tools import bundle
 from tests.builders import DAY, NOON, a_card, a_dispute_event, a_payment_event, eur
+from tests.disputes.test_files import a_pdf, a_picture
 from tests.functions.attacked import attack_desk
 from tests.local import local_ports, published
 from tests.stack.identity import identity
@@ -106,6 +109,76 @@ def test_what_was_answered_elsewhere_is_recorded_and_closed_to_everybody(
     assert (status, problem["reason"]) == (409, "answered")
 
 
+def put(desk: FlaskClient, by: dict[str, str], data: bytes, named: dict[str, str], **told: Any) -> tuple[int, Any]:
+    return ask(desk, "evidence", by, item="usage", file=base64.b64encode(data).decode(), **told, **named)
+
+
+def test_a_file_and_a_text_go_with_the_answer_and_what_they_are_and_whose_is_told(
+    desk: FlaskClient, named: dict[str, str], home: Path
+) -> None:
+    picture = a_picture("PNG")
+    status, told = put(desk, ANA, picture, named)
+    [piece] = told["answers"][told["round"]]["evidence"]
+    assert (status, piece["item"], piece["media_type"], piece["bytes"]) == (200, "usage", "image/png", len(picture))
+    assert (piece["by"], piece["sha256"]) == ("ana@shop.example", hashlib.sha256(picture).hexdigest())
+    assert local_ports(home).evidence.load(piece["sha256"]) == picture
+    text = "He wrote from carl@music.example that he had listened."
+    status, told = ask(desk, "evidence", BEN, item="messages", text=text, **named)
+    [said] = [one for one in told["answers"][told["round"]]["evidence"] if one["media_type"] == "text/plain"]
+    assert (status, said["by"], said["item"]) == (200, "ben@shop.example", "messages")
+    assert b"carl@music.example" not in local_ports(home).evidence.load(said["sha256"])
+    asked = [one for one in published(local_ports(home), "dispute-actions") if "action_id" not in one]
+    assert asked == [{**named, "round": "chargeback/0"}] * 2
+    status, told = ask(desk, "withdraw", BEN, name=piece["name"], **named)
+    withdrawn = {one["name"]: one["withdrawn_by"] for one in told["answers"][told["round"]]["evidence"]}
+    assert (status, withdrawn) == (200, {piece["name"]: "ben@shop.example", said["name"]: None})
+    assert ask(desk, "withdraw", BEN, name=piece["name"], **named)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"file": base64.b64encode(b"%PDF-1.7 and no more").decode()}, "unreadable_file"),
+        ({"file": base64.b64encode(b"MZ\x90\x00").decode()}, "unreadable_file"),
+        ({"file": "no base64"}, "invalid_request"),
+        ({}, "invalid_request"),
+        ({"text": "both", "file": "AAAA"}, "invalid_request"),
+    ],
+)
+def test_what_is_no_evidence_is_refused_with_why(
+    desk: FlaskClient, named: dict[str, str], told: dict[str, str], reason: str
+) -> None:
+    status, problem = ask(desk, "evidence", ANA, item="usage", **told, **named)
+    assert (status, problem["reason"]) == (422, reason)
+
+
+def test_what_the_provider_would_not_take_is_refused_in_its_terms(desk: FlaskClient, named: dict[str, str]) -> None:
+    status, problem = put(desk, ANA, a_pdf(60), named)
+    assert (status, problem["reason"]) == (422, "evidence_not_taken")
+    assert "pages" in problem["detail"]
+
+
+def test_after_it_is_answered_no_evidence_is_taken(desk: FlaskClient, named: dict[str, str]) -> None:
+    record = {"act": "submit", "at": NOON.isoformat(), "reason": "on the dashboard"}
+    assert ask(desk, "record", ANA, **record, **named)[0] == 200
+    status, problem = put(desk, BEN, a_picture("JPEG"), named)
+    assert (status, problem["reason"]) == (409, "answered")
+
+
+def test_a_file_may_be_large_and_nothing_else(desk: FlaskClient, named: dict[str, str]) -> None:
+    large = a_pdf() + b"\n%" + b"x" * 1_000_000
+    assert put(desk, ANA, large, named)[0] == 200
+    assert put(desk, ANA, large + bytes(7 << 20), named)[0] == 413
+    assert ask(desk, "submit", ANA, reason="x" * 20_000, **named)[0] == 413
+
+
+def test_where_nothing_can_be_accepted_a_person_is_told_what_to_do_instead(desk: FlaskClient) -> None:
+    named = {"provider": "mercadopago", "dispute_id": "217"}
+    status, problem = ask(desk, "accept", ANA, reason="too small", **named)
+    assert (status, problem["reason"]) == (409, "no_acceptance")
+    assert "`record`" in problem["detail"]
+
+
 def test_who_wants_to_refund_is_told_that_they_would_pay_twice(desk: FlaskClient, named: dict[str, str]) -> None:
     payment = {"provider": "stripe", "payment_id": named["dispute_id"].replace("dp_", "pi_")}
     status, advice = ask(desk, "refund", ANA, **payment)
@@ -196,7 +269,8 @@ def test_a_strategy_by_which_nothing_could_be_decided_is_refused_with_the_member
 
 
 STRATEGY = ["strategy", "strategy/check", "strategy/publish", "strategy/back", "strategy/history"]
-ACTS = ["case", "submit", "accept", "hold", "record", "refund", "readiness", *STRATEGY]
+DISPUTES = ["case", "submit", "accept", "hold", "evidence", "withdraw", "record", "refund", "readiness"]
+ACTS = [*DISPUTES, *STRATEGY]
 
 
 @pytest.mark.parametrize("act", ACTS)

@@ -15,7 +15,8 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.money import Money
-from shared.flows.fetch_resource import Exchanger, Fetcher
+from shared.flows.apis import Exchanger
+from shared.flows.fetch_resource import Fetcher
 from shared.providers.kit.protocol import Normalized, Provider
 from tests.simulator.facts import (
     Attempt,

@@ -42,6 +42,7 @@ def serving(answer: Answering) -> Iterator[SimulatedApi]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # as at `desks.open_desk`
 
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -87,6 +87,8 @@ def open_desk(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body of an answer go together: a second packet would wait 40 ms for the first one's acknowledgement.
+        wbufsize = -1
 
         def _do(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

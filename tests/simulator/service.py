@@ -17,6 +17,7 @@ MERCHANT = {
     "product": "Music without advertisements, by the month or as a gift card; it is there as soon as it is paid.",
     "cancellation": "A subscription is canceled in the account's settings at any time, and ends with the month that is paid.",
     "refunds": "What was not used is given back within 14 days of the payment.",
+    "sampled": True,
 }
 """`PAYIN_MERCHANT`, of the simulated business."""
 
@@ -24,6 +25,8 @@ _TERMS = "2026-05"
 # Of days on which somebody could have listened, the share on which they did. Whoever has a stolen card sells what he bought on.
 _LISTENS = {None: 0.7, Fraud.FRIENDLY: 0.8, Fraud.ACCOUNT_TAKEOVER: 0.4, Fraud.TRIAL_ABUSE: 0.3}
 _THIEF_LISTENS = 0.05
+# Of subscribers who are asked whether app stores may be told of their use, how many agree, and how many answer at all.
+_AGREE, _ANSWER = 0.7, 0.85
 
 
 def usage_message(world: World, opened: Fact) -> bytes:
@@ -48,6 +51,9 @@ def _agreed(first: Attempt) -> Iterator[dict[str, Any]]:
     for policy in ("terms", "refunds"):
         yield {"kind": "policy", "at": at, "policy": policy, "version": _TERMS, "ip": first.ip}
     yield {"kind": "plan", "at": first.at.isoformat(), "plan": first.plan}
+    asked = random.Random(f"consent:{first.customer}").random()
+    if asked < _ANSWER:
+        yield {"kind": "consent", "at": at, "purpose": "app_stores", "given": asked < _AGREE}
 
 
 def _signed_in(attempt: Attempt) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from typing import Protocol, runtime_checkable
 
 from shared.domain.answers import Act, Contest
 from shared.providers import load_answer
@@ -12,14 +13,10 @@ from tests.simulator.answering import desk_of
 from tests.simulator.desks import Desk, Taken, open_desk
 from tests.simulator.facts import Fact, ProviderSimulator
 
-ASKS_FOR_CONSUMPTION = frozenset({"apple", "google"})
-"""App stores, which want to know how much was used, of customers who agreed: nothing of ours tells that, so that no call to
-them is ever made and people answer."""
-
 
 def has_desk(provider: str) -> bool:
     """Whether we answer disputes at `provider` by its API."""
-    return provider not in ASKS_FOR_CONSUMPTION and load_answer(provider) is not None
+    return load_answer(provider) is not None
 
 
 LOST = 0.15
@@ -29,6 +26,15 @@ LOST = 0.15
 def is_lost(taken: Taken) -> bool:
     """By the dispute's name, so that it is the same ones every time."""
     return random.Random(f"lost:{taken.dispute_id}").random() < LOST
+
+
+@runtime_checkable
+class Reviews(Protocol):
+    """A provider whose review of a refund has a name of its own."""
+
+    package: str
+
+    def review_token(self, opened: Fact) -> str: ...
 
 
 class Desks:
@@ -49,15 +55,16 @@ class Desks:
         assert dispute is not None, "a dispute fact names its dispute"
         if attempt.provider not in self._desks:
             return
-        own = simulator.dispute_id(dispute)
+        own, simulated = simulator.dispute_id(dispute), desk_of(attempt.provider)
         [secrets] = [json.loads(text) for name, text in simulator.environment().items() if name.startswith("WEBHOOK_")]
+        within = getattr(simulated, "WITHIN", None)
         self._desks[attempt.provider].open(
             Contest(
                 key=own,
                 act=Act.SUBMIT,
                 dispute_id=own,
-                answer_id=own,
-                account=secrets.get("account", ""),
+                answer_id=simulator.review_token(opened) if isinstance(simulator, Reviews) else own,
+                account=simulator.package if isinstance(simulator, Reviews) else secrets.get("account", ""),
                 livemode=False,
                 payment_id=simulator.payment_id(attempt),
                 stage=dispute.stage,
@@ -65,7 +72,7 @@ class Desks:
                 reason_code=dispute.reason_code,
                 network=attempt.card.network,
                 amount=opened.amount or attempt.amount,
-                respond_by=dispute.respond_by,
+                respond_by=opened.at + within if within else dispute.respond_by,
             )
         )
 

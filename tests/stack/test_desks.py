@@ -12,8 +12,8 @@ from shared.providers import load_answer
 from tests.simulator.answering import Caller, a_contest, accepting, desk_of, play
 from tests.simulator.facts import Attempt, Fact, FactKind, SimulatedCard, SimulatedDispute
 from tests.simulator.loading import load
-from tests.simulator.world import DAY, START
-from tests.stack.desks import ASKS_FOR_CONSUMPTION, has_desk, running_desks
+from tests.simulator.world import DAY, HOUR, START
+from tests.stack.desks import Reviews, has_desk, running_desks
 
 DUE = START + 12 * DAY
 
@@ -64,8 +64,30 @@ def test_a_dispute_of_the_story_is_answered_once_and_no_later_than_its_deadline(
     assert len(desks.taken[provider]) == 2
 
 
+@pytest.mark.parametrize("provider", ["apple", "google"])
+def test_a_store_waits_under_its_own_names_and_for_the_hours_that_it_documents(provider: str, tmp_path: Path) -> None:
+    simulator, module, simulated = load(provider, 1, tmp_path), load_answer(provider), desk_of(provider)
+    assert module is not None
+    clock = [START + DAY + simulated.WITHIN - HOUR]
+    with running_desks([provider], lambda: clock[0], lambda _: False) as desks:
+        for name in ("a", "b"):
+            fact = opened(provider, name)
+            simulator.requests(fact)
+            desks.open(fact, simulator)
+            assert fact.dispute is not None
+            asked = replace(simulated.EXAMPLE, dispute_id=simulator.dispute_id(fact.dispute))
+            if isinstance(simulator, Reviews):
+                asked = replace(asked, answer_id=simulator.review_token(fact), account=simulator.package)
+            else:
+                asked = replace(asked, answer_id=asked.dispute_id)
+            url = json.loads(desks.settings[f"API_{provider.upper()}"])["base_url"]
+            play(Caller(module, url, simulated.KEY, clock[0]), asked)
+            clock[0] += HOUR
+        assert [name for name, _ in desks.news()] == [provider]
+
+
 def test_who_has_no_desk_is_answered_by_people() -> None:
     assert has_desk("square")
-    assert not any(has_desk(name) for name in ("worldpay", "gocardless", *ASKS_FOR_CONSUMPTION))
-    with running_desks(["worldpay", "apple"], lambda: START) as desks:
+    assert not any(has_desk(name) for name in ("worldpay", "gocardless"))
+    with running_desks(["worldpay"], lambda: START) as desks:
         assert desks.settings == {}

@@ -25,13 +25,15 @@ TAKEN = "TOPIC"
 TABLES = Path("shared/learning/sql/tables")
 # Where topics, collections and ports are spoken of; the backends below only carry them out.
 QUERIES = ("due", "find")
+# What could read any secret, for whoever asks.
+OFFERING = ("shared.settings", "shared.runtime.app")
 SAYING = ("shared.flows.", "shared.runtime.", "shared.learning.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
     """Everything as a set of words. publishes: `function/topic`. due: `collection/field`, what is asked for by range and
-    order (for Terraform, everything that is indexed or expires). needs: `function/part:access`.
+    order (for Terraform, everything that is indexed or expires). needs: `function/part:access`. secrets: `function/variable`.
     columns: `table.column TYPE MODE`, nested ones with a further dot."""
 
     functions: frozenset[str]
@@ -69,6 +71,7 @@ def of_code(root: Path) -> Contents:
     due: set[str] = set()
     jobs: set[str] = set()
     taken: set[str] = set()
+    secrets: set[str] = set()
     for function in functions:
         modules = {
             path.removesuffix(".py").replace("/", ".").removesuffix(".__init__"): _parsed(data)
@@ -78,7 +81,9 @@ def of_code(root: Path) -> Contents:
         constants = {name: _constants(tree) for name, tree in modules.items()}
         taken |= {own[TAKEN] for name, own in constants.items() if name.startswith("shared.runtime.") and TAKEN in own}
         access: dict[str, str] = {}
-        for name, body in _reached(modules).items():
+        reached = _reached(modules)
+        secrets |= {f"{function}/{one}" for one in _secrets(root, function, reached)}
+        for name, body in reached.items():
             if name != "main" and not name.startswith(SAYING):
                 continue
             known = _Known(name, modules[name], body, constants)
@@ -102,7 +107,7 @@ def of_code(root: Path) -> Contents:
         environment=frozenset(
             name for name in _environment(root) - NOT_DEPLOYED - OF_OURS if not settings._LOCAL_ONLY.fullmatch(name)
         ),
-        secrets=frozenset(_secrets(root)),
+        secrets=frozenset(secrets),
         tables=frozenset(tables),
         columns=frozenset(one for table, columns in tables.items() for one in _columns(table, columns)),
     )
@@ -276,21 +281,28 @@ def _name_of(node: ast.expr) -> str:
             return ""
 
 
-def _secrets(root: Path) -> Iterator[str]:
-    """One for each adapter; another where objects are read back or disputes answered with a key rather than with our own
-    identity."""
-    for file in sorted((root / "shared" / "providers").glob("*/*.py")):
-        name = file.parent.name
-        if file.name == "webhook.py" and name != "kit":
-            yield f"WEBHOOK_{name.upper()}"
-        if file.name in ("api.py", "answer.py"):
-            if b"API_SCOPE as API_SCOPE" in file.read_bytes():
-                continue
-            tree = _parsed(file.read_bytes())
-            told = {_name_of(target) for one in tree.body if isinstance(one, ast.Assign) for target in one.targets}
-            if "API_SCOPE" not in told:
-                yield f"API_{name.upper()}"
-    yield from OF_OURS
+def _secrets(root: Path, function: str, reached: Mapping[str, list[ast.stmt]]) -> Iterator[str]:
+    """What a function reads by what it can come to: the keys of the providers whose objects it reads back or whose disputes it
+    answers, where that is not done with our own identity; the word of each webhook; and our keys for what is published."""
+    asking = [one for module, body in reached.items() if module not in OFFERING for one in body]
+    named = {_name_of(node.func) for one in asking for node in ast.walk(one) if isinstance(node, ast.Call)}
+    if {"keyring", "pseudonymous_bus"} & named:
+        yield from OF_OURS
+    folder = root / "shared" / "providers"
+    if function in bundle.BY_PROVIDER:
+        yield from (f"WEBHOOK_{file.parent.name.upper()}" for file in folder.glob("*/webhook.py"))
+    parts = [part for part, loads in (("api", "load_api"), ("answer", "load_answer")) if loads in named]
+    for part in parts if "Apis" in named else ():
+        for file in folder.glob(f"*/{part}.py"):
+            if not _by_our_identity(file):
+                yield f"API_{file.parent.name.upper()}"
+
+
+def _by_our_identity(file: Path) -> bool:
+    if b"API_SCOPE as API_SCOPE" in file.read_bytes():
+        return True
+    body = _parsed(file.read_bytes()).body
+    return "API_SCOPE" in {_name_of(one) for told in body if isinstance(told, ast.Assign) for one in told.targets}
 
 
 def _environment(root: Path) -> set[str]:
@@ -369,7 +381,9 @@ def of_plan(plan: Mapping[str, Any]) -> Contents:
         environment=frozenset(name for service in services for name in service["environment_variables"])
         - OF_THE_PLATFORM,
         secrets=frozenset(
-            secret["key"] for service in services for secret in service.get("secret_environment_variables") or ()
+            f"{one.block('build_config')['entry_point']}/{secret['key']}"
+            for one in deployed
+            for secret in one.block("service_config").get("secret_environment_variables") or ()
         ),
         tables=frozenset(tables),
         columns=frozenset(one for table, columns in tables.items() for one in _columns(table, columns)),

@@ -188,7 +188,7 @@ DRIFT_IN_CODE = {
     "a provider": (
         "shared/providers/newpay/api.py",
         "def resource_request(): ...\n",
-        "secrets: the code has API_NEWPAY, Terraform has not",
+        "secrets: the code has fetch_resource/API_NEWPAY, Terraform has not",
     ),
     "a table": (
         "shared/learning/sql/tables/payouts.json",
@@ -240,7 +240,7 @@ DRIFT_IN_TERRAFORM = [
     ),
     ('google_project_iam_member.documents["track_dispute"]', "needs: the code has track_dispute/documents:write"),
     ('google_storage_bucket_iam_member.models_write["train_model"]', "needs: the code has train_model/models:write"),
-    ('module.webhook["stripe"].google_cloudfunctions2_function.this', "secrets: the code has WEBHOOK_STRIPE"),
+    ('module.webhook["stripe"].google_cloudfunctions2_function.this', "secrets: the code has webhook/WEBHOOK_STRIPE"),
     (
         'module.function["score_payment"].google_cloudfunctions2_function.this',
         "environment: the code has PAYIN_ASSESSMENTS,",

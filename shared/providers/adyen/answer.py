@@ -37,7 +37,7 @@ from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeStage
 from shared.domain.evidence import Document, Item
 from shared.providers.adyen.webhook import NAME as NAME
-from shared.providers.kit.filing import fee_problems
+from shared.providers.kit.filing import fee_problems, first_open
 from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.kit.submitting import (
     JPEG,
@@ -45,7 +45,6 @@ from shared.providers.kit.submitting import (
     TIFF,
     Limits,
     documents_of,
-    first_undone,
     is_refusal,
     refused,
     undecided,
@@ -112,21 +111,20 @@ def read_standing(contest: Contest, answer: ApiAnswer) -> Standing:
 
 
 def next_step(contest: Contest, done: Remembered, api: ApiCredentials) -> Step | None:
+    return first_open(_steps(contest, done, api), done)
+
+
+def _steps(contest: Contest, done: Remembered, api: ApiCredentials) -> Iterator[Step]:
     if contest.act is Act.ACCEPT:
-        return None if "accept" in done else _step(contest, api, "accept", "acceptDispute", final=True)
-    plan = _Plan.read(done["reasons"]) if "reasons" in done else _Plan("", ())
-    match first_undone(("reasons", *(f"document-{code}" for code, _ in plan.documents), "defend"), done):
-        case None:
-            return None
-        case "reasons":
-            _checked(contest)
-            return _step(contest, api, "reasons", "retrieveApplicableDefenseReasons")
-        case "defend":
-            return _step(contest, api, "defend", "defendDispute", final=True, defenseReasonCode=plan.reason)
-        case name:
-            code = name.removeprefix("document-")
-            document = documents_of(contest)[dict(plan.documents)[code]]
-            return _step(contest, api, name, "supplyDefenseDocument", defenseDocuments=[_supplied(code, document)])
+        yield _step(contest, api, "accept", "acceptDispute", final=True)
+        return
+    _checked(contest)
+    yield _step(contest, api, "reasons", "retrieveApplicableDefenseReasons")
+    plan = _Plan.read(done["reasons"])
+    for code, number in plan.documents:
+        supplied = _supplied(code, documents_of(contest)[number])
+        yield _step(contest, api, f"document-{code}", "supplyDefenseDocument", defenseDocuments=[supplied])
+    yield _step(contest, api, "defend", "defendDispute", final=True, defenseReasonCode=plan.reason)
 
 
 def _supplied(code: str, document: Document) -> dict[str, str]:

@@ -35,6 +35,7 @@ from shared.providers.kit.submitting import refused, words_of
 
 API_HOSTS = frozenset({"api.storekit.apple.com", "api.storekit-sandbox.apple.com"})
 TOKEN_LIVES = timedelta(minutes=20)
+TELLS_USE = True
 WHOLE = 100_000
 
 _TRANSACTION = re.compile(r"[0-9]{1,20}", flags=re.ASCII)
@@ -88,9 +89,11 @@ def _problems(contest: Contest) -> Iterator[str]:
     if contest.contested not in (None, contest.amount):
         yield "Apple takes no preference for a part that we name"
     told = contest.packet.consumption if contest.packet else None
-    if told is None or not told.consented:
-        yield "nothing says that the customer agreed: without consent Apple is told nothing"
+    if told is None:
+        yield "nothing says that it was delivered, or what was offered before the purchase, which Apple wants to know"
         return
+    if not told.consented:
+        yield "nothing says that the customer agreed: without consent Apple is told nothing"
     if told.share is not None and not 0 <= told.share <= WHOLE:
         yield f"a share of {told.share} is none of {WHOLE}"
     if told.share and not told.delivered:

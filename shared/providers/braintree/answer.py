@@ -34,7 +34,7 @@ from shared.domain.events import DisputeStatus
 from shared.domain.evidence import Document, Item, Purchase
 from shared.providers.braintree.webhook import NAME as NAME
 from shared.providers.braintree.webhook import STATUSES, parse_xml
-from shared.providers.kit.filing import fee_problems
+from shared.providers.kit.filing import fee_problems, first_open
 from shared.providers.kit.reading import Node, unreadable
 from shared.providers.kit.signing import as_bytes
 from shared.providers.kit.submitting import (
@@ -44,7 +44,6 @@ from shared.providers.kit.submitting import (
     Limits,
     Part,
     documents_of,
-    first_undone,
     is_refusal,
     multipart,
     refused,
@@ -120,26 +119,23 @@ def _same(contest: Contest, answer: ApiAnswer) -> Node:
 
 
 def next_step(contest: Contest, done: Remembered, api: ApiCredentials) -> Step | None:
-    texts, documents = _texts(contest), documents_of(contest)
-    numbers = range(1, len(documents) + 1)
-    files = [f"{what}-{number}" for number in numbers for what in ("upload", "attach")]
-    names = ("dispute", "accept") if contest.act is Act.ACCEPT else ("dispute", *texts, *files, "finalize")
-    match first_undone(names, done):
-        case None:
-            return None
-        case "dispute":
-            return Step(name="dispute", request=standing_request(contest, api))
-        case "accept" | "finalize" as name:
-            return Step(name=name, request=_request(contest, api, "PUT", f"/{name}"), final=True)
-        case name if name in texts:
-            return Step(name=name, request=_piece(contest, api, texts[name]))
-        case name:
-            what, _, number = name.partition("-")
-            at = int(number) - 1
-            if what == "upload":
-                return Step(name=name, request=_upload(contest, api, documents[at]))
-            fields = {"document_upload_id": done[f"upload-{number}"], "category": _categories(contest)[at]}
-            return Step(name=name, request=_piece(contest, api, fields))
+    return first_open(_steps(contest, done, api), done)
+
+
+def _steps(contest: Contest, done: Remembered, api: ApiCredentials) -> Iterator[Step]:
+    yield Step(name="dispute", request=standing_request(contest, api))
+    last = "accept"
+    if contest.act is Act.SUBMIT:
+        last = "finalize"
+        for name, piece in _texts(contest).items():
+            yield Step(name=name, request=_piece(contest, api, piece))
+        for number, (document, category) in enumerate(
+            zip(documents_of(contest), _categories(contest), strict=True), start=1
+        ):
+            yield Step(name=f"upload-{number}", request=_upload(contest, api, document))
+            fields = {"document_upload_id": done[f"upload-{number}"], "category": category}
+            yield Step(name=f"attach-{number}", request=_piece(contest, api, fields))
+    yield Step(name=last, request=_request(contest, api, "PUT", f"/{last}"), final=True)
 
 
 def _request(

@@ -29,6 +29,7 @@ from shared.providers.kit.filing import fee_problems, first_open, harmless, json
 from shared.providers.kit.reading import parse, unreadable
 from shared.providers.kit.submitting import refused, words_of
 
+TELLS_USE = True
 WHOLE = 100_000
 MOST_USES = 1000
 
@@ -47,7 +48,7 @@ def _problems(contest: Contest) -> Iterator[str]:
         yield "the token of the review is not known: no notification told it"
     told = contest.packet.consumption if contest.packet else None
     if told is None:
-        yield "nothing says what was offered before the purchase, which Google wants to know"
+        yield "nothing says that it was delivered, or what was offered before the purchase, which Google wants to know"
     elif told.share is not None and not 0 <= told.share <= WHOLE:
         yield f"a share of {told.share} is none of {WHOLE}"
 

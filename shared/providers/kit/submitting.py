@@ -78,11 +78,6 @@ def texts_of(contest: Contest) -> Mapping[Item, str]:
     return contest.packet.texts if contest.packet else {}
 
 
-def first_undone(names: Sequence[str], done: Mapping[str, str]) -> str | None:
-    """The first of a contest's steps that is not done."""
-    return next((name for name in names if name not in done), None)
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A part of a multipart body (RFC 7578). file_name: empty for a field."""

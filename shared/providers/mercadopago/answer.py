@@ -38,6 +38,7 @@ from shared.providers.kit.submitting import (
 from shared.providers.mercadopago.webhook import NAME as NAME
 
 API_HOSTS = frozenset({"api.mercadopago.com"})
+TAKES_ACCEPTANCE = False
 TOGETHER = 10_000_000
 FILES = Limits({JPEG: TOGETHER, PNG: TOGETHER, PDF: TOGETHER}, together=TOGETHER, at_most=10)
 

@@ -9,8 +9,9 @@ is accepted.
 | types | what `evidences[]` asks the seller for (`REQUESTED_FROM_SELLER`) where we have it (`TYPES`), the rest as `OTHER`. Types that want a parcel's number or a refund's id are never claimed |
 | notes | 2,000 characters of each piece of evidence; a text that does not fit there has to stand in a document |
 | files | JPG, GIF, PNG, PDF, each below 10 MB, 50 MB together |
-| repeated | no idempotency key is documented for disputes. The notes end with our key, and read back they tell which answer it was |
-| inquiry | answered by messages and offers, not by evidence: no answer of ours |
+| inquiry | buyer and seller settle it themselves: one message to the customer (POST …/send-message, multipart: `input` and each file as `message_document`, 2,000 characters) says what speaks for the payment, of what the customer may be told (`TO_CUSTOMER`). To whoever writes back a person answers |
+| accept an inquiry | as a claim where that is linked, else by an offer of `REFUND` over the whole amount (POST …/make-offer), where `allowed_response_options` has it: PayPal closes the dispute with it |
+| repeated | no idempotency key is documented for disputes. Notes, messages and offers end with our key, and read back they tell which answer it was |
 
 After a claim was accepted it is closed in the customer's favour, as after a deadline that was missed: what was decided before the
 seller's deadline was accepted.
@@ -27,7 +28,7 @@ from shared.domain.answers import Act, Contest, Done, Refused, Remembered, Stand
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeStage
 from shared.domain.evidence import Item
-from shared.providers.kit.filing import fee_problems
+from shared.providers.kit.filing import fee_problems, first_open
 from shared.providers.kit.reading import Node, parse, rfc3339, unreadable
 from shared.providers.kit.submitting import (
     GIF,
@@ -37,7 +38,6 @@ from shared.providers.kit.submitting import (
     Limits,
     Part,
     documents_of,
-    first_undone,
     is_refusal,
     multipart,
     refused,
@@ -65,8 +65,20 @@ TYPES: dict[str, frozenset[Item]] = {
     "RETURN_POLICY": frozenset({Item.POLICY}),
     "DETAILS_OF_PURCHASE": frozenset({Item.PAYMENT, Item.DESCRIPTOR, Item.PURCHASE_IP}),
 }
-_ACTIONS = {Act.SUBMIT: ("provide_evidence", "appeal"), Act.ACCEPT: ("accept_claim",)}
+# What the other side of an inquiry is told: of the purchase, not of how we know who made it.
+TO_CUSTOMER = frozenset(
+    {Item.PAYMENT, Item.DESCRIPTOR, Item.PRODUCT, Item.USAGE, Item.SERVICE_DATE, Item.PLAN, Item.CANCELLATION}
+    | {Item.POLICY, Item.REFUNDS, Item.DUPLICATE}
+)
+_ACTIONS = {
+    Act.SUBMIT: ("provide_evidence", "appeal", "send_message"),
+    Act.ACCEPT: ("accept_claim", "make_offer"),
+}
+# Action → where PayPal lists the ways in which it may be done.
+_WAYS = {"accept_claim": ("accept_claim", "accept_claim_types"), "make_offer": ("make_offer", "offer_types")}
+_FULL = "REFUND"
 _NOTE_OF_ACCEPTANCE = "The claim is accepted, and the payment is given back in full."
+_REFERENCE = "Reference: "
 
 
 def problems(contest: Contest) -> tuple[str, ...]:
@@ -77,8 +89,8 @@ def _problems(contest: Contest) -> Iterator[str]:
     if contest.act is Act.ACCEPT:
         return
     yield from fee_problems(contest)
-    if contest.stage is DisputeStage.INQUIRY:
-        yield "an inquiry at PayPal is answered by messages and offers, and takes no evidence"
+    if contest.stage is DisputeStage.INQUIRY and not _fitting(contest, TO_CUSTOMER):
+        yield "there is nothing that the customer may be told, which is how an inquiry at PayPal is answered"
     documents, texts = documents_of(contest), texts_of(contest)
     if not documents and not said(texts, tuple(Item)):
         yield "there is no evidence"
@@ -101,7 +113,9 @@ def read_standing(contest: Contest, answer: ApiAnswer) -> Standing:
 
 def _standing(contest: Contest, dispute: Node) -> Standing:
     evidence = [one for one in dispute.nodes("evidences") if one.hint("source") == "SUBMITTED_BY_SELLER"]
-    if any(contest.key in str(one.raw("notes")) for one in evidence):
+    offers = [one for one in dispute.at("offer").nodes("history") if one.hint("actor") == "SELLER"]
+    said = [str(one.raw("notes")) for one in (*evidence, *offers)] + _messages(dispute)
+    if any(contest.key in one for one in said):
         return Standing.ANSWERED
     status = dispute.hint("status") or ""
     linked = _action(contest, dispute)
@@ -130,24 +144,35 @@ def _same(contest: Contest, answer: ApiAnswer) -> Node:
     return dispute
 
 
+def _messages(dispute: Node) -> list[str]:
+    """What we wrote to the customer."""
+    return [str(one.raw("content")) for one in dispute.nodes("messages") if one.hint("posted_by") == "SELLER"]
+
+
 def _action(contest: Contest, dispute: Node) -> str | None:
-    """The first action that answers, of those that are linked."""
+    """The first action that answers, of those that are linked and, where it pays back, may pay all of it back."""
     links = {(link.hint("rel") or "").replace("-", "_") for link in dispute.nodes("links")}
-    return next((action for action in _ACTIONS[contest.act] if action in links), None)
+    linked = [action for action in _ACTIONS[contest.act] if action in links]
+    return next((action for action in linked if _pays_in_full(action, dispute)), None)
+
+
+def _pays_in_full(action: str, dispute: Node) -> bool:
+    """Where PayPal lists no ways, its link is enough."""
+    ways = dispute.raw("allowed_response_options", *_WAYS[action]) if action in _WAYS else None
+    return type(ways) is not list or _FULL in ways
 
 
 def next_step(contest: Contest, done: Remembered, api: ApiCredentials) -> Step | None:
-    match first_undone(("dispute", "answer"), done):
-        case None:
-            return None
-        case "dispute":
-            return Step(name="dispute", request=standing_request(contest, api))
-        case name:
-            action, *asked = done["dispute"].split(" ")
-            url = f"{_address(contest, api)}/{action.replace('_', '-')}"
-            media_type, body = _acceptance() if contest.act is Act.ACCEPT else _evidence(contest, asked)
-            request = ApiRequest("POST", url, {**_headers(api), "Content-Type": media_type}, body)
-            return Step(name=name, request=request, final=True)
+    return first_open(_steps(contest, done, api), done)
+
+
+def _steps(contest: Contest, done: Remembered, api: ApiCredentials) -> Iterator[Step]:
+    yield Step(name="dispute", request=standing_request(contest, api))
+    action, *asked = done["dispute"].split(" ")
+    url = f"{_address(contest, api)}/{action.replace('_', '-')}"
+    media_type, body = _said(contest, action, asked)
+    request = ApiRequest("POST", url, {**_headers(api), "Content-Type": media_type}, body)
+    yield Step(name="answer", request=request, final=True)
 
 
 def _address(contest: Contest, api: ApiCredentials) -> str:
@@ -161,8 +186,32 @@ def _headers(api: ApiCredentials) -> dict[str, str]:
     return {"Authorization": f"Bearer {api.key}", "Accept": "application/json"}
 
 
-def _acceptance() -> tuple[str, bytes]:
-    return "application/json", _json({"accept_claim_type": "REFUND", "note": _NOTE_OF_ACCEPTANCE})
+def _said(contest: Contest, action: str, asked: list[str]) -> tuple[str, bytes]:
+    """(Content-Type, body) of what is posted to `action`."""
+    match action:
+        case "accept_claim":
+            return "application/json", _json({"accept_claim_type": _FULL, "note": _NOTE_OF_ACCEPTANCE})
+        case "make_offer":
+            if contest.amount is None:
+                raise unreadable("amount", "an offer needs one", "missing_field")
+            told = {"note": f"{_NOTE_OF_ACCEPTANCE} {_reference(contest)}", "offer_type": _FULL}
+            amount = {"currency_code": contest.amount.currency, "value": f"{contest.amount.major():f}"}
+            return "application/json", _json({**told, "offer_amount": amount})
+        case "send_message":
+            return _message(contest)
+        case _:
+            return _evidence(contest, asked)
+
+
+def _message(contest: Contest) -> tuple[str, bytes]:
+    text = said(texts_of(contest), _fitting(contest, TO_CUSTOMER))
+    parts = [Part("input", _json({"message": f"{text}\n\n{_reference(contest)}"}), "application/json")]
+    parts += [
+        Part("message_document", one.data, one.media_type, one.name)
+        for one in documents_of(contest)
+        if one.items and TO_CUSTOMER.issuperset(one.items)
+    ]
+    return multipart(parts)
 
 
 def _json(value: Mapping[str, object]) -> bytes:
@@ -199,7 +248,7 @@ def _belongs(shown: frozenset[Item], kind: str, items: frozenset[Item], types: M
 
 
 def _reference(contest: Contest) -> str:
-    return f"Reference: {contest.key}"
+    return f"{_REFERENCE}{contest.key}"
 
 
 def _fitting(contest: Contest, items: frozenset[Item]) -> frozenset[Item]:
@@ -223,19 +272,13 @@ def read_step(contest: Contest, step: Step, answer: ApiAnswer) -> StepOutcome:
         return Done(value=contest.answer_id)
     dispute = _same(contest, answer)
     action = _action(contest, dispute)
-    if action is None or not _is_allowed(contest, dispute):
+    if action == "send_message" and any(_REFERENCE in one for one in _messages(dispute)):
+        return refused("customer_wrote_back", "the customer has our message, and wrote back: a person answers")
+    if action is None:
         status = dispute.hint("status") or "of no status"
         stands = _standing(contest, dispute) is Standing.ANSWERED
         return refused("no_link", f"PayPal no longer lets us answer: the dispute is {status}", stands=stands)
     return Done(value=" ".join((action, *_asked(dispute))))
-
-
-def _is_allowed(contest: Contest, dispute: Node) -> bool:
-    """Whether a claim may be accepted by paying it back in full; where PayPal lists no ways, its link is enough."""
-    if contest.act is not Act.ACCEPT:
-        return True
-    ways = dispute.raw("allowed_response_options", "accept_claim", "accept_claim_types")
-    return type(ways) is not list or "REFUND" in ways
 
 
 def _asked(dispute: Node) -> list[str]:

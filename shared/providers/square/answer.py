@@ -23,7 +23,7 @@ from shared.domain.answers import Act, Contest, Done, Refused, Remembered, Stand
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.evidence import Document, Item
-from shared.providers.kit.filing import fee_problems
+from shared.providers.kit.filing import fee_problems, first_open
 from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.kit.submitting import (
     JPEG,
@@ -33,7 +33,6 @@ from shared.providers.kit.submitting import (
     Limits,
     Part,
     documents_of,
-    first_undone,
     is_refusal,
     multipart,
     refused,
@@ -126,26 +125,23 @@ def _same(contest: Contest, answer: ApiAnswer) -> Node:
 
 
 def next_step(contest: Contest, done: Remembered, api: ApiCredentials) -> Step | None:
+    return first_open(_steps(contest, api), done)
+
+
+def _steps(contest: Contest, api: ApiCredentials) -> Iterator[Step]:
     at = _address(contest, api)
-    pieces = {f"text-{number}": piece for number, piece in enumerate(_pieces(contest), start=1)}
-    files = {f"file-{number}": document for number, document in enumerate(documents_of(contest), start=1)}
-    names = ("dispute", "accept") if contest.act is Act.ACCEPT else ("dispute", *pieces, *files, "submit")
-    match first_undone(names, done):
-        case None:
-            return None
-        case "dispute":
-            return Step(name="dispute", request=standing_request(contest, api))
-        case "accept":
-            return _step("accept", f"{at}/accept", api, final=True)
-        case "submit":
-            return _step("submit", f"{at}/submit-evidence", api, final=True)
-        case name if name in pieces:
-            kind, text = pieces[name]
-            said = {"idempotency_key": _key(contest, name), "evidence_type": kind, "evidence_text": text}
-            return _step(name, f"{at}/evidence-text", api, _json(said))
-        case name:
-            media_type, body = _file(contest, name, files[name])
-            return _step(name, f"{at}/evidence-files", api, body, media_type)
+    yield Step(name="dispute", request=standing_request(contest, api))
+    if contest.act is Act.ACCEPT:
+        yield _step("accept", f"{at}/accept", api, final=True)
+        return
+    for number, (kind, text) in enumerate(_pieces(contest), start=1):
+        name = f"text-{number}"
+        said = {"idempotency_key": _key(contest, name), "evidence_type": kind, "evidence_text": text}
+        yield _step(name, f"{at}/evidence-text", api, _json(said))
+    for number, document in enumerate(documents_of(contest), start=1):
+        media_type, body = _file(contest, f"file-{number}", document)
+        yield _step(f"file-{number}", f"{at}/evidence-files", api, body, media_type)
+    yield _step("submit", f"{at}/submit-evidence", api, final=True)
 
 
 def _step(

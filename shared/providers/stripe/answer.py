@@ -36,7 +36,7 @@ from shared.domain.answers import Act, Contest, Done, Refused, Remembered, Stand
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus
 from shared.domain.evidence import Document, Item, Purchase
-from shared.providers.kit.filing import fee_problems
+from shared.providers.kit.filing import fee_problems, first_open
 from shared.providers.kit.reading import Node, parse, unreadable
 from shared.providers.kit.submitting import (
     JPEG,
@@ -45,7 +45,6 @@ from shared.providers.kit.submitting import (
     Limits,
     Part,
     documents_of,
-    first_undone,
     is_refusal,
     multipart,
     refused,
@@ -161,22 +160,22 @@ def _is_past_due(dispute: Node) -> bool:
 
 
 def next_step(contest: Contest, done: Remembered, api: ApiCredentials) -> Step | None:
+    return first_open(_steps(contest, done, api), done)
+
+
+def _steps(contest: Contest, done: Remembered, api: ApiCredentials) -> Iterator[Step]:
     at = _address(contest, api)
     if contest.act is Act.ACCEPT:
-        return None if "close" in done else _post(contest, api, "close", f"{at}/close", {}, final=True)
-    files = [f"file-{number}" for number in range(1, len(documents_of(contest)) + 1)]
-    charges = {f"charge-{number}": one for number, one in enumerate(_intents(contest), start=1)}
-    match first_undone((*files, *charges, "stage", "submit"), done):
-        case None:
-            return None
-        case "stage" | "submit" as name:
-            fields = {**_evidence(contest, done), "submit": "true" if name == "submit" else "false"}
-            return _post(contest, api, name, at, fields, final=name == "submit")
-        case name if name in charges:
-            url = f"{api.base_url or 'https://api.stripe.com'}/v1/payment_intents/{charges[name]}"
-            return Step(name=name, request=ApiRequest("GET", url, headers(api, contest.account)))
-        case name:
-            return _upload(contest, api, name, documents_of(contest)[files.index(name)])
+        yield _post(contest, api, "close", f"{at}/close", {}, final=True)
+        return
+    for number, document in enumerate(documents_of(contest), start=1):
+        yield _upload(contest, api, f"file-{number}", document)
+    for number, intent in enumerate(_intents(contest), start=1):
+        url = f"{api.base_url or 'https://api.stripe.com'}/v1/payment_intents/{intent}"
+        yield Step(name=f"charge-{number}", request=ApiRequest("GET", url, headers(api, contest.account)))
+    evidence = _evidence(contest, done)
+    yield _post(contest, api, "stage", at, {**evidence, "submit": "false"})
+    yield _post(contest, api, "submit", at, {**evidence, "submit": "true"}, final=True)
 
 
 def _post(

@@ -89,10 +89,68 @@ def test_a_claim_that_was_accepted_is_told_from_a_deadline_that_was_missed(read:
     assert answer.read_standing(EXAMPLE, read) is Standing.OVER
 
 
-def test_an_inquiry_takes_no_evidence_and_may_be_accepted() -> None:
-    inquiry = replace(EXAMPLE, stage=DisputeStage.INQUIRY)
-    assert answer.problems(inquiry)
-    assert answer.problems(accepting(inquiry)) == ()
+INQUIRY = replace(EXAMPLE, stage=DisputeStage.INQUIRY)
+
+
+def test_an_inquiry_is_answered_by_one_message_of_what_the_customer_may_be_told() -> None:
+    desk = PayPalDesk()
+    for_them, for_us = a_document(Item.USAGE, name="plays.pdf"), a_document(Item.USAGE, Item.LOGIN, name="logins.pdf")
+    asked = replace(INQUIRY, packet=a_packet(documents=(for_them, for_us)))
+    desk.open(asked)
+    assert answer.problems(asked) == ()
+    with open_desk(desk, now=NOON) as running:
+        caller = Caller(answer, running.url, KEY)
+        assert caller.standing(asked) is Standing.WAITS
+        play(caller, asked)
+        # Both sides may go on writing: that it is ours is told by our key alone.
+        assert caller.standing(asked) is Standing.ANSWERED
+        assert caller.standing(replace(asked, key="c" * 40)) is Standing.WAITS
+    [taken] = desk.taken
+    assert taken.told["files"] == "plays.pdf"
+    assert "Played on 12 days" in taken.told["message"]
+    assert taken.told["message"].endswith(asked.key)
+    for private in ("203.0.113.7", "4711", "3-D Secure"):
+        assert private not in taken.told["message"]
+
+
+def test_who_writes_back_is_answered_by_a_person() -> None:
+    desk = PayPalDesk()
+    desk.open(INQUIRY)
+    with open_desk(desk, now=NOON) as running:
+        caller = Caller(answer, running.url, KEY)
+        play(caller, INQUIRY)
+        desk.write_back(INQUIRY.answer_id, "I never played that.")
+        again = play(caller, replace(INQUIRY, key="c" * 40))
+    assert again.refused is not None
+    assert (again.refused.code, len(desk.taken)) == ("customer_wrote_back", 1)
+
+
+def test_an_inquiry_of_which_the_customer_may_be_told_nothing_is_a_persons() -> None:
+    private = replace(INQUIRY, packet=a_packet(texts={Item.LOGIN: "Account 4711"}))
+    assert ["customer" in one for one in answer.problems(private)] == [True]
+
+
+@pytest.mark.parametrize("by", ["accept_claim", "make_offer"])
+def test_an_inquiry_is_accepted_as_a_claim_or_by_an_offer_of_all_of_it(by: str) -> None:
+    desk, accepts = PayPalDesk(), accepting(INQUIRY)
+    desk.without = () if by == "accept_claim" else ("accept_claim",)
+    desk.open(INQUIRY)
+    with open_desk(desk, now=NOON) as running:
+        caller = Caller(answer, running.url, KEY)
+        played = play(caller, accepts)
+        assert played.steps[-1].request.url.endswith(by.replace("_", "-"))
+        assert caller.standing(accepts) is Standing.ANSWERED
+    assert [one.told for one in desk.taken] == [{"type": "REFUND"}]
+
+
+def test_an_offer_that_paypal_does_not_allow_is_not_made() -> None:
+    desk = PayPalDesk()
+    desk.without, desk.offer_types = ("accept_claim",), ("REFUND_WITH_REPLACEMENT",)
+    desk.open(INQUIRY)
+    with open_desk(desk, now=NOON) as running:
+        played = play(Caller(answer, running.url, KEY), accepting(INQUIRY))
+    assert played.refused is not None
+    assert (played.refused.code, desk.taken) == ("no_link", [])
 
 
 def test_what_does_not_fit_into_the_notes_has_to_stand_in_a_document() -> None:

@@ -2,7 +2,7 @@
 
 Each module has `DESK`, the class of the desk (`tests.simulator.desks.Desk`); `KEY`, the secret that it takes; and `EXAMPLE`, a
 contest with everything that the provider takes: a dispute with evidence to submit, which is due at NOON + 7 days; and `TELLS`,
-where that is less than WHY.
+where that is less than WHY; and `WITHIN`, how long it waits whatever the story says, where its provider documents that.
 """
 
 import importlib

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -102,6 +103,7 @@ class AppleDesk:
         return ApiReply(202)
 
 
+WITHIN = timedelta(hours=12)
 DESK = AppleDesk
 EXAMPLE = a_contest(
     "2000000123456789",

@@ -1,6 +1,7 @@
 """Google Play's orders and the reviews of their refunds: the first answer counts, and any later one is told OK."""
 
 import re
+from datetime import timedelta
 
 from shared.domain.answers import Act, Contest
 from shared.domain.events import DisputeStage
@@ -66,6 +67,7 @@ class GoogleDesk:
         return reply_json(200, {})
 
 
+WITHIN = timedelta(hours=24)
 DESK = GoogleDesk
 KEY = "ya29.a-token-of-ours"
 EXAMPLE = a_contest(

@@ -8,6 +8,7 @@ from datetime import datetime
 from shared.domain.answers import Act, Contest
 from shared.domain.events import DisputeStage
 from tests.simulator.answering import NOON, a_contest, multipart_parts
+from tests.simulator.answering.forms import object_in
 from tests.simulator.desks import ApiCall, Taken
 from tests.simulator.providers.shaping import ApiReply, zulu
 
@@ -26,15 +27,22 @@ class _Case:
     outcome: str | None = None
     changed: datetime = NOON
     evidence: list[dict[str, object]] = field(default_factory=list)
+    messages: list[dict[str, object]] = field(default_factory=list)
+    offers: list[dict[str, object]] = field(default_factory=list)
     appeals: bool = False
+    without: tuple[str, ...] = ()
 
     def links(self) -> tuple[str, ...]:
         if self.appeals and self.status == "RESOLVED":
             return ("appeal",)
+        inquiry = self.contest.stage is DisputeStage.INQUIRY
+        if inquiry and self.status == "WAITING_FOR_BUYER_RESPONSE":
+            return ("send_message", "make_offer")  # both may go on writing
         if self.status != "WAITING_FOR_SELLER_RESPONSE":
             return ()
-        inquiry = self.contest.stage is DisputeStage.INQUIRY
-        return ("accept_claim", "send_message", "make_offer") if inquiry else ("accept_claim", "provide_evidence")
+        if inquiry:
+            return tuple(rel for rel in ("accept_claim", "send_message", "make_offer") if rel not in self.without)
+        return ("accept_claim", "provide_evidence")
 
 
 class PayPalDesk:
@@ -43,11 +51,19 @@ class PayPalDesk:
     def __init__(self, *, asks_for: tuple[str, ...] = ("PROOF_OF_FULFILLMENT",)) -> None:
         self.taken: list[Taken] = []
         self.accept_types: tuple[str, ...] = ("REFUND", "PARTIAL_REFUND")
+        self.offer_types: tuple[str, ...] = ("REFUND",)
+        self.without: tuple[str, ...] = ()
         self._asks_for = asks_for
         self._cases: dict[str, _Case] = {}
 
     def open(self, contest: Contest) -> None:
-        self._cases[contest.answer_id] = _Case(contest)
+        self._cases[contest.answer_id] = _Case(contest, without=self.without)
+
+    def write_back(self, answer_id: str, text: str) -> None:
+        """The customer answers a message."""
+        case = self._cases[answer_id]
+        case.messages.append({"posted_by": "BUYER", "content": text})
+        case.status = "WAITING_FOR_SELLER_RESPONSE"
 
     def open_to_appeal(self, contest: Contest) -> None:
         """It was decided for the customer, and may be appealed."""
@@ -74,7 +90,8 @@ class PayPalDesk:
             return _error(
                 422, "UNPROCESSABLE_ENTITY", "The requested action could not be performed.", "ACTION_NOT_ALLOWED"
             )
-        return self._accept(case, call) if action == "accept-claim" else self._provide(case, call)
+        does = {"accept-claim": self._accept, "make-offer": self._offer, "send-message": self._message}
+        return does.get(action, self._provide)(case, call)
 
     def _accept(self, case: _Case, call: ApiCall) -> ApiReply:
         try:
@@ -85,6 +102,36 @@ class PayPalDesk:
             return _error(422, "UNPROCESSABLE_ENTITY", "Failed business validation.", "INVALID_ACCEPT_CLAIM_TYPE")
         case.status, case.outcome, case.changed = "RESOLVED", "RESOLVED_BUYER_FAVOUR", call.at
         self.taken.append(Taken(case.contest.dispute_id, Act.ACCEPT, call.at, {"type": asked["accept_claim_type"]}))
+        return self._linked(case)
+
+    def _offer(self, case: _Case, call: ApiCall) -> ApiReply:
+        """Of all that is disputed: PayPal closes the dispute with it. A part of it waits for the customer."""
+        told = object_in(call) or {}
+        amount, whole = told.get("offer_amount", {}), case.contest.amount
+        if told.get("offer_type") not in self.offer_types or not 1 <= len(told.get("note", "")) <= 2000:
+            return _error(422, "UNPROCESSABLE_ENTITY", "Failed business validation.", "INVALID_OFFER_TYPE")
+        if whole is None or (amount.get("currency_code"), amount.get("value")) != (whole.currency, str(whole.major())):
+            return _error(422, "UNPROCESSABLE_ENTITY", "Failed business validation.", "INVALID_OFFER_AMOUNT")
+        case.offers.append({"actor": "SELLER", "event_type": "PROPOSED", "notes": told["note"]})
+        case.status, case.outcome, case.changed = "RESOLVED", "RESOLVED_BUYER_FAVOUR", call.at
+        self.taken.append(Taken(case.contest.dispute_id, Act.ACCEPT, call.at, {"type": told["offer_type"]}))
+        return self._linked(case)
+
+    def _message(self, case: _Case, call: ApiCall) -> ApiReply:
+        text, names = "", []
+        for name, file_name, media_type, data in multipart_parts(call.headers["content-type"], call.body):
+            if name == "input" and media_type == "application/json":
+                text = json.loads(data).get("message", "")
+            elif name == "message_document" and data.startswith(_BEGINS):
+                names.append(file_name)
+            else:
+                return _error(400, "VALIDATION_ERROR", "The file is not valid.", "INVALID_EVIDENCE_FILE")
+        if not 1 <= len(text.strip()) <= 2000:
+            return _error(400, "VALIDATION_ERROR", "The message is not valid.", "INVALID_STRING_LENGTH")
+        case.messages.append({"posted_by": "SELLER", "content": text, "time_posted": zulu(call.at)})
+        case.status, case.changed = "WAITING_FOR_BUYER_RESPONSE", call.at
+        told = {"message": text, "files": " ".join(names)}
+        self.taken.append(Taken(case.contest.dispute_id, Act.SUBMIT, call.at, told))
         return self._linked(case)
 
     def _provide(self, case: _Case, call: ApiCall) -> ApiReply:
@@ -136,8 +183,15 @@ class PayPalDesk:
             "update_time": zulu(case.changed),
             "evidences": [*asked, *case.evidence],
             "links": [_link(own, rel) for rel in ("self", *case.links())],
-            "allowed_response_options": {"accept_claim": {"accept_claim_types": list(self.accept_types)}},
+            "allowed_response_options": {
+                "accept_claim": {"accept_claim_types": list(self.accept_types)},
+                "make_offer": {"offer_types": list(self.offer_types)},
+            },
         }
+        if case.messages:
+            shown["messages"] = case.messages
+        if case.offers:
+            shown["offer"] = {"history": case.offers}
         if due:
             shown["seller_response_due_date"] = zulu(due)
         if case.outcome:

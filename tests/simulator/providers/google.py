@@ -43,6 +43,7 @@ _DIGITS = "0123456789"
 
 class Simulator:
     name = "google"
+    package = PACKAGE
     habits = Habits(skew=timedelta(seconds=50), named_when=frozenset({FactKind.CAPTURED}))
 
     def __init__(self, seed: int, folder: Path) -> None:
@@ -73,6 +74,10 @@ class Simulator:
         own = name("order", attempt.id, 17, _DIGITS)
         renewal = "..0" if attempt.initiator is Initiator.MERCHANT else ""
         return f"GPA.{own[:4]}-{own[4:8]}-{own[8:12]}-{own[12:]}{renewal}"
+
+    def review_token(self, opened: Fact) -> str:
+        """By which a review of the refund that `opened` begins is answered."""
+        return name("review", once(opened), 40)
 
     def dispute_id(self, dispute: SimulatedDispute) -> str:
         """A chargeback goes by its order; `requests` was told of it before anybody asks."""
@@ -163,7 +168,7 @@ class Simulator:
                 self._order(fact, "PENDING_REFUND", processed)
                 review = {
                     "version": "1.0",
-                    "pendingRefundToken": name("review", once(fact), 40),
+                    "pendingRefundToken": self.review_token(fact),
                     "orderId": self.payment_id(fact.attempt),
                     "refundReason": 7,
                 }
