@@ -73,6 +73,17 @@ class DisputeReason(StrEnum):
     OTHER = "other"
 
 
+class Alert(StrEnum):
+    """Who warns of a dispute before there is one. Its stage is INQUIRY: it has taken no money."""
+
+    REPORT = (
+        "fraud_report"  # the issuer's report to its network (Visa TC40, Mastercard SAFE); nobody waits for an answer
+    )
+    ETHOCA = "ethoca"  # Mastercard's: the issuer waits for an outcome before it files
+    CDRN = "cdrn"  # Verifi's, of Visa: the same
+    RDR = "rdr"  # Verifi's: rules at the acquirer have refunded it before anybody here hears of it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """What every event says of itself.
@@ -186,6 +197,7 @@ class DisputeChanged(Event):
     reason_code: the network's code as text, stripped, or the provider's own (Razorpay). provider_status: the provider's
         own word, for people.
     moved: money that this event took (negative) or gave back (positive).
+    alert: this is no dispute yet, but who warns of one.
     """
 
     dispute_id: str
@@ -209,6 +221,7 @@ class DisputeChanged(Event):
     evidence_submitted: bool | None = None
     arn: str | None = None
     contest_fee: Money | None = None
+    alert: Alert | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

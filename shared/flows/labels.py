@@ -10,7 +10,7 @@ from datetime import datetime
 
 from shared.domain.codec import encode
 from shared.domain.disputes import Case, Dispute, DisputeFact, FraudWarning
-from shared.domain.events import DisputeStatus
+from shared.domain.events import Alert, DisputeStatus
 from shared.domain.labels import FraudLabel, LabelClass, LabelSource
 from shared.flows.ports import Message
 from shared.fraud.claims import Claims, DisputeClaim
@@ -89,7 +89,8 @@ def _words(case: Case, disputes: Iterable[Dispute]) -> Iterator[_Word]:
     for event_id, warning in case.warnings.items():
         yield _Word(warning.heard_at or warning.occurred_at, event_id, warning.account, warning)
     for dispute in disputes:
-        if dispute.same_as is None:  # what it tells is told by that one too
+        # What it tells is told by that one too, or by the report that it is made of.
+        if dispute.same_as is None and dispute.alert is not Alert.REPORT:
             for event_id, fact in dispute.facts.items():
                 yield _Word(fact.heard_at, event_id, dispute.account, fact, dispute.dispute_id)
 

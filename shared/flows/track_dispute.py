@@ -1,6 +1,6 @@
 """A dispute, a fraud warning or a refund becomes part of its dispute and of its payment's case."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.disputes import lifecycle
@@ -29,7 +29,10 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
     match event:
         case DisputeChanged():
             tracked = _track(event, ports, now)
-        case FraudWarned() | PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
+        case FraudWarned():
+            _file(event, ports, now)
+            tracked = replace(_track(lifecycle.alert_of(event), ports, now), dispute=None)
+        case PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
             tracked = _file(event, ports, now)
         case PaymentChanged() if "step" in event.unsigned:  # a release, or a refund after all
             tracked = _file(event, ports, now)

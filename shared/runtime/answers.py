@@ -5,15 +5,17 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import cast
 
+from shared.disputes.alerts import AlertRules
 from shared.disputes.strategy import Outcomes, Strategy
 from shared.domain.codec import decode
 from shared.domain.disputes import AnswerAsked, Dispute
 from shared.domain.evidence import Packet
+from shared.flows import alerts
 from shared.flows.evidence import keep, kept
 from shared.flows.preparing import judge, outcomes_until, prepare
 from shared.flows.respond_dispute import Clerk, Verdict
 from shared.flows.responding import Responder
-from shared.providers import load_answer, names
+from shared.providers import load_answer, load_refund, names
 from shared.runtime.apis import Apis
 from shared.runtime.app import App
 
@@ -22,9 +24,12 @@ LOOKS_BACK = timedelta(days=400)
 ASKED_ANEW = timedelta(days=1)
 
 
-def responder(name: str) -> Responder | None:
-    """How disputes are answered at a provider; None where there is no API for that."""
-    return cast("Responder | None", load_answer(name)) if name in names() else None
+def responder(dispute: Dispute) -> Responder | None:
+    """How a dispute is answered at its provider, an alert by a refund; None where there is no API for that."""
+    if dispute.provider not in names():
+        return None
+    load = load_answer if dispute.alert is None else load_refund
+    return cast("Responder | None", load(dispute.provider))
 
 
 def asked(data: bytes) -> AnswerAsked:
@@ -39,6 +44,8 @@ def clerk(app: App) -> Clerk:
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
     def judged(dispute: Dispute, now: datetime) -> Verdict:
+        if dispute.alert is not None:
+            return alerts.judge(dispute, app.ports.documents, known(now), rules, AlertRules(), now)
         return judge(dispute, prepare(dispute, app.ports, now, merchant), known(now), rules, now)
 
     def packet(dispute: Dispute, now: datetime) -> Packet:
@@ -51,6 +58,7 @@ def clerk(app: App) -> Clerk:
         prepare=packet,
         keep=lambda one: keep(one, app.ports),
         load=lambda digest: kept(digest, app.ports),
+        guard=lambda alert: alerts.guard(alert, app.ports.documents),
     )
 
 
