@@ -88,7 +88,7 @@ def decide(
         raise ValueError("a dispute is weighed by the strategy")
     by = f"alerts/{rules.version}"
     if advice.may is not MayRefund.YES or advice.settled is not None:
-        # Nobody waits for an answer to a report, where another alert of the payment is about to be answered by a refund.
+        # Nobody waits for an answer to a report, where another alert of the payment is answered, or about to be.
         is_looked_after = advice.settled is not None or (advice.may is MayRefund.ASK and alert.alert is Alert.REPORT)
         act = Act.DECLINE if is_looked_after else None
         return Verdict(act=act, by=by, why=advice.why)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from shared.disputes.case import takes_money
 from shared.domain.answers import Act
-from shared.domain.disputes import AlertOutcome, AnswerState, Case, Dispute
+from shared.domain.disputes import GIVEN, AlertOutcome, AnswerState, Case, Dispute
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.money import Money
 from shared.domain.payments import Payment, takeable
@@ -74,6 +74,8 @@ def _of(dispute: Dispute) -> tuple[MayRefund, str]:
     name, status = f"{'alert' if dispute.alert else 'dispute'} {dispute.dispute_id}", dispute.status
     if dispute.alert and _refunds(dispute):
         return MayRefund.ASK, f"{name} is about to be answered by a refund"
+    if dispute.alert and _declined(dispute):
+        return MayRefund.ASK, f"{name} was answered: nothing is refunded"
     if status is DisputeStatus.PREVENTED:
         return MayRefund.NO, f"{name} was settled beforehand: the network has refunded it already"
     if status is DisputeStatus.CLOSED:
@@ -97,3 +99,9 @@ def _refunds(alert: Dispute) -> bool:
     answer = alert.answer
     on_its_way = (AnswerState.ANNOUNCED, AnswerState.SENDING)
     return answer is not None and answer.act is Act.ACCEPT and answer.state in on_its_way
+
+
+def _declined(alert: Dispute) -> bool:
+    """By choice, and not because there was nothing left to refund."""
+    given = [one for one in alert.answers.values() if one.state in GIVEN and one.act is Act.DECLINE]
+    return any(one.code in (None, AlertOutcome.DECLINED) for one in given)
