@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,7 +13,7 @@ from shared.domain.events import DisputeStage
 from shared.domain.evidence import CompellingEvidence, Purchase
 from shared.domain.money import Money
 from tests.simulator.answering import NOON, a_contest, a_packet, multipart_parts
-from tests.simulator.desks import ApiCall, Taken
+from tests.simulator.desks import ApiCall, Refund, Taken
 from tests.simulator.providers.shaping import ApiReply, unix
 
 KEY = "sk_test_desk"
@@ -79,17 +79,6 @@ COMPELLING = CompellingEvidence(
     matched=("ip", "device", "login"),
 )
 EXAMPLE = a_contest("du_1PdeskOfStripe", reason_code="10.4", packet=a_packet(compelling=COMPELLING))
-
-
-@dataclass(frozen=True)
-class Refund:
-    """A payment that was refunded, or as much of it as was left."""
-
-    payment_id: str
-    minor: int
-    at: datetime
-    metadata: dict[str, str]
-    reason: str | None = None
 
 
 @dataclass
