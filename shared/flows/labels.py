@@ -23,14 +23,18 @@ def label_message(label: FraudLabel) -> Message:
 
 
 def label_messages(filed: Iterable[Case], rows: Iterable[tuple[Dispute, Case | None]]) -> list[Message]:
-    """All labels of the payments of the cases `filed`, and of those in which `rows` stand: the same ones again where
+    """All labels of `told_of`."""
+    return [label_message(label) for labels in told_of(filed, rows) for label in labels]
+
+
+def told_of(filed: Iterable[Case], rows: Iterable[tuple[Dispute, Case | None]]) -> list[list[FraudLabel]]:
+    """Payment by payment, all labels of the cases `filed`, and of those in which `rows` stand: the same ones again where
     nothing is new. rows: every dispute of a case that has one among them."""
     rows = list(rows)
     cases = {case.payment_id: case for case in [*filed, *(case for _, case in rows if case)]}
     return [
-        label_message(label)
+        labels_of(case, [one for one, its in rows if its and its.payment_id == payment_id])
         for payment_id, case in cases.items()
-        for label in labels_of(case, [one for one, its in rows if its and its.payment_id == payment_id])
     ]
 
 

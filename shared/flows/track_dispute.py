@@ -7,18 +7,20 @@ from shared.disputes import lifecycle
 from shared.disputes.case import with_refund, with_warning
 from shared.domain.codec import encode
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
+from shared.domain.entitlements import Suspends
 from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged, PaymentStep
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
 from shared.flows.committing import Decision, Seen, change
+from shared.flows.entitlements import entitlement_messages
 from shared.flows.filing import Filed, dispute_of, filed, key_of, keys_to_file, linked, refiled
-from shared.flows.labels import label_messages
+from shared.flows.labels import label_message, told_of
 from shared.flows.ports import Message, Ports
 
 TOPIC = "dispute-updates"
 
 
-def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
+def track_dispute(event: AnyEvent, ports: Ports, now: datetime, suspends: Suspends = Suspends.NOTHING) -> None:
     """Keep `disputes/<provider>:<dispute_id>` and `cases/<provider>:<payment_id>`, and publish what changed.
 
     DisputeChanged, FraudWarned and refunds are followed, everything else is left. One read, one commit, then one
@@ -49,8 +51,10 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
         )
         for dispute, case in tracked.filed.rows
     ]
-    labels = label_messages((case for case, _ in tracked.filed.cases), tracked.filed.rows)
-    if messages := [*(message(update) for update in updates), *labels]:
+    told = told_of((case for case, _ in tracked.filed.cases), tracked.filed.rows)
+    labels = [label_message(label) for labels in told for label in labels]
+    entitlements = entitlement_messages(told, suspends, ports.documents)
+    if messages := [*(message(update) for update in updates), *labels, *entitlements]:
         ports.bus.publish(messages)
     _tell(event, tracked)
 
