@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from shared.disputes.matching import CANDIDATES_SQL, Sought, looked_for
 from shared.disputes.programmes import COUNTS_SQL, asked_at
 from shared.disputes.strategy import OUTCOMES_SQL, Count, Outcomes
 from shared.domain.codec import utc_text
+from shared.domain.money import Money
 from shared.flows.ports import Ports
 
 DAY = timedelta(days=1)
@@ -75,6 +77,38 @@ def test_outcomes_count_what_was_answered_and_finally_decided_once(warehouses: P
         ("fraud", "mastercard", "adyen"): Count(won=1, lost=0),
         ("other", "", "stripe"): Count(won=0, lost=1),
     }
+
+
+def test_candidates_for_an_alert_are_the_payments_of_that_day_with_its_amount_and_digits(warehouses: Ports) -> None:
+    found, at = warehouses.warehouse, datetime(2032, 5, 10, 12, tzinfo=UTC)
+    sought = Sought(amount=Money(1999, "EUR"), bin="424242", last4="4242", paid_at=at)
+
+    def paid(payment_id: str, **fields: Any) -> dict[str, Any]:
+        row = {"kind": "payment", "event_id": f"sought{next(_numbers)}", "provider": "stripe", "account": "acct_1"}
+        row |= {"occurred_at": utc_text(at), "payment_id": payment_id, "step": "captured"}
+        card, amount = {"bin": "424242", "last4": "4242"}, {"minor": 1999, "currency": "EUR"}
+        return {**row, "card": card, "amount": amount, **fields}
+
+    rows = [
+        paid("meant", step="authorized", occurred_at=utc_text(at - timedelta(minutes=1))),
+        paid("meant"),
+        paid("same digits", card={"bin": "555555", "last4": "4242"}),
+        paid("no bin", card={"last4": "4242"}),
+        paid("declined", step="declined"),
+        paid("other digits", card={"bin": "424242", "last4": "1111"}),
+        paid("other amount", amount={"minor": 2000, "currency": "EUR"}),
+        paid("other currency", amount={"minor": 1999, "currency": "USD"}),
+        paid("elsewhere", provider="adyen"),
+        paid("long before", occurred_at=utc_text(at - 6 * DAY)),
+        paid("later", occurred_at=utc_text(at + 2 * DAY)),
+    ]
+    found.append("payment_events", rows)
+    told = found.query(CANDIDATES_SQL, looked_for(sought, "stripe"))
+    assert sorted((row["payment_id"], row["bin"]) for row in told) == [
+        ("meant", "424242"),
+        ("no bin", None),
+        ("same digits", "555555"),
+    ]
 
 
 def test_programmes_count_each_account_and_network_of_the_month_once(warehouses: Ports) -> None:
