@@ -45,13 +45,14 @@ def all_of(documents: Documents, provider: str, payment_id: str) -> tuple[Paymen
     if len(names) != 1:
         return None, None, []
     [name] = names
-    paid, filed = documents.get(
-        [Key(cases.PAYMENTS, f"{provider}:{name}"), Key(cases.COLLECTION, f"{provider}:{name}")]
+    read = [Key(cases.COLLECTION, f"{provider}:{name}")] + (
+        [] if payment else [Key(cases.PAYMENTS, f"{provider}:{name}")]
     )
+    filed, *paid = documents.get(read)
     case = cases.stored(filed)
     keys = [key_of(provider, one) for one in sorted(case.disputes)] if case else []
     disputes = [one for one in map(dispute_of, documents.get(keys)) if one is not None] if keys else []
-    return payment_of(paid), case, disputes
+    return payment_of(payment or paid[0]), case, disputes
 
 
 def ready_for(ports: Ports, customer_id: str, now: datetime) -> tuple[Finding, ...]:

@@ -101,6 +101,7 @@ READ_IN_THE_LOG = {
     "book_published",
     "entity_listed",
     "decisions_recomputed",
+    "alert_heard",
     "answer_asked",
     "answer_changed_by_person",
     "answer_ignored",
