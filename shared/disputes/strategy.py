@@ -92,7 +92,7 @@ class Costs:
     """In minor units of one currency. answer: what a prepared answer costs us beside the provider's fee (a look at it, the
     provider's counter fee). accept_below: what may be accepted without a person; 0: nothing. programme_item: what one more
     dispute of the month costs while an account is in a network's programme (VAMP: some USD 8). dispute_fee: what the provider
-    takes for a dispute, won or lost (Stripe's prices: USD 15, EUR 20, GBP 20). refund_below: of which payments one may be
+    takes for a dispute, won or lost (Stripe's price in the US; in Europe it is higher). refund_below: of which payments one may be
     refunded without a person, to have no dispute; 0: none."""
 
     answer: int
