@@ -428,7 +428,9 @@ class _Run:
         self.ports.bus.publish(now_written.messages)
         ids = {"provider": dispute.provider, "dispute_id": dispute.dispute_id}
         answer = now_written.answer
-        if answer.state is AnswerState.PARKED:
+        # Of a report that is for a person to look at they are told; nobody is called, for nobody waits.
+        is_called_for = dispute.alert is not Alert.REPORT or answer.act is not None
+        if answer.state is AnswerState.PARKED and is_called_for:
             alarm("answer_parked", code=answer.code, attempt=answer.attempt, **ids)
         else:
             fact("dispute_answered", outcome=answer.state, act=answer.act, tries=answer.tries, **ids)

@@ -258,6 +258,16 @@ def test_where_we_refund_by_no_api_a_person_is_told_to_and_records_it(till: Till
     assert [one["outcome"] for one in till.told()] == ["refunded"]
 
 
+def test_of_a_report_that_only_a_person_can_refund_people_are_told_and_nobody_is_called(
+    till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    till.has_api = False
+    till.warn()
+    till.until(NOON + 2 * HOUR)
+    assert [(one["state"], one["code"]) for one in till.heard if "action_id" in one] == [("parked", "no_api")]
+    assert "answer_parked" not in [entry.message for entry in caplog.records]
+
+
 def test_an_alert_of_a_payment_that_nobody_knows_is_a_persons(till: Till) -> None:
     till.alert = ETHOCA
     till.alarm(payment_id=None)
@@ -433,11 +443,12 @@ def test_a_dispute_for_another_reason_is_refunded_as_no_fraud(till: Till) -> Non
     assert [one.reason for one in till.desk.refunds] == [None]
 
 
-def test_a_refusal_of_the_provider_is_a_persons_with_its_words(till: Till) -> None:
+def test_a_refusal_of_the_provider_is_a_persons_with_its_words(till: Till, caplog: pytest.LogCaptureFixture) -> None:
     till.warn()
     del till.desk.paid["pi_1"]
     till.until(DUE + DAY)
     assert (till.answer.state, till.answer.code) == (AnswerState.PARKED, "resource_missing")
+    assert "answer_parked" in [entry.message for entry in caplog.records]
     till.desk.paid["pi_1"] = 1999
     accept(till.ports, "stripe", REPORT, *_BY, till.now)
     till.until(till.now + HOUR)
