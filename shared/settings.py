@@ -18,6 +18,7 @@ import msgspec
 from shared.domain.api import ApiCredentials
 from shared.domain.decisions import Outcome
 from shared.domain.delivery import Credentials
+from shared.domain.entitlements import Suspends
 from shared.domain.errors import Misconfigured
 from shared.domain.evidence import Merchant
 from shared.domain.pseudonyms import DEVELOPMENT, Keyring
@@ -181,6 +182,15 @@ class Settings:
             )
         within, after = timedelta(minutes=read.within_minutes), timedelta(minutes=read.after_minutes)
         return Promise(within=within, then=read.then, after=after)
+
+    def suspends(self) -> Suspends:
+        """PAYIN_ENTITLEMENTS: off, disputes or warnings: what suspends a customer's entitlement. Raises Misconfigured."""
+        try:
+            return Suspends(self.environment.get("PAYIN_ENTITLEMENTS") or Suspends.NOTHING)
+        except ValueError:
+            raise Misconfigured(
+                f"PAYIN_ENTITLEMENTS is one of {', '.join(Suspends)}: what suspends a customer", reason="bad_setting"
+            ) from None
 
     def merchant(self) -> Merchant:
         """PAYIN_MERCHANT: a JSON object, `{"name": "", "descriptors": {"": ""}, "product": "", "cancellation": "", "refunds":

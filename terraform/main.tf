@@ -51,6 +51,7 @@ locals {
     # What is decided, by what the customer does, where a payment's history is not known in time.
     PAYIN_WITHOUT_HISTORY = jsonencode(var.without_history)
     PAYIN_REVIEWS         = jsonencode(var.reviews)
+    PAYIN_ENTITLEMENTS    = var.entitlements
     PAYIN_MERCHANT        = jsonencode(var.merchant)
     PROVIDERS             = join(",", keys(var.payment_providers))
   }

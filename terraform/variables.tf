@@ -106,6 +106,17 @@ variable "without_history" {
   }
 }
 
+variable "entitlements" {
+  description = "What suspends what a customer has bought, told on payment-actions: off, disputes (for fraud), or warnings (an issuer's report of fraud as well)."
+  type        = string
+  default     = "off"
+  nullable    = false
+  validation {
+    condition     = contains(["off", "disputes", "warnings"], var.entitlements)
+    error_message = "entitlements is off, disputes or warnings."
+  }
+}
+
 variable "reviews" {
   description = "Within how many minutes a person looks at a payment under review, and what becomes of one at which nobody did, after how many: release, refuse, or null, by which it goes on waiting."
   type = object({

@@ -10,10 +10,10 @@ from shared.runtime.app import App
 
 
 def build(app: App) -> entry.Handler:
-    promise = app.settings.promise()
+    promise, suspends = app.settings.promise(), app.settings.suspends()
 
     def due(_: bytes) -> None:
-        check(app.ports, app.now())
+        check(app.ports, app.now(), suspends)
         check_reviews(app.ports, app.now(), promise)
 
     return entry.on_tick("check_deadlines", due, app.clock)

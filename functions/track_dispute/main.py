@@ -9,7 +9,8 @@ from shared.runtime.app import App
 
 
 def build(app: App) -> entry.Handler:
-    return entry.consume(lambda event: track(event, app.ports, app.now()))
+    suspends = app.settings.suspends()
+    return entry.consume(lambda event: track(event, app.ports, app.now(), suspends))
 
 
 handle = entry.start("track_dispute", build)

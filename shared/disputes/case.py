@@ -24,6 +24,7 @@ def with_dispute(case: Case, dispute: Dispute) -> Case:
         status=dispute.told_status,
         final=dispute.final,
         amount=dispute.amount,
+        alert=dispute.alert,
     )
     unplaced = {name: facts for name, facts in case.unplaced.items() if name != dispute.dispute_id}
     return judge(replace(case, disputes={**case.disputes, dispute.dispute_id: summary}, unplaced=unplaced))
@@ -112,7 +113,8 @@ def judge(case: Case) -> Case:
     untold = sums.moved(1) != refunded
     taking = [case.disputes[id_] for id_ in sorted(case.disputes) if takes_money(case.disputes[id_])]
     disputed, _ = total_of([dispute.amount for dispute in taking if dispute.amount])
-    opened = min((dispute.opened_at for dispute in case.disputes.values()), default=None)
+    disputes = [dispute for dispute in case.disputes.values() if dispute.alert is None]
+    opened = min((dispute.opened_at for dispute in disputes), default=None)
     warned = min((warning.occurred_at for warning in case.warnings.values()), default=None)
     returned = Money(refunded.minor, currency) if currency else None
     flags = {
@@ -120,7 +122,7 @@ def judge(case: Case) -> Case:
         and any(_is_open(dispute) for dispute in taking)
         and not _fits(case, None if untold else returned, taking),
         CaseFlag.WARNED_BEFORE_DISPUTE: opened is not None and warned is not None and warned < opened,
-        CaseFlag.SEVERAL_DISPUTES: len(case.disputes) > 1,
+        CaseFlag.SEVERAL_DISPUTES: len(disputes) > 1,
         CaseFlag.TIMELINE_FULL: len(case.refunds) == timeline.LISTED or len(case.warnings) == timeline.LIMIT,
         CaseFlag.TOTALS_INCOMPLETE: _incomplete(case),
     }

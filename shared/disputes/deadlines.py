@@ -102,7 +102,7 @@ def decided_at(dispute: Dispute) -> datetime | None:
     """When the answer is decided on: soon, and in time to be sent in time."""
     heard_at = dispute.deadline_heard_at or dispute.heard_at
     if heard_at is None or dispute.respond_by is None:
-        return heard_at
+        return heard_at + DECIDED_AFTER if heard_at else None
     return min(heard_at + DECIDED_AFTER, max(heard_at, dispute.respond_by - SENT_BEFORE))
 
 

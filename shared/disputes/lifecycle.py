@@ -27,10 +27,12 @@ from shared.domain.disputes import (
     told,
 )
 from shared.domain.events import (
+    Alert,
     DisputeChanged,
     DisputeReason,
     DisputeStage,
     DisputeStatus,
+    FraudWarned,
 )
 from shared.domain.money import Money, total_of
 
@@ -86,6 +88,31 @@ def fact_of(event: DisputeChanged, heard_at: datetime) -> DisputeFact:
         autodefended=event.autodefended or None,
         unsigned=event.unsigned,
         livemode=event.livemode or None,
+        alert=event.alert,
+    )
+
+
+def alert_of(warned: FraudWarned) -> DisputeChanged:
+    """An issuer's report as the alert that it is. It claims nothing by itself, for the report does. One that says that the
+    payment is refunded or disputed by now (`actionable`) asks for nothing any more."""
+    over = warned.actionable is False
+    return DisputeChanged(
+        event_id=warned.event_id,
+        provider=warned.provider,
+        account=warned.account,
+        occurred_at=warned.occurred_at,
+        delivery_id=warned.delivery_id,
+        livemode=warned.livemode,
+        unsigned=warned.unsigned,
+        dispute_id=f"{Alert.REPORT}:{warned.warning_id}",
+        payment_id=warned.payment_id,
+        payment_aliases=warned.payment_aliases,
+        stage=DisputeStage.INQUIRY,
+        status=DisputeStatus.CLOSED if over else DisputeStatus.NEEDS_RESPONSE,
+        amount=warned.amount,
+        network=warned.network,
+        provider_status=warned.fraud_type,
+        alert=Alert.REPORT,
     )
 
 
@@ -144,7 +171,10 @@ def settle(dispute: Dispute) -> Dispute:
     told_can = _last(this_round, lambda fact: fact.can_respond)
     wants_answer = told_status is DisputeStatus.NEEDS_RESPONSE and told_can is not False
     respond_by = deadline.respond_by if deadline else None
-    if deadline is None and wants_answer:
+    alert = _last(facts, lambda fact: fact.alert)
+    # Nobody waits for an answer to a report, so that it has no deadline either.
+    is_estimated = deadline is None and wants_answer and alert is not Alert.REPORT
+    if is_estimated:
         respond_by = round_began + response_time(network, stage)
     round_, answered = _answered(dispute, stage, round_began)
     troubles = ({_FULL} & set(dispute.inconsistent)) | (set() if one_currency else {_CURRENCIES})
@@ -174,7 +204,7 @@ def settle(dispute: Dispute) -> Dispute:
         network=network,
         respond_by=respond_by,
         respond_by_text=deadline.respond_by_text if deadline else _last(this_round, lambda fact: fact.respond_by_text),
-        deadline_estimated=deadline is None and wants_answer,
+        deadline_estimated=is_estimated,
         deadline_unsigned=bool(deadline and "respond_by" in deadline.unsigned),
         deadline_heard_at=min(
             (fact.heard_at for fact in here if fact.respond_by == deadline.respond_by)
@@ -188,6 +218,7 @@ def settle(dispute: Dispute) -> Dispute:
         provider_status=_last(facts, lambda fact: fact.provider_status),
         evidence_submitted=any(fact.evidence_submitted for fact in here),
         livemode=any(fact.livemode for fact in facts),
+        alert=alert,
         round=round_,
         arn=_last(facts, lambda fact: fact.arn),
         first_at=min(fact.occurred_at for fact in facts),
@@ -195,7 +226,9 @@ def settle(dispute: Dispute) -> Dispute:
         heard_at=min(fact.heard_at for fact in facts),
         inconsistent=tuple(sorted(troubles)),
     )
-    if answered is not None and told_status is DisputeStatus.NEEDS_RESPONSE:
+    if alert is not None:
+        settled = replace(settled, status=_of_alert(settled))
+    elif answered is not None and told_status is DisputeStatus.NEEDS_RESPONSE:
         # The provider has our answer, and may tell of it late or never.
         accepted = answered.act is Act.ACCEPT
         status = DisputeStatus.ACCEPTED if accepted else DisputeStatus.UNDER_REVIEW
@@ -212,6 +245,15 @@ def settle(dispute: Dispute) -> Dispute:
             settled, status=DisputeStatus.EXPIRED, status_since=settled.respond_by, expired_cause=expiry.cause
         )
     return replace(settled, next_action_at=schedule(settled))
+
+
+def _of_alert(alert: Dispute) -> DisputeStatus | None:
+    """Refunded, it is settled before it was filed, whatever else is told; answered otherwise it is over, for what the issuer
+    files then is a dispute of its own."""
+    given = [one for one in alert.answers.values() if one.state in GIVEN]
+    if any(one.act is Act.ACCEPT for one in given):
+        return DisputeStatus.PREVENTED
+    return DisputeStatus.CLOSED if given and alert.told_status is DisputeStatus.NEEDS_RESPONSE else alert.told_status
 
 
 def _answered(dispute: Dispute, stage: DisputeStage | None, round_began: datetime) -> tuple[str, Answer | None]:
@@ -248,12 +290,13 @@ def reunited(disputes: Iterable[Dispute]) -> list[Dispute]:
     the only dispute that there is besides.
 
     A provider's later message may name the payment alone and leave open that it does (Adyen's CHARGEBACK_REVERSED).
-    Nothing says of which dispute it tells while there are several: then it stands by itself.
+    Nothing says of which dispute it tells while there are several: then it stands by itself. An alert is none of them.
     """
     found = list(disputes)
     strays = [one for one in found if not names_in(one.facts.values())]
     others = [one for one in found if one not in strays]
-    heir = others[0].dispute_id if len(others) == 1 else None
+    heirs = [one.dispute_id for one in others if one.alert is None]
+    heir = heirs[0] if len(heirs) == 1 else None
     told = [
         (event_id, replace(fact, told_as=stray.dispute_id))
         for stray in strays
@@ -261,7 +304,7 @@ def reunited(disputes: Iterable[Dispute]) -> list[Dispute]:
         if heir is not None
     ]
     return [
-        *(_with_told(one, told) for one in others),
+        *(_with_told(one, told if one.dispute_id == heir else ()) for one in others),
         *(settle(replace(stray, same_as=heir)) for stray in strays),
     ]
 
@@ -337,7 +380,7 @@ _COPIED = (
     *("final", "expired_cause"),
     *("amount", "moved", "reason", "reason_code", "network", "respond_by", "deadline_unsigned", "deadline_estimated"),
     *("can_respond", "answered_by", "contest_fee", "same_as"),
-    *("status_since", "won_before", "withdrawn", "fees"),
+    *("status_since", "won_before", "withdrawn", "fees", "alert"),
 )
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.disputes.case import takes_money
-from shared.domain.disputes import Case, Dispute
+from shared.domain.answers import Act
+from shared.domain.disputes import GIVEN, AlertOutcome, AnswerState, Case, Dispute
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.money import Money
 from shared.domain.payments import Payment, takeable
@@ -23,11 +24,13 @@ class MayRefund(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """may: the strictest of all that speaks. left: what could go back at most without paying twice. why: for a person."""
+    """may: the strictest of all that speaks. left: what could go back at most without paying twice. why: for a person. settled:
+    what there is to say to a network that asks for a refund, where it needs none any more."""
 
     may: MayRefund
     left: Money | None
     why: tuple[str, ...]
+    settled: AlertOutcome | None = None
 
 
 _STRICTNESS = (MayRefund.YES, MayRefund.ASK, MayRefund.NO)
@@ -41,6 +44,7 @@ def may_refund(payment: Payment | None, case: Case | None, disputes: Iterable[Di
     if payment is None or paid is None or not paid.minor:
         return Advice(MayRefund.NO, None, ("no payment of this name has taken any money",))
     own = [one for one in disputes if one.same_as is None]
+    takers = [one for one in own if one.alert is None]
     found = [_of(one) for one in own]
     returned = payment.refunded.minor if payment.refunded else 0
     left = paid.minor - returned - (payment.reversed.minor if payment.reversed else 0)
@@ -58,15 +62,26 @@ def may_refund(payment: Payment | None, case: Case | None, disputes: Iterable[Di
     elif not found:
         found.append((MayRefund.YES, "nobody disputes it"))
     may = max((word for word, _ in found), key=_STRICTNESS.index)
-    return Advice(may, Money(left, paid.currency), tuple(why for _, why in found))
+    settled = None
+    if takers and any(one.status not in (DisputeStatus.CLOSED, DisputeStatus.PREVENTED) for one in takers):
+        settled = AlertOutcome.ALREADY_DISPUTED
+    elif may is MayRefund.NO:
+        settled = AlertOutcome.PREVIOUSLY_REFUNDED
+    return Advice(may, Money(left, paid.currency), tuple(why for _, why in found), settled)
 
 
 def _of(dispute: Dispute) -> tuple[MayRefund, str]:
-    name, status = f"dispute {dispute.dispute_id}", dispute.status
+    name, status = f"{'alert' if dispute.alert else 'dispute'} {dispute.dispute_id}", dispute.status
+    if dispute.alert and _refunds(dispute):
+        return MayRefund.ASK, f"{name} is about to be answered by a refund"
+    if dispute.alert and _declined(dispute):
+        return MayRefund.ASK, f"{name} was answered: nothing is refunded"
     if status is DisputeStatus.PREVENTED:
         return MayRefund.NO, f"{name} was settled beforehand: the network has refunded it already"
     if status is DisputeStatus.CLOSED:
         return MayRefund.YES, f"{name} was withdrawn or closed without a ruling"
+    if dispute.alert and status in _OPEN:
+        return MayRefund.YES, f"{name} asks for it, before a dispute is filed"
     if dispute.stage is DisputeStage.INQUIRY:
         if status in _OPEN:
             return MayRefund.YES, f"{name} is an inquiry, which has taken nothing: a refund in full ends most of them"
@@ -78,3 +93,15 @@ def _of(dispute: Dispute) -> tuple[MayRefund, str]:
     if status in _GONE:
         return MayRefund.NO, f"{name} was {status}: the customer has that money from their bank"
     return MayRefund.NO, f"{name} has taken the money and is open: accept it instead of a refund"
+
+
+def _refunds(alert: Dispute) -> bool:
+    answer = alert.answer
+    on_its_way = (AnswerState.ANNOUNCED, AnswerState.SENDING)
+    return answer is not None and answer.act is Act.ACCEPT and answer.state in on_its_way
+
+
+def _declined(alert: Dispute) -> bool:
+    """By choice, and not because there was nothing left to refund."""
+    given = [one for one in alert.answers.values() if one.state in GIVEN and one.act is Act.DECLINE]
+    return any(one.code in (None, AlertOutcome.DECLINED) for one in given)

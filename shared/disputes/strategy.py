@@ -92,15 +92,25 @@ GROUP BY provider, reason, network"""
 class Costs:
     """In minor units of one currency. answer: what a prepared answer costs us beside the provider's fee (a look at it, the
     provider's counter fee). accept_below: what may be accepted without a person; 0: nothing. programme_item: what one more
-    dispute of the month costs while an account is in a network's programme (VAMP: some USD 8)."""
+    dispute of the month costs while an account is in a network's programme (VAMP: some USD 8). dispute_fee: what the provider
+    takes for a dispute, won or lost (Stripe's price in the US; in Europe it is higher). refund_below: of which payments one may be
+    refunded without a person, to have no dispute; 0: none."""
 
     answer: int
     accept_below: int
     programme_item: int
+    dispute_fee: int
+    refund_below: int
 
 
 def _like_euros(times: int) -> Costs:
-    return Costs(answer=300 * times, accept_below=500 * times, programme_item=800 * times)
+    return Costs(
+        answer=300 * times,
+        accept_below=500 * times,
+        programme_item=800 * times,
+        dispute_fee=1500 * times,
+        refund_below=5000 * times,
+    )
 
 
 SOONEST = timedelta(hours=6)
@@ -148,9 +158,9 @@ class Strategy:
             **dict.fromkeys(("MXN",), _like_euros(20)),
             "INR": _like_euros(90),
             # No decimals.
-            "JPY": Costs(answer=500, accept_below=800, programme_item=1300),
+            "JPY": Costs(answer=500, accept_below=800, programme_item=1300, dispute_fee=2000, refund_below=8000),
             # Three.
-            "KWD": Costs(answer=1000, accept_below=1700, programme_item=2700),
+            "KWD": Costs(answer=1000, accept_below=1700, programme_item=2700, dispute_fee=4500, refund_below=16000),
         }
     )
     escalates: float = 0.5

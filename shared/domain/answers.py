@@ -16,10 +16,11 @@ from shared.domain.money import Money
 
 
 class Act(StrEnum):
-    """What an answer does; once taken by the provider neither can be taken back."""
+    """What an answer does; once taken by the provider none can be taken back."""
 
     SUBMIT = "submit"
-    ACCEPT = "accept"
+    ACCEPT = "accept"  # of an alert: the payment is refunded
+    DECLINE = "decline"  # of an alert alone: nothing is refunded, and nothing sent to the payment's provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

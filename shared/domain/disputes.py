@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.answers import Act
-from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus
+from shared.domain.events import Alert, DisputeReason, DisputeStage, DisputeStatus
 from shared.domain.evidence import Item
 from shared.domain.ledger import Ledger
 from shared.domain.money import Money
@@ -173,6 +173,7 @@ class DisputeFact:
     unsigned: tuple[str, ...] = ()
     told_as: str | None = None
     livemode: bool | None = None
+    alert: Alert | None = None
 
 
 def told(facts: Iterable[DisputeFact]) -> int:
@@ -210,7 +211,8 @@ class Dispute:
     round: which of `answers` is the one to what the provider asks now, whether it is there already or not.
     next_action_at: when check_deadlines has to look at it again; None when never. same_as: this is what was told
     under the payment's own name, and it counts among the facts of that dispute of the payment. filed_under: the names
-    of the cases in which it has stood; it stands in the last one and in no other.
+    of the cases in which it has stood; it stands in the last one and in no other. alert: who warns of a dispute that is none
+    yet.
     """
 
     provider: str
@@ -253,6 +255,7 @@ class Dispute:
     same_as: str | None = None
     filed_under: tuple[str, ...] = ()
     livemode: bool = False
+    alert: Alert | None = None
     round: str | None = None
     facts: Mapping[str, DisputeFact] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
@@ -282,6 +285,7 @@ class DisputeSummary:
     status: DisputeStatus | None = None
     final: bool = True
     amount: Money | None = None
+    alert: Alert | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,7 +338,8 @@ class DisputeUpdate:
     update_id: the same for every copy of the same update. event_id: what caused it; None for our own doing.
     occurred_at: when that happened. revision: how much was known; of two rows of a dispute the greater is newer.
     same_as: this is no dispute of its own, and counts nowhere: what it tells is told by the row of that dispute.
-    answer, answer_state, answer_by, answered_at, packet: our answer to this round, see `Answer`. The rest as in `Dispute`.
+    answer, answer_state, answer_by, answered_at, packet: our answer to this round, see `Answer`. alert: this is no dispute yet.
+    The rest as in `Dispute`.
     """
 
     update_id: str
@@ -375,6 +380,7 @@ class DisputeUpdate:
     won_before: bool = False
     withdrawn: Money | None = None
     fees: Money | None = None
+    alert: Alert | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,3 +435,29 @@ class AnswerTold:
     amount: Money | None
     code: str | None
     told: str | None
+
+
+class AlertOutcome(StrEnum):
+    """What became of an alert, in the words in which networks want to be told."""
+
+    REFUNDED = "refunded"
+    PREVIOUSLY_REFUNDED = "previously_refunded"
+    ALREADY_DISPUTED = "already_disputed"
+    DECLINED = "declined"  # it is not refunded; the issuer may file its dispute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertAnswered:
+    """A message on `dispute-actions`: tell the network that sent `alert_id` what became of it, by `respond_by`. action_id is
+    the same for every copy, and there is one for each alert: what is told to an issuer cannot be taken back."""
+
+    action_id: str
+    alert: Alert
+    alert_id: str
+    outcome: AlertOutcome
+    provider: str
+    account: str
+    payment_id: str | None
+    refund: str | None
+    answered_at: datetime
+    respond_by: datetime | None

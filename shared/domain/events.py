@@ -73,6 +73,17 @@ class DisputeReason(StrEnum):
     OTHER = "other"
 
 
+class Alert(StrEnum):
+    """Who warns of a dispute before there is one. Its stage is INQUIRY: it has taken no money."""
+
+    REPORT = (
+        "fraud_report"  # the issuer's report to its network (Visa TC40, Mastercard SAFE); nobody waits for an answer
+    )
+    ETHOCA = "ethoca"  # Mastercard's: the issuer waits for an outcome before it files
+    CDRN = "cdrn"  # Verifi's, of Visa: the same
+    RDR = "rdr"  # Verifi's: rules at the acquirer have refunded it before anybody here hears of it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """What every event says of itself.
@@ -188,6 +199,7 @@ class DisputeChanged(Event):
     moved: money that this event took (negative) or gave back (positive), in the currency in which the provider settles with
         us where it tells that. fees: what the provider has charged for this dispute so far, less what of it was given back, as
         this message tells; None where it tells none.
+    alert: this is no dispute yet, but who warns of one.
     """
 
     dispute_id: str
@@ -212,6 +224,7 @@ class DisputeChanged(Event):
     arn: str | None = None
     contest_fee: Money | None = None
     fees: Money | None = None
+    alert: Alert | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,8 @@ class Piece:
 def submit(
     ports: Ports, provider: str, dispute_id: str, by: str, why: str, now: datetime, *, acknowledged: bool = False
 ) -> Dispute:
-    """The best evidence that there is goes out now. acknowledged: `by` agrees to what this contest costs.
+    """The best evidence that there is goes out now; an alert is answered without a refund. acknowledged: `by` agrees to what
+    this contest costs.
 
     Raises DisputeUnknown, AnswerTaken for what is answered, on its way or not asked.
     """
@@ -77,7 +78,7 @@ def submit(
 
 
 def accept(ports: Ports, provider: str, dispute_id: str, by: str, why: str, now: datetime) -> Dispute:
-    """The claim is accepted now. Raises as `submit`."""
+    """The claim is accepted now; the payment of an alert is refunded, if that pays nothing twice. Raises as `submit`."""
     return _announced(ports, provider, dispute_id, by, why, now, Act.ACCEPT, None)
 
 
@@ -100,8 +101,8 @@ def recorded_elsewhere(
     """An answer was given `at` the provider by other ways. Raises as `submit`."""
 
     def elsewhere(dispute: Dispute, answer: Answer) -> Answer:
-        del dispute
-        return replace(answer, state=AnswerState.ELSEWHERE, act=act, answered_at=min(at, now), wake_at=None)
+        given = _as_answered(dispute, act)
+        return replace(answer, state=AnswerState.ELSEWHERE, act=given, answered_at=min(at, now), wake_at=None)
 
     return _changed(ports, provider, dispute_id, by, why, now, elsewhere, late=True)
 
@@ -117,17 +118,21 @@ def _announced(
     acknowledged_by: str | None,
 ) -> Dispute:
     def announced(dispute: Dispute, answer: Answer) -> Answer:
-        del dispute
         return replace(
             answer,
             state=AnswerState.ANNOUNCED,
-            act=act,
+            act=_as_answered(dispute, act),
             due_at=now,
             wake_at=now,
             acknowledged_by=acknowledged_by,
         )
 
     return _changed(ports, provider, dispute_id, by, why, now, announced)
+
+
+def _as_answered(dispute: Dispute, act: Act) -> Act:
+    """There is no evidence to submit against an alert: whoever would fight it declines to refund."""
+    return Act.DECLINE if dispute.alert and act is Act.SUBMIT else act
 
 
 def _changed(

@@ -21,11 +21,13 @@ from shared.domain.disputes import (
     ExpiredCause,
     Rung,
 )
+from shared.domain.entitlements import Suspends
 from shared.domain.errors import Unreadable
 from shared.domain.telemetry import alarm, fact, failure
 from shared.flows.committing import Decision, Seen, change, write
+from shared.flows.entitlements import entitlement_messages
 from shared.flows.filing import COLLECTION, Filed, dispute_of, filed, linked
-from shared.flows.labels import label_messages
+from shared.flows.labels import label_messages, told_of
 from shared.flows.ports import Key, Message, Ports, Snapshot, Write
 from shared.flows.track_dispute import message
 
@@ -48,7 +50,7 @@ class Summary:
     done: dict[str, int] = field(default_factory=dict)
 
 
-def check_deadlines(ports: Ports, now: datetime) -> Summary:
+def check_deadlines(ports: Ports, now: datetime, suspends: Suspends = Suspends.NOTHING) -> Summary:
     """Do what is due by `now`, that of MOST disputes at most, and read nothing else; the next run goes on from there.
 
     Each action is claimed in its dispute by version, with a lease; then published under an id of its own; then
@@ -61,7 +63,10 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
     for fresh in _pages(ports, now):
         looked_at += len(fresh)
         claims = _claimed(fresh, ports, now)
-        if messages := [message for claim in claims for message in claim.messages]:
+        messages = [message for claim in claims for message in claim.messages]
+        # Of a payment by another name nobody knew whose it was.
+        linked = [labels for claim in claims for labels in told_of((), claim.linked)]
+        if messages := [*messages, *entitlement_messages(linked, suspends, ports.documents)]:
             ports.bus.publish(messages)
         for claim in claims:
             claim.tell()
@@ -80,7 +85,7 @@ def check_deadlines(ports: Ports, now: datetime) -> Summary:
 @dataclass(frozen=True, slots=True)
 class _Claim:
     """An action that is ours to do: publish `messages`, mark `key` in `dispute`, `tell` the log. missed: a deadline that
-    could have been met."""
+    could have been met. linked: the disputes of a payment that has become known."""
 
     dispute: Key
     key: str
@@ -88,6 +93,7 @@ class _Claim:
     messages: Sequence[Message]
     tell: Callable[[], None]
     missed: bool = False
+    linked: Sequence[tuple[Dispute, Case | None]] = ()
 
 
 def _pages(ports: Ports, now: datetime) -> Iterator[list[Snapshot]]:
@@ -268,7 +274,7 @@ def _claim(at: Key, key: str, action: Action, rows: Sequence[tuple[Dispute, Case
     if rung is Rung.LINK:
         # Labels are told of a payment by its own name.
         linked = [*updated(action.at), *label_messages((), rows)]
-        return _Claim(at, key, rung, linked, lambda: fact("dispute_linked", **ids))
+        return _Claim(at, key, rung, linked, lambda: fact("dispute_linked", **ids), linked=rows)
     if rung is Rung.LOOK_LAST:
         return _Claim(at, key, rung, (), lambda: alarm("dispute_without_payment", **ids))
     reminder = [_reminder(action_id, rung, dispute)]

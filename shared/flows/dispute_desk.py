@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from shared.disputes.compelling import Finding, readiness
 from shared.disputes.refunds import Advice, may_refund
-from shared.domain.disputes import Dispute
+from shared.domain.disputes import Case, Dispute
+from shared.domain.payments import Payment
 from shared.flows import cases
 from shared.flows.answering import DisputeUnknown
 from shared.flows.filing import COLLECTION, dispute_of, key_of
@@ -33,19 +34,25 @@ def view(documents: Documents, provider: str, dispute_id: str) -> Dispute:
 
 def before_a_refund(documents: Documents, provider: str, payment_id: str) -> Advice:
     """Whether the payment of that name, its own or an alias, may be refunded. Three round trips at most."""
+    return may_refund(*all_of(documents, provider, payment_id))
+
+
+def all_of(documents: Documents, provider: str, payment_id: str) -> tuple[Payment | None, Case | None, list[Dispute]]:
+    """The payment of that name, its own or an alias, with all that there is of its disputes. Nothing, where several are meant."""
     alias = Key(cases.ALIASES, f"{provider}:{payment_id}")
     payment, other = documents.get([Key(cases.PAYMENTS, f"{provider}:{payment_id}"), alias])
     names: Sequence[str] = list(other.document["payments"]) if other and payment is None else [payment_id]
     if len(names) != 1:
-        return may_refund(None, None, ())
+        return None, None, []
     [name] = names
-    paid, filed = documents.get(
-        [Key(cases.PAYMENTS, f"{provider}:{name}"), Key(cases.COLLECTION, f"{provider}:{name}")]
+    read = [Key(cases.COLLECTION, f"{provider}:{name}")] + (
+        [] if payment else [Key(cases.PAYMENTS, f"{provider}:{name}")]
     )
+    filed, *paid = documents.get(read)
     case = cases.stored(filed)
     keys = [key_of(provider, one) for one in sorted(case.disputes)] if case else []
     disputes = [one for one in map(dispute_of, documents.get(keys)) if one is not None] if keys else []
-    return may_refund(payment_of(paid), case, disputes)
+    return payment_of(payment or paid[0]), case, disputes
 
 
 def ready_for(ports: Ports, customer_id: str, now: datetime) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from shared.domain.codec import encode
 from shared.domain.disputes import Case, Dispute, DisputeFact, FraudWarning
-from shared.domain.events import DisputeStatus
+from shared.domain.events import Alert, DisputeStatus
 from shared.domain.labels import FraudLabel, LabelClass, LabelSource
 from shared.flows.ports import Message
 from shared.fraud.claims import Claims, DisputeClaim
@@ -23,14 +23,18 @@ def label_message(label: FraudLabel) -> Message:
 
 
 def label_messages(filed: Iterable[Case], rows: Iterable[tuple[Dispute, Case | None]]) -> list[Message]:
-    """All labels of the payments of the cases `filed`, and of those in which `rows` stand: the same ones again where
+    """All labels of `told_of`."""
+    return [label_message(label) for labels in told_of(filed, rows) for label in labels]
+
+
+def told_of(filed: Iterable[Case], rows: Iterable[tuple[Dispute, Case | None]]) -> list[list[FraudLabel]]:
+    """Payment by payment, all labels of the cases `filed`, and of those in which `rows` stand: the same ones again where
     nothing is new. rows: every dispute of a case that has one among them."""
     rows = list(rows)
     cases = {case.payment_id: case for case in [*filed, *(case for _, case in rows if case)]}
     return [
-        label_message(label)
+        labels_of(case, [one for one, its in rows if its and its.payment_id == payment_id])
         for payment_id, case in cases.items()
-        for label in labels_of(case, [one for one, its in rows if its and its.payment_id == payment_id])
     ]
 
 
@@ -89,7 +93,8 @@ def _words(case: Case, disputes: Iterable[Dispute]) -> Iterator[_Word]:
     for event_id, warning in case.warnings.items():
         yield _Word(warning.heard_at or warning.occurred_at, event_id, warning.account, warning)
     for dispute in disputes:
-        if dispute.same_as is None:  # what it tells is told by that one too
+        # What it tells is told by that one too, or by the report that it is made of.
+        if dispute.same_as is None and dispute.alert is not Alert.REPORT:
             for event_id, fact in dispute.facts.items():
                 yield _Word(fact.heard_at, event_id, dispute.account, fact, dispute.dispute_id)
 

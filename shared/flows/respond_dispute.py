@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.disputes import deadlines, lifecycle
+from shared.disputes.alerts import NOTHING_TAKEN, outcome_of
+from shared.disputes.refunds import Advice, MayRefund
 from shared.domain import timeline
 from shared.domain.answers import Act, Contest, Done, Refused, Standing, Step, StepOutcome
 from shared.domain.api import ApiCredentials
 from shared.domain.codec import encode
-from shared.domain.disputes import GIVEN, Answer, AnswerAsked, AnswerState, AnswerTold, Dispute
+from shared.domain.disputes import GIVEN, AlertAnswered, Answer, AnswerAsked, AnswerState, AnswerTold, Dispute
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
+from shared.domain.events import Alert
 from shared.domain.evidence import Packet
 from shared.domain.privacy import mask
 from shared.domain.telemetry import alarm, fact
@@ -57,16 +60,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clerk:
-    """What an answer is made of. responder: the provider's module, None where its disputes are not answered by an API.
-    judge: what to do. prepare: the evidence as it is now. keep: store a packet under its digest, and so that `load` finds it
+    """What an answer is made of. responder: the provider's module, for alerts that which refunds; None where there is no API for
+    it. guard: whether the payment of an alert may be refunded. judge: what to do. prepare: the evidence as it is now. keep: store a packet under its digest, and so that `load` finds it
     for as long as the dispute may be asked about."""
 
-    responder: Callable[[str], Responder | None]
+    responder: Callable[[Dispute], Responder | None]
     api: Callable[[Responder], Api]
     judge: Callable[[Dispute, datetime], Verdict]
     prepare: Callable[[Dispute, datetime], Packet]
     keep: Callable[[Packet], str]
     load: Callable[[str], Packet]
+    guard: Callable[[Dispute], Advice] = lambda _: Advice(MayRefund.ASK, None, ("nobody was asked",))
 
 
 def respond_dispute(asked: AnswerAsked, ports: Ports, clerk: Clerk, clock: Callable[[], datetime]) -> None:
@@ -183,11 +187,15 @@ class _Run:
 
     def decided(self, dispute: Dispute, now: datetime) -> Answer:
         """What is to be done about `dispute`, announced, or handed to a person."""
-        if self.clerk.responder(dispute.provider) is None:
+        has_api = self.clerk.responder(dispute) is not None
+        if has_api or dispute.alert is not None:
+            verdict = self._judged(dispute, now)
+        else:
             why = f"{dispute.provider} takes answers on its own pages only"
             verdict = Verdict(act=None, by="no_api", why=(why,), due_at=now, code="no_api")
-        else:
-            verdict = self._judged(dispute, now)
+        if verdict.act is Act.ACCEPT and not has_api:
+            why = f"{dispute.provider} is not asked for refunds by us: refund it there, and record it"
+            verdict = replace(verdict, act=None, why=(*verdict.why, why), code="no_api")
         before = dispute.answer
         decided = Answer(
             state=AnswerState.ANNOUNCED if verdict.act else AnswerState.PARKED,
@@ -202,7 +210,7 @@ class _Run:
             wake_at=max(verdict.due_at, now) if verdict.act else None,
             attempt=before.attempt if before else 0,
             words=before.words if before else 0,
-            code=None if verdict.act else verdict.code,
+            code=verdict.code if verdict.act in (None, Act.DECLINE) else None,
             supplied=before.supplied if before else {},
         )
         answer = self.save(decided, tells=True)
@@ -218,14 +226,17 @@ class _Run:
 
     def send(self, dispute: Dispute, answer: Answer, now: datetime) -> None:
         """Have the announced answer at the provider, or as far as it goes."""
-        responder = self.clerk.responder(dispute.provider)
+        responder = self.clerk.responder(dispute)
         assert answer.act is not None
-        assert responder is not None
         sending = replace(
             answer, state=AnswerState.SENDING, wake_at=now + LEASE, lease_until=now + LEASE, tries=answer.tries + 1
         )
         try:
             answer = self.save(sending)
+            if dispute.alert is not None and answer.sent_at is None and not self._refunds(dispute, answer):
+                return
+            if responder is None:
+                raise Unreadable(f"there is no API of {dispute.provider} for this", reason="no_api")
             with_packet = answer.act is Act.SUBMIT or tells_use(responder)
             contest, answer = self._contest(dispute, answer, now, with_packet=with_packet)
             if problems := responder.problems(contest):
@@ -234,6 +245,21 @@ class _Run:
             self._play(dispute, responder, contest, answer)
         except (Misconfigured, Unreadable) as error:
             self._end(dispute, self.answer or answer, AnswerState.PARKED, code=error.reason, told=str(error))
+
+    def _refunds(self, alert: Dispute, answer: Answer) -> bool:
+        """Whether the payment of `alert` is to be refunded now, and may be. Asked at the last moment: what went back or was
+        disputed since is not paid again."""
+        advice = self.clerk.guard(alert)
+        if advice.settled is not None:
+            answer = replace(answer, act=Act.DECLINE, why=(*answer.why, *advice.why))
+        if answer.act is Act.ACCEPT and advice.may is MayRefund.YES:
+            return True
+        if answer.act is Act.ACCEPT:
+            self._end(alert, answer, AnswerState.PARKED, code="refund_in_doubt", told="; ".join(advice.why))
+        else:
+            code = advice.settled or answer.code
+            self._end(alert, answer, AnswerState.TAKEN, answered_at=self.clock(), code=code)
+        return False
 
     def overtaken(self, dispute: Dispute, answer: Answer) -> None:
         """The provider went on before anybody heard whether it has the answer: it takes none to that any more, and what it would
@@ -302,7 +328,7 @@ class _Run:
             others = replace(answer, act=None, by=ELSEWHERE, why=("the provider has an answer that is not ours",))
             self._end(dispute, others, AnswerState.ELSEWHERE, answered_at=now)
         elif standing is Standing.OVER:
-            self._end(dispute, answer, AnswerState.OVER, code="nothing_taken")
+            self._end(dispute, answer, AnswerState.OVER, code=NOTHING_TAKEN)
         elif answer.sent_at is None:
             return True
         elif standing is Standing.UNKNOWN and not repeatable:
@@ -402,7 +428,9 @@ class _Run:
         self.ports.bus.publish(now_written.messages)
         ids = {"provider": dispute.provider, "dispute_id": dispute.dispute_id}
         answer = now_written.answer
-        if answer.state is AnswerState.PARKED:
+        # Of a report that is for a person to look at they are told; nobody is called, for nobody waits.
+        is_called_for = dispute.alert is not Alert.REPORT or answer.act is not None
+        if answer.state is AnswerState.PARKED and is_called_for:
             alarm("answer_parked", code=answer.code, attempt=answer.attempt, **ids)
         else:
             fact("dispute_answered", outcome=answer.state, act=answer.act, tries=answer.tries, **ids)
@@ -452,4 +480,24 @@ def told(dispute: Dispute, round_: str, ports: Ports) -> Told:
         told=answer.told,
     )
     to_people = Message(TOPIC, encode(people), {"provider": now.provider, "action": "answer_told"})
-    return Told(answer, [message(row), to_people])
+    return Told(answer, [message(row), to_people, *_to_network(now, answer)])
+
+
+def _to_network(alert: Dispute, answer: Answer) -> list[Message]:
+    """What became of an alert, for whoever tells its network; an issuer's report wants no answer."""
+    outcome = outcome_of(answer)
+    if alert.alert is None or alert.alert is Alert.REPORT or outcome is None:
+        return []
+    answered = AlertAnswered(
+        action_id=f"{alert.provider}:{alert.dispute_id}/outcome",
+        alert=alert.alert,
+        alert_id=alert.dispute_id.removeprefix(f"{alert.alert}:"),
+        outcome=outcome,
+        provider=alert.provider,
+        account=alert.account,
+        payment_id=alert.payment_id,
+        refund=answer.reference,
+        answered_at=answer.answered_at or answer.at,
+        respond_by=alert.respond_by,
+    )
+    return [Message(TOPIC, encode(answered), {"provider": alert.provider, "action": "alert_answered"})]

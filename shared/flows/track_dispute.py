@@ -1,24 +1,26 @@
 """A dispute, a fraud warning or a refund becomes part of its dispute and of its payment's case."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.disputes import lifecycle
 from shared.disputes.case import with_refund, with_warning
 from shared.domain.codec import encode
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
+from shared.domain.entitlements import Suspends
 from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged, PaymentStep
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
 from shared.flows.committing import Decision, Seen, change
+from shared.flows.entitlements import entitlement_messages
 from shared.flows.filing import Filed, dispute_of, filed, key_of, keys_to_file, linked, refiled
-from shared.flows.labels import label_messages
+from shared.flows.labels import label_message, told_of
 from shared.flows.ports import Message, Ports
 
 TOPIC = "dispute-updates"
 
 
-def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
+def track_dispute(event: AnyEvent, ports: Ports, now: datetime, suspends: Suspends = Suspends.NOTHING) -> None:
     """Keep `disputes/<provider>:<dispute_id>` and `cases/<provider>:<payment_id>`, and publish what changed.
 
     DisputeChanged, FraudWarned and refunds are followed, everything else is left. One read, one commit, then one
@@ -29,7 +31,10 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
     match event:
         case DisputeChanged():
             tracked = _track(event, ports, now)
-        case FraudWarned() | PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
+        case FraudWarned():
+            _file(event, ports, now)
+            tracked = replace(_track(lifecycle.alert_of(event), ports, now), dispute=None)
+        case PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
             tracked = _file(event, ports, now)
         case PaymentChanged() if "step" in event.unsigned:  # a release, or a refund after all
             tracked = _file(event, ports, now)
@@ -46,8 +51,10 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime) -> None:
         )
         for dispute, case in tracked.filed.rows
     ]
-    labels = label_messages((case for case, _ in tracked.filed.cases), tracked.filed.rows)
-    if messages := [*(message(update) for update in updates), *labels]:
+    told = told_of((case for case, _ in tracked.filed.cases), tracked.filed.rows)
+    labels = [label_message(label) for labels in told for label in labels]
+    entitlements = entitlement_messages(told, suspends, ports.documents)
+    if messages := [*(message(update) for update in updates), *labels, *entitlements]:
         ports.bus.publish(messages)
     _tell(event, tracked)
 

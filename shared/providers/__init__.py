@@ -39,6 +39,12 @@ def load_answer(name: str) -> Any:
     return _module(name, "answer")
 
 
+def load_refund(name: str) -> Any:
+    """How payments are refunded at the provider `name`, to answer an alert: its `refund` module (`flows.responding.Responder`);
+    None where people refund. Raises Misconfigured for a provider that there is none of."""
+    return _module(name, "refund")
+
+
 @lru_cache(maxsize=64)
 def version(name: str) -> str:
     """Which text of the adapter called `name`, and of what it takes from the kit, translates: a digest, for nobody

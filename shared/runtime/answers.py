@@ -4,9 +4,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Lock
 
+from shared.disputes.alerts import AlertRules
 from shared.disputes.strategy import Outcomes
 from shared.domain.codec import decode
 from shared.domain.disputes import AnswerAsked, Dispute
+from shared.flows import alerts
 from shared.flows.evidence import keep, kept
 from shared.flows.preparing import Prepared, judge, outcomes_until, prepare
 from shared.flows.respond_dispute import Clerk, Verdict
@@ -14,7 +16,7 @@ from shared.flows.responding import takes_acceptance, tells_use
 from shared.flows.strategies import StandingStrategy
 from shared.runtime.apis import Apis
 from shared.runtime.app import App
-from shared.runtime.responders import responder
+from shared.runtime.responders import responder_of
 
 LOOKS_BACK = timedelta(days=400)
 """Disputes that were opened since are those that we learn from."""
@@ -34,19 +36,23 @@ def clerk(app: App) -> Clerk:
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
     def judged(dispute: Dispute, now: datetime) -> Verdict:
-        rules, may_accept = strategy.at(app.ports.documents, now), takes_acceptance(responder(dispute.provider))
+        rules = strategy.at(app.ports.documents, now)
+        if dispute.alert is not None:
+            return alerts.judge(dispute, app.ports.documents, known(now), rules, AlertRules(), now)
+        may_accept = takes_acceptance(responder_of(dispute))
         return judge(dispute, prepared(dispute, now), known(now), rules, now, acceptable=may_accept)
 
     def prepared(dispute: Dispute, now: datetime) -> Prepared:
-        return prepare(dispute, app.ports, now, merchant, use=tells_use(responder(dispute.provider)))
+        return prepare(dispute, app.ports, now, merchant, use=tells_use(responder_of(dispute)))
 
     return Clerk(
-        responder=responder,
+        responder=responder_of,
         api=apis,
         judge=judged,
         prepare=lambda dispute, now: prepared(dispute, now).packet,
         keep=lambda one: keep(one, app.ports),
         load=lambda digest: kept(digest, app.ports),
+        guard=lambda alert: alerts.guard(alert, app.ports.documents),
     )
 
 

@@ -15,12 +15,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, JsonValue,
 
 from shared.disputes import files
 from shared.disputes.compelling import Finding
+from shared.disputes.matching import Sought
 from shared.disputes.strategy import SHIPPED, SOONEST, Costs, Strategy
 from shared.domain.answers import Act
 from shared.domain.disputes import Answer, Dispute, Supplied
 from shared.domain.errors import Rejected
-from shared.domain.events import DisputeReason
+from shared.domain.events import Alert, DisputeReason
 from shared.domain.evidence import Item
+from shared.domain.money import Money
 from shared.domain.privacy import mask
 from shared.flows.answering import (
     AnswerTaken,
@@ -35,6 +37,7 @@ from shared.flows.answering import (
 )
 from shared.flows.audit import Errand, audited
 from shared.flows.dispute_desk import before_a_refund, due_next, ready_for, view
+from shared.flows.hear_alert import Heard, hear_alert
 from shared.flows.own_evidence import TEXT
 from shared.flows.ports import Ports
 from shared.flows.responding import takes_acceptance
@@ -42,7 +45,7 @@ from shared.flows.revisions import Revision
 from shared.flows.strategies import STRATEGIES, kept_strategy, publish_strategy, standing_strategy
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
-from shared.runtime.contracts import Closed, Operation, ToldMoney
+from shared.runtime.contracts import Closed, DoesNotFit, Operation, ToldMoney
 
 LARGEST = 16 << 10
 LARGEST_EVIDENCE = 7 << 20
@@ -51,6 +54,15 @@ PATH = "/v1/disputes"
 DUE_WITHIN = timedelta(days=3)
 
 Name = Annotated[str, StringConstraints(max_length=300, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+
+
+def _harmless(value: str) -> str:
+    if mask(value) != value:
+        raise ValueError("it could be a card's number or an address")
+    return value
+
+
+Harmless = Annotated[Name, AfterValidator(_harmless)]
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1000)]
 
 
@@ -62,7 +74,7 @@ class Named(Closed):
 
 
 class Submit(Named):
-    """The best evidence that there is goes out now. It cannot be taken back."""
+    """The best evidence that there is goes out now; an alert is answered without a refund. It cannot be taken back."""
 
     reason: Why
     acknowledged: bool = Field(
@@ -72,7 +84,7 @@ class Submit(Named):
 
 
 class Accept(Named):
-    """The claim is accepted now. It cannot be taken back."""
+    """The claim is accepted now; the payment of an alert is refunded, unless that would pay twice. It cannot be taken back."""
 
     reason: Why
 
@@ -143,6 +155,69 @@ class Withdraw(Named):
     """A piece of people's own evidence is not sent. With what is left the answer is decided anew."""
 
     name: Name = Field(description="As `evidence` of the answer names it")
+
+
+class Amount(Closed):
+    """Minor units: 999 EUR is EUR 9.99."""
+
+    minor: int = Field(gt=0, le=10**12)
+    currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")] = Field(description="ISO 4217, in capitals")
+
+
+class AlertTold(Closed):
+    """What a network tells before a dispute is filed, passed on by whoever hears it (Ethoca pushes over mutual TLS alone, and
+    Verifi to resellers). provider, account: where the payment was made, by the descriptor or merchant id that the alert names."""
+
+    alert: Literal["ethoca", "cdrn", "rdr"]
+    alert_id: Harmless = Field(description="The network's own: its copies are one alert")
+    provider: Name
+    account: Name = Field(description="As `payment_events` names it")
+    livemode: bool = True
+    issued_at: AwareDatetime = Field(strict=False)
+    respond_by: AwareDatetime | None = Field(
+        None, strict=False, description="Until when the network wants its outcome; else 24 hours (ethoca) or 72 (cdrn)"
+    )
+    amount: Amount
+    reason: DisputeReason | None = Field(None, strict=False)
+    network: Annotated[str, StringConstraints(pattern="^[a-z_]{1,40}$")] | None = None
+    payment_id: Harmless | None = Field(
+        None, description="The payment by its own name at its provider or an alias, if known"
+    )
+    card_bin: Annotated[str, StringConstraints(pattern="^[0-9]{6,8}$")] | None = Field(None, repr=False)
+    card_last4: Annotated[str, StringConstraints(pattern="^[0-9]{4}$")] | None = Field(None, repr=False)
+    paid_at: AwareDatetime | None = Field(None, strict=False, description="When it was paid, by the issuer's books")
+    refunded: bool = Field(False, description="The network's own rules have refunded it (RDR)")
+
+    def heard(self) -> Heard:
+        return Heard(
+            alert=Alert(self.alert),
+            alert_id=self.alert_id,
+            provider=self.provider,
+            account=self.account,
+            livemode=self.livemode,
+            sought=Sought(
+                amount=Money(self.amount.minor, self.amount.currency),
+                bin=self.card_bin,
+                last4=self.card_last4,
+                paid_at=self.paid_at,
+            ),
+            issued_at=self.issued_at,
+            respond_by=self.respond_by,
+            payment_id=self.payment_id,
+            reason=self.reason,
+            network=self.network,
+            refunded=self.refunded,
+        )
+
+
+class ToldMatch(Closed):
+    """dispute_id: by which the alert is answered from here on; its outcome comes on `dispute-actions` (`alert_answered`).
+    payment_id: null where a person has to say which payment is meant."""
+
+    provider: str
+    dispute_id: str
+    payment_id: str | None
+    why: str
 
 
 class RefundOf(Closed):
@@ -223,6 +298,7 @@ class ToldDispute(Closed):
     network: str | None
     respond_by: datetime | None
     respond_by_text: str | None
+    alert: str | None
     deadline_estimated: bool
     can_respond: bool
     answered_by: str | None
@@ -292,11 +368,14 @@ Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 
 class ToldCosts(Closed):
     """In minor units. answer: what an answer costs beside the provider's fee; accept_below: what may be accepted without a
-    person, 0 being nothing; programme_item: what one more dispute costs in a network's programme."""
+    person, 0 being nothing; programme_item: what one more dispute costs in a network's programme; dispute_fee: what the provider
+    takes for a dispute; refund_below: what may be refunded without a person to have no dispute, 0 being nothing."""
 
     answer: Minor
     accept_below: Minor
     programme_item: Minor
+    dispute_fee: Minor
+    refund_below: Minor
 
 
 class ToldStrategy(Closed):
@@ -528,6 +607,15 @@ def desk(app: App) -> entry.Handler:
         advice = before_a_refund(app.ports.documents, asked.provider, asked.payment_id)
         return ToldAdvice(may=advice.may.value, left=ToldMoney.of(advice.left), why=advice.why)
 
+    def alerted(call: entry.Call) -> BaseModel:
+        call.caller()
+        heard, served = contracts.read(call.body, AlertTold).heard(), app.settings.providers
+        if served and heard.provider not in served:
+            raise DoesNotFit(f"provider: there is none of this name here; there are: {', '.join(served)}")
+        match = hear_alert(heard, app.ports, app.now())
+        dispute_id = f"{heard.alert}:{heard.alert_id}"
+        return ToldMatch(provider=heard.provider, dispute_id=dispute_id, payment_id=match.payment_id, why=match.why)
+
     def readied(call: entry.Call) -> BaseModel:
         call.caller()
         found = ready_for(app.ports, contracts.read(call.body, ReadinessOf).customer_id, app.now())
@@ -579,6 +667,7 @@ def desk(app: App) -> entry.Handler:
         "evidence": supplied,
         "withdraw": withdrawn,
         "refund": advised,
+        "alert": alerted,
     }
     return contracts.desk(PATH, listed, acts, openapi, LARGEST, {"evidence": LARGEST_EVIDENCE})
 
@@ -643,6 +732,15 @@ def openapi() -> bytes:
                 ToldAdvice,
                 "Whether it would pay twice",
                 RefundOf,
+                known,
+            ),
+            Operation(
+                f"{PATH}/alert",
+                "hear_alert",
+                "Pass an alert on",
+                ToldMatch,
+                "Which payment it means",
+                AlertTold,
                 known,
             ),
             *_strategies(known),

@@ -44,6 +44,8 @@ class Traffic:
     rereads_a_payment: float = 1.0
     disputes_a_payment: float = 0.005
     events_a_dispute: float = 4.0
+    """Issuers' reports of fraud, which are answered by a refund or a hold. Assumed: two for five disputes."""
+    reports_a_payment: float = 0.002
     """What people can look at: 1,200 a day."""
     reviews_a_payment: float = 0.0002
     """Messages of usage-evidence: of a twentieth of the subscribers each month that they came and what they accepted, of
@@ -89,7 +91,9 @@ class Each:
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_300
     decision_bytes: int = 5_600
-    update_bytes: int = 960
+    report_reads: int = 30  # kept, decided on and refunded
+    report_writes: int = 12
+    update_bytes: int = 980
     delivery_row: int = 2_900
     event_row: int = 720
     decision_row: int = 3_540
@@ -413,6 +417,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield growing("Firestore answers", read_for, "M", price.firestore_million_reads, of)
     of = f"{each.answer_writes} writes each"
     yield line("Firestore answering", disputed * each.answer_writes, "M", price.firestore_million_writes, of)
+    dollars = each.report_reads * price.firestore_million_reads + each.report_writes * price.firestore_million_writes
+    of = f"{each.report_reads} reads and {each.report_writes} writes each, with the refund"
+    yield line("Firestore alerts", payments * traffic.reports_a_payment / MILLION, "M", dollars, of)
     dollars = price.run_vcpu_second + _gib(plan.functions[ANSWERING]["memory"]) * price.run_gib_second
     seconds = disputed * MILLION * each.answer_seconds / plan.functions[ANSWERING]["concurrency"]
     of = f"{each.answer_seconds:g} s each, {plan.functions[ANSWERING]['concurrency']} at once"

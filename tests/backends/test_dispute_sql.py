@@ -23,6 +23,7 @@ from shared.disputes import lifecycle
 from shared.disputes.at_risk import AT_RISK_SQL
 from shared.disputes.at_risk import asked_at as at_risk_at
 from shared.disputes.dispute_rates import RATES_SQL, asked_from
+from shared.disputes.matching import CANDIDATES_SQL, Sought, looked_for
 from shared.disputes.outcome_ledger import LEDGER_SQL, asked_for
 from shared.disputes.programmes import COUNTS_SQL, asked_at
 from shared.disputes.reason_codes import list_of, list_of_sql
@@ -31,6 +32,7 @@ from shared.disputes.table_functions import FUNCTIONS
 from shared.domain.codec import encode, utc_text
 from shared.domain.disputes import Dispute
 from shared.domain.events import DisputeStage, DisputeStatus
+from shared.domain.money import Money
 from shared.flows.ports import Ports, Warehouse
 from shared.flows.readiness import PANEL_SQL
 from tests.backends.declared import FOLDER
@@ -118,6 +120,38 @@ def test_outcomes_count_what_was_answered_and_finally_decided_once(warehouses: P
         ("fraud", "mastercard", "adyen"): Count(won=1, lost=0),
         ("other", "", "stripe"): Count(won=0, lost=1),
     }
+
+
+def test_candidates_for_an_alert_are_the_payments_of_that_day_with_its_amount_and_digits(warehouses: Ports) -> None:
+    found, at = warehouses.warehouse, datetime(2032, 5, 10, 12, tzinfo=UTC)
+    sought = Sought(amount=Money(1999, "EUR"), bin="424242", last4="4242", paid_at=at)
+
+    def paid(payment_id: str, **fields: Any) -> dict[str, Any]:
+        row = {"kind": "payment", "event_id": f"sought{next(_numbers)}", "provider": "stripe", "account": "acct_1"}
+        row |= {"occurred_at": utc_text(at), "payment_id": payment_id, "step": "captured"}
+        card, amount = {"bin": "424242", "last4": "4242"}, {"minor": 1999, "currency": "EUR"}
+        return {**row, "card": card, "amount": amount, **fields}
+
+    rows = [
+        paid("meant", step="authorized", occurred_at=utc_text(at - timedelta(minutes=1))),
+        paid("meant"),
+        paid("same digits", card={"bin": "555555", "last4": "4242"}),
+        paid("no bin", card={"last4": "4242"}),
+        paid("declined", step="declined"),
+        paid("other digits", card={"bin": "424242", "last4": "1111"}),
+        paid("other amount", amount={"minor": 2000, "currency": "EUR"}),
+        paid("other currency", amount={"minor": 1999, "currency": "USD"}),
+        paid("elsewhere", provider="adyen"),
+        paid("long before", occurred_at=utc_text(at - 6 * DAY)),
+        paid("later", occurred_at=utc_text(at + 2 * DAY)),
+    ]
+    found.append("payment_events", rows)
+    told = found.query(CANDIDATES_SQL, looked_for(sought, "stripe"))
+    assert sorted((row["payment_id"], row["bin"]) for row in told) == [
+        ("meant", "424242"),
+        ("no bin", None),
+        ("same digits", "555555"),
+    ]
 
 
 def test_programmes_count_each_account_and_network_of_the_month_once(warehouses: Ports) -> None:

@@ -28,7 +28,9 @@ from shared.domain.evidence import CompellingEvidence, Purchase
 from shared.domain.money import Money
 from tests.builders import DAY, HOUR, NOON, a_dispute_event, dispute_after, eur
 
-STRATEGY = Strategy(costs={"EUR": Costs(answer=300, accept_below=500, programme_item=800)})
+STRATEGY = Strategy(
+    costs={"EUR": Costs(dispute_fee=1500, refund_below=5000, answer=300, accept_below=500, programme_item=800)}
+)
 NOW = NOON + HOUR
 PAID = Purchase(provider="stripe", payment_id="pi_1", at=NOON, amount=eur(1999))
 PROVED = CompellingEvidence(rule="visa_ce3", disputed=PAID, priors=(PAID, PAID), matched=("ip", "login"))

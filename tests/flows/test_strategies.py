@@ -1,6 +1,6 @@
 """By what disputes are decided: published a version at a time, taken up by the next decision, and named by it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -17,7 +17,9 @@ from shared.flows.strategies import STRATEGIES, StandingStrategy, kept_strategy,
 from tests.builders import MINUTE, NOON, SECOND
 from tests.flows.counting import Counting
 
-CAREFUL = replace(SHIPPED, costs={"EUR": Costs(answer=100, accept_below=0, programme_item=800)})
+CAREFUL = replace(
+    SHIPPED, costs={"EUR": Costs(answer=100, accept_below=0, programme_item=800, dispute_fee=1500, refund_below=0)}
+)
 
 
 def publish(ports: Ports, strategy: Strategy = CAREFUL, after: int = 0) -> int:
@@ -95,7 +97,7 @@ hours = st.integers(SOONEST // timedelta(hours=1), 720).map(lambda number: timed
         weight=st.floats(0.1, 1e4),
         costs=st.dictionaries(
             st.sampled_from(["EUR", "JPY", "KWD"]),
-            st.builds(Costs, answer=amounts, accept_below=amounts, programme_item=amounts),
+            st.builds(Costs, **{one.name: amounts for one in fields(Costs)}),
         ),
         announced=hours,
         buffer=hours,

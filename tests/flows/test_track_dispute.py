@@ -401,10 +401,9 @@ def test_a_second_dispute_of_a_payment_tells_of_both(ports: Ports) -> None:
     assert all(update["flags"] == ["several_disputes"] for update in told)
 
 
-def test_a_warning_or_refund_of_an_undisputed_payment_is_kept_and_publishes_nothing(ports: Ports) -> None:
-    track(ports, a_fraud_warning(), a_refund_event())
-    case = document(ports, CASE)
-    assert (len(case["warnings"]), len(case["refunds"])) == (1, 1)
+def test_a_refund_of_an_undisputed_payment_is_kept_and_publishes_nothing(ports: Ports) -> None:
+    track(ports, a_refund_event())
+    assert len(document(ports, CASE)["refunds"]) == 1
     assert published(ports, "dispute-updates") == []
 
 

@@ -188,6 +188,64 @@ def test_who_wants_to_refund_is_told_that_they_would_pay_twice(desk: FlaskClient
     assert (status, advice["may"]) == (200, "no")
 
 
+ALERT: dict[str, Any] = {
+    "alert": "cdrn",
+    "provider": "stripe",
+    "account": "acct_1",
+    "issued_at": NOON.isoformat(),
+    "amount": {"minor": 1999, "currency": "EUR"},
+}
+
+
+def test_an_alert_is_news_of_the_payment_that_it_names_and_its_copies_are_one(
+    desk: FlaskClient, named: dict[str, str], home: Path
+) -> None:
+    ports, payment_id = local_ports(home), named["dispute_id"].replace("dp_", "pi_")
+    published(ports, "payment-events")
+    for _ in range(2):
+        status, told = ask(desk, "alert", ANA, alert_id="C 1", payment_id=payment_id, **ALERT)
+        assert (status, told["dispute_id"], told["payment_id"]) == (200, "cdrn:C 1", payment_id)
+    first, second = published(ports, "payment-events")
+    assert first == second
+    assert (first["alert"], first["stage"], first["status"]) == ("cdrn", "inquiry", "needs_response")
+    # Verifi's 72 hours, where the alert names no deadline.
+    assert first["respond_by"] == "2026-11-05T12:00:00Z"
+
+
+def test_an_alert_of_a_payment_that_nobody_can_tell_is_news_without_one(desk: FlaskClient, home: Path) -> None:
+    ports = local_ports(home)
+    published(ports, "payment-events")
+    status, told = ask(desk, "alert", ANA, alert_id="C2", **ALERT)
+    assert (status, told["payment_id"]) == (200, None)
+    [event] = published(ports, "payment-events")
+    assert (event["payment_id"], event["provider_status"]) == (None, told["why"])
+
+
+def test_what_the_network_refunded_by_its_own_rules_asks_for_nothing(desk: FlaskClient, home: Path) -> None:
+    ports = local_ports(home)
+    published(ports, "payment-events")
+    rdr = {**ALERT, "alert": "rdr", "refunded": True, "payment_id": "pi_rdr"}
+    assert ask(desk, "alert", ANA, alert_id="R1", **rdr)[0] == 200
+    [event] = published(ports, "payment-events")
+    assert (event["status"], event["respond_by"]) == ("prevented", None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"alert_id": "4242424242424242"},
+        {"payment_id": "ana@shop.example"},
+        {"card_bin": "4242424242424242"},
+        {"amount": {"minor": 0, "currency": "EUR"}},
+        {"alert": "tc40"},
+    ],
+)
+def test_an_alert_that_is_of_another_contract_is_refused(desk: FlaskClient, wrong: dict[str, Any]) -> None:
+    status, problem = ask(desk, "alert", ANA, **{"alert_id": "C3", **ALERT, **wrong})
+    assert (status, problem["reason"]) == (422, "invalid_request")
+    assert "4242424242424242" not in problem["detail"]
+
+
 def test_whether_a_subscriber_could_be_defended_today_is_told_with_what_is_missing(
     desk: FlaskClient, home: Path
 ) -> None:
@@ -226,7 +284,7 @@ def test_what_is_due_is_listed_and_one_is_shown(desk: FlaskClient, named: dict[s
 def test_people_look_at_the_strategy_change_it_and_take_it_back_and_each_version_says_who(desk: FlaskClient) -> None:
     _, shipped = ask(desk, "strategy", ANA)
     assert (shipped["version"], shipped["strategy"]["announced_hours"]) == (0, 48)
-    costs = {"EUR": {"answer": 100, "accept_below": 0, "programme_item": 800}}
+    costs = {"EUR": {**shipped["strategy"]["costs"]["EUR"], "answer": 100, "accept_below": 0}}
     bolder = {**shipped["strategy"], "costs": costs, "buffer_hours": 36}
     _, compared = ask(desk, "strategy/check", ANA, strategy=bolder)
     changes = {one["member"]: (one["before"], one["after"]) for one in compared["changes"]}

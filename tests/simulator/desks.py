@@ -54,6 +54,26 @@ class Desk(Protocol):
 
 
 @dataclass(frozen=True)
+class Refund:
+    """All that was left of a payment went back. metadata: what whoever asked for it noted."""
+
+    payment_id: str
+    minor: int
+    at: datetime
+    metadata: dict[str, str]
+    reason: str | None = None
+
+
+class Till(Protocol):
+    """Where payments are refunded, at a desk that does that too. paid: how much was, in minor units, by payment; disputed: those
+    of which nothing is refunded any more; refunds: all that were made, in order."""
+
+    paid: dict[str, int]
+    disputed: set[str]
+    refunds: list[Refund]
+
+
+@dataclass(frozen=True)
 class Trouble:
     """reply: this instead of an answer, and nothing is done. lost: it is done, and the connection is dropped before the
     answer. dropped: the connection is dropped and nothing is done. slow: so many seconds later."""

@@ -180,6 +180,7 @@ class _Case:
     luck: random.Random
     answered: bool = False
     over: bool = False
+    opened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,7 @@ class World:
         self._turned_away: set[str] = set()
         self._never_joined: set[str] = set()
         self._cases: dict[str, _Case] = {}
+        self._given_back: set[str] = set()
         for _ in range(scale.subscribers):
             customer = self._new_customer()
             self._bill_from(customer, start)
@@ -267,6 +269,15 @@ class World:
         self._tell(FactKind.DISPUTE_LOST, case.attempt, at + DAY, dispute=case.dispute)
         return True
 
+    def give_back(self, attempt: Attempt, at: datetime) -> bool:
+        """The merchant refunds a payment of which its issuer has warned: who has the money back disputes nothing. False where
+        it is disputed or went back already."""
+        if attempt.id in self._given_back or any(one.attempt == attempt and one.opened for one in self._cases.values()):
+            return False
+        self._given_back.add(attempt.id)
+        self._tell(FactKind.REFUNDED, attempt, at, attempt.amount, f"{attempt.id}-r1")
+        return True
+
     @staticmethod
     def _takes(case: _Case, at: datetime) -> bool:
         respond_by = case.dispute.respond_by
@@ -296,6 +307,11 @@ class World:
 
     def _happens(self, fact: Fact) -> bool:
         attempt = fact.attempt
+        if fact.kind is FactKind.DISPUTE_OPENED and fact.dispute is not None:
+            case = self._cases[fact.dispute.id]
+            case.opened, case.over = attempt.id not in self._given_back, attempt.id in self._given_back
+            if case.over:
+                return False
         billed = attempt.initiator is Initiator.MERCHANT
         return attempt.id not in self._turned_away and not (billed and attempt.customer in self._never_joined)
 
@@ -633,7 +649,7 @@ class World:
 
     def _close_unanswered(self, dispute_id: str, at: datetime) -> None:
         case = self._cases[dispute_id]
-        if not case.answered:
+        if not case.answered and not case.over:
             case.over = True
             self._tell(FactKind.DISPUTE_LOST, case.attempt, at, dispute=case.dispute)
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from shared.disputes.alerts import HOLD
 from tests.simulator.apis import serving_all
 from tests.simulator.chaos import Chaos, Post
 from tests.simulator.loading import load, names
@@ -29,7 +30,7 @@ from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, SCALES, World
 from tests.stack.desks import running_desks
 from tests.stack.picture import draw
 from tests.stack.player import Plan, Player
-from tests.stack.report import Answers, Door, Report, Turned, amounts, measure
+from tests.stack.report import Answers, Door, Report, Turned, Warned, amounts, measure
 from tests.stack.servers import Absent
 from tests.stack.stack import alone, orderly, running, virtual_now
 from tests.stack.topology import ROOT
@@ -208,6 +209,8 @@ def summary(console: Console, demo: Demo, player: Player, report: Report, took: 
     for stage in dict.fromkeys(stage for stage, _ in report.disputes):
         of_stage = ((status, count) for (at, status), count in report.disputes.most_common() if at == stage)
         row("disputes", stage.replace("_", " ") + ":", *(f"{n} {status.replace('_', ' ')}" for status, n in of_stage))
+    for name, text in said_of_warned(report.warned):
+        row(name, text)
     for name, text in said_of_answers(report.answers, report.doubled, report.unheard):
         row(name, text)
     row("reminders", *(f"{count} at {rung}" for rung, count in report.reminders.items()))
@@ -256,12 +259,24 @@ def said_of(door: Door) -> Iterator[tuple[str, str]]:
     )
 
 
+def counted(by: Counter[str]) -> str:
+    by = +by
+    return f"{by.total()}" + (f" ({', '.join(f'{name} {n}' for name, n in sorted(by.items()))})" if by else "")
+
+
+def said_of_warned(warned: Warned) -> Iterator[tuple[str, str]]:
+    """Lines for people, each with its name or none."""
+    yield (
+        "refunded first",
+        f"[bold]{counted(warned.refunded)}[/bold] payments of which their issuers had warned, {counted(warned.by_hand)} more by"
+        f" people where we have no API: {amounts(warned.money) or 'nothing'}",
+    )
+    yield "", "because the disputes were expected to cost more, with their fees"
+    yield "", f"held {counted(warned.held)}: {HOLD}; {counted(warned.too_late)} were disputed or refunded already"
+
+
 def said_of_answers(answers: Answers, doubled: int, unheard: int) -> Iterator[tuple[str, str]]:
     """Lines for people, each with its name or none."""
-
-    def counted(by: Counter[str]) -> str:
-        return f"{by.total()}" + (f" ({', '.join(f'{name} {n}' for name, n in sorted(by.items()))})" if by else "")
-
     yield "answered", f"[bold]fought {counted(answers.fought)}[/bold]  accepted {counted(answers.accepted)}"
     if answers.completeness:
         median = statistics.median(answers.completeness)

@@ -5,12 +5,12 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from shared.domain.answers import Act, Contest
-from shared.providers import load_answer
+from shared.providers import load_answer, load_refund
 from tests.simulator.answering import desk_of
-from tests.simulator.desks import Desk, Taken, open_desk
+from tests.simulator.desks import Desk, Refund, Taken, Till, open_desk
 from tests.simulator.facts import Fact, ProviderSimulator
 
 
@@ -38,16 +38,28 @@ class Reviews(Protocol):
 
 
 class Desks:
-    """settings: where `respond_dispute` finds them, in the place of the providers. taken: all that each took, in order."""
+    """settings: where `respond_dispute` finds them, in the place of the providers. taken: all that each took, in order; refunds:
+    all that each gave back."""
 
     def __init__(self, desks: Mapping[str, Desk], settings: Mapping[str, str]) -> None:
         self.settings = settings
         self._desks = desks
         self._seen = dict.fromkeys(desks, 0)
+        self._tills = {name: cast(Till, desk) for name, desk in desks.items() if load_refund(name)}
+        self._refunded = dict.fromkeys(self._tills, 0)
 
     @property
     def taken(self) -> dict[str, list[Taken]]:
         return {name: list(desk.taken) for name, desk in self._desks.items()}
+
+    @property
+    def refunds(self) -> dict[str, list[Refund]]:
+        return {name: list(till.refunds) for name, till in self._tills.items()}
+
+    def warn(self, warned: Fact, simulator: ProviderSimulator) -> None:
+        """The payment of which an issuer warns can be refunded, where the provider's desk does that."""
+        if till := self._tills.get(warned.attempt.provider):
+            till.paid[simulator.payment_id(warned.attempt)] = warned.attempt.amount.minor
 
     def open(self, opened: Fact, simulator: ProviderSimulator) -> None:
         """The dispute that `opened` tells of, under the provider's own names; nothing where the provider has no desk."""
@@ -56,6 +68,8 @@ class Desks:
         if attempt.provider not in self._desks:
             return
         own, simulated = simulator.dispute_id(dispute), desk_of(attempt.provider)
+        if till := self._tills.get(attempt.provider):
+            till.disputed.add(simulator.payment_id(attempt))
         [secrets] = [json.loads(text) for name, text in simulator.environment().items() if name.startswith("WEBHOOK_")]
         within = getattr(simulated, "WITHIN", None)
         self._desks[attempt.provider].open(
@@ -82,6 +96,13 @@ class Desks:
             new = desk.taken[self._seen[name] :]
             self._seen[name] += len(new)
             yield from sorted(((name, one) for one in new), key=lambda each: each[1].dispute_id)
+
+    def refunded(self) -> Iterator[tuple[str, Refund]]:
+        """What was refunded since the last call, by provider and payment."""
+        for name, till in self._tills.items():
+            new = till.refunds[self._refunded[name] :]
+            self._refunded[name] += len(new)
+            yield from sorted(((name, one) for one in new), key=lambda each: each[1].payment_id)
 
 
 @contextmanager

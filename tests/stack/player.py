@@ -19,6 +19,7 @@ from typing import TypeVar
 from shared.domain.answers import Act
 from shared.domain.codec import decode, encode, utc_text
 from shared.domain.disputes import AnswerState, AnswerTold, DisputeReminder, Rung
+from shared.domain.events import Alert
 from shared.flows.scorer import CHAMPION
 from shared.fraud.features import FREE_MAIL
 from shared.runtime.disputes import PATH
@@ -136,7 +137,8 @@ class Player:
     them; `reminders`, `told`: what the team received; `parked`: disputes that only people can answer, and why;
     `by_people`: those that they answered, and the reminder on which they did; `can_be_answered`: disputes whose provider
     takes an answer, of which we could hear; `won`: those that were decided for us; `not_taken`: what was taken at a desk and
-    is none of the world's answers; `asked`: what the checkout asked, by attempt."""
+    is none of the world's answers; `asked`: what the checkout asked, by attempt; `given_back`: what was refunded because its
+    issuer had warned of it, by us and by_hand; `paid_twice`: of that, what was disputed or refunded already."""
 
     def __init__(
         self,
@@ -158,6 +160,9 @@ class Player:
         self.won: set[tuple[str, str]] = set()
         self.not_taken: list[str] = []
         self.asked: dict[str, Asked] = {}
+        self.given_back: dict[str, bool] = {}
+        self.paid_twice: list[str] = []
+        self._warned: dict[tuple[str, str], Attempt] = {}
         self.trained_at: datetime | None = None
         self.not_trained = ""
         self.ticks = 0
@@ -260,6 +265,10 @@ class Player:
                 self.disputes.setdefault(self._named(fact), fact)
         self.won |= {self._named(fact) for fact in happened if fact.kind is FactKind.DISPUTE_WON}
         for fact in happened:
+            if fact.kind is FactKind.FRAUD_WARNED:
+                simulator = self._simulators[fact.attempt.provider]
+                self._warned[fact.attempt.provider, simulator.payment_id(fact.attempt)] = fact.attempt
+                self.desks.warn(fact, simulator)
             if fact.kind is FactKind.DISPUTE_OPENED and fact.dispute is not None:
                 self._opened[self._named(fact)] = fact.dispute.id
                 simulator = self._simulators[fact.attempt.provider]
@@ -284,11 +293,11 @@ class Player:
         self._stack.tick("check_deadlines")
         self._stack.drain()
         self.ticks += 1
-        answers = self._taken()
+        answers = self._taken() + self._refunded()
         waiting = self._stack.take(TEAM)
         for message in waiting:
             if message.attributes["action"] == "answer_told":
-                self._read(decode(message.data, AnswerTold), now)
+                answers += self._read(decode(message.data, AnswerTold), now)
         for message in waiting:
             if message.attributes["action"] == "remind":
                 reminder = decode(message.data, DisputeReminder)
@@ -310,10 +319,35 @@ class Player:
                 self.not_taken.append(f"{provider} {taken.dispute_id}")
         return answers
 
-    def _read(self, told: AnswerTold, now: datetime) -> None:
+    def _refunded(self) -> int:
+        """Who was warned of has the money back, and the world goes on with that."""
+        refunds = list(self.desks.refunded())
+        for provider, refund in refunds:
+            self._give_back(provider, refund.payment_id, refund.at, by_hand=False)
+        return len(refunds)
+
+    def _give_back(self, provider: str, payment_id: str, at: datetime, *, by_hand: bool) -> bool:
+        attempt = self._warned[provider, payment_id]
+        if not self._world.give_back(attempt, at):
+            if not by_hand:
+                self.paid_twice.append(f"{provider} {payment_id}")
+            return False
+        self.given_back[attempt.id] = by_hand
+        return True
+
+    def _read(self, told: AnswerTold, now: datetime) -> bool:
+        """Whether somebody acted at once: what is to be refunded, and not by us."""
         self.told.append((now, told))
-        if told.state is AnswerState.PARKED:
+        if told.state is not AnswerState.PARKED:
+            return False
+        if not told.dispute_id.startswith(Alert.REPORT):
             self.parked[told.provider, told.dispute_id] = told
+            return False
+        at, refunds = now + timedelta(minutes=5), told.code == "no_api" and told.payment_id is not None
+        if not refunds or not self._give_back(told.provider, told.payment_id or "", at, by_hand=True):
+            return False
+        self._write_down((told.provider, told.dispute_id), at, Act.ACCEPT)
+        return True
 
     def _act_on(self, reminder: DisputeReminder, now: datetime) -> bool:
         """Whether somebody answered at the provider's own pages, and wrote that down."""
@@ -336,14 +370,14 @@ class Player:
         acts_on = next(rung for most, rung in _ACTS_ON if luck < most)
         return _LADDER.index(reminder.rung) >= _LADDER.index(acts_on)
 
-    def _write_down(self, named: tuple[str, str], at: datetime) -> None:
+    def _write_down(self, named: tuple[str, str], at: datetime, act: Act = Act.SUBMIT) -> None:
         """Raises RuntimeError where it is not taken: there is nothing that a person could do about that."""
         self._stack.set_clock(at)
         record = {
             "provider": named[0],
             "dispute_id": named[1],
             "reason": "answered on the provider's own pages",
-            "act": "submit",
+            "act": act.value,
             "at": utc_text(at),
         }
         headers = {"Content-Type": "application/json", **identity(SOMEBODY)}

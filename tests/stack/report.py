@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from shared.disputes.alerts import HOLD
 from shared.disputes.deadlines import LOOKS
 from shared.disputes.outcome_ledger import LEDGER_SQL, asked_for
 from shared.disputes.strategy import WORDS
 from shared.domain.answers import Act
 from shared.domain.decisions import Outcome
-from shared.domain.disputes import Answer, AnswerState, Dispute, Rung
+from shared.domain.disputes import GIVEN, Answer, AnswerState, Dispute, Rung
 from shared.domain.money import Money
 from shared.flows.decisions import PACKED, of_stored
 from shared.flows.evidence import kept
@@ -144,6 +145,19 @@ class Answers:
 
 
 @dataclass(slots=True)
+class Warned:
+    """What became of issuers' reports, by provider: refunded first, by us or, where we cannot, by_hand; held, because to wait for
+    a dispute is expected to cost less; too_late, or nothing was left to refund. money: what was refunded, by currency, in minor
+    units."""
+
+    refunded: Counter[str] = field(default_factory=Counter)
+    by_hand: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    too_late: Counter[str] = field(default_factory=Counter)
+    money: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
 class Report:
     """Counts of everything, the quality of decisions, and `problems`: each a sentence about a broken promise.
 
@@ -165,6 +179,7 @@ class Report:
     reminders: Counter[str] = field(default_factory=Counter)
     missed: int = 0
     answers: "Answers" = field(default_factory=lambda: Answers())
+    warned: "Warned" = field(default_factory=lambda: Warned())
     doubled: int = 0
     unheard: int = 0
     acknowledged: tuple[float, float] = (0.0, 0.0)
@@ -461,10 +476,14 @@ def _flagged(judged: Sequence[Judged], outcomes: frozenset[Outcome]) -> Flagged:
 
 def _disputes(report: Report, stack: Stack, world: World, player: Player) -> None:
     tracked: dict[tuple[str, str], Dispute] = {}
+    alerts: list[Dispute] = []
     for snapshot in _all(stack.ports.documents, "disputes"):
         dispute = dispute_of(snapshot)
-        if dispute is not None:
+        if dispute is not None and dispute.alert is None:
             tracked[dispute.provider, dispute.dispute_id] = dispute
+        elif dispute is not None:
+            alerts.append(dispute)
+    judge_the_refunds(report, player, alerts)
     for dispute in tracked.values():
         report.disputes[str(dispute.stage), str(dispute.status)] += 1
     _add(report, [f"{one.provider} {one.dispute_id} {one.stage} {one.status}" for one in tracked.values()])
@@ -491,6 +510,35 @@ def _disputes(report: Report, stack: Stack, world: World, player: Player) -> Non
         if one.linked_to is None and one.heard_at is not None and _captured(player, key) <= one.heard_at + LOOKED_FOR
     ]
     _check(report, not unlinked, f"{len(unlinked)} disputes know no payment, such as {unlinked[:3]}")
+
+
+def judge_the_refunds(report: Report, player: Player, alerts: Sequence[Dispute]) -> None:
+    """What we say was refunded is what the providers' desks gave back, each payment once and none that was disputed."""
+    found, said = report.warned, Counter[tuple[str, str]]()
+    for one in alerts:
+        answer = one.answer
+        if answer is None or answer.state not in GIVEN:
+            found.too_late[one.provider] += answer is None or answer.state is not AnswerState.PARKED
+        elif answer.act is Act.ACCEPT:
+            by_us = answer.state is AnswerState.TAKEN
+            (found.refunded if by_us else found.by_hand)[one.provider] += 1
+            said[one.provider, one.payment_id or ""] += by_us
+        else:
+            (found.held if HOLD in answer.why else found.too_late)[one.provider] += 1
+    at_desks = Counter((name, one.payment_id) for name, refunds in player.desks.refunds.items() for one in refunds)
+    _check(
+        report,
+        +said == at_desks,
+        f"refunds are known to one side only, such as {[*(said - at_desks), *(at_desks - said)][:3]}",
+    )
+    _check(report, not player.paid_twice, f"{len(player.paid_twice)} were paid twice, such as {player.paid_twice[:3]}")
+    for fact in player.facts:
+        if fact.kind is FactKind.REFUNDED and fact.attempt.id in player.given_back:
+            found.money[fact.attempt.amount.currency] += fact.attempt.amount.minor
+    _add(
+        report,
+        [f"{one.provider} {one.dispute_id} {one.status} {one.answer.act if one.answer else None}" for one in alerts],
+    )
 
 
 def _expired(dispute: Dispute) -> bool:

@@ -1,5 +1,6 @@
 """Webhook to documents, decisions, disputes and reminders: every function a process, every step real HTTP."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,19 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from shared.domain.codec import decode, from_document
-from shared.domain.disputes import AnswerState, Dispute, DisputeReminder, Rung
+from shared.domain.codec import decode, from_document, utc_text
+from shared.domain.disputes import AlertAnswered, AlertOutcome, AnswerState, Dispute, DisputeReminder, Rung
 from shared.domain.events import DisputeReason, DisputeStage, DisputeStatus, Initiator
 from shared.domain.money import Money
 from shared.domain.payments import Payment, PaymentState
 from shared.flows.decisions import of_stored
 from shared.flows.filing import dispute_of
 from shared.flows.ports import Key
+from shared.runtime.disputes import PATH
 from tests.simulator.apis import serving_all
-from tests.simulator.facts import Attempt, Fact, FactKind, ProviderSimulator, SimulatedCard, SimulatedDispute
+from tests.simulator.facts import (
+    Attempt,
+    Fact,
+    FactKind,
+    ProviderSimulator,
+    SignedRequest,
+    SimulatedCard,
+    SimulatedDispute,
+)
 from tests.simulator.loading import load
 from tests.simulator.world import DAY, HOUR, PROVIDER_NAMES, START
 from tests.stack.desks import Desks, running_desks
+from tests.stack.identity import identity
 from tests.stack.sender import Answered, Sender
 from tests.stack.servers import Absent
 from tests.stack.stack import TEAM, Stack, running, virtual_now
@@ -203,6 +214,57 @@ def test_a_dispute_is_answered_once_though_nobody_hears_that_it_was_taken(busine
     assert state is (AnswerState.TAKEN if provider == "stripe" else AnswerState.SENDING)
     for hours in (4, 8):
         assert tick(due_by + hours * HOUR) == (AnswerState.TAKEN, 1)
+
+
+def test_an_alert_is_matched_by_its_card_refunded_once_and_its_network_told_once(business: Business) -> None:
+    attempt = replace(
+        an_attempt("stripe"),
+        id="e2e-alert",
+        amount=Money(2990, "KWD"),
+        card=SimulatedCard(token="card-alert", bin="424242", last4="1881", network="visa", country="SE"),
+    )
+    simulator, stack = business.simulators["stripe"], business.stack
+    captured = Fact(kind=FactKind.CAPTURED, attempt=attempt, at=attempt.at + timedelta(seconds=5))
+    business.post(Fact(kind=FactKind.AUTHORIZED, attempt=attempt, at=attempt.at))
+    business.post(captured)
+    business.desks.warn(captured, simulator)
+    stack.drain()
+    stack.store()
+    alerted_at = attempt.at + 2 * DAY
+    alert = {
+        "alert": "ethoca",
+        "alert_id": "A-1",
+        "provider": "stripe",
+        "account": "main",
+        "livemode": False,
+        "issued_at": utc_text(alerted_at),
+        "amount": {"minor": 2990, "currency": "KWD"},
+        "reason": "fraud",
+        "network": "visa",
+        "card_bin": "424242",
+        "card_last4": "1881",
+        "paid_at": utc_text(attempt.at),
+    }
+    stack.set_clock(alerted_at)
+    bridge = Sender(stack.urls["manage_dispute"], at_once=1)
+    headers = {"Content-Type": "application/json", **identity("bridge@shop.example")}
+    for _ in range(2):
+        told = bridge.send(SignedRequest(f"{PATH}/alert", headers, json.dumps(alert).encode()))
+        assert (told.status, json.loads(told.body)["payment_id"]) == (200, simulator.payment_id(attempt))
+    bridge.close()
+    for hours in (2, 8, 12, 23):
+        stack.set_clock(alerted_at + hours * HOUR)
+        stack.tick("check_deadlines")
+        stack.drain()
+    [refund] = [one for one in business.desks.refunds["stripe"] if one.payment_id == simulator.payment_id(attempt)]
+    assert (refund.minor, refund.at) == (2990, alerted_at + 8 * HOUR)
+    outcomes = [
+        decode(message.data, AlertAnswered)
+        for message in stack.take(TEAM)
+        if message.attributes["action"] == "alert_answered"
+    ]
+    assert {(one.alert_id, one.outcome, one.refund) for one in outcomes} == {("A-1", AlertOutcome.REFUNDED, "re_1")}
+    assert len({one.action_id for one in outcomes}) == 1
 
 
 def check_payment(payment: Payment, attempt: Attempt) -> None:

@@ -60,8 +60,9 @@ from shared.runtime import logs
 from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
 from tests.benchmarks.worlds import STRIPE
-from tests.builders import DAY, HOUR, NOON, a_dispute_event, a_payment_event, an_assessment
+from tests.builders import DAY, HOUR, NOON, a_dispute_event, a_fraud_warning, a_payment_event, an_assessment
 from tests.disputes.proofs import a_sign_in, played, told
+from tests.flows.test_alerts import REPORT, Till
 from tests.flows.test_respond_dispute import Office
 from tests.local import local_ports
 
@@ -245,6 +246,23 @@ def test_an_answer_to_a_dispute_costs_what_it_is_charged_for(tmp_path: Path) -> 
     assert counted.writes + 2 <= each.answer_writes
     kept = sum(file.stat().st_size for file in (tmp_path / "evidence").iterdir())
     assert 0.5 * each.packet_bytes < kept <= each.packet_bytes
+
+
+def test_an_issuers_report_that_is_refunded_costs_what_it_is_charged_for(tmp_path: Path) -> None:
+    each, world = cost.Each(), Measured(tmp_path)
+    ports, _ = world.step()
+    record_payment(a_payment_event(), ports, NOON)
+    ports, counted = world.step()
+    track_dispute(a_fraud_warning(), ports, NOON)
+    till = Till(ports)
+    asked = AnswerAsked(provider="stripe", dispute_id=REPORT, round="inquiry/0")
+    for at in (NOON + HOUR, NOON + HOUR + DAY):
+        till.now = at
+        check_deadlines(ports, at)
+        till.do(asked)
+    assert till.refunded == 1999
+    assert counted.reads <= each.report_reads
+    assert counted.writes <= each.report_writes
 
 
 def test_what_is_told_of_a_subscribers_use_costs_what_it_is_charged_for(tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ READ_IN_THE_LOG = {
     "strategy_loaded",
     "entity_listed",
     "decisions_recomputed",
+    "alert_heard",
     "answer_asked",
     "answer_changed_by_person",
     "answer_ignored",

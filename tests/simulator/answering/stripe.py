@@ -13,7 +13,7 @@ from shared.domain.events import DisputeStage
 from shared.domain.evidence import CompellingEvidence, Purchase
 from shared.domain.money import Money
 from tests.simulator.answering import NOON, a_contest, a_packet, multipart_parts
-from tests.simulator.desks import ApiCall, Taken
+from tests.simulator.desks import ApiCall, Refund, Taken
 from tests.simulator.providers.shaping import ApiReply, unix
 
 KEY = "sk_test_desk"
@@ -108,6 +108,9 @@ class StripeDesk:
         self._cases: dict[str, _Case] = {}
         self._files: set[str] = set()
         self._remembered: dict[str, tuple[bytes, ApiReply]] = {}
+        self.refunds: list[Refund] = []
+        self.paid: dict[str, int] = {}
+        self.disputed: set[str] = set()
 
     def open(self, contest: Contest) -> None:
         self._cases[contest.answer_id] = _Case(contest)
@@ -129,7 +132,12 @@ class StripeDesk:
         return reply
 
     def _answer(self, call: ApiCall) -> ApiReply:
-        match [call.method, *call.path.removeprefix("/v1/").split("/")]:
+        path, _, query = call.path.removeprefix("/v1/").partition("?")
+        match [call.method, *path.split("/")]:
+            case ["GET", "payment_intents" | "charges", paid] if "refunds" in query and paid in self.paid:
+                return self._shown_paid(paid)
+            case ["POST", "refunds"]:
+                return self._refund(call)
             case ["POST", "files"]:
                 return self._upload(call)
             case ["GET", "payment_intents", intent]:
@@ -141,6 +149,39 @@ class StripeDesk:
             case ["POST", "disputes", own, "close"] if own in self._cases:
                 return self._close(self._cases[own], call)
         return _error(404, "No such object.", code="resource_missing")
+
+    def _left(self, paid: str) -> int:
+        return self.paid[paid] - sum(one.minor for one in self.refunds if one.payment_id == paid)
+
+    def _shown_paid(self, paid: str) -> ApiReply:
+        charge = {
+            "id": paid.replace("pi_", "ch_"),
+            "object": "charge",
+            "disputed": paid in self.disputed,
+            "refunded": self._left(paid) == 0,
+            "refunds": {"data": [{"metadata": one.metadata} for one in self.refunds if one.payment_id == paid]},
+        }
+        if paid.startswith("pi_"):
+            return _json({"id": paid, "object": "payment_intent", "latest_charge": charge})
+        return _json(charge)
+
+    def _refund(self, call: ApiCall) -> ApiReply:
+        fields = dict(parse_qsl(call.body.decode()))
+        paid = fields.get("payment_intent") or fields.get("charge") or ""
+        if paid not in self.paid:
+            return _error(404, "No such charge.", code="resource_missing")
+        if paid in self.disputed:
+            return _error(400, "The charge has been charged back.", code="charge_disputed")
+        left = self._left(paid)
+        if not left:
+            return _error(400, "The charge has already been refunded.", code="charge_already_refunded")
+        minor = int(fields.get("amount", left))
+        if minor > left:
+            return _error(400, "The refund is greater than what is left.", code="amount_too_large")
+        metadata = {_FIELD.findall(name)[1]: value for name, value in fields.items() if name.startswith("metadata[")}
+        self.refunds.append(Refund(paid, minor, call.at, metadata, fields.get("reason")))
+        own = f"re_{len(self.refunds)}"
+        return _json({"id": own, "object": "refund", "amount": minor, "status": "succeeded", "metadata": metadata})
 
     def _upload(self, call: ApiCall) -> ApiReply:
         parts = {part[0]: part for part in multipart_parts(call.headers["content-type"], call.body)}
