@@ -11,7 +11,7 @@ from typing import Any
 from shared.contracts import asyncapi, schemas
 from shared.contracts.compatibility import Contract, broken, of_function, of_messages, of_topic
 from shared.contracts.messages import TOPICS
-from shared.runtime import assessments, disputes, reviews
+from shared.runtime import assessments, disputes, notifications, reviews
 
 FOLDER = Path(__file__).parent
 RELEASED = FOLDER / "released"
@@ -20,6 +20,7 @@ _TOPOLOGY = FOLDER.parents[1] / "functions" / "topology.json"
 FUNCTIONS: Mapping[str, Callable[[], bytes]] = {
     "assess_payment": assessments.openapi,
     "manage_dispute": disputes.openapi,
+    "notify": notifications.openapi,
     "review_payment": reviews.openapi,
 }
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -68,12 +69,21 @@ def read(body: bytes, of: type[M]) -> M:
 Act = Callable[[entry.Call], BaseModel]
 
 
-def desk(path: str, listed: Act, acts: Mapping[str, Act], document: Callable[[], bytes], most: int) -> entry.Handler:
-    """What people work at: `listed` at GET `path`, each of `acts` at a POST below it, and GET /openapi.json."""
+def desk(
+    path: str,
+    listed: Act,
+    acts: Mapping[str, Act],
+    document: Callable[[], bytes],
+    most: int,
+    posted: Mapping[str, Callable[[entry.Call], entry.Answer]] = MappingProxyType({}),
+) -> entry.Handler:
+    """What people work at: `listed` at GET `path`, each of `acts` at a POST below it, and GET /openapi.json. posted: paths at
+    which machines post."""
     return entry.on_paths(
         {
             path: {"GET": _answered(listed)},
             **{f"{path}/{name}": {"POST": _answered(act)} for name, act in acts.items()},
+            **{path: {"POST": act} for path, act in posted.items()},
             "/openapi.json": {"GET": lambda _: (document(), "application/json")},
         },
         most,
