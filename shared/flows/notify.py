@@ -13,10 +13,11 @@ from shared.domain.codec import decode, encode, from_document
 from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.notifications import Endpoint, EndpointState, Notification, NotificationUnknown
 from shared.domain.telemetry import alarm, fact
-from shared.flows.ports import Accumulate, Documents, Key, Snapshot
+from shared.flows.ports import Accumulate, Key, Ports, Snapshot
 
-NOTIFICATIONS, ENDPOINTS = "notifications", "endpoints"
-EXPIRES = {NOTIFICATIONS: "expires_at"}
+NOTIFICATIONS = "notifications"
+ENDPOINTS = "endpoints"
+EXPIRES = {"notifications": "expires_at"}
 KEPT = timedelta(days=30)
 SHOWN = 100
 
@@ -44,7 +45,7 @@ def notify(
     data: bytes,
     attributes: Mapping[str, str],
     published_at: datetime,
-    documents: Documents,
+    ports: Ports,
     send: Send,
     now: datetime,
 ) -> None:
@@ -60,7 +61,7 @@ def notify(
         raise Unreadable(f"a message of {topic} without {member}", reason="malformed_message")
     # Never a provider's own id, which may hold what the signature's form cannot.
     notification_id = "msg_" + hashlib.sha256(f"{topic}/{own}".encode()).hexdigest()[:32]
-    [found, state] = documents.get([_key(endpoint, notification_id), Key(ENDPOINTS, endpoint.name)])
+    [found, state] = ports.documents.get([_key(endpoint, notification_id), Key(ENDPOINTS, endpoint.name)])
     if disabled_at(endpoint, state) is not None:
         fact("notification_withheld", endpoint=endpoint.name, notification_id=notification_id)
         return
@@ -69,7 +70,7 @@ def notify(
         return
     shared = {name: value for name, value in told.items() if name not in WITHHELD}
     body = before.body if before else encode({"type": kind, "timestamp": published_at, "data": shared}).decode()
-    status = _sent(endpoint, notification_id, kind, body, documents, send, now)
+    status = _sent(endpoint, notification_id, kind, body, ports, send, now)
     if status != GONE and not _taken(status):
         raise Unavailable(f"{endpoint.name} answers {status or 'nothing'}", reason="endpoint_unavailable")
 
@@ -79,7 +80,7 @@ def _sent(
     notification_id: str,
     kind: str,
     body: str,
-    documents: Documents,
+    ports: Ports,
     send: Send,
     now: datetime,
     by: str | None = None,
@@ -102,36 +103,36 @@ def _sent(
     if status == GONE:
         gone: dict[tuple[str, ...], Any] = {("url",): endpoint.url, ("disabled_at",): now}
         writes.append(Accumulate(Key(ENDPOINTS, endpoint.name), put=gone))
-    documents.commit(writes)
+    ports.documents.commit(writes)
     if status == GONE:
         alarm("endpoint_gone", endpoint=endpoint.name)
     fact("notification_sent", endpoint=endpoint.name, notification_id=notification_id, kind=kind, status=status)
     return status
 
 
-def resend(
-    endpoint: Endpoint, notification_id: str, documents: Documents, send: Send, by: str, now: datetime
-) -> Notification:
+def resend(endpoint: Endpoint, notification_id: str, ports: Ports, send: Send, by: str, now: datetime) -> Notification:
     """Send once more, now, what was sent under this id, whatever came of it. Raises NotificationUnknown."""
-    [found] = documents.get([_key(endpoint, notification_id)])
+    [found] = ports.documents.get([_key(endpoint, notification_id)])
     before = _read(found)
     if before is None:
         raise NotificationUnknown("nothing of this name was sent to this endpoint, or it is forgotten")
-    _sent(endpoint, notification_id, before.kind, before.body, documents, send, now, by)
-    after = _read(documents.get([_key(endpoint, notification_id)])[0])
+    _sent(endpoint, notification_id, before.kind, before.body, ports, send, now, by)
+    after = _read(ports.documents.get([_key(endpoint, notification_id)])[0])
     assert after is not None
     return after
 
 
-def listed(endpoint: Endpoint, documents: Documents, after: str = "") -> list[Notification]:
+def listed(endpoint: Endpoint, ports: Ports, after: str = "") -> list[Notification]:
     """What was sent, in the order of its ids, the `SHOWN` that follow `after`."""
-    found = map(_read, documents.scan(NOTIFICATIONS, SHOWN, f"{endpoint.name}:{after}"))
+    found = map(_read, ports.documents.scan(NOTIFICATIONS, SHOWN, f"{endpoint.name}:{after}"))
     return [one for one in found if one is not None and one.endpoint == endpoint.name]
 
 
-def enable(endpoint: Endpoint, documents: Documents, by: str) -> None:
+def enable(endpoint: Endpoint, ports: Ports, by: str) -> None:
     """Somebody listens there again. What was withheld is offered again by seeking the subscriptions of this endpoint."""
-    documents.commit([Accumulate(Key(ENDPOINTS, endpoint.name), put={("enabled_by",): by}, drop=[("disabled_at",)])])
+    ports.documents.commit(
+        [Accumulate(Key(ENDPOINTS, endpoint.name), put={("enabled_by",): by}, drop=[("disabled_at",)])]
+    )
     fact("endpoint_enabled", endpoint=endpoint.name)
 
 

@@ -81,22 +81,22 @@ def desk(app: App, send: Outgoing | None = None) -> entry.Handler:
     """Messages at /<endpoint>/<topic>, the endpoints at GET /v1/notifications, what people do at its POSTs, and GET
     /openapi.json. Raises Misconfigured for endpoints that cannot be told anything."""
     endpoints = app.settings.endpoints()
-    documents, sending = app.ports.documents, send or Outgoing()
+    sending = send or Outgoing()
 
     def named(name: str) -> Endpoint:
         if name not in endpoints:
             raise NotificationUnknown("no endpoint of this name", reason="unknown_endpoint")
         return endpoints[name]
 
-    def told(_: Endpoint, topic: str, call: entry.Call) -> entry.Answer:
+    def told(endpoint: Endpoint, topic: str, call: entry.Call) -> entry.Answer:
         message = entry.pushed(call.body)
         at = message.published_at or app.now()
-        notify(_, topic, message.data, message.attributes, at, documents, sending, app.now())
+        notify(endpoint, topic, message.data, message.attributes, at, app.ports, sending, app.now())
         return b"", "application/json"
 
     def all_of_them(call: entry.Call) -> BaseModel:
         call.caller()
-        found = documents.get([Key(ENDPOINTS, name) for name in endpoints]) if endpoints else []
+        found = app.ports.documents.get([Key(ENDPOINTS, name) for name in endpoints]) if endpoints else []
         states = zip(endpoints.values(), found, strict=True)
         return ToldEndpoints(
             endpoints=tuple(
@@ -108,18 +108,18 @@ def desk(app: App, send: Outgoing | None = None) -> entry.Handler:
     def sent(call: entry.Call) -> BaseModel:
         call.caller()
         asked = contracts.read(call.body, ListOf)
-        found = listed(named(asked.endpoint), documents, asked.after or "")
+        found = listed(named(asked.endpoint), app.ports, asked.after or "")
         return ToldNotifications(notifications=tuple(map(ToldNotification.of, found)))
 
     def again(call: entry.Call) -> BaseModel:
         by, asked = call.caller(), contracts.read(call.body, Resend)
         endpoint = named(asked.endpoint)
-        return ToldNotification.of(resend(endpoint, asked.notification_id, documents, sending, by, app.now()))
+        return ToldNotification.of(resend(endpoint, asked.notification_id, app.ports, sending, by, app.now()))
 
     def enabled(call: entry.Call) -> BaseModel:
         by, asked = call.caller(), contracts.read(call.body, Enable)
         one = named(asked.endpoint)
-        enable(one, documents, by)
+        enable(one, app.ports, by)
         return ToldEndpoint(endpoint=one.name, url=one.url, disabled_at=None)
 
     pushes: dict[str, Callable[[entry.Call], entry.Answer]] = {

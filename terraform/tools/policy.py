@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from shared.contracts.messages import Words, attributes  # noqa: E402 - after the path that finds it
+from shared.contracts.messages import TOPICS, Words, attributes  # noqa: E402 - after the path that finds it
 from terraform.tools import vocabulary  # noqa: E402
 
 # Project-wide, because the service has no narrower place to grant it.
@@ -287,7 +287,8 @@ def _unknown_words(w: World, s: Resource) -> Iterator[str]:
         pulled = s.values["name"] if s.values["name"] in topology["pulled"] else ""
         topic = pulled or next(
             (
-                function.get("topic", "")
+                # An endpoint's subscription is named by its topic, as well.
+                function.get("topic") or next((one for one in TOPICS if s.values["name"].endswith(f"-{one}")), "")
                 for name, function in topology["functions"].items()
                 if f"{s.values['name']}-".startswith(f"{name.replace('_', '-')}-")
             ),

@@ -15,7 +15,7 @@ from shared.domain.notifications import Endpoint, NotificationUnknown
 from shared.domain.reviews import PaymentAction, ReviewAction
 from shared.flows import notify as flow
 from shared.flows.notify import KEPT, disabled_at, enable, listed, notify, resend
-from shared.flows.ports import Delete, Documents, Key
+from shared.flows.ports import Delete, Key, Ports
 from shared.flows.track_dispute import track_dispute
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event
 from tests.contracts.fitting import misfits
@@ -39,18 +39,18 @@ class Receivers:
 
 
 @pytest.fixture(scope="module")
-def documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
-    return local_ports(tmp_path_factory.mktemp("notify")).documents
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Ports:
+    return local_ports(tmp_path_factory.mktemp("notify"))
 
 
-def nothing(documents: Documents) -> None:
+def nothing(ports: Ports) -> None:
     for name in (flow.NOTIFICATIONS, flow.ENDPOINTS):
-        documents.commit([Delete(one.key) for one in documents.scan(name, 1000)])
+        ports.documents.commit([Delete(one.key) for one in ports.documents.scan(name, 1000)])
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_there(documents: Documents) -> None:
-    nothing(documents)
+def nothing_is_there(ports: Ports) -> None:
+    nothing(ports)
 
 
 def an_action(number: int = 1, action: ReviewAction = ReviewAction.RELEASE) -> bytes:
@@ -72,7 +72,7 @@ def an_action(number: int = 1, action: ReviewAction = ReviewAction.RELEASE) -> b
 
 
 def tell(
-    documents: Documents,
+    ports: Ports,
     receivers: Receivers,
     endpoint: Endpoint = CRM,
     data: bytes | None = None,
@@ -81,30 +81,30 @@ def tell(
     action: str = "release",
 ) -> None:
     attributes = {"provider": "stripe", "action": action} if action else {"provider": "stripe"}
-    notify(endpoint, topic, data or an_action(), attributes, NOON, documents, receivers, now)
+    notify(endpoint, topic, data or an_action(), attributes, NOON, ports, receivers, now)
 
 
-def test_what_an_endpoint_takes_it_is_told_once_however_often_the_message_comes(documents: Documents) -> None:
+def test_what_an_endpoint_takes_it_is_told_once_however_often_the_message_comes(ports: Ports) -> None:
     receivers = Receivers()
     for minute in range(3):
-        tell(documents, receivers, now=NOON + minute * MINUTE)
+        tell(ports, receivers, now=NOON + minute * MINUTE)
     [(name, notification_id, body)] = receivers.came
     assert name == "crm"
     told = json.loads(body)
     assert (told["type"], told["timestamp"]) == ("payment.release", "2026-11-02T12:00:00Z")
     assert told["data"]["payment_id"] == "pi_1"
-    [kept] = listed(CRM, documents)
+    [kept] = listed(CRM, ports)
     assert (kept.notification_id, kept.body, kept.tries, kept.status) == (notification_id, body, 1, 204)
     assert kept.delivered_at == NOON
 
 
-def test_who_of_us_decided_is_not_told(documents: Documents, tmp_path: Path) -> None:
-    receivers, ports = Receivers(), local_ports(tmp_path)
-    tell(documents, receivers)
-    track_dispute(a_dispute_event(), ports, NOON)
-    for update in published(ports, "dispute-updates"):
+def test_who_of_us_decided_is_not_told(ports: Ports, tmp_path: Path) -> None:
+    receivers, others = Receivers(), local_ports(tmp_path)
+    tell(ports, receivers)
+    track_dispute(a_dispute_event(), others, NOON)
+    for update in published(others, "dispute-updates"):
         told = json.dumps({**update, "answer_by": "ben@shop.example"}).encode()
-        tell(documents, receivers, data=told, topic="dispute-updates", action="")
+        tell(ports, receivers, data=told, topic="dispute-updates", action="")
     assert [json.loads(body)["type"] for _, _, body in receivers.came] == ["payment.release", "dispute.updated"]
     assert "shop.example" not in "".join(body for _, _, body in receivers.came)
 
@@ -118,90 +118,108 @@ def test_every_kind_that_is_told_is_one_that_is_published() -> None:
         assert about_attributes == []
 
 
-def test_what_only_our_own_sender_has_to_do_is_told_nobody(documents: Documents) -> None:
+def test_what_only_our_own_sender_has_to_do_is_told_nobody(ports: Ports) -> None:
     receivers = Receivers()
-    tell(documents, receivers, topic="dispute-actions", action="answer", data=b'{"dispute_id": "dp_1"}')
+    tell(ports, receivers, topic="dispute-actions", action="answer", data=b'{"dispute_id": "dp_1"}')
     assert receivers.came == []
-    assert everything_of(documents) == []
+    assert everything_of(ports) == []
 
 
-def everything_of(documents: Documents) -> list[Key]:
-    return [one.key for one in documents.scan(flow.NOTIFICATIONS, 1000)]
+def everything_of(ports: Ports) -> list[Key]:
+    return [one.key for one in ports.documents.scan(flow.NOTIFICATIONS, 1000)]
 
 
-def test_what_is_not_taken_is_offered_again_as_the_same_bytes_under_the_same_id(documents: Documents) -> None:
+def test_what_is_not_taken_is_offered_again_as_the_same_bytes_under_the_same_id(ports: Ports) -> None:
     receivers = Receivers(0, 500, 302, 404)
     for hour in range(4):
         with pytest.raises(Unavailable):
-            tell(documents, receivers, now=NOON + hour * HOUR)
-        [waiting] = listed(CRM, documents)
+            tell(ports, receivers, now=NOON + hour * HOUR)
+        [waiting] = listed(CRM, ports)
         assert (waiting.delivered_at, waiting.tries) == (None, hour + 1)
-    tell(documents, receivers, now=NOON + 4 * HOUR)
+    tell(ports, receivers, now=NOON + 4 * HOUR)
     assert len(set(receivers.came)) == 1
     assert len(receivers.came) == 5
-    [taken] = listed(CRM, documents)
+    [taken] = listed(CRM, ports)
     assert (taken.status, taken.tries, taken.delivered_at) == (204, 5, NOON + 4 * HOUR)
 
 
-def test_one_that_fails_holds_up_no_other(documents: Documents) -> None:
+class Died(BaseException):
+    """The process is gone: nothing catches it."""
+
+
+def test_who_dies_after_the_endpoint_took_it_tells_it_again_under_the_same_id(ports: Ports) -> None:
+    receivers = Receivers()
+
+    def dying(endpoint: Endpoint, notification_id: str, body: str, now: datetime) -> int:
+        receivers(endpoint, notification_id, body, now)
+        raise Died
+
+    with pytest.raises(Died):
+        notify(CRM, "payment-actions", an_action(), {"action": "release"}, NOON, ports, dying, NOON)
+    tell(ports, receivers, now=NOON + HOUR)
+    assert len(receivers.came) == 2
+    assert len(set(receivers.came)) == 1
+
+
+def test_one_that_fails_holds_up_no_other(ports: Ports) -> None:
     receivers = Receivers(crm=[500] * 3)
     for _ in range(3):
         with pytest.raises(Unavailable):
-            tell(documents, receivers, CRM)
-        tell(documents, receivers, SHOP)
+            tell(ports, receivers, CRM)
+        tell(ports, receivers, SHOP)
     assert [name for name, _, _ in receivers.came] == ["crm", "shop", "crm", "crm"]
-    assert [one.delivered_at for one in listed(SHOP, documents)] == [NOON]
+    assert [one.delivered_at for one in listed(SHOP, ports)] == [NOON]
 
 
-def test_where_nobody_listens_any_more_nothing_is_sent_until_somebody_does(documents: Documents) -> None:
+def test_where_nobody_listens_any_more_nothing_is_sent_until_somebody_does(ports: Ports) -> None:
     receivers = Receivers(410)
     for number in range(3):
-        tell(documents, receivers, data=an_action(number))
+        tell(ports, receivers, data=an_action(number))
     assert len(receivers.came) == 1
-    [state] = documents.get([Key(flow.ENDPOINTS, "crm")])
+    [state] = ports.documents.get([Key(flow.ENDPOINTS, "crm")])
     assert disabled_at(CRM, state) == NOON
     moved = Endpoint("crm", "https://crm.example/v2", CRM.keys)
     assert disabled_at(moved, state) is None
-    enable(CRM, documents, "ana@shop.example")
-    tell(documents, receivers, data=an_action(1))
+    enable(CRM, ports, "ana@shop.example")
+    tell(ports, receivers, data=an_action(1))
     assert len(receivers.came) == 2
 
 
-def test_what_was_sent_can_be_sent_again_whatever_came_of_it(documents: Documents) -> None:
+def test_what_was_sent_can_be_sent_again_whatever_came_of_it(ports: Ports) -> None:
     receivers = Receivers(204, 204, 0)
-    tell(documents, receivers)
-    [sent] = listed(CRM, documents)
-    again = resend(CRM, sent.notification_id, documents, receivers, "ana@shop.example", NOON + DAY)
+    tell(ports, receivers)
+    [sent] = listed(CRM, ports)
+    again = resend(CRM, sent.notification_id, ports, receivers, "ana@shop.example", NOON + DAY)
     assert (again.tries, again.status, again.resent_by, again.body) == (2, 204, "ana@shop.example", sent.body)
-    silent = resend(CRM, sent.notification_id, documents, receivers, "ana@shop.example", NOON + 2 * DAY)
+    silent = resend(CRM, sent.notification_id, ports, receivers, "ana@shop.example", NOON + 2 * DAY)
     assert (silent.tries, silent.status, silent.delivered_at) == (3, 0, NOON + DAY)
     assert len(set(receivers.came)) == 1
     with pytest.raises(NotificationUnknown):
-        resend(SHOP, sent.notification_id, documents, receivers, "ana@shop.example", NOON)
+        resend(SHOP, sent.notification_id, ports, receivers, "ana@shop.example", NOON)
 
 
 def test_what_was_sent_is_listed_page_by_page_and_forgotten_after_a_month(
-    documents: Documents, monkeypatch: pytest.MonkeyPatch
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flow, "SHOWN", 2)
     receivers = Receivers()
     for number in range(5):
-        tell(documents, receivers, data=an_action(number))
-        tell(documents, receivers, SHOP, data=an_action(number))
+        tell(ports, receivers, data=an_action(number))
+        tell(ports, receivers, SHOP, data=an_action(number))
     found: list[str] = []
-    while page := listed(CRM, documents, found[-1] if found else ""):
+    while page := listed(CRM, ports, found[-1] if found else ""):
         assert {one.endpoint for one in page} == {"crm"}
         found += [one.notification_id for one in page]
     assert sorted(found) == found
     assert set(found) == {one for name, one, _ in receivers.came if name == "crm"}
-    [kept, *_] = documents.scan(flow.NOTIFICATIONS, 1)
+    [kept, *_] = ports.documents.scan(flow.NOTIFICATIONS, 1)
     assert kept.document["expires_at"] == NOON + KEPT
 
 
-def test_a_message_that_is_none_of_ours_is_unreadable(documents: Documents) -> None:
+def test_a_message_that_is_none_of_ours_is_unreadable(ports: Ports) -> None:
     for data in (b"[]", b"{}", b'{"action_id": 1}', b"\xff"):
         with pytest.raises(Unreadable):
-            tell(documents, Receivers(), data=data)
+            tell(ports, Receivers(), data=data)
 
 
 @settings(max_examples=25, deadline=None)
@@ -210,9 +228,9 @@ def test_a_message_that_is_none_of_ours_is_unreadable(documents: Documents) -> N
     statuses=st.lists(st.sampled_from([0, 200, 204, 429, 500]), max_size=10),
 )
 def test_in_any_order_and_number_of_copies_each_thing_is_taken_once_by_each(
-    documents: Documents, order: list[tuple[Endpoint, int]], statuses: list[int]
+    ports: Ports, order: list[tuple[Endpoint, int]], statuses: list[int]
 ) -> None:
-    nothing(documents)
+    nothing(ports)
     receivers = Receivers(*statuses)
     taken: dict[tuple[str, str], int] = {}
 
@@ -226,7 +244,7 @@ def test_in_any_order_and_number_of_copies_each_thing_is_taken_once_by_each(
     offered = [*order, *((one, number) for _ in range(11) for one in (CRM, SHOP) for number in range(3))]
     for endpoint, number in offered:
         try:
-            notify(endpoint, "payment-actions", an_action(number), {"action": "release"}, NOON, documents, send, NOON)
+            notify(endpoint, "payment-actions", an_action(number), {"action": "release"}, NOON, ports, send, NOON)
         except Unavailable:
             continue
     assert set(taken.values()) == {1}
