@@ -17,6 +17,11 @@ FOLDER = Path(__file__).parent
 RELEASED = FOLDER / "released"
 _TOPOLOGY = FOLDER.parents[1] / "functions" / "topology.json"
 
+_WHY = (
+    "Whoever goes by a released contract must be able to go on. Where that is meant to end, tell them, and delete the"
+    " document from shared/contracts/released."
+)
+
 FUNCTIONS: Mapping[str, Callable[[], bytes]] = {
     "assess_payment": assessments.openapi,
     "manage_dispute": disputes.openapi,
@@ -86,15 +91,11 @@ def main(arguments: list[str], folder: Path = FOLDER) -> int:
     wrong = list(_stale(folder, present)) if asked.check else []
     if not asked.check:
         _write(folder, present)
-    wrong += broken(promises(written(released)), promises(present))
+    if breaks := broken(promises(written(released)), promises(present)):
+        wrong += [*breaks, _WHY]
     for sentence in wrong:
         print(sentence, file=sys.stderr)
     if wrong:
-        print(
-            "Whoever goes by a released contract must be able to go on. Where that is meant to end, tell them, and delete "
-            "the document from shared/contracts/released.",
-            file=sys.stderr,
-        )
         return 1
     if asked.release:
         _write(released, present)
