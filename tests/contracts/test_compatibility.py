@@ -2,13 +2,14 @@
 
 import copy
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.contracts import __main__ as command
-from shared.contracts.__main__ import contracts, promises
+from shared.contracts.__main__ import promises
 from shared.contracts.compatibility import breaks, broken
 from shared.contracts.messages import Side
 
@@ -35,6 +36,7 @@ BEFORE: dict[str, Any] = {
     "$defs": {"Money": MONEY},
 }
 GONE = object()
+contracts = cache(command.contracts)
 
 
 def changed(path: str, value: object) -> dict[str, Any]:
