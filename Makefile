@@ -10,7 +10,7 @@ EVENT ?= charge.dispute.created
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev send ops test check mutate bench providers pins clean
+.PHONY: help setup demo dev send ops test check mutate bench providers contracts pins clean
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,11 +60,12 @@ ops: $(VENV)/.ops ## The command line of people on call (ARGS="trace <any id>");
 test: $(VENV)/.test ## Every test; what is skipped lacks a server or a data set, and says which (CI skips nothing)
 	$(PY) -m pytest -n $(JOBS) --dist loadgroup
 
-check: $(VENV)/.check ## Format, lint, types, import contract, then every test
+check: $(VENV)/.check ## Format, lint, types, import contract, what we promise to others, then every test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(PY) -m shared.contracts --check
 	$(MAKE) test
 
 mutate: $(VENV)/.mutate ## Break the code a line at a time and see which tests notice; hours for all (PARTS="domain disputes" SAMPLE=120 SEED=1)
@@ -75,6 +76,9 @@ bench: $(VENV)/.bench ## Speed, each figure as a ratio to a baseline measured in
 
 providers: $(VENV)/.run ## What each provider's adapter verifies and follows, as a table
 	$(PY) -m tests.providers.table
+
+contracts: $(VENV)/.run ## What topics and functions promise to others, as JSON Schema, AsyncAPI and OpenAPI (RELEASE=1 makes it the promise that holds)
+	$(PY) -m shared.contracts $(if $(RELEASE),--release)
 
 pins: $(VENV)/.test ## Complete every function's requirements.txt with the versions installed here
 	$(PY) -m tests.functions.pins

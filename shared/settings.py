@@ -5,6 +5,7 @@ A missing or contradictory setting raises Misconfigured at start-up, with a sent
 use (a virtual clock, throw-away certificates, an emulator) are refused.
 """
 
+import base64
 import os
 import re
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from shared.domain.delivery import Credentials
 from shared.domain.entitlements import Suspends
 from shared.domain.errors import Misconfigured
 from shared.domain.evidence import Merchant
+from shared.domain.notifications import Endpoint
 from shared.domain.pseudonyms import DEVELOPMENT, Keyring
 from shared.domain.reviews import Promise, ReviewAction
 
@@ -205,6 +207,35 @@ class Settings:
                 reason="bad_setting",
             ) from None
 
+    def endpoints(self) -> dict[str, Endpoint]:
+        """PAYIN_ENDPOINTS: a JSON object, `{"crm": {"url": "https://crm.example/hooks"}}`: who outside of Google Cloud is told,
+        each with NOTIFY_<NAME>, `{"keys": {"<key id>": "whsec_..."}}`, whose keys all sign. Raises Misconfigured."""
+        text = self.environment.get("PAYIN_ENDPOINTS", "")
+        try:
+            read = msgspec.json.decode(text or b"{}", type=dict[str, _Endpoint])
+        except msgspec.MsgspecError:
+            raise Misconfigured(
+                'PAYIN_ENDPOINTS is not the JSON object it should be: give it {"<name>": {"url": "https://..."}}',
+                reason="bad_setting",
+            ) from None
+        return {name: self._endpoint(name, one.url) for name, one in read.items()}
+
+    def _endpoint(self, name: str, url: str) -> Endpoint:
+        if not _ENDPOINT.fullmatch(name) or not _HTTPS.fullmatch(url):
+            raise Misconfigured(
+                "PAYIN_ENDPOINTS holds a name that is not of small letters, digits and underscores, or a url that is not"
+                " https://<host>/<path>, without a port, a user or a fragment",
+                reason="bad_setting",
+            )
+        variable = f"NOTIFY_{name.upper()}"
+        read = _secrets(variable, self.environment.get(variable, ""), _EndpointSecret)
+        if not read.keys or not all(map(_signs, read.keys.values())):
+            raise Misconfigured(
+                f"{variable} holds no key that signs: each is whsec_ and the base64 of 24 to 64 random bytes",
+                reason="empty_secret",
+            )
+        return Endpoint(name, url, read.keys)
+
     def model_bucket(self) -> str:
         """The bucket that holds the models; empty for the local backend, which has a folder. Raises Misconfigured."""
         if self.backend is BackendName.GCP and not self.bucket:
@@ -251,6 +282,26 @@ class _WebhookSecrets(msgspec.Struct, forbid_unknown_fields=True):
 class _ApiSecret(msgspec.Struct, forbid_unknown_fields=True):
     key: str
     base_url: str = ""
+
+
+class _Endpoint(msgspec.Struct, forbid_unknown_fields=True):
+    url: str
+
+
+class _EndpointSecret(msgspec.Struct, forbid_unknown_fields=True):
+    keys: dict[str, str]
+
+
+def _signs(secret: str) -> bool:
+    """https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, on symmetric keys."""
+    try:
+        return secret.startswith("whsec_") and 24 <= len(base64.b64decode(secret[6:], validate=True)) <= 64
+    except ValueError:
+        return False
+
+
+_ENDPOINT = re.compile("[a-z][a-z0-9_]{0,30}", flags=re.ASCII)
+_HTTPS = re.compile(r"https://[a-z0-9][a-z0-9.-]{0,252}(?:[/?][!-\"$-~]{0,1000})?", flags=re.ASCII)
 
 
 class _PseudonymSecret(msgspec.Struct, forbid_unknown_fields=True):

@@ -18,12 +18,15 @@ module "function" {
   max_instances   = min(each.value.max_instances, floor(var.cpu_quota / tonumber(each.value.cpu)))
   ingress         = each.value.trigger == "pubsub" ? "ALLOW_INTERNAL_ONLY" : "ALLOW_ALL"
   secrets = { for variable, secret in local.pinned : variable => secret
-    if contains(try(each.value.secrets, []), variable) || contains(try(local.asked[each.value.asks], []), variable)
+    if contains(try(each.value.secrets, []), variable) || contains(try(local.asked[each.value.asks], []), variable) || (try(each.value.endpoints, false) && startswith(variable, "NOTIFY_"))
   }
   # For Pub/Sub this is the subscription's own identity, which can do nothing but call this function.
   invokers = each.value.trigger == "pubsub" ? {
     push = google_service_account.push[each.key].member
-  } : { for member in try(var.invokers[each.key], []) : member => member }
+    } : merge(
+    { for member in try(var.invokers[each.key], []) : member => member },
+    try(each.value.endpoints, false) ? { for name, account in google_service_account.tells : name => account.member } : {},
+  )
 
   depends_on = [google_project_service.used, google_project_iam_member.build, google_project_iam_member.build_source, google_storage_bucket_iam_member.build, google_artifact_registry_repository_iam_member.build]
 }

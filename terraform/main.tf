@@ -31,7 +31,7 @@ locals {
   retention         = "604800s"  # 7 days
   archive_retention = "86400s"   # 1 day
   given_up_for      = "2678400s" # 31 days
-  sought            = toset(concat([for f in values(local.functions) : f.topic if can(f.topic)], keys(local.topology.pulled)))
+  sought            = toset(concat([for f in values(local.functions) : f.topic if can(f.topic)], keys(local.topology.pulled), flatten([for e in values(var.endpoints) : keys(e.topics)])))
 
   pubsub_agent   = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
   firestore_name = var.firestore_database
@@ -53,6 +53,7 @@ locals {
     PAYIN_REVIEWS         = jsonencode(var.reviews)
     PAYIN_ENTITLEMENTS    = var.entitlements
     PAYIN_MERCHANT        = jsonencode(var.merchant)
+    PAYIN_ENDPOINTS       = jsonencode({ for name, e in var.endpoints : name => { url = e.url } })
     PROVIDERS             = join(",", keys(var.payment_providers))
   }
   environment = { for name, f in local.functions : name => merge(

@@ -31,10 +31,17 @@ locals {
       logical = topic, topic = provider == "" ? topic : "${topic}/${provider}", table = table
     }
   }]...)
+  # Who outside of Google Cloud is told: a subscription for each endpoint and topic, so that none waits for another.
+  told = merge([for name, e in var.endpoints : {
+    for topic, filter in e.topics : "notify-${replace(name, "_", "-")}-${topic}" => {
+      endpoint = name, topic = topic, filter = filter == "" ? null : filter
+    }
+  }]...)
+  notifying = one([for name, f in local.functions : name if try(f.endpoints, false)])
   # Whoever can give up on a message, whatever the provider.
-  fallible = toset(concat([for name in keys(local.consumers) : replace(name, "_", "-")], [for topic in keys(local.topology.warehouse) : "warehouse-${topic}"]))
+  fallible = toset(concat(length(local.told) > 0 ? [replace(local.notifying, "_", "-")] : [], [for name in keys(local.consumers) : replace(name, "_", "-")], [for topic in keys(local.topology.warehouse) : "warehouse-${topic}"]))
   # Subscriptions from which Pub/Sub takes what was given up.
-  giving_up = toset(concat(keys(local.pushes), [for name in keys(local.rows) : "warehouse-${name}"]))
+  giving_up = toset(concat(keys(local.pushes), keys(local.told), [for name in keys(local.rows) : "warehouse-${name}"]))
   # Waits of 5, 10, ... 320, 600, 600 ... seconds: twenty tries outlast a dependency's outage of two hours.
   first_wait = "5s"
   last_wait  = "600s"
@@ -81,6 +88,50 @@ resource "google_pubsub_subscription" "push" {
       condition     = each.value.timeout_seconds <= 570
       error_message = "${each.key}: a push may take 600 seconds at most, so the function's timeout must stay 30 below."
     }
+    precondition {
+      condition     = length(coalesce(each.value.filter, "-")) <= 256
+      error_message = "${each.key}: Pub/Sub takes filters of 256 bytes at most."
+    }
+  }
+  depends_on = [google_pubsub_topic_iam_member.dead_letter]
+}
+
+# One for all endpoints, where there are any: it can do nothing but call the function.
+resource "google_service_account" "tells" {
+  for_each     = length(local.told) > 0 ? { push = local.notifying } : {}
+  account_id   = "push-${replace(each.value, "_", "-")}"
+  display_name = "Calls ${each.value} for the endpoints' subscriptions, and nothing else"
+  depends_on   = [google_project_service.used]
+}
+
+resource "google_pubsub_subscription" "told" {
+  for_each                   = local.told
+  name                       = each.key
+  topic                      = google_pubsub_topic.topic[each.value.topic].id
+  filter                     = each.value.filter
+  message_retention_duration = "604800s"
+  ack_deadline_seconds       = min(600, local.functions[local.notifying].timeout_seconds + 30)
+
+  push_config {
+    push_endpoint = "${module.function[local.notifying].url}/${each.value.endpoint}/${each.value.topic}"
+    oidc_token {
+      service_account_email = google_service_account.tells["push"].email
+      audience              = module.function[local.notifying].url
+    }
+  }
+  retry_policy {
+    minimum_backoff = local.first_wait
+    maximum_backoff = local.last_wait
+  }
+  # Of others' systems an outage may last: sixteen hours of tries.
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letter[replace(local.notifying, "_", "-")].id
+    max_delivery_attempts = 100
+  }
+  expiration_policy {
+    ttl = ""
+  }
+  lifecycle {
     precondition {
       condition     = length(coalesce(each.value.filter, "-")) <= 256
       error_message = "${each.key}: Pub/Sub takes filters of 256 bytes at most."
@@ -138,6 +189,7 @@ resource "google_pubsub_subscription_iam_member" "dead_letter" {
   for_each = local.giving_up
   subscription = try(
     google_pubsub_subscription.push[each.value].name,
+    google_pubsub_subscription.told[each.value].name,
     google_pubsub_subscription.warehouse[trimprefix(each.value, "warehouse-")].name,
   )
   role   = "roles/pubsub.subscriber"

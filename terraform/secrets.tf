@@ -1,5 +1,5 @@
-# WEBHOOK_<PROVIDER>: one JSON object with every key that is active; API_<PROVIDER>: the key of its API; see
-# shared/settings.py. A rotation is a new version holding the old key and the new, then, when `key_id` in the logs shows
+# WEBHOOK_<PROVIDER>: one JSON object with every key that is active; API_<PROVIDER>: the key of its API;
+# NOTIFY_<ENDPOINT>: what notifications to it are signed with; see shared/settings.py. A rotation is a new version holding the old key and the new, then, when `key_id` in the logs shows
 # the old one unused, a version with the new alone. PAYIN_PSEUDONYM_KEYS is ours, shared by the functions that publish
 # what providers say (see shared/domain/pseudonyms.py): each version holds every key that still names something.
 locals {
@@ -13,6 +13,10 @@ locals {
       versions = p.api_versions
       pinned   = p.api_versions[length(p.api_versions) - 1]
     } if length(p.api_versions) > 0 },
+    { for name, e in var.endpoints : "NOTIFY_${upper(name)}" => {
+      versions = e.secret_versions
+      pinned   = e.secret_versions[length(e.secret_versions) - 1]
+    } },
     { for variable in local.shared_secrets : variable => {
       versions = var.pseudonym_versions
       pinned   = var.pseudonym_versions[length(var.pseudonym_versions) - 1]

@@ -188,6 +188,28 @@ variable "usage_publishers" {
   }
 }
 
+variable "endpoints" {
+  description = "Systems outside of Google Cloud that are told what happens: an address over TLS, the topics that each follows with a filter of attributes (\"\" for all), and the versions of its secret NOTIFY_<NAME>."
+  type = map(object({
+    url             = string
+    topics          = map(string)
+    secret_versions = optional(list(string), ["1"])
+  }))
+  default = {}
+  validation {
+    condition     = alltrue([for name, e in var.endpoints : can(regex("^[a-z][a-z0-9_]{0,30}$", name)) && can(regex("^https://[a-z0-9][a-z0-9.-]*([/?][!-\"$-~]*)?$", e.url))])
+    error_message = "An endpoint is named by small letters, digits and underscores, and its url is https://<host>/<path>."
+  }
+  validation {
+    condition     = alltrue([for topic in flatten([for e in values(var.endpoints) : keys(e.topics)]) : contains(["dispute-updates", "dispute-actions", "payment-actions"], topic)])
+    error_message = "Told outside are dispute-updates, dispute-actions and payment-actions."
+  }
+  validation {
+    condition     = alltrue([for e in values(var.endpoints) : length(e.secret_versions) > 0])
+    error_message = "Without a key nothing is signed."
+  }
+}
+
 variable "alert_emails" {
   description = "Who is told when an alert fires."
   type        = list(string)

@@ -9,6 +9,7 @@ from shared import settings
 from shared.backends.local import connect
 from shared.backends.local.bus import LocalBus
 from shared.flows.ports import Delete, Key, Ports
+from tests.contracts.fitting import misfits
 
 COLLECTIONS = ("payments", "payment_aliases", "disputes", "cases")
 TOPICS = (
@@ -45,9 +46,10 @@ def wipe(ports: Ports, collections: tuple[str, ...] = COLLECTIONS) -> dict[Key, 
 
 
 def published(ports: Ports, topic: str) -> list[dict[str, Any]]:
-    """The messages on `topic` since the last time we asked, as JSON objects, oldest first."""
+    """The messages on `topic` since the last time we asked, as JSON objects, oldest first: each as its contract promises."""
     found = []
     while pulled := _bus(ports).pull(topic, limit=1000, lease_seconds=60):
+        assert not [wrong for one in pulled for wrong in misfits(topic, one.data, one.attributes)]
         found += [msgspec.json.decode(message.data) for message in pulled]
         _bus(ports).ack(topic, [message.ack_id for message in pulled])
     return found

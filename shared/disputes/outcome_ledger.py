@@ -76,7 +76,7 @@ FROM (
       withdrawn.minor AS taken, withdrawn.currency AS taken_in, moved.minor + withdrawn.minor AS came_back,
       fees.minor AS charged, fees.currency AS charged_in
     FROM (
-      SELECT provider, account, reason, status, status_since, occurred_at, final, same_as, won_before,
+      SELECT provider, account, reason, status, status_since, occurred_at, final, same_as, alert, won_before,
         amount, moved, withdrawn, fees,
         MAX(CASE WHEN answer_state = 'taken' THEN 1 ELSE 0 END) OVER (PARTITION BY provider, dispute_id) AS sent,
         MAX(CASE WHEN answer_state = 'elsewhere' THEN 1 ELSE 0 END) OVER (PARTITION BY provider, dispute_id) AS elsewhere,
@@ -87,7 +87,7 @@ FROM (
       FROM dispute_updates
       WHERE occurred_at >= @told_since AND occurred_at < @until
     ) AS told
-    WHERE place = 1 AND same_as IS NULL AND COALESCE(status_since, occurred_at) >= @since
+    WHERE place = 1 AND same_as IS NULL AND alert IS NULL AND COALESCE(status_since, occurred_at) >= @since
   ) AS decided
   CROSS JOIN (SELECT 1 AS leg UNION ALL SELECT 2 UNION ALL SELECT 3) AS legs
   WHERE leg = 1 OR (leg = 2 AND taken IS NOT NULL) OR (leg = 3 AND charged IS NOT NULL)

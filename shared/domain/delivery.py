@@ -69,3 +69,34 @@ class DeliveryOutcome(StrEnum):
     IGNORED = "ignored"  # a type that nothing of ours follows
     UNPARSED = "unparsed"  # authentic, but unreadable in whole or in part: a person must look
     MODE_MISMATCH = "mode_mismatch"  # test data at a live endpoint or the reverse: stored, never acted upon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """A message of `deliveries` and a row of `deliveries`: what was received, what proved it, and what it came to.
+
+    delivery_id: the same for every copy of a delivery. key_ids: which keys proved it; unsigned: members of our events that
+    its signature does not cover. reason: why it could not be read. types: what kinds of message were in it; unreadable:
+    which of them could not be read, and why; unknown: what the adapter does not know of it. endpoint_live: whether the
+    endpoint takes real money. headers: JSON text of those that take part in the signature; body: base64 of the exact bytes.
+    """
+
+    delivery_id: str
+    provider: str
+    received_at: datetime
+    signed_at: datetime | None
+    outcome: DeliveryOutcome
+    reason: str
+    key_ids: tuple[str, ...]
+    unsigned: tuple[str, ...]
+    types: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    unknown: tuple[str, ...]
+    livemode: bool | None
+    endpoint_live: bool
+    endpoint_account: str
+    adapter_version: str
+    payload_version: str | None
+    headers: str
+    query: str
+    body: bytes

@@ -4,7 +4,8 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, Final
 
 from shared.domain.codec import decode, encode, to_document
@@ -35,21 +36,39 @@ class Newcomer:
 _UNCLAIMED: Final = Claims()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow(Decision):
+    """A message of `fraud-decisions` and a row of `fraud_decisions`: a decision, with three things more.
+
+    sample: the first two digits of the hash of the decision's event's id, by which training reads a part of all payments
+    and nothing of the others. newcomer: null of nine payments in ten, which costs nothing to read past: what `monitor_model`
+    watches for attacks. What is claimed of its payment: since when it counts as fraud (null: it does not), as of the
+    `claims_revision`th word on that, and by which names (`claimed_as`): labels are filed under one of them.
+    """
+
+    sample: str
+    newcomer: Newcomer | None
+    claims_revision: int
+    fraud_reported_at: datetime | None
+    claimed_as: tuple[str, ...]
+
+
+_MEMBERS: Final = tuple(member.name for member in fields(Decision))
+
+
 def row_of(decision: Decision, event: PaymentChanged | PaymentAssessed | None, claims: Claims = _UNCLAIMED) -> bytes:
-    """JSON of `decision`, as it is published on hearing of `event`, None where that is no attempt at paying; with three things
-    more. `sample`: the first two digits of the hash of the decision's event's id, by which training reads a part of all
-    payments and nothing of the others. `newcomer`, null of nine payments in ten, which costs nothing to read past: what
-    `monitor_model` watches for attacks. What is claimed of its payment: since when it counts as fraud (None: it does not),
-    as of the `claims_revision`th word on that, and by which names (`claimed_as`): labels are filed under one of them."""
+    """JSON of the `DecisionRow` that is published on hearing of `event`, None where that is no attempt at paying."""
     digest = hashlib.md5(decision.event_id.encode(), usedforsecurity=False).hexdigest()
-    newcomer = _newcomer(decision, event) if event else None
     known_at = claims.known_at
-    claimed = {
-        "claims_revision": claims.revision,
-        "fraud_reported_at": None if known_at is None else instant(known_at),
-        "claimed_as": claims.names,
-    }
-    return encode({**to_document(decision), "sample": digest[:2], "newcomer": newcomer, **claimed})
+    row = DecisionRow(
+        **{name: getattr(decision, name) for name in _MEMBERS},
+        sample=digest[:2],
+        newcomer=_newcomer(decision, event) if event else None,
+        claims_revision=claims.revision,
+        fraud_reported_at=None if known_at is None else instant(known_at),
+        claimed_as=claims.names,
+    )
+    return encode(row)
 
 
 def _newcomer(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Newcomer | None:

@@ -1,6 +1,5 @@
 """Intake: verify the exact bytes, translate, publish, and only then say that all is well."""
 
-import base64
 import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -8,8 +7,8 @@ from datetime import datetime
 from time import perf_counter
 from urllib.parse import unquote_plus
 
-from shared.domain.codec import encode, utc_text
-from shared.domain.delivery import Credentials, Delivery, DeliveryOutcome, Verdict
+from shared.domain.codec import encode
+from shared.domain.delivery import Credentials, Delivery, DeliveryOutcome, DeliveryRow, Verdict
 from shared.domain.errors import Rejected, Unreadable
 from shared.domain.events import AnyEvent
 from shared.domain.telemetry import alarm, fact, failure
@@ -109,28 +108,28 @@ def messages(
     """The row of `deliveries`, under the name `delivery_id`, and the events, as they are heard `now`."""
     kept = {name: delivery.headers[name] for name in provider.SIGNED_HEADERS if name in delivery.headers}
     kept |= getattr(provider, "kept_headers", lambda headers: {})(delivery.headers)
-    normalized, outcome = understood.normalized, understood.outcome.value
-    row = {
-        "delivery_id": delivery_id,
-        "provider": delivery.provider,
-        "received_at": utc_text(delivery.received_at),
-        "signed_at": utc_text(verdict.signed_at) if verdict.signed_at else None,
-        "outcome": outcome,
-        "reason": understood.reason,
-        "key_ids": list(verdict.key_ids),
-        "unsigned": list(verdict.unsigned),
-        "types": list(normalized.types),
-        "unreadable": list(normalized.unreadable),
-        "unknown": list(understood.unknown),
-        "livemode": normalized.livemode,
-        "endpoint_live": credentials.live,
-        "endpoint_account": credentials.account,
-        "adapter_version": version(delivery.provider),
-        "payload_version": _payload_version(delivery, provider),
-        "headers": encode(kept).decode(),
-        "query": _kept_query(delivery, provider),
-        "body": base64.b64encode(delivery.body).decode("ascii"),
-    }
+    normalized, outcome = understood.normalized, understood.outcome
+    row = DeliveryRow(
+        delivery_id=delivery_id,
+        provider=delivery.provider,
+        received_at=delivery.received_at,
+        signed_at=verdict.signed_at,
+        outcome=outcome,
+        reason=understood.reason,
+        key_ids=verdict.key_ids,
+        unsigned=verdict.unsigned,
+        types=normalized.types,
+        unreadable=normalized.unreadable,
+        unknown=understood.unknown,
+        livemode=normalized.livemode,
+        endpoint_live=credentials.live,
+        endpoint_account=credentials.account,
+        adapter_version=version(delivery.provider),
+        payload_version=_payload_version(delivery, provider),
+        headers=encode(kept).decode(),
+        query=_kept_query(delivery, provider),
+        body=delivery.body,
+    )
     attributes = {"provider": delivery.provider, "outcome": outcome, "delivery_id": delivery_id}
     return [
         Message("deliveries", encode(row), attributes),

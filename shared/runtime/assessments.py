@@ -276,7 +276,3 @@ def openapi() -> bytes:
         [asked],
         LARGEST,
     )
-
-
-if __name__ == "__main__":
-    print(openapi().decode(), end="")  # for the document in the repository

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -75,13 +76,15 @@ def desk(
     document: Callable[[], bytes],
     most: int,
     larger: Mapping[str, int] | None = None,
+    posted: Mapping[str, Callable[[entry.Call], entry.Answer]] = MappingProxyType({}),
 ) -> entry.Handler:
     """What people work at: `listed` at GET `path`, each of `acts` at a POST below it, and GET /openapi.json. most: bytes of a
-    body; larger: of those acts that take more."""
+    body; larger: of those acts that take more. posted: paths at which machines post."""
     return entry.on_paths(
         {
             path: {"GET": _answered(listed)},
             **{f"{path}/{name}": {"POST": _answered(act)} for name, act in acts.items()},
+            **{path: {"POST": act} for path, act in posted.items()},
             "/openapi.json": {"GET": lambda _: (document(), "application/json")},
         },
         most,

@@ -777,7 +777,3 @@ def _strategies(known: Mapping[str, str]) -> list[Operation]:
             known,
         ),
     ]
-
-
-if __name__ == "__main__":
-    print(openapi().decode(), end="")  # for the document in the repository

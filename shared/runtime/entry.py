@@ -304,12 +304,12 @@ def _parameters(request: "Request") -> tuple[bytes, str, datetime | None]:
         raise Unreadable("not a JSON object", reason="malformed_push") from error
     if direct:
         return body, "", None
-    received = _read(body)
+    received = pushed(body)
     return received.data, received.attributes.get("job", ""), received.published_at
 
 
 def _received(request: "Request") -> Received:
-    return _read(_posted(request))
+    return pushed(_posted(request))
 
 
 def _posted(request: "Request") -> bytes:
@@ -318,7 +318,8 @@ def _posted(request: "Request") -> bytes:
     return body_of(request, LARGEST_PUSH)
 
 
-def _read(body: bytes) -> Received:
+def pushed(body: bytes) -> Received:
+    """The message in a push request's body. Raises Unreadable."""
     try:
         push = _PUSH.decode(body)
         if push.data_base64 is not None:

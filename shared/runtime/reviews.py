@@ -288,7 +288,3 @@ def openapi() -> bytes:
         LARGEST,
         signed=True,
     )
-
-
-if __name__ == "__main__":
-    print(openapi().decode(), end="")  # for the document in the repository

@@ -1,4 +1,4 @@
-"""The contract of `usage-evidence`, version 1: what systems of ours publish of a subscriber, and its JSON Schema.
+"""The contract of `usage-evidence`, version 1: what systems of ours publish of a subscriber.
 
 Members and kinds may be added within a version; none is taken away and none changes its meaning. A message may tell many
 things of one subscriber at once, a day or a whole history. What to publish, and when:
@@ -13,7 +13,6 @@ things of one subscriber at once, a day or a whole history. What to publish, and
 Who may publish is decided by Google IAM (`usage_publishers`).
 """
 
-import json
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
@@ -211,14 +210,3 @@ def read(data: bytes, keyring: Keyring) -> Told:
     except ValidationError as error:
         raise Unreadable("; ".join(sentences(error, "message")), reason="malformed_usage") from None
     return decode(keyring.keyed(encode(message.told())), Told)
-
-
-def schema() -> bytes:
-    """The JSON Schema (2020-12) of a message's data."""
-    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:pay-in:{TOPIC}:1"}
-    told = {**dialect, **UsageEvidence.model_json_schema()}
-    return json.dumps(told, indent=2, sort_keys=True).encode() + b"\n"
-
-
-if __name__ == "__main__":
-    print(schema().decode(), end="")  # for the document in the repository

@@ -122,3 +122,59 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
     error_message = "A table function asks another table, or by a parameter that it does not have."
   }
 }
+
+run "each_endpoint_is_told_by_subscriptions_and_keys_of_its_own" {
+  command = apply
+  variables {
+    endpoints = {
+      crm  = { url = "https://crm.example/hooks", topics = { "dispute-updates" = "", "payment-actions" = "attributes.action = \"refuse\"" } }
+      shop = { url = "https://shop.example/", topics = { "payment-actions" = "" }, secret_versions = ["1", "2"] }
+    }
+    invokers = { notify = ["group:on-call@example.com"] }
+  }
+  assert {
+    condition = { for name, s in google_pubsub_subscription.told : name => join(" ", compact([s.push_config[0].push_endpoint, s.filter])) } == {
+      "notify-crm-dispute-updates"  = "${module.function["notify"].url}/crm/dispute-updates"
+      "notify-crm-payment-actions"  = "${module.function["notify"].url}/crm/payment-actions attributes.action = \"refuse\""
+      "notify-shop-payment-actions" = "${module.function["notify"].url}/shop/payment-actions"
+    }
+    error_message = "One endpoint's trouble would be another's wait, or somebody is told what is not theirs."
+  }
+  assert {
+    condition = alltrue([for s in google_pubsub_subscription.told :
+      s.push_config[0].oidc_token[0].service_account_email == google_service_account.tells["push"].email
+      && s.push_config[0].oidc_token[0].audience == module.function["notify"].url
+      && s.dead_letter_policy[0].dead_letter_topic == google_pubsub_topic.dead_letter["notify"].id
+      && s.ack_deadline_seconds > local.functions["notify"].timeout_seconds
+    ])
+    error_message = "A push carries no token, outlasts nothing, or is given up without a trace."
+  }
+  assert {
+    condition     = toset(values(module.function["notify"].invokers)) == toset([google_service_account.tells["push"].member, "group:on-call@example.com"])
+    error_message = "Others than the subscriptions and those who were named may call notify."
+  }
+  assert {
+    condition     = module.function["notify"].secrets == { NOTIFY_CRM = "notify-crm", NOTIFY_SHOP = "notify-shop" } && alltrue([for name, f in module.function : name == "notify" || !can(f.secrets.NOTIFY_CRM)])
+    error_message = "What endpoints are signed with is read by notify alone."
+  }
+  assert {
+    condition     = jsondecode(module.function["notify"].environment.PAYIN_ENDPOINTS) == { crm = { url = "https://crm.example/hooks" }, shop = { url = "https://shop.example/" } }
+    error_message = "Notify does not know who is told."
+  }
+}
+
+run "an_endpoint_without_tls_is_refused" {
+  command = plan
+  variables {
+    endpoints = { crm = { url = "http://crm.example/hooks", topics = {} } }
+  }
+  expect_failures = [var.endpoints]
+}
+
+run "what_is_told_outside_is_not_for_everybody_to_choose" {
+  command = plan
+  variables {
+    endpoints = { crm = { url = "https://crm.example/hooks", topics = { "deliveries" = "" } } }
+  }
+  expect_failures = [var.endpoints]
+}

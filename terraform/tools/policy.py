@@ -15,7 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from terraform.tools import vocabulary  # noqa: E402 - after the path that finds it
+from shared.contracts.messages import TOPICS, Words, attributes  # noqa: E402 - after the path that finds it
+from terraform.tools import vocabulary  # noqa: E402
 
 # Project-wide, because the service has no narrower place to grant it.
 PROJECT_ROLES = {
@@ -286,13 +287,14 @@ def _unknown_words(w: World, s: Resource) -> Iterator[str]:
         pulled = s.values["name"] if s.values["name"] in topology["pulled"] else ""
         topic = pulled or next(
             (
-                function.get("topic", "")
+                # An endpoint's subscription is named by its topic, as well.
+                function.get("topic") or next((one for one in TOPICS if s.values["name"].endswith(f"-{one}")), "")
                 for name, function in topology["functions"].items()
                 if f"{s.values['name']}-".startswith(f"{name.replace('_', '-')}-")
             ),
             "",
         )
-        yield from vocabulary.of_subscription(text, vocabulary.attributes(topology).get(topic, {}))
+        yield from vocabulary.of_subscription(text, attributes(topic))
 
 
 def access(w: World) -> None:
@@ -427,9 +429,7 @@ def watched(w: World) -> None:
 
 def _counted(metric: Resource) -> vocabulary.Metric:
     """Our metric on logs, with the events that it counts."""
-    labels: dict[str, vocabulary.Words] = {
-        one["key"]: None for one in metric.block("metric_descriptor").get("labels") or ()
-    }
+    labels: dict[str, Words] = {one["key"]: None for one in metric.block("metric_descriptor").get("labels") or ()}
     if "event" in labels and (events := re.search(r"jsonPayload\.event=\(([^)]*)\)", metric.values["filter"])):
         labels["event"] = re.findall(r'"(\w+)"', events[1])
     return vocabulary.Metric("cloud_run_revision", labels)

@@ -9,33 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared import providers
 from shared.backends.local.filters import named
-from shared.domain.delivery import DeliveryOutcome
+from shared.contracts.messages import Words, attributes
 from shared.domain.errors import Misconfigured
-from shared.domain.events import KINDS, PaymentStep
-
-Words = Collection[str] | None
-"""The values that a name may have; None: any."""
-
-
-def attributes(topology: Mapping[str, Any]) -> dict[str, dict[str, Words]]:
-    """Topic to the attributes of its messages, for the topics that somebody filters."""
-    return {
-        "payment-events": {
-            "kind": KINDS,
-            "provider": providers.names(),
-            "event_id": None,
-            "step": [step.value for step in PaymentStep],
-        },
-        "deliveries": {
-            "provider": providers.names(),
-            "outcome": [outcome.value for outcome in DeliveryOutcome],
-            "delivery_id": None,
-        },
-        "dispute-actions": {"provider": providers.names(), "action": ["remind", "answer", "answer_told"], "rung": None},
-        "ticks": {"job": [name for name, function in topology["functions"].items() if "schedule" in function]},
-    }
 
 
 def of_subscription(text: str, known: Mapping[str, Words]) -> Iterator[str]:
@@ -54,13 +30,12 @@ def of_subscription(text: str, known: Mapping[str, Words]) -> Iterator[str]:
 
 def of_topology(topology: Mapping[str, Any]) -> list[str]:
     """A sentence for each word of the topology's filters that no message has."""
-    known = attributes(topology)
     return [
         f"{name}: {sentence}"
         for name, function in topology["functions"].items()
         for text in (function.get("filter"), *function.get("beside", {}).values())
         if text
-        for sentence in of_subscription(text, known.get(function["topic"], {}))
+        for sentence in of_subscription(text, attributes(function["topic"]))
     ]
 
 

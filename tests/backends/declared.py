@@ -9,20 +9,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from shared.domain.decisions import Decision
 from shared.domain.disputes import DisputeUpdate
 from shared.domain.events import KINDS
 from shared.domain.health import HealthMeasured
 from shared.domain.labels import FraudLabel
+from shared.flows.decisions import DecisionRow
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "learning" / "sql" / "tables"
 
 Columns = list[dict[str, Any]]
 
 # What a BigQuery subscription adds with `write_metadata`.
-_TABLE = FOLDER / "fraud_decisions.json"
-[SAMPLE] = [column for column in json.loads(_TABLE.read_text(encoding="utf-8")) if column["name"] == "sample"]
-[NEWCOMER] = [column for column in json.loads(_TABLE.read_text(encoding="utf-8")) if column["name"] == "newcomer"]
 METADATA: Columns = [
     {"name": "subscription_name", "type": "STRING", "mode": "NULLABLE"},
     {"name": "message_id", "type": "STRING", "mode": "NULLABLE"},
@@ -65,8 +62,7 @@ def tables() -> dict[str, Columns]:
     ]
     return {
         "payment_events": [*envelope, *columns_of(*KINDS.values()), *METADATA],
-        # What `decisions.row_of` adds to a decision.
-        "fraud_decisions": [*columns_of(Decision), SAMPLE, NEWCOMER, *METADATA],
+        "fraud_decisions": [*columns_of(DecisionRow), *METADATA],
         "fraud_labels": [*columns_of(FraudLabel), *METADATA],
         "dispute_updates": [*columns_of(DisputeUpdate), *METADATA],
         "model_health": [*columns_of(HealthMeasured), *METADATA],

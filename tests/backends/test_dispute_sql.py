@@ -301,6 +301,7 @@ def test_the_ledger_by_hand(warehouses: Ports) -> None:
         last("taken", 3, "accepted", status_since=utc_text(june), answer_state="elsewhere", **settled(-1999)),
         last("closed", 3, "closed", **settled(0)),
         last("alert", 3, "prevented", stage="inquiry"),
+        last("warned", 3, "prevented", stage="inquiry", alert="ethoca"),  # no dispute, but who warned of one
         last("theirs", 3, "lost", answered_by="provider", **settled(-1999)),
         # Of last month, though told of in this one.
         last("before", 3, "lost", status_since=utc_text(may - DAY), **settled(-1999)),

@@ -11,32 +11,17 @@ from hypothesis import strategies as st
 from shared.domain.codec import decode, decode_event, encode, encode_event, from_document, to_document, utc_text
 from shared.domain.errors import Unreadable
 from shared.domain.events import (
-    KIND_OF,
     AnyEvent,
     Card,
     PayoutChanged,
 )
-from shared.domain.money import Money
 from shared.fraud.decide import decide
 from shared.fraud.features import Attempt
 from shared.fraud.history import Known
 from tests.builders import NOON, a_payment_event
+from tests.plausible import EVENTS
 
 ROOT = Path(__file__).resolve().parents[2]
-EVENTS = st.one_of(
-    *(
-        st.builds(
-            cls,
-            occurred_at=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
-        )
-        for cls in KIND_OF
-    )
-)
-st.register_type_strategy(
-    Money, st.builds(Money, st.integers(-(10**12), 10**12), st.sampled_from(["EUR", "JPY", "KWD"]))
-)
-st.register_type_strategy(datetime, st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
-st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
 
 
 @given(EVENTS)

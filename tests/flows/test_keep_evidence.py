@@ -13,13 +13,11 @@ from shared.domain.usage import KEPT
 from shared.flows.keep_evidence import keep_evidence, usage_of
 from shared.flows.ports import Key, Ports
 from shared.runtime import usage
-from terraform.tools import bundle
 from tests.builders import DAY, NOON
 from tests.disputes.proofs import a_sign_in, told, used
 from tests.flows.counting import Counting
 from tests.local import local_ports
 
-SCHEMA = bundle.ROOT / "functions" / "keep_evidence" / "schema.json"
 MESSAGE: dict[str, Any] = {
     "version": 1,
     "message_id": "m1",
@@ -140,7 +138,3 @@ def test_a_message_longer_than_any_history_is_not_read() -> None:
     with pytest.raises(Unreadable) as refused:
         usage.read(b" " * (usage.LARGEST + 1), DEVELOPMENT)
     assert refused.value.reason == "usage_too_large"
-
-
-def test_the_schema_in_the_repository_is_that_of_the_contract() -> None:
-    assert SCHEMA.read_bytes() == usage.schema(), f"python -m shared.runtime.usage > {SCHEMA.relative_to(bundle.ROOT)}"

@@ -49,10 +49,20 @@ CONSUMED = {
     "monitor_model": pushed(b"", job="monitor_model"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),
+    "notify": Request("/v1/notifications/list", identity("ana@shop.example"), b'{"endpoint": "crm"}'),
     "review_payment": Request("/v1/reviews/next", identity("ana@shop.example"), b"{}"),
 }
 ANSWERS = dict.fromkeys(
-    ("assess_payment", "manage_dispute", "manage_rules", "replay_deliveries", "review_payment", "webhook-stripe"), 200
+    (
+        "assess_payment",
+        "manage_dispute",
+        "manage_rules",
+        "notify",
+        "replay_deliveries",
+        "review_payment",
+        "webhook-stripe",
+    ),
+    200,
 )  # others: 204
 FUNCTIONS = sorted(["webhook", *CONSUMED])
 DEPLOYMENTS = sorted([*CONSUMED, *(f"webhook-{name}" for name in providers.names())])
@@ -63,7 +73,11 @@ def deployed_environment(gcp_environment: dict[str, str], bigquery_emulator: str
     """The gcp backend's settings on emulators, the warehouse's tables among it, and those that a webhook starts with."""
     BigQueryWarehouse(gcp_environment["GOOGLE_CLOUD_PROJECT"], "payin", bigquery_emulator).ensure_tables()
     served = {"PAYIN_MODEL": "none", "PROVIDERS": "stripe", "WEBHOOK_STRIPE": STRIPE}
-    return {**gcp_environment, "BIGQUERY_EMULATOR_HOST": bigquery_emulator, **served}
+    told = {
+        "PAYIN_ENDPOINTS": '{"crm": {"url": "https://crm.example/"}}',
+        "NOTIFY_CRM": json.dumps({"keys": {"1": "whsec_" + "b2xk" * 8}}),
+    }
+    return {**gcp_environment, "BIGQUERY_EMULATOR_HOST": bigquery_emulator, **served, **told}
 
 
 def settings_of(function: str, shared: dict[str, str]) -> dict[str, str]:

@@ -18,7 +18,6 @@ from terraform.tools import bundle
 from tests.builders import NOON
 from tests.functions.attacked import attack
 
-KEPT = bundle.ROOT / "functions" / "assess_payment" / "openapi.json"
 ASKED: dict[str, Any] = {
     "request_id": "r-1",
     "provider": "stripe",
@@ -48,10 +47,9 @@ def ask(door: FlaskClient, **told: Any) -> tuple[int, dict[str, Any]]:
     return answer.status_code, json.loads(answer.data)
 
 
-def test_the_document_in_the_repository_is_the_one_that_is_served(door: FlaskClient) -> None:
+def test_the_contract_is_served(door: FlaskClient) -> None:
     served = door.get("/openapi.json")
     assert (served.status_code, served.data) == (200, openapi())
-    assert KEPT.read_bytes() == openapi(), f"python -m shared.runtime.assessments > {KEPT.relative_to(bundle.ROOT)}"
 
 
 def test_an_answer_says_what_to_do_why_and_by_which_versions(door: FlaskClient) -> None:

@@ -43,7 +43,8 @@ def test_a_suite_of_terraform_tests_passes(name: str, provider: tool.Provider, t
 @pytest.mark.slow
 def test_what_dev_becomes_is_sound_and_stays(provider: tool.Provider, tmp_path: Path) -> None:
     # Two providers say as much as all, in a third of the time.
-    few = {"payment_providers": {"stripe": {}, "gocardless": {"api_versions": ["1"]}}}
+    told = {"crm": {"url": "https://crm.example/", "topics": {"payment-actions": 'attributes.action = "refuse"'}}}
+    few = {"payment_providers": {"stripe": {}, "gocardless": {"api_versions": ["1"]}}, "endpoints": told}
     assert check.environment(tool.ROOT, "dev", provider, tmp_path, few) == []
 
 

@@ -70,6 +70,11 @@ def test_every_alarm_is_counted() -> None:
 READ_IN_THE_LOG = {
     "usage_kept",
     "changed_by_person",
+    "notification_sent",
+    "notification_withheld",
+    "endpoint_enabled",
+    "endpoint_not_public",
+    "endpoint_silent",
     "payment_already_judged",
     "payment_event_ignored",
     "scoring_ignored",

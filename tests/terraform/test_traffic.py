@@ -139,6 +139,7 @@ def test_what_runs_by_schedule_or_on_call_gets_everything_unwatched(world: World
         "manage-dispute",
         "manage-rules",
         "monitor-model",
+        "notify",
         "replay-deliveries",
         "review-payment",
         "train-model",

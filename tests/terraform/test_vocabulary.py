@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.backends.local.filters import compiled
+from shared.contracts import messages
 from shared.domain.events import (
     KINDS,
     AnyEvent,
@@ -68,7 +69,7 @@ def test_a_word_that_no_message_has_is_told(place: str, text: str, sentence: str
 
 
 def test_the_words_are_those_that_are_published() -> None:
-    known = vocabulary.attributes(TOPOLOGY)["payment-events"]
+    known = messages.attributes("payment-events")
     published = [event_message(event, NOON).attributes for event in every_kind()]
     assert {name for attributes in published for name in attributes} == set(known)
     assert {attributes["kind"] for attributes in published} == set(KINDS)
