@@ -277,6 +277,7 @@ def test_a_replay_finds_the_latest_word_on_each_delivery_in_order_and_page_by_pa
     ]
     warehouse.append("deliveries", [*rows, row("d", 3, "ignored", 1), row("e", 60, "unparsed", 1)])
     asked = {"provider": "replayed", "since": NOON, "until": NOON + HOUR, "after": "", "ignored": False, "page": 2}
+    asked |= dict.fromkeys(("delivery_id", "outcome", "type"), "")
     found = warehouse.query(STORED_SQL, asked)
     assert [one["delivery_id"] for one in found] == ["c", "a"]
     assert found[0]["received_at"] == NOON + timedelta(minutes=1)
@@ -296,7 +297,7 @@ def test_a_replay_of_events_finds_each_once_by_when_it_was_heard(warehouse: Ware
     events = [heard(number, minute) for number, minute in ((2, 1), (1, 1), (3, 2), (3, 5), (4, 60))]
     warehouse.append("payment_events", [one | {"publish_time": utc_text(NOON + HOUR)} for one in events])
     asked = {"provider": "retold", "kind": "payment", "since": NOON, "until": NOON + HOUR, "after": "", "page": 2}
-    asked |= {"earliest": NOON - HOUR, "latest": NOON + HOUR}
+    asked |= {"earliest": NOON - HOUR, "latest": NOON + HOUR, "delivery_id": "", "event_id": "", "payment_id": ""}
     first = warehouse.query(TOLD_SQL, asked)
     assert [one["event_id"] for one in first] == ["retold:main:1", "retold:main:2"]
     onwards = {"since": first[-1]["heard"], "after": first[-1]["event_id"]}
