@@ -154,4 +154,4 @@ def test_every_reference_leads_somewhere() -> None:
             found = documents[own or name]
             for step in filter(None, path.split("/")):
                 found = found[step]
-            assert found, f"{name}: {there}"
+            assert isinstance(found, dict), f"{name}: {there}"
