@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from threading import Lock
 from typing import assert_never
 
 from shared.backends.accumulating import accumulated
-from shared.backends.values import check_found_by, check_paths, checked, findable
+from shared.backends.values import check_found_by, checked, findable, in_order
 from shared.domain.errors import Conflict
 from shared.flows.ports import Accumulate, Create, Delete, Document, Documents, Key, Replace, Snapshot, Unchanged, Write
 
@@ -46,12 +45,7 @@ class Overlay:
             return [self._now(key) for key in keys]
 
     def commit(self, writes: Sequence[Write]) -> None:
-        ordered = sorted(writes, key=lambda write: write.key)
-        if any(write.key == following.key for write, following in pairwise(ordered)):
-            raise ValueError("a commit writes each key once")
-        for write in ordered:
-            if isinstance(write, Accumulate):
-                check_paths(write)
+        ordered = in_order(writes)
         with self._lock:
             self._look([write.key for write in ordered])
             self._written |= dict([made for write in ordered for made in self._made(write)])

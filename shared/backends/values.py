@@ -1,12 +1,12 @@
 """What a document or a message may hold, settled the same way before every store: what one takes the other takes too."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from shared.flows.ports import FINDABLE, FOUND_BY, Accumulate
+from shared.flows.ports import FINDABLE, FOUND_BY, Accumulate, Write
 
 # Pub/Sub refuses the whole message for a longer one (cloud.google.com/pubsub/quotas#resource_limits).
 _ATTRIBUTE_BYTES = 1024
@@ -65,6 +65,17 @@ def check_paths(write: Accumulate) -> None:
     for path, following in pairwise(paths):
         if following[: len(path)] == path:
             raise ValueError("no path is written twice, or is the beginning of another")
+
+
+def in_order(writes: Sequence[Write]) -> list[Write]:
+    """By key. Raises ValueError where a key is written twice, or a path is not as `Accumulate` promises."""
+    ordered = sorted(writes, key=lambda write: write.key)
+    if any(write.key == following.key for write, following in pairwise(ordered)):
+        raise ValueError("a commit writes each key once")
+    for write in ordered:
+        if isinstance(write, Accumulate):
+            check_paths(write)
+    return ordered
 
 
 def attributes(told: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import pairwise
 from typing import Any, assert_never
 
 import msgspec
@@ -14,7 +13,7 @@ import sqlalchemy as sa
 from shared.backends.accumulating import accumulated
 from shared.backends.local.sql import Database, TryAgain, documents, instants, texts
 from shared.backends.once import Once
-from shared.backends.values import check_found_by, check_paths, checked, findable
+from shared.backends.values import check_found_by, checked, findable, in_order
 from shared.domain.errors import Conflict
 from shared.flows.ports import FOUND_BY, Accumulate, Create, Delete, Document, Key, Replace, Snapshot, Unchanged, Write
 
@@ -86,12 +85,7 @@ class SqlDocuments:
 
     def commit(self, writes: Sequence[Write]) -> None:
         # Everybody takes keys in the same order, so that nobody waits in a circle.
-        ordered = sorted(writes, key=lambda write: write.key)
-        if any(write.key == following.key for write, following in pairwise(ordered)):
-            raise ValueError("a commit writes each key once")
-        for write in ordered:
-            if isinstance(write, Accumulate):
-                check_paths(write)
+        ordered = in_order(writes)
         if ordered:
             self._database.write(lambda connection: self._commit(connection, ordered))
 
