@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.codec import utc_text
-from shared.domain.disputes import ActionState, AnsweredBy, AnswerState, Dispute, ExpiredCause, Rung
+from shared.domain.disputes import ActionState, Answer, AnsweredBy, AnswerState, Dispute, ExpiredCause, Rung
 from shared.domain.events import DisputeStatus
 
 # From wide to tight: of several that are due together only the last says what matters.
@@ -35,6 +35,8 @@ LEASE = timedelta(minutes=5)
 DECIDED_AFTER = timedelta(hours=1)
 # The last instant for an answer to set out, if nobody chose another.
 SENT_BEFORE = timedelta(hours=6)
+# The clock looks every five minutes.
+SHORTEST_WAIT = timedelta(minutes=1)
 _JUST_AFTER = timedelta(microseconds=1)
 
 
@@ -64,7 +66,7 @@ def tasks(dispute: Dispute) -> list[Task]:
             found.append(_task(dispute, Rung.EXPIRE, over))
     if (round_ := pursued(dispute)) is not None:
         answer = dispute.answers.get(round_)
-        due = answer.wake_at if answer else decided_at(dispute)
+        due = asked_at(dispute, answer) if answer else decided_at(dispute)
         found.append(None if due is None else Task(due, Rung.ANSWER, Rung.ANSWER))
     if dispute.status is DisputeStatus.EXPIRED and dispute.told_status is not DisputeStatus.EXPIRED:
         found.append(_task(dispute, Rung.EXPIRE, None))
@@ -96,6 +98,26 @@ def pursued(dispute: Dispute) -> str | None:
     unproved = sorted(name for name, one in dispute.answers.items() if one.state is AnswerState.SENDING)
     present = dispute.round if is_ours(dispute) else None
     return next(iter(unproved), present)
+
+
+def asked_at(dispute: Dispute, answer: Answer) -> datetime | None:
+    """When the clock asks for `answer`: when it was to be, but of one that nobody asked for yet in time for the deadline there
+    is now, which may have become an earlier one."""
+    return goes_at(dispute, answer) if answer.wake_at == answer.due_at else answer.wake_at
+
+
+def goes_at(dispute: Dispute, answer: Answer) -> datetime | None:
+    """When an answer that was announced sets out, and one that is held is decided anew; None of any other."""
+    if answer.due_at is None or dispute.respond_by is None:
+        return answer.due_at
+    return min(answer.due_at, dispute.respond_by - SENT_BEFORE)
+
+
+def in_time(dispute: Dispute, wait: timedelta, now: datetime) -> timedelta:
+    """`wait`, or less where so many waits would use up the time until the deadline: then a quarter of what is left."""
+    if dispute.respond_by is None or dispute.respond_by <= now:
+        return wait
+    return min(wait, max((dispute.respond_by - now) / 4, SHORTEST_WAIT))
 
 
 def decided_at(dispute: Dispute) -> datetime | None:

@@ -136,6 +136,11 @@ class Answer:
     changes: int = 1
     words: int = 0
 
+    @property
+    def by_person(self) -> bool:
+        """Whether a person decided so, not a rule."""
+        return "@" in self.by
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFact:

@@ -251,18 +251,11 @@ def _decided_anew(answer: Answer, now: datetime) -> Answer:
     theirs = answer.state is AnswerState.HELD or (answer.state is AnswerState.ANNOUNCED and _is_due(answer, now))
     if theirs or answer.sent_at is not None:
         return answer
-    return replace(
-        answer,
-        state=AnswerState.ASKED,
-        act=None,
-        due_at=None,
-        wake_at=now,
-        packet=None,
-        done={},
-        code=None,
-        told=None,
-        tries=0,
-    )
+    anew = replace(answer, wake_at=now, packet=None, done={}, code=None, told=None, tries=0)
+    if answer.by_person and answer.act is Act.SUBMIT:
+        # It could not be sent as it was: what they have decided is done with what there is now.
+        return replace(anew, state=AnswerState.ANNOUNCED, due_at=now)
+    return answer if answer.by_person else replace(anew, state=AnswerState.ASKED, act=None, due_at=None)
 
 
 def _is_due(answer: Answer, now: datetime) -> bool:

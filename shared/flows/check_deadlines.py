@@ -200,7 +200,8 @@ def _asked(dispute: Dispute, round_: str, now: datetime) -> Answer:
     """The answer that is due, asked for; and again when nobody has gone on with it for a while."""
     blank = Answer(state=AnswerState.ASKED, stage=dispute.stage, at=now, changes=0)
     answer = dispute.answers.get(round_) or blank
-    return replace(answer, wake_at=now + ASKED_AGAIN, changes=answer.changes + 1)
+    again = deadlines.in_time(dispute, ASKED_AGAIN, now)
+    return replace(answer, wake_at=now + again, changes=answer.changes + 1)
 
 
 def _asking(at: Key, dispute: Dispute, round_: str) -> _Claim:

@@ -74,8 +74,6 @@ def risks(dispute: Dispute, now: datetime) -> Iterator[str]:
         yield "the deadline has passed"
     elif until < now + CLOSE:
         yield "less than a day is left"
-    if answer is not None and answer.state is AnswerState.HELD and until and answer.wake_at and answer.wake_at > until:
-        yield "it is held until after the deadline"
     if dispute.deadline_estimated:
         yield "the deadline is our estimate"
     if dispute.deadline_unsigned:

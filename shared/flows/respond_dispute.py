@@ -96,9 +96,9 @@ def respond_dispute(asked: AnswerAsked, ports: Ports, clerk: Clerk, clock: Calla
         fact("answer_ignored", reason="nothing_asked", **ids)
         return
     try:
-        if answer is None or answer.state is AnswerState.ASKED or _held_until(answer, now):
+        if answer is None or answer.state is AnswerState.ASKED or _held_until(dispute, answer, now):
             answer = run.decided(dispute, now)
-        if not _may_send(answer, now):
+        if not _may_send(dispute, answer, now):
             fact("answer_waits", **ids)
         elif dispute.round != asked.round:
             run.overtaken(dispute, answer)
@@ -109,17 +109,18 @@ def respond_dispute(asked: AnswerAsked, ports: Ports, clerk: Clerk, clock: Calla
         fact("answer_lost_to_another", **ids)
 
 
-def _held_until(answer: Answer, now: datetime) -> bool:
-    return answer.state is AnswerState.HELD and _is_due(answer, now)
+def _held_until(dispute: Dispute, answer: Answer, now: datetime) -> bool:
+    return answer.state is AnswerState.HELD and _is_due(dispute, answer, now)
 
 
-def _is_due(answer: Answer, now: datetime) -> bool:
-    return answer.due_at is not None and answer.due_at <= now
+def _is_due(dispute: Dispute, answer: Answer, now: datetime) -> bool:
+    due_at = deadlines.goes_at(dispute, answer)
+    return due_at is not None and due_at <= now
 
 
-def _may_send(answer: Answer, now: datetime) -> bool:
+def _may_send(dispute: Dispute, answer: Answer, now: datetime) -> bool:
     if answer.state is AnswerState.ANNOUNCED:
-        return _is_due(answer, now)
+        return _is_due(dispute, answer, now)
     return answer.state is AnswerState.SENDING and (answer.lease_until is None or answer.lease_until <= now)
 
 
@@ -385,12 +386,13 @@ class _Run:
         self._end(dispute, refused, AnswerState.PARKED, code=outcome.code, told=outcome.told)
 
     def _later(self, dispute: Dispute, answer: Answer, reason: str) -> None:
-        """The clock asks again after a while; too often, and it is a person's."""
+        """The clock asks again after a while, the sooner the nearer the deadline; too often, and it is a person's."""
         if answer.tries >= MOST_TRIES:
             self._end(dispute, answer, AnswerState.PARKED, code=reason)
             return
-        wait = min(FIRST_WAIT * 2 ** (answer.tries - 1), LONGEST_WAIT)
-        self.save(replace(answer, wake_at=self.clock() + wait, lease_until=None))
+        now = self.clock()
+        wait = deadlines.in_time(dispute, min(FIRST_WAIT * 2 ** (answer.tries - 1), LONGEST_WAIT), now)
+        self.save(replace(answer, wake_at=now + wait, lease_until=None))
         fact(
             "answer_delayed",
             provider=dispute.provider,

@@ -447,6 +447,64 @@ def test_what_is_held_is_not_sent_and_when_the_hold_ends_it_is_decided_anew(offi
     assert (office.state, len(office.desk.taken)) == (AnswerState.TAKEN, 1)
 
 
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_deadline_that_becomes_an_earlier_one_is_met_too(office: Office, held: bool, named: bool) -> None:
+    """named: the provider named one before; else it was our estimate."""
+    office.open(respond_by=RESPOND_BY if named else None)
+    office.tick(NOON + HOUR)
+    if held:
+        hold(office.ports, "stripe", "dp_1", "ana@shop.example", "asking the customer", office.now, NOON + 12 * DAY)
+    sooner = NOON + 8 * DAY
+    office.desk.open(a_contest("dp_1", sooner))
+    event = a_dispute_event(event_id="evt_sooner", occurred_at=NOON + 2 * HOUR, respond_by=sooner)
+    track_dispute(event, office.ports, NOON + 2 * HOUR)
+    office.until(sooner - 6 * HOUR - MINUTE)
+    assert office.desk.taken == []
+    office.until(sooner - 5 * HOUR)
+    assert (len(office.desk.taken), office.state) == (1, AnswerState.TAKEN)
+
+
+@pytest.mark.parametrize("minutes", [50, 30, 15])
+def test_a_provider_that_is_back_shortly_before_the_deadline_has_the_answer_in_time(
+    office: Office, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    real = office.send
+
+    def send(request: ApiRequest, *, once: bool = False) -> ApiAnswer:
+        if RESPOND_BY - office.now > minutes * MINUTE:
+            raise Unavailable("not now", reason="provider_unavailable")
+        return real(request, once=once)
+
+    monkeypatch.setattr(office, "send", send)
+    office.open()
+    office.tick(NOON + HOUR)
+    office.until(DUE, DAY)
+    office.until(RESPOND_BY, 5 * MINUTE)
+    assert (len(office.desk.taken), office.state) == (1, AnswerState.TAKEN)
+
+
+def test_what_a_person_decided_and_could_not_be_sent_goes_with_their_evidence_as_they_decided(office: Office) -> None:
+    office.act = Act.ACCEPT
+    office.open()
+    office.tick(NOON + HOUR)
+    [document] = PACKET.documents
+    office.packet = replace(PACKET, documents=(replace(document, pages=10**4),))
+    named = ("stripe", "dp_1", "ana@shop.example")
+    submit(office.ports, *named, "we fight", office.now, acknowledged=True)
+    for asked in office.asked():
+        office.do(asked)
+    assert its_answer(office).code == "would_be_refused"
+    office.packet = PACKET
+    supply(office.ports, *named, office.now, SAID, office.corner)
+    for asked in office.asked():
+        office.do(asked)
+    answer = its_answer(office)
+    assert (answer.state, answer.act, answer.by) == (AnswerState.TAKEN, Act.SUBMIT, "ana@shop.example")
+    assert answer.acknowledged_by == "ana@shop.example"
+    assert [taken.act for taken in office.desk.taken] == [Act.SUBMIT]
+
+
 def test_an_answer_that_was_given_elsewhere_meets_its_deadline(office: Office) -> None:
     office.answerable = False
     office.tick(NOON + HOUR)
