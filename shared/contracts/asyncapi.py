@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared import providers
 from shared.contracts.messages import TOPICS, TRACE, Kind, Side, Topic, Words
 from shared.contracts.schemas import reference
+from shared.providers import names
 
 VERSION = "1.0.0"
 
@@ -50,7 +50,7 @@ def _channel(name: str, topic: Topic, by_provider: bool) -> dict[str, Any]:  # n
         "messages": {kind.name: {"$ref": f"#/components/messages/{kind.name}"} for kind in topic.kinds},
     }
     if by_provider:
-        told["parameters"] = {"provider": {"enum": list(providers.names()), "description": "Whose events they are"}}
+        told["parameters"] = {"provider": {"enum": list(names()), "description": "Whose events they are"}}
     return told
 
 

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from shared import providers
 from shared.domain.decisions import Outcome
 from shared.domain.delivery import DeliveryOutcome, DeliveryRow
 from shared.domain.disputes import AlertAnswered, AnswerAsked, AnswerTold, DisputeReminder, DisputeUpdate, Rung
@@ -16,6 +15,7 @@ from shared.domain.reviews import PaymentAction, ReviewAction
 from shared.flows.decisions import DecisionRow
 from shared.flows.monitor_model import HealthRequest
 from shared.learning import request
+from shared.providers import names
 from shared.runtime.usage import UsageEvidence
 
 Words = Collection[str] | None
@@ -59,7 +59,7 @@ def _words(of: type[Enum]) -> list[str]:
     return [str(one.value) for one in of]
 
 
-_PROVIDER: dict[str, Words] = {"provider": providers.names()}
+_PROVIDER: dict[str, Words] = {"provider": names()}
 _SENT, _BOTH, _TAKEN = (Side.SENT,), (Side.SENT, Side.TAKEN), (Side.TAKEN,)
 
 _EVENTS = {

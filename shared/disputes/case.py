@@ -113,8 +113,7 @@ def judge(case: Case) -> Case:
     untold = sums.moved(1) != refunded
     taking = [case.disputes[id_] for id_ in sorted(case.disputes) if takes_money(case.disputes[id_])]
     disputed, _ = total_of([dispute.amount for dispute in taking if dispute.amount])
-    disputes = [dispute for dispute in case.disputes.values() if dispute.alert is None]
-    opened = min((dispute.opened_at for dispute in disputes), default=None)
+    opened = min((dispute.opened_at for dispute in case.opened.values()), default=None)
     warned = min((warning.occurred_at for warning in case.warnings.values()), default=None)
     returned = Money(refunded.minor, currency) if currency else None
     flags = {
@@ -122,7 +121,7 @@ def judge(case: Case) -> Case:
         and any(_is_open(dispute) for dispute in taking)
         and not _fits(case, None if untold else returned, taking),
         CaseFlag.WARNED_BEFORE_DISPUTE: opened is not None and warned is not None and warned < opened,
-        CaseFlag.SEVERAL_DISPUTES: len(disputes) > 1,
+        CaseFlag.SEVERAL_DISPUTES: len(case.opened) > 1,
         CaseFlag.TIMELINE_FULL: len(case.refunds) == timeline.LISTED or len(case.warnings) == timeline.LIMIT,
         CaseFlag.TOTALS_INCOMPLETE: _incomplete(case),
     }

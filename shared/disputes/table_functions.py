@@ -14,7 +14,8 @@ from shared.disputes.dispute_rates import RATES_SQL
 from shared.disputes.outcome_ledger import LEDGER_SQL
 from shared.disputes.programmes import BEFORE
 
-_TABLES = ("dispute_updates", "payment_events")
+_PARAMETER = re.compile(r"@(\w+)")
+_TABLE = re.compile(r"\bFROM (dispute_updates|payment_events)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +30,8 @@ class TableFunction:
 def _of(description: str, sql: str, **parameters: str) -> TableFunction:
     """parameters: what stands for each of those of `sql`; its arguments are those that stand for themselves or for the instant
     as of which is asked."""
-    for name, expression in parameters.items():
-        sql = re.sub(rf"@{name}\b", expression, sql)
-    for table in _TABLES:
-        sql = re.sub(rf"\bFROM {table}\b", f"FROM `{{dataset}}.{table}`", sql)
+    sql = _PARAMETER.sub(lambda found: parameters[found[1]], sql)
+    sql = _TABLE.sub(lambda found: f"FROM `{{dataset}}.{found[1]}`", sql)
     arguments = tuple(dict.fromkeys(name for name in parameters.values() if name.isidentifier()))
     return TableFunction(description=description, arguments=arguments, body=sql)
 

@@ -335,6 +335,11 @@ class Case:
     known_before: int | None = None
     moved_to: str | None = None
 
+    @property
+    def opened(self) -> dict[str, DisputeSummary]:
+        """Its disputes but for those of which somebody only warned."""
+        return {name: one for name, one in self.disputes.items() if one.alert is None}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeUpdate:

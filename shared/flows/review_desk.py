@@ -130,7 +130,7 @@ def view(documents: Documents, review_id: str, now: datetime) -> View:
         payment_id=told.payment_id,
         payment_state=payment.document.get("state") if payment else None,
         fraud_reported_at=claims.document.get("known_at") if claims else None,
-        disputes=tuple(from_document(case.document, Case).disputes) if case else (),
+        disputes=tuple(from_document(case.document, Case).opened) if case else (),
         entities=tuple(
             Present(
                 entity=one.entity,

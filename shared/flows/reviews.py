@@ -278,6 +278,6 @@ def _ended(seen: Seen, review: Review, now: datetime) -> Review | None:
 def _over(payment: Snapshot | None, case: Snapshot | None) -> str | None:
     """Why nothing is left to release or refuse."""
     over = OVER.get(str(payment.document.get("state"))) if payment is not None else None
-    if over is None and case is not None and from_document(case.document, Case).disputes:
+    if over is None and case is not None and from_document(case.document, Case).opened:
         return "it is disputed"
     return over

@@ -52,6 +52,6 @@ def purchase_of(payment: Payment, case: Case | None) -> Purchase:
         bin=card.bin if card else None,
         last4=card.last4 if card else None,
         settled=payment.state in _STANDS,
-        disputed=case is not None and bool(case.disputes or case.unplaced),
+        disputed=case is not None and bool(case.opened or case.unplaced),
         fraud_reported=case is not None and bool(case.warnings),
     )
