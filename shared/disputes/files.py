@@ -12,6 +12,10 @@ MOST_PIXELS = 25_000_000
 """A photograph's. Decoded, that is 75 MB."""
 MOST_PAGES = 200
 """More than any provider looks at."""
+# Bytes of one of a PDF's own tables, before and after it is decoded. What its pages show is not decoded at all: nobody here
+# looks at it, and a few bytes of it may be made to fill any memory. pypdf bounds all but ASCII85, which takes a hundredfold of
+# what it is given.
+_PACKED, _UNPACKED = 500_000, 8_000_000
 
 
 class NotTaken(Exception):
@@ -38,17 +42,35 @@ def read(data: bytes) -> Read:
 
 
 def _pdf(data: bytes) -> Read:
-    from pypdf import PdfReader
+    from pypdf import PdfReader, apply_configuration
     from pypdf.errors import PyPdfError
 
     try:
-        document = PdfReader(io.BytesIO(data))
-        if document.is_encrypted:
-            raise NotTaken("a PDF that is encrypted is read by nobody")
-        pages = document.get_num_pages()
-        for number in range(min(pages, MOST_PAGES)):
-            document.get_page(number).get_contents()
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OSError) as error:
+        with apply_configuration(
+            stream_decoding_work_maximum_length=_PACKED,
+            zlib_maximum_output_length=_UNPACKED,
+            lzw_maximum_output_length=_UNPACKED,
+            run_length_maximum_output_length=_UNPACKED,
+            brotli_maximum_output_length=_UNPACKED,
+            page_tree_maximum_entries=10 * MOST_PAGES,
+        ):
+            document = PdfReader(io.BytesIO(data))
+            if document.is_encrypted:
+                raise NotTaken("a PDF that is encrypted is read by nobody")
+            pages = document.get_num_pages()
+            for number in range(min(pages, MOST_PAGES)):
+                document.get_page(number)
+    except (
+        PyPdfError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        RecursionError,
+        NotImplementedError,
+        OSError,
+    ) as error:
         # pypdf looks into whatever is there, and falls over what is not.
         raise NotTaken("it begins like a PDF, and cannot be read as one") from error
     if not 0 < pages <= MOST_PAGES:

@@ -47,6 +47,43 @@ ANYWHERE = Limits(pages=19, bytes=2_000_000)
 Checkout.com, Adyen), Adyen takes 2 MB. Whoever takes less (Adyen's requests for information: 4 pages) is asked for."""
 
 
+_REQUIRED = Limits(pages=3, bytes=60_000)
+"""What no template's required items of ours exceed: half of it is usual."""
+
+
+def least(texts: Mapping[Item, str]) -> Limits:
+    """Pages and bytes that our PDF takes at most where it has what is required and people's `texts`, and nothing else. By the
+    widths and heights of its own lines, rounded up, without drawing it."""
+    height = sum(map(_height, texts.values()))
+    rare = set("".join(texts.values())) - set(_PLAIN)
+    size = sum(12 * len(text) + 110 * (text.count("\n") + 1) for text in texts.values()) + 250 * len(rare)
+    return Limits(pages=_REQUIRED.pages + -(-height // _PAGE), bytes=_REQUIRED.bytes + size)
+
+
+_PAGE, _ROOM, _LINE = 680, 480, 14  # points: of a page what text fills of it, of a line its width and height
+_PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789 .,:;'-()/\n"
+
+
+def _height(text: str) -> int:
+    """Points that it takes under its heading."""
+    height = 32
+    for line in text.split("\n"):
+        dated = _DATED.fullmatch(line)
+        parts = [(dated[1], _ROOM // 4), (dated[2], _ROOM * 7 // 10)] if dated else [(line, _ROOM)]
+        height += _LINE * max(_rows(part, room) for part, room in parts) + (15 if dated else 0)
+    return height
+
+
+def _rows(line: str, room: int) -> int:
+    rows, filled = 1, 0
+    for word in line.split():
+        wide = sum(6 if letter in _PLAIN and letter not in "mw" else 9 for letter in word)
+        if filled and filled + wide > room:
+            rows, filled = rows + 1, 0
+        rows, filled = rows + (filled + wide) // room, (filled + wide) % room + 3
+    return rows
+
+
 class TooLarge(Exception):
     """Even without what is optional the packet is over its limits: a person has to choose."""
 
@@ -82,15 +119,15 @@ def build(
 ) -> Packet:
     """The packet of what is `known`, by its template, within `limits`. Over them, the optional item of least weight goes first,
     from the document alone: texts are the provider's to limit. consumption: for an app store. own: a person's evidence; its texts
-    take the place of ours and its documents stand beside ours, which has fewer pages by theirs. Raises TooLarge."""
+    take the place of ours and its documents stand beside ours, which is smaller by theirs, down to the `least`. Raises
+    TooLarge."""
     own = own or Own()
     texts = {**evidence.collect(known, asked), **own.texts}
     # What a person wrote is said, whatever the template asks for.
     more = [Wanted(item, 1, required=True) for item in own.texts if item not in asked.items]
     shown = [one for one in (*asked.wanted, *more) if one.item in texts]
-    beside = sum(one.pages for one in own.documents)
-    if limits.pages and beside:
-        limits = replace(limits, pages=max(limits.pages - beside, 1))
+    if own.documents:
+        limits = _beside(own, limits)
     while True:
         items = tuple(one.item for one in shown)
         data, pages = pdf(known, {item: texts[item] for item in items})
@@ -111,6 +148,14 @@ def build(
         consumption=consumption,
     )
     return _signed(packet)
+
+
+def _beside(own: Own, limits: Limits) -> Limits:
+    """What `limits` leave of ours beside a person's documents: all together are within them, or ours is at its least."""
+    needed = least(own.texts)
+    pages = limits.pages - sum(one.pages for one in own.documents)
+    size = limits.bytes - sum(len(one.data) for one in own.documents)
+    return Limits(pages=max(pages, min(limits.pages, needed.pages)), bytes=max(size, min(limits.bytes, needed.bytes)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,7 +346,8 @@ def _story(known: Known, texts: Mapping[Item, str]) -> Iterator["Flowable"]:
                 yield from (paragraph(line, body) for line in lines)
 
 
-_DATED = re.compile(r"(\d{4}-\d\d-\d\d(?: \d\d:\d\d UTC)?(?:, [^:]*)?): (.*)")
+# A row stands on one page: what is longer is no row.
+_DATED = re.compile(r"(\d{4}-\d\d-\d\d(?: \d\d:\d\d UTC)?(?:, [^:]{0,100})?): (.{0,1000})")
 
 
 def _facts(known: Known) -> list[tuple[str, str]]:

@@ -10,20 +10,20 @@ from datetime import datetime
 
 from shared.disputes import deadlines, lifecycle
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, template
-from shared.disputes.packet import NAME
+from shared.disputes.packet import ANYWHERE, NAME, least
 from shared.domain import timeline
-from shared.domain.answers import Act
+from shared.domain.answers import Act, Contest
 from shared.domain.codec import encode
 from shared.domain.disputes import GIVEN, Answer, AnswerAsked, AnswerState, Dispute, Supplied
 from shared.domain.errors import Rejected
-from shared.domain.evidence import Document, Item, Packet
+from shared.domain.evidence import Document, Item, Own, Packet
 from shared.domain.telemetry import fact
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.filing import dispute_of, key_of
 from shared.flows.own_evidence import TEXT, own_of
 from shared.flows.ports import Message, Ports
 from shared.flows.respond_dispute import TOPIC, contest_of, told
-from shared.flows.responding import Responder
+from shared.flows.responding import Responder, takes_evidence
 
 Acted = Callable[[Ports, str, str, str, str, datetime], Dispute]
 
@@ -173,6 +173,10 @@ def supply(
     """
     if responder is None:
         raise NotTaken(f"{provider} takes answers on its own pages only: no evidence is sent there", reason="no_api")
+    if not takes_evidence(responder):
+        raise NotTaken(
+            f"{provider} is told how a purchase was used, and takes neither texts nor files", reason="no_evidence"
+        )
     digest = hashlib.sha256(piece.data).hexdigest()
     name = f"{piece.item}-{digest[:12]}"
     new = Supplied(
@@ -187,7 +191,11 @@ def supply(
     dispute = dispute_of(ports.documents.get([key_of(provider, dispute_id)])[0])
     if dispute is None:
         raise _unknown()
-    before = _free(dispute, late=False)
+    if dispute.alert is not None:
+        raise NotTaken(
+            "an alert is answered by a refund or by none: no evidence is sent to anybody", reason="no_evidence"
+        )
+    before = _free(dispute, now, late=False)
     after = _with(before.supplied if before else {}, name, new)
     # Before it is looked at with the others, and harmless where it is refused: nothing names it.
     ports.evidence.store(piece.data)
@@ -234,15 +242,41 @@ def _with(supplied: Mapping[str, Supplied], name: str, new: Supplied) -> dict[st
     return found
 
 
+# What ours say of an item at most, and of those with a line for each day, payment or message.
+_LONG, _LONGEST = 300, 1_200
+_IN_LINES = frozenset({Item.USAGE, Item.PRIOR_PAYMENTS, Item.MESSAGES, Item.REFUNDS})
+
+
 def _new_problems(dispute: Dispute, supplied: Mapping[str, Supplied], ports: Ports, responder: Responder) -> list[str]:
-    """What the provider would not take of these pieces, beside a page of ours."""
-    items = template(DIGITAL_SUBSCRIPTION, dispute.reason, dispute.network).items
-    ours = Document(name=NAME, media_type="application/pdf", data=b"%PDF-1.4", pages=1, items=items)
+    """What the provider would not take of these pieces, beside ours as large as it may have to be: what it says of that is not
+    these pieces' fault."""
     own = own_of(supplied, ports)
-    bare = Packet(digest="", template="", completeness=0.0, texts={}, documents=(ours,))
-    known = set(responder.problems(contest_of(dispute, Act.SUBMIT, "", bare)))
-    whole = replace(bare, texts=own.texts, documents=(ours, *own.documents))
-    return [one for one in responder.problems(contest_of(dispute, Act.SUBMIT, "", whole)) if one not in known]
+    needed = least(own.texts)
+    if needed.pages > ANYWHERE.pages or needed.bytes > ANYWHERE.bytes:
+        return [f"with these texts ours has some {needed.pages} pages: at most {ANYWHERE.pages} are taken"]
+    known = set(responder.problems(_with_ours(dispute, Own())))
+    return [one for one in responder.problems(_with_ours(dispute, own)) if one not in known]
+
+
+def _with_ours(dispute: Dispute, own: Own) -> Contest:
+    """An answer of `own` evidence and what stands in for ours."""
+    asked, needed = template(DIGITAL_SUBSCRIPTION, dispute.reason, dispute.network), least(own.texts)
+    ours = {item: "x" * (_LONGEST if item in _IN_LINES else _LONG) for item in asked.items}
+    document = Document(
+        name=NAME,
+        media_type="application/pdf",
+        data=b"%PDF-1.4".ljust(needed.bytes),
+        pages=needed.pages,
+        items=tuple({**ours, **own.texts}),
+    )
+    packet = Packet(
+        digest="",
+        template=asked.name,
+        completeness=0.0,
+        texts={**ours, **own.texts},
+        documents=(document, *own.documents),
+    )
+    return contest_of(dispute, Act.SUBMIT, "", packet)
 
 
 def _decided_anew(answer: Answer, now: datetime) -> Answer:
@@ -283,7 +317,7 @@ def _committed(
         if dispute is None:
             raise _unknown()
         blank = Answer(state=AnswerState.ASKED, stage=dispute.stage, at=now, changes=0)
-        before = _free(dispute, late=late) or blank
+        before = _free(dispute, now, late=late) or blank
         mine = replace(what(dispute, before), changes=before.changes + 1, words=before.words + 1)
         assert dispute.round is not None
         after = lifecycle.settle(replace(dispute, answers={**dispute.answers, dispute.round: mine}))
@@ -299,7 +333,7 @@ def _committed(
     return after
 
 
-def _free(dispute: Dispute, *, late: bool) -> Answer | None:
+def _free(dispute: Dispute, now: datetime, *, late: bool) -> Answer | None:
     """The answer that a person may change. Raises AnswerTaken."""
     answer = dispute.answer
     if answer is not None and answer.state in GIVEN:
@@ -308,4 +342,7 @@ def _free(dispute: Dispute, *, late: bool) -> Answer | None:
         raise AnswerTaken("the answer is on its way", reason="on_its_way")
     if not deadlines.is_ours(dispute) and not (late and dispute.status is not None):
         raise AnswerTaken("the answer is not asked for: the provider waits for none of ours", reason="nothing_asked")
+    is_over = dispute.respond_by is not None and now > dispute.respond_by and not dispute.deadline_estimated
+    if is_over and not late:
+        raise AnswerTaken("its deadline has passed: the provider takes no answer any more", reason="too_late")
     return answer

@@ -16,12 +16,17 @@ def takes_acceptance(responder: "Responder | None") -> bool:
     return bool(getattr(responder, "TAKES_ACCEPTANCE", True))
 
 
+def takes_evidence(responder: "Responder | None") -> bool:
+    """Whether the provider is sent texts or files at all."""
+    return bool(getattr(responder, "TAKES_EVIDENCE", True))
+
+
 class Responder(Protocol):
     """`shared.providers.<name>.answer`: how a dispute is answered at a provider. Pure; it keeps nothing between calls.
 
     Where the API takes tokens in the place of a secret it has `token_request` and `read_token` as well
     (`flows.apis.Exchanger`). An app store, which is told of the use whatever the answer says, has a true `TELLS_USE`;
-    where nothing can be accepted, `TAKES_ACCEPTANCE` is false.
+    where nothing can be accepted, `TAKES_ACCEPTANCE` is false, and `TAKES_EVIDENCE` where neither texts nor files are sent.
 
     API_HOSTS: the only hosts that a request of its own may go to.
     """

@@ -1,12 +1,14 @@
 """What the contracts of our HTTP functions share: models that guess nothing, and sentences for what does not fit them."""
 
 import json
+import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from shared.domain.errors import Rejected
@@ -22,6 +24,25 @@ class Closed(BaseModel):
     """A part of a call or of an answer: nothing in it is guessed, and nothing unknown is left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+_KEPT = frozenset("\n\t\u200c\u200d")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs"})
+_ENDS = re.compile(r"\A[\s\u200c\u200d]+|[\s\u200c\u200d]+\Z")
+
+
+def _seen(value: Any) -> Any:
+    """A text without what nobody sees: controls, marks that turn what stands around them, and space at its ends. Joiners stay,
+    which shape the letters of some scripts."""
+    if not isinstance(value, str):
+        return value
+    kept = (one for one in value if one in _KEPT or unicodedata.category(one) not in _UNSEEN)
+    return _ENDS.sub("", "".join(kept))
+
+
+Prose = Annotated[str, BeforeValidator(_seen), StringConstraints(min_length=1)]
+"""What people write for people: something that can be read."""
+Why = Annotated[Prose, StringConstraints(min_length=3, max_length=1000)]
 
 
 class ToldMoney(Closed):

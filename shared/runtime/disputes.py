@@ -45,7 +45,7 @@ from shared.flows.revisions import Revision
 from shared.flows.strategies import STRATEGIES, kept_strategy, publish_strategy, standing_strategy
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
-from shared.runtime.contracts import Closed, DoesNotFit, Operation, ToldMoney
+from shared.runtime.contracts import Closed, DoesNotFit, Operation, Prose, ToldMoney, Why
 
 LARGEST = 16 << 10
 LARGEST_EVIDENCE = 7 << 20
@@ -63,7 +63,6 @@ def _harmless(value: str) -> str:
 
 
 Harmless = Annotated[Name, AfterValidator(_harmless)]
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1000)]
 
 
 class Named(Closed):
@@ -116,7 +115,7 @@ class Evidence(Named):
     """A piece of people's own evidence: a text, or a file. With it the answer is decided anew."""
 
     item: Literal[tuple(one.value for one in Item)] = Field(description="What it is about")  # type: ignore[valid-type]
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)] | None = Field(
+    text: Annotated[Prose, StringConstraints(max_length=20_000)] | None = Field(
         None, repr=False, description="In the place of ours. Card numbers, IBANs and e-mail addresses in it are masked"
     )
     file: (

@@ -18,7 +18,7 @@ from shared.flows.review_desk import Listing, View, claim_next, decide_and_list,
 from shared.flows.reviews import LEASE, Word, claim, release
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
-from shared.runtime.contracts import Closed, Operation, ToldMoney
+from shared.runtime.contracts import Closed, Operation, ToldMoney, Why
 
 LARGEST = 16 << 10
 PATH = "/v1/reviews"
@@ -30,7 +30,6 @@ ReviewId = Annotated[
     Field(description="As the queue names it: `<provider>:<payment id>`"),
 ]
 Minutes = Annotated[int, Field(ge=1, le=60, description="How long it is the caller's alone")]
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1000)]
 
 
 class Next(Closed):

@@ -2,6 +2,8 @@
 
 import io
 import random
+import tracemalloc
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -69,6 +71,56 @@ def test_a_small_file_that_is_a_huge_picture_is_not_decoded() -> None:
     assert len(file.getvalue()) < 10_000
     with pytest.raises(NotTaken, match="pixels"):
         read(file.getvalue())
+
+
+def a_written_pdf(root: bytes, *objects: bytes) -> bytes:
+    """A PDF of `objects`, the first of them number 1, which begins its cross-references by a stream where `root` is empty."""
+    data, places = b"%PDF-1.5\n", []
+    for number, one in enumerate(objects, 1):
+        places.append(len(data))
+        data += b"%d 0 obj\n%b\nendobj\n" % (number, one)
+    if not root:
+        return data + b"startxref\n%d\n%%%%EOF" % places[0]
+    lines = b"".join(b"%010d 00000 n \n" % place for place in places)
+    table = b"xref\n0 %d\n0000000000 65535 f \n%b" % (len(places) + 1, lines)
+    end = b"trailer\n<</Root %b/Size %d>>\nstartxref\n%d\n%%%%EOF" % (root, len(places) + 1, len(data))
+    return data + table + end
+
+
+def a_stream(data: bytes, filters: bytes, told: bytes = b"") -> bytes:
+    return b"<</Length %d/Filter%b%b>>stream\n%b\nendstream" % (len(data), filters, told, data)
+
+
+_PAGE = (b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 1/Kids[3 0 R]>>")
+_CROSS = b"/Type/XRef/W[1 2 1]/Size 100/Root 2 0 R"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        a_written_pdf(
+            b"1 0 R",
+            *_PAGE,
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>",
+            a_stream(b"z" * 4_900_000 + b"~>", b"/ASCII85Decode"),
+        ),
+        a_written_pdf(b"", a_stream(b"z" * 4_900_000 + b"~>", b"/ASCII85Decode", _CROSS)),
+        a_written_pdf(b"", a_stream(zlib.compress(b"z" * 60_000_000 + b"~>"), b"[/FlateDecode/ASCII85Decode]", _CROSS)),
+        a_written_pdf(b"", a_stream(b"z" * 490_000 + b"~>", b"/ASCII85Decode", _CROSS)),
+        a_written_pdf(b"", a_stream(zlib.compress(bytes(70_000_000)), b"/FlateDecode", _CROSS)),
+    ],
+    ids=["contents", "cross-references", "packed twice", "as much as is decoded", "zeros"],
+)
+def test_a_few_bytes_that_are_made_to_fill_the_memory_do_not(data: bytes) -> None:
+    tracemalloc.start()
+    try:
+        read(data)
+    except NotTaken as error:
+        assert "cannot be read" in str(error)  # noqa: PT017 - it may be read as well
+    finally:
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 100_000_000
 
 
 @settings(max_examples=60, deadline=None)

@@ -200,4 +200,33 @@ def test_what_a_person_wrote_takes_the_place_of_ours_and_what_a_person_shows_sta
     assert packets.read(written(packet), stored.__getitem__) == packet
     # With theirs beside it ours has fewer pages.
     many = replace(shown, media_type="application/pdf", pages=3)
-    assert build(long(), asked, Limits(pages=5), own=Own({}, (many,))).documents[0].pages <= 2
+    assert build(long(), asked, Limits(pages=5), own=Own({}, (many,))).documents[0].pages <= 3
+
+
+ODD_TEXTS = {
+    "words": "word " * 3_900,
+    "capitals": "W" * 20_000,
+    "long words": ("W" * 30 + " ") * 640,
+    "lines": "a\n" * 400,
+    "dates": "2026-01-01: played\n" * 300,
+    "dates between": "2026-01-01: played\nand more\n" * 200,
+    "a long row": "2026-01-01: " + "x " * 9_000,
+    "a long date": "2026-01-01, " + "x " * 9_000 + ": played",
+    "signs": "&<(\\" * 4_000,
+    "every letter": " ".join(chr(at) for at in range(0x21, 0x2600)),
+}
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS)
+def test_the_least_that_ours_takes_is_never_less_than_what_is_drawn(text: str) -> None:
+    asked = template(DIGITAL_SUBSCRIPTION, DisputeReason.FRAUD, "visa")
+    texts = {Item.PRODUCT: text}
+    reserved = packets.least(texts)
+    shown = Document(name="a.pdf", media_type="application/pdf", data=bytes(5_000_000), pages=200, items=(Item.USAGE,))
+    ours = build(long(), asked, packets.ANYWHERE, own=Own(texts, (shown,))).documents[0]
+    assert (ours.pages <= reserved.pages, len(ours.data) <= reserved.bytes) == (True, True)
+
+
+def test_what_the_least_is_of_a_page_of_prose_is_little_more_than_that() -> None:
+    assert packets.least({}) == Limits(pages=3, bytes=60_000)
+    assert packets.least({Item.PRODUCT: "It was played on that day. " * 100}).pages == 4

@@ -18,7 +18,7 @@ from shared.domain.answers import Act, Contest
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.disputes import Answer, AnswerAsked, AnswerState, Dispute
 from shared.domain.errors import Conflict, Misconfigured, Unavailable, Unreadable
-from shared.domain.events import DisputeStage, DisputeStatus
+from shared.domain.events import Alert, DisputeStage, DisputeStatus
 from shared.domain.evidence import Item, Own, Packet
 from shared.domain.usage import APP_STORES, Consent
 from shared.flows.answering import (
@@ -43,7 +43,7 @@ from shared.flows.own_evidence import TEXT, own_of
 from shared.flows.ports import Key, Ports
 from shared.flows.preparing import judge, prepare
 from shared.flows.record_payment import record_payment
-from shared.flows.respond_dispute import SHOWN_WITHIN, Clerk, Verdict, respond_dispute
+from shared.flows.respond_dispute import SHOWN_WITHIN, Clerk, Verdict, contest_of, respond_dispute
 from shared.flows.track_dispute import track_dispute
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_payment_event
 from tests.crashing import Steps, stepping
@@ -662,6 +662,100 @@ def test_what_people_put_to_an_answer_is_what_the_provider_gets(tmp_path: Path) 
         ("application/pdf", False),
         ("application/pdf", True),
     ]
+
+
+def a_file(size: int, pages: int = 1, item: Item = Item.USAGE) -> Piece:
+    return Piece(item, b"%PDF-1.4".ljust(size, b"x"), "application/pdf", pages)
+
+
+PROSE = Piece(Item.PRODUCT, b"It is a month of music. " * 800, TEXT, 0)
+
+
+@pytest.mark.parametrize(
+    ("provider", "network", "pieces", "taken"),
+    [
+        ("stripe", "visa", [a_file(4_490_000)], False),
+        ("stripe", "visa", [a_file(4_430_000)], True),
+        ("stripe", "visa", [a_file(20, 46)], True),
+        ("stripe", "mastercard", [a_file(20, 17)], False),
+        ("stripe", "mastercard", [a_file(20, 16)], True),
+        ("stripe", "mastercard", [a_file(20, 12), PROSE], False),
+        ("stripe", "mastercard", [a_file(20, 5), PROSE], True),
+        ("stripe", "visa", [a_file(20, 30), PROSE], True),
+        ("stripe", "visa", [replace(PROSE, data=b"\n".join([b"a"] * 9_000))], False),
+        ("stripe", "visa", [replace(PROSE, item=Item.LOGIN)], False),
+        ("checkout", "visa", [a_file(3_900_000), PROSE], True),
+        ("razorpay", "visa", [PROSE], True),
+        ("paypal", "visa", [PROSE, replace(PROSE, item=Item.USAGE)], True),
+        ("adyen", "visa", [PROSE], True),
+        ("adyen", "visa", [a_file(20)], False),
+        ("apple", None, [replace(PROSE, data=b"a text")], False),
+        ("google", None, [a_file(20)], False),
+    ],
+)
+def test_what_is_taken_of_a_person_is_what_the_provider_takes_beside_ours(
+    provider: str, network: str | None, pieces: list[Piece], taken: bool, tmp_path: Path
+) -> None:
+    ports, now = local_ports(tmp_path), EXAMPLE_NOON
+    asked, responder = opened(provider, ports, now), providers.load_answer(provider)
+    assert responder is not None
+    key = Key("disputes", f"{provider}:{asked.dispute_id}")
+
+    def put() -> None:
+        for piece in pieces:
+            supply(ports, provider, asked.dispute_id, BY[2], now, piece, responder)
+
+    if network is not None:
+        event = a_dispute_event(
+            provider=provider,
+            event_id="evt_network",
+            account=desk_of(provider).EXAMPLE.account,
+            occurred_at=now - HOUR / 2,
+            dispute_id=asked.dispute_id,
+            payment_id=desk_of(provider).EXAMPLE.payment_id,
+            stage=desk_of(provider).EXAMPLE.stage,
+            respond_by=desk_of(provider).EXAMPLE.respond_by,
+            network=network,
+        )
+        track_dispute(event, ports, now)
+    if not taken:
+        with pytest.raises(NotTaken):
+            put()
+        return
+    put()
+    dispute = dispute_of(ports.documents.get([key])[0])
+    assert dispute is not None
+    assert dispute.network == network
+    packet = prepare(dispute, ports, now, MERCHANT).packet
+    assert len(packet.documents) == 1 + sum(one.media_type != TEXT for one in pieces)
+    assert responder.problems(contest_of(dispute, Act.SUBMIT, "", packet)) == ()
+
+
+def test_of_an_alert_no_evidence_is_taken(tmp_path: Path) -> None:
+    office = Office(local_ports(tmp_path))
+    office.open(alert=Alert.ETHOCA)
+    with pytest.raises(NotTaken, match="by a refund or by none"):
+        supply(office.ports, *BY, office.now, SAID, office.corner)
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(microseconds=1)])
+def test_what_could_not_arrive_any_more_is_refused_before_the_clock_has_seen_it(
+    office: Office, late: timedelta
+) -> None:
+    office.now = RESPOND_BY + late
+    doings: list[Callable[[], Dispute]] = [
+        lambda: supply(office.ports, *BY, office.now, SAID, office.corner),
+        lambda: accept(office.ports, *BY, "too small", office.now),
+        lambda: submit(office.ports, *BY, "we have the log", office.now),
+    ]
+    for do in doings:
+        if late:
+            with pytest.raises(AnswerTaken, match="deadline has passed"):
+                do()
+        else:
+            do()
+    recorded_elsewhere(office.ports, *BY, "on its pages", Act.SUBMIT, RESPOND_BY - HOUR, office.now)
+    assert office.state is AnswerState.ELSEWHERE
 
 
 # Whatever dies

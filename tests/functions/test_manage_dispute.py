@@ -150,6 +150,32 @@ def test_what_is_no_evidence_is_refused_with_why(
     assert (status, problem["reason"]) == (422, reason)
 
 
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("accept", {"reason": "\u200b\u200b\u200b\u200b"}),
+        ("accept", {"reason": "\u200d\u200d \u202e\u200d"}),
+        ("accept", {"reason": "\x00\x1b\x07ok"}),
+        ("evidence", {"item": "usage", "text": "\ufeff\u200b\x00"}),
+    ],
+)
+def test_what_nobody_sees_is_nothing_that_was_said(
+    desk: FlaskClient, named: dict[str, str], act: str, told: dict[str, str]
+) -> None:
+    status, problem = ask(desk, act, ANA, **told, **named)
+    assert (status, problem["reason"]) == (422, "invalid_request")
+
+
+def test_of_what_was_said_only_what_is_seen_is_kept(desk: FlaskClient, named: dict[str, str], home: Path) -> None:
+    status, told = ask(desk, "accept", ANA, reason=" too\x00 small\x1b[31m, says \u202eBen ", **named)
+    assert (status, told["answers"][told["round"]]["why"]) == (200, ["too small[31m, says Ben"])
+    text = "\u0646\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645\n\u200bplayed\x00"
+    status, told = ask(desk, "evidence", BEN, item="usage", text=text, **named)
+    [said] = told["answers"][told["round"]]["evidence"]
+    kept = local_ports(home).evidence.load(said["sha256"]).decode()
+    assert (status, kept) == (200, text.replace("\u200b", "").replace("\x00", ""))
+
+
 def test_what_the_provider_would_not_take_is_refused_in_its_terms(desk: FlaskClient, named: dict[str, str]) -> None:
     status, problem = put(desk, ANA, a_pdf(60), named)
     assert (status, problem["reason"]) == (422, "evidence_not_taken")

@@ -1,10 +1,10 @@
-"""Adyen: the reasons that can be given are asked for, the documents that one of them wants are supplied, and the dispute is
-defended by it; or accepted.
+"""Adyen: the reasons that can be given are asked for, our document is supplied as each type that one of them wants, and the
+dispute is defended by it; or accepted.
 
 | fact | value |
 |---|---|
 | reasons | POST retrieveApplicableDefenseReasons: each with its types of document, and how much they are wanted (`Required`, `OneOrMore`, `AlternativeRequired`, `Optional`) |
-| documents | POST supplyDefenseDocument, base64 in JSON, one of a type; a second of the same type takes its place |
+| documents | POST supplyDefenseDocument, base64 in JSON, one of a type; a second of the same type takes its place: ours alone is sent |
 | final | POST defendDispute with the reason's code, or acceptDispute |
 | outcome | `disputeServiceResult.success` under HTTP 200, with `errorMessage` where it is false |
 | files | JPG and TIFF of 10 MB, PDF of 2 MB; Diners and Discover 3 MB; Mastercard 19 pages; a request for information 4 pages; Klarna PDF alone |
@@ -14,8 +14,9 @@ defended by it; or accepted.
 | repeated | no idempotency key is documented for this service: a second defence is refused by Adyen |
 
 Which type of document shows what is our reading of the names in Adyen's published examples (`TYPES`); the whole list is given
-out by Adyen's support alone. A type that is not in it is one that we have no document for. Of the reasons that our documents
-satisfy, the one that takes most of them is given, a named one before the general one; where none is satisfied a person is told
+out by Adyen's support alone. A type that is not in it is one that we have no document for. Which types a reason takes is told
+when it is answered, so that a second file has no place that anybody could promise: it is a problem. Of the reasons that ours
+satisfies, the one that takes most types is given, a named one before the general one; where none is satisfied a person is told
 what Adyen asks for.
 
 Not settled by public pages: how a dispute that was defended is told when its reasons are asked for again. There is no other
@@ -81,6 +82,8 @@ def _problems(contest: Contest) -> Iterator[str]:
     documents = documents_of(contest)
     if not documents:
         yield "there is no document, and Adyen takes no texts"
+    if len(documents) > 1:
+        yield "Adyen takes one document of a type, which is ours: a text that is put to the answer stands in it, a file does not"
     network = contest.network or ""
     most = {PDF: _LARGEST[PDF]} if network.startswith("klarna") else _LARGEST
     if network.startswith(("diners", "discover")):
@@ -121,8 +124,9 @@ def _steps(contest: Contest, done: Remembered, api: ApiCredentials) -> Iterator[
     _checked(contest)
     yield _step(contest, api, "reasons", "retrieveApplicableDefenseReasons")
     plan = _Plan.read(done["reasons"])
-    for code, number in plan.documents:
-        supplied = _supplied(code, documents_of(contest)[number])
+    [document] = documents_of(contest)
+    for code in plan.types:
+        supplied = _supplied(code, document)
         yield _step(contest, api, f"document-{code}", "supplyDefenseDocument", defenseDocuments=[supplied])
     yield _step(contest, api, "defend", "defendDispute", final=True, defenseReasonCode=plan.reason)
 
@@ -155,18 +159,19 @@ def _request(contest: Contest, api: ApiCredentials, call: str, **more: object) -
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The reason that is given, and for each type of document which of ours is supplied."""
+    """The reason that is given, and the types of which our document is supplied."""
 
     reason: str
-    documents: tuple[tuple[str, int], ...]
+    types: tuple[str, ...]
 
     def __str__(self) -> str:
-        return " ".join((self.reason, *(f"{code}={at}" for code, at in self.documents)))
+        return " ".join((self.reason, *self.types))
 
     @classmethod
     def read(cls, text: str) -> "_Plan":
-        reason, *rest = text.split(" ")
-        return cls(reason, tuple((code, int(at)) for code, _, at in (one.partition("=") for one in rest)))
+        # What was begun by an earlier version names a document behind each type.
+        reason, *types = (word.partition("=")[0] for word in text.split(" "))
+        return cls(reason, tuple(types))
 
 
 def read_step(contest: Contest, step: Step, answer: ApiAnswer) -> StepOutcome:
@@ -196,24 +201,24 @@ def _message(said: Node) -> str:
 
 
 def _reasons(contest: Contest, said: Node) -> StepOutcome:
-    documents = documents_of(contest)
+    [document] = documents_of(contest)
     found, wanted = [], []
     for reason in said.nodes("defenseReasons"):
         code, levels = _levels(reason)
-        ours = {one: at for one in levels if (at := _showing(documents, one)) is not None}
+        ours = tuple(one for one in levels if not TYPES.get(one, frozenset()).isdisjoint(document.items))
         if _is_satisfied(levels, set(ours)):
-            found.append(_Plan(code, tuple(ours.items())))
+            found.append(_Plan(code, ours))
         wanted.append(f"{code} ({', '.join(one for one, level in levels.items() if level != 'Optional')})")
     if not found:
         return _nothing_fits(wanted)
     # Of those that take as many, the one that Adyen names first; the general one last.
-    best = max(found, key=lambda plan: (len(plan.documents), GENERAL not in dict(plan.documents)))
+    best = max(found, key=lambda plan: (len(plan.types), GENERAL not in plan.types))
     return Done(value=str(best))
 
 
 def _nothing_fits(wanted: list[str]) -> Refused:
     asked = "; ".join(wanted) or "nothing"
-    return refused("no_defense_reason", f"none of our documents is what a defense takes. Adyen asks for: {asked}")
+    return refused("no_defense_reason", f"our document is not what a defense takes. Adyen asks for: {asked}")
 
 
 def _levels(reason: Node) -> tuple[str, dict[str, str]]:
@@ -234,11 +239,3 @@ def _is_satisfied(levels: dict[str, str], ours: set[str]) -> bool:
         return False
     one_of_each = (by_level.get("OneOrMore"), by_level.get("AlternativeRequired"))
     return by_level.get("Required", set()) <= ours and all(ours & group for group in one_of_each if group)
-
-
-def _showing(documents: tuple[Document, ...], code: str) -> int | None:
-    """Which of them is a document of that type: the one that shows most of what it is about."""
-    about = TYPES.get(code, frozenset())
-    shown = [len(about.intersection(document.items)) for document in documents]
-    most = max(shown, default=0)
-    return shown.index(most) if most else None

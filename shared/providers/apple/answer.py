@@ -36,6 +36,7 @@ from shared.providers.kit.submitting import refused, words_of
 API_HOSTS = frozenset({"api.storekit.apple.com", "api.storekit-sandbox.apple.com"})
 TOKEN_LIVES = timedelta(minutes=20)
 TELLS_USE = True
+TAKES_EVIDENCE = False
 WHOLE = 100_000
 
 _TRANSACTION = re.compile(r"[0-9]{1,20}", flags=re.ASCII)

@@ -30,6 +30,7 @@ from shared.providers.kit.reading import parse, unreadable
 from shared.providers.kit.submitting import refused, words_of
 
 TELLS_USE = True
+TAKES_EVIDENCE = False
 WHOLE = 100_000
 MOST_USES = 1000
 

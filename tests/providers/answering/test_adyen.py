@@ -16,14 +16,13 @@ from tests.simulator.answering.adyen import EXAMPLE, KEY, SERVICE, AdyenDesk
 from tests.simulator.desks import open_desk
 
 
-def played_with(reasons: dict[str, dict[str, str]], *items: tuple[Item, ...]) -> tuple[AdyenDesk, Played]:
-    """An answer at a desk that takes `reasons`, with a document for each of `items`."""
+def played_with(reasons: dict[str, dict[str, str]], *items: Item) -> tuple[AdyenDesk, Played]:
+    """An answer at a desk that takes `reasons`, with a document of `items`."""
     desk = AdyenDesk()
     desk.reasons = reasons
     desk.open(EXAMPLE)
-    documents = tuple(a_document(*shown, name=f"file{at}.pdf") for at, shown in enumerate(items))
     with open_desk(desk, now=NOON) as running:
-        contest = replace(EXAMPLE, packet=a_packet(documents=documents))
+        contest = replace(EXAMPLE, packet=a_packet(documents=(a_document(*items),)))
         return desk, play(Caller(answer, running.url, KEY), contest)
 
 
@@ -32,7 +31,7 @@ def test_the_reason_is_one_whose_documents_we_have() -> None:
         "GoodsNotReturned": {"GoodsNotReturned": "Required", "TIDorInvoice": "Optional"},
         "GoodsWereAsDescribed": {"GoodsWereAsDescribed": "Required", "TIDorInvoice": "Required"},
     }
-    desk, _ = played_with(reasons, (Item.USAGE,), (Item.PAYMENT,))
+    desk, _ = played_with(reasons, Item.USAGE, Item.PAYMENT)
     assert desk.taken[0].told["reason"] == "GoodsWereAsDescribed"
     assert {"GoodsWereAsDescribed", "TIDorInvoice"} <= set(desk.taken[0].told)
 
@@ -42,12 +41,12 @@ def test_a_named_reason_goes_before_the_general_one() -> None:
         "SupplyDefenseMaterial": {"DefenseMaterial": "Required"},
         "GoodsWereAsDescribed": {"GoodsWereAsDescribed": "OneOrMore", "Unheard": "OneOrMore"},
     }
-    desk, _ = played_with(reasons, (Item.USAGE,))
+    desk, _ = played_with(reasons, Item.USAGE)
     assert desk.taken[0].told["reason"] == "GoodsWereAsDescribed"
 
 
 def test_where_no_reason_fits_a_person_is_told_what_adyen_asks_for_and_nothing_is_sent() -> None:
-    desk, played = played_with({"GoodsNotReturned": {"GoodsNotReturned": "Required"}}, tuple(Item))
+    desk, played = played_with({"GoodsNotReturned": {"GoodsNotReturned": "Required"}}, *Item)
     assert played.refused is not None
     assert played.refused.code == "no_defense_reason"
     assert "GoodsNotReturned" in played.refused.told
@@ -57,21 +56,28 @@ def test_where_no_reason_fits_a_person_is_told_what_adyen_asks_for_and_nothing_i
 
 def test_one_of_two_required_documents_is_not_enough() -> None:
     reasons = {"GoodsWereAsDescribed": {"GoodsWereAsDescribed": "Required", "TIDorInvoice": "Required"}}
-    _, played = played_with(reasons, (Item.USAGE,))
+    _, played = played_with(reasons, Item.USAGE)
     assert played.refused is not None
     assert played.refused.code == "no_defense_reason"
 
 
 def test_a_level_that_nobody_knows_satisfies_nothing() -> None:
-    _, played = played_with({"New": {"DefenseMaterial": "Mandatory"}}, tuple(Item))
+    _, played = played_with({"New": {"DefenseMaterial": "Mandatory"}}, *Item)
     assert played.refused is not None
 
 
-def test_the_general_material_is_the_document_that_shows_most() -> None:
-    desk, played = played_with({"Any": {"DefenseMaterial": "AlternativeRequired"}}, (Item.PAYMENT,), tuple(Item))
-    assert played.refused is None
-    assert played.done["reasons"] == "Any DefenseMaterial=1"
-    assert len(desk.taken) == 1
+def test_a_second_file_is_a_problem_and_never_left_out_in_silence() -> None:
+    for name in ("invoice.pdf", "plays.pdf"):
+        both = a_packet(documents=(a_document(*Item), a_document(Item.PAYMENT, Item.USAGE, name=name)))
+        assert answer.problems(replace(EXAMPLE, packet=both)) != ()
+    assert answer.problems(replace(EXAMPLE, packet=a_packet(documents=(a_document(*Item),)))) == ()
+
+
+def test_a_plan_of_an_earlier_version_is_gone_on_with() -> None:
+    api, done = Caller(answer, "http://desk.test", KEY).api, {"reasons": "Any DefenseMaterial=0 TIDorInvoice=0"}
+    step = answer.next_step(EXAMPLE, done, api)
+    assert step is not None
+    assert step.name == "document-DefenseMaterial"
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,7 @@ SERVICE = "/ca/services/DisputeService/v30/"
 EXAMPLE = a_contest(
     "DZ4DPSHB4WD2WN82",
     account="OurMerchantAccount",
-    packet=a_packet(
-        documents=(a_document(*Item), a_document(Item.PAYMENT, Item.DESCRIPTOR, name="invoice.pdf")),
-    ),
+    packet=a_packet(documents=(a_document(*Item),)),
 )
 REASONS = {
     "GoodsNotReturned": {"TIDorInvoice": "Optional", "GoodsNotReturned": "Required"},
