@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import Any, TypeVar
 
 from shared.disputes.case import known
@@ -147,12 +147,12 @@ def settle(dispute: Dispute) -> Dispute:
     """
     if not dispute.facts:
         return dispute
-    facts = _asking(dispute.facts[event_id] for event_id in sorted(dispute.facts, key=lambda id_: _order(id_, dispute)))
+    facts = _asking(_in_order(dispute))
     stage = _last(facts, lambda fact: fact.stage)
     word = next((fact for fact in reversed(facts) if fact.status), None)
     told_status = word.status if word else None
     here = [fact for fact in facts if fact.stage in (stage, None)]
-    round_began = _round_began(here, told_status)
+    round_began, heard_of = _round_began(here, told_status)
     deadline = max(
         (
             fact
@@ -176,7 +176,7 @@ def settle(dispute: Dispute) -> Dispute:
     is_estimated = deadline is None and wants_answer and alert is not Alert.REPORT
     if is_estimated:
         respond_by = round_began + response_time(network, stage)
-    round_, answered = _answered(dispute, stage, round_began)
+    round_, answered = _answered(dispute, stage, min(round_began, heard_of))
     troubles = ({_FULL} & set(dispute.inconsistent)) | (set() if one_currency else {_CURRENCIES})
     settled = replace(
         dispute,
@@ -256,14 +256,24 @@ def _of_alert(alert: Dispute) -> DisputeStatus | None:
     return DisputeStatus.CLOSED if given and alert.told_status is DisputeStatus.NEEDS_RESPONSE else alert.told_status
 
 
-def _answered(dispute: Dispute, stage: DisputeStage | None, round_began: datetime) -> tuple[str, Answer | None]:
+def asked_since(dispute: Dispute) -> datetime | None:
+    """Since when the provider asks for an answer: by its own clock, or by ours when it was heard, whichever tells the earlier
+    instant. None where it asks for none. What is given from then on is an answer to the present round."""
+    if dispute.told_status is not DisputeStatus.NEEDS_RESPONSE:
+        return None
+    here = [fact for fact in _asking(_in_order(dispute)) if fact.stage in (dispute.stage, None)]
+    return min(_round_began(here, dispute.told_status))
+
+
+def _answered(dispute: Dispute, stage: DisputeStage | None, since: datetime) -> tuple[str, Answer | None]:
     """The name of this round's answer, and that answer if it has been given.
 
-    A round has as many given answers of its stage before it as its name says. One that was given since the provider asks is
-    an answer to that, however often the provider repeats that it waits; one from before is not, if it stopped in between.
+    A round has as many given answers of its stage before it as its name says. One that was given since the provider asks
+    (`asked_since`) is an answer to that, however often the provider repeats that it waits; one from before is not, if it
+    stopped in between.
     """
     given = [one for one in dispute.answers.values() if one.stage is stage and one.state in GIVEN and one.answered_at]
-    before = [one for one in given if one.answered_at and one.answered_at < round_began]
+    before = [one for one in given if one.answered_at and one.answered_at < since]
     return f"{stage or 'unknown'}/{len(before)}", next((one for one in given if one not in before), None)
 
 
@@ -327,7 +337,7 @@ def names_in(facts: Iterable[DisputeFact]) -> tuple[str, ...]:
 
 def names(dispute: Dispute) -> tuple[str, ...]:
     """Every name by which the provider has called the disputed payment."""
-    return names_in(dispute.facts[event_id] for event_id in sorted(dispute.facts, key=lambda id_: _order(id_, dispute)))
+    return names_in(_in_order(dispute))
 
 
 def update_of(
@@ -384,6 +394,11 @@ _COPIED = (
 )
 
 
+def _in_order(dispute: Dispute) -> list[DisputeFact]:
+    """What was told of `dispute`, oldest first."""
+    return [dispute.facts[event_id] for event_id in sorted(dispute.facts, key=lambda id_: _order(id_, dispute))]
+
+
 def _order(event_id: str, dispute: Dispute) -> tuple[Any, ...]:
     fact = dispute.facts[event_id]
     stage = _STAGES[fact.stage] if fact.stage else -1
@@ -395,14 +410,14 @@ def _worth(event_id: str, fact: DisputeFact) -> tuple[bool, datetime, str]:
     return bool(fact.status or fact.respond_by or fact.moved), fact.occurred_at, event_id
 
 
-def _round_began(facts: Sequence[DisputeFact], told_status: DisputeStatus | None) -> datetime:
-    """Since when the provider has said `told_status` without a break, by its own time."""
-    began = facts[-1].occurred_at if facts else datetime.min.replace(tzinfo=UTC)
-    for fact in reversed([fact for fact in facts if fact.status]):
-        if fact.status is not told_status:
-            break
-        began = fact.occurred_at
-    return began
+def _round_began(facts: Sequence[DisputeFact], told_status: DisputeStatus | None) -> tuple[datetime, datetime]:
+    """Since when the provider has said `told_status` without a break, by its own time; and when we first heard it say so.
+
+    Its clock and ours differ: what we did after we had heard it was done after it had said so, whatever its clock tells.
+    """
+    newest = reversed([fact for fact in facts if fact.status])
+    same = list(takewhile(lambda fact: fact.status is told_status, newest)) or facts[-1:]
+    return same[-1].occurred_at, min(fact.heard_at for fact in same)
 
 
 def _withdrawn(moves: Sequence[Money]) -> Money | None:

@@ -344,12 +344,13 @@ def chance_of(
     reason = dispute.reason or DisputeReason.OTHER
     levels = (reason, list_of(dispute.network or ANY), dispute.provider)
     mean = strategy.priors[reason]
-    count = Count()
+    loses, count = 1 - mean, Count()
     for depth in range(1, len(levels) + 1):
         count = outcomes.within(*levels[:depth])
         alpha = strategy.weight * mean + count.won
-        beta = strategy.weight * (1 - mean) + count.lost
-        mean = alpha / (alpha + beta)
+        beta = strategy.weight * loses + count.lost
+        # Each by itself: of 1 less nearly 1 nothing would be left.
+        mean, loses = alpha / (alpha + beta), beta / (alpha + beta)
     low, high = (beta_quantile(part, alpha, beta) for part in (strategy.unproven, 1 - strategy.unproven))
     # Of many lost and none won the mean lies beyond nearly all of the distribution.
     known = (mean, min(low, mean), max(high, mean))

@@ -98,11 +98,14 @@ def hold(ports: Ports, provider: str, dispute_id: str, by: str, why: str, now: d
 def recorded_elsewhere(
     ports: Ports, provider: str, dispute_id: str, by: str, why: str, act: Act, at: datetime, now: datetime
 ) -> Dispute:
-    """An answer was given `at` the provider by other ways. Raises as `submit`."""
+    """An answer to what is asked now was given `at` the provider by other ways. Raises as `submit`."""
 
     def elsewhere(dispute: Dispute, answer: Answer) -> Answer:
         given = _as_answered(dispute, act)
-        return replace(answer, state=AnswerState.ELSEWHERE, act=given, answered_at=min(at, now), wake_at=None)
+        told_at = min(at, now)
+        # Many know the day alone, and nobody answers what is not asked yet.
+        given_at = max(told_at, lifecycle.asked_since(dispute) or told_at)
+        return replace(answer, state=AnswerState.ELSEWHERE, act=given, answered_at=given_at, wake_at=None)
 
     return _changed(ports, provider, dispute_id, by, why, now, elsewhere, late=True)
 

@@ -36,11 +36,17 @@ def clerk(app: App) -> Clerk:
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
     def judged(dispute: Dispute, now: datetime) -> Verdict:
-        rules = strategy.at(app.ports.documents, now)
+        documents, outcomes = app.ports.documents, known(now)
         if dispute.alert is not None:
-            return alerts.judge(dispute, app.ports.documents, known(now), rules, AlertRules(), now)
-        may_accept = takes_acceptance(responder_of(dispute))
-        return judge(dispute, prepared(dispute, now), known(now), rules, now, acceptable=may_accept)
+            return strategy.decided(
+                documents,
+                now,
+                lambda rules: alerts.judge(dispute, documents, outcomes, rules, AlertRules(), now),
+            )
+        packet, may_accept = prepared(dispute, now), takes_acceptance(responder_of(dispute))
+        return strategy.decided(
+            documents, now, lambda rules: judge(dispute, packet, outcomes, rules, now, acceptable=may_accept)
+        )
 
     def prepared(dispute: Dispute, now: datetime) -> Prepared:
         return prepare(dispute, app.ports, now, merchant, use=tells_use(responder_of(dispute)))

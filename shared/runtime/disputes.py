@@ -42,7 +42,7 @@ from shared.flows.own_evidence import TEXT
 from shared.flows.ports import Ports
 from shared.flows.responding import takes_acceptance
 from shared.flows.revisions import Revision
-from shared.flows.strategies import STRATEGIES, kept_strategy, publish_strategy, standing_strategy
+from shared.flows.strategies import STRATEGIES, kept_strategy, publish_strategy, rehearse, standing_strategy
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
 from shared.runtime.contracts import Closed, DoesNotFit, Operation, Prose, ToldMoney, Why
@@ -359,7 +359,7 @@ class ToldReadiness(Closed):
 
 Hours = Annotated[int, Field(ge=SOONEST // timedelta(hours=1), le=30 * 24)]
 Part = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Between = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+Prior = Annotated[float, Field(ge=0.001, le=0.999, allow_inf_nan=False)]
 Minor = Annotated[int, Field(ge=0, le=10**9)]
 Version = Annotated[int, Field(ge=0, le=99_999_999)]
 Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
@@ -384,8 +384,8 @@ class ToldStrategy(Closed):
     told before an acceptance; buffer_hours: how long before the deadline an answer goes out whatever it is worth. unproven:
     what the interval leaves out on each side."""
 
-    priors: dict[DisputeReason, Between]
-    weight: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+    priors: dict[DisputeReason, Prior]
+    weight: Annotated[float, Field(ge=0.1, le=10_000, allow_inf_nan=False)]
     completeness: Part
     compelling: Part
     costs: Annotated[dict[Currency, ToldCosts], Field(max_length=200)]
@@ -411,8 +411,9 @@ class ToldStrategy(Closed):
 
     @classmethod
     def of(cls, strategy: Strategy) -> "ToldStrategy":
+        """As it is, also one that was published before there were these bounds."""
         names = ToldCosts.model_fields
-        return cls(
+        return cls.model_construct(
             **{name: getattr(strategy, name) for name in _ALIKE},
             costs={
                 currency: ToldCosts(**{name: getattr(one, name) for name in names})
@@ -629,6 +630,7 @@ def desk(app: App) -> entry.Handler:
     def checked_strategy(call: entry.Call) -> BaseModel:
         call.caller()
         candidate = contracts.read(call.body, CheckStrategy).strategy.strategy()
+        rehearse(candidate, app.now())
         return ComparedStrategy.of(standing_strategy(app.ports.documents), candidate)
 
     def published_strategy(call: entry.Call) -> BaseModel:

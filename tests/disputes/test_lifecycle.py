@@ -9,11 +9,12 @@ import pytest
 
 from shared.disputes import lifecycle
 from shared.domain import timeline
+from shared.domain.answers import Act
 from shared.domain.codec import from_document
-from shared.domain.disputes import AnsweredBy, Dispute
+from shared.domain.disputes import Answer, AnsweredBy, AnswerState, Dispute
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus
 from shared.domain.money import Money
-from tests.builders import DAY, HOUR, NOON, a_dispute_event, dispute_after, eur
+from tests.builders import DAY, HOUR, NOON, SECOND, a_dispute_event, dispute_after, eur
 
 NEEDS_RESPONSE, UNDER_REVIEW = DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW
 WON, LOST = DisputeStatus.WON, DisputeStatus.LOST
@@ -213,6 +214,30 @@ def test_a_round_lasts_as_long_as_the_provider_says_the_same_and_keeps_its_deadl
     reminded = a_dispute_event(occurred_at=NOON + 25 * DAY, respond_by=None)
     dispute = in_every_order(a_dispute_event(), reminded)
     assert (dispute.respond_by, dispute.deadline_estimated) == (NOON + 20 * DAY, False)
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, 0 * HOUR, HOUR])
+@pytest.mark.parametrize("later", list(permutations(["again", "reviewed", "reopened"])))
+def test_an_answer_counts_for_the_round_that_was_heard_of_before_it_however_far_the_providers_clock_is_off(
+    later: tuple[str, ...], ahead: timedelta
+) -> None:
+    words = {
+        "again": a_dispute_event(occurred_at=NOON + ahead + 2 * HOUR),
+        "reviewed": a_dispute_event(occurred_at=NOON + ahead + DAY, status=UNDER_REVIEW),
+        "reopened": a_dispute_event(occurred_at=NOON + ahead + 3 * DAY, respond_by=NOON + 30 * DAY),
+    }
+    given = Answer(
+        state=AnswerState.TAKEN, stage=DisputeStage.CHARGEBACK, act=Act.SUBMIT, at=NOON, answered_at=NOON + SECOND
+    )
+    opened = dispute_after(a_dispute_event(occurred_at=NOON + ahead))
+    dispute = lifecycle.settle(replace(opened, answers={opened.round or "": given}))
+    assert (dispute.status, dispute.round, dispute.answer) == (UNDER_REVIEW, "chargeback/0", given)
+    for days, word in enumerate(later):
+        dispute = lifecycle.record(dispute, words[word], NOON + (3 + days) * DAY)
+        if "reviewed" not in later[: days + 1]:
+            assert (dispute.status, dispute.round) == (UNDER_REVIEW, "chargeback/0")
+    # It stopped in between, so that this is another question.
+    assert (dispute.status, dispute.round, dispute.answer) == (NEEDS_RESPONSE, "chargeback/1", None)
 
 
 def test_a_deadline_that_passes_in_the_instant_in_which_the_provider_asks_again_is_not_the_new_one() -> None:

@@ -45,7 +45,7 @@ from shared.flows.preparing import judge, prepare
 from shared.flows.record_payment import record_payment
 from shared.flows.respond_dispute import SHOWN_WITHIN, Clerk, Verdict, contest_of, respond_dispute
 from shared.flows.track_dispute import track_dispute
-from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_payment_event
+from tests.builders import DAY, HOUR, MINUTE, NOON, SECOND, a_dispute_event, a_payment_event
 from tests.crashing import Steps, stepping
 from tests.disputes.proofs import MERCHANT, played
 from tests.disputes.proofs import told as used_by
@@ -516,6 +516,36 @@ def test_an_answer_that_was_given_elsewhere_meets_its_deadline(office: Office) -
     assert (office.state, office.desk.taken) == (AnswerState.ELSEWHERE, [])
 
 
+@pytest.mark.parametrize("at", [NOON - 12 * HOUR, NOON - 900 * DAY, NOON + MINUTE, NOON + DAY])
+def test_what_is_recorded_with_no_more_than_its_day_is_an_answer_to_what_is_asked_now(
+    office: Office, at: datetime
+) -> None:
+    recorded_elsewhere(office.ports, *BY, "this morning, on the dashboard", Act.SUBMIT, at, NOON + HOUR)
+    office.until(RESPOND_BY + DAY, DAY)
+    dispute, answer = office.dispute(), its_answer(office)
+    assert (dispute.status, dispute.round, office.desk.taken) == (DisputeStatus.UNDER_REVIEW, "chargeback/0", [])
+    assert answer.answered_at == min(max(at, NOON), NOON + HOUR)
+
+
+@pytest.mark.parametrize("ahead", [-MINUTE, MINUTE, HOUR])
+def test_an_answer_that_is_taken_by_a_clock_behind_the_providers_is_not_given_again(
+    tmp_path: Path, ahead: timedelta
+) -> None:
+    office = Office(local_ports(tmp_path))
+    office.desk.open(a_contest("dp_1", NOON + 5 * HOUR))
+    office.open(respond_by=NOON + 5 * HOUR, occurred_at=NOON + ahead)
+    office.tick(NOON + 10 * SECOND)
+    dispute = office.dispute()
+    assert (dispute.status, dispute.round, office.state) == (
+        DisputeStatus.UNDER_REVIEW,
+        "chargeback/0",
+        AnswerState.TAKEN,
+    )
+    calls = len(office.calls)
+    office.until(NOON + 6 * HOUR, 10 * MINUTE)
+    assert (len(office.desk.taken), len(office.calls)) == (1, calls)
+
+
 @pytest.mark.parametrize("act", [submit, accept])
 def test_what_was_given_is_not_given_again_by_a_person(office: Office, act: Acted) -> None:
     office.until(DUE, DAY)
@@ -959,18 +989,23 @@ _DOINGS = st.sampled_from(
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(_DOINGS, st.integers(1, 60)), max_size=14), st.booleans(), st.integers(0, 2))
+@given(
+    st.lists(st.tuples(_DOINGS, st.integers(1, 60)), max_size=14),
+    st.booleans(),
+    st.integers(0, 2),
+    st.sampled_from([0 * HOUR, -2 * MINUTE, 30 * DAY]),
+)
 def test_whatever_happens_in_whatever_order_it_is_answered_once_and_in_time(
-    doings: list[tuple[str, int]], keyed: bool, shown_after: int
+    doings: list[tuple[str, int]], keyed: bool, shown_after: int, ahead: timedelta
 ) -> None:
     with TemporaryDirectory() as folder:
         office = Office(
             local_ports(Path(folder)), desk=CornerDesk(keyed=keyed, shown_after=shown_after), corner=Corner(keyed=keyed)
         )
-        office.open()
+        office.open(occurred_at=NOON + ahead)
         for doing, hours in doings:
             office.now = min(office.now + hours * HOUR, RESPOND_BY - 3 * HOUR)
-            _do(office, doing)
+            _do(office, doing, ahead)
         office.until(RESPOND_BY - HOUR, 20 * MINUTE)
         # Who accepts, and who fights, is the first to be heard; nobody is heard twice.
         assert len(office.desk.taken) == 1
@@ -979,7 +1014,7 @@ def test_whatever_happens_in_whatever_order_it_is_answered_once_and_in_time(
         wipe(office.ports)
 
 
-def _do(office: Office, doing: str) -> None:
+def _do(office: Office, doing: str, ahead: timedelta) -> None:
     by = ("stripe", "dp_1", "ana@shop.example", "because")
     try:
         match doing:
@@ -994,10 +1029,11 @@ def _do(office: Office, doing: str) -> None:
             case "hold":
                 hold(office.ports, *by, office.now, office.now + 5 * HOUR)
             case "reviewed" if office.desk.taken:
-                word = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=office.now)
+                word = a_dispute_event(status=DisputeStatus.UNDER_REVIEW, occurred_at=office.now + ahead)
                 track_dispute(word, office.ports, office.now)
             case "asked_again":
-                track_dispute(a_dispute_event(occurred_at=NOON + HOUR, respond_by=RESPOND_BY), office.ports, office.now)
+                again = a_dispute_event(occurred_at=NOON + ahead + HOUR, respond_by=RESPOND_BY)
+                track_dispute(again, office.ports, office.now)
             case "killed":
                 steps = _Dying(3)
                 office.after_call = steps.take

@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
+from shared.domain.events import DisputeReason
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from shared.runtime.disputes import PATH, openapi
@@ -339,6 +340,8 @@ def test_people_look_at_the_strategy_change_it_and_take_it_back_and_each_version
         ({"priors": {"fraud": 0.5}}, "strategy: Value error, every reason has a prior"),
         ({"costs": {"EUR": {"answer": -1, "accept_below": 0, "programme_item": 0}}}, "strategy.costs.EUR.answer"),
         ({"completeness": 1.5}, "strategy.completeness"),
+        ({"weight": 1e-5}, "strategy.weight"),
+        ({"priors": dict.fromkeys(DisputeReason, 1e-300)}, "strategy.priors."),
     ],
 )
 def test_a_strategy_by_which_nothing_could_be_decided_is_refused_with_the_member(
