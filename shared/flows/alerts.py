@@ -17,6 +17,9 @@ from shared.flows.respond_dispute import Verdict
 AUTHENTICATED = "authenticated"
 """In `Details.three_d_secure`: the payer proved to the issuer who they are, so that the issuer bears a fraud."""
 
+UNDERWAY = "refund_underway"
+"""Why an alert is held: the payment is about to be refunded for another one."""
+
 
 def guard(alert: Dispute, documents: Documents) -> Advice:
     """Whether the payment of `alert` may be refunded, for all that is known but the alert itself. Three round trips at most."""
@@ -39,12 +42,14 @@ def judge(
         now=now,
     )
     declined = advice.settled or AlertOutcome.DECLINED
+    waits = found.act is None and found.earliest_at is not None
     return Verdict(
         act=found.act,
         by=found.by,
         why=found.why,
         due_at=found.earliest_at or now,
-        code=declined if found.act is Act.DECLINE else "for_a_person",
+        code=declined if found.act is Act.DECLINE else UNDERWAY if waits else "for_a_person",
+        waits=waits,
     )
 
 

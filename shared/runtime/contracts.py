@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from shared.domain.errors import Rejected
+from shared.domain.instants import plausible
 from shared.domain.money import Money
 from shared.domain.privacy import mask
 from shared.runtime import entry
@@ -22,6 +24,15 @@ class Closed(BaseModel):
     """A part of a call or of an answer: nothing in it is guessed, and nothing unknown is left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _plausible(at: datetime) -> datetime:
+    if not plausible(at):
+        raise ValueError("not of this century")
+    return at.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_plausible)]
 
 
 class ToldMoney(Closed):
