@@ -71,9 +71,7 @@ def may_refund(payment: Payment | None, case: Case | None, disputes: Iterable[Di
     elif may is MayRefund.NO:
         settled = AlertOutcome.PREVIOUSLY_REFUNDED
     underway = [one.answer.due_at or one.answer.at for one in own if one.answer and one.alert and _refunds(one)]
-    return Advice(
-        may, Money(left, paid.currency), tuple(why for _, why in found), settled, max(underway, default=None)
-    )
+    return Advice(may, Money(left, paid.currency), tuple(why for _, why in found), settled, max(underway, default=None))
 
 
 def _of(dispute: Dispute) -> tuple[MayRefund, str]:

@@ -120,7 +120,11 @@ def drain(
     size = max(1, min(PORTION, int(rate * _LEASED)))
     left = [] if found is not None else subscriptions.take(SET_ASIDE, size)
     if found is None and not left:
-        raise Rejected(f"{provider} is not parked, and nothing of it is left over", reason="not_parked")
+        raise Rejected(
+            f"{provider} is not parked, and nothing is left over of a drain: what one that was broken off held comes back"
+            " within a minute",
+            reason="not_parked",
+        )
     told = [Changed(name=f"parked:{provider}", before=_said(found), after=f'{{"rate": {rate:g}}}')]
     record = begun(ports.documents, errand, told)
     if found is not None:

@@ -266,7 +266,9 @@ class _Run:
         if answer.act is Act.ACCEPT and advice.underway_until is not None and answer.by.startswith(f"{BY}/"):
             # Another alert of the payment was decided at the same time: what becomes of it is known when this is decided anew.
             again_at = self.clock() + FIRST_WAIT
-            held = replace(answer, state=AnswerState.HELD, act=None, due_at=again_at, wake_at=again_at, lease_until=None)
+            held = replace(
+                answer, state=AnswerState.HELD, act=None, due_at=again_at, wake_at=again_at, lease_until=None
+            )
             self.save(held)
             return False
         if answer.act is Act.ACCEPT:

@@ -35,6 +35,7 @@ def meant(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "order": "attempt-1",
         "unread": json.loads(unread["body"])["id"],
         "revision": "1",
+        "rule": rule["code"],
         "letters": letters["fingerprint"],
         "customer": "customer-1",
     }
