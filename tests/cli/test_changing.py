@@ -240,7 +240,7 @@ def test_what_only_the_log_knows_of_a_provider_is_on_the_same_screen(place: Plac
             "event": "delivery_refused",
             "provider": "adyen",
             "reason": "stale",
-            "time": "2026-06-01T11:02:00+00:00",
+            "time": "2020-01-01T11:02:00+00:00",
         },
         {"event": "delivery", "provider": "adyen", "time": "2026-11-02T11:02:00+00:00"},
     ]
