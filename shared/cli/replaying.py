@@ -71,10 +71,13 @@ def replay(
     """
     session = session_of(context)
     now = session.now()
+    begin, end = instant(since, now), instant(until, now) if until else now + timedelta(microseconds=1)
+    if end <= begin:
+        raise typer.BadParameter("the time ends before it begins", param_hint="'--until'")
     asked: dict[str, Any] = {
         "provider": str(provider),
-        "since": utc_text(instant(since, now)),
-        "until": utc_text(instant(until, now) if until else now + timedelta(microseconds=1)),
+        "since": utc_text(begin),
+        "until": utc_text(end),
         "delivery_id": delivery,
         "outcome": str(outcome or ""),
         "type": kind,

@@ -87,7 +87,7 @@ class Session:
             return CloudLogs(self.settings.project, http)
         from shared.backends.local.logs import LogFiles
 
-        return LogFiles(Path(self.settings.home) / "logs", virtual=self.settings.clock is not None)
+        return LogFiles(Path(self.settings.home) / "logs")
 
     @cached_property
     def keyring(self) -> Keyring:

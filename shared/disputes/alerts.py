@@ -64,8 +64,14 @@ class AlertRules:
             raise ValueError("every alert has a chance, between 0 and 1, and a time to be announced")
 
 
+BY = "alerts"
+"""Whose decisions these are: with the version of the rules after it."""
+SHOWN_WITHIN = timedelta(minutes=10)
+"""By then a refund that was due is mostly made and written down."""
+LOOKS_EVERY = timedelta(hours=1)
 REFUND = "it is refunded, unless a person says otherwise until then"
 HOLD = "it is not refunded: to wait for the dispute is expected to cost less"
+WAIT = "it is decided when that is known"
 TOO_MUCH_TO_REFUND = "too much to be refunded without a person"
 
 
@@ -86,11 +92,13 @@ def decide(
     """
     if alert.alert is None:
         raise ValueError("a dispute is weighed by the strategy")
-    by = f"alerts/{rules.version}"
+    by = f"{BY}/{rules.version}"
     if advice.may is not MayRefund.YES or advice.settled is not None:
         # Nobody waits for an answer to a report, where another alert of the payment is answered, or about to be.
         is_looked_after = advice.settled is not None or (advice.may is MayRefund.ASK and alert.alert is Alert.REPORT)
         act = Act.DECLINE if is_looked_after else None
+        if act is None and (again_at := asked_again_at(alert, advice, rules, now)) is not None:
+            return Verdict(act=None, by=by, why=(*advice.why, WAIT), earliest_at=again_at)
         return Verdict(act=act, by=by, why=advice.why)
     left, costs = advice.left, strategy.costs.get(advice.left.currency) if advice.left else None
     if left is None or costs is None:
@@ -110,6 +118,16 @@ def decide(
     if left.minor >= costs.refund_below:
         return Verdict(act=None, by=by, why=(*why, TOO_MUCH_TO_REFUND), expected=held)
     return Verdict(act=Act.ACCEPT, by=by, why=(*why, REFUND), expected=held, earliest_at=earliest_at)
+
+
+def asked_again_at(alert: Dispute, advice: Advice, rules: AlertRules, now: datetime) -> datetime | None:
+    """When to look at `alert` again, whose payment is about to be refunded for another one: after that, and never so late that no
+    time is left to answer. None where nothing is on its way, or waiting would take what time a person needs."""
+    if advice.underway_until is None or advice.settled is not None:
+        return None
+    again_at = max(advice.underway_until + SHOWN_WITHIN, now + LOOKS_EVERY)
+    latest = alert.respond_by - rules.buffer if alert.respond_by else again_at
+    return min(again_at, latest) if now < latest else None
 
 
 def expected_of_holding(left: Money, chance: float, p_win: float, costs: Costs) -> Money:

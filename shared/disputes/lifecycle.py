@@ -34,6 +34,7 @@ from shared.domain.events import (
     DisputeStatus,
     FraudWarned,
 )
+from shared.domain.instants import plausible
 from shared.domain.money import Money, total_of
 
 T = TypeVar("T")
@@ -61,6 +62,8 @@ def fact_of(event: DisputeChanged, heard_at: datetime) -> DisputeFact:
     """What the timeline keeps of `event`."""
     needs_nothing = event.autodefended and event.status is DisputeStatus.NEEDS_RESPONSE
     proven = "amount" not in event.unsigned
+    # An instant of no century of ours is a deadline that cannot be read.
+    respond_by = event.respond_by if event.respond_by and plausible(event.respond_by) else None
     return DisputeFact(
         occurred_at=event.occurred_at.astimezone(UTC),
         heard_at=heard_at,
@@ -77,8 +80,8 @@ def fact_of(event: DisputeChanged, heard_at: datetime) -> DisputeFact:
         reason=event.reason,
         reason_code=(event.reason_code or "").strip() or None,
         network=event.network,
-        respond_by=event.respond_by.astimezone(UTC) if event.respond_by else None,
-        respond_by_text=event.respond_by_text,
+        respond_by=respond_by.astimezone(UTC) if respond_by else None,
+        respond_by_text=event.respond_by_text or (str(event.respond_by) if event.respond_by != respond_by else None),
         can_respond=event.can_respond,
         provider_status=event.provider_status,
         evidence_submitted=event.evidence_submitted,

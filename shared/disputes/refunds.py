@@ -6,6 +6,7 @@ an inquiry has not and often ends with a refund, and one that the network settle
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from shared.disputes.case import takes_money
@@ -25,12 +26,14 @@ class MayRefund(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Advice:
     """may: the strictest of all that speaks. left: what could go back at most without paying twice. why: for a person. settled:
-    what there is to say to a network that asks for a refund, where it needs none any more."""
+    what there is to say to a network that asks for a refund, where it needs none any more. underway_until: when a refund that is
+    on its way is due, after which there is more to say; None where there is none."""
 
     may: MayRefund
     left: Money | None
     why: tuple[str, ...]
     settled: AlertOutcome | None = None
+    underway_until: datetime | None = None
 
 
 _STRICTNESS = (MayRefund.YES, MayRefund.ASK, MayRefund.NO)
@@ -67,7 +70,8 @@ def may_refund(payment: Payment | None, case: Case | None, disputes: Iterable[Di
         settled = AlertOutcome.ALREADY_DISPUTED
     elif may is MayRefund.NO:
         settled = AlertOutcome.PREVIOUSLY_REFUNDED
-    return Advice(may, Money(left, paid.currency), tuple(why for _, why in found), settled)
+    underway = [one.answer.due_at or one.answer.at for one in own if one.answer and one.alert and _refunds(one)]
+    return Advice(may, Money(left, paid.currency), tuple(why for _, why in found), settled, max(underway, default=None))
 
 
 def _of(dispute: Dispute) -> tuple[MayRefund, str]:

@@ -69,7 +69,7 @@ class Action:
 class AnswerState(StrEnum):
     ASKED = "asked"  # the clock has asked for a decision
     ANNOUNCED = "announced"  # decided, and done when it is due unless a person says otherwise
-    HELD = "held"  # a person keeps it back for a while
+    HELD = "held"  # kept back for a while, by a person or until another refund is known
     SENDING = "sending"  # on its way; what of it has arrived is known step by step
     TAKEN = "taken"  # the provider has it
     ELSEWHERE = "elsewhere"  # somebody gave one at the provider, and not through us

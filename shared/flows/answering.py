@@ -16,6 +16,7 @@ from shared.domain.answers import Act, Contest
 from shared.domain.codec import encode
 from shared.domain.disputes import GIVEN, Answer, AnswerAsked, AnswerState, Dispute, Supplied
 from shared.domain.errors import Rejected
+from shared.domain.events import DisputeStatus
 from shared.domain.evidence import Document, Item, Own, Packet
 from shared.domain.telemetry import fact
 from shared.flows.committing import Decision, Seen, change, write
@@ -98,7 +99,8 @@ def hold(ports: Ports, provider: str, dispute_id: str, by: str, why: str, now: d
 def recorded_elsewhere(
     ports: Ports, provider: str, dispute_id: str, by: str, why: str, act: Act, at: datetime, now: datetime
 ) -> Dispute:
-    """An answer to what is asked now was given `at` the provider by other ways. Raises as `submit`."""
+    """An answer to what is asked now was given `at` the provider by other ways. Raises as `submit`; of a dispute that is over
+    there is nothing to record."""
 
     def elsewhere(dispute: Dispute, answer: Answer) -> Answer:
         given = _as_answered(dispute, act)
@@ -336,6 +338,10 @@ def _committed(
     return after
 
 
+_UNRULED = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW, DisputeStatus.EXPIRED})
+"""Where an answer may have been given that we have not heard of."""
+
+
 def _free(dispute: Dispute, now: datetime, *, late: bool) -> Answer | None:
     """The answer that a person may change. Raises AnswerTaken."""
     answer = dispute.answer
@@ -343,7 +349,7 @@ def _free(dispute: Dispute, now: datetime, *, late: bool) -> Answer | None:
         raise AnswerTaken("the answer is given: the dispute is answered", reason="answered")
     if answer is not None and answer.state is AnswerState.SENDING:
         raise AnswerTaken("the answer is on its way", reason="on_its_way")
-    if not deadlines.is_ours(dispute) and not (late and dispute.status is not None):
+    if not deadlines.is_ours(dispute) and not (late and dispute.status in _UNRULED):
         raise AnswerTaken("the answer is not asked for: the provider waits for none of ours", reason="nothing_asked")
     is_over = dispute.respond_by is not None and now > dispute.respond_by and not dispute.deadline_estimated
     if is_over and not late:

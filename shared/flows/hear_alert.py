@@ -1,14 +1,17 @@
 """A network's alert becomes news of the payment that it means, as if that payment's provider had told it."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.disputes.alerts import WINDOWS
 from shared.disputes.matching import CANDIDATES_SQL, Candidate, Match, Sought, by_card, by_name, looked_for
+from shared.domain.codec import encode
 from shared.domain.events import Alert, DisputeChanged, DisputeReason, DisputeStage, DisputeStatus
 from shared.domain.telemetry import fact
 from shared.flows.dispute_desk import all_of
 from shared.flows.event_messages import event_message
+from shared.flows.filing import dispute_of, key_of
 from shared.flows.ports import Bound, Ports
 
 BOUND = Bound(bytes=64 << 30, seconds=20.0)
@@ -37,19 +40,21 @@ class Heard:
 
 def hear_alert(heard: Heard, ports: Ports, now: datetime) -> Match:
     """Publish `heard` to those who follow disputes, with the payment that it means or, where nobody knows, without: then a
-    person is called within the hour, and may send the alert again with the payment's name. Each copy of it is the same event.
+    person is called within the hour, and may send the alert again with the payment's name. Each copy of it is the same event; what
+    is told otherwise of an alert that we know already, as a refund or another deadline, is news of now.
 
-    Three round trips and a publish; a query where the payment is not named. Raises Unavailable, and then nothing is published.
+    Four round trips and a publish; a query where the payment is not named. Raises Unavailable, and then nothing is published.
     """
     match = _matched(heard, ports)
     window = WINDOWS.get(heard.alert)
+    dispute_id = f"{heard.alert}:{heard.alert_id}"
     event = DisputeChanged(
-        event_id=f"{heard.provider}:{heard.account}:alert:{heard.alert}:{heard.alert_id}:{match.payment_id or ''}",
+        event_id=f"{heard.provider}:{heard.account}:alert:{dispute_id}:{match.payment_id or ''}:{_digest(heard)}",
         provider=heard.provider,
         account=heard.account,
         occurred_at=heard.issued_at,
         livemode=heard.livemode,
-        dispute_id=f"{heard.alert}:{heard.alert_id}",
+        dispute_id=dispute_id,
         payment_id=match.payment_id,
         stage=DisputeStage.INQUIRY,
         status=DisputeStatus.PREVENTED if heard.refunded else DisputeStatus.NEEDS_RESPONSE,
@@ -60,6 +65,10 @@ def hear_alert(heard: Heard, ports: Ports, now: datetime) -> Match:
         provider_status=match.why,
         alert=heard.alert,
     )
+    known = dispute_of(ports.documents.get([key_of(heard.provider, dispute_id)])[0])
+    if known is not None and known.facts:
+        said = known.facts.get(event.event_id)
+        event = replace(event, occurred_at=said.occurred_at if said else max(heard.issued_at, now))
     ports.bus.publish([event_message(event, now)])
     fact(
         "alert_heard",
@@ -69,6 +78,12 @@ def hear_alert(heard: Heard, ports: Ports, now: datetime) -> Match:
         outcome="matched" if match.payment_id else "unmatched",
     )
     return match
+
+
+def _digest(heard: Heard) -> str:
+    """Of what may be told otherwise later: too short to be taken for a card's number."""
+    told = (heard.refunded, heard.issued_at, heard.respond_by, heard.sought.amount, heard.reason, heard.network)
+    return hashlib.sha256(encode(told)).hexdigest()[:10]
 
 
 def _matched(heard: Heard, ports: Ports) -> Match:

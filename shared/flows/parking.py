@@ -18,7 +18,7 @@ from shared.domain.errors import Rejected
 from shared.flows.audit import Changed, Errand, audited, begun, ended
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.pacing import PacedBus
-from shared.flows.ports import Bus, Create, Delete, Documents, Key, Message, Ports, Snapshot, Subscriptions
+from shared.flows.ports import Bus, Create, Delete, Documents, Key, Message, Ports, Pulled, Snapshot, Subscriptions
 
 EVENTS = "payment-events"
 SET_ASIDE = "parked"
@@ -113,16 +113,24 @@ def drain(
     meanwhile goes at once. Answers how many messages went through.
 
     What was kept is set aside first, in a topic of its own, so that it is at no time held here alone: broken off anywhere,
-    the same again goes on. Order is that of when events were published, as far as Pub/Sub gives them out in it: consumers need
+    the same again goes on. Raises Rejected where it is not parked and nothing is left over. Order is that of when events were published, as far as Pub/Sub gives them out in it: consumers need
     none. Each message goes to all that follow events of its kind, once.
     """
     found = parked(ports.documents, [provider]).get(provider)
+    size = max(1, min(PORTION, int(rate * _LEASED)))
+    left = [] if found is not None else subscriptions.take(SET_ASIDE, size)
+    if found is None and not left:
+        raise Rejected(
+            f"{provider} is not parked, and nothing is left over of a drain: what one that was broken off held comes back"
+            " within a minute",
+            reason="not_parked",
+        )
     told = [Changed(name=f"parked:{provider}", before=_said(found), after=f'{{"rate": {rate:g}}}')]
     record = begun(ports.documents, errand, told)
     if found is not None:
         _set_aside(ports.bus, subscriptions, sorted(found.pushes), errand.at)
         unpark(ports, subscriptions, provider, errand)
-    count = _pass_on(PacedBus(ports.bus, rate, sleep), subscriptions, rate)
+    count = _pass_on(PacedBus(ports.bus, rate, sleep), subscriptions, left, size)
     ended(ports.documents, record, f"{count} messages went through")
     return count
 
@@ -147,10 +155,11 @@ def _set_aside(bus: Bus, subscriptions: Subscriptions, names: Sequence[str], unt
         waiting = [name for name, some in taken.items() if any(one.published_at < until for one in some)]
 
 
-def _pass_on(bus: Bus, subscriptions: Subscriptions, rate: float) -> int:
-    """What was set aside is told again, and then taken away."""
-    portion, count = max(1, min(PORTION, int(rate * _LEASED))), 0
-    while taken := subscriptions.take(SET_ASIDE, portion):
+def _pass_on(bus: Bus, subscriptions: Subscriptions, first: Sequence[Pulled], size: int) -> int:
+    """What was set aside, `first` what of it was taken already, is told again, and then taken away."""
+    count = 0
+    while taken := first or subscriptions.take(SET_ASIDE, size):
+        first = ()
         ordered = sorted(taken, key=lambda one: (one.attributes.get(KEPT_AT, ""), one.message_id))
         bus.publish(
             [

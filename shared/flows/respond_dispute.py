@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.disputes import deadlines, lifecycle
-from shared.disputes.alerts import NOTHING_TAKEN, outcome_of
+from shared.disputes.alerts import BY, NOTHING_TAKEN, outcome_of
 from shared.disputes.refunds import Advice, MayRefund
 from shared.domain import timeline
 from shared.domain.answers import Act, Contest, Done, Refused, Standing, Step, StepOutcome
@@ -47,7 +47,8 @@ ELSEWHERE = "elsewhere"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What to do about a dispute. act: None where only a person can say. by: the rule that says it, with its version. why:
-    its reasons, in words. due_at: when, at the earliest at once. chance: of winning, low and high."""
+    its reasons, in words. due_at: when, at the earliest at once. chance: of winning, low and high. waits: nothing is decided, and
+    it is looked at again when it is due."""
 
     act: Act | None
     by: str
@@ -55,7 +56,8 @@ class Verdict:
     due_at: datetime
     chance: tuple[float, ...] = ()
     completeness: float | None = None
-    code: str = "for_a_person"
+    code: str | None = "for_a_person"
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,12 @@ def respond_dispute(asked: AnswerAsked, ports: Ports, clerk: Clerk, clock: Calla
 
 def _held_until(dispute: Dispute, answer: Answer, now: datetime) -> bool:
     return answer.state is AnswerState.HELD and _is_due(dispute, answer, now)
+
+
+def _decided_as(verdict: Verdict) -> AnswerState:
+    if verdict.act is not None:
+        return AnswerState.ANNOUNCED
+    return AnswerState.HELD if verdict.waits else AnswerState.PARKED
 
 
 def _is_due(dispute: Dispute, answer: Answer, now: datetime) -> bool:
@@ -199,7 +207,7 @@ class _Run:
             verdict = replace(verdict, act=None, why=(*verdict.why, why), code="no_api")
         before = dispute.answer
         decided = Answer(
-            state=AnswerState.ANNOUNCED if verdict.act else AnswerState.PARKED,
+            state=_decided_as(verdict),
             stage=dispute.stage,
             act=verdict.act,
             by=verdict.by,
@@ -207,8 +215,8 @@ class _Run:
             chance=verdict.chance,
             completeness=verdict.completeness,
             at=now,
-            due_at=verdict.due_at if verdict.act else None,
-            wake_at=max(verdict.due_at, now) if verdict.act else None,
+            due_at=verdict.due_at if verdict.act or verdict.waits else None,
+            wake_at=max(verdict.due_at, now) if verdict.act or verdict.waits else None,
             attempt=before.attempt if before else 0,
             words=before.words if before else 0,
             code=verdict.code if verdict.act in (None, Act.DECLINE) else None,
@@ -255,6 +263,14 @@ class _Run:
             answer = replace(answer, act=Act.DECLINE, why=(*answer.why, *advice.why))
         if answer.act is Act.ACCEPT and advice.may is MayRefund.YES:
             return True
+        if answer.act is Act.ACCEPT and advice.underway_until is not None and answer.by.startswith(f"{BY}/"):
+            # Another alert of the payment was decided at the same time: what becomes of it is known when this is decided anew.
+            again_at = self.clock() + FIRST_WAIT
+            held = replace(
+                answer, state=AnswerState.HELD, act=None, due_at=again_at, wake_at=again_at, lease_until=None
+            )
+            self.save(held)
+            return False
         if answer.act is Act.ACCEPT:
             self._end(alert, answer, AnswerState.PARKED, code="refund_in_doubt", told="; ".join(advice.why))
         else:

@@ -25,7 +25,7 @@ class App:
         self.clock: Callable[[], datetime] | None = None if self.settings.clock else _system_now
         self._making = threading.Lock()
         self._ports: Ports | None = None
-        logs.configure(function, self.settings.project or "local")
+        logs.configure(function, self.settings.project or "local", self.now if self.settings.clock else None)
 
     @property
     def ports(self) -> Ports:

@@ -5,13 +5,24 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic.json_schema import models_json_schema
 
 from shared.domain.errors import Rejected
+from shared.domain.instants import plausible
 from shared.domain.money import Money
 from shared.domain.privacy import mask
 from shared.runtime import entry
@@ -43,6 +54,15 @@ def _seen(value: Any) -> Any:
 Prose = Annotated[str, BeforeValidator(_seen), StringConstraints(min_length=1)]
 """What people write for people: something that can be read."""
 Why = Annotated[Prose, StringConstraints(min_length=3, max_length=1000)]
+
+
+def _plausible(at: datetime) -> datetime:
+    if not plausible(at):
+        raise ValueError("not of this century")
+    return at.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_plausible)]
 
 
 class ToldMoney(Closed):

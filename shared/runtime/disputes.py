@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, JsonValue, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, StringConstraints, model_validator
 
 from shared.disputes import files
 from shared.disputes.compelling import Finding
@@ -45,13 +45,15 @@ from shared.flows.revisions import Revision
 from shared.flows.strategies import STRATEGIES, kept_strategy, publish_strategy, rehearse, standing_strategy
 from shared.runtime import contracts, entry
 from shared.runtime.app import App
-from shared.runtime.contracts import Closed, DoesNotFit, Operation, Prose, ToldMoney, Why
+from shared.runtime.contracts import Closed, DoesNotFit, Instant, Operation, Prose, ToldMoney, Why
 
 LARGEST = 16 << 10
 LARGEST_EVIDENCE = 7 << 20
 """A file in base64, and what names it. Cloud Run lets in 32 MB."""
 PATH = "/v1/disputes"
 DUE_WITHIN = timedelta(days=3)
+AHEAD = timedelta(hours=1)
+"""So far may the clock of who passes an alert on be ahead of ours."""
 
 Name = Annotated[str, StringConstraints(max_length=300, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 
@@ -92,7 +94,7 @@ class Hold(Named):
     """Nothing goes out until then; after it, it is decided anew. Never so long that the deadline would pass."""
 
     reason: Why
-    until: AwareDatetime = Field(strict=False)
+    until: Instant
 
 
 class Record(Named):
@@ -100,7 +102,7 @@ class Record(Named):
 
     reason: Why
     act: Literal["submit", "accept"]
-    at: AwareDatetime = Field(strict=False)
+    at: Instant
 
 
 def _base64(text: str) -> str:
@@ -172,9 +174,9 @@ class AlertTold(Closed):
     provider: Name
     account: Name = Field(description="As `payment_events` names it")
     livemode: bool = True
-    issued_at: AwareDatetime = Field(strict=False)
-    respond_by: AwareDatetime | None = Field(
-        None, strict=False, description="Until when the network wants its outcome; else 24 hours (ethoca) or 72 (cdrn)"
+    issued_at: Instant
+    respond_by: Instant | None = Field(
+        None, description="Until when the network wants its outcome; else 24 hours (ethoca) or 72 (cdrn)"
     )
     amount: Amount
     reason: DisputeReason | None = Field(None, strict=False)
@@ -184,8 +186,14 @@ class AlertTold(Closed):
     )
     card_bin: Annotated[str, StringConstraints(pattern="^[0-9]{6,8}$")] | None = Field(None, repr=False)
     card_last4: Annotated[str, StringConstraints(pattern="^[0-9]{4}$")] | None = Field(None, repr=False)
-    paid_at: AwareDatetime | None = Field(None, strict=False, description="When it was paid, by the issuer's books")
+    paid_at: Instant | None = Field(None, description="When it was paid, by the issuer's books")
     refunded: bool = Field(False, description="The network's own rules have refunded it (RDR)")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "AlertTold":
+        if self.respond_by is not None and self.respond_by <= self.issued_at:
+            raise ValueError("respond_by is after issued_at")
+        return self
 
     def heard(self) -> Heard:
         return Heard(
@@ -548,7 +556,7 @@ def desk(app: App) -> entry.Handler:
         return ToldDispute.of(submit(*named, acknowledged=one.acknowledged))
 
     def accepted(call: entry.Call) -> BaseModel:
-        from shared.runtime.responders import responder
+        from shared.runtime.responders import responder, responder_of
 
         by, one = call.caller(), contracts.read(call.body, Accept)
         if not takes_acceptance(responder(one.provider)):
@@ -556,6 +564,10 @@ def desk(app: App) -> entry.Handler:
                 f"{one.provider} takes no acceptance: what nobody answers is lost. `record` that it is accepted, and nothing is"
                 " sent",
                 reason="no_acceptance",
+            )
+        if responder_of(view(app.ports.documents, one.provider, one.dispute_id)) is None:
+            raise NotTaken(
+                f"{one.provider} is told nothing by us: do it on its own pages, and `record` it", reason="no_api"
             )
         why = mask(one.reason)
         return ToldDispute.of(accept(on(by, why, "accept"), one.provider, one.dispute_id, by, why, app.now()))
@@ -612,7 +624,10 @@ def desk(app: App) -> entry.Handler:
         heard, served = contracts.read(call.body, AlertTold).heard(), app.settings.providers
         if served and heard.provider not in served:
             raise DoesNotFit(f"provider: there is none of this name here; there are: {', '.join(served)}")
-        match = hear_alert(heard, app.ports, app.now())
+        now = app.now()
+        if heard.issued_at > now + AHEAD:
+            raise DoesNotFit("issued_at: it is yet to come")
+        match = hear_alert(heard, app.ports, now)
         dispute_id = f"{heard.alert}:{heard.alert_id}"
         return ToldMatch(provider=heard.provider, dispute_id=dispute_id, payment_id=match.payment_id, why=match.why)
 

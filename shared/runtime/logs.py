@@ -7,7 +7,7 @@ first. Fields come from `shared.domain.telemetry`; `event` names the fact and is
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -28,15 +28,16 @@ _SEVERITY = {logging.DEBUG: "DEBUG", logging.INFO: "INFO", logging.WARNING: "WAR
 class CloudLogging(logging.Formatter):
     """https://cloud.google.com/logging/docs/structured-logging: `severity`, `time`, `message`, trace and our fields."""
 
-    def __init__(self, function: str, project: str) -> None:
+    def __init__(self, function: str, project: str, now: Callable[[], datetime] | None = None) -> None:
         super().__init__()
         self._function = function
         self._project = project
+        self._now = now
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
             "severity": _SEVERITY.get(record.levelno, "CRITICAL"),
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "time": (self._now() if self._now else datetime.fromtimestamp(record.created, UTC)).isoformat(),
             "event": record.getMessage(),
             "message": record.getMessage(),
             "function": self._function,
@@ -75,11 +76,11 @@ class _StandardOutput(logging.Handler):
             self.handleError(record)
 
 
-def configure(function: str, project: str) -> None:
-    """Send the facts of this instance to standard output, once."""
+def configure(function: str, project: str, now: Callable[[], datetime] | None = None) -> None:
+    """Send the facts of this instance to standard output, once. now: the clock of whoever does not live in the machine's time."""
     log = logging.getLogger("payin")
     handler = _StandardOutput()
-    handler.setFormatter(CloudLogging(function, project))
+    handler.setFormatter(CloudLogging(function, project, now))
     log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -13,10 +13,10 @@ things of one subscriber at once, a day or a whole history. What to publish, and
 Who may publish is decided by Google IAM (`usage_publishers`).
 """
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from shared.domain import usage
 from shared.domain.addresses import address
@@ -33,7 +33,7 @@ from shared.domain.usage import (
     SignIn,
     Told,
 )
-from shared.runtime.contracts import Closed, sentences
+from shared.runtime.contracts import Closed, Instant, sentences
 
 TOPIC = "usage-evidence"
 LARGEST = 1 << 20
@@ -41,13 +41,6 @@ LARGEST = 1 << 20
 RECORDS = 1000
 SHOWN = 1000
 """So many characters of a customer's message are kept."""
-_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-
-
-def _plausible(at: datetime) -> datetime:
-    if not _EARLIEST <= at < _LATEST:
-        raise ValueError("not of this century")
-    return at.astimezone(UTC)
 
 
 def _address(value: str) -> str:
@@ -57,7 +50,6 @@ def _address(value: str) -> str:
     return found
 
 
-Instant = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_plausible)]
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[!-~]([ -~]*[!-~])?$")
 ]

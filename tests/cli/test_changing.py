@@ -135,6 +135,8 @@ def test_every_command_asks_says_why_and_is_in_the_audit(made: Place, tmp_path: 
         home = tmp_path / str(number)
         shutil.copytree(made.home, home)
         place = replace(made, home=home)
+        if command == "providers drain":
+            assert asked(place, "providers park", "--yes", "--reason", "to begin with").exit_code == 0
         before = everything(place)
         result = asked(place, command, "--yes")
         assert result.exit_code == Code.USAGE, command
@@ -170,6 +172,18 @@ def test_a_replay_shows_what_it_would_change_and_changes_nothing(place: Place) -
     assert {one.attributes["kind"] for one in place.bus.pull("record-payment-stripe", 9, 60)} == {"payment"}
     [record] = [one for one in place.audit() if one["what"] == "replay"]
     assert json.loads(record["outcome"])["replayed"] == 2
+
+
+def test_a_replay_of_a_time_that_ends_before_it_begins_is_no_command(made: Place) -> None:
+    line = ["replay", "stripe", "--since", "1d", "--until", "2d", "--dry-run", "--reason", "mended"]
+    result = payin(made.home, *line)
+    assert (result.exit_code, "ends before it begins" in result.stderr) == (Code.USAGE, True)
+
+
+def test_what_is_not_parked_is_not_drained_and_no_audit_tells_of_it(place: Place) -> None:
+    before = place.audit()
+    assert asked(place, "providers drain", "--yes", "--reason", "never parked").exit_code == Code.REFUSED
+    assert place.audit() == before
 
 
 def test_what_was_given_up_is_told_with_what_would_come_of_it_today(place: Place) -> None:
@@ -221,6 +235,12 @@ def test_what_only_the_log_knows_of_a_provider_is_on_the_same_screen(place: Plac
             "provider": "adyen",
             "reason": "signature_mismatch",
             "time": "2026-11-02T11:02:00+00:00",
+        },
+        {
+            "event": "delivery_refused",
+            "provider": "adyen",
+            "reason": "stale",
+            "time": "2020-01-01T11:02:00+00:00",
         },
         {"event": "delivery", "provider": "adyen", "time": "2026-11-02T11:02:00+00:00"},
     ]

@@ -35,6 +35,7 @@ def meant(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "order": "attempt-1",
         "unread": json.loads(unread["body"])["id"],
         "revision": "1",
+        "rule": rule["code"],
         "letters": letters["fingerprint"],
         "customer": "customer-1",
     }
@@ -60,6 +61,8 @@ def test_a_line_of_the_page_does_what_it_says(line: str, meant: dict[str, str]) 
     for name, value in meant.items():
         line = line.replace(f"<{name}>", value)
     _, *arguments = shlex.split(line, comments=True)
+    if arguments[:2] == ["providers", "drain"]:
+        payin(Path(meant["home"]), "providers", "park", arguments[2], "--yes", "-r", "its lines may run by themselves")
     result = payin(Path(meant["home"]), *arguments)
     assert (result.exit_code, bool(result.stdout.strip())) == (0, True), result.output
 

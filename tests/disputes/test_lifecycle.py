@@ -1,7 +1,7 @@
 """Where a dispute stands, from whatever was told of it in whatever order."""
 
 from dataclasses import replace
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import permutations
 from typing import Any
 
@@ -411,3 +411,12 @@ def test_an_answer_names_the_round_that_is_open() -> None:
     again = a_dispute_event(stage=DisputeStage.PRE_ARBITRATION, answer_id="round_2", occurred_at=NOON + DAY)
     assert dispute_after(opened).answer_id is None
     assert in_every_order(opened, again).answer_id == "round_2"
+
+
+@pytest.mark.parametrize(
+    "nonsense", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)]
+)
+def test_a_deadline_of_no_century_of_ours_is_one_that_cannot_be_read(nonsense: datetime) -> None:
+    dispute = dispute_after(a_dispute_event(respond_by=nonsense, respond_by_text=None))
+    assert (dispute.deadline_estimated, dispute.respond_by_text) == (True, str(nonsense))
+    assert dispute.next_action_at is not None

@@ -25,7 +25,7 @@ from shared.flows.check_deadlines import check_deadlines
 from shared.flows.filing import dispute_of
 from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import record_payment
-from shared.flows.respond_dispute import Clerk, respond_dispute
+from shared.flows.respond_dispute import Clerk, Verdict, respond_dispute
 from shared.flows.track_dispute import track_dispute
 from tests.builders import (
     DAY,
@@ -454,3 +454,100 @@ def test_a_refusal_of_the_provider_is_a_persons_with_its_words(till: Till, caplo
     till.until(till.now + HOUR)
     assert replace(till.answer, at=NOON).state is AnswerState.TAKEN
     assert till.refunded == 1999
+
+
+CDRN = "cdrn:B"
+
+
+def two_alerts(till: Till) -> None:
+    """The second one's network waits for three days."""
+    till.alert = ETHOCA
+    till.alarm()
+    till.alarm(dispute_id=CDRN, event_id="stripe:acct_1:cdrn:B", alert=Alert.CDRN, respond_by=NOON + 3 * DAY)
+
+
+def test_an_alert_whose_payment_is_about_to_be_refunded_for_another_waits_and_tells_that(till: Till) -> None:
+    two_alerts(till)
+    till.until(NOON + 2 * HOUR)
+    waiting = till.dispute(CDRN).answer
+    assert waiting is not None
+    assert (waiting.state, waiting.act, waiting.code, till.answer.act) == (
+        AnswerState.HELD,
+        None,
+        "refund_underway",
+        Act.ACCEPT,
+    )
+    till.until(NOON + 3 * DAY)
+    assert till.refunded == 1999
+    told = {one["alert"]: one for one in till.told()}
+    assert {name: one["outcome"] for name, one in told.items()} == {
+        "ethoca": "refunded",
+        "cdrn": "previously_refunded",
+    }
+    assert all(one["answered_at"] <= one["respond_by"] for one in told.values())
+    assert "parked" not in [one.get("state") for one in till.heard]
+
+
+def test_an_alert_that_waited_for_a_refund_that_a_person_then_refused_is_decided_by_itself(till: Till) -> None:
+    two_alerts(till)
+    till.until(NOON + 2 * HOUR)
+    submit(till.ports, "stripe", ETHOCA, *_BY, till.now)
+    till.until(NOON + 4 * DAY)
+    assert till.refunded == 0
+    last = till.dispute(CDRN).answer
+    assert last is not None
+    # What one person refused to refund the next has to look at.
+    assert (last.state, "nothing is refunded" in last.why[0]) == (AnswerState.PARKED, True)
+
+
+def test_alerts_that_are_decided_at_the_same_instant_are_one_refund_and_nobody_is_called(till: Till) -> None:
+    two_alerts(till)
+    till.now = NOON + HOUR
+    check_deadlines(till.ports, till.now)
+    first, second = till.asked()
+    # Both are decided before either knows of the other, as two instances do.
+    judged = till.clerk(till.ports).judge(till.dispute(first.dispute_id), till.now)
+
+    def judge(*_: object) -> Verdict:
+        till.do(second)
+        return judged
+
+    respond_dispute(first, till.ports, replace(till.clerk(till.ports), judge=judge), lambda: till.now)
+    answers = [till.dispute(one.dispute_id).answer for one in (first, second)]
+    assert [one and (one.state, one.act) for one in answers] == [(AnswerState.ANNOUNCED, Act.ACCEPT)] * 2
+    till.until(NOON + 3 * DAY)
+    assert till.refunded == 1999
+    assert sorted(one["outcome"] for one in till.told()) == ["previously_refunded", "refunded"]
+    assert "parked" not in [one.get("state") for one in till.heard]
+
+
+def test_an_alert_does_not_wait_for_a_refund_that_would_come_after_its_deadline(till: Till) -> None:
+    till.alarm(dispute_id=CDRN, event_id="stripe:acct_1:cdrn:B", alert=Alert.CDRN, respond_by=NOON + 3 * DAY)
+    till.until(NOON + 2 * HOUR)
+    till.alarm(respond_by=NOON + DAY)
+    till.until(NOON + 3 * DAY)
+    assert till.refunded == 1999
+    assert {one["alert"]: one["outcome"] for one in till.told()} == {
+        "ethoca": "refunded",
+        "cdrn": "previously_refunded",
+    }
+
+
+def test_of_two_refunds_that_are_on_their_way_at_once_one_waits(till: Till) -> None:
+    two_alerts(till)
+    till.until(NOON + 6 * HOUR)
+    accept(till.ports, "stripe", CDRN, *_BY, till.now)
+    [other] = till.asked()
+
+    def meanwhile() -> None:
+        till.after_call = lambda: None
+        till.do(other)
+
+    till.after_call = meanwhile
+    till.now = NOON + 7 * HOUR
+    check_deadlines(till.ports, till.now)
+    [due] = [one for one in till.asked() if one.dispute_id == ETHOCA]
+    till.do(due)
+    blocked = till.dispute(CDRN).answer
+    assert blocked is not None
+    assert (blocked.state, blocked.code, till.refunded) == (AnswerState.PARKED, "refund_in_doubt", 1999)

@@ -11,12 +11,13 @@ import pytest
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
-from shared.domain.events import DisputeReason
+from shared.domain.codec import decode_event
+from shared.domain.events import DisputeReason, DisputeStatus
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from shared.runtime.disputes import PATH, openapi
 from terraform.tools import bundle
-from tests.builders import DAY, NOON, a_card, a_dispute_event, a_payment_event, eur
+from tests.builders import DAY, MINUTE, NOON, a_card, a_dispute_event, a_payment_event, eur
 from tests.disputes.test_files import a_pdf, a_picture
 from tests.functions.attacked import attack_desk
 from tests.local import local_ports, published
@@ -263,12 +264,80 @@ def test_what_the_network_refunded_by_its_own_rules_asks_for_nothing(desk: Flask
         {"card_bin": "4242424242424242"},
         {"amount": {"minor": 0, "currency": "EUR"}},
         {"alert": "tc40"},
+        {"issued_at": "9999-12-31T23:00:00Z"},
+        {"issued_at": "0001-01-01T00:00:00+14:00"},
+        {"issued_at": (NOON + 300 * DAY).isoformat()},
+        {"paid_at": "0001-01-01T00:00:00Z"},
+        {"paid_at": "9999-12-31T00:00:00Z"},
+        {"respond_by": "0001-01-01T00:00:00+14:00"},
+        {"respond_by": "9999-12-31T23:59:59.999999Z"},
+        {"respond_by": (NOON - DAY).isoformat()},
     ],
 )
 def test_an_alert_that_is_of_another_contract_is_refused(desk: FlaskClient, wrong: dict[str, Any]) -> None:
     status, problem = ask(desk, "alert", ANA, **{"alert_id": "C3", **ALERT, **wrong})
     assert (status, problem["reason"]) == (422, "invalid_request")
     assert "4242424242424242" not in problem["detail"]
+    [member] = wrong
+    assert member in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("record", {"act": "submit", "at": "0001-01-01T00:00:00+23:59"}),
+        ("record", {"act": "submit", "at": "9999-12-31T23:59:59.999999-14:00"}),
+        ("hold", {"until": "0001-01-01T00:00:00+14:00"}),
+    ],
+)
+def test_an_instant_of_no_century_of_ours_is_refused(
+    desk: FlaskClient, named: dict[str, str], act: str, told: dict[str, str]
+) -> None:
+    status, problem = ask(desk, act, ANA, reason="by the calendar", **told, **named)
+    assert (status, "not of this century" in problem["detail"]) == (422, True)
+
+
+def test_what_is_told_otherwise_of_an_alert_is_news_and_its_copies_are_one(desk: FlaskClient, home: Path) -> None:
+    ports, named = local_ports(home), {"provider": "stripe", "dispute_id": "cdrn:C9"}
+    published(ports, "payment-events")
+    later = (NOON + 2 * DAY).isoformat()
+    sooner = (NOON + DAY).isoformat()
+    heard = []
+    for more in ({"respond_by": later}, {"respond_by": sooner}, {"respond_by": sooner}, {"respond_by": later}):
+        assert ask(desk, "alert", ANA, alert_id="C9", payment_id="pi_c9", **ALERT, **more)[0] == 200
+        [event] = published(ports, "payment-events")
+        heard.append({name: value for name, value in event.items() if name != "heard_at"})
+        track_dispute(decode_event(json.dumps(event).encode()), ports, NOON)
+        (home / "clock").write_text((NOON + len(heard) * MINUTE).isoformat())
+    # The last one is a late copy of the first.
+    assert (heard[1], heard[3]) == (heard[2], heard[0])
+    told = ask(desk, "case", ANA, **named)[1]
+    assert (told["respond_by"], told["status"]) == ("2026-11-03T12:00:00Z", "needs_response")
+    assert ask(desk, "alert", ANA, alert_id="C9", payment_id="pi_c9", refunded=True, **ALERT)[0] == 200
+    [event] = published(ports, "payment-events")
+    track_dispute(decode_event(json.dumps(event).encode()), ports, NOON)
+    (home / "clock").write_text(NOON.isoformat())
+    assert ask(desk, "case", ANA, **named)[1]["status"] == "prevented"
+
+
+@pytest.mark.parametrize("status", [DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.CLOSED])
+def test_of_what_is_over_no_answer_is_recorded(
+    desk: FlaskClient, named: dict[str, str], home: Path, status: DisputeStatus
+) -> None:
+    ruled = a_dispute_event(
+        event_id=f"{named['dispute_id']}:over", dispute_id=named["dispute_id"], status=status, occurred_at=NOON + DAY
+    )
+    track_dispute(ruled, local_ports(home), NOON + DAY)
+    answered, problem = ask(desk, "record", ANA, act="accept", at=NOON.isoformat(), reason="in the dashboard", **named)
+    assert (answered, problem["reason"]) == (409, "nothing_asked")
+
+
+def test_where_no_api_takes_an_answer_accepting_is_refused_at_once(desk: FlaskClient, home: Path) -> None:
+    event = a_dispute_event(provider="mollie", dispute_id="chb_1", payment_id="tr_1", respond_by=NOON + 20 * DAY)
+    track_dispute(event, local_ports(home), NOON)
+    status, problem = ask(desk, "accept", ANA, reason="too small", provider="mollie", dispute_id="chb_1")
+    assert (status, problem["reason"]) == (422, "no_api")
+    assert "`record`" in problem["detail"]
 
 
 def test_whether_a_subscriber_could_be_defended_today_is_told_with_what_is_missing(

@@ -5,6 +5,7 @@ import pytest
 
 from shared.domain.telemetry import alarm, fact, failure
 from shared.runtime import logs
+from tests.builders import NOON
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -69,3 +70,10 @@ def test_a_line_keeps_the_ids_of_a_provider_that_numbers_its_objects(capsys: pyt
 def test_ids_that_no_network_could_have_issued_stay_in_a_line(number: str, capsys: pytest.CaptureFixture[str]) -> None:
     fact("delivery", dispute_id=number)
     assert lines(capsys)[0]["dispute_id"] == number
+
+
+def test_whoever_lives_in_another_time_tells_that_one(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("webhook", "shop", lambda: NOON)
+    fact("delivery")
+    (line,) = lines(capsys)
+    assert line["time"] == "2026-11-02T12:00:00+00:00"

@@ -12,17 +12,14 @@ _NEWEST: Final = 16 << 20
 
 
 class LogFiles:
-    """`shared.flows.ports.Logs`, of the functions whose output is in `folder`.
+    """`shared.flows.ports.Logs`, of the functions whose output is in `folder`. Lines tell the functions' own time."""
 
-    Lines tell the machine's time. Where functions live in another one (`virtual`), all lines are of their days.
-    """
-
-    def __init__(self, folder: Path, *, virtual: bool) -> None:
-        self._folder, self._virtual = folder, virtual
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def lines(self, events: Sequence[str], since: datetime, most: int) -> list[dict[str, Any]]:
         found = [one for file in sorted(self._folder.glob("*.log")) for one in self._of(file, frozenset(events))]
-        told = [one for one in found if self._virtual or one["at"] >= since]
+        told = [one for one in found if one["at"] >= since]
         return sorted(told, key=lambda one: one["at"], reverse=True)[:most]
 
     @staticmethod
