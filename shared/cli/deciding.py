@@ -48,8 +48,7 @@ def _line(session: Session) -> Line:
 
 def _digest(line: Line, text: str) -> str:
     """Raises NotFound where no model that stands is called so, or several are."""
-    known = {one.digest for one in (line.current, line.challenger, *line.former) if one}
-    found = sorted(one for one in known if one.startswith(text))
+    found = line.called(text)
     if len(found) != 1:
         raise NotFound(f"{len(found)} models are called {text}: `payin models show` lists them")
     return found[0]

@@ -93,7 +93,7 @@ def rotate(
     before = whole.get(variable)
     if not isinstance(before, dict):
         raise Misconfigured(f"{secrets} has no {variable}: put in what is deployed now", reason="missing_secret")
-    after = _added(session, provider, before, add) if add else _removed(session, provider, before, remove)
+    after = _added(provider, before, add) if add else _removed(session, provider, before, remove)
     ids = {"before": list(before["keys"]), "after": list(after["keys"])}
     agreed(f"{variable} in {secrets} would have the keys {', '.join(ids['after'])}", yes=yes)
     change = Changed(name=variable, before=json.dumps(ids["before"]), after=json.dumps(ids["after"]))
@@ -107,8 +107,7 @@ def rotate(
     )
 
 
-def _added(session: Session, provider: str, before: dict[str, Any], key_id: str) -> dict[str, Any]:
-    del session
+def _added(provider: str, before: dict[str, Any], key_id: str) -> dict[str, Any]:
     secret = typer.prompt("secret", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().strip()
     after = with_key(before, key_id, secret)
     _check(provider, after)

@@ -13,7 +13,8 @@ from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, at, since, table
 from shared.cli.session import instant, session_of
 from shared.flows.audit import Errand
-from shared.flows.parking import EVENTS, Parked, drain, ongoing, park, parked, unpark
+from shared.flows.event_messages import TOPIC
+from shared.flows.parking import Parked, drain, ongoing, park, parked, unpark
 from shared.flows.provider_health import Health, health, told_by
 from shared.providers import names
 
@@ -109,7 +110,7 @@ def show(
 
 
 def _subscriptions(provider: str) -> list[str]:
-    return [own.name for own in topology.pushed([provider]) if own.topic == EVENTS]
+    return [own.name for own in topology.pushed([provider]) if own.topic == TOPIC]
 
 
 @group.command("park")

@@ -113,6 +113,12 @@ def goes_at(dispute: Dispute, answer: Answer) -> datetime | None:
     return min(answer.due_at, dispute.respond_by - SENT_BEFORE)
 
 
+def is_due(dispute: Dispute, answer: Answer, now: datetime) -> bool:
+    """Whether the instant of `goes_at` has come."""
+    due_at = goes_at(dispute, answer)
+    return due_at is not None and due_at <= now
+
+
 def in_time(dispute: Dispute, wait: timedelta, now: datetime) -> timedelta:
     """`wait`, or less where so many waits would use up the time until the deadline: then a quarter of what is left."""
     if dispute.respond_by is None or dispute.respond_by <= now:

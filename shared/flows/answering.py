@@ -208,7 +208,7 @@ def supply(
         raise NotTaken(f"{provider} would not take it: {'; '.join(problems)}")
 
     def supplied(dispute: Dispute, before: Answer) -> Answer:
-        return _decided_anew(replace(before, supplied=_with(before.supplied, name, new)), now)
+        return _decided_anew(dispute, replace(before, supplied=_with(before.supplied, name, new)), now)
 
     return _committed(ports, provider, dispute_id, now, supplied)
 
@@ -222,7 +222,7 @@ def withdraw(ports: Ports, provider: str, dispute_id: str, by: str, now: datetim
         if piece is None or piece.withdrawn_at is not None:
             raise PieceUnknown("no piece of this name goes with the answer")
         gone = replace(piece, withdrawn_by=by, withdrawn_at=now)
-        return _decided_anew(replace(before, supplied={**before.supplied, name: gone}), now)
+        return _decided_anew(dispute, replace(before, supplied={**before.supplied, name: gone}), now)
 
     return _committed(ports, provider, dispute_id, now, without)
 
@@ -284,10 +284,12 @@ def _with_ours(dispute: Dispute, own: Own) -> Contest:
     return contest_of(dispute, Act.SUBMIT, "", packet)
 
 
-def _decided_anew(answer: Answer, now: datetime) -> Answer:
+def _decided_anew(dispute: Dispute, answer: Answer, now: datetime) -> Answer:
     """`answer` as the platform has to look at it again: with other evidence it decides otherwise, and what it could not send it
     may be able to. What a person has sent off goes, what is held is held, and what may have arrived is not begun again."""
-    theirs = answer.state is AnswerState.HELD or (answer.state is AnswerState.ANNOUNCED and _is_due(answer, now))
+    theirs = answer.state is AnswerState.HELD or (
+        answer.state is AnswerState.ANNOUNCED and deadlines.is_due(dispute, answer, now)
+    )
     if theirs or answer.sent_at is not None:
         return answer
     anew = replace(answer, wake_at=now, packet=None, done={}, code=None, told=None, tries=0)
@@ -295,10 +297,6 @@ def _decided_anew(answer: Answer, now: datetime) -> Answer:
         # It could not be sent as it was: what they have decided is done with what there is now.
         return replace(anew, state=AnswerState.ANNOUNCED, due_at=now)
     return answer if answer.by_person else replace(anew, state=AnswerState.ASKED, act=None, due_at=None)
-
-
-def _is_due(answer: Answer, now: datetime) -> bool:
-    return answer.due_at is not None and answer.due_at <= now
 
 
 def _unknown() -> DisputeUnknown:

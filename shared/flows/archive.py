@@ -11,7 +11,7 @@ from shared.domain.errors import Unreadable
 from shared.domain.events import KIND_OF, AnyEvent
 from shared.domain.masking import masked, masked_text
 from shared.domain.privacy import LONGEST, mask
-from shared.flows.ports import Bound, Warehouse
+from shared.flows.ports import ASKED, Warehouse
 from shared.flows.receive_delivery import understand
 from shared.flows.replay_deliveries import as_received
 from shared.providers import load, names, version
@@ -19,7 +19,6 @@ from shared.providers import load, names, version
 MOST_LISTED: Final = 500
 MOST_OPENED: Final = 2_000
 """Of the deliveries that could not be read, so many are looked into for a text: of each one somebody was called."""
-BOUND: Final = Bound(bytes=2**40, seconds=50.0)
 LATE: Final = timedelta(days=30)
 """A delivery may tell of what happened so long ago."""
 
@@ -146,7 +145,7 @@ def listed(
     """
     asked = {"provider": provider, "outcome": outcome, "type": kind, "key_id": key_id}
     parameters = {"since": since, "until": until, **asked, "most": min(most, MOST_LISTED)}
-    return [Kept.of(row) for row in warehouse.query(LISTED_SQL, parameters, bound=BOUND)]
+    return [Kept.of(row) for row in warehouse.query(LISTED_SQL, parameters, bound=ASKED)]
 
 
 def of_provider(text: str) -> tuple[str, str]:
@@ -167,7 +166,7 @@ def named(warehouse: Warehouse, text: str, since: datetime, until: datetime) -> 
     provider, name = of_provider(text)
     parameters = {"text": text, "part": part(name), "since": since, "until": until, "provider": provider}
     parameters |= {"most": MOST_LISTED}
-    rows = warehouse.query(NAMED_SQL, parameters, bound=BOUND)
+    rows = warehouse.query(NAMED_SQL, parameters, bound=ASKED)
     return list({(row["provider"], row["delivery_id"]): Kept.of(row) for row in rows}.values())
 
 
@@ -177,7 +176,7 @@ def meant(warehouse: Warehouse, text: str, since: datetime, until: datetime) -> 
         return found
     provider, name = of_provider(text)
     parameters = {"text": text, "part": part(name), "since": since, "until": until, "provider": provider}
-    rows = warehouse.query(DELIVERED_SQL, {**parameters, "earliest": since - LATE}, bound=BOUND)
+    rows = warehouse.query(DELIVERED_SQL, {**parameters, "earliest": since - LATE}, bound=ASKED)
     ids = {row["delivery_id"]: None for row in rows}
     ids |= {one.delivery_id: None for one in unread_with(warehouse, text, since, until)} if not ids else {}
     return [one for delivery_id in ids for one in named(warehouse, delivery_id, since, until)]
@@ -188,7 +187,7 @@ def unread_with(warehouse: Warehouse, text: str, since: datetime, until: datetim
     MOST_OPENED of that time."""
     provider, name = of_provider(text)
     parameters = {"since": since, "until": until, "provider": provider, "most": MOST_OPENED}
-    rows = warehouse.query(UNREAD_SQL, parameters, bound=BOUND)
+    rows = warehouse.query(UNREAD_SQL, parameters, bound=ASKED)
     return [
         Unread(provider=row["provider"], delivery_id=row["delivery_id"], received_at=row["received_at"])
         for row in rows
@@ -230,7 +229,7 @@ def _opened(delivery: Delivery) -> Mapping[str, Any] | None:
 def looked_into(warehouse: Warehouse, kept: Kept) -> Looked | None:
     """All that is known of the delivery of that row, personal data masked. None where its row has gone."""
     parameters = {"provider": kept.provider, "received_at": kept.received_at, "delivery_id": kept.delivery_id}
-    rows = warehouse.query(WHOLE_SQL, parameters, bound=BOUND)
+    rows = warehouse.query(WHOLE_SQL, parameters, bound=ASKED)
     if not rows:
         return None
     delivery, verdict, credentials = as_received(kept.provider, rows[0])

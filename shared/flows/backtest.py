@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.domain.errors import Rejected
 from shared.domain.telemetry import fact
-from shared.flows.ports import Bound, Ports, Warehouse
+from shared.flows.ports import ASKED, Ports, Warehouse
 from shared.fraud.backtest import MOST_GROUPS, Fates, Tried, backtest_sql, summed
 from shared.fraud.book import Book
 from shared.fraud.features import SCHEMA_VERSION
@@ -20,7 +20,6 @@ LONGEST: Final = timedelta(days=92)
 MOST_DECISIONS: Final = 2_000_000
 """Of a window with more of them a part is looked at: a share of all payments, by the hash of their events' ids."""
 
-BOUND: Final = Bound(bytes=2**40, seconds=50.0)
 LONGEST_SQL: Final = 900_000
 """BigQuery takes a megabyte of SQL."""
 
@@ -76,7 +75,7 @@ def backtest(ports: Ports, candidates: Sequence[Rule], standing: Book, window: W
         raise Rejected("these are too many conditions for one question: try fewer rules at once", reason="bad_call")
     parameters = window.checked(LONGEST).parameters(now)
     sample = sample_of(ports.warehouse, window.since, window.until, MOST_DECISIONS)
-    rows = ports.warehouse.query(sql, {**parameters, **texts, "from_sample": "00", "sample": sample}, bound=BOUND)
+    rows = ports.warehouse.query(sql, {**parameters, **texts, "from_sample": "00", "sample": sample}, bound=ASKED)
     if len(rows) > MOST_GROUPS:
         raise Rejected("these rules hold in too many combinations: try fewer at once", reason="bad_call")
     fates, others, tried = summed(rows, candidates, live)

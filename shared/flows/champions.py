@@ -65,6 +65,11 @@ class Line:
     challenger: Champion | None = None
     canary: Canary | None = None
 
+    def called(self, beginning: str) -> list[str]:
+        """Digests that begin so, of the models that decide, decided or are asked beside."""
+        known = {one.digest for one in (self.current, self.challenger, *self.former) if one}
+        return sorted(one for one in known if one.startswith(beginning))
+
     def crowned(self, champion: Champion) -> "Line":
         """`champion` decides from now on; where it was the challenger, there is none any more."""
         past = (*self.former, self.current) if self.current else ()

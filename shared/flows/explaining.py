@@ -8,11 +8,10 @@ from typing import Any, Final
 from shared.domain.codec import encode
 from shared.domain.decisions import Decision, History, Outcome, Reason
 from shared.domain.errors import Rejected
-from shared.flows.archive import BOUND
 from shared.flows.book_of_rules import kept_book, standing_book
 from shared.flows.challengers import line_in
 from shared.flows.judged import Judged
-from shared.flows.ports import Ports
+from shared.flows.ports import ASKED, Ports
 from shared.flows.recompute_decisions import Names, makers
 from shared.flows.scorer import CHAMPION
 from shared.fraud import model as artifacts
@@ -219,15 +218,14 @@ def _model(ports: Ports, model: str) -> Model | None:
     if model == "none":
         return None
     line = line_in(ports.documents.get([CHAMPION])[0])
-    known = [one for one in (line.current, line.challenger, *line.former) if one is not None]
     named: dict[str, Any] = {"champion": line.current, "challenger": line.challenger}
     if model in named:
         if named[model] is None:
             raise Rejected(f"there is no {model}", reason="no_model")
         digest = named[model].digest
     else:
-        begun = {one.digest for one in known if one.digest.startswith(model)}
-        digest = begun.pop() if len(begun) == 1 else model
+        begun = line.called(model)
+        digest = begun[0] if len(begun) == 1 else model
     if len(digest) != 64:
         raise Rejected(f"{model!r} is no model: a digest, champion, challenger or none", reason="no_model")
     return artifacts.load(ports.models.load(digest), digest)
@@ -241,7 +239,7 @@ def _names(ports: Ports, decision: Decision) -> Names:
         "since": at,
         "until": at + timedelta(seconds=1),
     }
-    rows = ports.warehouse.query(NAMES_SQL, asked, bound=BOUND)
+    rows = ports.warehouse.query(NAMES_SQL, asked, bound=ASKED)
     if not rows:
         raise Rejected(
             "the event that was decided on is not in the warehouse, so its lists cannot be asked", reason="no_event"

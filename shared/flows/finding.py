@@ -14,7 +14,7 @@ from shared.domain.codec import from_document
 from shared.flows import archive, cases
 from shared.flows.filing import key_of
 from shared.flows.judged import Judged, Purchase, decision_key, purchase_key, request_name
-from shared.flows.ports import Bound, Documents, Key, Ports, Snapshot
+from shared.flows.ports import ASKED, Documents, Key, Ports, Snapshot
 from shared.providers import names
 
 WITHIN: Final = timedelta(days=7)
@@ -24,7 +24,6 @@ MOST: Final = 200
 REQUEST: Final = request_name("")
 LONGEST_NAME: Final = 900
 """Bytes: a document's name has room for its provider beside it."""
-BOUND: Final = Bound(bytes=2**40, seconds=50.0)
 
 _ORDERED: Final = "an order reference"
 
@@ -172,7 +171,7 @@ def _in_warehouse(ports: Ports, text: str, name: str, provider: str, since: date
         "until": until,
         "provider": provider,
     }
-    rows = ports.warehouse.query(EVENTS_SQL, asked, bound=BOUND)
+    rows = ports.warehouse.query(EVENTS_SQL, asked, bound=ASKED)
     found = [one for row in rows for named in _of_row(row, text, name) for one in _resolved(ports.documents, named)]
     if found:
         deliveries = {row["delivery_id"] for row in rows}

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.domain.errors import Rejected
-from shared.flows.ports import Bound, Warehouse
+from shared.flows.ports import ASKED, Warehouse
 from shared.providers.kit.protocol import Traits
 
 WATCHED: Final = timedelta(days=31)
 """The longest that a provider repeats a delivery under its old signature."""
-_BOUND: Final = Bound(bytes=2**40, seconds=50.0)
 
 USED_SQL: Final = """SELECT key_id, COUNT(DISTINCT delivery_id) AS deliveries, MIN(received_at) AS first, MAX(received_at) AS last
 FROM deliveries CROSS JOIN UNNEST(key_ids) AS key_id
@@ -32,7 +31,7 @@ class KeyUse:
 
 
 def used(warehouse: Warehouse, provider: str, since: datetime, until: datetime) -> list[KeyUse]:
-    rows = warehouse.query(USED_SQL, {"provider": provider, "since": since, "until": until}, bound=_BOUND)
+    rows = warehouse.query(USED_SQL, {"provider": provider, "since": since, "until": until}, bound=ASKED)
     return [KeyUse(**{name: row[name] for name in KeyUse.__slots__}) for row in rows]
 
 

@@ -17,10 +17,10 @@ from shared.domain.codec import from_document, to_document, utc_text
 from shared.domain.errors import Rejected
 from shared.flows.audit import Changed, Errand, audited, begun, ended
 from shared.flows.committing import Decision, Seen, change, write
+from shared.flows.event_messages import TOPIC
 from shared.flows.pacing import PacedBus
 from shared.flows.ports import Bus, Create, Delete, Documents, Key, Message, Ports, Pulled, Snapshot, Subscriptions
 
-EVENTS = "payment-events"
 SET_ASIDE = "parked"
 """The topic, and the subscription to it, through which what was kept goes at a rate: nothing else is pushed from it."""
 KEPT_AT = "kept_at"
@@ -163,7 +163,7 @@ def _pass_on(bus: Bus, subscriptions: Subscriptions, first: Sequence[Pulled], si
         ordered = sorted(taken, key=lambda one: (one.attributes.get(KEPT_AT, ""), one.message_id))
         bus.publish(
             [
-                Message(EVENTS, one.data, {name: told for name, told in one.attributes.items() if name != KEPT_AT})
+                Message(TOPIC, one.data, {name: told for name, told in one.attributes.items() if name != KEPT_AT})
                 for one in ordered
             ]
         )

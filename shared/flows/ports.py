@@ -189,6 +189,10 @@ class Bound:
     seconds: float
 
 
+ASKED = Bound(bytes=2**40, seconds=50.0)
+"""Of what a person asks, and waits for."""
+
+
 class Warehouse(Protocol):
     """BigQuery, or what runs the same BigQuery SQL."""
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from shared.flows.ports import Bound, Logs, Warehouse
-
-BOUND: Final = Bound(bytes=2**40, seconds=50.0)
+from shared.flows.ports import ASKED, Logs, Warehouse
 
 # The latest word on each delivery, so that what was mended is not told as broken.
 HEALTH_SQL: Final = """SELECT provider, MAX(received_at) AS last, COUNT(*) AS deliveries,
@@ -78,9 +76,9 @@ def health(warehouse: Warehouse, providers: Sequence[str], since: datetime, unti
     """Of each of `providers`, and of whoever else sent something, by name. Two queries, of that time's rows."""
     between = {"since": since, "until": until}
     keys: dict[str, dict[str, int]] = {}
-    for row in warehouse.query(KEYS_SQL, between, bound=BOUND):
+    for row in warehouse.query(KEYS_SQL, between, bound=ASKED):
         keys.setdefault(row["provider"], {})[row["key_id"]] = row["deliveries"]
-    told = {row["provider"]: _of(row) for row in warehouse.query(HEALTH_SQL, between, bound=BOUND)}
+    told = {row["provider"]: _of(row) for row in warehouse.query(HEALTH_SQL, between, bound=ASKED)}
     return [
         Health(provider=name, keys=keys.get(name, {}), **told.get(name, {})) for name in sorted({*providers, *told})
     ]

@@ -15,7 +15,7 @@ from shared.domain.money import Money
 from shared.domain.telemetry import alarm, fact
 from shared.flows.backtest import Window, sample_of, share_of
 from shared.flows.book_of_rules import kept_book
-from shared.flows.ports import Bound, Ports
+from shared.flows.ports import ASKED, Ports
 from shared.fraud import model as artifacts
 from shared.fraud.backtest import FATE_SQL, LAST_TOLD_SQL, Fate, Fates, Tally
 from shared.fraud.book import Book, book_shipped
@@ -114,7 +114,6 @@ MOST_REPLAYED: Final = 20_000
 PAGE: Final = 2_000
 """Decisions that are held at once: about so many."""
 
-_BOUND: Final = Bound(bytes=2**40, seconds=50.0)
 
 # What book lists go by stands in no decision: it is read beside, of the event that was decided on.
 _NAMED_SQL: Final = """LEFT JOIN (
@@ -284,4 +283,4 @@ def _pages(ports: Ports, parameters: Mapping[str, Any], sample: str, *, named: b
     for first in range(0, last + 1, step):
         end = min(first + step - 1, last)
         page = {**parameters, "from_sample": f"{first:02x}", "sample": f"{end:02x}"}
-        yield from ports.warehouse.query(sql, page, bound=_BOUND)
+        yield from ports.warehouse.query(sql, page, bound=ASKED)

@@ -13,13 +13,12 @@ from shared.domain.errors import PayInError, Rejected
 from shared.domain.events import AnyEvent, ResourceChanged
 from shared.domain.telemetry import Field, told_instead
 from shared.flows.audit import Changed, changed
+from shared.flows.event_messages import TOPIC
 from shared.flows.ports import Document, Documents, Key, Message, Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
-
-EVENTS = "payment-events"
 
 Consumer = Callable[[AnyEvent, Ports, datetime], None]
 
@@ -83,7 +82,7 @@ class Rehearsal:
     def publish(self, messages: Sequence[Message]) -> None:
         """Raises Rejected for more than `most` events: what they would change is held in memory, and nobody reads it."""
         for message in messages:
-            if message.topic != EVENTS:
+            if message.topic != TOPIC:
                 self._published[message.topic] += 1
                 continue
             event = decode_event(message.data)

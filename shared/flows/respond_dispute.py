@@ -112,7 +112,7 @@ def respond_dispute(asked: AnswerAsked, ports: Ports, clerk: Clerk, clock: Calla
 
 
 def _held_until(dispute: Dispute, answer: Answer, now: datetime) -> bool:
-    return answer.state is AnswerState.HELD and _is_due(dispute, answer, now)
+    return answer.state is AnswerState.HELD and deadlines.is_due(dispute, answer, now)
 
 
 def _decided_as(verdict: Verdict) -> AnswerState:
@@ -121,14 +121,9 @@ def _decided_as(verdict: Verdict) -> AnswerState:
     return AnswerState.HELD if verdict.waits else AnswerState.PARKED
 
 
-def _is_due(dispute: Dispute, answer: Answer, now: datetime) -> bool:
-    due_at = deadlines.goes_at(dispute, answer)
-    return due_at is not None and due_at <= now
-
-
 def _may_send(dispute: Dispute, answer: Answer, now: datetime) -> bool:
     if answer.state is AnswerState.ANNOUNCED:
-        return _is_due(dispute, answer, now)
+        return deadlines.is_due(dispute, answer, now)
     return answer.state is AnswerState.SENDING and (answer.lease_until is None or answer.lease_until <= now)
 
 

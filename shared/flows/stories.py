@@ -11,11 +11,11 @@ from shared.domain.money import Money
 from shared.domain.payments import Payment
 from shared.domain.reviews import Review
 from shared.flows import cases
-from shared.flows.archive import BOUND, LATE, Kept
+from shared.flows.archive import LATE, Kept
 from shared.flows.filing import dispute_of, key_of
 from shared.flows.finding import AHEAD, REQUEST, WITHIN, Found, Kind, decision_on, name_of
 from shared.flows.judged import Judged
-from shared.flows.ports import Bound, Key, Ports
+from shared.flows.ports import ASKED, Bound, Key, Ports
 from shared.flows.record_payment import payment_of
 from shared.flows.reviews import review_key
 
@@ -147,7 +147,7 @@ class _Telling:
         rows = [
             row
             for start in range(0, len(ids), MOST_NAMES)
-            for row in self.rows(DELIVERIES, ids[start : start + MOST_NAMES], since, BOUND)
+            for row in self.rows(DELIVERIES, ids[start : start + MOST_NAMES], since, ASKED)
         ]
         self.tell_kept(map(Kept.of, rows))
         missing = set(ids) - {row["delivery_id"] for row in rows}
@@ -255,7 +255,7 @@ def _of_delivery(ports: Ports, found: Found, now: datetime) -> Story:
         telling.tell_events(telling.rows(EVENT, [found.id], since))
         telling.tell_deliveries()
     else:
-        rows = telling.rows(DELIVERIES, [found.id], since, BOUND)
+        rows = telling.rows(DELIVERIES, [found.id], since, ASKED)
         telling.tell_kept(map(Kept.of, rows))
         telling.tell_events(telling.rows(EVENTS_OF_DELIVERY, [found.id], since - LATE))
     return telling.told(found.kind, found.id, [found.id], {})
@@ -354,7 +354,7 @@ def _tell_dispute(telling: _Telling, dispute: Dispute) -> None:
 
 
 def _tell_updates(telling: _Telling, disputes: Sequence[Dispute], since: datetime) -> None:
-    rows = telling.rows(UPDATES, (one.dispute_id for one in disputes), since, BOUND)
+    rows = telling.rows(UPDATES, (one.dispute_id for one in disputes), since, ASKED)
     latest: dict[str, dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: (row["revision"], row["publish_time"] or row["occurred_at"])):
         latest[row["update_id"]] = row
