@@ -56,6 +56,8 @@ def test_the_page_shows_every_command_that_reads() -> None:
         assert any(f"{one} ".startswith(f"{command} ") for one in shown), command
 
 
+# In one process, as they stand: what one line puts on a list the next takes off.
+@pytest.mark.xdist_group("operated")
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_the_page_does_what_it_says(line: str, meant: dict[str, str]) -> None:
     for name, value in meant.items():
