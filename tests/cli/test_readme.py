@@ -56,15 +56,16 @@ def test_the_page_shows_every_command_that_reads() -> None:
         assert any(f"{one} ".startswith(f"{command} ") for one in shown), command
 
 
-# In one process, as they stand: what one line puts on a list the next takes off.
-@pytest.mark.xdist_group("operated")
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_the_page_does_what_it_says(line: str, meant: dict[str, str]) -> None:
     for name, value in meant.items():
         line = line.replace(f"<{name}>", value)
     _, *arguments = shlex.split(line, comments=True)
+    # Lines may run by themselves, and in any order.
     if arguments[:2] == ["providers", "drain"]:
-        payin(Path(meant["home"]), "providers", "park", arguments[2], "--yes", "-r", "its lines may run by themselves")
+        payin(Path(meant["home"]), "providers", "park", arguments[2], "--yes", "-r", "to be drained")
+    if arguments[:2] == ["lists", "remove"]:
+        payin(Path(meant["home"]), "lists", "add", *arguments[2:5], "--yes", "-r", "to be removed")
     result = payin(Path(meant["home"]), *arguments)
     assert (result.exit_code, bool(result.stdout.strip())) == (0, True), result.output
 
