@@ -99,7 +99,7 @@ GROUPS = {
         ("shared/learning/*",), ("tests/learning", "tests/flows/test_train_model.py", "tests/fraud/test_model.py")
     ),
     # What the emulators' copies of these tests notice, those on the embedded backend do.
-    "flows": Group(("shared/flows/*",), ("tests/flows",), without=("gcp",)),
+    "flows": Group(("shared/flows/*", "shared/operations/*"), ("tests/flows", "tests/operations"), without=("gcp",)),
     "verify": Group(
         ("shared/providers/*",),
         ("tests/providers",),

@@ -8,7 +8,7 @@ import typer
 from shared.cli.codes import NotFound, Several
 from shared.cli.output import cell
 from shared.cli.session import Session, instant
-from shared.flows.finding import WITHIN, Found, find
+from shared.operations.finding import WITHIN, Found, find
 
 AnyId = Annotated[
     str,

@@ -23,11 +23,11 @@ from shared.flows.audit import Errand, audited
 from shared.flows.backtest import Backtested
 from shared.flows.challengers import dismiss, give_share, promote
 from shared.flows.champions import Line
-from shared.flows.model_quality import standing
 from shared.flows.ports import Ports
 from shared.flows.train_model import pin, roll_back
 from shared.fraud.lists import ENTITIES
 from shared.fraud.rules import State
+from shared.operations.model_quality import standing
 from shared.runtime.rule_book import Published, Shown, Standing
 
 Digest = Annotated[str, typer.Argument(help="The model's digest, or as many of its first characters as name one.")]

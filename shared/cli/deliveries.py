@@ -14,9 +14,9 @@ from shared.cli.output import Json, answer, beside, cell, table
 from shared.cli.session import instant, session_of
 from shared.domain.codec import encode
 from shared.domain.delivery import DeliveryOutcome
-from shared.flows import archive
-from shared.flows.archive import Kept, Looked
-from shared.flows.finding import AHEAD, WITHIN
+from shared.operations import archive
+from shared.operations.archive import Kept, Looked
+from shared.operations.finding import AHEAD, WITHIN
 from shared.providers import names
 
 group = typer.Typer(no_args_is_help=True, help="What providers sent, as it was received.")

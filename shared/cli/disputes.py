@@ -8,8 +8,8 @@ from rich.console import Console
 
 from shared.cli.output import Json, answer, beside, since, table
 from shared.cli.session import session_of
-from shared.flows.deadlines import deadlines as due_until
 from shared.flows.dispute_desk import LISTED
+from shared.operations.deadlines import deadlines as due_until
 
 
 def register(app: typer.Typer) -> None:

@@ -12,9 +12,9 @@ from shared.cli.asking import AnyId, Since, the_one
 from shared.cli.codes import NotFound
 from shared.cli.output import Json, answer, beside, cell, table
 from shared.cli.session import session_of
-from shared.flows.explaining import Explained, Otherwise, Why, explain, otherwise
-from shared.flows.finding import Kind, decision_on
-from shared.flows.stories import payment_of_dispute
+from shared.operations.explaining import Explained, Otherwise, Why, explain, otherwise
+from shared.operations.finding import Kind, decision_on
+from shared.operations.stories import payment_of_dispute
 
 
 def register(app: typer.Typer) -> None:

@@ -17,7 +17,7 @@ from shared.cli.session import Session, instant, session_of
 from shared.domain.delivery import Credentials
 from shared.domain.errors import Misconfigured, Rejected
 from shared.flows.audit import Changed, Errand, begun, ended
-from shared.flows.key_rotation import quiet_for, used, with_key, without_key
+from shared.operations.key_rotation import quiet_for, used, with_key, without_key
 from shared.providers import load
 
 group = typer.Typer(no_args_is_help=True, help="Keys by which providers prove that a delivery is theirs.")

@@ -13,8 +13,8 @@ from shared.cli.replaying import rehearsal_of
 from shared.cli.session import Session, session_of
 from shared.domain.errors import PayInError
 from shared.flows.audit import Errand
-from shared.flows.dead_letters import PORTION, Diagnose, Group, dead_letters, drop, requeue
 from shared.flows.ports import Pulled
+from shared.operations.dead_letters import PORTION, Diagnose, Group, dead_letters, drop, requeue
 from shared.runtime import answers, usage
 from shared.runtime.entry import event_in
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from shared.cli.output import Json, answer, at, since, table
 from shared.cli.session import session_of
 from shared.flows.champions import Champion, Line
-from shared.flows.model_quality import Standing, measured, standing
+from shared.operations.model_quality import Standing, measured, standing
 
 group = typer.Typer(no_args_is_help=True, help="The models that score payments.")
 

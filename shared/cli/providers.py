@@ -14,8 +14,8 @@ from shared.cli.output import Json, answer, at, since, table
 from shared.cli.session import instant, session_of
 from shared.flows.audit import Errand
 from shared.flows.event_messages import TOPIC
-from shared.flows.parking import Parked, drain, ongoing, park, parked, unpark
-from shared.flows.provider_health import Health, health, told_by
+from shared.operations.parking import Parked, drain, ongoing, park, parked, unpark
+from shared.operations.provider_health import Health, health, told_by
 from shared.providers import names
 
 group = typer.Typer(

@@ -16,9 +16,9 @@ from shared.domain.codec import encode, utc_text
 from shared.domain.events import KINDS
 from shared.flows.audit import Changed, Errand, begun, ended
 from shared.flows.pseudonyms import PseudonymousBus
-from shared.flows.rehearsal import SHOWN_FIRST, Rehearsal, Rehearsed
 from shared.flows.replay_deliveries import REPLAYED, Replayed, replay_deliveries
 from shared.flows.scorer import Scorer
+from shared.operations.rehearsal import SHOWN_FIRST, Rehearsal, Rehearsed
 from shared.providers import load
 
 Outcome = StrEnum("Outcome", {name: name for name in REPLAYED})  # type: ignore[misc]

@@ -8,8 +8,8 @@ from shared.cli.asking import AnyId, Since, since_of, the_one
 from shared.cli.codes import NotFound
 from shared.cli.output import Json, answer, at, cell, lasting, table
 from shared.cli.session import session_of
-from shared.flows.finding import find
-from shared.flows.stories import Story, pauses, story
+from shared.operations.finding import find
+from shared.operations.stories import Story, pauses, story
 
 
 def register(app: typer.Typer) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from shared.domain.codec import utc_text
-from shared.flows import archive
-from shared.flows.explaining import NAMES_SQL
-from shared.flows.finding import EVENTS_SQL
-from shared.flows.key_rotation import used
-from shared.flows.model_quality import measured
 from shared.flows.ports import Ports, Warehouse
-from shared.flows.provider_health import health
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
-from shared.flows.stories import (
+from shared.operations import archive
+from shared.operations.explaining import NAMES_SQL
+from shared.operations.finding import EVENTS_SQL
+from shared.operations.key_rotation import used
+from shared.operations.model_quality import measured
+from shared.operations.provider_health import health
+from shared.operations.stories import (
     DELIVERIES,
     EVENT,
     EVENTS_OF_DELIVERY,

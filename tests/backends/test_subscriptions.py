@@ -17,8 +17,8 @@ from shared.backends.gcp.subscriptions import PubSubSubscriptions
 from shared.backends.local.bus import LocalBus
 from shared.backends.local.sql import Database
 from shared.domain.errors import Misconfigured
-from shared.flows.dead_letters import dead_letters
 from shared.flows.ports import Bus, Message, Pulled, Subscriptions
+from shared.operations.dead_letters import dead_letters
 
 
 @dataclass

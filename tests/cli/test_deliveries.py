@@ -9,7 +9,7 @@ import pytest
 from shared import providers
 from shared.domain.codec import encode
 from shared.domain.masking import PERSONAL
-from shared.flows import archive
+from shared.operations import archive
 from tests.cli.calling import payin, told
 from tests.cli.shop import LATER, Shop
 from tests.providers.kits import NOON, a_fact, an_attempt

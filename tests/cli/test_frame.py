@@ -24,7 +24,7 @@ from shared.cli.codes import Code, NotAgreed, NotFound, Several
 from shared.cli.output import lasting
 from shared.cli.session import Session, instant
 from shared.domain.errors import Misconfigured, PayInError, Rejected, Unavailable, Unreadable
-from shared.flows.finding import find
+from shared.operations.finding import find
 from shared.providers import names
 from tests.builders import DAY, HOUR, MINUTE, NOON, SECOND
 from tests.cli.calling import NARROW, payin

@@ -12,10 +12,10 @@ from shared.domain.disputes import Answer, AnswerState, Dispute
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.health import HealthMeasured
 from shared.flows.champions import Canary, Champion, Line, with_line
-from shared.flows.deadlines import risks
 from shared.flows.ports import Create
 from shared.flows.scorer import CHAMPION
 from shared.fraud.features import SCHEMA_VERSION
+from shared.operations.deadlines import risks
 from shared.runtime.rule_book import manage_rules
 from tests.builders import DAY, HOUR, a_dispute_event, dispute_after
 from tests.builders import NOON as OUR_NOON

@@ -18,7 +18,7 @@ from shared.contracts.messages import TOPICS, Kind
 from shared.domain.codec import encode, encode_event
 from shared.domain.events import KINDS, PaymentStep
 from shared.flows.event_messages import event_message
-from shared.flows.parking import SET_ASIDE
+from shared.operations.parking import SET_ASIDE
 from tests.builders import (
     NOON,
     a_dispute_event,

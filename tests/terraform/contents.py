@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shared import settings
-from shared.flows.parking import SET_ASIDE  # of people's tools, which are no function
+from shared.operations.parking import SET_ASIDE  # of people's tools, which are no function
 from terraform.tools import bundle, policy
 
 # The framework's, not read by our settings.

@@ -7,7 +7,7 @@ import pytest
 
 from shared import providers
 from shared.domain.errors import Rejected
-from shared.flows.key_rotation import KeyUse, quiet_for, with_key, without_key
+from shared.operations.key_rotation import KeyUse, quiet_for, with_key, without_key
 from tests.builders import DAY, HOUR, NOON
 
 BOTH: dict[str, Any] = {"keys": {"k1": "old", "k2": "new"}, "live": True}

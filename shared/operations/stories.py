@@ -11,13 +11,13 @@ from shared.domain.money import Money
 from shared.domain.payments import Payment
 from shared.domain.reviews import Review
 from shared.flows import cases
-from shared.flows.archive import LATE, Kept
 from shared.flows.filing import dispute_of, key_of
-from shared.flows.finding import AHEAD, REQUEST, WITHIN, Found, Kind, decision_on, name_of
 from shared.flows.judged import Judged
 from shared.flows.ports import ASKED, Bound, Key, Ports
 from shared.flows.record_payment import payment_of
 from shared.flows.reviews import review_key
+from shared.operations.archive import LATE, Kept
+from shared.operations.finding import AHEAD, REQUEST, WITHIN, Found, Kind, decision_on, name_of
 
 MOST_NAMES: Final = 60
 MOST_DELIVERIES: Final = 100

@@ -11,10 +11,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from shared.domain.codec import from_document
-from shared.flows import archive, cases
+from shared.flows import cases
 from shared.flows.filing import key_of
 from shared.flows.judged import Judged, Purchase, decision_key, purchase_key, request_name
 from shared.flows.ports import ASKED, Documents, Key, Ports, Snapshot
+from shared.operations import archive
 from shared.providers import names
 
 WITHIN: Final = timedelta(days=7)

@@ -9,8 +9,8 @@ import pytest
 from shared.backends.local.bus import LocalBus
 from shared.domain.errors import Rejected
 from shared.flows.audit import Errand, records
-from shared.flows.parking import SET_ASIDE, drain, ongoing, park, parked, unpark
 from shared.flows.ports import Message, Ports, Subscriptions
+from shared.operations.parking import SET_ASIDE, drain, ongoing, park, parked, unpark
 from tests.builders import DAY, MINUTE, NOON
 
 NAMES = ("record-payment-stripe", "track-dispute-stripe")

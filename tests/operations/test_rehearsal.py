@@ -13,8 +13,8 @@ from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, DisputeStatus, PaymentStep
 from shared.flows.event_messages import event_message
 from shared.flows.ports import Accumulate, Create, Delete, Documents, Key, Message, Ports, Replace, Snapshot, Write
-from shared.flows.rehearsal import Rehearsal
 from shared.flows.scorer import Scorer
+from shared.operations.rehearsal import Rehearsal
 from tests.builders import (
     DAY,
     HOUR,
@@ -123,7 +123,7 @@ def test_a_consumer_that_cannot_take_an_event_is_named_with_its_reason(
     def down(*_: object) -> None:
         raise Unavailable("the store is down", reason="store_down")
 
-    monkeypatch.setattr("shared.flows.rehearsal.record_payment", down)
+    monkeypatch.setattr("shared.operations.rehearsal.record_payment", down)
     rehearsal = a_rehearsal(ports)
     rehearsal.publish([event_message(STORY[0], NOON)])
     assert rehearsal.result().failed == {"record_payment: store_down": 1}

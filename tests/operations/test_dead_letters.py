@@ -10,8 +10,8 @@ import pytest
 from shared.backends.local.bus import LocalBus
 from shared.domain.errors import Rejected
 from shared.flows.audit import Errand, records
-from shared.flows.dead_letters import dead_letters, drop, requeue
 from shared.flows.ports import Message, Ports, Pulled
+from shared.operations.dead_letters import dead_letters, drop, requeue
 from tests.builders import MINUTE, NOON
 
 LETTERS = {"dead-letter-record-payment": "payment-events", "dead-letter-track-dispute": "payment-events"}
