@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ from shared.domain.entitlements import Suspends
 from shared.domain.errors import Misconfigured
 from shared.domain.evidence import Merchant
 from shared.domain.notifications import Endpoint
+from shared.domain.people import Admission, Role
 from shared.domain.pseudonyms import DEVELOPMENT, Keyring
 from shared.domain.reviews import Promise, ReviewAction
 
@@ -207,6 +208,37 @@ class Settings:
                 reason="bad_setting",
             ) from None
 
+    def admission(self) -> Admission:
+        """PAYIN_CONSOLE: a JSON object, `{"audience": "", "groups": {"viewer": [], "analyst": [], "approver": []},
+        "four_eyes_above": 50000}`: who is let in to the pages, by the groups that they are in, and from how many hundredths of a
+        euro an act that nobody can take back wants two. PAYIN_CONSOLE_KEY: 32 random characters or more, which mark our forms.
+        Raises Misconfigured."""
+        try:
+            read = msgspec.json.decode(self.environment.get("PAYIN_CONSOLE") or b"{}", type=_Console)
+        except msgspec.MsgspecError:
+            read = _Console()
+        if not read.audience or not any(read.groups.values()) or read.four_eyes_above < 0:
+            raise Misconfigured(
+                'PAYIN_CONSOLE is not the JSON object it should be: give it {"audience": "/projects/<number>/locations/<region>'
+                '/services/console", "groups": {"viewer": [], "analyst": ["<group\'s address>"], "approver": []},'
+                ' "four_eyes_above": 50000}',
+                reason="bad_setting",
+            )
+        key = self.environment.get("PAYIN_CONSOLE_KEY", "")
+        if len(key) < _LEAST_SECRET:
+            raise Misconfigured(
+                f"PAYIN_CONSOLE_KEY is not set, or of less than {_LEAST_SECRET} characters: make it of random ones",
+                reason="missing_secret",
+            )
+        return Admission(
+            audience=read.audience,
+            groups={Role[name.upper()]: tuple(one.lower() for one in groups) for name, groups in read.groups.items()},
+            four_eyes_above=read.four_eyes_above,
+            key=key.encode(),
+            keys_url=self.environment.get("PAYIN_IAP_KEYS_URL", ""),
+            directory_url=self.environment.get("PAYIN_DIRECTORY_URL", ""),
+        )
+
     def endpoints(self) -> dict[str, Endpoint]:
         """PAYIN_ENDPOINTS: a JSON object, `{"crm": {"url": "https://crm.example/hooks"}}`: who outside of Google Cloud is told,
         each with NOTIFY_<NAME>, `{"keys": {"<key id>": "whsec_..."}}`, whose keys all sign. Raises Misconfigured."""
@@ -282,6 +314,12 @@ class _WebhookSecrets(msgspec.Struct, forbid_unknown_fields=True):
 class _ApiSecret(msgspec.Struct, forbid_unknown_fields=True):
     key: str
     base_url: str = ""
+
+
+class _Console(msgspec.Struct, forbid_unknown_fields=True):
+    audience: str = ""
+    groups: dict[Literal["viewer", "analyst", "approver"], tuple[str, ...]] = {}
+    four_eyes_above: int = 50_000
 
 
 class _Endpoint(msgspec.Struct, forbid_unknown_fields=True):
@@ -383,7 +421,9 @@ def read(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-_LOCAL_ONLY = re.compile("PAYIN_CLOCK|PAYIN_[A-Z]+_CERTIFICATES|(FIRESTORE|PUBSUB|BIGQUERY)_EMULATOR_HOST")
+_LOCAL_ONLY = re.compile(
+    "PAYIN_CLOCK|PAYIN_IAP_KEYS_URL|PAYIN_DIRECTORY_URL|PAYIN_[A-Z]+_CERTIFICATES|(FIRESTORE|PUBSUB|BIGQUERY)_EMULATOR_HOST"
+)
 
 
 def _one_of(environment: Mapping[str, str], variable: str, allowed: tuple[str, ...], default: str) -> str:

@@ -13,8 +13,7 @@ import typer
 from shared.domain.errors import Misconfigured, Unavailable
 from shared.domain.pseudonyms import Keyring
 from shared.flows.ports import Bus, Logs, Ports, Subscriptions
-from shared.flows.pseudonyms import PseudonymousBus
-from shared.runtime.app import App
+from shared.runtime.workbench import Workbench
 from shared.settings import BackendName, Settings
 
 LOCAL = Path(".payin")
@@ -35,7 +34,7 @@ class Session:
         self._home, self._environment = home, environment
 
     @cached_property
-    def _app(self) -> App:
+    def _app(self) -> Workbench:
         told, home = dict(self._environment), self._home
         if told.get("PAYIN_BACKEND", BackendName.LOCAL) == BackendName.LOCAL and not told.get("PAYIN_DATABASE_URL"):
             folder = home or (Path(told["PAYIN_HOME"]) if told.get("PAYIN_HOME") else _newest(LOCAL))
@@ -46,7 +45,7 @@ class Session:
                 told["PAYIN_CLOCK"] = str(folder / "clock")
         elif home is not None:
             raise Misconfigured("--home is of the local backend: leave it out, or set PAYIN_BACKEND=local")
-        app = App("payin", told)
+        app = Workbench("payin", told)
         # Facts are for a function's log, on standard output, which here is the answer's.
         logging.getLogger("payin").handlers = [logging.NullHandler()]
         return app
@@ -63,48 +62,22 @@ class Session:
     def ports(self) -> Ports:
         return self._app.ports
 
-    @cached_property
+    @property
     def subscriptions(self) -> Subscriptions:
-        """What waits in them; of no function's concern, and so no part of `ports`."""
-        if self.settings.backend is BackendName.GCP:
-            from shared.backends.gcp.subscriptions import PubSubSubscriptions
+        return self._app.subscriptions
 
-            return PubSubSubscriptions(self.settings.project, self.settings.pubsub_emulator)
-        from shared.backends.local.bus import LocalBus
-        from shared.backends.local.sql import Database
-
-        return LocalBus(Database(self.settings.database_url))
-
-    @cached_property
+    @property
     def logs(self) -> Logs:
-        """What functions said of themselves."""
-        if self.settings.backend is BackendName.GCP:
-            from shared.backends.gcp.http import Http
-            from shared.backends.gcp.logs import CloudLogs
-            from shared.backends.gcp.tokens import access_tokens
+        return self._app.logs
 
-            http = Http(access_tokens(self.settings.metadata_host), patience=30.0, read_timeout=20.0)
-            return CloudLogs(self.settings.project, http)
-        from shared.backends.local.logs import LogFiles
-
-        return LogFiles(Path(self.settings.home) / "logs")
-
-    @cached_property
+    @property
     def keyring(self) -> Keyring:
-        """Under which what providers say is published. Raises Misconfigured where a deployed platform's is not here, for under
-        any other nobody would be known again."""
-        if self.settings.backend is BackendName.GCP and not self.settings.environment.get("PAYIN_PSEUDONYM_KEYS"):
-            raise Misconfigured(
-                "PAYIN_PSEUDONYM_KEYS is not set: `gcloud secrets versions access latest --secret=payin-pseudonym-keys`"
-                " shows it",
-                reason="missing_secret",
-            )
-        return self.settings.keyring()
+        return self._app.keyring
 
     @property
     def telling(self) -> Bus:
         """`ports.bus`, for what providers say."""
-        return PseudonymousBus(self.ports.bus, self.keyring)
+        return self._app.telling
 
     @property
     def where(self) -> str:

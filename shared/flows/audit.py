@@ -76,6 +76,16 @@ def ended(documents: Documents, key: Key, outcome: str) -> None:
     documents.commit([Accumulate(key, put={("outcome",): mask(outcome)[:LONGEST]})])
 
 
+SEEN = "read"
+"""`Record.what` where nothing was changed: somebody was shown what is known of a person."""
+
+
+def seen(documents: Documents, who: str, at: datetime, names: Sequence[str]) -> None:
+    """Write down that `who` is shown those documents, by `<collection>:<id>`."""
+    errand = Errand(who=who, why="looked at", what=SEEN, at=at)
+    documents.commit([_made(_key(errand), errand, [Changed(name=name) for name in names])])
+
+
 def records(documents: Documents, since: datetime, limit: int) -> list[Record]:
     """Of changes from `since` on, the oldest first, at most `limit`."""
     return [from_document(one.document, Record) for one in documents.scan(COLLECTION, limit, utc_text(since))]

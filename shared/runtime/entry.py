@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -94,9 +94,23 @@ class _Push(msgspec.Struct):
 _PUSH = msgspec.json.Decoder(_Push)
 
 
+A = TypeVar("A", bound=App)
+
+
 def start(
     function: str,
     build: Callable[[App], Handler],
+    environment: Mapping[str, str] | None = None,
+    largest: Callable[[Settings], int] = lambda _: LARGEST_PUSH,
+) -> Handler:
+    """`start_on` an `App`."""
+    return start_on(App, function, build, environment, largest)
+
+
+def start_on(
+    kind: Callable[[str, Mapping[str, str] | None], A],
+    function: str,
+    build: Callable[[A], Handler],
     environment: Mapping[str, str] | None = None,
     largest: Callable[[Settings], int] = lambda _: LARGEST_PUSH,
 ) -> Handler:
@@ -106,7 +120,7 @@ def start(
     Misconfigured, which an operator mends, 75 for Unavailable, which time does.
     """
     try:
-        app = App(function, environment)
+        app = kind(function, environment)
         handle = _answering(function, build(app))
         server.install(largest(app.settings), app.settings.threads)
         return handle

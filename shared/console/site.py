@@ -1,0 +1,309 @@
+"""The pages' frame: who is there and what they may do, forms that are ours, errors that say what to do next, and headers that
+let no script in but our own.
+
+A page is `site.page(path, name, look)`: `look(visit)` answers what its template shows. An act is `site.act(path, role, do)`:
+a form posted there reaches `do(visit)` only from somebody of that role, with a token that we handed to them; it answers where to go
+next, as every form does (https://en.wikipedia.org/wiki/Post/Redirect/Get), so that neither reload nor the back button acts again.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from zoneinfo import available_timezones
+
+from flask import Flask, Request, Response, g, redirect, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from shared.console import words
+from shared.console.forms import Forms, FormStale
+from shared.console.words import Reader
+from shared.domain.errors import PayInError, Rejected, Unavailable
+from shared.domain.people import Admission, NotAllowed, Person, Role
+from shared.domain.privacy import mask
+from shared.domain.telemetry import fact, failure
+from shared.flows.audit import Errand, audited, seen
+from shared.flows.ports import Ports
+from shared.runtime import logs
+from shared.runtime.admission import HEADER, Doorman
+from shared.runtime.workbench import Workbench
+
+HERE = Path(__file__).parent
+LARGEST = 8 << 20
+"""Bytes of a form, with the file that is put to an answer."""
+ZONE, DONE = "zone", "done"
+CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none';"
+    " base-uri 'none'"
+)
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",  # what stands there is about persons, and old by the next look
+}
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request of one person."""
+
+    bench: Workbench
+    admission: Admission
+    person: Person
+    now: datetime
+    reader: Reader
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """What stands in the URL; of a posted form, its fields, without the space at their ends."""
+    files: Mapping[str, tuple[str, str, bytes]] = field(default_factory=dict)
+    """Of a form: a file's own name, its media type as the browser says it, and its bytes."""
+    once: str = ""
+    """Names what is sent by this form: the same for each copy of it."""
+
+    @property
+    def ports(self) -> Ports:
+        return self.bench.ports
+
+    def may(self, role: Role) -> bool:
+        return self.person.role >= role
+
+    def acting(self, what: str, why: str) -> Ports:
+        """`ports`, every commit of which is audited as this person's. Raises Rejected where nobody says why."""
+        return audited(self.ports, Errand(who=self.person.email, why=why, what=what, at=self.now))
+
+    def saw(self, *names: str) -> None:
+        """This person is shown what is known of a person, by documents' names."""
+        seen(self.ports.documents, self.person.email, self.now, names)
+
+    @cached_property
+    def why(self) -> str:
+        return self.asked.get("why", "")
+
+
+Look = Callable[[Visit], Mapping[str, Any]]
+Do = Callable[[Visit], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the navigation."""
+
+    path: str
+    title: str
+
+
+class Site:
+    """A Flask application inside of the function's own. Raises Misconfigured."""
+
+    def __init__(self, bench: Workbench, doorman: Doorman) -> None:
+        self.bench, self.admission, self._doorman = bench, bench.settings.admission(), doorman
+        self._forms = Forms(self.admission.key)
+        self._static = {file.name: file.read_bytes() for file in sorted((HERE / "static").iterdir())}
+        self._stamps = {name: hashlib.sha256(data).hexdigest()[:12] for name, data in self._static.items()}
+        self.entries: list[Entry] = []
+        flask = self.flask = Flask("console", template_folder=str(HERE / "templates"), static_folder=None)
+        flask.config.update(MAX_CONTENT_LENGTH=LARGEST, MAX_FORM_MEMORY_SIZE=LARGEST, TRAP_HTTP_EXCEPTIONS=False)
+        flask.jinja_env.trim_blocks = flask.jinja_env.lstrip_blocks = True
+        flask.jinja_env.filters.update(words.filters())
+        flask.before_request(self._admit)
+        flask.after_request(_guarded)
+        flask.register_error_handler(Exception, self._failed)
+        # functions-framework's own application has /static.
+        flask.add_url_rule("/assets/<stamp>/<name>", "static", self._file, methods=["GET"])
+        flask.add_url_rule("/zone", "zone", self._zone, methods=["POST"])
+
+    def page(self, path: str, name: str, look: Look, *, title: str = "", role: Role = Role.VIEWER) -> None:
+        """What `look` answers, shown by the template `<name>.html`. title: it stands in the navigation."""
+        if title:
+            self.entries.append(Entry(path, title))
+
+        def shown(**named: str) -> str:
+            visit = self._visit({**request.args.to_dict(), **named}, role)
+            return self._render(name, visit, look(visit))
+
+        self.flask.add_url_rule(path, name, shown, methods=["GET"])
+
+    def act(self, path: str, name: str, role: Role, do: Do) -> None:
+        """What a form at `path` does; where `do` says leads next, an own path, with a word on what was done as its `done`."""
+
+        def done(**named: str) -> Response:
+            fields = {key: value.strip() for key, value in request.form.items()}
+            files = {
+                key: (one.filename or "", one.mimetype, one.read())
+                for key, one in request.files.items()
+                if one.filename
+            }
+            self._same_site()
+            visit = self._visit({**fields, **named}, role)
+            once = self._forms.once(fields.get("form", ""), visit.person.email, visit.now)
+            visit = Visit(visit.bench, visit.admission, visit.person, visit.now, visit.reader, visit.asked, files, once)
+            return _to(do(visit))
+
+        self.flask.add_url_rule(path, name, done, methods=["POST"])
+
+    def answer(self, environ: dict[str, Any]) -> Response:
+        """Of the whole site, to a WSGI request."""
+        return Response.from_app(self.flask.wsgi_app, environ)  # type: ignore[return-value]
+
+    def _visit(self, asked: Mapping[str, str], role: Role) -> Visit:
+        person: Person = g.person
+        if person.role < role:
+            raise NotAllowed(f"that takes the role {role.name.lower()}; yours is {person.role.name.lower()}")
+        return Visit(self.bench, self.admission, person, self.bench.now(), _reader(request), asked)
+
+    def _admit(self) -> None:
+        if request.endpoint != "static":
+            g.person = self._doorman.admit(request.headers.get(HEADER, ""))
+
+    def _same_site(self) -> None:
+        """Raises FormStale for what another site's page has sent (https://www.w3.org/TR/fetch-metadata/)."""
+        told, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        foreign = told not in (None, "same-origin") or (
+            origin is not None
+            and urlsplit(origin).netloc not in (request.host, request.headers.get("X-Forwarded-Host"))
+        )
+        if foreign:
+            raise FormStale("that was sent by another site's page: open the page here, and send it from there")
+
+    def _render(self, name: str, visit: Visit, shown: Mapping[str, Any]) -> str:
+        reader, now = visit.reader, visit.now
+        return render_template(
+            f"{name}.html",
+            visit=visit,
+            person=visit.person,
+            now=now,
+            entries=self.entries,
+            here=request.path,
+            done=request.args.get(DONE, "")[:300],
+            token=lambda: self._forms.handed_to(visit.person.email, now),
+            static=lambda file: f"/assets/{self._stamps[file]}/{file}",
+            money=reader.money,
+            instant=reader.instant,
+            day=reader.day,
+            number=reader.number,
+            percent=reader.percent,
+            until=lambda at: words.until(at, now),
+            ago=lambda at: words.ago(at, now),
+            link=link,
+            roles=Role,
+            **shown,
+        )
+
+    def _file(self, stamp: str, name: str) -> Response:
+        data = self._static.get(name)
+        if data is None or stamp != self._stamps[name]:
+            return Response(status=404)
+        kept = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(data, content_type=_TYPES[Path(name).suffix], headers=kept)
+
+    def _zone(self) -> Response:
+        self._same_site()
+        zone = request.form.get("zone", "")
+        back = urlsplit(request.form.get("back", "/"))
+        if zone not in available_timezones():
+            raise Rejected(f"there is no time zone called {zone[:60]}: Europe/Berlin, for one", reason="bad_zone")
+        answered = _to(back.path + (f"?{back.query}" if back.query else ""))
+        answered.set_cookie(ZONE, zone, max_age=31_536_000, secure=request.is_secure, httponly=True, samesite="Strict")
+        return answered
+
+    def _failed(self, error: Exception) -> Response:
+        """A page that says what is the matter, and what to do next."""
+        kept: Mapping[str, str] = {}
+        match error:
+            case RequestEntityTooLarge():
+                status, told = 413, f"That is too large: {LARGEST >> 20} MB at most."
+            case HTTPException():
+                status, told = (
+                    error.code or 500,
+                    "There is no such page." if error.code == 404 else str(error.description),
+                )
+            case Rejected():
+                fact("request_refused", reason=error.reason, status=error.status, path=mask(request.path[:1024])[:64])
+                status, told = error.status, mask(str(error))
+                kept = _typed() if isinstance(error, FormStale) else {}
+            case Unavailable():
+                fact("dependency_unavailable", reason=error.reason, detail=mask(str(error))[:300])
+                status, told = (
+                    503,
+                    f"Something that this needs does not answer now. Try again in a minute. ({mask(str(error))})",
+                )
+            case PayInError():
+                failure("request_failed", error, reason=error.reason)
+                status, told = 500, mask(str(error))
+            case _:
+                failure("request_failed", error, reason="bug")
+                status, told = 500, "That is a fault of ours. Its stack is in the log, under the trace below."
+        if request.path.startswith("/assets/"):
+            return Response(status=status)
+        person = g.get("person")
+        trace = logs.traceparent.get().split("-")[1:2]
+        page = render_template(
+            "error.html",
+            status=status,
+            told=told,
+            trace=trace[0] if trace else "",
+            person=person,
+            entries=self.entries if person else (),
+            here=request.path,
+            static=lambda file: f"/assets/{self._stamps[file]}/{file}",
+            back=_back(),
+            done="",
+            kept=kept,
+            roles=Role,
+        )
+        return Response(page, status=status, content_type="text/html; charset=utf-8")
+
+
+def link(path: str, **query: object) -> str:
+    """`path` with what of `query` is said."""
+    told = {name: str(value) for name, value in query.items() if value not in (None, "")}
+    return f"{path}?{urlencode(told)}" if told else path
+
+
+def done(path: str, word: str) -> str:
+    """Where to go after an act, and what was done."""
+    return f"{path}{'&' if '?' in path else '?'}{urlencode({DONE: word})}"
+
+
+def _to(path: str) -> Response:
+    # An own path, whatever was put into it: two slashes would name another host.
+    own = "/" + path.lstrip("/\\")
+    return redirect(own, 303)  # type: ignore[return-value]
+
+
+def _back() -> str:
+    told = urlsplit(request.headers.get("Referer", ""))
+    if told.netloc == request.host and told.path and told.path != request.path:
+        return "/" + told.path.lstrip("/") + (f"?{told.query}" if told.query else "")
+    return "/"
+
+
+def _typed() -> dict[str, str]:
+    """What somebody wrote into a form that is too old: it is shown, so that nobody writes it again."""
+    return {name: value[:4000] for name, value in request.form.items() if name != "form" and value.strip()}
+
+
+def _guarded(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _reader(told: Request) -> Reader:
+    from babel import negotiate_locale
+
+    wanted = [one.replace("-", "_") for one in told.accept_languages.values()]
+    zone = told.cookies.get(ZONE, words.UTC_NAME)
+    locale = negotiate_locale(wanted, words.LOCALES) if wanted else None
+    return Reader(locale or "en_GB", zone if zone in available_timezones() else words.UTC_NAME)
+
+
+def fields(asked: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Those of `names` that are said."""
+    return {name: asked[name] for name in names if asked.get(name)}
