@@ -1,0 +1,142 @@
+"""Four eyes: what one person asks for and only another one may agree to.
+
+What is asked for is kept with all that carrying it out takes, so that what is agreed to is what was asked, word for word. Agreeing
+and carrying out are two steps: killed between them, it stands there as agreed and is carried out by whoever looks next, once, for
+every act that takes part is one by its own claim.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.codec import from_document, to_document
+from shared.domain.errors import Rejected
+from shared.domain.money import Money
+from shared.flows.committing import Decision, Seen, change
+from shared.flows.ports import Create, Documents, Key, Ports, Replace, Snapshot
+
+COLLECTION = "approvals"
+GOOD_FOR = timedelta(days=3)
+LISTED = 100
+
+
+class Stand(StrEnum):
+    ASKED = "asked"
+    AGREED = "agreed"  # and not known to be carried out
+    REFUSED = "refused"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """id: of the form by which it was asked for. what: the act, `dispute accept`; about: the document that it changes, or a name of
+    it for people; says: what comes of it, in a sentence; parameters: all that carrying it out takes. open_until: until when
+    somebody may agree; None as soon as somebody has said a word."""
+
+    id: str
+    what: str
+    about: str
+    says: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    amount: Money | None = None
+    by: str
+    why: str
+    asked_at: datetime
+    open_until: datetime | None
+    expires_at: datetime
+    stand: Stand = Stand.ASKED
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    decided_why: str | None = None
+    outcome: str | None = None
+
+
+class ApprovalUnknown(Rejected):
+    """Nobody asked for anything of this name. Answered 404."""
+
+    reason = "unknown_approval"
+    status = 404
+
+
+class ApprovalClosed(Rejected):
+    """Somebody said their word, it is too late, or it is the asker's own. Answered 409; nothing was done."""
+
+    reason = "approval_closed"
+    status = 409
+
+
+def ask(ports: Ports, wanted: Approval) -> Approval:
+    """Keep it; asked by the same form again, what is kept already."""
+    key = _key(wanted.id)
+
+    def kept(seen: Seen) -> Decision[Approval]:
+        found = seen[key]
+        if found is not None:
+            return Decision(from_document(found.document, Approval))
+        return Decision(wanted, [Create(key, to_document(wanted))])
+
+    return change(ports.documents, [key], kept)
+
+
+def decide(ports: Ports, name: str, by: str, now: datetime, *, agreed: bool, why: str) -> Approval:
+    """`by` agrees, or does not. The same word of the same person again is harmless. Raises ApprovalUnknown, ApprovalClosed."""
+    stand, key = Stand.AGREED if agreed else Stand.REFUSED, _key(name)
+
+    def said(seen: Seen) -> Decision[Approval]:
+        found = seen[key]
+        one = _read(found)
+        if one.by == by:
+            raise ApprovalClosed("who asks for it does not agree to it: that takes another person")
+        if one.stand is not Stand.ASKED:
+            if one.decided_by == by and (one.stand is stand or (agreed and one.stand is Stand.DONE)):
+                return Decision(one)
+            raise ApprovalClosed(f"{one.decided_by} has said so already: it is {one.stand}")
+        if one.open_until is None or one.open_until <= now:
+            raise ApprovalClosed("nobody agreed in time: it has to be asked for again")
+        told = replace(one, stand=stand, open_until=None, decided_by=by, decided_at=now, decided_why=why)
+        return Decision(told, _written(found, told))
+
+    return change(ports.documents, [key], said)
+
+
+def carried_out(ports: Ports, name: str, outcome: str) -> None:
+    """What was agreed to is done, or can never be; outcome: what came of it. Raises ApprovalUnknown."""
+    key = _key(name)
+
+    def done(seen: Seen) -> Decision[None]:
+        found = seen[key]
+        one = _read(found)
+        if one.stand is not Stand.AGREED:
+            return Decision(None)
+        return Decision(None, _written(found, replace(one, stand=Stand.DONE, outcome=outcome[:500])))
+
+    change(ports.documents, [key], done)
+
+
+def waiting(documents: Documents, now: datetime) -> list[Approval]:
+    """What somebody may agree to now, the oldest first. One query."""
+    found = documents.due(COLLECTION, "open_until", now + GOOD_FOR, LISTED)
+    asked = (from_document(one.document, Approval) for one in found)
+    return [one for one in asked if one.open_until is not None and one.open_until > now]
+
+
+def approval(documents: Documents, name: str) -> Approval:
+    """Raises ApprovalUnknown."""
+    [found] = documents.get([_key(name)])
+    return _read(found)
+
+
+def _read(found: Snapshot | None) -> Approval:
+    if found is None:
+        raise ApprovalUnknown("nobody asked for that")
+    return from_document(found.document, Approval)
+
+
+def _written(found: Snapshot | None, told: Approval) -> list[Replace]:
+    assert found is not None, "it was read"
+    return [Replace(found.key, to_document(told), found.version)]
+
+
+def _key(name: str) -> Key:
+    return Key(COLLECTION, name)
