@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.flows.approvals import (
+    COLLECTION,
     GOOD_FOR,
     Approval,
     ApprovalClosed,
@@ -83,7 +84,7 @@ def test_what_was_never_asked_is_unknown(ports: Ports) -> None:
 
 @given(st.lists(st.sampled_from(["ask", "agree", "refuse", "done", "own"]), max_size=8))
 def test_nothing_is_done_that_another_person_did_not_agree_to(shared_ports: Ports, words: list[str]) -> None:
-    wipe(shared_ports)
+    wipe(shared_ports, (COLLECTION,))
     agreed = False
     for word in words:
         try:

@@ -86,8 +86,9 @@ def test_the_proxys_new_key_is_asked_for_once_in_a_while(proxy: Front, admission
 
 
 def test_a_proxy_or_a_directory_that_does_not_answer_lets_nobody_in(proxy: Front, admission: Admission) -> None:
-    for dead in ({"keys_url": "http://127.0.0.1:9/"}, {"directory_url": "http://127.0.0.1:9"}):
-        doorman = Doorman(replace(admission, **dead), None)
+    nowhere = "http://127.0.0.1:9"
+    for dead in (replace(admission, keys_url=nowhere), replace(admission, directory_url=nowhere)):
+        doorman = Doorman(dead, None)
         doorman._plain._patience = doorman._directory._patience = 0.2
         with pytest.raises(Unavailable):
             doorman.admit(proxy.signer.assertion("ana@shop.example"))
