@@ -1,28 +1,20 @@
 """`payin dead-letters`: what was given up, by what it has in common; tried again, or dropped."""
 
-from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from shared.cli import topology
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.output import Json, answer, table
-from shared.cli.replaying import rehearsal_of
 from shared.cli.session import Session, session_of
-from shared.domain.errors import PayInError
 from shared.flows.audit import Errand
-from shared.flows.ports import Pulled
-from shared.operations.dead_letters import PORTION, Diagnose, Group, dead_letters, drop, requeue
-from shared.runtime import answers, usage
-from shared.runtime.entry import event_in
+from shared.operations.dead_letters import PORTION, Group, dead_letters, drop, requeue
+from shared.runtime import topology
+from shared.runtime.rehearsing import diagnosing
 
 group = typer.Typer(no_args_is_help=True, help="Messages that were given up after all their tries.")
 
-GOES_THROUGH = "goes through now"
-NOT_TRIED = "can be read: its log says what fails"
-NOT_STORED = "the warehouse took no such row"
 Fingerprint = Annotated[str, typer.Argument(help="What a group is called by in `payin dead-letters list`.")]
 Limit = Annotated[int, typer.Option(min=1, max=5000, help="How many of each consumer to look at.")]
 
@@ -31,33 +23,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="dead-letters")
 
 
-def diagnosing(session: Session) -> Diagnose:
-    """Events are given to their consumer on documents that forget, what else is pushed is read."""
-    rehearsal, from_ = rehearsal_of(session), topology.given_up_from()
-    readers: Mapping[str, Callable[[bytes], object]] = {
-        "keep_evidence": lambda data: usage.read(data, session.keyring),
-        "respond_dispute": answers.asked,
-        "fetch_resource": event_in,
-    }
-
-    def diagnose(name: str, pulled: Pulled) -> str:
-        function, _ = from_[name]
-        if function is None:
-            return NOT_STORED
-        try:
-            if function in rehearsal.consumers():
-                return rehearsal.consume(function, event_in(pulled.data)) or GOES_THROUGH
-            if function in readers:
-                readers[function](pulled.data)
-        except PayInError as error:
-            return error.reason
-        return NOT_TRIED
-
-    return diagnose
-
-
 def _found(session: Session, limit: int) -> list[Group]:
-    return dead_letters(session.subscriptions, topology.dead_letters(), diagnosing(session), limit)
+    return dead_letters(session.subscriptions, topology.dead_letters(), diagnosing(session.bench), limit)
 
 
 @group.command("list")
@@ -123,7 +90,7 @@ def requeue_letters(
     _asked(session, fingerprint, limit, "published again", yes=yes)
     topics = {name: topic for name, (_, topic) in topology.given_up_from().items()}
     named = (session.subscriptions, session.ports.bus, session.ports.documents, topics, fingerprint)
-    done = requeue(*named, diagnosing(session), errand, limit)
+    done = requeue(*named, diagnosing(session.bench), errand, limit)
     answer(done, lambda console: console.print(f"{done.count} published again"), as_json=as_json)
 
 
@@ -145,5 +112,5 @@ def drop_letters(
     errand = Errand(who=session.person, why=reason, what="dead-letters drop", at=session.now())
     _asked(session, fingerprint, limit, "dropped for good", yes=yes)
     named = (session.subscriptions, session.ports.documents, topology.dead_letters(), fingerprint)
-    done = drop(*named, diagnosing(session), errand, limit)
+    done = drop(*named, diagnosing(session.bench), errand, limit)
     answer(done, lambda console: console.print(f"{done.count} dropped"), as_json=as_json)

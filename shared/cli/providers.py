@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shared.cli import topology
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, at, since, table
@@ -17,6 +16,7 @@ from shared.flows.event_messages import TOPIC
 from shared.operations.parking import Parked, drain, ongoing, park, parked, unpark
 from shared.operations.provider_health import Health, health, told_by
 from shared.providers import names
+from shared.runtime import topology
 
 group = typer.Typer(
     no_args_is_help=True, help="Payment providers: how they are doing, and whether they are acted upon."

@@ -7,19 +7,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from shared.backends.overlay import Overlay
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, beside, console, table
-from shared.cli.session import Session, instant, session_of
+from shared.cli.session import instant, session_of
 from shared.domain.codec import encode, utc_text
 from shared.domain.events import KINDS
 from shared.flows.audit import Changed, Errand, begun, ended
 from shared.flows.pseudonyms import PseudonymousBus
 from shared.flows.replay_deliveries import REPLAYED, Replayed, replay_deliveries
-from shared.flows.scorer import Scorer
-from shared.operations.rehearsal import SHOWN_FIRST, Rehearsal, Rehearsed
+from shared.operations.rehearsal import SHOWN_FIRST, Rehearsed
 from shared.providers import load
+from shared.runtime.rehearsing import rehearsal_on
 
 Outcome = StrEnum("Outcome", {name: name for name in REPLAYED})  # type: ignore[misc]
 Kind = StrEnum("Kind", {name: name for name in KINDS})  # type: ignore[misc]
@@ -28,12 +27,6 @@ SHOWN = 100
 
 def register(app: typer.Typer) -> None:
     app.command()(replay)
-
-
-def rehearsal_of(session: Session) -> Rehearsal:
-    """The consumers on documents that forget."""
-    scorer = Scorer(use_model=session.settings.use_model, assessments=session.settings.assessments)
-    return Rehearsal(session.ports, Overlay(session.ports.documents), session.now, scorer)
 
 
 def replay(
@@ -91,7 +84,7 @@ def replay(
     errand = Errand(who=session.person, why=reason, what="replay", at=now)
     parameters = encode(asked)
     if dry_run or not yes:
-        rehearsal = rehearsal_of(session)
+        rehearsal = rehearsal_on(session.bench)
         # Under the keys of whoever tells it, so that the same documents are looked at.
         bus = PseudonymousBus(rehearsal, session.keyring)
         replayed = replay_deliveries(parameters, load, session.ports.warehouse, bus, now)

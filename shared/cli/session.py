@@ -34,7 +34,7 @@ class Session:
         self._home, self._environment = home, environment
 
     @cached_property
-    def _app(self) -> Workbench:
+    def bench(self) -> Workbench:
         told, home = dict(self._environment), self._home
         if told.get("PAYIN_BACKEND", BackendName.LOCAL) == BackendName.LOCAL and not told.get("PAYIN_DATABASE_URL"):
             folder = home or (Path(told["PAYIN_HOME"]) if told.get("PAYIN_HOME") else _newest(LOCAL))
@@ -52,32 +52,32 @@ class Session:
 
     @property
     def settings(self) -> Settings:
-        return self._app.settings
+        return self.bench.settings
 
     @property
     def now(self) -> Callable[[], datetime]:
-        return self._app.now
+        return self.bench.now
 
     @property
     def ports(self) -> Ports:
-        return self._app.ports
+        return self.bench.ports
 
     @property
     def subscriptions(self) -> Subscriptions:
-        return self._app.subscriptions
+        return self.bench.subscriptions
 
     @property
     def logs(self) -> Logs:
-        return self._app.logs
+        return self.bench.logs
 
     @property
     def keyring(self) -> Keyring:
-        return self._app.keyring
+        return self.bench.keyring
 
     @property
     def telling(self) -> Bus:
         """`ports.bus`, for what providers say."""
-        return self._app.telling
+        return self.bench.telling
 
     @property
     def where(self) -> str:

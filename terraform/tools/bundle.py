@@ -32,6 +32,8 @@ BY_NAME = {
     "shared.providers.load_answer": "shared/providers/{provider}/answer.py",
     "shared.providers.load_refund": "shared/providers/{provider}/refund.py",
     "shared.backends.tables": "shared/learning/sql/tables/*.json",
+    "shared.runtime.topology": "functions/topology.json",
+    "shared.console.site": "shared/console/[ts]*/*.*",
 }
 
 EPOCH = (2000, 1, 1, 0, 0, 0)

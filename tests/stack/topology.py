@@ -1,6 +1,6 @@
 """`functions/topology.json`, as the local stack reads it."""
 
-from shared.cli.topology import ROOT, TRIES, Subscription, dead_letters, pulled, pushed, read, stored, topics
+from shared.runtime.topology import ROOT, TRIES, Subscription, dead_letters, pulled, pushed, read, stored, topics
 from terraform.tools import vocabulary
 
 __all__ = [
