@@ -1,14 +1,25 @@
-"""What is due, and what stands out."""
+"""What is due, what may be lost, and what stands outside of its band."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from shared.console.site import Site, Visit
+from shared.domain.health import HealthMeasured
+from shared.flows.approvals import waiting
+from shared.flows.dispute_desk import LISTED
+from shared.flows.review_desk import queue
 from shared.operations.deadlines import Due, deadlines
+from shared.operations.model_quality import measured
+from shared.operations.parking import parked
+from shared.providers import names
 
-AHEAD = timedelta(hours=72)
-DAY = timedelta(hours=24)
+AHEAD, DAY = timedelta(hours=72), timedelta(hours=24)
+LOOKED_BACK = timedelta(days=35)
+"""What is measured is so once a day, and a few hours late; the newest day of these is shown, whichever it is."""
+SHOWN = 8
+RATES = ("approved", "declined")
+PROGRAMMES = ("programme_items", "programme_left", "programme_ratio")
 
 
 def register(site: Site) -> None:
@@ -16,16 +27,70 @@ def register(site: Site) -> None:
 
 
 def _look(visit: Visit) -> Mapping[str, Any]:
-    found = deadlines(visit.ports.documents, visit.now, AHEAD)
-    return {"due": _by_time(found, visit)}
+    documents, now = visit.ports.documents, visit.now
+    found = deadlines(documents, now, AHEAD)
+    promise = visit.bench.settings.promise()
+    reviews = queue(documents, now, promise)
+    rows = measured(visit.ports.warehouse, now - LOOKED_BACK, now, measure=None, unusual=False)
+    return {
+        "due": _by_time(found, visit),
+        "full": len(found) == LISTED,
+        "risky": [one for one in found if one.risks][:SHOWN],
+        "shown": SHOWN,
+        "reviews": len(reviews),
+        "late": sum(now - one.opened_at >= promise.within for one in reviews),
+        "approvals": waiting(documents, now),
+        "parked": parked(documents, names()),
+        "rates": _newest(rows, RATES, lambda one: one.subject == "all"),
+        "unusual": [one for one in _newest(rows) if one.unusual][:SHOWN],
+        "programmes": _programmes(_newest(rows, PROGRAMMES)),
+        "misses": [one for one in _newest(rows, ("deadlines_at_risk",)) if one.value > 0],
+        "measured_on": max((one.day for one in rows), default=None),
+    }
 
 
 def _by_time(found: Sequence[Due], visit: Visit) -> Mapping[str, list[Due]]:
     """What has a deadline, by how near that is."""
     parts: dict[str, list[Due]] = {"overdue": [], "day": [], "days": []}
     for one in found:
-        if one.respond_by is None:
-            continue
-        left = one.respond_by - visit.now
-        parts["overdue" if left <= timedelta(0) else "day" if left < DAY else "days"].append(one)
+        if one.respond_by is not None:
+            left = one.respond_by - visit.now
+            parts["overdue" if left <= timedelta(0) else "day" if left < DAY else "days"].append(one)
     return parts
+
+
+def _newest(
+    rows: Iterable[HealthMeasured], measures: Sequence[str] = (), which: Any = lambda _: True
+) -> list[HealthMeasured]:
+    """Of each measure the rows of the newest day on which it was measured."""
+    kept = [one for one in rows if (not measures or one.measure in measures) and which(one)]
+    newest: dict[str, Any] = {}
+    for one in kept:
+        newest[one.measure] = max(newest.get(one.measure, one.day), one.day)
+    return [one for one in kept if one.day == newest[one.measure]]
+
+
+def _programmes(rows: Iterable[HealthMeasured]) -> list[Mapping[str, Any]]:
+    """A gauge for each account in each programme, the fullest first."""
+    by_subject: dict[str, dict[str, HealthMeasured]] = {}
+    for one in rows:
+        by_subject.setdefault(one.subject, {})[one.measure] = one
+    gauges = [
+        {
+            "subject": subject,
+            "items": found["programme_items"].payments,
+            "forecast": found["programme_items"].value,
+            "low": found["programme_items"].low,
+            "high": found["programme_items"].high,
+            "left": found["programme_left"].value,
+            "ratio": found["programme_ratio"].value if "programme_ratio" in found else None,
+            "risky": found["programme_left"].unusual,
+        }
+        for subject, found in by_subject.items()
+        if {"programme_items", "programme_left"} <= found.keys()
+    ]
+    return sorted(gauges, key=_fullest)
+
+
+def _fullest(gauge: Mapping[str, Any]) -> tuple[float, str]:
+    return gauge["left"], gauge["subject"]
