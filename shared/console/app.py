@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shared.backends.gcp.tokens import access_tokens
-from shared.console.pages import audit, explorer, letters, providers, reviews, today
+from shared.console.pages import audit, explorer, letters, models, providers, reviews, rules, today
 from shared.console.site import Site
 from shared.runtime.admission import Doorman
 from shared.runtime.entry import Handler, Response
@@ -20,6 +20,8 @@ SCREENS: tuple[Callable[[Site], None], ...] = (
     explorer.register,
     providers.register,
     letters.register,
+    rules.register,
+    models.register,
     audit.register,
 )
 """In the order of the navigation."""

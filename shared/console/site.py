@@ -40,6 +40,9 @@ CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none';"
     " base-uri 'none'"
 )
+SANDBOX = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'; sandbox"
+)
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
@@ -129,6 +132,16 @@ class Site:
 
         self.flask.add_url_rule(path, name, shown, methods=["GET"])
 
+    def document(self, path: str, name: str, give: Callable[[Visit], bytes]) -> None:
+        """A whole page of somebody else's making, with its own styles and pictures: shown as if from nowhere, without scripts."""
+
+        def given(**named: str) -> Response:
+            visit = self._visit({**request.args.to_dict(), **named}, Role.VIEWER)
+            headers = {"Content-Security-Policy": SANDBOX}
+            return Response(give(visit), content_type="text/html; charset=utf-8", headers=headers)
+
+        self.flask.add_url_rule(path, name, given, methods=["GET"])
+
     def act(self, path: str, name: str, role: Role, do: Do) -> None:
         """What a form at `path` does; where `do` says leads next, an own path, with a word on what was done as its `done`."""
 
@@ -173,27 +186,27 @@ class Site:
 
     def _render(self, name: str, visit: Visit, shown: Mapping[str, Any]) -> str:
         reader, now = visit.reader, visit.now
-        return render_template(
-            f"{name}.html",
-            visit=visit,
-            person=visit.person,
-            now=now,
-            entries=self.entries,
-            here=request.path,
-            done=request.args.get(DONE, "")[:300],
-            token=lambda: self._forms.handed_to(visit.person.email, now),
-            static=lambda file: f"/assets/{self._stamps[file]}/{file}",
-            money=reader.money,
-            instant=reader.instant,
-            day=reader.day,
-            number=reader.number,
-            percent=reader.percent,
-            until=lambda at: words.until(at, now),
-            ago=lambda at: words.ago(at, now),
-            link=link,
-            roles=Role,
-            **shown,
-        )
+        frame = {
+            "visit": visit,
+            "person": visit.person,
+            "now": now,
+            "entries": self.entries,
+            "here": request.path,
+            "done": request.args.get(DONE, "")[:300],
+            "token": lambda: self._forms.handed_to(visit.person.email, now),
+            "static": lambda file: f"/assets/{self._stamps[file]}/{file}",
+            "money": reader.money,
+            "instant": reader.instant,
+            "day": reader.day,
+            "number": reader.number,
+            "percent": reader.percent,
+            "until": lambda at: words.until(at, now),
+            "ago": lambda at: words.ago(at, now),
+            "link": link,
+            "roles": Role,
+        }
+        assert not frame.keys() & shown.keys(), "a page has no words of the frame's own"
+        return render_template(f"{name}.html", **frame, **shown)
 
     def _file(self, stamp: str, name: str) -> Response:
         data = self._static.get(name)

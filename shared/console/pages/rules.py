@@ -1,0 +1,264 @@
+"""The book of rules: what each asks and how right it was, what changed and who changed it, what another would have done; and who is
+listed. What decides about everybody is changed by two people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from shared.console.site import Site, Visit, done, link
+from shared.domain.codec import encode, utc_text
+from shared.domain.errors import Rejected
+from shared.domain.money import Money
+from shared.domain.people import Role
+from shared.domain.privacy import mask
+from shared.flows.approvals import GOOD_FOR, Approval, ask
+from shared.flows.backtest import Backtested
+from shared.fraud.backtest import Fate, Tried
+from shared.fraud.rules import State
+from shared.runtime.rule_book import Changed, Entities, Published, Revisions, Shown, Standing, manage_rules
+
+HERE, LISTS = "/rules", "/lists"
+KINDS = ("card", "customer", "device", "ip")
+OUTCOMES = ("challenge", "review", "decline")
+WINDOWS: Mapping[str, str] = {"14": "two weeks", "30": "a month", "60": "two months", "90": "three months"}
+KEPT_FOR = timedelta(days=400)
+PUT, BACK = "rules put", "rules back"
+
+
+def register(site: Site) -> None:
+    site.page(HERE, "rules", _rules, title="Rules")
+    site.page(f"{HERE}/diff", "rules_diff", _diff)
+    site.page(f"{HERE}/try", "rules_try", _try, role=Role.ANALYST)
+    site.act(f"{HERE}/put", "rules_put", Role.ANALYST, _wish_put)
+    site.act(f"{HERE}/back", "rules_back", Role.ANALYST, _wish_back)
+    site.page(LISTS, "lists", _lists, title="Lists")
+    site.act(f"{LISTS}/add", "lists_add", Role.ANALYST, _add)
+    site.act(f"{LISTS}/remove", "lists_remove", Role.ANALYST, _remove)
+
+
+def asked(visit: Visit, act: str, /, by: str = "", **members: Any) -> Any:
+    """`manage_rules`, asked by this person or in the name of `by`: what its contract says."""
+    return manage_rules(encode({"act": act, **members}), visit.ports, visit.now, by or visit.person.email)
+
+
+def _rules(visit: Visit) -> Mapping[str, Any]:
+    number = visit.asked.get("revision", "")
+    revision = int(number) if number.isascii() and number.isdigit() and number != "0" else None
+    shown: Shown = asked(visit, "show", revision=revision, health=visit.asked.get("health") == "yes")
+    found: Revisions = asked(visit, "history", limit=20)
+    return {
+        "shown": shown,
+        "standing": revision is None,
+        "health": shown.health,
+        "revisions": found.revisions,
+        "states": [state.value for state in State],
+    }
+
+
+def _number(text: str) -> int | None:
+    """A revision's number; None for what is shipped."""
+    if text in ("", "shipped"):
+        return None
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise Rejected(f"{text[:20]} is no revision: give its number, or `shipped`", reason="bad_revision")
+    return int(text)
+
+
+def _diff(visit: Visit) -> Mapping[str, Any]:
+    before, after = visit.asked.get("from", ""), visit.asked.get("to", "")
+    found: Changed = _asked_of(visit, before, after)
+    lines = [
+        (f"{code}: {name}", _one(was, name), _one(now, name))
+        for code, (was, now) in sorted(found.rules.items())
+        for name in sorted({*(was or {}), *(now or {})} - {"tree"})
+        if _one(was, name) != _one(now, name)
+    ]
+    lines += [("list entry", encode(one).decode(), "") for one in found.removed_entries]
+    lines += [("list entry", "", encode(one).decode()) for one in found.added_entries]
+    if found.policy is not None:
+        was, now = found.policy
+        lines.append(("policy", encode(was).decode(), encode(now).decode()))
+    return {"lines": lines, "before": before or "shipped", "after": after or "shipped"}
+
+
+def _asked_of(visit: Visit, before: str, after: str) -> Any:
+    members: dict[str, Any] = {"from": _number(before), "to": _number(after)}
+    return asked(visit, "diff", **members)
+
+
+def _one(rule: Mapping[str, Any] | None, name: str) -> str:
+    value = (rule or {}).get(name, "")
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a bar: x and width of 100, and its words."""
+
+    name: str
+    x: float
+    width: float
+    count: int
+
+
+def _try(visit: Visit) -> Mapping[str, Any]:
+    sql, outcome = visit.asked.get("sql", "").strip(), visit.asked.get("outcome", "review")
+    days = visit.asked.get("days", "60")
+    days = days if days in WINDOWS else "60"
+    shown: dict[str, Any] = {
+        "sql": sql,
+        "outcome": outcome if outcome in OUTCOMES else "review",
+        "days": days,
+        "windows": WINDOWS,
+        "outcomes": OUTCOMES,
+        "found": None,
+        "trouble": "",
+    }
+    if not sql:
+        return shown
+    rule = {"code": "tried", "outcome": shown["outcome"], "sql": sql, "state": "live"}
+    since = visit.now - timedelta(days=int(days))
+    try:
+        found: Backtested = asked(
+            visit, "backtest", rules=[rule], since=utc_text(since), until=utc_text(visit.now), maturity_days=45
+        )
+    except Rejected as error:
+        return {**shown, "trouble": str(error)}
+    [tried] = found.rules
+    return {**shown, "found": found, "tried": tried, "pictures": _bars(found, tried), "amounts": _money(tried)}
+
+
+def _bars(found: Backtested, tried: Tried) -> Sequence[tuple[str, tuple[Sequence[Part], int]]]:
+    """What the rule holds for, and all payments, by what became of them."""
+    return [("what it holds for", _parts(tried.fates)), ("all payments", _parts(found.fates))]
+
+
+def _parts(fates: Mapping[Fate, Any]) -> tuple[list[Part], int]:
+    whole, x, parts = sum(one.payments for one in fates.values()), 0.0, []
+    for fate in Fate:
+        count = fates[fate].payments if fate in fates else 0
+        if count:
+            width = 100 * count / whole
+            parts.append(Part(fate.value, round(x, 3), round(width, 3), count))
+            x += width
+    return parts, whole
+
+
+def _money(tried: Tried) -> Mapping[str, Sequence[Money]]:
+    """By fate, of each currency."""
+    return {
+        fate.value: [Money(minor, currency) for currency, minor in sorted(one.money.items())]
+        for fate, one in tried.fates.items()
+        if one.money
+    }
+
+
+def _wish_put(visit: Visit) -> str:
+    """A rule's state, as somebody wishes it: another one has to agree."""
+    code, state, after = (visit.asked.get(name, "") for name in ("code", "state", "after"))
+    shown: Shown = asked(visit, "show")
+    before = {one["code"]: one["state"] for one in shown.book["rules"]}
+    if code not in before or state not in set(State):
+        raise Rejected(f"there is no rule {code[:60]}, or no state {state[:20]}", reason="bad_rule")
+    if before[code] == state:
+        raise Rejected(f"{code} is {state} already", reason="bad_rule")
+    says = f"The rule {code} becomes {state} instead of {before[code]}, for every payment, within a minute."
+    return _wish(visit, PUT, f"rule {code}", says, code=code, state=state, after=after)
+
+
+def _wish_back(visit: Visit) -> str:
+    to = visit.asked.get("to", "")
+    _number(to)
+    says = f"The book of revision {to} decides once more, as a new revision, within a minute."
+    return _wish(visit, BACK, f"revision {to}", says, to=to)
+
+
+def _wish(visit: Visit, what: str, about: str, says: str, **parameters: str) -> str:
+    wanted = Approval(
+        id=visit.once,
+        what=what,
+        about=about,
+        says=says,
+        parameters=parameters,
+        by=visit.person.email,
+        why=mask(visit.why),
+        asked_at=visit.now,
+        open_until=visit.now + GOOD_FOR,
+        expires_at=visit.now + KEPT_FOR,
+    )
+    ask(visit.acting(f"ask for {what}", visit.why), wanted)
+    return done(HERE, "Asked for: it is done when an approver agrees, who is not you.")
+
+
+def put(visit: Visit, agreed: Approval) -> str:
+    """Carried out in the name of who asked for it. Raises Rejected where the book is another one by now."""
+    told = agreed.parameters
+    shown: Shown = asked(visit, "show")
+    if str(shown.revision or "") != told["after"]:
+        raise Rejected("the book is another one by now: look at it, and ask again", reason="book_changed")
+    rules = [{**one, "state": told["state"]} if one["code"] == told["code"] else one for one in shown.book["rules"]]
+    why = _why(agreed)
+    book = {**shown.book, "rules": rules}
+    published: Published = asked(visit, "publish", agreed.by, book=book, after=shown.revision, reason=why)
+    return f"revision {published.revision} decides"
+
+
+def back(visit: Visit, agreed: Approval) -> str:
+    """Carried out in the name of who asked for it."""
+    published: Published = asked(visit, "back", agreed.by, to=_number(agreed.parameters["to"]), reason=_why(agreed))
+    return f"revision {published.revision} decides"
+
+
+def _why(agreed: Approval) -> str:
+    return f"{agreed.why} (agreed to by {agreed.decided_by})"
+
+
+def _lists(visit: Visit) -> Mapping[str, Any]:
+    kind, value = visit.asked.get("kind", ""), visit.asked.get("value", "").strip()
+    one: Standing | None = None
+    if kind in KINDS and value:
+        one = asked(visit, "listed", kind=kind, value=value)
+        visit.saw(f"lists:{kind}:{value}")
+    page: Entities = asked(visit, "listed", after=visit.asked.get("after", ""))
+    if page.entities:
+        visit.saw("lists:all")
+    return {
+        "kind": kind,
+        "value": value,
+        "one": one,
+        "page": page,
+        "kinds": KINDS,
+        "after": visit.asked.get("after", ""),
+    }
+
+
+def _entity(visit: Visit) -> tuple[str, str]:
+    kind, value = visit.asked.get("kind", ""), visit.asked.get("value", "")
+    if kind not in KINDS or not value:
+        raise Rejected(
+            "say whom: a card, a customer, a device or an address, as a decision names it", reason="bad_entry"
+        )
+    return kind, value
+
+
+def _add(visit: Visit) -> str:
+    kind, value = _entity(visit)
+    days, action = visit.asked.get("days", ""), visit.asked.get("action", "")
+    if not days.isdigit() or not 1 <= int(days) <= 365:
+        raise Rejected("say for how many days: from 1 to 365", reason="bad_entry")
+    until = utc_text(visit.now + timedelta(days=int(days)))
+    said: dict[str, Any] = {"action": action, "kind": kind, "value": value, "rule": None, "until": until}
+    asked(visit, "list", **said, owner=visit.person.email, reason=visit.why)
+    return done(link(LISTS, kind=kind, value=value), f"It holds for {days} days, from the next payment on.")
+
+
+def _remove(visit: Visit) -> str:
+    kind, value = _entity(visit)
+    rule = visit.asked.get("rule") or None
+    asked(visit, "unlist", kind=kind, value=value, action=visit.asked.get("action", ""), rule=rule, reason=visit.why)
+    return done(link(LISTS, kind=kind, value=value), "It holds no longer.")
+
+
+CARRIED_OUT = {PUT: put, BACK: back}
+"""By `Approval.what`: what is done when somebody has agreed."""
