@@ -3,10 +3,9 @@
 import re
 from urllib.parse import urlencode
 
-import pytest
 import urllib3
 
-from tests.console.browser import NARROW, WIDE, Desk, barriers, overflows
+from tests.console.browser import Desk
 from tests.stack.console import Served
 from tests.stack.front import STRANGER, Signer
 
@@ -82,14 +81,3 @@ def test_what_people_see_is_said_in_their_own_zone(desk: Desk) -> None:
         page.get_by_role("button", name="Set").click()
         assert page.url.endswith("/audit")
         assert page.get_by_label("Times in").input_value() == "Asia/Tokyo"
-
-
-@pytest.mark.parametrize("path", ["/", "/audit", "/nowhere"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "390"])
-def test_everybody_can_read_and_work_with_each_page(desk: Desk, path: str, scheme: str, size: tuple[int, int]) -> None:
-    with desk.sits(ANA, size=size, scheme=scheme) as page:  # type: ignore[arg-type]
-        page.goto(path)
-        desk.picture(page, f"{path}-{scheme}-{size[0]}")
-        assert barriers(page) == []
-        assert overflows(page) <= 0
