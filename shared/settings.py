@@ -224,17 +224,11 @@ class Settings:
                 ' "four_eyes_above": 50000}',
                 reason="bad_setting",
             )
-        key = self.environment.get("PAYIN_CONSOLE_KEY", "")
-        if len(key) < _LEAST_SECRET:
-            raise Misconfigured(
-                f"PAYIN_CONSOLE_KEY is not set, or of less than {_LEAST_SECRET} characters: make it of random ones",
-                reason="missing_secret",
-            )
         return Admission(
             audience=read.audience,
             groups={Role[name.upper()]: tuple(one.lower() for one in groups) for name, groups in read.groups.items()},
             four_eyes_above=read.four_eyes_above,
-            key=key.encode(),
+            key=console_key(self.environment),
             keys_url=self.environment.get("PAYIN_IAP_KEYS_URL", ""),
             directory_url=self.environment.get("PAYIN_DIRECTORY_URL", ""),
         )
@@ -362,6 +356,17 @@ def _secrets(variable: str, text: str, of: type[_S]) -> _S:
         raise Misconfigured(
             f"{variable} is not the JSON object it should be: its members are {members}", reason="bad_secret"
         ) from None
+
+
+def console_key(environment: Mapping[str, str]) -> bytes:
+    """PAYIN_CONSOLE_KEY. Raises Misconfigured."""
+    key = environment.get("PAYIN_CONSOLE_KEY", "")
+    if len(key) < _LEAST_SECRET:
+        raise Misconfigured(
+            f"PAYIN_CONSOLE_KEY is not set, or of less than {_LEAST_SECRET} characters: make it of random ones",
+            reason="missing_secret",
+        )
+    return key.encode()
 
 
 def read(environment: Mapping[str, str]) -> Settings:

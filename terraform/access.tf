@@ -7,7 +7,7 @@ locals {
   )
   # Keys must be known before anything exists, so they come from the configuration and not from the modules.
   runs = merge(
-    { for name in concat(keys(local.consumers), keys(local.callable)) : name => name },
+    { for name in concat(keys(local.consumers), keys(local.callable), keys(local.pages)) : name => name },
     { for provider in keys(var.payment_providers) : "webhook-${provider}" => "webhook" },
   )
   publishes = { for pair in flatten([for name, of in local.runs : [

@@ -1,6 +1,6 @@
 module "function" {
   source   = "./modules/function"
-  for_each = merge(local.consumers, local.callable)
+  for_each = merge(local.consumers, local.callable, local.pages)
 
   name            = replace(each.key, "_", "-")
   entry_point     = each.key
@@ -23,6 +23,8 @@ module "function" {
   # For Pub/Sub this is the subscription's own identity, which can do nothing but call this function.
   invokers = each.value.trigger == "pubsub" ? {
     push = google_service_account.push[each.key].member
+    } : each.value.trigger == "pages" ? {
+    proxy = local.iap_agent
     } : merge(
     { for member in try(var.invokers[each.key], []) : member => member },
     try(each.value.endpoints, false) ? { for name, account in google_service_account.tells : name => account.member } : {},

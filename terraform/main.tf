@@ -12,6 +12,8 @@ locals {
   scheduled = { for name, f in local.functions : name => f if can(f.schedule) }
   callable  = { for name, f in local.functions : name => f if f.trigger == "http" && !try(f.public, false) }
   webhook   = local.functions.webhook
+  # Pages for people, where it is said who may see them.
+  pages = { for name, f in local.functions : name => f if f.trigger == "pages" && var.console != null }
 
   # Topics as the code names them, each with those that it is in Pub/Sub: one for each provider where one's flood must
   # not be another's queue.
@@ -55,6 +57,7 @@ locals {
     PAYIN_MERCHANT        = jsonencode(var.merchant)
     PAYIN_ENDPOINTS       = jsonencode({ for name, e in var.endpoints : name => { url = e.url } })
     PROVIDERS             = join(",", keys(var.payment_providers))
+    PAYIN_CONSOLE         = jsonencode({ audience = local.console_audience, groups = try(var.console.groups, {}), four_eyes_above = try(var.console.four_eyes_above, 0) })
   }
   environment = { for name, f in local.functions : name => merge(
     { PAYIN_BACKEND = "gcp", GOOGLE_CLOUD_PROJECT = var.project },
@@ -86,6 +89,7 @@ resource "google_project_service" "used" {
     ],
     var.edge == null ? [] : ["compute.googleapis.com"],
     var.kms_key == null ? [] : ["cloudkms.googleapis.com"],
+    var.console == null ? [] : ["iap.googleapis.com", "cloudidentity.googleapis.com"],
   ))
   service            = each.value
   disable_on_destroy = false

@@ -7,7 +7,12 @@ output "webhooks" {
 
 output "private" {
   description = "Functions that must refuse strangers."
-  value       = { for name, f in module.function : name => f.url }
+  value       = { for name, f in module.function : name => f.url if !contains(keys(local.pages), name) }
+}
+
+output "console" {
+  description = "The pages for people, behind Identity-Aware Proxy; null where there are none."
+  value       = one([for name in keys(local.pages) : { service = module.function[name].name, url = module.function[name].url }])
 }
 
 output "ci" {

@@ -2,6 +2,7 @@
 # NOTIFY_<ENDPOINT>: what notifications to it are signed with; see shared/settings.py. A rotation is a new version holding the old key and the new, then, when `key_id` in the logs shows
 # the old one unused, a version with the new alone. PAYIN_PSEUDONYM_KEYS is ours, shared by the functions that publish
 # what providers say (see shared/domain/pseudonyms.py): each version holds every key that still names something.
+# PAYIN_CONSOLE_KEY marks the forms of the pages as ours: a new version makes those stale that people have open.
 locals {
   # Environment variable to the versions of its secret and the one that is read.
   secrets = merge(
@@ -17,6 +18,10 @@ locals {
       versions = e.secret_versions
       pinned   = e.secret_versions[length(e.secret_versions) - 1]
     } },
+    { for variable in ["PAYIN_CONSOLE_KEY"] : variable => {
+      versions = var.console.secret_versions
+      pinned   = var.console.secret_versions[length(var.console.secret_versions) - 1]
+    } if var.console != null },
     { for variable in local.shared_secrets : variable => {
       versions = var.pseudonym_versions
       pinned   = var.pseudonym_versions[length(var.pseudonym_versions) - 1]
@@ -26,7 +31,7 @@ locals {
   asked = { for part in ["api", "answer"] : part => [
     for file in fileset("${path.module}/../shared/providers", "*/${part}.py") : "API_${upper(dirname(file))}"
   ] }
-  shared_secrets = toset(flatten([for f in local.functions : try(f.secrets, [])]))
+  shared_secrets = toset([for variable in flatten([for f in local.functions : try(f.secrets, [])]) : variable if variable != "PAYIN_CONSOLE_KEY"])
   secret_versions = { for pair in flatten([for variable, s in local.secrets : [
     for version in s.versions : { key = "${variable}/${version}", variable = variable, version = version }
   ]]) : pair.key => pair }

@@ -210,6 +210,32 @@ variable "endpoints" {
   }
 }
 
+variable "console" {
+  description = "Who sees the pages for people, by groups of Google's in your organisation: each role may do what those before it may. four_eyes_above: hundredths of a euro, from which an act that nobody can take back wants two people. null: no pages are deployed."
+  type = object({
+    groups = object({
+      viewer   = optional(list(string), [])
+      analyst  = optional(list(string), [])
+      approver = optional(list(string), [])
+    })
+    four_eyes_above = optional(number, 50000)
+    secret_versions = optional(list(string), ["1"])
+  })
+  default = null
+  validation {
+    condition     = var.console == null || length(try(flatten(values(var.console.groups)), [])) > 0
+    error_message = "Pages that nobody may see are better not deployed: name a group, or leave console out."
+  }
+  validation {
+    condition     = alltrue([for group in try(flatten(values(var.console.groups)), []) : can(regex("^[^@\\s:]+@[^@\\s:]+$", group))])
+    error_message = "A group is named by its e-mail address, without `group:` before it."
+  }
+  validation {
+    condition     = try(var.console.four_eyes_above, 0) >= 0 && try(length(var.console.secret_versions), 1) > 0
+    error_message = "four_eyes_above is 0 or more, and PAYIN_CONSOLE_KEY has a version."
+  }
+}
+
 variable "alert_emails" {
   description = "Who is told when an alert fires."
   type        = list(string)

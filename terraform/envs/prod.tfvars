@@ -23,3 +23,8 @@ payment_providers = {
   stripe      = { api_versions = ["1"], max_instances = 25 }
   worldpay    = {}
 }
+
+# Pages for people, by groups of your organisation; leave it out where there are none.
+console = {
+  groups = { viewer = ["payments-all@example.com"], analyst = ["disputes@example.com", "fraud@example.com"], approver = ["payments-leads@example.com"] } # yours
+}

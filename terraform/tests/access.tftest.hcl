@@ -169,3 +169,49 @@ run "ci_deploys_from_the_protected_ref_alone" {
     error_message = "A branch could deploy, or a job that nobody approved."
   }
 }
+
+run "pages_are_seen_by_groups_past_the_proxy_and_by_nobody_else" {
+  command = apply
+  variables {
+    console       = { groups = { viewer = ["all@shop.example"], analyst = ["disputes@shop.example"], approver = ["leads@shop.example"] } }
+    secret_values = { WEBHOOK_STRIPE = "s", WEBHOOK_ADYEN = "a", PAYIN_CONSOLE_KEY = "k" }
+  }
+
+  assert {
+    condition     = module.function["console"].invokers == { proxy = "serviceAccount:service-300000000003@gcp-sa-iap.iam.gserviceaccount.com" }
+    error_message = "The console is reached around its proxy."
+  }
+  assert {
+    condition = toset([for one in google_iap_web_cloud_run_service_iam_member.people : one.member]) == toset(
+    ["group:all@shop.example", "group:disputes@shop.example", "group:leads@shop.example"])
+    error_message = "Others than the groups come past the proxy, or not all of them do."
+  }
+  assert {
+    condition     = jsondecode(module.function["console"].environment.PAYIN_CONSOLE).audience == "/projects/300000000003/locations/europe-west1/services/console" && jsondecode(module.function["console"].environment.PAYIN_CONSOLE).four_eyes_above == 50000
+    error_message = "The console does not know whom the proxy's tokens are made for."
+  }
+  assert {
+    condition     = contains(keys(module.function["console"].secrets), "PAYIN_CONSOLE_KEY") && alltrue([for name, f in module.function : !contains(keys(f.secrets), "PAYIN_CONSOLE_KEY") if name != "console"])
+    error_message = "The key of forms is read by others, or not by the console."
+  }
+  assert {
+    condition     = output.console.service == "console" && !contains(keys(output.private), "console")
+    error_message = "The deploy script does not find the console, or takes it for a function that Google refuses."
+  }
+}
+
+run "pages_that_nobody_may_see_are_not_deployed" {
+  command = plan
+  variables {
+    console = { groups = {} }
+  }
+  expect_failures = [var.console]
+}
+
+run "without_people_there_are_no_pages" {
+  command = plan
+  assert {
+    condition     = !contains(keys(module.function), "console") && output.console == null && length(google_iap_web_cloud_run_service_iam_member.people) == 0
+    error_message = "The console is deployed where nobody said who may see it."
+  }
+}

@@ -284,6 +284,14 @@ def has_key(env: str) -> bool:
     )
 
 
+def has_console(env: str) -> bool:
+    """Whether pages for people are deployed, before which Identity-Aware Proxy stands."""
+    return (
+        re.search(r"^console\s*=\s*\{", (CONFIGURATION / "envs" / f"{env}.tfvars").read_text(), re.MULTILINE)
+        is not None
+    )
+
+
 def setting(env: str, name: str, default: str | None = None) -> str:
     """A plain text in the environment's file."""
     text = (CONFIGURATION / "envs" / f"{env}.tfvars").read_text()
@@ -308,7 +316,7 @@ def checked_secrets(file: Path | None) -> dict[str, str]:
         raise Stop(f"{file} is no JSON, from line {error.lineno}, column {error.colno} on: {error.msg}") from error
     if not isinstance(read_in, dict):
         raise Stop(f'{file} is no object of {{"WEBHOOK_<PROVIDER>": {{...}}, ...}}')
-    given = {name: json.dumps(secret) for name, secret in read_in.items()}
+    given = {name: secret if isinstance(secret, str) else json.dumps(secret) for name, secret in read_in.items()}
     for variable, text in given.items():
         kind, _, provider = variable.partition("_")
         try:
@@ -320,9 +328,12 @@ def checked_secrets(file: Path | None) -> dict[str, str]:
                     read.api(provider.lower())
                 case "PAYIN" if variable == "PAYIN_PSEUDONYM_KEYS":
                     read.keyring()
+                case "PAYIN" if variable == "PAYIN_CONSOLE_KEY":
+                    settings.console_key(read.environment)
                 case _:
                     raise Stop(
-                        f"{file}: {variable} is neither WEBHOOK_<PROVIDER>, API_<PROVIDER> nor PAYIN_PSEUDONYM_KEYS"
+                        f"{file}: {variable} is neither WEBHOOK_<PROVIDER>, API_<PROVIDER>, PAYIN_PSEUDONYM_KEYS nor"
+                        " PAYIN_CONSOLE_KEY"
                     )
         except Misconfigured as error:
             raise Stop(f"{file}: {error}") from error
@@ -592,6 +603,7 @@ def _carry_out(at: Target, now: Deployment, before: Deployment | None, pace: Pac
         run.made(change["after"]["name"] for change in changes if change["actions"] not in (*UNCHANGED, ["delete"]))
     outputs = at.terraform.output()
     _set_invoker_checks(at, outputs)
+    _set_proxy(at, outputs)
     # Asked anew: an apply may last longer than a token.
     watched = timedelta() if at.dry else pace.watched
     try:
@@ -621,6 +633,19 @@ def _set_invoker_checks(at: Target, outputs: Mapping[str, Any]) -> None:
             print(f"dry run: would set {switch} on {service}")
         else:
             _ran(["gcloud", "run", "services", "update", service, switch, *place, "--quiet"])
+
+
+def _set_proxy(at: Target, outputs: Mapping[str, Any]) -> None:
+    """Identity-Aware Proxy stands before the console. Only the service below a function has that switch, as above; until it is
+    set the console lets nobody in, for it proves the proxy's word itself.
+    https://cloud.google.com/run/docs/securing/identity-aware-proxy-cloud-run"""
+    if (console := outputs.get("console")) is None:
+        return
+    place = [f"--region={outputs['region']}", f"--project={setting(at.env, 'project')}"]
+    if at.dry:
+        print(f"dry run: would set --iap on {console['service']}")
+    else:
+        _ran(["gcloud", "run", "services", "update", console["service"], "--iap", *place, "--quiet"])
 
 
 def _unset_secrets(plan: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:
@@ -659,6 +684,8 @@ def _prepared(at: Target, bundles: Mapping[str, str]) -> None:
     asking = google.credentials(setting(at.env, "project"))
     number = setting(at.env, "project_number")
     asking.make_agent(number, "pubsub.googleapis.com")
+    if has_console(at.env):
+        asking.make_agent(number, "iap.googleapis.com")
     if has_key(at.env):
         asking.make_agents_of_a_key(number)
 

@@ -24,6 +24,8 @@ PROJECT_ROLES = {
     "roles/datastore.user": "Firestore has no policy of its own; held to one database by a condition",
     "roles/datastore.viewer": "as above",
     "roles/bigquery.jobUser": "a query is run, and paid for, by a project",
+    "roles/logging.viewer": "the console shows what was refused, of which only the log knows",
+    "roles/pubsub.viewer": "the console shows whether a parked provider's subscriptions are pushed all the same",
 }
 CONDITIONED = {"roles/datastore.user", "roles/datastore.viewer"}
 
@@ -89,6 +91,7 @@ RESOURCE_ROLES = {
     "google_bigquery_dataset_iam_member": {"roles/bigquery.dataViewer", "roles/bigquery.dataEditor"},
     "google_bigquery_table_iam_member": {"roles/bigquery.dataEditor"},
     "google_cloud_run_service_iam_member": {"roles/run.invoker"},
+    "google_iap_web_cloud_run_service_iam_member": {"roles/iap.httpsResourceAccessor"},
     "google_artifact_registry_repository_iam_member": {"roles/artifactregistry.writer"},
     "google_service_account_iam_member": {"roles/iam.workloadIdentityUser"},
     "google_kms_crypto_key_iam_member": {"roles/cloudkms.cryptoKeyEncrypterDecrypter"},

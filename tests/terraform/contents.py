@@ -18,7 +18,7 @@ OF_THE_PLATFORM = {"LOG_EXECUTION_ID"}
 # Set by Cloud Run itself, and the local backend's own.
 NOT_DEPLOYED = {"K_SERVICE", "GCE_METADATA_HOST", "PAYIN_HOME", "PAYIN_DATABASE_URL"}
 # Secrets that are no provider's.
-OF_OURS = frozenset({"PAYIN_PSEUDONYM_KEYS"})
+OF_OURS = frozenset({"PAYIN_PSEUDONYM_KEYS", "PAYIN_CONSOLE_KEY"})
 TICKS = "ticks"
 TAKEN = "TOPIC"
 """What a contract calls the topic that others publish to."""
