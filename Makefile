@@ -10,7 +10,7 @@ EVENT ?= charge.dispute.created
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev send ops test check mutate bench providers contracts pins clean
+.PHONY: help setup demo dev send console ops test check mutate bench providers contracts pins clean
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ dev: $(VENV)/$(STACK_SET) ## Every function running locally, with URLs to curl (
 
 send: $(VENV)/.run ## Sign and post one event to a running `make dev` (PROVIDER=stripe EVENT=charge.dispute.created PAYMENT=)
 	$(PY) -m tests.stack.send --provider $(PROVIDER) --event $(EVENT) $(if $(PAYMENT),--payment $(PAYMENT))
+
+console: $(VENV)/.ops ## The pages for people over what `make demo` or `make dev` left (HOME_OF=.payin/demo-embedded PORT=8090)
+	$(PY) -m tests.stack.console $(if $(HOME_OF),--home $(HOME_OF)) $(if $(PORT),--port $(PORT))
 
 ops: $(VENV)/.ops ## The command line of people on call (ARGS="trace <any id>"); afterwards also shared/cli/payin, which shells complete
 	./shared/cli/payin $(ARGS)

@@ -21,10 +21,9 @@ from shared.domain.decisions import Action
 from shared.domain.errors import Rejected
 from shared.flows.audit import Errand, audited
 from shared.flows.backtest import Backtested
-from shared.flows.challengers import dismiss, give_share, promote
+from shared.flows.challengers import dismiss, give_share, pin, promote, roll_back
 from shared.flows.champions import Line
 from shared.flows.ports import Ports
-from shared.flows.train_model import pin, roll_back
 from shared.fraud.lists import ENTITIES
 from shared.fraud.rules import State
 from shared.operations.model_quality import standing

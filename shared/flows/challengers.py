@@ -1,12 +1,12 @@
-"""A model beside the champion: given a share of the customers, promoted, or dismissed. One write each, and a repeat does
-nothing more."""
+"""What people do to the line of champions: a model beside the champion is given a share of the customers, promoted, or dismissed;
+the champion is pinned, or the one before it decides again. One write each, and a repeat does nothing more."""
 
 from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.errors import Rejected
 from shared.domain.telemetry import fact
-from shared.flows.champions import Canary, Champion, Line, line_of, with_line
+from shared.flows.champions import Canary, Champion, Line, line_of, usable, with_line
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Documents, Ports, Snapshot, Write
@@ -84,3 +84,49 @@ def put_line(seen: Seen, line: Line) -> Write:
     """The registry with `line` as that of this release's features. CHAMPION is among what was read."""
     found = seen[CHAMPION]
     return write(CHAMPION, found, with_line(found.document if found else None, SCHEMA_VERSION, line))
+
+
+def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
+    """Let the champion before this one decide again, and pin it: the next night, on the same data, would bring back the
+    like of the one that goes. Answers the digest of the one that decides then.
+
+    unwanted: the digest that shall go; where another one decides, it is gone already (or was mistyped), nothing changes,
+    and that is what is told. Raises Rejected when none came before, Misconfigured when that one cannot decide here.
+    """
+
+    def effect(seen: Seen) -> Effect[tuple[str, bool]]:
+        line = standing_line(ports, seen[CHAMPION])
+        if line.current is not None and unwanted not in (None, line.current.digest):
+            return Effect((line.current.digest, False))
+        if not line.former:
+            raise Rejected("no champion came before this one: run train_model", reason="no_former_champion")
+        again = line.former[-1].digest
+        artifacts.load(ports.models.load(again), again)
+        return Effect((again, True), [put_line(seen, line.rolled_back(now))])
+
+    digest, gone = change(ports.documents, [CHAMPION], effect)
+    if gone:
+        fact("champion_rolled_back", digest=digest)
+    else:
+        fact("champion_kept", digest=digest, unwanted=unwanted)
+    return digest
+
+
+def pin(ports: Ports, digest: str, *, pinned: bool) -> None:
+    """Keep the champion `digest` whatever training finds, or let a better one follow again; a repeat changes nothing.
+    Raises Rejected where another one decides."""
+
+    def effect(seen: Seen) -> Effect[None]:
+        line = standing_line(ports, seen[CHAMPION])
+        if line.current is None or line.current.digest != digest:
+            raise Rejected(f"the champion is another one than {digest}", reason="not_the_champion")
+        return Effect(None, [put_line(seen, replace(line, pinned=pinned))] if line.pinned != pinned else [])
+
+    change(ports.documents, [CHAMPION], effect)
+    fact("champion_pinned", digest=digest, pinned=pinned)
+
+
+def standing_line(ports: Ports, found: Snapshot | None) -> Line:
+    """The champions of this release's features. What cannot decide in it has no place to defend."""
+    document = found.document if found else None
+    return line_of(document, SCHEMA_VERSION, lambda digest: usable(ports.models, digest) is not None)

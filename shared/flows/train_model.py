@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,12 @@ from shared.domain.codec import encode
 from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
 from shared.flows.audit import Errand, audited
-from shared.flows.challengers import dismiss, give_share, promote, put_line
-from shared.flows.champions import Champion, Line, line_of, usable
+from shared.flows.challengers import dismiss, give_share, pin, promote, put_line, roll_back, standing_line
+from shared.flows.champions import Champion
 from shared.flows.cohorts import compare_challenger
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change
-from shared.flows.ports import Ports, Snapshot
+from shared.flows.ports import Ports
 from shared.flows.recompute_decisions import recompute_decisions
 from shared.flows.scorer import CHAMPION
 from shared.fraud import model as artifacts
@@ -109,7 +109,7 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
     origin = {**_origin(request, slices, quality), "maturity": known.told}
     stood = _store(ports, judged, test, origin)
 
-    line = _line(ports, ports.documents.get([CHAMPION])[0])
+    line = standing_line(ports, ports.documents.get([CHAMPION])[0])
     comparison = _compared(ports, line.current, stood, scored, test, request.seed)
     precision = compare.average_precision(scored, test, request.seed)
     objections = gate.objections(quality, precision, comparison, request.least_frauds_compared, request.least_lift)
@@ -283,52 +283,6 @@ def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
             recompute_decisions(ports, now, decisions, timedelta(days=days))
         case TrainingRequest():
             train_model(ports, now, parameters)
-
-
-def roll_back(ports: Ports, now: datetime, unwanted: str | None = None) -> str:
-    """Let the champion before this one decide again, and pin it: the next night, on the same data, would bring back the
-    like of the one that goes. Answers the digest of the one that decides then.
-
-    unwanted: the digest that shall go; where another one decides, it is gone already (or was mistyped), nothing changes,
-    and that is what is told. Raises Rejected when none came before, Misconfigured when that one cannot decide here.
-    """
-
-    def effect(seen: Seen) -> Effect[tuple[str, bool]]:
-        line = _line(ports, seen[CHAMPION])
-        if line.current is not None and unwanted not in (None, line.current.digest):
-            return Effect((line.current.digest, False))
-        if not line.former:
-            raise Rejected("no champion came before this one: run train_model", reason="no_former_champion")
-        again = line.former[-1].digest
-        artifacts.load(ports.models.load(again), again)
-        return Effect((again, True), [put_line(seen, line.rolled_back(now))])
-
-    digest, gone = change(ports.documents, [CHAMPION], effect)
-    if gone:
-        fact("champion_rolled_back", digest=digest)
-    else:
-        fact("champion_kept", digest=digest, unwanted=unwanted)
-    return digest
-
-
-def pin(ports: Ports, digest: str, *, pinned: bool) -> None:
-    """Keep the champion `digest` whatever training finds, or let a better one follow again; a repeat changes nothing.
-    Raises Rejected where another one decides."""
-
-    def effect(seen: Seen) -> Effect[None]:
-        line = _line(ports, seen[CHAMPION])
-        if line.current is None or line.current.digest != digest:
-            raise Rejected(f"the champion is another one than {digest}", reason="not_the_champion")
-        return Effect(None, [put_line(seen, replace(line, pinned=pinned))] if line.pinned != pinned else [])
-
-    change(ports.documents, [CHAMPION], effect)
-    fact("champion_pinned", digest=digest, pinned=pinned)
-
-
-def _line(ports: Ports, found: Snapshot | None) -> Line:
-    """The champions of this release's features. What cannot decide in it has no place to defend."""
-    document = found.document if found else None
-    return line_of(document, SCHEMA_VERSION, lambda digest: usable(ports.models, digest) is not None)
 
 
 NAMES_FOR_PEOPLE = ("provider", "network", "country")
@@ -543,7 +497,7 @@ def _crown(ports: Ports, champion: Champion) -> bool:
     """Make `champion` the one that decides, and remember the ones before; no when an operator has pinned another one."""
 
     def effect(seen: Seen) -> Effect[bool]:
-        line = _line(ports, seen[CHAMPION])
+        line = standing_line(ports, seen[CHAMPION])
         if line.current is not None and line.current.digest == champion.digest:
             return Effect(True)
         if line.pinned:
@@ -557,7 +511,7 @@ def _challenge(ports: Ports, challenger: Champion) -> None:
     """Let `challenger` be asked beside the champion, unless it is one of the two already."""
 
     def effect(seen: Seen) -> Effect[None]:
-        line = _line(ports, seen[CHAMPION])
+        line = standing_line(ports, seen[CHAMPION])
         if challenger.digest in {one.digest for one in (line.current, line.challenger) if one}:
             return Effect(None)
         return Effect(None, [put_line(seen, line.challenged(challenger))])
@@ -568,6 +522,6 @@ def _challenge(ports: Ports, challenger: Champion) -> None:
 
 def _watch_age(ports: Ports, now: datetime, stale_days: float) -> None:
     """Alarm when one champion has decided for longer than `stale_days`, whatever kept the next one from it."""
-    current = _line(ports, ports.documents.get([CHAMPION])[0]).current
+    current = standing_line(ports, ports.documents.get([CHAMPION])[0]).current
     if current is not None and now - current.since > timedelta(days=stale_days):
         alarm("champion_stale", digest=current.digest, days=(now - current.since) // timedelta(days=1))

@@ -107,6 +107,7 @@ APIS = {
     "google_compute_": "compute.googleapis.com",
     "google_firestore_": "firestore.googleapis.com",
     "google_iam_": "iam.googleapis.com",
+    "google_iap_": "iap.googleapis.com",
     "google_kms_": "cloudkms.googleapis.com",
     "google_logging_": "logging.googleapis.com",
     "google_monitoring_": "monitoring.googleapis.com",

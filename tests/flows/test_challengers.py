@@ -15,14 +15,14 @@ from shared.domain.decisions import Decision
 from shared.domain.errors import Rejected
 from shared.domain.events import AnyEvent
 from shared.flows.assess_payment import Assessor
-from shared.flows.challengers import line_in
+from shared.flows.challengers import line_in, roll_back
 from shared.flows.champions import Canary, Champion, Line, with_line
 from shared.flows.decisions import of_stored, stored
 from shared.flows.ports import Create, Ports
 from shared.flows.recompute_decisions import recompute_decisions
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
-from shared.flows.train_model import COLUMNS, on_request, roll_back
+from shared.flows.train_model import COLUMNS, on_request
 from shared.fraud.features import SCHEMA_VERSION, Attempt
 from shared.fraud.judges import Judges
 from shared.fraud.model import Model

@@ -16,11 +16,12 @@ import pytest
 from shared.domain.codec import utc_text
 from shared.domain.errors import Rejected
 from shared.flows import train_model as train_flow
+from shared.flows.challengers import roll_back
 from shared.flows.champions import Champion, Line, line_of, with_line
 from shared.flows.ports import Create, Ports, Replace
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
-from shared.flows.train_model import TrainingReport, on_request, roll_back, train_model
+from shared.flows.train_model import TrainingReport, on_request, train_model
 from shared.fraud import model
 from shared.fraud.features import NAMES, SCHEMA_VERSION, microseconds
 from shared.fraud.point_in_time import logged_sql, served_sql

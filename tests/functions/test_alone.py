@@ -50,6 +50,7 @@ CONSUMED = {
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),
     "notify": Request("/v1/notifications/list", identity("ana@shop.example"), b'{"endpoint": "crm"}'),
+    "console": Request("/", {}, b""),  # around the proxy
     "review_payment": Request("/v1/reviews/next", identity("ana@shop.example"), b"{}"),
 }
 ANSWERS = dict.fromkeys(
@@ -63,7 +64,7 @@ ANSWERS = dict.fromkeys(
         "webhook-stripe",
     ),
     200,
-)  # others: 204
+) | {"console": 401}  # others: 204
 FUNCTIONS = sorted(["webhook", *CONSUMED])
 DEPLOYMENTS = sorted([*CONSUMED, *(f"webhook-{name}" for name in providers.names())])
 
@@ -76,6 +77,8 @@ def deployed_environment(gcp_environment: dict[str, str], bigquery_emulator: str
     told = {
         "PAYIN_ENDPOINTS": '{"crm": {"url": "https://crm.example/"}}',
         "NOTIFY_CRM": json.dumps({"keys": {"1": "whsec_" + "b2xk" * 8}}),
+        "PAYIN_CONSOLE": json.dumps({"audience": "/projects/1/x", "groups": {"viewer": ["all@shop.example"]}}),
+        "PAYIN_CONSOLE_KEY": "k" * 32,
     }
     return {**gcp_environment, "BIGQUERY_EMULATOR_HOST": bigquery_emulator, **served, **told}
 

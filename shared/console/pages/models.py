@@ -9,8 +9,8 @@ from shared.console.site import Site, Visit, done
 from shared.domain.errors import Rejected
 from shared.domain.health import HealthMeasured
 from shared.domain.people import Role
+from shared.flows.challengers import pin, roll_back
 from shared.flows.champions import Champion, Line
-from shared.flows.train_model import pin, roll_back
 from shared.operations.model_quality import measured, standing
 
 HERE = "/models"

@@ -12,8 +12,8 @@ from shared.operations.provider_health import Health, health, told_by
 from shared.providers import names
 
 DAY = timedelta(days=1)
-KEPT = timedelta(minutes=10)
-"""A look reads a day of deliveries, for a cent or two: everybody sees the same one for so long."""
+KEPT = timedelta(hours=1)
+"""A look reads a day of deliveries, for three cents: everybody sees the same one for so long."""
 
 
 class _Kept:
