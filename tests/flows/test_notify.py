@@ -180,7 +180,7 @@ def test_where_nobody_listens_any_more_nothing_is_sent_until_somebody_does(ports
     assert disabled_at(CRM, state) == NOON
     moved = Endpoint("crm", "https://crm.example/v2", CRM.keys)
     assert disabled_at(moved, state) is None
-    enable(CRM, ports, "ana@shop.example")
+    enable(CRM.name, ports, "ana@shop.example")
     tell(ports, receivers, data=an_action(1))
     assert len(receivers.came) == 2
 
