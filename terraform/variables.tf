@@ -188,6 +188,12 @@ variable "usage_publishers" {
   }
 }
 
+variable "parked" {
+  description = "Subscriptions that are not pushed, for somebody has parked their provider (`payin providers park`). The deploy script reads who that is; it belongs in no file."
+  type        = list(string)
+  default     = []
+}
+
 variable "endpoints" {
   description = "Systems outside of Google Cloud that are told what happens: an address over TLS, the topics that each follows with a filter of attributes (\"\" for all), and the versions of its secret NOTIFY_<NAME>."
   type = map(object({
