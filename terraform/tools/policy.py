@@ -24,6 +24,7 @@ PROJECT_ROLES = {
     "roles/datastore.user": "Firestore has no policy of its own; held to one database by a condition",
     "roles/datastore.viewer": "as above",
     "roles/bigquery.jobUser": "a query is run, and paid for, by a project",
+    "roles/telemetry.tracesWriter": "spans are a project's; it adds to them and reads none",
 }
 CONDITIONED = {"roles/datastore.user", "roles/datastore.viewer"}
 

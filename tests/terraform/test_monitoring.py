@@ -125,6 +125,7 @@ READ_IN_THE_LOG = {
     "subscriber_cut",
     "decisions_replayed",
     "rules_backtested",
+    "spans_left_out",
 }
 
 
