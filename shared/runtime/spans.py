@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -179,7 +179,7 @@ def _told(one: Span) -> dict[str, Any]:
     }
 
 
-def _attributes(members: dict[str, str | int]) -> list[dict[str, Any]]:
+def _attributes(members: Mapping[str, str | int]) -> list[dict[str, Any]]:
     return [
         {"key": name, "value": {"intValue": str(value)} if isinstance(value, int) else {"stringValue": value}}
         for name, value in members.items()
