@@ -179,7 +179,7 @@ def test_what_the_book_of_rules_is_asked_and_answers_fits_its_contract(tmp_path:
     rule = {"code": "large", "outcome": "review", "sql": "amount >= 100000", "state": "live"}
     who = {"author": "ana", "reason": "a wave"}
     whom = {"action": "block", "kind": "customer", "value": "cus_1"}
-    for call in (
+    calls: tuple[dict[str, Any], ...] = (
         {"act": "show"},
         {"act": "check", "rules": ["amount > 50000", "amount >"]},
         {"act": "publish", "book": {"rules": [rule]}, "after": None, **who},
@@ -190,12 +190,13 @@ def test_what_the_book_of_rules_is_asked_and_answers_fits_its_contract(tmp_path:
         {"act": "listed", "kind": "customer", "value": "cus_1"},
         {"act": "unlist", **whom, **who},
         {"act": "back", "to": None, **who},
-    ):
+    )
+    for call in calls:
         assert [error.message for error in asked.iter_errors(call)] == [], call
         answer = json.loads(encode(manage_rules(json.dumps(call).encode(), ports, NOON)))
         assert [error.message for error in answered.iter_errors(answer)] == [], call
-    for call in ({"act": "burn"}, {"act": "check"}, {"act": "show", "more": 1}):
-        assert not asked.is_valid(call), call
+    for other in ({"act": "burn"}, {"act": "check"}, {"act": "show", "more": 1}):
+        assert not asked.is_valid(other), other
 
 
 def test_what_a_replay_is_asked_and_answers_fits_its_contract(tmp_path: Path) -> None:
