@@ -52,7 +52,7 @@ class Settings:
     clock: PAYIN_CLOCK, a file holding the virtual instant. deployed: running on Cloud Run. metadata_host: whose
     tokens are ours, Google's metadata server on Cloud Run, or the one that GCE_METADATA_HOST names, by Google's own
     word for it; None: google-auth finds some. threads: THREADS, functions-framework's own word for how many requests
-    an instance works on at once.
+    an instance works on at once. span_share: PAYIN_SPANS, the share of traces whose spans are exported.
     """
 
     backend: BackendName
@@ -74,6 +74,7 @@ class Settings:
     deployed: bool
     metadata_host: str | None
     max_body_bytes: int
+    span_share: float
     threads: int
     environment: Mapping[str, str] = field(repr=False)
 
@@ -396,6 +397,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         deployed=deployed,
         metadata_host=environment.get("GCE_METADATA_HOST") or ("metadata.google.internal" if deployed else None),
         max_body_bytes=_positive(environment, "PAYIN_MAX_BODY_BYTES", 1 << 20),
+        span_share=_share(environment, "PAYIN_SPANS"),
         threads=_positive(environment, "THREADS", 8),
         environment=environment,
     )
@@ -436,6 +438,17 @@ def _one_of(environment: Mapping[str, str], variable: str, allowed: tuple[str, .
     if value not in allowed:
         raise Misconfigured(f"{variable} is {value!r}: set it to one of {', '.join(allowed)}", reason="bad_setting")
     return value
+
+
+def _share(environment: Mapping[str, str], variable: str) -> float:
+    text = environment.get(variable) or "0"
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise Misconfigured(f"{variable} must be a share, 0 to 1", reason="bad_setting")
+    return share
 
 
 def _positive(environment: Mapping[str, str], variable: str, default: int) -> int:

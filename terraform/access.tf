@@ -97,3 +97,11 @@ resource "google_project_iam_member" "queries" {
   role     = "roles/bigquery.jobUser"
   member   = local.deployed[each.key].member
 }
+
+# Where spans are exported, by every function; it can add to traces and read none.
+resource "google_project_iam_member" "spans" {
+  for_each = var.spans > 0 ? local.runs : {}
+  project  = var.project
+  role     = "roles/telemetry.tracesWriter"
+  member   = local.deployed[each.key].member
+}

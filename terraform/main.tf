@@ -61,6 +61,7 @@ locals {
   }
   environment = { for name, f in local.functions : name => merge(
     { PAYIN_BACKEND = "gcp", GOOGLE_CLOUD_PROJECT = var.project },
+    var.spans > 0 ? { PAYIN_SPANS = tostring(var.spans) } : {},
     merge([for need in keys(f.needs) : local.needs[need]]...),
     { for setting in try(f.settings, []) : setting => local.settings[setting] },
     can(f.firestore) ? { PAYIN_FIRESTORE_TRANSPORT = f.firestore } : {},
@@ -90,6 +91,7 @@ resource "google_project_service" "used" {
     var.edge == null ? [] : ["compute.googleapis.com"],
     var.kms_key == null ? [] : ["cloudkms.googleapis.com"],
     var.console == null ? [] : ["iap.googleapis.com", "cloudidentity.googleapis.com"],
+    var.spans > 0 ? ["cloudtrace.googleapis.com", "telemetry.googleapis.com"] : [],
   ))
   service            = each.value
   disable_on_destroy = false

@@ -64,11 +64,15 @@ resource "google_pubsub_subscription" "push" {
   # Also the time that a push may take: it must outlast the function, or a message is delivered while it is worked on.
   ack_deadline_seconds = min(600, each.value.timeout_seconds + 30)
 
-  push_config {
-    push_endpoint = module.function[each.value.function].url
-    oidc_token {
-      service_account_email = google_service_account.push[each.value.function].email
-      audience              = module.function[each.value.function].url
+  # What somebody has parked waits until they let it go on; the deploy script tells who that is.
+  dynamic "push_config" {
+    for_each = contains(var.parked, each.key) ? [] : [module.function[each.value.function].url]
+    content {
+      push_endpoint = push_config.value
+      oidc_token {
+        service_account_email = google_service_account.push[each.value.function].email
+        audience              = push_config.value
+      }
     }
   }
   retry_policy {

@@ -5,6 +5,9 @@ locals {
   alerts  = jsondecode(file("${path.module}/monitoring/alerts.json"))
   slos    = jsondecode(file("${path.module}/monitoring/slos.json"))
 
+  # Said before the commands of every alert.
+  payin = "By the command line of people on call, with the settings of `terraform output operator`:"
+
   # One of these or more for every event.
   sampled = ["delivery", "payment_recorded", "payment_judged", "payment_already_judged"]
 
@@ -139,11 +142,12 @@ resource "google_monitoring_alert_policy" "alert" {
   documentation {
     mime_type = "text/markdown"
     subject   = each.value.title
-    content = replace(replace(replace(join("\n\n", [
+    content = replace(replace(replace(join("\n\n", compact([
       "**What it means.** ${each.value.means}",
-      "**First.**\n\n${join("\n", [for i, command in each.value.first : "${i + 1}. `${command}`"])}",
+      "**First.** ${local.payin}\n\n${join("\n", [for i, command in each.value.first : "${i + 1}. `${command}`"])}",
+      can(each.value.then) ? "**Then.**\n\n${join("\n", [for command in each.value.then : "- `${command}`"])}" : "",
       "**Back.** ${each.value.rollback}",
-    ]), "{project}", var.project), "{region}", var.region), "{env}", var.env)
+    ])), "{project}", var.project), "{region}", var.region), "{env}", var.env)
   }
   alert_strategy {
     auto_close = "86400s"
@@ -215,7 +219,8 @@ resource "google_monitoring_alert_policy" "burn" {
     subject   = google_monitoring_slo.objective[each.value.name].display_name
     content = join("\n\n", [
       "**What it means.** ${local.slos[each.value.slo].means} At this rate the budget of 28 days is gone in ${ceil(28 / each.value.rate)} days.",
-      "**First.**\n\n1. `gcloud run revisions list --region=${var.region} --project=${var.project}`\n2. `gcloud logging read 'severity>=ERROR resource.type=\"cloud_run_revision\"' --project=${var.project} --freshness=1h --limit=20 --format=json`\n3. `gcloud logging read 'jsonPayload.event=\"dependency_unavailable\"' --project=${var.project} --freshness=1h --limit=20 --format=json`",
+      "**First.** ${local.payin}\n\n${join("\n", [for i, command in local.slos[each.value.slo].first : "${i + 1}. `${replace(command, "{provider}", local.objectives[each.value.name].provider)}`"])}",
+      "**Then.**\n\n- `gcloud run revisions list --region=${var.region} --project=${var.project}`\n- `gcloud logging read 'severity>=ERROR resource.type=\"cloud_run_revision\"' --project=${var.project} --freshness=1h --limit=20 --format=json`",
       "**Back.** ${replace(replace(local.slos[each.value.slo].rollback, "{env}", var.env), "{provider}", local.objectives[each.value.name].provider)}",
     ])
   }

@@ -188,6 +188,22 @@ variable "usage_publishers" {
   }
 }
 
+variable "spans" {
+  description = "Share of traces, 0 to 1, whose spans go to Cloud Trace; 0: none. At planned traffic 0.001 is some 1.5 million spans a month, of which 2.5 million are free."
+  type        = number
+  default     = 0
+  validation {
+    condition     = var.spans >= 0 && var.spans <= 1
+    error_message = "A share is 0 to 1."
+  }
+}
+
+variable "parked" {
+  description = "Subscriptions that are not pushed, for somebody has parked their provider (`payin providers park`). The deploy script reads who that is; it belongs in no file."
+  type        = list(string)
+  default     = []
+}
+
 variable "endpoints" {
   description = "Systems outside of Google Cloud that are told what happens: an address over TLS, the topics that each follows with a filter of attributes (\"\" for all), and the versions of its secret NOTIFY_<NAME>."
   type = map(object({

@@ -12,12 +12,16 @@ from shared.cli import (
     deciding,
     deliveries,
     disputes,
+    endpoints,
     explaining,
+    facts,
+    jobs,
     keys,
     letters,
     models,
     providers,
     replaying,
+    reviews,
     rules,
     tracing,
 )
@@ -79,8 +83,8 @@ def root(
     context.obj = Session(home, os.environ)
 
 
-READING = (tracing, explaining, deliveries, disputes, models, rules)
-CHANGING = (replaying, letters, providers, keys, deciding, auditing)
+READING = (tracing, explaining, deliveries, disputes, reviews, models, rules, facts)
+CHANGING = (replaying, letters, providers, keys, deciding, jobs, endpoints, auditing)
 
 for module in (*READING, *CHANGING):
     module.register(app)

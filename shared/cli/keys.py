@@ -68,6 +68,9 @@ def rotate(
         str, typer.Option(help="The new key's id. Its secret is asked for, or read from standard input.")
     ] = "",
     remove: Annotated[str, typer.Option(help="The id of the key that goes.")] = "",
+    lost: Annotated[
+        bool, typer.Option("--lost", help="With --remove: at once, for somebody else may have it.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -77,7 +80,8 @@ def rotate(
        `secret_versions` of the provider and `make deploy ENV=<env> SECRETS=<file>`. Then the provider is given the new key.
     2. `payin keys show <provider>` counts by key id.
     3. `--remove k1` takes the old key out of the file, once it has proved nothing for as long as the provider repeats what it
-       signed with it, and another one has. Deploy that too, and remove the old version.
+       signed with it, and another one has. Deploy that too, and remove the old version. A key that somebody else may have goes with
+       `--lost`, as soon as another one has proved something: what it proved since is listed by `payin deliveries list --key k1`.
 
     No secret is an argument, is shown, or is in the audit.
 
@@ -93,7 +97,7 @@ def rotate(
     before = whole.get(variable)
     if not isinstance(before, dict):
         raise Misconfigured(f"{secrets} has no {variable}: put in what is deployed now", reason="missing_secret")
-    after = _added(provider, before, add) if add else _removed(session, provider, before, remove)
+    after = _added(provider, before, add) if add else _removed(session, provider, before, remove, lost=lost)
     ids = {"before": list(before["keys"]), "after": list(after["keys"])}
     agreed(f"{variable} in {secrets} would have the keys {', '.join(ids['after'])}", yes=yes)
     change = Changed(name=variable, before=json.dumps(ids["before"]), after=json.dumps(ids["after"]))
@@ -114,10 +118,10 @@ def _added(provider: str, before: dict[str, Any], key_id: str) -> dict[str, Any]
     return after
 
 
-def _removed(session: Session, provider: str, before: dict[str, Any], key_id: str) -> dict[str, Any]:
+def _removed(session: Session, provider: str, before: dict[str, Any], key_id: str, *, lost: bool) -> dict[str, Any]:
     now, quiet = session.now(), quiet_for(load(provider).TRAITS)
     uses = used(session.ports.warehouse, provider, now - quiet, now + timedelta(days=1))
-    return without_key(before, key_id, uses, now, quiet)
+    return without_key(before, key_id, uses, now, quiet, lost=lost)
 
 
 def _check(provider: str, secret: dict[str, Any]) -> None:

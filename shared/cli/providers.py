@@ -121,8 +121,8 @@ def park_provider(
 
     Pushing stops, within seconds, for the subscriptions by which its events reach payments, decisions and disputes. What comes
     waits in them, for seven days at most, and is in the warehouse too. Deadlines go on: a dispute that is opened meanwhile is
-    not heard of before `unpark` or `drain`. Answers to disputes that are known already go out. A deployment puts pushing back:
-    `payin providers show` says so, and the same again parks it again.
+    not heard of before `unpark` or `drain`. Answers to disputes that are known already go out. A deployment leaves it
+    parked; where something is pushed all the same, `payin providers show` says so, and the same again parks it again.
 
     Example: `payin providers park adyen --reason "amounts of refunds are wrong since 9:00"`
     """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.contracts import asyncapi, schemas
+from shared.contracts import asyncapi, called, schemas
 from shared.contracts.compatibility import Contract, broken, of_function, of_messages, of_topic
 from shared.contracts.messages import TOPICS
 from shared.runtime import assessments, disputes, notifications, reviews
@@ -25,7 +25,9 @@ _WHY = (
 FUNCTIONS: Mapping[str, Callable[[], bytes]] = {
     "assess_payment": assessments.openapi,
     "manage_dispute": disputes.openapi,
+    "manage_rules": called.manage_rules,
     "notify": notifications.openapi,
+    "replay_deliveries": called.replay_deliveries,
     "review_payment": reviews.openapi,
 }
 

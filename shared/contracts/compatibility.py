@@ -48,6 +48,10 @@ class _Node:
             return [self.at({**node.schema, "type": one}) for one in types]
         return [node]
 
+    def whole(self) -> bool:
+        """Whether nothing of it stands elsewhere."""
+        return '"$ref"' not in json.dumps(self.schema)
+
     def name(self) -> str:
         """By which an alternative is known in the other document."""
         properties = self.schema.get("properties", {})
@@ -81,6 +85,9 @@ class _Comparison:
         if len(known) == len(there) == 1:
             yield from self._one(known[0], there[0], path)
             return
+        # What is the same in both is no change, also where others of its type stand beside it.
+        same = [one.schema for one in known if one.whole() and one.schema in [other.schema for other in there]]
+        known, there = ([one for one in every if one.schema not in same] for every in (known, there))
         named = {one.name(): one for one in there}
         for one in known:
             other = named.pop(one.name(), None)

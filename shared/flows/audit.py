@@ -5,7 +5,7 @@ outside of them (a message that is dropped, a subscription that is stopped) is w
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ COLLECTION = "audit"
 LONGEST = 2000
 """Characters that are kept of how a document was, or is; what it was whole is kept by whoever owns it."""
 MOST = 100
+PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,25 @@ def seen(documents: Documents, who: str, at: datetime, names: Sequence[str]) -> 
 def records(documents: Documents, since: datetime, limit: int) -> list[Record]:
     """Of changes from `since` on, the oldest first, at most `limit`."""
     return [from_document(one.document, Record) for one in documents.scan(COLLECTION, limit, utc_text(since))]
+
+
+def about(documents: Documents, names: Collection[str], since: datetime, most: int) -> tuple[list[Record], bool]:
+    """Of the records from `since` on those that changed one of `names` (of documents without their collection), and whether
+    all were looked at: the oldest `most` are."""
+    found: list[Record] = []
+    after, left = utc_text(since), most
+    while left > 0:
+        page = documents.scan(COLLECTION, min(PAGE, left), after)
+        every = (from_document(one.document, Record) for one in page)
+        found += [one for one in every if any(names_one(change.name, names) for change in one.changes)]
+        if len(page) < PAGE:
+            return found, True
+        after, left = page[-1].key.id, left - len(page)
+    return found, False
+
+
+def names_one(name: str, names: Collection[str]) -> bool:
+    return name in names or name.partition(":")[2] in names
 
 
 class AuditedDocuments:

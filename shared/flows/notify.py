@@ -13,7 +13,7 @@ from shared.domain.codec import decode, encode, from_document
 from shared.domain.errors import Unavailable, Unreadable
 from shared.domain.notifications import Endpoint, EndpointState, Notification, NotificationUnknown
 from shared.domain.telemetry import alarm, fact
-from shared.flows.ports import Accumulate, Key, Ports, Snapshot
+from shared.flows.ports import Accumulate, Documents, Key, Ports, Snapshot
 
 NOTIFICATIONS = "notifications"
 ENDPOINTS = "endpoints"
@@ -28,8 +28,11 @@ KINDS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("dispute-updates", ""): ("dispute.updated", "update_id"),
     ("dispute-actions", "remind"): ("dispute.reminder", "action_id"),
     ("dispute-actions", "answer_told"): ("dispute.answer", "action_id"),
+    ("dispute-actions", "alert_answered"): ("dispute.alert_answered", "action_id"),
     ("payment-actions", "release"): ("payment.release", "action_id"),
     ("payment-actions", "refuse"): ("payment.refuse", "action_id"),
+    ("payment-actions", "suspend"): ("payment.suspend", "action_id"),
+    ("payment-actions", "restore"): ("payment.restore", "action_id"),
 }
 TOPICS = tuple(dict.fromkeys(topic for topic, _ in KINDS))
 # Who of us decided is nobody's business outside.
@@ -128,12 +131,15 @@ def listed(endpoint: Endpoint, ports: Ports, after: str = "") -> list[Notificati
     return [one for one in found if one is not None and one.endpoint == endpoint.name]
 
 
-def enable(endpoint: Endpoint, ports: Ports, by: str) -> None:
-    """Somebody listens there again. What was withheld is offered again by seeking the subscriptions of this endpoint."""
-    ports.documents.commit(
-        [Accumulate(Key(ENDPOINTS, endpoint.name), put={("enabled_by",): by}, drop=[("disabled_at",)])]
-    )
-    fact("endpoint_enabled", endpoint=endpoint.name)
+def enable(name: str, ports: Ports, by: str) -> None:
+    """Somebody listens at this endpoint again. What was withheld is offered again by seeking its subscriptions."""
+    ports.documents.commit([Accumulate(Key(ENDPOINTS, name), put={("enabled_by",): by}, drop=[("disabled_at",)])])
+    fact("endpoint_enabled", endpoint=name)
+
+
+def states(documents: Documents) -> dict[str, EndpointState]:
+    """What endpoints have said of themselves, by name; of most there is nothing."""
+    return {one.key.id: from_document(one.document, EndpointState) for one in documents.scan(ENDPOINTS, SHOWN)}
 
 
 def disabled_at(endpoint: Endpoint, found: Snapshot | None) -> datetime | None:

@@ -54,16 +54,23 @@ def with_key(secret: dict[str, Any], key_id: str, value: str) -> dict[str, Any]:
 
 
 def without_key(
-    secret: dict[str, Any], key_id: str, uses: Sequence[KeyUse], now: datetime, quiet: timedelta
+    secret: dict[str, Any],
+    key_id: str,
+    uses: Sequence[KeyUse],
+    now: datetime,
+    quiet: timedelta,
+    *,
+    lost: bool = False,
 ) -> dict[str, Any]:
     """`WEBHOOK_<PROVIDER>` without that key. Raises Rejected where it is the last one, where it proved something within `quiet`,
-    and where no other key has proved anything: then nobody knows that those that stay are the provider's."""
+    and where no other key has proved anything: then nobody knows that those that stay are the provider's. lost: others may have
+    that key too, so that what it proves is no reason to keep it; what the provider signed with it alone is refused."""
     keys = _keys(secret)
     if key_id not in keys:
         raise Rejected(f"there is no key {key_id}: there are {', '.join(keys)}", reason="bad_key")
     rest = {name: value for name, value in keys.items() if name != key_id}
     last = next((one.last for one in uses if one.key_id == key_id), None)
-    if last is not None and now - last < quiet:
+    if last is not None and now - last < quiet and not lost:
         raise Rejected(
             f"{key_id} proved a delivery {now - last} ago: wait until it has not for {quiet}", reason="key_in_use"
         )

@@ -2,7 +2,8 @@
 
 That is done where events are pushed to who acts on them, and nowhere else: pushing stops for the provider's subscriptions,
 which keep what comes. So it costs no delivery a read, holds within seconds, for every instance and for what was read back
-from an API too, and needs no deployment. A deployment puts back what it finds changed (`ongoing` tells): park again after it.
+from an API too, and needs no deployment. A deployment reads here what is parked and leaves it so; where somebody pushes it all
+the same, `ongoing` tells.
 
 Pub/Sub keeps what waits for seven days. What is older is published again from the warehouse (`replay_deliveries`).
 """

@@ -11,6 +11,7 @@ from shared.domain.money import Money
 from shared.domain.payments import Payment
 from shared.domain.reviews import Review
 from shared.flows import cases
+from shared.flows.audit import about, names_one
 from shared.flows.filing import dispute_of, key_of
 from shared.flows.judged import Judged
 from shared.flows.ports import ASKED, Bound, Key, Ports
@@ -21,6 +22,7 @@ from shared.operations.finding import AHEAD, REQUEST, WITHIN, Found, Kind, decis
 
 MOST_NAMES: Final = 60
 MOST_DELIVERIES: Final = 100
+MOST_RECORDS: Final = 5000
 # Before a payment's first event somebody may have asked about it.
 BEFORE: Final = timedelta(days=2)
 # What is not in its payment after that is on no way to it any more: a message is tried for two hours.
@@ -58,7 +60,7 @@ WHERE provider = @provider AND known_at >= @since AND known_at < @until AND paym
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """One thing that happened. at: by our clock; where only the provider's is known, by that, and `theirs`. kind: delivery,
-    event, decision, review, dispute, reminder, answer, label. id: under which more of it is told. told_at: the provider's
+    event, decision, review, dispute, reminder, answer, label, person. id: under which more of it is told. told_at: the provider's
     time, of what a provider told."""
 
     at: datetime
@@ -163,6 +165,26 @@ class _Telling:
             if one.unreadable:
                 self.doubts.append(f"{one.delivery_id}: {'; '.join(one.unreadable)[:300]}")
 
+    def tell_people(self, names: Iterable[str], since: datetime) -> None:
+        """What people did to what is called so, and to its provider as a whole."""
+        own = {f"{self.provider}:{name}" for name in names} | {f"parked:{self.provider}"} | self.events.keys()
+        records, all_of_them = about(self.ports.documents, own, since, MOST_RECORDS)
+        if not all_of_them:
+            self.doubts.append(
+                f"people changed more than {MOST_RECORDS} things since then: payin audit has the later ones"
+            )
+        for one in records:
+            changes = [change for change in one.changes if names_one(change.name, own)]
+            self.moments.append(
+                Moment(
+                    at=one.at,
+                    kind="person",
+                    what=f"{one.who}: {one.what}, because: {one.why}{f' ({one.outcome})' if one.outcome else ''}",
+                    id=changes[0].name,
+                    details={"changes": [{"was": one.before, "is": one.after} for one in changes]},
+                )
+            )
+
     def told(self, of: Kind, name: str, names: Iterable[str], state: Mapping[str, Any]) -> Story:
         in_order = sorted(self.moments, key=lambda one: (one.at, _RANK.get(one.kind, 9), one.id or ""))
         return Story(
@@ -178,7 +200,9 @@ class _Telling:
 
 _RANK: Final = {
     name: rank
-    for rank, name in enumerate(("delivery", "event", "decision", "review", "dispute", "reminder", "answer", "label"))
+    for rank, name in enumerate(
+        ("delivery", "event", "decision", "review", "dispute", "reminder", "answer", "label", "person")
+    )
 }
 
 
@@ -208,6 +232,7 @@ def _of_payment(ports: Ports, found: Found, now: datetime) -> Story:
     _tell_updates(telling, disputes, since)
     for label in telling.rows(LABELS, names, since):
         _tell_label(telling, label)
+    telling.tell_people([*names, *(one.dispute_id for one in disputes)], since)
     _doubt_payment(telling, payment, judged, found)
     return telling.told(Kind.PAYMENT, found.id, names, _state(payment, judged, disputes))
 
@@ -245,6 +270,7 @@ def _of_dispute(ports: Ports, found: Found, now: datetime) -> Story:
     if not disputes:
         telling.doubts.append("it is not among our disputes: see the dead letters of track-dispute")
     _tell_updates(telling, disputes, since)
+    telling.tell_people([found.id], since)
     return telling.told(Kind.DISPUTE, found.id, [found.id], _state(None, None, disputes))
 
 

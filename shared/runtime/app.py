@@ -6,13 +6,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from shared import settings as settings_module
+from shared.domain.errors import Unavailable
 from shared.flows.ports import Bus, Ports
 from shared.flows.pseudonyms import PseudonymousBus
 from shared.runtime import logs
+from shared.runtime.spans import Spans
 from shared.runtime.tracing import TracedBus
 from shared.settings import BackendName
+
+if TYPE_CHECKING:
+    from shared.backends.gcp.http import Http
+
+TELEMETRY: Final = "https://telemetry.googleapis.com/v1/traces"
 
 
 class App:
@@ -25,6 +33,8 @@ class App:
         self.clock: Callable[[], datetime] | None = None if self.settings.clock else _system_now
         self._making = threading.Lock()
         self._ports: Ports | None = None
+        self._telemetry: Http | None = None
+        self.spans = Spans(function, self.settings.project, self.settings.span_share, self._send_spans)
         logs.configure(function, self.settings.project or "local", self.now if self.settings.clock else None)
 
     @property
@@ -48,6 +58,23 @@ class App:
             from shared.backends.local import connect
         ports = connect(self.settings)
         return replace(ports, bus=TracedBus(ports.bus))
+
+    def _send_spans(self, request: bytes) -> None:
+        """To Google's Telemetry API; on a local stack to a file of OTLP's JSON lines for each process, as collectors read them."""
+        if self.settings.backend is not BackendName.GCP:
+            folder = Path(self.settings.home) / "spans"
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f"{os.getpid()}.jsonl").open("ab") as file:
+                file.write(request + b"\n")
+            return
+        from shared.backends.gcp.http import Http
+        from shared.backends.gcp.tokens import access_tokens
+
+        if self._telemetry is None:
+            self._telemetry = Http(access_tokens(self.settings.metadata_host))
+        status, _ = self._telemetry.request("POST", TELEMETRY, request, {"content-type": "application/json"})
+        if status != 200:
+            raise Unavailable(f"the Telemetry API answers {status}", reason="spans_refused")
 
     def _virtual_now(self) -> datetime:
         text = Path(self.settings.clock or "").read_text(encoding="ascii").strip()

@@ -42,7 +42,7 @@ from shared.domain.errors import (
 from shared.domain.events import AnyEvent
 from shared.domain.privacy import mask
 from shared.domain.telemetry import alarm, fact, failure
-from shared.runtime import logs, server
+from shared.runtime import logs, server, spans
 from shared.runtime.app import App
 from shared.settings import Settings
 
@@ -121,7 +121,7 @@ def start_on(
     """
     try:
         app = kind(function, environment)
-        handle = _answering(function, build(app))
+        handle = _answering(function, build(app), app.spans)
         server.install(largest(app.settings), app.settings.threads)
         return handle
     except Misconfigured as error:
@@ -349,7 +349,7 @@ def pushed(body: bytes) -> Received:
         # ValueError: not UTF-8, not base64, not even ASCII.
         raise Unreadable("not a Pub/Sub push request", reason="malformed_push") from error
     if _TRACEPARENT.fullmatch(trace := received.attributes.get("traceparent", "")):
-        logs.traceparent.set(trace)
+        logs.traceparent.set(spans.joined(trace, pushed=True))
     return received
 
 
@@ -385,10 +385,16 @@ def body_of(request: "Request", most: int) -> bytes:
     return body
 
 
-def _answering(function: str, handle: Handler) -> Handler:
-    """`handle` with the table at the top of this module around it."""
+def _answering(function: str, handle: Handler, kept: spans.Spans) -> Handler:
+    """`handle` with the table at the top of this module around it, and a span around that."""
 
     def answer(request: "Request") -> Response:
+        with kept.request() as told:
+            answered = _answered(request)
+            told(answered[1])
+            return answered
+
+    def _answered(request: "Request") -> Response:
         _distrust_the_frameworks_labels()
         token = logs.traceparent.set(_trace_of(request))
         try:
@@ -451,5 +457,5 @@ def _trace_of(request: "Request") -> str:
     """The sender's trace, if it has the W3C form, or a new one: webhook senders rarely have any."""
     text = request.headers.get("traceparent", "")
     if _TRACEPARENT.fullmatch(text):
-        return text
-    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+        return spans.joined(text)
+    return spans.joined(f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01", first=True)

@@ -119,7 +119,7 @@ def desk(app: App, send: Outgoing | None = None) -> entry.Handler:
     def enabled(call: entry.Call) -> BaseModel:
         by, asked = call.caller(), contracts.read(call.body, Enable)
         one = named(asked.endpoint)
-        enable(one, app.ports, by)
+        enable(one.name, app.ports, by)
         return ToldEndpoint(endpoint=one.name, url=one.url, disabled_at=None)
 
     pushes: dict[str, Callable[[entry.Call], entry.Answer]] = {

@@ -290,7 +290,7 @@ class ShowListed(Told):
 
 
 Call = Show | Backtest | Replay | History | Check | Publish | Back | Diff | ListEntity | Unlist | ShowListed
-_CALL: TypeAdapter[Call] = TypeAdapter(Annotated[Call, Field(discriminator="act")])
+CALL: TypeAdapter[Call] = TypeAdapter(Annotated[Call, Field(discriminator="act")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,7 +445,7 @@ def _standing(entity: ListedEntity, now: datetime) -> Standing:
 
 def _read(asked: bytes) -> Call:
     try:
-        return _CALL.validate_json(asked)
+        return CALL.validate_json(asked)
     except ValidationError as error:
         # Of a call whose act is known, the first step is the act.
         raise Rejected("; ".join(sentences(error, "the call", skip=1)), reason="bad_call") from error

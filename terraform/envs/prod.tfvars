@@ -4,6 +4,7 @@ project_number = "200000000002"       # yours
 
 alert_emails = ["payments-oncall@example.com"] # yours
 cpu_quota    = 20                              # a new project's; ask for 250 before the peak, then raise it
+spans        = 0.001                           # of traces, to Cloud Trace: within what is free
 
 # One entry for each adapter in shared/providers.
 payment_providers = {

@@ -178,3 +178,15 @@ run "what_is_told_outside_is_not_for_everybody_to_choose" {
   }
   expect_failures = [var.endpoints]
 }
+
+run "what_is_parked_is_not_pushed_and_everything_else_is" {
+  command = plan
+
+  variables {
+    parked = ["record-payment-stripe", "track-dispute-refunds-stripe"]
+  }
+  assert {
+    condition     = toset([for name, s in google_pubsub_subscription.push : name if length(s.push_config) == 0]) == toset(var.parked)
+    error_message = "A deployment would let a parked provider's events through, or keep another's back."
+  }
+}

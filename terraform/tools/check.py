@@ -30,6 +30,7 @@ ENVIRONMENTS = ("dev", "prod")
 EVERYTHING = {
     "edge": {"domain": "hooks.example.com"},
     "kms_key": "projects/keys/locations/europe-west1/keyRings/payin/cryptoKeys/payin",
+    "spans": 0.001,
     "ci": {"repository": "acme/pay-in", "repository_id": "42", "repository_owner_id": "7", "state_bucket": "state"},
 }
 

@@ -179,6 +179,8 @@ class Price:
     """A metric that an alert's condition looks at: charged from September 2027 at the earliest, counted from the start."""
     monitoring_condition: float = 0.35
     monitoring_million_points: float = 0.50
+    trace_million_spans: float = 0.20  # cloud.google.com/stackdriver/pricing, above those that are free
+    trace_free_million_spans: float = 2.5
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,8 @@ class Plan:
     conditions: int = 0
     """What the load balancer, if there is one, takes from one address in a minute."""
     edge_requests: float = 0
+    """The share of traces whose spans are exported."""
+    spans: float = 0
 
     @property
     def consumers(self) -> int:
@@ -246,7 +250,8 @@ def read_plan(root: Path = ROOT) -> Plan:
     """With functions' limits from the topology, providers' from prod's variables, and what is kept from Terraform."""
     terraform = root / "terraform"
     functions = json.loads((root / "functions" / "topology.json").read_text())["functions"]
-    text = (terraform / "envs" / "prod.tfvars").read_text().split("payment_providers")[1]
+    prod = (terraform / "envs" / "prod.tfvars").read_text()
+    text = prod.split("payment_providers")[1]
     own = re.findall(r"^  (\w+)\s*= \{(.*)\}", text, re.MULTILINE)
     limits = {
         name: int(found[1]) if (found := re.search(r"max_instances\s*=\s*(\d+)", rest)) else None for name, rest in own
@@ -262,6 +267,7 @@ def read_plan(root: Path = ROOT) -> Plan:
         distributions=distributions,
         conditions=_conditions(terraform / "monitoring", len(providers)),
         edge_requests=float(edge),
+        spans=float(spans[0]) if (spans := re.findall(r"^spans\s*= ([\d.]+)", prod, re.MULTILINE)) else 0.0,
     )
 
 
@@ -366,6 +372,9 @@ def costs(plan: Plan) -> Iterator[Line]:
         yield line(f"Cloud Run {name}", seconds, "instance-s", dollars, f"{daily / 1e6:g} M/day / {rate:g}/s")
     million = sum(requests.values()) * DAYS / MILLION
     yield line("Cloud Run requests", million, "M", price.run_million_requests, "all five")
+    spans = max(million * plan.spans - price.trace_free_million_spans, 0)
+    of = f"of {plan.spans:.1%} of the requests, the first {price.trace_free_million_spans:g} M free"
+    yield line("Cloud Trace spans", spans, "M", price.trace_million_spans, of)
     warm = len(plan.providers) + sum(
         f.get("min_instances_prod", 0) for name, f in plan.functions.items() if name not in ("webhook", DOOR)
     )

@@ -30,7 +30,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -149,7 +149,7 @@ def _ran(command: Sequence[str], *, check: bool = True) -> "subprocess.Completed
 
 @dataclass(frozen=True)
 class Target:
-    """An environment as it can be reached from here."""
+    """An environment as it can be reached from here. parked: subscriptions that somebody keeps from being pushed."""
 
     env: str
     terraform: tool.Terraform
@@ -158,6 +158,7 @@ class Target:
     dry: bool
     yes: bool
     secrets: Mapping[str, str]
+    parked: tuple[str, ...] = ()
 
     def traffic(self) -> "traffic.CloudRun | traffic.Rehearsal":
         """Who is served by what, to be asked and changed. Raises Unanswered."""
@@ -189,7 +190,7 @@ class Target:
     def variables(self, bundles: Mapping[str, str]) -> list[str]:
         """Arguments for whatever command evaluates the configuration."""
         file = self.scratch / "bundles.tfvars.json"
-        file.write_text(json.dumps({"bundles": dict(bundles)}))
+        file.write_text(json.dumps({"bundles": dict(bundles), "parked": self.parked}))
         return [f"-var-file=envs/{self.env}.tfvars", f"-var-file={file}"]
 
     @property
@@ -428,6 +429,7 @@ def preview(at: Target) -> None:
     now = Deployment(at.env, _now(), _commit(), bundle.names(), {one: digests(one) for one in bundle.deployments()})
     before = at.latest() if not isinstance(at.shelf, Bucket) or at.shelf.exists() else None
     plan = at.plan(now.bundles)
+    _tell_parked(at)
     print(*summary(plan, before, now), sep="\n")
     if missing := _unset_secrets(plan, at.secrets):
         print(f"a deployment would need SECRETS=<file> with {', '.join(missing)}")
@@ -524,6 +526,37 @@ def scoring(at: Target, model: str) -> None:
         raise Stop(f"the registry was not changed: {said.message}")
 
 
+PARKED = "parked.json"
+
+
+def parked(at: Target) -> tuple[str, ...]:
+    """Subscriptions that `payin providers park` has stopped and nobody lets go on: a deployment leaves them as they are, and
+    says so. Of each it is written down before it is stopped (shared/operations/parking.py), so that what was parked in part
+    is known too. Raises Stop where the registry cannot be read: to push what is parked cannot be taken back.
+    https://cloud.google.com/firestore/docs/reference/rest/v1/projects.databases.documents/batchGet"""
+    if at.dry:
+        return tuple(json.loads(at.shelf.read(PARKED))) if at.shelf.names(PARKED) else ()
+    project, database = setting(at.env, "project"), setting(at.env, "firestore_database", "payin")
+    documents = f"projects/{project}/databases/{database}/documents"
+    said = google.credentials(project).ask(
+        "POST",
+        f"{FIRESTORE}/{documents}:batchGet",
+        {"documents": [f"{documents}/registry/parked:{one}" for one in providers.names()]},
+    )
+    if said.status == 404:  # before the first deployment there is no database
+        return ()
+    if said.status != 200:
+        raise Stop(f"who is parked cannot be read: {said.message}")
+    found = [one["found"]["fields"] for one in said.document.get("items", ()) if "found" in one]
+    kept = [fields for fields in found if fields.get("ending", {}).get("timestampValue") is None]
+    return tuple(sorted(name for fields in kept for name in fields["pushes"]["mapValue"].get("fields", {})))
+
+
+def _tell_parked(at: Target) -> None:
+    if at.parked:
+        print(f"!! parked, and left so: {', '.join(at.parked)} (payin providers unpark lets them go on)")
+
+
 def adopt(at: Target, database: str) -> None:
     """Take `database`, which a restore has made, into the state in the place of the one that ran. That one stays in the
     project, with its documents, and is no longer Terraform's; `deploy` then leads everybody to the other."""
@@ -576,6 +609,7 @@ def destroy(at: Target) -> None:
 
 def _carry_out(at: Target, now: Deployment, before: Deployment | None, pace: Pace) -> None:
     plan = at.plan(now.bundles)
+    _tell_parked(at)
     print(*summary(plan, before, now), sep="\n")
     if missing := _unset_secrets(plan, at.secrets):
         sentence = f"a new secret version needs SECRETS=<file> with {', '.join(missing)}; see terraform/README.md"
@@ -783,9 +817,11 @@ def main(arguments: list[str]) -> int:
         with target(told.env, dry=told.dry_run, yes=told.yes, secrets=told.secrets, plans=plans) as at:
             match told.command:
                 case "plan":
-                    preview(at)
+                    preview(replace(at, parked=parked(at)))
                 case "deploy":
-                    deploy(at, Pace(told.share, timedelta(minutes=told.minutes), told.resume))
+                    deploy(
+                        replace(at, parked=parked(at)), Pace(told.share, timedelta(minutes=told.minutes), told.resume)
+                    )
                 case "rollback":
                     rollback(at, told.function)
                 case "close":

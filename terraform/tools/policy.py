@@ -26,6 +26,7 @@ PROJECT_ROLES = {
     "roles/bigquery.jobUser": "a query is run, and paid for, by a project",
     "roles/logging.viewer": "the console shows what was refused, of which only the log knows",
     "roles/pubsub.viewer": "the console shows whether a parked provider's subscriptions are pushed all the same",
+    "roles/telemetry.tracesWriter": "spans are a project's; it adds to them and reads none",
 }
 CONDITIONED = {"roles/datastore.user", "roles/datastore.viewer"}
 

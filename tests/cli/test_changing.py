@@ -14,7 +14,7 @@ from shared.backends.local import connect
 from shared.backends.local.bus import LocalBus
 from shared.cli.codes import Code
 from shared.flows.champions import Champion, Line, with_line
-from shared.flows.ports import Create, Message, Ports
+from shared.flows.ports import Create, Key, Message, Ports
 from shared.flows.scorer import CHAMPION
 from shared.flows.train_model import COLUMNS
 from shared.fraud.features import SCHEMA_VERSION
@@ -64,7 +64,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     digests = [shop.ports.models.store(artifact(COLUMNS, fitted(COLUMNS, iterations=n))) for n in (5, 6, 7)]
     before, champion, challenger = (Champion(digest=one, since=shop.now - DAY) for one in digests)
     line = Line(current=champion, challenger=challenger, former=(before,))
-    shop.ports.documents.commit([Create(CHAMPION, with_line(None, SCHEMA_VERSION, line))])
+    gone = {"url": "https://crm.example/hooks", "disabled_at": shop.now}
+    shop.ports.documents.commit(
+        [Create(CHAMPION, with_line(None, SCHEMA_VERSION, line)), Create(Key("endpoints", "crm"), gone)]
+    )
     give_up(shop)
     (shop.home / "book.json").write_text(json.dumps(BOOK))
     (shop.home / "secrets.json").write_text(json.dumps(SECRET))
@@ -107,6 +110,8 @@ def lines(place: Place) -> dict[str, Sequence[str]]:
         "rules back": ["rules", "back", "shipped"],
         "lists add": ["lists", "add", "device", "dev_1", "block", "--days", "7"],
         "lists remove": ["lists", "remove", "customer", "cus_1", "block"],
+        "jobs run": ["jobs", "run", "monitor_model"],
+        "endpoints enable": ["endpoints", "enable", "crm"],
     }
 
 
@@ -121,7 +126,7 @@ AUDITED = {
 
 
 def everything(place: Place) -> dict[str, Any]:
-    collections = ("registry", "rule_books", "lists", "feature_state", "audit", "payments", "disputes")
+    collections = ("registry", "rule_books", "lists", "endpoints", "feature_state", "audit", "payments", "disputes")
     return {str(one.key): one.document for name in collections for one in place.ports.documents.scan(name, 1000)}
 
 

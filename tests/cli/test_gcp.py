@@ -34,5 +34,26 @@ def test_a_story_is_told_from_firestore_and_bigquery(gcp_environment: dict[str, 
         assert [moment["kind"] for moment in story["moments"]] == ["event", "decision"]
         assert story["state"]["payment"] == "captured"
         assert story["doubts"] == ["the bytes of 1 deliveries are not kept any more, or not yet"]
+    # Each of the others that asks no log and no subscription; what changes something is in the audit, by whoever runs this.
+    for line in (
+        "why ch_cloud",
+        "find ch_cloud",
+        "deadlines",
+        "reviews",
+        "models show",
+        "models health",
+        "rules list",
+        "rules history",
+        "endpoints show",
+        "deliveries list",
+        "keys show stripe",
+        "lists add customer cus_1 block --yes -r drill",
+        "lists show customer cus_1",
+        "lists remove customer cus_1 block --yes -r drill",
+    ):
+        result = CliRunner().invoke(app, line.split(), env=environment)
+        assert (result.exit_code, bool(result.stdout.strip())) == (0, True), (line, result.output, result.exception)
+    result = CliRunner().invoke(app, ["audit", "--json"], env=environment)
+    assert [one["what"] for one in json.loads(result.stdout)] == ["manage_rules list", "manage_rules unlist"]
     refused = CliRunner().invoke(app, ["--home", "/tmp", "trace", "ch_cloud"], env=environment)
     assert (refused.exit_code, "local backend" in refused.stderr) == (78, True)

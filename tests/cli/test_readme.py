@@ -1,6 +1,5 @@
 """The page on operating says what works: every line of it is run, on what a small shop's days have left."""
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -8,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.cli.codes import Code
-from shared.runtime.rule_book import manage_rules
-from tests.cli.calling import payin, told
-from tests.cli.shop import a_shop
-from tests.cli.test_changing import give_up
+from tests.cli.calling import payin
+from tests.cli.operated import filled_in, operated
 from tests.stack.topology import ROOT
 
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Operating with `payin`")[2].partition("\n## ")[0]
@@ -20,25 +17,7 @@ LINES = re.findall(r"^payin .*", PAGE, flags=re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def meant(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What stands for the names in angle brackets."""
-    shop = a_shop(tmp_path_factory.mktemp("operated"))
-    rule = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live"}
-    call = {"act": "publish", "book": {"rules": [rule]}, "after": None, "author": "ana", "reason": "a wave"}
-    manage_rules(json.dumps(call).encode(), shop.ports, shop.now)
-    give_up(shop)
-    [letters] = told(shop.home, "dead-letters", "list")
-    [unread, *_] = shop.ports.warehouse.query("SELECT body FROM deliveries WHERE outcome = 'unparsed'")
-    return {
-        "home": str(shop.home),
-        "payment": shop.payment,
-        "dispute": shop.dispute,
-        "order": "attempt-1",
-        "unread": json.loads(unread["body"])["id"],
-        "revision": "1",
-        "rule": rule["code"],
-        "letters": letters["fingerprint"],
-        "customer": "customer-1",
-    }
+    return operated(tmp_path_factory.mktemp("operated"))
 
 
 def test_the_page_shows_every_command_that_reads() -> None:
@@ -58,9 +37,7 @@ def test_the_page_shows_every_command_that_reads() -> None:
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_of_the_page_does_what_it_says(line: str, meant: dict[str, str]) -> None:
-    for name, value in meant.items():
-        line = line.replace(f"<{name}>", value)
-    _, *arguments = shlex.split(line, comments=True)
+    _, *arguments = shlex.split(filled_in(line, meant), comments=True)
     # Lines may run by themselves, and in any order.
     if arguments[:2] == ["providers", "drain"]:
         payin(Path(meant["home"]), "providers", "park", arguments[2], "--yes", "-r", "to be drained")

@@ -4,6 +4,8 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+from shared.flows.audit import Errand, audited
+from shared.flows.ports import Replace
 from tests.builders import DAY
 from tests.cli.calling import payin, told
 from tests.cli.shop import LATER, Shop, a_shop
@@ -138,6 +140,26 @@ def test_the_clock_of_the_bus_is_left_alone_where_ours_is_a_simulated_one(tmp_pa
     for moment in told(tmp_path, "trace", shop.payment)["moments"]:
         assert datetime.fromisoformat(moment["at"]) <= shop.now
         assert "replayed" not in moment["what"]
+
+
+def test_what_people_did_to_a_thing_is_part_of_its_story_and_nothing_else_that_they_did(tmp_path: Path) -> None:
+    shop = a_shop(tmp_path)
+    shop.at(shop.now + LATER)
+    errand = Errand(who="ana@shop.example", why="she has the receipt", what="manage_dispute hold", at=shop.now)
+    documents = audited(shop.ports, errand).documents
+    [dispute] = documents.scan("disputes", 9)
+    documents.commit([Replace(dispute.key, {**dispute.document, "note": "seen"}, dispute.version)])
+    for line in (
+        ["providers", "park", "stripe", "--yes", "-r", "refunds are wrong"],
+        ["providers", "park", "adyen", "--yes", "-r", "theirs too"],
+        ["lists", "add", "customer", "customer-9", "block", "--yes", "-r", "another one"],
+    ):
+        assert payin(tmp_path, *line).exit_code == 0
+    for name in (shop.payment, f"stripe:{shop.dispute}"):
+        people = [one for one in told(tmp_path, "trace", name)["moments"] if one["kind"] == "person"]
+        assert [one["id"] for one in people] == [f"disputes:stripe:{shop.dispute}", "registry:parked:stripe"]
+        assert people[0]["what"].endswith("manage_dispute hold, because: she has the receipt")
+        assert json.loads(people[0]["details"]["changes"][0]["is"]) == {"note": "seen"}
 
 
 def test_a_shop_that_hears_everything_twice_and_backwards_has_the_same_story(tmp_path: Path, shop: Shop) -> None:

@@ -161,3 +161,12 @@ def test_the_command_writes_refuses_what_breaks_and_releases_what_does_not(
     promised.unlink()
     assert command.main(["--release"], tmp_path) == 0
     assert '"known_at"' in promised.read_text()
+
+
+def test_one_of_two_texts_is_told_from_the_other() -> None:
+    day, instant = ({"type": "string", "format": form} for form in ("date", "date-time"))
+    both = {"anyOf": [day, instant]}
+    for side in Side:
+        assert breaks(both, both, side, both, both) == []
+        assert breaks(both, {"anyOf": [instant, day]}, side, both, both) == []
+    assert breaks(both, {"anyOf": [instant, {"type": "null"}]}, Side.TAKEN, both, both) != []

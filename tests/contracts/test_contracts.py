@@ -12,14 +12,19 @@ import pytest
 from hypothesis import given, settings
 
 import shared.runtime
+from shared import providers
 from shared.contracts import __main__ as command
+from shared.contracts import called
 from shared.contracts.__main__ import FOLDER, FUNCTIONS, contracts
 from shared.contracts.messages import TOPICS, Kind
-from shared.domain.codec import encode, encode_event
+from shared.domain.codec import encode, encode_event, utc_text
 from shared.domain.events import KINDS, PaymentStep
 from shared.flows.event_messages import event_message
+from shared.flows.replay_deliveries import replay_deliveries
 from shared.operations.parking import SET_ASIDE
+from shared.runtime.rule_book import manage_rules
 from tests.builders import (
+    DAY,
     NOON,
     a_dispute_event,
     a_fraud_warning,
@@ -31,6 +36,7 @@ from tests.builders import (
 )
 from tests.contracts.fitting import misfits
 from tests.flows.test_keep_evidence import MESSAGE
+from tests.local import local_ports
 from tests.plausible import any_of
 from tests.stack.topology import ROOT
 
@@ -58,7 +64,8 @@ def test_every_topic_has_its_contract_and_every_function_that_people_and_systems
     # `shared.runtime.contracts` lays them out, and serves none.
     modules = [name for _, name, _ in pkgutil.iter_modules(shared.runtime.__path__) if name != "contracts"]
     documents = {getattr(import_module(f"shared.runtime.{name}"), "openapi", None) for name in modules}
-    assert documents - {None} == set(FUNCTIONS.values())
+    # And those of functions that take one JSON at their root, which serve no document themselves.
+    assert documents - {None} | {called.manage_rules, called.replay_deliveries} == set(FUNCTIONS.values())
     assert not list((ROOT / "functions").glob("*/openapi.json")), (
         "contracts stand in shared/contracts, by `make contracts`"
     )
@@ -155,3 +162,49 @@ def test_every_reference_leads_somewhere() -> None:
             for step in filter(None, path.split("/")):
                 found = found[step]
             assert isinstance(found, dict), f"{name}: {there}"
+
+
+def of_root(name: str, side: str) -> Any:
+    """What a function that takes one JSON is asked, or answers."""
+    document = read(f"functions/{name}.json")
+    post = document["paths"]["/"]["post"]
+    told = post["requestBody"] if side == "asked" else post["responses"]["200"]
+    schema = told["content"]["application/json"]["schema"]
+    return jsonschema_rs.validator_for({**schema, "components": document["components"]})
+
+
+def test_what_the_book_of_rules_is_asked_and_answers_fits_its_contract(tmp_path: Path) -> None:
+    ports = local_ports(tmp_path)
+    asked, answered = (of_root("manage_rules", side) for side in ("asked", "answered"))
+    rule = {"code": "large", "outcome": "review", "sql": "amount >= 100000", "state": "live"}
+    who = {"author": "ana", "reason": "a wave"}
+    whom = {"action": "block", "kind": "customer", "value": "cus_1"}
+    calls: tuple[dict[str, Any], ...] = (
+        {"act": "show"},
+        {"act": "check", "rules": ["amount > 50000", "amount >"]},
+        {"act": "publish", "book": {"rules": [rule]}, "after": None, **who},
+        {"act": "history"},
+        {"act": "diff", "from": None, "to": 1},
+        {"act": "list", **whom, "until": utc_text(NOON + DAY), "owner": "ana", **who},
+        {"act": "listed"},
+        {"act": "listed", "kind": "customer", "value": "cus_1"},
+        {"act": "unlist", **whom, **who},
+        {"act": "back", "to": None, **who},
+    )
+    for call in calls:
+        assert [error.message for error in asked.iter_errors(call)] == [], call
+        answer = json.loads(encode(manage_rules(json.dumps(call).encode(), ports, NOON)))
+        assert [error.message for error in answered.iter_errors(answer)] == [], call
+    for other in ({"act": "burn"}, {"act": "check"}, {"act": "show", "more": 1}):
+        assert not asked.is_valid(other), other
+
+
+def test_what_a_replay_is_asked_and_answers_fits_its_contract(tmp_path: Path) -> None:
+    ports = local_ports(tmp_path)
+    asked, answered = (of_root("replay_deliveries", side) for side in ("asked", "answered"))
+    call = {"provider": "stripe", "since": "2026-11-25T00:00:00Z", "rate": 50}
+    assert asked.is_valid(call)
+    done = replay_deliveries(json.dumps(call).encode(), providers.load, ports.warehouse, ports.bus, NOON + 99 * DAY)
+    assert answered.is_valid(json.loads(encode(done)))
+    for other in ({"provider": "stripe"}, {**call, "rate": 0}, {**call, "more": 1}):
+        assert not asked.is_valid(other), other

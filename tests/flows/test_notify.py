@@ -109,6 +109,24 @@ def test_who_of_us_decided_is_not_told(ports: Ports, tmp_path: Path) -> None:
     assert "shop.example" not in "".join(body for _, _, body in receivers.came)
 
 
+@pytest.mark.parametrize(
+    ("topic", "action", "kind"),
+    [
+        ("payment-actions", "suspend", "payment.suspend"),
+        ("payment-actions", "restore", "payment.restore"),
+        ("dispute-actions", "alert_answered", "dispute.alert_answered"),
+    ],
+)
+def test_who_may_go_on_using_what_was_bought_and_what_became_of_an_alert_is_told(
+    ports: Ports, topic: str, action: str, kind: str
+) -> None:
+    receivers = Receivers()
+    for _ in range(2):
+        tell(ports, receivers, data=encode({"action_id": "a-1", "payment_id": "pi_1"}), topic=topic, action=action)
+    [(_, _, body)] = receivers.came
+    assert (json.loads(body)["type"], json.loads(body)["data"]["payment_id"]) == (kind, "pi_1")
+
+
 def test_every_kind_that_is_told_is_one_that_is_published() -> None:
     for topic, action in flow.KINDS:
         attributes = {"provider": "stripe", **({"action": action} if action else {})}
@@ -180,7 +198,7 @@ def test_where_nobody_listens_any_more_nothing_is_sent_until_somebody_does(ports
     assert disabled_at(CRM, state) == NOON
     moved = Endpoint("crm", "https://crm.example/v2", CRM.keys)
     assert disabled_at(moved, state) is None
-    enable(CRM, ports, "ana@shop.example")
+    enable(CRM.name, ports, "ana@shop.example")
     tell(ports, receivers, data=an_action(1))
     assert len(receivers.came) == 2
 

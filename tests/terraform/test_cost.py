@@ -602,6 +602,9 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
             # Of twice as many payments half the share is taken, in whole 256ths.
             assert before.dollars <= after.dollars <= tuple(2 * one for one in before.dollars)
             continue
+        if before.item == "Cloud Trace spans":
+            assert max(before.dollars) < max(after.dollars) < 0.2  # so many are free
+            continue
         times = 1 if before.item in fixed else 2
         assert after.dollars == pytest.approx([one * times for one in before.dollars]), before.item
 

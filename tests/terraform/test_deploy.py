@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ import pytest
 
 from shared import providers, settings
 from shared.backends.gcp import connect
-from shared.flows.ports import Create
+from shared.domain.errors import Unavailable
+from shared.flows.audit import Errand
+from shared.flows.ports import Create, Pulled
 from shared.flows.scorer import CHAMPION
+from shared.operations.parking import park, unpark
 from terraform.tools import bundle, deploy, google, policy, tool, traffic, transient
 from terraform.tools.deploy import Deployment, Stop, smoke, summary, why
-from tests.providers.kits import a_kit
+from tests.providers.kits import NOON, a_kit
 from tests.runtime.test_webhook import Webhook
 from tests.terraform.google_world import World
 
@@ -646,6 +649,30 @@ def test_nobody_closes_a_provider_without_naming_it(told: list[str], closed: str
     assert f'--provider "{closed}"' in ran.stdout
 
 
+@dataclass
+class Pushes:
+    """Subscriptions, and where they are pushed to; breaks_after: so many changes, nobody answers."""
+
+    where: dict[str, str | None]
+    breaks_after: int = 9
+
+    def pushed_to(self, name: str) -> str | None:
+        return self.where[name]
+
+    def push_to(self, name: str, where: str | None) -> None:
+        if self.breaks_after == 0:
+            raise Unavailable("Pub/Sub does not answer")
+        self.breaks_after -= 1
+        self.where[name] = where
+
+    def take(self, name: str, limit: int) -> list[Pulled]:
+        return []
+
+    def ack(self, name: str, ack_ids: Sequence[str]) -> None: ...
+
+    def give_back(self, name: str, ack_ids: Sequence[str]) -> None: ...
+
+
 def test_rules_alone_decide_within_a_minute_of_an_operators_word_and_the_champion_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gcp_environment: dict[str, str]
 ) -> None:
@@ -666,6 +693,47 @@ def test_rules_alone_decide_within_a_minute_of_an_operators_word_and_the_champio
         [champion] = documents.get([CHAMPION])
         assert champion is not None
         assert champion.document == {"digest": "d" * 64, "former": [], "rules_alone": alone}
+
+
+def test_a_deployment_leaves_parked_what_somebody_has_parked_also_where_that_broke_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gcp_environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Against Firestore itself, as its emulator is: what `payin` writes is what the deployment reads."""
+    project = gcp_environment["GOOGLE_CLOUD_PROJECT"]
+    at, terraform = reaching(World(), tmp_path, monkeypatch)
+    monkeypatch.setattr(deploy, "FIRESTORE", f"http://{gcp_environment['FIRESTORE_EMULATOR_HOST']}/v1")
+    monkeypatch.setattr(google, "credentials", lambda _: google.Google(project, "owner"))
+    monkeypatch.setattr(
+        deploy, "setting", lambda env, name, default=None: "(default)" if name.endswith("database") else project
+    )
+    assert deploy.parked(at) == ()
+    ports = connect(settings.read(gcp_environment))
+    errand = Errand(who="ana", why="amounts are wrong", what="providers park", at=NOON)
+    pushes = Pushes({"record-payment-stripe": "https://r", "score-payment-stripe": "https://s"}, breaks_after=1)
+    with pytest.raises(Unavailable):
+        park(ports, pushes, "stripe", sorted(pushes.where), errand)
+    # The second was written down, and is stopped by the deployment where nobody came to it.
+    assert deploy.parked(at) == ("record-payment-stripe", "score-payment-stripe")
+    park(ports, Pushes({"fetch-resource-adyen": "https://f"}), "adyen", ["fetch-resource-adyen"], errand)
+    at = replace(at, parked=deploy.parked(at))
+    terraform.plans = [{"resource_changes": []}]
+    deploy.preview(at)
+    assert "!! parked, and left so: fetch-resource-adyen, record-payment-stripe" in capsys.readouterr().out
+    assert json.loads((tmp_path / "bundles.tfvars.json").read_text())["parked"] == list(at.parked)
+    # Whoever lets it go on has all of it pushed, the deployment too.
+    with pytest.raises(Unavailable):
+        unpark(ports, Pushes({}, breaks_after=0), "stripe", errand)
+    assert deploy.parked(at) == ("fetch-resource-adyen",)
+
+
+def test_where_nobody_says_who_is_parked_nothing_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = google.Answer(403, {"error": {"message": "Missing permission datastore.entities.get"}})
+    at, _ = reaching(World(refuses={"firestore": refused}), tmp_path, monkeypatch)
+    with pytest.raises(Stop, match=r"who is parked cannot be read: Missing permission"):
+        deploy.parked(at)
+    missing = google.Answer(404, {"error": {"message": "The database does not exist"}})
+    at, _ = reaching(World(refuses={"firestore": missing}), tmp_path, monkeypatch)
+    assert deploy.parked(at) == ()
 
 
 @pytest.mark.slow
@@ -708,6 +776,16 @@ def test_a_dry_run_goes_from_the_first_deployment_to_a_rollback_and_the_end(
 
     planned = run("plan")
     assert "Nothing changes." in planned
+
+    # A provider is parked: a deployment stops what was not stopped yet, and changes nothing about it from then on.
+    parked = tmp_path / ".payin" / "dry-run" / "dev" / "bucket" / deploy.PARKED
+    parked.write_text(json.dumps(["record-payment-stripe"]))
+    stopped = run("deploy")
+    assert "!! parked, and left so: record-payment-stripe" in stopped
+    assert 'change google_pubsub_subscription.push["record-payment-stripe"]: push_config' in stopped
+    assert "Nothing changes." in run("plan")
+    parked.unlink()
+    assert 'change google_pubsub_subscription.push["record-payment-stripe"]: push_config' in run("deploy")
 
     # The drill of a restore, as README has it.
     variables.write_text(f'firestore_database = "payin-drill"\n{variables.read_text()}')

@@ -58,6 +58,14 @@ def watched(text: str) -> set[str]:
     return set(re.findall(r"logging\.googleapis\.com/user/(\w+)", text))
 
 
+def looked_for(command: str) -> set[str]:
+    """The facts that a command asks the log for."""
+    if command.startswith("payin facts "):
+        return set(re.findall(r"[a-z_]+", command.partition("payin facts ")[2].partition(" --")[0]))
+    named = re.findall(r'jsonPayload\.event=(\([^)]*\)|"\w+")', command)
+    return {word for one in named for word in re.findall(r'"(\w+)"', one)}
+
+
 def test_every_metric_counts_something_that_the_code_tells() -> None:
     assert unknown(METRICS, TOLD) == []
 
@@ -117,6 +125,7 @@ READ_IN_THE_LOG = {
     "subscriber_cut",
     "decisions_replayed",
     "rules_backtested",
+    "spans_left_out",
 }
 
 
@@ -142,9 +151,8 @@ def test_an_alert_waits_for_and_its_commands_look_for_nothing_that_no_code_tells
         when = alert["when"]
         known = {"event": set(METRICS.get(when.get("metric"), {}).get("events", ())), "cause": {*ExpiredCause}}
         assert set(when.get("values", ())) <= known.get(when.get("label"), set()), name
-        for command in alert["first"]:
-            for looked_for in re.findall(r'jsonPayload\.event=(\([^)]*\)|"\w+")', command):
-                assert set(re.findall(r'"(\w+)"', looked_for)) <= events, f"{name}: {command}"
+        for command in (*alert["first"], *alert.get("then", ())):
+            assert looked_for(command) <= events, f"{name}: {command}"
 
 
 def test_what_alerts_objectives_and_dashboards_watch_is_counted_and_what_is_counted_is_watched() -> None:
@@ -171,7 +179,7 @@ def test_labels_that_are_watched_are_labels_of_the_metric() -> None:
 
 def test_an_objective_is_made_of_what_monitoring_takes() -> None:
     # A ratio is of counts, a cut of a distribution; windows are of gauges, which no metric on logs is.
-    shared = {"title", "service", "goal", "means", "rollback"}
+    shared = {"title", "service", "goal", "means", "first", "rollback"}
     for name, slo in SLOS.items():
         assert set(slo) - shared in ({"total", "bad"}, {"distribution", "within"}), name
         assert 0 < slo["goal"] <= 0.9999, name
@@ -185,7 +193,9 @@ def test_every_alert_says_what_it_means_what_to_do_first_and_how_to_go_back() ->
         assert len(alert["means"]) > 60, name
         assert len(alert["first"]) == 3, f"{name}: three commands, no more and no less"
         assert alert["rollback"], name
-        for command in alert["first"]:
+        # That they can be done tests/cli/test_runbooks.py shows.
+        assert {command.split()[0] for command in alert["first"]} == {"payin"}, name
+        for command in alert.get("then", ()):
             assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl"}, f"{name}: {command}"
 
 
@@ -337,7 +347,5 @@ def test_request_lines_are_kept_only_of_trouble_and_facts_always(planned: Callab
     assert "severity=INFO" in went_well
     assert left_out <= {one.event for one in TOLD if one.by == "fact"}
     for name, alert in ALERTS.items():
-        for command in alert["first"]:
-            for looked_for in re.findall(r'jsonPayload\.event=(\([^)]*\)|"\w+")', command):
-                seen = set(re.findall(r'"(\w+)"', looked_for)) & left_out
-                assert not seen or "severity>=ERROR" in command, f"{name}: {command}"
+        for command in (*alert["first"], *alert.get("then", ())):
+            assert not looked_for(command) & left_out or "severity>=ERROR" in command, f"{name}: {command}"

@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -143,4 +144,6 @@ def _cancel(job: Any) -> None:
 def _parameter(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return bigquery.ScalarQueryParameter(name, "TIMESTAMP", value)
+    if isinstance(value, StrEnum):
+        value = value.value  # a word of a closed list is a text
     return bigquery.ScalarQueryParameter(name, _TYPES[type(value)], value)

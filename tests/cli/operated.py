@@ -1,0 +1,39 @@
+"""A small shop's folder in which each thing is that a page or an alert names in angle brackets."""
+
+import json
+from pathlib import Path
+
+from shared.runtime.rule_book import manage_rules
+from tests.cli.calling import told
+from tests.cli.shop import a_shop
+from tests.cli.test_changing import give_up
+
+
+def operated(folder: Path) -> dict[str, str]:
+    """What stands for the names in angle brackets, and `home`, the folder in which they are."""
+    shop = a_shop(folder)
+    rule = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live"}
+    call = {"act": "publish", "book": {"rules": [rule]}, "after": None, "author": "ana", "reason": "a wave"}
+    manage_rules(json.dumps(call).encode(), shop.ports, shop.now)
+    give_up(shop)
+    [letters] = told(shop.home, "dead-letters", "list")
+    [unread, *_] = shop.ports.warehouse.query("SELECT body FROM deliveries WHERE outcome = 'unparsed'")
+    return {
+        "home": str(shop.home),
+        "provider": "stripe",
+        "payment": shop.payment,
+        "dispute": shop.dispute,
+        "order": "attempt-1",
+        "unread": json.loads(unread["body"])["id"],
+        "revision": "1",
+        "rule": rule["code"],
+        "letters": letters["fingerprint"],
+        "customer": "customer-1",
+        "job": "check_deadlines",
+    }
+
+
+def filled_in(line: str, meant: dict[str, str]) -> str:
+    for name, value in meant.items():
+        line = line.replace(f"<{name}>", value)
+    return line

@@ -1,0 +1,132 @@
+"""What an alert says to do first is `payin`, and is run here, on what a small shop's days have left."""
+
+import json
+import re
+import shlex
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import settings
+from shared.backends.local import connect
+from shared.cli.topology import ROOT
+from shared.domain.codec import utc_text
+from shared.flows.ports import Accumulate, Key
+from tests.cli.calling import payin, told
+from tests.cli.operated import filled_in, operated
+from tests.providers.kits import NOON
+from tests.terraform import events
+
+ALERTS, SLOS = (
+    json.loads((ROOT / "terraform" / "monitoring" / f"{name}.json").read_text()) for name in ("alerts", "slos")
+)
+FIRST: dict[str, list[str]] = {
+    name: [command.replace("{provider}", "<provider>") for command in one["first"]]
+    for name, one in (ALERTS | SLOS).items()
+}
+TOLD = {one.event for one in events.told(ROOT)}
+COMMANDS = sorted({command for commands in FIRST.values() for command in commands})
+
+
+@pytest.fixture(scope="module")
+def meant(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return operated(tmp_path_factory.mktemp("alarmed"))
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_what_comes_first_is_three_commands_of_payin(name: str) -> None:
+    assert len(FIRST[name]) == 3
+    assert [command.split()[0] for command in FIRST[name]] == ["payin"] * 3
+
+
+def test_facts_that_are_asked_for_are_told_by_the_code() -> None:
+    asked = {word for command in COMMANDS if "payin facts " in command for word in re.findall(r"[a-z_]{6,}", command)}
+    assert asked - TOLD == set()
+
+
+def test_an_alarm_that_calls_somebody_is_what_they_look_at() -> None:
+    for name, alert in ALERTS.items():
+        values = set(alert["when"].get("values", ())) if alert["when"].get("label") == "event" else set()
+        looked_at = {word for command in FIRST[name] for word in command.split()}
+        # Deliveries that could not be read are listed as what they are.
+        assert values <= looked_at or name == "deliveries_unread", name
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_comes_first_can_be_done(command: str, meant: dict[str, str]) -> None:
+    line = filled_in(command, meant)
+    assert "<" not in line, "say in tests/cli/operated.py what that stands for"
+    result = payin(Path(meant["home"]), *shlex.split(line)[1:])
+    assert (result.exit_code, bool(result.stdout.strip())) == (0, True), result.output
+
+
+# The commands that only alerts name
+
+
+def shown_at(instant: datetime) -> str:
+    """As JSON has it."""
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def log(meant: dict[str, str], function: str, event: str, ago: timedelta, **fields: Any) -> None:
+    folder = Path(meant["home"]) / "logs"
+    folder.mkdir(exist_ok=True)
+    line = {"time": utc_text(NOON - ago), "severity": "INFO", "event": event, "message": event, "function": function}
+    with (folder / f"{function}.log").open("a") as opened:
+        opened.write(json.dumps(line | fields) + "\n")
+
+
+def test_facts_are_told_with_what_they_say_the_newest_first(meant: dict[str, str]) -> None:
+    for minutes, provider in ((90, "stripe"), (50, "stripe"), (10, "adyen")):
+        log(meant, "respond_dispute", "answer_delayed", timedelta(minutes=minutes), provider=provider, reason="down")
+    home = Path(meant["home"])
+    assert [one["provider"] for one in told(home, "facts", "answer_delayed")] == ["adyen", "stripe"]
+    assert len(told(home, "facts", "answer_delayed", "--since", "2h", "--provider", "stripe")) == 2
+    assert "provider=adyen  reason=down" in payin(home, "facts", "answer_delayed").stdout
+    assert "nobody told of answer_delayed" in payin(home, "facts", "answer_delayed", "--since", "1m").stdout
+
+
+def test_a_job_that_stands_still_is_seen_and_can_be_run(meant: dict[str, str]) -> None:
+    home = Path(meant["home"])
+    log(meant, "check_deadlines", "deadlines_checked", timedelta(minutes=3))
+    log(meant, "check_deadlines", "deadlines_checked", timedelta(minutes=8))
+    shown = {one["name"]: one for one in told(home, "jobs", "show")}
+    assert shown["check_deadlines"]["runs"] == 2
+    assert shown["check_deadlines"]["last"] == shown_at(NOON - timedelta(minutes=3))
+    assert shown["train_model"]["last"] is None
+    assert "not seen" in payin(home, "jobs", "show").stdout
+    bus: Any = connect(settings.read({"PAYIN_HOME": str(home)})).bus
+    bus.subscribe("listening", "ticks")
+    assert payin(home, "jobs", "run", "train_model", "--yes", "-r", "a night was lost").exit_code == 0
+    [tick] = bus.pull("listening", 9, 60.0)
+    assert tick.attributes["job"] == "train_model"
+    refused = payin(home, "jobs", "run", "webhook", "--yes", "-r", "?")
+    assert (refused.exit_code, "check_deadlines" in refused.stderr) == (65, True)
+
+
+def test_every_job_says_by_which_facts_it_is_seen() -> None:
+    functions = json.loads((ROOT / "functions" / "topology.json").read_text())["functions"]
+    for name, one in functions.items():
+        assert bool(one.get("signs")) == ("schedule" in one), name
+        assert set(one.get("signs", ())) <= TOLD, name
+
+
+def test_an_endpoint_that_is_gone_is_shown_until_somebody_enables_it(meant: dict[str, str]) -> None:
+    home = Path(meant["home"])
+    documents = connect(settings.read({"PAYIN_HOME": str(home)})).documents
+    gone: dict[tuple[str, ...], Any] = {("url",): "https://crm.example/hooks", ("disabled_at",): NOON}
+    documents.commit([Accumulate(Key("endpoints", "crm"), put=gone)])
+    assert told(home, "endpoints", "show")["crm"]["disabled_at"] == shown_at(NOON)
+    assert payin(home, "endpoints", "enable", "crm", "--yes", "-r", "they are back").exit_code == 0
+    after = told(home, "endpoints", "show")["crm"]
+    assert (after["disabled_at"], bool(after["enabled_by"])) == (None, True)
+    assert "endpoints enable" in {one["what"] for one in told(home, "audit", "--since", "1d")}
+    assert payin(home, "endpoints", "enable", "nobody", "--yes", "-r", "?").exit_code == 3
+
+
+def test_who_waits_for_a_person_is_told_the_late_ones_alone_where_asked(meant: dict[str, str]) -> None:
+    home = Path(meant["home"])
+    assert told(home, "reviews", "--late") == []
+    assert "nobody waits longer than was promised" in payin(home, "reviews", "--late").stdout
