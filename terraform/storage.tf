@@ -17,7 +17,11 @@ resource "google_firestore_database" "documents" {
 }
 
 # Point-in-time recovery puts back any minute of the last week, from the database itself. Backups are for its loss, and
-# for what was found too late: each is a whole copy, and is paid for as one.
+# for what was found too late: each is a whole copy, and is paid for as one. The younger daily copy is never older than a
+# day, and topics keep the week since. The older weekly one is always behind the week of recovery; older ones would hold
+# whoever was erased, and what came of events can be made from payment_events again, which stays.
+# They lie in the region of the database, so that they are no help when the region is lost.
+# (https://cloud.google.com/firestore/native/docs/backups)
 resource "google_firestore_backup_schedule" "daily" {
   count     = local.is_prod ? 1 : 0
   database  = google_firestore_database.documents.name
@@ -28,7 +32,7 @@ resource "google_firestore_backup_schedule" "daily" {
 resource "google_firestore_backup_schedule" "weekly" {
   count     = local.is_prod ? 1 : 0
   database  = google_firestore_database.documents.name
-  retention = "2419200s" # 4 weeks
+  retention = "1209600s" # 2 weeks
   weekly_recurrence {
     day = "SUNDAY"
   }

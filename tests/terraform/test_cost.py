@@ -581,7 +581,7 @@ def test_what_is_kept_grows_until_it_expires_and_grows_cheap_before() -> None:
     assert [
         two / one
         for one, two in zip(in_months(plan, "Firestore storage"), in_months(plan, "Firestore backups"), strict=True)
-    ] == pytest.approx([6 * 0.033 / 0.165] * 3)
+    ] == pytest.approx([4 * 0.033 / 0.165] * 3)
 
 
 def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() -> None:
