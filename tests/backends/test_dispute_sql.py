@@ -481,7 +481,7 @@ def test_a_network_is_of_the_same_list_in_sql(network: str | None) -> None:
 def test_the_ledger_is_the_same_in_whatever_order_things_were_heard(warehouses: Ports) -> None:
     """Won, and reversed in pre-arbitration: each order of the messages at an account of its own."""
     found, since = warehouses.warehouse, datetime(2036, 5, 1, tzinfo=UTC)
-    opened = a_dispute_event(event_id="1", status=DisputeStatus.NEEDS_RESPONSE, occurred_at=since + DAY)
+    opened = a_dispute_event(event_id="1", livemode=True, status=DisputeStatus.NEEDS_RESPONSE, occurred_at=since + DAY)
     told = [
         opened,
         replace(opened, event_id="2", status=None, moved=eur(-1999), fees=eur(1500), respond_by=None),
