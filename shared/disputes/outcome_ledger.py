@@ -92,7 +92,7 @@ FROM (
         {ANSWERS},
         {PLACE} AS place
       FROM dispute_updates
-      WHERE occurred_at >= @told_since AND occurred_at < @until AND COALESCE(livemode, TRUE)
+      WHERE occurred_at >= @told_since AND occurred_at < @until AND (COALESCE(livemode, TRUE) OR @test_data)
     ) AS told
     WHERE place = 1 AND same_as IS NULL AND alert IS NULL AND COALESCE(status_since, occurred_at) >= @since
   ) AS decided
@@ -103,6 +103,7 @@ GROUP BY month, provider, account, reason, answered, currency
 ORDER BY month, provider, account, reason, answered, currency"""  # noqa: S608 - constants of ours
 
 
-def asked_for(since: datetime, until: datetime) -> dict[str, datetime]:
-    """The parameters of `LEDGER_SQL`: disputes whose state holds since `since` or later, as they stood at `until`."""
-    return {"told_since": since - BEFORE, "since": since, "until": until}
+def asked_for(since: datetime, until: datetime, *, test_data: bool = False) -> dict[str, datetime | bool]:
+    """The parameters of `LEDGER_SQL`: disputes whose state holds since `since` or later, as they stood at `until`. test_data: of
+    test data too, for where there is no other."""
+    return {"told_since": since - BEFORE, "since": since, "until": until, "test_data": test_data}

@@ -20,7 +20,8 @@ _TABLE = re.compile(r"\bFROM (dispute_updates|payment_events|fraud_decisions)\b"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableFunction:
-    """arguments: names of instants. body: a query, each table as `{dataset}.<table>` in backquotes."""
+    """arguments: names of instants. body: a query, each table as `{dataset}.<table>` in backquotes, and `{test_data}`
+    TRUE where all data is test data, FALSE where it is left out."""
 
     description: str
     arguments: tuple[str, ...]
@@ -30,7 +31,8 @@ class TableFunction:
 def of(description: str, sql: str, **parameters: str) -> TableFunction:
     """A query as a table function. parameters: what stands for each of those of `sql`; its arguments are those that stand for themselves or for the instant
     as of which is asked."""
-    sql = _PARAMETER.sub(lambda found: parameters[found[1]], sql)
+    stands_for = {"test_data": "{test_data}", **parameters}
+    sql = _PARAMETER.sub(lambda found: stands_for[found[1]], sql)
     sql = _TABLE.sub(lambda found: f"FROM `{{dataset}}.{found[1]}`", sql)
     arguments = tuple(dict.fromkeys(name for name in parameters.values() if name.isidentifier()))
     return TableFunction(description=description, arguments=arguments, body=sql)

@@ -4,7 +4,7 @@ A view where a question's own range of days reaches the table's partitions, or w
 where rows of a payment lie on many days, so that the range is an argument and none can forget it. Both are computed when they are
 asked: nothing is copied, nothing is stale beyond its tables, and whoever is erased there is erased here.
 
-`python -m shared.marts.catalogue > shared/marts/marts.json` writes what Terraform makes of it.
+`python -m shared.marts.catalogue > shared/learning/sql/marts.json` writes what Terraform makes of it.
 """
 
 import json
@@ -21,8 +21,7 @@ NOW = "CURRENT_TIMESTAMP()"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mart:
-    """description: of the mart. arguments: names of instants; none of a view. body: a query, each table as `{dataset}.<table>` in
-    backquotes. columns: name, type (BigQuery's) and description of each; none where `shared.disputes` describes them.
+    """description: of the mart. arguments: names of instants; none of a view. body: a query as of `TableFunction`. columns: name, type (BigQuery's) and description of each; none where `shared.disputes` describes them.
     partition: the column of a view of which a question has to name a range; '' where none has to be named."""
 
     description: str

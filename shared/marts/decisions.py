@@ -40,7 +40,7 @@ DECISIONS_SQL = """SELECT provider, account, payment_id, event_id, occurred_at, 
   step, fraud_reported_at, country, network, initiator, product, sca_exemption, COALESCE(explored, FALSE) AS explored, propensity,
   model_digest AS model, rules_version, policy_version, book_revision
 FROM fraud_decisions
-WHERE COALESCE(livemode, TRUE)
+WHERE (COALESCE(livemode, TRUE) OR @test_data)
 QUALIFY ROW_NUMBER() OVER (
   PARTITION BY event_id, occurred_at
   ORDER BY CASE WHEN linked_event_id IS NULL THEN 1 ELSE 0 END, COALESCE(claims_revision, 0) DESC, decided_at DESC

@@ -107,6 +107,7 @@ class Each:
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
     standing_event: int = 140  # of an event's row, what the networks' programmes are counted from
+    partition_instant: int = 8  # of any row, when it was: what tells whether its table is fresh
     panel_event: int = 50  # of an event's row, what is read to know who paid on a day
     standing_update: int = 160  # of a dispute's
     waiting_update: int = 190  # of a dispute's row, what says which deadlines are at risk
@@ -504,6 +505,11 @@ def costs(plan: Plan) -> Iterator[Line]:
     measured = traffic.payments_a_day * each.measured_decision
     measured += 2 * traffic.payments_a_day * each.hit_decision
     yield line("BigQuery health", measured * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "each day once")
+    rows_a_day = traffic.webhooks_a_day + plan.events_a_day + traffic.payments_a_day + 2 * plan.disputes_a_day
+    # The day before once, and each hour what today has so far.
+    counted = (1 + 24 * 0.5) * rows_a_day * each.partition_instant
+    of = "whether tables are fresh, each hour, and as full as they were, each day"
+    yield line("BigQuery freshness", counted * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     days = 1.5 * DAYS
     standing = days * plan.events_a_day * each.standing_event
     standing += (BEFORE.days + DAYS / 2) * plan.disputes_a_day * each.standing_update
