@@ -35,7 +35,7 @@ resource "google_bigquery_table" "table" {
   time_partitioning {
     type          = "DAY"
     field         = each.value.partition
-    expiration_ms = can(each.value.expires_days) ? each.value.expires_days * 86400000 : null
+    expiration_ms = try(local.classes[local.kept.tables[each.key]].days * 86400000, null) # of a class without an end none
   }
 }
 

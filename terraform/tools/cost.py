@@ -271,24 +271,26 @@ def _kept(root: Path) -> Kept:
         found: list[str] = re.findall(pattern, (root / "terraform" / file).read_text())
         return found
 
-    daily, weekly = (int(seconds) // 86_400 for seconds in of("storage.tf", r'retention = "(\d+)s"'))
-    [retention] = of("main.tf", r'\bretention\s*= "(\d+)s"')
-    [evidence] = of("storage.tf", r"age = (\d+)")
-    [archive] = of("main.tf", r'\barchive_retention\s*= "(\d+)s"')
+    read = json.loads((root / "functions" / "retention.json").read_text())
+
+    def days(kind: str, name: str) -> Any:
+        """Of what is kept, math.inf where its class has no end."""
+        kept = read["classes"][read[kind][name]]["days"]
+        return math.inf if kept is None else kept
+
     [dropped] = of("monitoring.tf", r"sample\(trace, ([\d.]+)\)")
     [entities] = re.findall(
         r"FORGOTTEN_AFTER = timedelta\(days=(\d+)\)", (root / "shared" / "flows" / "judged.py").read_text()
     )
     [usage] = re.findall(r"KEPT = timedelta\(days=(\d+)\)", (root / "shared" / "domain" / "usage.py").read_text())
-    tables = json.loads((root / "functions" / "topology.json").read_text())["tables"]
     return Kept(
-        backups=daily + weekly // 7,
-        retention_days=int(retention) // 86_400,
-        archive_days=int(archive) // 86_400,
-        deliveries_days=tables["deliveries"].get("expires_days", math.inf),
+        backups=days("backups", "daily") + days("backups", "weekly") // 7,
+        retention_days=days("topics", "payment-events"),
+        archive_days=days("topics", "deliveries"),
+        deliveries_days=days("tables", "deliveries"),
         entities_days=int(entities),
         usage_days=int(usage),
-        evidence_days=int(evidence),
+        evidence_days=days("buckets", "evidence"),
         lines=1 - float(dropped),
     )
 
