@@ -72,16 +72,16 @@ def _moved(total: str, whole: str) -> tuple[str, str]:
     since = f"COALESCE({_of(total, f'since_minor + since_untold * {whole}')}, 0)"
     before = f"COALESCE({_of(total, f'before_minor + before_untold * {whole}')}, 0)"
     # An undoing without a reference takes what it tells from what was told until then, and everything where it tells nothing.
-    before = f"""CASE WHEN {_of(total, "until", "MAX")} IS NULL OR {_of(total, "taken", "MAX")} IS NULL THEN 0
+    before = f"""CASE WHEN {_of(total, "swept_at", "MAX")} IS NULL OR {_of(total, "taken", "MAX")} IS NULL THEN 0
       ELSE GREATEST(0, {before} - {_of(total, "taken", "MAX")}) END"""
     # Of a floor as well: with what took everything in it, it is no number, and no floor.
     left = f"""COALESCE(minor, {whole}) - lost_minor - lost_untold * {whole}
-      - CASE WHEN until IS NULL OR told_at > until THEN 0 ELSE taken END"""
+      - CASE WHEN swept_at IS NULL OR told_at > swept_at THEN 0 ELSE taken END"""
     floor = f"COALESCE({_of(total, f'CASE WHEN is_floor THEN {left} END', 'MAX')}, 0)"
-    kept = "(until IS NULL OR told_at > until) AND lost_references = 0"
+    kept = "(swept_at IS NULL OR told_at > swept_at) AND lost_references = 0"
     floor_stands = _of(total, f"CASE WHEN is_floor AND ({left} > 0 OR ({kept})) THEN 1 ELSE 0 END", "MAX")
     live = f"""CASE WHEN {_of(total, "CASE WHEN live THEN 1 ELSE 0 END", "MAX")} = 1
-      AND ({_of(total, "until", "MAX")} IS NULL OR {before} + {since} > 0) THEN 1 ELSE 0 END"""
+      AND ({_of(total, "swept_at", "MAX")} IS NULL OR {before} + {since} > 0) THEN 1 ELSE 0 END"""
     return f"GREATEST(0, {before} + {since}, {floor})", f"GREATEST(COALESCE({floor_stands}, 0), {live})"
 
 
@@ -155,7 +155,7 @@ timed AS (
     MAX(CASE WHEN done AND NOT loose AND told_at <= whole_at THEN told_at END) OVER ({_REFERENCE}) AS stated_at,
     MAX(CASE WHEN NOT done THEN told_at END) OVER ({_REFERENCE}) AS undone_at,
     MAX(CASE WHEN NOT done THEN minor END) OVER ({_REFERENCE}) AS undone_minor,
-    MAX(CASE WHEN NOT done AND reference = '' THEN told_at END) OVER ({_TOTAL}) AS until,
+    MAX(CASE WHEN NOT done AND reference = '' THEN told_at END) OVER ({_TOTAL}) AS swept_at,
     MAX(CASE WHEN NOT done AND reference = '' THEN minor END) OVER ({_TOTAL}) AS taken,
     MAX(CASE WHEN done AND running AND minor IS NOT NULL THEN told_at END) OVER ({_TOTAL}) AS running_at,
     ROW_NUMBER() OVER ({_REFERENCE}, named ORDER BY told_at, event_id) AS place
@@ -179,10 +179,10 @@ standing AS (
 ),
 counted AS (
   SELECT *,
-    CASE WHEN live AND NOT COALESCE(last_done <= until, FALSE) THEN COALESCE(amount, 0) ELSE 0 END AS since_minor,
-    CASE WHEN live AND NOT COALESCE(last_done <= until, FALSE) AND amount IS NULL THEN 1 ELSE 0 END AS since_untold,
-    CASE WHEN live AND last_done <= until THEN COALESCE(amount, 0) ELSE 0 END AS before_minor,
-    CASE WHEN live AND last_done <= until AND amount IS NULL THEN 1 ELSE 0 END AS before_untold,
+    CASE WHEN live AND NOT COALESCE(last_done <= swept_at, FALSE) THEN COALESCE(amount, 0) ELSE 0 END AS since_minor,
+    CASE WHEN live AND NOT COALESCE(last_done <= swept_at, FALSE) AND amount IS NULL THEN 1 ELSE 0 END AS since_untold,
+    CASE WHEN live AND last_done <= swept_at THEN COALESCE(amount, 0) ELSE 0 END AS before_minor,
+    CASE WHEN live AND last_done <= swept_at AND amount IS NULL THEN 1 ELSE 0 END AS before_untold,
     SUM(CASE WHEN lost THEN COALESCE(lost_amount, 0) ELSE 0 END) OVER (
       {_TOTAL} ORDER BY CASE WHEN lost THEN undone_at ELSE told_at END DESC
     ) AS lost_minor,

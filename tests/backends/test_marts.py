@@ -10,9 +10,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlglot
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 from sqlglot import exp
 
+from shared.backends.gcp.warehouse import BigQueryWarehouse
+from shared.backends.local.warehouse import LocalWarehouse
 from shared.disputes.dispute_rates import RATES_SQL
 from shared.disputes.dispute_rates import asked_from as rates_from
 from shared.domain.codec import encode_event, utc_text
@@ -20,7 +26,7 @@ from shared.domain.events import PaymentChanged, PaymentStep
 from shared.domain.money import Money
 from shared.domain.payments import Payment
 from shared.flows.ports import Ports, Warehouse
-from shared.marts.catalogue import MARTS, Mart
+from shared.marts.catalogue import MARTS, NOW, Mart
 from shared.marts.decisions import DECISIONS_SQL
 from shared.marts.disputes import AT_RISK_SQL, DISPUTES_SQL, asked_at
 from shared.marts.payments import PAYMENTS_SQL, asked_for
@@ -317,11 +323,7 @@ def test_rates_by_cohort_leave_test_data_out(warehouses: Ports) -> None:
 
 def plain(mart: Mart, now: datetime) -> tuple[str, dict[str, datetime]]:
     """The body as a query of tables that are named plainly, its arguments as parameters."""
-    body = (
-        re.sub(r"`\{dataset\}\.(\w+)`", r"\1", mart.body)
-        .replace("CURRENT_TIMESTAMP()", "@now")
-        .replace("{test_data}", "FALSE")
-    )
+    body = re.sub(r"`\{dataset\}\.(\w+)`", r"\1", mart.body).replace(NOW, "@now").replace("{test_data}", "FALSE")
     for name in mart.arguments:
         body = re.sub(rf"\b{name}\b", f"@{name}", body)
     asked = {"now": now, "since": now - 31 * DAY, "until": now}
@@ -341,6 +343,12 @@ def test_columns_are_those_that_are_described() -> None:
             told = query_of(body).named_selects
             assert told == [one["name"] for one in mart.columns], name
             assert all(one["description"].endswith(".") for one in mart.columns)
+
+
+def test_no_argument_is_hidden_by_a_column_of_its_name() -> None:
+    for name, mart in MARTS.items():
+        named = {one.alias for one in query_of(plain(mart, NOON)[0].replace("@", "")).find_all(exp.Alias)}
+        assert not named & set(mart.arguments), name
 
 
 PERSONAL = {
@@ -400,6 +408,84 @@ def test_every_table_is_read_by_a_range_of_its_partition() -> None:
                 assert of in {one.name for one in window.args["partition_by"]}
                 continue
             assert of in {one.name for one in select.args["where"].find_all(exp.Column)}, f"{name} of {table}"
+
+
+PAGE = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Asking the marts")[2].partition("\n## ")[0]
+QUESTIONS = re.findall(r"```sql\n(.*?)\n```", PAGE, flags=re.DOTALL)
+AUGUST, OCTOBER = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
+
+
+def tell_of_a_shop(found: Warehouse, now: datetime) -> None:
+    """Five payments of October, one of them refused and one disputed; two decisions of August, one of which was fraud."""
+    events = [a_step(f"pi_shop{n}", PaymentStep.CAPTURED, OCTOBER + n * DAY, 1000 + n) for n in range(4)]
+    events.append(a_step("pi_shop0", PaymentStep.REFUNDED, OCTOBER + 9 * DAY, 400, reference="re_s"))
+    events.append(a_step("pi_shop9", PaymentStep.DECLINED, OCTOBER, 999, method="card", decline_code="expired_card"))
+    found.append("payment_events", [*rows_of(*events), *rows_of(*events)])
+    due = {"respond_by": utc_text(now + 2 * DAY), "payment_id": "pi_shop1"}
+    found.append("dispute_updates", [an_update("shop", OCTOBER + 20 * DAY, 1, "needs_response", **due)])
+    fraud = a_decision("shop1", AUGUST + DAY, step="captured", score=0.25, fraud_reported_at=utc_text(OCTOBER))
+    found.append("fraud_decisions", [fraud, fraud, a_decision("shop2", AUGUST + DAY, step="captured", score=0.05)])
+
+
+def answered(found: Sequence[list[dict[str, Any]]]) -> None:
+    """What the five questions of the page are answered of that shop."""
+    taken, declined, rates, at_risk, decided = ([list(row.values()) for row in rows] for rows in found)
+    assert taken == [["stripe", "EUR", 4, 4006, 400, 3606]]
+    assert [row[2:] for row in declined] == [["expired_card", 1]]
+    assert [row[1:3] for row in rates] == [[4, 0.25]]
+    assert at_risk == [["EUR", "fraud", 1, 1999]]
+    assert [(row[:3], round(row[3], 9)) for row in decided] == [(["approve", 2, 1], 0.15)]
+
+
+def test_the_questions_of_the_page_are_answered(tmp_path: Path) -> None:
+    found, now = LocalWarehouse(tmp_path), datetime(2026, 11, 1, tzinfo=UTC)
+    tell_of_a_shop(found, now)
+    rows = []
+    for question in QUESTIONS:
+        [name] = re.findall(r"payin_marts\.(\w+)", question)
+        body, asked = plain(MARTS[name], now)
+        instants = [
+            datetime.fromisoformat(f"{one}T00:00:00+00:00") for one in re.findall(r'\(?TIMESTAMP "([\d-]+)"', question)
+        ]
+        asked |= dict(zip(MARTS[name].arguments, instants, strict=False))
+        rows.append(
+            found.query(
+                re.sub(r"payin_marts\.\w+(\(.*?\))?", f"({body}) AS mart".replace("\\", r"\\"), question), asked
+            )
+        )
+    answered(rows)
+
+
+@pytest.mark.emulators
+def test_bigquery_takes_the_marts_as_terraform_makes_them_and_answers_the_page(bigquery_emulator: str) -> None:
+    found, now = BigQueryWarehouse("payin-test", "shop", bigquery_emulator), datetime(2026, 11, 1, tzinfo=UTC)
+    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    client = bigquery.Client(
+        "payin-test", nobody, client_options=ClientOptions(api_endpoint=f"http://{bigquery_emulator}")
+    )
+    found.ensure_tables()
+    tell_of_a_shop(found, now)
+    client.create_dataset("payin-test.payin_marts")
+    instant = bigquery.StandardSqlDataType(type_kind=bigquery.StandardSqlTypeNames.TIMESTAMP)
+    for name, mart in MARTS.items():
+        body = mart.body.replace("{dataset}", "payin-test.shop").replace("{test_data}", "FALSE")
+        body = body.replace(NOW, f"TIMESTAMP('{utc_text(now)}')")
+        if mart.arguments:
+            arguments = [bigquery.RoutineArgument(name=one, data_type=instant) for one in mart.arguments]
+            client.create_routine(
+                bigquery.Routine(
+                    f"payin-test.payin_marts.{name}",
+                    type_="TABLE_VALUED_FUNCTION",
+                    language="SQL",
+                    body=body,
+                    arguments=arguments,
+                )
+            )
+        else:
+            view = bigquery.Table(f"payin-test.payin_marts.{name}")
+            view.view_query = body
+            client.create_table(view)
+    answered([found.query(question) for question in QUESTIONS])
 
 
 def test_terraform_has_the_marts_of_the_code() -> None:
