@@ -146,7 +146,7 @@ resource "google_storage_bucket" "source" {
       type = "Delete"
     }
     condition {
-      age            = 180
+      age            = local.classes[local.kept.buckets.source].days
       matches_suffix = [".zip"]
     }
   }

@@ -27,12 +27,14 @@ locals {
     for provider, address in of : (provider == "" ? topic : "${topic}/${provider}") => address
   }]...)
 
-  # What a consumer got wrong this week is read again by seeking back; what is older is in the warehouse. What only the
-  # warehouse reads is there within seconds, and its rows can be put back for a week. What was given up waits as long as
-  # Pub/Sub keeps anything: somebody has to look.
-  retention         = "604800s"  # 7 days
-  archive_retention = "86400s"   # 1 day
-  given_up_for      = "2678400s" # 31 days
+  # How long everything is kept, by its class, and why: functions/retention.json.
+  kept    = jsondecode(file("${path.module}/../functions/retention.json"))
+  classes = local.kept.classes
+
+  # A topic that somebody outside of Google Cloud hears is read again as well as one that a consumer does.
+  retention         = "${local.classes["message"].days * 86400}s"
+  archive_retention = "${local.classes["stored message"].days * 86400}s"
+  given_up_for      = "${local.classes[local.kept.topics["dead-letter"]].days * 86400}s"
   sought            = toset(concat([for f in values(local.functions) : f.topic if can(f.topic)], keys(local.topology.pulled), flatten([for e in values(var.endpoints) : keys(e.topics)])))
 
   pubsub_agent   = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"

@@ -17,18 +17,22 @@ resource "google_firestore_database" "documents" {
 }
 
 # Point-in-time recovery puts back any minute of the last week, from the database itself. Backups are for its loss, and
-# for what was found too late: each is a whole copy, and is paid for as one.
+# for what was found too late: each is a whole copy, and is paid for as one. The younger daily copy is never older than a
+# day, and topics keep the week since. The older weekly one is always behind the week of recovery; older ones would hold
+# whoever was erased, and what came of events can be made from payment_events again, which stays.
+# They lie in the region of the database, so that they are no help when the region is lost.
+# (https://cloud.google.com/firestore/native/docs/backups)
 resource "google_firestore_backup_schedule" "daily" {
   count     = local.is_prod ? 1 : 0
   database  = google_firestore_database.documents.name
-  retention = "172800s" # 2 days
+  retention = "${local.classes[local.kept.backups.daily].days * 86400}s"
   daily_recurrence {}
 }
 
 resource "google_firestore_backup_schedule" "weekly" {
   count     = local.is_prod ? 1 : 0
   database  = google_firestore_database.documents.name
-  retention = "2419200s" # 4 weeks
+  retention = "${local.classes[local.kept.backups.weekly].days * 86400}s"
   weekly_recurrence {
     day = "SUNDAY"
   }
@@ -88,7 +92,7 @@ resource "google_storage_bucket" "models" {
   # be neither deleted nor replaced. Versioning would add nothing to that, and Cloud Storage has long refused the two
   # together (https://cloud.google.com/storage/docs/bucket-lock).
   retention_policy {
-    retention_period = tostring(local.is_prod ? 2 * 365 * 86400 : 86400)
+    retention_period = tostring(local.is_prod ? local.classes[local.kept.buckets.models].at_least_days * 86400 : 86400)
   }
   dynamic "encryption" {
     for_each = local.kms
@@ -110,14 +114,14 @@ resource "google_storage_bucket" "evidence" {
   deletion_policy             = local.deletion_policy
 
   retention_policy {
-    retention_period = tostring(local.is_prod ? 180 * 86400 : 86400)
+    retention_period = tostring(local.is_prod ? local.classes[local.kept.buckets.evidence].at_least_days * 86400 : 86400)
   }
   lifecycle_rule {
     action {
       type = "Delete"
     }
     condition {
-      age = 540
+      age = local.classes[local.kept.buckets.evidence].days
     }
   }
   dynamic "encryption" {

@@ -178,6 +178,16 @@ variable "invokers" {
   }
 }
 
+variable "analysts" {
+  description = "Who may ask the marts (groups, people, service accounts), and nothing of the rows below them."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for member in var.analysts : can(regex("^(group|user|serviceAccount):", member))])
+    error_message = "Each is a group:, a user: or a serviceAccount:, never everybody."
+  }
+}
+
 variable "usage_publishers" {
   description = "The systems that tell how subscribers used what they bought: service accounts that may publish to usage-evidence."
   type        = list(string)

@@ -16,8 +16,10 @@ resource "google_bigquery_dataset" "warehouse" {
 }
 
 locals {
-  tables  = local.topology.tables
-  schemas = { for table in keys(local.tables) : table => jsondecode(file("${path.module}/../shared/learning/sql/tables/${table}.json")) }
+  tables = local.topology.tables
+  # Elsewhere than in prod there is no other.
+  test_data = local.is_prod ? "FALSE" : "TRUE"
+  schemas   = { for table in keys(local.tables) : table => jsondecode(file("${path.module}/../shared/learning/sql/tables/${table}.json")) }
 }
 
 resource "google_bigquery_table" "table" {
@@ -33,7 +35,7 @@ resource "google_bigquery_table" "table" {
   time_partitioning {
     type          = "DAY"
     field         = each.value.partition
-    expiration_ms = can(each.value.expires_days) ? each.value.expires_days * 86400000 : null
+    expiration_ms = try(local.classes[local.kept.tables[each.key]].days * 86400000, null) # of a class without an end none
   }
 }
 
@@ -64,7 +66,7 @@ resource "google_bigquery_routine" "question" {
   routine_type    = "TABLE_VALUED_FUNCTION"
   language        = "SQL"
   description     = each.value.description
-  definition_body = replace(each.value.body, "{dataset}", "${var.project}.${local.dataset}")
+  definition_body = replace(replace(each.value.body, "{dataset}", "${var.project}.${local.dataset}"), "{test_data}", local.test_data)
 
   dynamic "arguments" {
     for_each = each.value.arguments
@@ -74,6 +76,104 @@ resource "google_bigquery_routine" "question" {
     }
   }
   depends_on = [google_bigquery_table.table]
+}
+
+# What analysts ask, by the SQL that the tests run: shared/marts/catalogue.py writes the file. In a data set of its own, whose views
+# and functions read the rows for whoever may ask them: https://cloud.google.com/bigquery/docs/authorized-datasets takes in the views,
+# https://cloud.google.com/bigquery/docs/authorized-routines each function by its name.
+locals {
+  marts      = jsondecode(file("${path.module}/../shared/learning/sql/marts.json"))
+  mart_views = { for name, mart in local.marts : name => mart if length(mart.arguments) == 0 }
+  mart_asked = { for name, mart in local.marts : name => mart if length(mart.arguments) > 0 }
+}
+
+resource "google_bigquery_dataset" "marts" {
+  dataset_id                 = "${local.dataset}_marts"
+  location                   = var.region
+  description                = "Payments, disputes, decisions and what they may cost, each once and without anybody's name. Computed when asked"
+  delete_contents_on_destroy = !local.is_prod
+  deletion_policy            = local.deletion_policy
+
+  dynamic "default_encryption_configuration" {
+    for_each = local.kms
+    content {
+      kms_key_name = default_encryption_configuration.value
+    }
+  }
+  depends_on = [google_project_service.used, google_kms_crypto_key_iam_member.agents]
+}
+
+# The provider makes a view first and describes its columns then, as BigQuery asks for. A change of its SQL takes the
+# descriptions away until the next apply: https://github.com/hashicorp/terraform-provider-google/issues/16647.
+resource "google_bigquery_table" "mart" {
+  for_each            = local.mart_views
+  dataset_id          = google_bigquery_dataset.marts.dataset_id
+  table_id            = each.key
+  description         = each.value.description
+  schema              = jsonencode([for column in each.value.columns : merge(column, { mode = "NULLABLE" })])
+  deletion_protection = false
+
+  view {
+    use_legacy_sql = false
+    query          = replace(replace(each.value.body, "{dataset}", "${var.project}.${local.dataset}"), "{test_data}", local.test_data)
+  }
+  depends_on = [google_bigquery_table.table]
+}
+
+# A function's columns have no descriptions of their own: they are in its own.
+resource "google_bigquery_routine" "mart" {
+  for_each        = local.mart_asked
+  dataset_id      = google_bigquery_dataset.marts.dataset_id
+  routine_id      = each.key
+  routine_type    = "TABLE_VALUED_FUNCTION"
+  language        = "SQL"
+  description     = join("\n", concat([each.value.description], [for column in each.value.columns : "${column.name}: ${column.description}"]))
+  definition_body = replace(replace(each.value.body, "{dataset}", "${var.project}.${local.dataset}"), "{test_data}", local.test_data)
+
+  dynamic "arguments" {
+    for_each = each.value.arguments
+    content {
+      name      = arguments.value
+      data_type = jsonencode({ typeKind = "TIMESTAMP" })
+    }
+  }
+  depends_on = [google_bigquery_table.table]
+}
+
+resource "google_bigquery_dataset_access" "mart_views" {
+  dataset_id = google_bigquery_dataset.warehouse.dataset_id
+  dataset {
+    dataset {
+      project_id = var.project
+      dataset_id = google_bigquery_dataset.marts.dataset_id
+    }
+    target_types = ["VIEWS"]
+  }
+}
+
+resource "google_bigquery_dataset_access" "mart_asked" {
+  for_each   = google_bigquery_routine.mart
+  dataset_id = google_bigquery_dataset.warehouse.dataset_id
+  routine {
+    project_id = var.project
+    dataset_id = google_bigquery_dataset.marts.dataset_id
+    routine_id = each.value.routine_id
+  }
+}
+
+# Those who may ask, and nothing of the rows below.
+resource "google_bigquery_dataset_iam_member" "analyst" {
+  for_each   = toset(var.analysts)
+  dataset_id = google_bigquery_dataset.marts.dataset_id
+  role       = "roles/bigquery.dataViewer"
+  member     = each.value
+}
+
+resource "google_project_iam_member" "analyst" {
+  for_each = toset(var.analysts)
+  project  = var.project
+  role     = "roles/bigquery.jobUser"
+  member   = each.value
 }
 
 resource "google_bigquery_table_iam_member" "subscription" {

@@ -13,7 +13,7 @@ only over the months that follow.
 those whose payment is not known, which are in no month's first rate.
 
 A dispute counts when it takes money, from its first such word on; what settled before (an alert, an inquiry) counts in neither. A payment is of the month in
-which its first capture was told. Networks by the name of their list; '' where none is told.
+which its first capture was told. Test data counts nowhere. Networks by the name of their list; '' where none is told.
 """
 
 from datetime import datetime, timedelta
@@ -37,6 +37,7 @@ FROM (
     SELECT provider, payment_id, MIN(account) AS account, {list_of_sql("MAX(card.network)")} AS network, MIN(occurred_at) AS paid_at
     FROM payment_events
     WHERE occurred_at >= @since AND occurred_at < @until AND kind = 'payment' AND step = 'captured'
+      AND (COALESCE(livemode, TRUE) OR @test_data)
     GROUP BY provider, payment_id
   ) AS payments
   LEFT JOIN (
@@ -47,7 +48,7 @@ FROM (
         ) AS place,
         MAX(CASE WHEN stage <> 'inquiry' THEN 1 ELSE 0 END) OVER (PARTITION BY provider, dispute_id) AS takes
       FROM dispute_updates
-      WHERE occurred_at >= @since AND occurred_at < @until
+      WHERE occurred_at >= @since AND occurred_at < @until AND (COALESCE(livemode, TRUE) OR @test_data)
     ) AS told
     WHERE place = 1 AND same_as IS NULL AND takes = 1 AND payment_id IS NOT NULL
     GROUP BY provider, payment_id
@@ -63,7 +64,7 @@ FROM (
         PARTITION BY provider, dispute_id ORDER BY revision DESC, occurred_at DESC, update_id
       ) AS place
     FROM dispute_updates
-    WHERE occurred_at >= @told_since AND occurred_at < @until
+    WHERE occurred_at >= @told_since AND occurred_at < @until AND (COALESCE(livemode, TRUE) OR @test_data)
   ) AS told
   WHERE place = 1 AND same_as IS NULL AND filed_at >= @since
   GROUP BY TIMESTAMP_TRUNC(filed_at, MONTH), provider, account, {list_of_sql("network")}
@@ -72,6 +73,7 @@ GROUP BY month, provider, account, network
 ORDER BY month, provider, account, network"""  # noqa: S608 - constants of ours
 
 
-def asked_from(since: datetime, until: datetime) -> dict[str, datetime]:
-    """The parameters of `RATES_SQL`: the months from `since`, the first instant of one, as they stood at `until`."""
-    return {"told_since": since - BEFORE, "since": since, "until": until}
+def asked_from(since: datetime, until: datetime, *, test_data: bool = False) -> dict[str, datetime | bool]:
+    """The parameters of `RATES_SQL`: the months from `since`, the first instant of one, as they stood at `until`. test_data: of
+    test data too, for where there is no other."""
+    return {"told_since": since - BEFORE, "since": since, "until": until, "test_data": test_data}

@@ -393,7 +393,7 @@ _COPIED = (
     *("final", "expired_cause"),
     *("amount", "moved", "reason", "reason_code", "network", "respond_by", "deadline_unsigned", "deadline_estimated"),
     *("can_respond", "answered_by", "contest_fee", "same_as"),
-    *("status_since", "won_before", "withdrawn", "fees", "alert"),
+    *("status_since", "won_before", "withdrawn", "fees", "alert", "livemode"),
 )
 
 

@@ -349,7 +349,7 @@ class DisputeUpdate:
     occurred_at: when that happened. revision: how much was known; of two rows of a dispute the greater is newer.
     same_as: this is no dispute of its own, and counts nowhere: what it tells is told by the row of that dispute.
     answer, answer_state, answer_by, answered_at, packet: our answer to this round, see `Answer`. alert: this is no dispute yet.
-    The rest as in `Dispute`.
+    livemode: False marks test data. The rest as in `Dispute`.
     """
 
     update_id: str
@@ -391,6 +391,7 @@ class DisputeUpdate:
     withdrawn: Money | None = None
     fees: Money | None = None
     alert: Alert | None = None
+    livemode: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

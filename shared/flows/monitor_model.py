@@ -18,6 +18,8 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 | `deadlines_at_risk` | each queue of open disputes: how many will miss their deadline at the pace at which it is answered (`shared.disputes.at_risk`) | some would at the quickest plausible pace too |
 | `deadline_at_risk` | each of those, with its queue: the hours that are left; of as many as are due until then | – |
 | `rule_hits`, `rule_precision`, `rule_dead` | each rule that judged, in its version (`shared.flows.rule_health`) | – |
+| `table_rows` | each table that marts and models are made of: the day's rows (`shared.flows.freshness`) | less than half of the fewest of the same weekday |
+| `table_stale` | each in which nothing happened for longer than it ever should: for how many hours | always |
 | `attack` | new cards on one BIN, device or address | a burst (`shared.fraud.attacks`) |
 """
 
@@ -37,7 +39,7 @@ from shared.domain.events import PaymentStep
 from shared.domain.health import HealthMeasured
 from shared.domain.instants import MICROSECOND
 from shared.domain.telemetry import alarm, fact
-from shared.flows import cohorts, rule_health
+from shared.flows import cohorts, freshness, rule_health
 from shared.flows.backtest import sample_of
 from shared.flows.challengers import give_share, line_in
 from shared.flows.champions import Line, usable
@@ -69,6 +71,8 @@ AGES = (7, 14, 30, 60, 90)
 
 LEAST_CANARY = 500
 NAMED = 5
+
+TICK_MINUTES = 15
 
 _OF_THE_DAY = "occurred_at >= @since AND occurred_at < @until"
 
@@ -137,7 +141,7 @@ def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[
         raise Rejected(f"{asked.day} is not over", reason="bad_health_request")
     [registry, health] = ports.documents.get([CHAMPION, HEALTH])
     line = line_in(registry)
-    found = [*_attacks(ports, now), *_guarded(ports, line, now)]
+    found = [*_attacks(ports, now), *_guarded(ports, line, now), *_stale(ports, now)]
     _tell(ports, found)
     day = asked.day
     if day is None and now.hour >= FROM_HOUR:
@@ -240,6 +244,27 @@ def _attacks(ports: Ports, now: datetime) -> list[HealthMeasured]:
     ]
 
 
+def _stale(ports: Ports, now: datetime) -> list[HealthMeasured]:
+    """Tables in which nothing happens any more; looked for at the first tick of each hour."""
+    if now.minute >= TICK_MINUTES:
+        return []
+    make = _Rows.of(now.date(), now, Line())
+    found = []
+    for one in freshness.silences(ports.warehouse, now):
+        hours = round(one.quiet / timedelta(hours=1), 1)
+        alarm("table_stale", table=one.table, hours=hours)
+        found.append(make.row("table_stale", one.table, hours, 0, unusual=True))
+    return found
+
+
+def _volumes(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
+    for one in freshness.volumes(ports.warehouse, make.day):
+        low = None if one.least is None else one.least / 2
+        row = make.row("table_rows", one.table, one.rows, one.rows, unusual=one.thin)
+        # Of no model, and with no upper limit: more than usual is no trouble of the table's.
+        yield replace(row, model=None, low=low)
+
+
 def _guarded(ports: Ports, line: Line, now: datetime) -> list[HealthMeasured]:
     """The canary, ended where it approves otherwise than the champion, beyond chance and by more than `GUARD`."""
     if line.canary is None or line.challenger is None or line.current is None:
@@ -279,6 +304,7 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     measured += [*_readiness(ports, make), *_at_risk(ports, make)]
     measured += _cohorts(ports, line, make)
     measured += _rules(ports, make)
+    measured += _volumes(ports, make)
     told: Mapping[str, Callable[[str, int], None]] = {
         "stability": lambda worst, count: alarm("model_drifted", subjects=count, worst=worst),
         "approved": lambda worst, count: alarm("rates_unusual", subjects=count, worst=worst),
@@ -286,6 +312,7 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
         "skew": lambda worst, count: alarm("features_skewed", subjects=count, worst=worst),
         "deadlines_at_risk": lambda worst, count: alarm("deadlines_at_risk", subjects=count, worst=worst),
         "programme_left": lambda worst, count: alarm("programme_at_risk", subjects=count, worst=worst),
+        "table_rows": lambda worst, count: alarm("table_thin", subjects=count, worst=worst),
     }
     for measure, tell in told.items():
         if unusual := [row for row in measured if row.measure == measure and row.unusual]:

@@ -99,6 +99,28 @@ run "what_subscribers_did_is_told_by_those_who_are_named" {
   }
 }
 
+run "analysts_ask_the_marts_and_none_of_the_rows_below" {
+  command = plan
+  variables {
+    analysts = ["group:analysts@example.com"]
+  }
+  assert {
+    condition = (google_bigquery_dataset_iam_member.analyst["group:analysts@example.com"].dataset_id == "payin_marts"
+      && google_bigquery_dataset_iam_member.analyst["group:analysts@example.com"].role == "roles/bigquery.dataViewer"
+      && google_project_iam_member.analyst["group:analysts@example.com"].role == "roles/bigquery.jobUser"
+    && !anytrue([for m in google_bigquery_dataset_iam_member.warehouse : contains(var.analysts, m.member)]))
+    error_message = "An analyst could read who paid, or could not ask."
+  }
+}
+
+run "nobody_asks_the_marts_who_is_not_named" {
+  command = plan
+  variables {
+    analysts = ["allAuthenticatedUsers"]
+  }
+  expect_failures = [var.analysts]
+}
+
 run "nobody_tells_what_subscribers_did_in_a_persons_name" {
   command = plan
   variables {

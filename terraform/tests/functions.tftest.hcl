@@ -84,7 +84,7 @@ run "a_key_of_ones_own_lies_over_everything_that_is_kept" {
       [for t in concat(values(google_pubsub_topic.topic), values(google_pubsub_topic.dead_letter)) : t.kms_key_name == var.kms_key],
       [for s in google_secret_manager_secret.provider : s.replication[0].user_managed[0].replicas[0].customer_managed_encryption[0].kms_key_name == var.kms_key],
       [google_firestore_database.documents.cmek_config[0].kms_key_name == var.kms_key],
-      [google_bigquery_dataset.warehouse.default_encryption_configuration[0].kms_key_name == var.kms_key],
+      [for d in [google_bigquery_dataset.warehouse, google_bigquery_dataset.marts] : d.default_encryption_configuration[0].kms_key_name == var.kms_key],
       [google_storage_bucket.models.encryption[0].default_kms_key_name == var.kms_key],
       [google_storage_bucket.evidence.encryption[0].default_kms_key_name == var.kms_key],
     ))

@@ -121,6 +121,20 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
     ]) && length(google_bigquery_routine.question) == 3
     error_message = "A table function asks another table, or by a parameter that it does not have."
   }
+  assert {
+    condition = alltrue(concat(
+      [for q in google_bigquery_routine.mart : strcontains(q.definition_body, "FROM `payin-test.payin.") && !strcontains(q.definition_body, "{") && q.dataset_id == "payin_marts"],
+      [for v in google_bigquery_table.mart : strcontains(v.view[0].query, "FROM `payin-test.payin.") && !strcontains(v.view[0].query, "{") && v.dataset_id == "payin_marts"],
+      [for v in google_bigquery_table.mart : alltrue([for column in jsondecode(v.schema) : length(column.description) > 0])],
+    )) && length(google_bigquery_table.mart) == 3 && length(google_bigquery_routine.mart) == 3
+    error_message = "A mart asks another table, or a column of it is not described."
+  }
+  assert {
+    condition = (google_bigquery_dataset_access.mart_views.dataset[0].dataset[0].dataset_id == "payin_marts"
+      && keys(google_bigquery_dataset_access.mart_asked) == keys(google_bigquery_routine.mart)
+    && alltrue([for a in google_bigquery_dataset_access.mart_asked : a.dataset_id == "payin"]))
+    error_message = "A mart could not read the rows for whoever asks it."
+  }
 }
 
 run "each_endpoint_is_told_by_subscriptions_and_keys_of_its_own" {

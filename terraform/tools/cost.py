@@ -107,6 +107,7 @@ class Each:
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
     standing_event: int = 140  # of an event's row, what the networks' programmes are counted from
+    partition_instant: int = 8  # of any row, when it was: what tells whether its table is fresh
     panel_event: int = 50  # of an event's row, what is read to know who paid on a day
     standing_update: int = 160  # of a dispute's
     waiting_update: int = 190  # of a dispute's row, what says which deadlines are at risk
@@ -276,24 +277,26 @@ def _kept(root: Path) -> Kept:
         found: list[str] = re.findall(pattern, (root / "terraform" / file).read_text())
         return found
 
-    daily, weekly = (int(seconds) // 86_400 for seconds in of("storage.tf", r'retention = "(\d+)s"'))
-    [retention] = of("main.tf", r'\bretention\s*= "(\d+)s"')
-    [evidence] = of("storage.tf", r"age = (\d+)")
-    [archive] = of("main.tf", r'\barchive_retention\s*= "(\d+)s"')
+    read = json.loads((root / "functions" / "retention.json").read_text())
+
+    def days(kind: str, name: str) -> Any:
+        """Of what is kept, math.inf where its class has no end."""
+        kept = read["classes"][read[kind][name]]["days"]
+        return math.inf if kept is None else kept
+
     [dropped] = of("monitoring.tf", r"sample\(trace, ([\d.]+)\)")
     [entities] = re.findall(
         r"FORGOTTEN_AFTER = timedelta\(days=(\d+)\)", (root / "shared" / "flows" / "judged.py").read_text()
     )
     [usage] = re.findall(r"KEPT = timedelta\(days=(\d+)\)", (root / "shared" / "domain" / "usage.py").read_text())
-    tables = json.loads((root / "functions" / "topology.json").read_text())["tables"]
     return Kept(
-        backups=daily + weekly // 7,
-        retention_days=int(retention) // 86_400,
-        archive_days=int(archive) // 86_400,
-        deliveries_days=tables["deliveries"].get("expires_days", math.inf),
+        backups=days("backups", "daily") + days("backups", "weekly") // 7,
+        retention_days=days("topics", "payment-events"),
+        archive_days=days("topics", "deliveries"),
+        deliveries_days=days("tables", "deliveries"),
         entities_days=int(entities),
         usage_days=int(usage),
-        evidence_days=int(evidence),
+        evidence_days=days("buckets", "evidence"),
         lines=1 - float(dropped),
     )
 
@@ -513,6 +516,11 @@ def costs(plan: Plan) -> Iterator[Line]:
     measured = traffic.payments_a_day * each.measured_decision
     measured += 2 * traffic.payments_a_day * each.hit_decision
     yield line("BigQuery health", measured * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "each day once")
+    rows_a_day = traffic.webhooks_a_day + plan.events_a_day + traffic.payments_a_day + 2 * plan.disputes_a_day
+    # The day before once, and each hour what today has so far.
+    counted = (1 + 24 * 0.5) * rows_a_day * each.partition_instant
+    of = "whether tables are fresh, each hour, and as full as they were, each day"
+    yield line("BigQuery freshness", counted * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     days = 1.5 * DAYS
     standing = days * plan.events_a_day * each.standing_event
     standing += (BEFORE.days + DAYS / 2) * plan.disputes_a_day * each.standing_update

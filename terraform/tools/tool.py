@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = ("registry.terraform.io", 443)
 
 # What the configuration is made of: its own folder, and what it reads of the code.
-PARTS = ("terraform", "functions/topology.json", "shared/learning/sql", "shared/providers")
+PARTS = ("terraform", "functions/topology.json", "functions/retention.json", "shared/learning/sql", "shared/providers")
 
 
 # EX_UNAVAILABLE of sysexits.h: nothing was done, for want of something that this machine does not have.

@@ -11,9 +11,9 @@ import pytest
 
 from shared import settings
 from shared.backends.local import connect
-from shared.cli.topology import ROOT
 from shared.domain.codec import utc_text
 from shared.flows.ports import Accumulate, Key
+from shared.runtime.topology import ROOT
 from tests.cli.calling import payin, told
 from tests.cli.operated import filled_in, operated
 from tests.providers.kits import NOON

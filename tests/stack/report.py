@@ -583,7 +583,7 @@ def judge_the_answers(report: Report, stack: Stack, player: Player, tracked: Map
 
 def _ledger(report: Report, stack: Stack, world: World, tracked: Mapping[tuple[str, str], Dispute]) -> None:
     """The money of disputes as the warehouse tells it, each dispute once."""
-    rows = stack.ports.warehouse.query(LEDGER_SQL, asked_for(world.start, world.end + DAY))
+    rows = stack.ports.warehouse.query(LEDGER_SQL, asked_for(world.start, world.end + DAY, test_data=True))
     sums: dict[str, Counter[str]] = {name: Counter() for name in ("recovered", "fees", "net_recovered")}
     for row in rows:
         for name, by_currency in sums.items():

@@ -56,6 +56,8 @@ from shared.fraud.features import NAMES
 from shared.fraud.point_in_time import audited_sql, logged_sql
 from shared.learning.data_set import LOGGED_SQL, labeled_sql
 from shared.learning.labels import with_labels
+from shared.marts.payments import BEFORE as MARTS_BEFORE
+from shared.marts.payments import PAYMENTS_SQL
 from shared.runtime import logs
 from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
@@ -527,6 +529,18 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     assert sum(map(largest, ("disputes", "cases", "fraud_claims"))) <= each.dispute_document
 
 
+def test_a_month_of_payments_costs_an_analyst_what_the_page_says() -> None:
+    plan, event = cost.read_plan(), as_long_as_in_life(a_payment_event(livemode=True))
+    message = Message("payment-events", encode_event(event), {})
+    each = row_bytes(message, "payment_events", read_of(PAYMENTS_SQL)["payment_events"])
+    days = 30 + MARTS_BEFORE.days
+    dollars = each * plan.events_a_day * days / cost.TIB * plan.price.bigquery_scanned_tib
+    [said] = re.findall(
+        r"`payments\(since, until\)` .* some \$(\d+) for a month", (tool.ROOT / "README.md").read_text()
+    )
+    assert dollars == pytest.approx(float(said), rel=0.15)
+
+
 def as_of_a_known_customer(decision: Decision) -> Decision:
     """With a value in three of four features, by a model, as most decisions are."""
     values = [None if n % 4 == 3 else n * 1234 / 1000 if n % 4 == 2 else float(n % 9) for n in range(len(NAMES))]
@@ -581,7 +595,7 @@ def test_what_is_kept_grows_until_it_expires_and_grows_cheap_before() -> None:
     assert [
         two / one
         for one, two in zip(in_months(plan, "Firestore storage"), in_months(plan, "Firestore backups"), strict=True)
-    ] == pytest.approx([6 * 0.033 / 0.165] * 3)
+    ] == pytest.approx([4 * 0.033 / 0.165] * 3)
 
 
 def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() -> None:

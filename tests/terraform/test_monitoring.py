@@ -12,6 +12,7 @@ import pytest
 from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
+from shared.flows import freshness
 from shared.fraud.attacks import WATCHED
 from shared.learning.request import TrainingRequest
 from shared.runtime import apis
@@ -26,6 +27,7 @@ SLOS: dict[str, Any] = json.loads((FOLDER / "slos.json").read_text())
 DASHBOARDS = {path.stem: path.read_text() for path in (FOLDER / "dashboards").glob("*.json")}
 TOLD = told(tool.ROOT)
 TOPOLOGY: dict[str, Any] = json.loads((tool.ROOT / "functions" / "topology.json").read_text())
+RETENTION: dict[str, Any] = json.loads((tool.ROOT / "functions" / "retention.json").read_text())
 
 # Every line has them: shared/runtime/logs.py.
 ON_EVERY_LINE = {"event", "function"}
@@ -255,12 +257,16 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "fifteen minutes": lambda: TOPOLOGY["functions"]["monitor_model"]["schedule"] == "*/15 * * * *",
         "an hour": lambda: ALERTS["model_unwatched"]["when"]["for"] == "3600s",
     },
+    "warehouse_thin": {
+        "an hour": lambda: hours(freshness.SHORTEST) == 1,
+        "five weeks": lambda: freshness.WEEKS == 5,
+    },
     "learning_stands_still": {"14 days": lambda: TrainingRequest().stale_days == 14},
     "requests_fail": {"twenty tries": lambda: tries() == 20},
     "dead_letters": {
         "twenty tries": lambda: tries() == 20,
         "two hours": lambda: outage() == 2,
-        "31 days": lambda: in_terraform("main.tf", r'given_up_for\s*= "(\d+)s"') == 31 * 86400,
+        "31 days": lambda: RETENTION["classes"]["given up"]["days"] == 31,
     },
     "backlog_ages": {"fifteen minutes": lambda: ALERTS["backlog_ages"]["when"]["above"] == 15 * 60},
     "dependencies_unavailable": {"two hours": lambda: outage() == 2},
