@@ -17,6 +17,7 @@ from shared.cli import (
     letters,
     models,
     providers,
+    reconciling,
     replaying,
     rules,
     tracing,
@@ -80,7 +81,7 @@ def root(
 
 
 READING = (tracing, explaining, deliveries, disputes, models, rules)
-CHANGING = (replaying, letters, providers, keys, deciding, auditing)
+CHANGING = (replaying, reconciling, letters, providers, keys, deciding, auditing)
 
 for module in (*READING, *CHANGING):
     module.register(app)
