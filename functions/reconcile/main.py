@@ -11,11 +11,11 @@ from shared.runtime.reconciling import ours, reconcile_all
 
 def build(app: App) -> entry.Handler:
     apis, bus, keyring = Apis(app.settings, app.now), app.pseudonymous_bus(), app.settings.keyring()
-    return entry.on_tick(
-        "reconcile",
-        lambda parameters: reconcile_all(parameters, app.settings, apis, ours(app.ports, bus(), keyring), app.now),
-        app.clock,
-    )
+
+    def due(parameters: bytes) -> None:
+        reconcile_all(parameters, app.settings, apis, ours(app.ports, bus(), keyring), app.now)
+
+    return entry.on_tick("reconcile", due, app.clock)
 
 
 handle = entry.start("reconcile", build)

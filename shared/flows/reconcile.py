@@ -11,6 +11,7 @@ whole page, by the document's version.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -26,12 +27,12 @@ from shared.domain.events import KIND_OF, AnyEvent, ResourceChanged
 from shared.domain.telemetry import alarm, fact
 from shared.flows.apis import Api
 from shared.flows.event_messages import event_message
-from shared.flows.ports import Bus, Create, Documents, Key, Message, Replace, Snapshot, Warehouse
+from shared.flows.ports import Bus, Create, Documents, Key, Message, Ports, Replace, Snapshot
 from shared.flows.receive_delivery import messages, understand
 from shared.providers.kit.listing import Asked, Item, Page, Stream
 from shared.providers.kit.protocol import Provider
 
-COLLECTION: Final = "reconciliations"
+COLLECTION = "reconciliations"
 SETTLES: Final = timedelta(minutes=30)
 """Younger than that a thing may be on its way: through the provider's first tries, or from us to the warehouse."""
 OVERLAP: Final = timedelta(minutes=10)
@@ -109,10 +110,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What it is held against and healed through. named: how an id reads once it is published (`domain.pseudonyms`)."""
+    """What it is held against and healed through. bus: on which names are as `named` says that an id reads once it is published
+    (`domain.pseudonyms`)."""
 
-    documents: Documents
-    warehouse: Warehouse
+    ports: Ports
     bus: Bus
     named: Callable[[str], str]
 
@@ -275,7 +276,7 @@ class _Run:
     # The document
 
     def _read(self) -> None:
-        (self._snapshot,) = self._ours.documents.get([self._key])
+        (self._snapshot,) = self._ours.ports.documents.get([self._key])
         if self._snapshot:
             self._state = from_document(self._snapshot.document, Reconciliation)
 
@@ -285,7 +286,7 @@ class _Run:
             return
         document = to_document(state)
         version = self._snapshot.version if self._snapshot else None
-        self._ours.documents.commit(
+        self._ours.ports.documents.commit(
             [Replace(self._key, document, version) if self._snapshot else Create(self._key, document)]
         )
         self._read()
@@ -307,7 +308,7 @@ class _Run:
         if known is not None and self._now - known < AGAIN:
             return
         back = AGAIN if known else BACK
-        rows = self._ours.warehouse.query(ENDPOINT_SQL, {"provider": self._provider, "since": self._now - back})
+        rows = self._ours.ports.warehouse.query(ENDPOINT_SQL, {"provider": self._provider, "since": self._now - back})
         if rows:
             self._state = replace(
                 self._state,
@@ -538,12 +539,12 @@ class _Had:
     def missing(self, expected: Sequence[_Expected], now: datetime) -> list[_Expected]:
         """Those of which something is not there."""
         had: set[str] = set()
-        by_id: dict[tuple[str, datetime], list[_Event]] = {}
+        by_id: defaultdict[tuple[str, datetime], list[_Event]] = defaultdict(list)
         for event in {event for one in expected for event in one.events}:
             if not self._part and self._since <= event.at < self._until:
                 had |= {event.id} & self._block(event.at)
             else:
-                by_id.setdefault((event.kind, _day(event.at)), []).append(event)
+                by_id[event.kind, _day(event.at)] += [event]
         for (kind, day), events in by_id.items():
             between = {"kind": kind, "since": day, "until": day + timedelta(days=1)}
             had |= self._query(HELD_SQL, {**between, "ids": "\n".join(sorted(one.id for one in events))})
@@ -565,7 +566,7 @@ class _Had:
         return self._blocks[begins]
 
     def _query(self, sql: str, parameters: dict[str, Any]) -> set[str]:
-        rows = self._ours.warehouse.query(sql, {"provider": self._provider, **parameters})
+        rows = self._ours.ports.warehouse.query(sql, {"provider": self._provider, **parameters})
         return {row["id"] for row in rows}
 
 

@@ -36,7 +36,7 @@ def ours(ports: Ports, bus: Bus, keyring: Keyring) -> Ours:
     def named(text: str) -> str:
         return keyring.keyed(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
-    return Ours(ports.documents, ports.warehouse, bus, named)
+    return Ours(ports, bus, named)
 
 
 def reconcile_all(

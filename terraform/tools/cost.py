@@ -140,7 +140,7 @@ class Each:
     history_reads: int = 4  # of each payment of the subscriber, with its case, twice
     answer_writes: int = 12
     answer_seconds: float = 3.0  # a handful of calls at a provider, most of it waiting: assumed
-    listed_event: int = 75  # of an event's row, what is read to know that it came
+    listed_event: int = 80  # of an event's row, what is read to know that it came
     listed_seconds: float = 0.0004  # of a list, a page of 100 in 0.3 s, eight providers at once: assumed
     packet_bytes: int = 60_000  # some pages of PDF and what they say
     written_bytes: int = 1_000  # a version of a document that is kept for a week

@@ -24,7 +24,7 @@ from shared.domain.money import Money
 from shared.domain.telemetry import told_instead
 from shared.flows import reconcile as flow
 from shared.flows.event_messages import event_message
-from shared.flows.ports import Create, Document, Key, Message, Replace, Snapshot, Warehouse, Write
+from shared.flows.ports import Create, Document, Key, Message, Ports, Replace, Snapshot, Warehouse, Write
 from shared.flows.receive_delivery import receive
 from shared.flows.reconcile import (
     HAD_SQL,
@@ -179,7 +179,7 @@ class World:
     @property
     def ours(self) -> Ours:
         memory = cast(Any, self.memory)
-        return Ours(memory, memory, memory, lambda text: text)
+        return Ours(Ports(memory, memory, memory, memory, memory), memory, lambda text: text)
 
     @property
     def known(self) -> dict[str, AnyEvent]:
@@ -544,7 +544,7 @@ def test_the_warehouse_itself_says_what_we_have(name: str, tmp_path: Path) -> No
     world.memory = cast(Any, bus)
     for number, kind in enumerate(STORY):
         world.fact_told(kind, number, arrives=number not in (0, 5))
-    ours = Ours(ports.documents, ports.warehouse, bus, lambda text: text)
+    ours = Ours(ports, bus, lambda text: text)
     budget = Budget(1000, 1.0, lambda: 0.0)
     found = reconcile(world.source, ours, LATER, budget)
     assert found.healed == found.missing > 0

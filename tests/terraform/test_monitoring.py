@@ -86,6 +86,11 @@ READ_IN_THE_LOG = {
     "fraud_on_unnamed_payment",
     "circuit_closed",
     "deliveries_replayed",
+    "listed_unread",
+    "reconcile_begun_anew",
+    "reconcile_ignored",
+    "reconcile_stopped",
+    "reconciled",
     "training_rows_read",
     "labels_matured",
     "model_fitted",
@@ -187,7 +192,7 @@ def test_every_alert_says_what_it_means_what_to_do_first_and_how_to_go_back() ->
         assert len(alert["first"]) == 3, f"{name}: three commands, no more and no less"
         assert alert["rollback"], name
         for command in alert["first"]:
-            assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl"}, f"{name}: {command}"
+            assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl", "payin"}, f"{name}: {command}"
 
 
 def test_what_is_to_be_rolled_back_is_deployed_under_that_name() -> None:
