@@ -48,7 +48,7 @@ AGAIN: Final = timedelta(hours=24)
 LATE: Final = timedelta(hours=6)
 """Whoever is so far behind is told of: the list is longer than the budget, or the provider does not answer."""
 REMEMBERED: Final = timedelta(hours=2)
-MOST_REMEMBERED: Final = 4000
+MOST_REMEMBERED: Final = 2000
 BY_HAND: Final = "by hand"
 KEY_ID: Final = "listed"
 """Stands for the key that proved a delivery: its provider's own list did."""
@@ -328,18 +328,20 @@ class _Run:
             if window is None:
                 since = _whole(max(progress.until - OVERLAP, earliest) if progress.until else self._now - FIRST)
                 window = Window(since=since, until=settled if stream.from_newest else min(settled, since + SLICE))
-            ended = self._look(stream, stream.name, window)
-            if not ended:
-                self._late(stream)
+                self._state = self._with(stream.name, replace(progress, window=window))
+            if not self._look(stream, stream.name, window):
                 return
             until = max(window.until, progress.until or window.until)
             self._state = self._with(stream.name, Progress(until=until))
 
-    def _late(self, stream: Stream) -> None:
-        until = self._progress(stream.name).until
-        if until is not None and self._now - until > LATE:
-            hours = round((self._now - until).total_seconds() / 3600, 1)
-            alarm("reconcile_behind", provider=self._provider, reason=stream.name, hours=hours)
+    def _tell_late(self) -> None:
+        for stream in self._of.lister.STREAMS:
+            progress = self._progress(stream.name)
+            # Of a list that was never read to an end: where its first window ends.
+            until = progress.until or (progress.window and progress.window.until)
+            if until is not None and self._now - until > LATE:
+                hours = round((self._now - until).total_seconds() / 3600, 1)
+                alarm("reconcile_behind", provider=self._provider, reason=stream.name, hours=hours)
 
     def look_again(self, stream: Stream) -> None:
         """Through all that the list has of 30 days, once a day."""
@@ -508,11 +510,14 @@ class _Run:
     def stop(self) -> None:
         """Keep how far it came."""
         self._write(self._state)
+        self._tell_late()
 
     def finish(self, *, by_hand: bool) -> Reconciled:
         found = self._found
         whole = found.complete and not by_hand
         self._write(replace(self._state, finished_at=self._now if whole else self._state.finished_at))
+        if not found.complete and not by_hand:
+            self._tell_late()
         fact(
             "reconciled",
             provider=found.provider,

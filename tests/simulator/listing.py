@@ -162,7 +162,9 @@ def _square(api: ListApi, method: str, path: str, query: Query, body: Json) -> A
     if (method, path) != ("POST", "/v2/events") or not 1 <= body["limit"] <= 100:
         return _refused("INVALID_REQUEST_ERROR")
     between = body["query"]["filter"]["created_at"]
+    kinds = body["query"]["filter"]["event_types"]
     found = api.within(_at(between["start_at"]), _at(between["end_at"]), closed=True)
+    found = [one for one in found if json.loads(one.body)["type"] in kinds]
     page, more = api.cut(found, body["limit"], int(body.get("cursor", 0)))
     answer: Json = {"metadata": []}
     if page:

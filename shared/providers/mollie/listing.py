@@ -22,6 +22,7 @@ BACK = timedelta(days=30)
 STREAMS = tuple(
     Stream(name, BACK, 250, again=True, from_newest=True) for name in ("chargebacks", "refunds", "payments")
 )
+OPEN = frozenset({"open", "pending", "queued", "processing"})
 _FROM = re.compile(r"[a-z]{1,8}_[A-Za-z0-9]{1,40}", flags=re.ASCII)
 __all__ = ["API_HOSTS", "NAME", "STREAMS", "list_request", "read_page"]
 
@@ -38,9 +39,12 @@ def list_request(asked: Asked, api: ApiCredentials) -> ApiRequest:
 
 
 def read_page(asked: Asked, body: bytes) -> Page:
-    listed = [(parse(one).instant("createdAt"), one) for one in raw_items(body, "_embedded", asked.stream)]
-    items = tuple(Item(one) for made, one in listed if asked.since <= made < asked.until)
-    if not listed or listed[-1][0] < asked.since:
+    raw = raw_items(body, "_embedded", asked.stream)
+    listed = [(node, node.instant("createdAt"), one) for one in raw for node in (parse(one),)]
+    items = tuple(
+        Item(one) for node, made, one in listed if asked.since <= made < asked.until and node.raw("status") not in OPEN
+    )
+    if not listed or listed[-1][1] < asked.since:
         return Page(items)
     following = parse(body).raw("_links", "next", "href")
     begins = parse_qs(urlsplit(following).query).get("from", []) if type(following) is str else []
