@@ -338,7 +338,7 @@ class _Run:
         for stream in self._of.lister.STREAMS:
             progress = self._progress(stream.name)
             # Of a list that was never read to an end: where its first window ends.
-            until = progress.until or (progress.window and progress.window.until)
+            until = progress.until or (progress.window.until if progress.window else None)
             if until is not None and self._now - until > LATE:
                 hours = round((self._now - until).total_seconds() / 3600, 1)
                 alarm("reconcile_behind", provider=self._provider, reason=stream.name, hours=hours)
