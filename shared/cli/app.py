@@ -20,6 +20,7 @@ from shared.cli import (
     letters,
     models,
     providers,
+    reconciling,
     replaying,
     reviews,
     rules,
@@ -84,7 +85,7 @@ def root(
 
 
 READING = (tracing, explaining, deliveries, disputes, reviews, models, rules, facts)
-CHANGING = (replaying, letters, providers, keys, deciding, jobs, endpoints, auditing)
+CHANGING = (replaying, letters, providers, keys, deciding, jobs, endpoints, auditing, reconciling)
 
 for module in (*READING, *CHANGING):
     module.register(app)

@@ -13,6 +13,7 @@ from shared.cli.output import Json, answer, at, since, table
 from shared.cli.session import instant, session_of
 from shared.flows.audit import Errand
 from shared.flows.event_messages import TOPIC
+from shared.flows.reconcile import Standing, standings
 from shared.operations.parking import Parked, drain, ongoing, park, parked, unpark
 from shared.operations.provider_health import Health, health, told_by
 from shared.providers import names
@@ -29,11 +30,13 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """pushed: subscriptions of a parked provider that are pushed all the same."""
+    """pushed: subscriptions of a parked provider that are pushed all the same. reconciled: None where its list was never held
+    against ours."""
 
     health: Health
     parked: Parked | None
     pushed: tuple[str, ...]
+    reconciled: Standing | None
 
 
 @group.command("show")
@@ -44,7 +47,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Each provider on a line: when it was last heard of, what of it could not be read or is not known, how late it is, which
-    keys prove it, what nothing proves, whether its API is left alone, and whether it is parked.
+    keys prove it, what nothing proves, whether its API is left alone, until when all that it told is known to be here, how many gaps
+    were healed and when last, and whether it is parked.
 
     What was refused names no key that is ours, so it is counted by its reason; out of the log, with the breaker.
 
@@ -54,12 +58,14 @@ def show(
     now = session.now()
     then = instant(from_then, now)
     kept = parked(session.ports.documents, names())
+    reconciled = standings(session.ports.documents, names())
     asked = health(session.ports.warehouse, names(), then, now + timedelta(days=1))
     found = [
         _Shown(
             one,
             here := kept.get(one.provider),
             tuple(ongoing(here, session.subscriptions)) if here else (),
+            reconciled.get(one.provider),
         )
         for one in told_by(session.logs, asked, then)
         if all_of_them or one.deliveries or one.refused or one.breaker_open_since or one.provider in kept
@@ -70,6 +76,12 @@ def show(
             return ""
         told = f"since {since(one.parked.since, now)}, by {one.parked.by}: {one.parked.why}"
         return f"{told}; BUT PUSHED: {', '.join(one.pushed)}" if one.pushed else told
+
+    def whole(one: Standing | None) -> str | None:
+        return None if one is None or one.until is None else since(one.until, now)
+
+    def healed(one: Standing | None) -> str:
+        return f"{one.healed}, last {since(one.healed_at, now)}" if one and one.healed_at else ""
 
     def tell(console: Console) -> None:
         if not found:
@@ -86,6 +98,8 @@ def show(
             "keys",
             "refused",
             "API",
+            "whole until",
+            "healed",
             "parked",
         )
         rows = (
@@ -100,6 +114,8 @@ def show(
                 ", ".join(f"{key} {count}" for key, count in one.health.keys.items()),
                 ", ".join(f"{reason} {count}" for reason, count in one.health.refused.items()),
                 f"left alone since {at(one.health.breaker_open_since)}" if one.health.breaker_open_since else "",
+                whole(one.reconciled),
+                healed(one.reconciled),
                 state(one),
             )
             for one in found

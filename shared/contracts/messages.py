@@ -14,6 +14,7 @@ from shared.domain.labels import FraudLabel, LabelClass, LabelSource
 from shared.domain.reviews import PaymentAction, ReviewAction
 from shared.flows.decisions import DecisionRow
 from shared.flows.monitor_model import HealthRequest
+from shared.flows.reconcile import ReconcileRequest
 from shared.learning import request
 from shared.providers import names
 from shared.runtime.usage import UsageEvidence
@@ -257,6 +258,12 @@ TOPICS: Mapping[str, Topic] = {
                     request.Recompute,
                 ),
                 attributes={"job": ["train_model"]},
+            ),
+            Kind(
+                name="reconcile",
+                summary="Hold providers' lists against the archive",
+                of=(ReconcileRequest,),
+                attributes={"job": ["reconcile"]},
             ),
             Kind(
                 name="monitor_model",

@@ -45,6 +45,12 @@ def load_refund(name: str) -> Any:
     return _module(name, "refund")
 
 
+def load_listing(name: str) -> Any:
+    """What the provider `name` lists of what it told: its `listing` module (`providers.kit.listing`); None where it lists nothing
+    that our events could be told apart by. Raises Misconfigured for a provider that there is none of."""
+    return _module(name, "listing")
+
+
 @lru_cache(maxsize=64)
 def version(name: str) -> str:
     """Which text of the adapter called `name`, and of what it takes from the kit, translates: a digest, for nobody

@@ -63,6 +63,9 @@ class Traffic:
     backtests_a_day: float = 4.0
     backtested_days: float = 14.0
     busiest_provider: float = 0.6
+    """Of a hundred deliveries, those of providers whose list is read from end to end (five; of Stripe and Apple what failed is
+    asked for, and disputes): assumed."""
+    listed: float = 15.0
     """Addresses that the busiest provider sends from; Stripe lists twelve."""
     busiest_addresses: float = 12
 
@@ -138,6 +141,8 @@ class Each:
     history_reads: int = 4  # of each payment of the subscriber, with its case, twice
     answer_writes: int = 12
     answer_seconds: float = 3.0  # a handful of calls at a provider, most of it waiting: assumed
+    listed_event: int = 80  # of an event's row, what is read to know that it came
+    listed_seconds: float = 0.0004  # of a list, a page of 100 in 0.3 s, eight providers at once: assumed
     packet_bytes: int = 60_000  # some pages of PDF and what they say
     written_bytes: int = 1_000  # a version of a document that is kept for a week
 
@@ -547,6 +552,15 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield line("BigQuery backtests", amount, "TiB", price.bigquery_scanned_tib, of)
     dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")
+    looks = 24 / int(plan.functions[LISTING]["schedule"].split()[1].removeprefix("*/"))
+    seconds = traffic.webhooks_a_day * traffic.listed / 100 * each.listed_seconds * DAYS
+    dollars = price.run_vcpu_second + _gib(plan.functions[LISTING]["memory"]) * price.run_gib_second
+    of = f"{traffic.listed:g}% of deliveries are in lists, {each.listed_seconds * 1000:g} ms each"
+    yield line(f"Cloud Run {LISTING}", seconds, "instance-s", dollars, of)
+    # On the average half of the day has passed, and the first look reads the day before too.
+    had = (0.5 + 1 / looks) * plan.events_a_day * traffic.listed / 100 * each.listed_event
+    of = f"{looks:.0f} looks a day at the day's events of those providers"
+    yield line(f"BigQuery {LISTING}", looks * had * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
 
     lines = (
         traffic.webhooks_a_day + plan.events_a_day + judged + plan.usage_a_day
@@ -557,13 +571,16 @@ def costs(plan: Plan) -> Iterator[Line]:
     of = f"{plan.counters} counters of 8 bytes and {plan.distributions} distributions of 80 a minute"
     yield line("Monitoring metrics", points, "MiB", price.monitoring_mib, of)
     yield line("Monitoring conditions", plan.conditions, "", price.monitoring_condition, "of alerts and objectives")
-    looks = plan.conditions * 2 * MONTH / 60 / MILLION
-    yield line("Monitoring looks", looks, "M points", price.monitoring_million_points, "each condition twice a minute")
+    asked_for = plan.conditions * 2 * MONTH / 60 / MILLION
+    yield line(
+        "Monitoring looks", asked_for, "M points", price.monitoring_million_points, "each condition twice a minute"
+    )
 
 
 DOOR = "assess_payment"
 MONITOR = "monitor_model"
 ANSWERING = "respond_dispute"
+LISTING = "reconcile"
 
 
 def door(plan: Plan) -> Iterator[Line]:

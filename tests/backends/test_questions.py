@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.codec import utc_text
 from shared.flows.ports import Ports, Warehouse
+from shared.flows.reconcile import ENDPOINT_SQL, HAD_SQL, HELD_SQL, RECEIVED_SQL
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
 from shared.operations import archive
 from shared.operations.explaining import NAMES_SQL
@@ -219,3 +220,17 @@ def test_which_events_are_replayed(warehouse: Warehouse, asked: dict[str, str], 
     between = {"provider": "stripe", "since": SINCE, "until": UNTIL, "earliest": SINCE, "latest": UNTIL, "after": ""}
     named = {"kind": "", "delivery_id": "", "event_id": "", "payment_id": "", "page": 10, **asked}
     assert [row["event_id"].rpartition("_")[2] for row in warehouse.query(TOLD_SQL, between | named)] == found
+
+
+def test_what_of_a_providers_list_we_have(warehouse: Warehouse) -> None:
+    of, between = {"provider": "stripe"}, {"since": SINCE, "until": UNTIL}
+    had = warehouse.query(HAD_SQL, of | between)
+    assert sorted(row["id"] for row in had) == [f"stripe:acct:evt_q{number}" for number in (1, 2, 3)]
+    assert warehouse.query(HAD_SQL, {"provider": "adyen", **between}) == []
+    ids = {"ids": "stripe:acct:evt_q1\nstripe:acct:evt_q9\nstripe:acct:evt_q3"}
+    held = warehouse.query(HELD_SQL, of | between | ids | {"kind": "payment"})
+    assert [row["id"] for row in held] == ["stripe:acct:evt_q1"]
+    unread = {"since": SINCE, "ids": "stripe:acct:sha256-q\nstripe:acct:sha256-r"}
+    assert warehouse.query(RECEIVED_SQL, of | unread) == [{"id": "stripe:acct:sha256-q"}]
+    newest = warehouse.query(ENDPOINT_SQL, of | {"since": SINCE})
+    assert newest == [{"endpoint_account": "acct", "endpoint_live": True}]

@@ -47,6 +47,7 @@ CONSUMED = {
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
     "monitor_model": pushed(b"", job="monitor_model"),
+    "reconcile": pushed(b"", job="reconcile"),  # no provider's key is set: nobody is asked
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),
     "notify": Request("/v1/notifications/list", identity("ana@shop.example"), b'{"endpoint": "crm"}'),
@@ -257,6 +258,13 @@ NEVER_ON_THE_PATH = {
         "shared.providers",
         "shared.disputes",
     ),
+    "reconcile": (
+        *(name for name in TRAINING if name != "google.cloud.bigquery"),
+        *LOCAL,
+        "google.cloud.firestore",
+        "google.cloud.storage",
+        "shared.fraud",
+    ),
     # BigQuery's client brings cryptography along.
     "replay_deliveries": (
         *(name for name in TRAINING if name != "google.cloud.bigquery"),
@@ -323,6 +331,7 @@ CHANGED = {
     "shared/providers/stripe/webhook.py": {
         "webhook-stripe",
         "fetch_resource",
+        "reconcile",
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",
@@ -330,18 +339,33 @@ CHANGED = {
     "shared/providers/stripe/shape.json": {
         "webhook-stripe",
         "fetch_resource",
+        "reconcile",
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",
     },
-    "shared/providers/stripe/api.py": {"fetch_resource", "respond_dispute", "manage_dispute"},
+    "shared/providers/stripe/api.py": {"fetch_resource", "reconcile", "respond_dispute", "manage_dispute"},
     "shared/providers/stripe/answer.py": {"respond_dispute", "manage_dispute"},
+    "shared/providers/stripe/listing.py": {"reconcile"},
     # Nothing of Adyen's is read back.
-    "shared/providers/adyen/webhook.py": {"webhook-adyen", "replay_deliveries", "respond_dispute", "manage_dispute"},
-    "shared/providers/adyen/shape.json": {"webhook-adyen", "replay_deliveries", "respond_dispute", "manage_dispute"},
+    "shared/providers/adyen/webhook.py": {
+        "webhook-adyen",
+        "reconcile",
+        "replay_deliveries",
+        "respond_dispute",
+        "manage_dispute",
+    },
+    "shared/providers/adyen/shape.json": {
+        "webhook-adyen",
+        "reconcile",
+        "replay_deliveries",
+        "respond_dispute",
+        "manage_dispute",
+    },
     "shared/providers/kit/countries.py": {
         "webhook-apple",
         "webhook-braintree",
+        "reconcile",
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",
@@ -349,6 +373,7 @@ CHANGED = {
     "shared/providers/kit/signing.py": {
         "webhook-*",
         "fetch_resource",
+        "reconcile",
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",

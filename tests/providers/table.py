@@ -25,8 +25,20 @@ COLUMNS = (
     "answered by",
     "verified again",
     "read back",
+    "gaps found in",
 )
 NONE = "–"
+# Why nothing of theirs is listed: as far as public pages say.
+UNLISTED = {
+    "adyen": "reports only",
+    "braintree": "search of objects, which does not tell which notification there was",
+    "checkout": "events of one payment at a time, by its id",
+    "dlocal": "one object at a time, by its id",
+    "google": "voided purchases only, without their notifications",
+    "klarna": "one order at a time, by its id",
+    "razorpay": "objects, while an event's id is of its delivery's bytes",
+    "worldpay": "queries of payments, which do not tell which event there was",
+}
 
 
 def row(name: str, traits: Traits) -> tuple[str, ...]:
@@ -44,7 +56,16 @@ def row(name: str, traits: Traits) -> tuple[str, ...]:
         traits.response_api or NONE,
         traits.verified_again,
         "yes" if traits.fetch_back else NONE,
+        listed(name),
     )
+
+
+def listed(name: str) -> str:
+    """Its lists that ours are held against, by hand among them; what there is instead where there is none."""
+    lister = providers.load_listing(name)
+    if lister is None:
+        return f"nothing: {UNLISTED[name]}"
+    return ", ".join(f"{one.name}{' (by hand)' if one.by_hand else ''}" for one in lister.STREAMS)
 
 
 def rows() -> list[tuple[str, ...]]:

@@ -282,8 +282,8 @@ def _name_of(node: ast.expr) -> str:
 
 
 def _secrets(root: Path, function: str, reached: Mapping[str, list[ast.stmt]]) -> Iterator[str]:
-    """What a function reads by what it can come to: the keys of the providers whose objects it reads back or whose disputes it
-    answers, where that is not done with our own identity; the word of each webhook; and our keys for what is published."""
+    """What a function reads by what it can come to: the keys of the providers whose objects it reads back, whose disputes it
+    answers or whose lists it reads, where that is not done with our own identity; the word of each webhook; and our keys for what is published."""
     asking = [one for module, body in reached.items() if module not in OFFERING for one in body]
     named = {_name_of(node.func) for one in asking for node in ast.walk(one) if isinstance(node, ast.Call)}
     if {"keyring", "pseudonymous_bus"} & named:
@@ -291,7 +291,9 @@ def _secrets(root: Path, function: str, reached: Mapping[str, list[ast.stmt]]) -
     folder = root / "shared" / "providers"
     if function in bundle.BY_PROVIDER:
         yield from (f"WEBHOOK_{file.parent.name.upper()}" for file in folder.glob("*/webhook.py"))
-    parts = [part for part, loads in (("api", "load_api"), ("answer", "load_answer")) if loads in named]
+    # Whoever lists reads the objects that it has listed, and no other.
+    loads = {"listing": "load_listing"} if "load_listing" in named else {"api": "load_api", "answer": "load_answer"}
+    parts = [part for part, load in loads.items() if load in named]
     for part in parts if "Apis" in named else ():
         for file in folder.glob(f"*/{part}.py"):
             if not _by_our_identity(file):

@@ -42,6 +42,7 @@ from shared.flows.ports import FOUND_BY, Documents, Key, Message, Ports, Snapsho
 from shared.flows.preparing import judge, prepare
 from shared.flows.readiness import PANEL_SQL
 from shared.flows.receive_delivery import receive
+from shared.flows.reconcile import HAD_SQL
 from shared.flows.record_payment import record_payment
 from shared.flows.respond_dispute import respond_dispute
 from shared.flows.review_desk import view
@@ -488,6 +489,8 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     assert (
         0.7 * each.standing_event < row_bytes(told, "payment_events", standing["payment_events"]) <= each.standing_event
     )
+    listed = read_of(HAD_SQL)["payment_events"]
+    assert 0.7 * each.listed_event < row_bytes(told, "payment_events", listed) <= each.listed_event
     panel = read_of(PANEL_SQL)["payment_events"]
     assert 0.7 * each.panel_event < row_bytes(told, "payment_events", panel) <= each.panel_event
     # A vector is read of the sample alone, and so is what else is asked of its decision.

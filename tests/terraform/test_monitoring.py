@@ -13,6 +13,7 @@ from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
 from shared.flows import freshness
+from shared.flows.reconcile import LATE
 from shared.fraud.attacks import WATCHED
 from shared.learning.request import TrainingRequest
 from shared.runtime import apis
@@ -95,6 +96,11 @@ READ_IN_THE_LOG = {
     "fraud_on_unnamed_payment",
     "circuit_closed",
     "deliveries_replayed",
+    "listed_unread",
+    "reconcile_begun_anew",
+    "reconcile_ignored",
+    "reconcile_stopped",
+    "reconciled",
     "training_rows_read",
     "labels_matured",
     "model_fitted",
@@ -274,6 +280,7 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "five times": lambda: apis.BREAKS_AFTER == 5,
         "half a minute": lambda: apis.OPEN_FOR == 30,
     },
+    "gaps_found": {"six hours": lambda: hours(LATE) == 6},
     "webhook_latency": {"5 to 30 seconds": lambda: [min(ack_seconds()), max(ack_seconds())] == [5, 30]},
     "no_deadline_missed": {"28 days": lambda: in_terraform("monitoring.tf", r"rolling_period_days = (\d+)") == 28},
 }

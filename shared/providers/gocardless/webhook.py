@@ -47,7 +47,7 @@ ANSWER = Answer(status=204)
 SIGNED_HEADERS = ("webhook-signature",)
 PAYLOAD_VERSION = ()
 
-_ID = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
+ID = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
 
 
 def check_credentials(credentials: Credentials) -> None:
@@ -116,7 +116,7 @@ def _event(item: Node, delivery_id: str, verdict: Verdict, credentials: Credenti
 
 def checked(resource: str, own: str) -> str:
     """An id that can go into an address as it is. Raises Unreadable."""
-    if resource not in ("payments", "refunds") or not _ID.fullmatch(own):
+    if resource not in ("payments", "refunds") or not ID.fullmatch(own):
         raise unreadable(f"links.{resource.removesuffix('s')}", "not an id of GoCardless'", "unreadable_id")
     return own
 

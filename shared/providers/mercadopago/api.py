@@ -53,7 +53,9 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     if translate is None:
         raise unreadable("resource", "not a kind of object that we know", "unknown_resource")
     # Ids with letters may come in either case; a chargeback is asked for by its own or by its case's.
-    if event.resource_id.lower() not in {_id(thing, name).lower() for name in ("id", "case_id") if thing.raw(name)}:
+    if event.resource_id.lower() not in {
+        identifier(thing, name).lower() for name in ("id", "case_id") if thing.raw(name)
+    }:
         raise unreadable("id", "another object than was asked for", "another_object")
     return tuple(translate(thing, of_poke(event, livemode=thing.flag("live_mode"))))
 
@@ -71,13 +73,13 @@ def _paid_by(thing: Node, event: ResourceChanged) -> list[ResourceChanged]:
             raise unreadable("results", "missing", "missing_field")
         charges = thing.nodes("results")
         found = [charge.at("payment") for charge in charges]
-        owners = [_id(charge, "preapproval_id") for charge in charges]
+        owners = [identifier(charge, "preapproval_id") for charge in charges]
     else:
         found = thing.nodes("payments") if event.resource == "merchant_orders" else [thing.at("payment")]
-        owners = [_id(thing, "id")]
+        owners = [identifier(thing, "id")]
     if any(owner.lower() != event.resource_id.lower() for owner in owners):
         raise unreadable("id", "another object than was asked for", "another_object")
-    named = [("payments", _id(payment, "id")) for payment in found if payment.value]
+    named = [("payments", identifier(payment, "id")) for payment in found if payment.value]
     if event.resource == "orders":
         named = _of_order(thing.at("transactions"))
     return [
@@ -101,11 +103,11 @@ def _of_order(transactions: Node) -> list[tuple[str, str]]:
         # Notifications and older answers keep it in an object.
         member = ("reference_id",) if payment.raw("reference_id") else ("reference", "id")
         if payment.raw(*member) or payment.raw("status") not in UNPAID:
-            named.append(("payments", _id(payment, *member)))
-    return named + [("chargebacks", _id(dispute, "case_id")) for dispute in transactions.nodes("chargebacks")]
+            named.append(("payments", identifier(payment, *member)))
+    return named + [("chargebacks", identifier(dispute, "case_id")) for dispute in transactions.nodes("chargebacks")]
 
 
-def _id(node: Node, *keys: str) -> str:
+def identifier(node: Node, *keys: str) -> str:
     """An id: a number, or a text. It may be as long as a card's number, which the API never tells."""
     value = node.raw(*keys)
     text = str(value) if type(value) is int else value
@@ -157,7 +159,7 @@ HARD_DECLINES = frozenset({"cc_rejected_blacklist", "cc_rejected_card_disabled",
 
 
 def _payment(payment: Node, base: Base) -> list[AnyEvent]:
-    status, own = payment.word("status"), _id(payment, "id")
+    status, own = payment.word("status"), identifier(payment, "id")
     step = STEPS.get(status)
     if step is None:
         raise unreadable(payment.where("status"), "a payment status that we do not know", "unknown_status")
@@ -211,7 +213,7 @@ def _payment(payment: Node, base: Base) -> list[AnyEvent]:
 
 
 def _refund(refund: Node, payment_id: str, currency: str, base: Base) -> AnyEvent:
-    own, status = _id(refund, "id"), refund.hint("status") or "approved"
+    own, status = identifier(refund, "id"), refund.hint("status") or "approved"
     step = REFUND_STEPS.get(status)
     if step is None:
         raise unreadable(refund.where("status"), "a refund status that we do not know", "unknown_status")
@@ -241,7 +243,7 @@ REASONS = {"fraud": DisputeReason.FRAUD}
 
 
 def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
-    own = _id(chargeback, "id")
+    own = identifier(chargeback, "id")
     currency = chargeback.maybe_text("currency") or chargeback.text("currency_id")
     papers, covered = chargeback.hint("documentation_status"), chargeback.flag("coverage_applied")
     word = chargeback.hint("status")
@@ -261,7 +263,7 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
         DisputeChanged(
             **_known(base, f"chargeback-{own}", status.value, chargeback.instant(when)),
             dispute_id=own,
-            payment_id=_id(listed, "id") if listed else _id(chargeback, "payment_id"),
+            payment_id=identifier(listed, "id") if listed else identifier(chargeback, "payment_id"),
             stage=DisputeStage.CHARGEBACK,
             status=status,
             # A word in no list may say that it is over: until then an answer is asked for all the same.
@@ -283,7 +285,7 @@ BENEFITED = {"respondent": DisputeStatus.WON, "complainant": DisputeStatus.LOST}
 
 def _claim(claim: Node, base: Base) -> list[AnyEvent]:
     """The buyer complains to Mercado Pago: an inquiry, for the card's bank knows nothing of it."""
-    own, word = _id(claim, "id"), claim.word("status")
+    own, word = identifier(claim, "id"), claim.word("status")
     benefited = claim.raw("resolution", "benefited")
     names = benefited if type(benefited) is list else [benefited]
     outcomes = {BENEFITED[name] for name in names if type(name) is str and name in BENEFITED}
@@ -303,7 +305,7 @@ def _claim(claim: Node, base: Base) -> list[AnyEvent]:
         DisputeChanged(
             **_known(base, f"claim-{own}", status or "unknown", claim.instant(when)),
             dispute_id=f"claim-{own}",
-            payment_id=_id(claim, "resource_id") if claim.raw("resource") == "payment" else None,
+            payment_id=identifier(claim, "resource_id") if claim.raw("resource") == "payment" else None,
             stage=DisputeStage.INQUIRY,
             status=status,
             status_unknown=status is None,
