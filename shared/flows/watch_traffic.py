@@ -78,8 +78,8 @@ class TrafficRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
     """Of a provider's type, or of all of the provider, where the type is empty. since: when less began to come; told_at: when it
-    was noticed. part: `gone` or `thin`. lost: how many deliveries less had come by then. ended: when as many as ever came
-    again, None while they do not."""
+    was noticed. part: `gone` or `thin`. lost: how many deliveries less had come by then. aside: it is of a silence of the whole
+    provider, and nobody was called for it. ended: when as many as ever came again, None while they do not."""
 
     provider: str
     type: str
@@ -87,6 +87,7 @@ class Silence:
     told_at: datetime
     part: str
     lost: int
+    aside: bool = False
     ended: datetime | None = None
 
 
@@ -153,7 +154,7 @@ def watch_traffic(ports: Ports, now: datetime, parameters: bytes = b"") -> list[
     history = _History.read(ports.warehouse, before, days, counts, today)
     told = list(_rows(history, counts, days, before, now))
     if told:
-        ports.bus.publish([Message(TOPIC, encode(row), {"provider": row.provider}) for row in told])
+        ports.bus.publish([Message(TOPIC, encode(row), {"provider": row.provider or "all"}) for row in told])
     found = {subject: _judged(history, counts, subject, before, until) for subject in history.subjects(counts)}
     _conclude(ports, found, before, now, max(today - DAY, before.counted if before else date.min))
     return told
@@ -334,7 +335,7 @@ def _conclude(
 ) -> None:
     """Remember what stands, and tell what is new, once: whoever looked at the same time has not."""
     providers = sorted({provider for provider, _ in found})
-    aside = {
+    parked = {
         provider
         for provider, document in zip(
             providers, ports.documents.get([parked_key(one) for one in providers]), strict=True
@@ -342,33 +343,32 @@ def _conclude(
         if document is not None
     }
 
-    def decide(seen: Seen) -> Decision[tuple[list[Silence], list[Silence]] | None]:
+    def decide(seen: Seen) -> Decision[tuple[_News, Standing] | None]:
         stored = seen[STATE]
         if (None if stored is None else from_document(stored.document, Standing)) != before:
-            return Decision(
-                None
-            )  # somebody else has looked meanwhile, or said what is usual: the next tick looks again
+            # Somebody else has looked meanwhile, or said what is usual: the next tick looks again.
+            return Decision(None)
         base = before or Standing(looked=now, counted=counted)
-        begun, ended = _turned(base, found, aside, now)
-        closed = {(one.provider, one.type, one.since): one for one in ended}
-        kept = [closed.get((one.provider, one.type, one.since), one) for one in base.silences]
-        kept = [one for one in kept if one.ended is None or one.ended > now - LOOKED_BACK * DAY]
+        news = _turned(base, found, parked, now)
+        silences = {(one.provider, one.type, one.since): one for one in base.silences}
+        silences |= {(one.provider, one.type, one.since): one for one in (*news.begun, *news.within, *news.ended)}
+        kept = [one for one in silences.values() if one.ended is None or one.ended > now - LOOKED_BACK * DAY]
         after = replace(
             base,
             looked=now,
             counted=counted,
-            hurry=any(_hurries(base, subject, one, now) for subject, one in found.items()),
-            silences=(*kept, *begun),
+            hurry=any(_hurries(one, now) for one in found.values()),
+            silences=tuple(kept),
             providers={provider: _outlook(provider, found) for provider in providers},
         )
-        return Decision((begun, ended), [write(STATE, stored, to_document(after))])
+        return Decision((news, after), [write(STATE, stored, to_document(after))])
 
     told = change(ports.documents, [STATE], decide)
     if told is None:
         return
-    begun, ended = told
-    _tell(begun, ended, found, before)
-    silent = len({*_open(before), *map(_named, begun)} - {*map(_named, ended)})
+    news, after = told
+    _tell(news, found)
+    silent = sum(one.ended is None for one in after.silences)
     expecting = sum(one.expected is not None for one in found.values())
     fact("traffic_watched", subjects=len(found), expecting=expecting, silent=silent)
 
@@ -377,35 +377,56 @@ def _named(one: Silence) -> Subject:
     return one.provider, one.type
 
 
-def _open(state: Standing | None) -> set[Subject]:
-    return {_named(one) for one in state.silences if one.ended is None} if state else set()
+@dataclass(frozen=True, slots=True)
+class _News:
+    """begun: to be told. within: of silences of whole providers that are told, or stand. ended."""
+
+    begun: Sequence[Silence]
+    within: Sequence[Silence]
+    ended: Sequence[Silence]
 
 
-def _turned(
-    base: Standing, found: Mapping[Subject, "Judgement"], aside: set[str], now: datetime
-) -> tuple[list[Silence], list[Silence]]:
+def _turned(base: Standing, found: Mapping[Subject, "Judgement"], parked: set[str], now: datetime) -> _News:
+    """A type that was silent with all of its provider, and still is a day after the rest came back, is told then."""
     begun: list[Silence] = []
+    within: list[Silence] = []
     ended: list[Silence] = []
     for (provider, kind), one in found.items():
         stands = base.open_of(provider).get(kind)
         if stands is not None and one.over:
             ended.append(replace(stands, ended=now))
-        elif stands is None and one.calls and one.since is not None and provider not in aside:
-            part = "gone" if one.gone >= one.thin else "thin"
-            begun.append(
-                Silence(provider=provider, type=kind, since=one.since, told_at=now, part=part, lost=round(one.lost))
+        elif stands is not None and stands.aside and one.calls and _back_since(base, provider, now) > DAY:
+            begun.append(replace(stands, aside=False))
+        elif stands is None and one.calls and one.since is not None and provider not in parked:
+            whole = "" in base.open_of(provider) or (
+                (whole_of := found.get((provider, ""))) is not None and whole_of.calls
             )
-    return begun, ended
+            made = Silence(
+                provider=provider,
+                type=kind,
+                since=one.since,
+                told_at=now,
+                part="gone" if one.gone >= one.thin else "thin",
+                lost=round(one.lost),
+                aside=whole and kind != "",
+            )
+            (within if made.aside else begun).append(made)
+    return _News(begun, within, ended)
 
 
-def _hurries(base: Standing, subject: Subject, one: "Judgement", now: datetime) -> bool:
-    """Whether minutes may tell: that it is silent, or that one which began within the day is over."""
+def _back_since(base: Standing, provider: str, now: datetime) -> timedelta:
+    """How long all of a provider is no longer silent; not at all while it is."""
+    ends = [one.ended for one in base.silences if one.provider == provider and not one.type]
+    return timedelta(0) if None in ends else now - max((one for one in ends if one), default=now)
+
+
+def _hurries(one: "Judgement", now: datetime) -> bool:
+    """Whether minutes may tell that it is silent, or that it is over; of what began within the day."""
     from shared.learning.expectation import SUSPECT
 
-    if one.an_hour < HURRY or max(one.gone, one.thin) < SUSPECT:
+    if one.an_hour < HURRY or max(one.gone, one.thin) < SUSPECT or one.since is None:
         return False
-    stands = base.open_of(subject[0]).get(subject[1])
-    return stands is None or stands.since > now - DAY
+    return one.since > now - DAY
 
 
 def _outlook(provider: str, found: Mapping[Subject, "Judgement"]) -> Outlook:
@@ -420,30 +441,33 @@ def _outlook(provider: str, found: Mapping[Subject, "Judgement"]) -> Outlook:
     )
 
 
-def _tell(
-    begun: Sequence[Silence], ended: Sequence[Silence], found: Mapping[Subject, "Judgement"], before: Standing | None
-) -> None:
+def _tell(news: _News, found: Mapping[Subject, "Judgement"]) -> None:
     """One line for each provider. Where all of it is silent, its types are of that silence."""
-    whole = {provider for provider, kind in _open(before) if not kind}
-    everyone = len({one.provider for one in begun if not one.type})
-    for provider in sorted({one.provider for one in begun} - whole):
-        mine = sorted((one for one in begun if one.provider == provider), key=lambda one: (one.type != "", -one.lost))
+    everyone = len({one.provider for one in news.begun if not one.type})
+    for provider in sorted({one.provider for one in news.begun}):
+        mine = _of(provider, news.begun)
         first = mine[0]
         alarm(
             "traffic_silent",
             provider=provider,
             type=_types(mine),
-            types=sum(bool(one.type) for one in mine),
+            types=sum(bool(one.type) for one in (*mine, *_of(provider, news.within))),
             part=first.part,
             since=first.since.isoformat(),
             lost=first.lost,
             an_hour=round(found[_named(first)].an_hour, 1),
             providers=everyone,
         )
-    for provider in sorted({one.provider for one in ended}):
-        mine = sorted((one for one in ended if one.provider == provider), key=lambda one: (one.type != "", -one.lost))
+    for provider in sorted({one.provider for one in news.ended}):
+        mine = _of(provider, news.ended)
         minutes = max((one.ended - one.since) / timedelta(minutes=1) for one in mine if one.ended)
         fact("traffic_resumed", provider=provider, type=_types(mine), minutes=round(minutes))
+
+
+def _of(provider: str, silences: Iterable[Silence]) -> list[Silence]:
+    """All of a provider first, then what lost most."""
+    mine = (one for one in silences if one.provider == provider)
+    return sorted(mine, key=lambda one: (one.type != "", -one.lost))
 
 
 def _types(silences: Sequence[Silence]) -> str:

@@ -117,6 +117,23 @@ def test_one_type_that_stops_is_told_by_its_name(ports: Ports, said: Any) -> Non
     assert (silent["type"], silent["part"], silent["types"]) == ("charge.refunded", "gone", 1)
 
 
+def test_a_type_that_does_not_come_back_with_the_rest_is_told_a_day_later(ports: Ports, said: Any) -> None:
+    weeks(ports, "charge.captured", "charge.refunded", a_minute=2)
+    watch_traffic(ports, TODAY + 3 * HOUR)
+    [silent] = said("traffic_silent")
+    assert (silent["type"], silent["types"]) == ("all", 2)
+    arrives(ports, [*a_day(TODAY + 3 * HOUR, 2, until=45)])
+    for hour in (5, 27):
+        watch_traffic(ports, TODAY + hour * HOUR)
+        store(ports)
+    assert said("traffic_silent") == []
+    watch_traffic(ports, TODAY + 30 * HOUR)
+    [silent] = said("traffic_silent")
+    assert (silent["type"], silent["since"]) == ("charge.refunded", TODAY.isoformat())
+    watch_traffic(ports, TODAY + 31 * HOUR)
+    assert said("traffic_silent") == []
+
+
 def test_half_of_the_usual_is_a_silence_and_a_quiet_day_is_none(ports: Ports, said: Any) -> None:
     weeks(ports, "charge.captured", a_minute=20)
     quiet = [row for hour in range(24) for row in deliveries(TODAY + hour * HOUR, 840)]
