@@ -1,7 +1,8 @@
 """`payin providers`: how each is doing, and whether what it tells is acted upon."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -11,9 +12,10 @@ from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, at, since, table
 from shared.cli.session import instant, session_of
-from shared.flows.audit import Errand
+from shared.flows.audit import Errand, audited
 from shared.flows.event_messages import TOPIC
 from shared.flows.reconcile import Standing, standings
+from shared.flows.watch_traffic import Outlook, Silence, accept, standing
 from shared.operations.parking import Parked, drain, ongoing, park, parked, unpark
 from shared.operations.provider_health import Health, health, told_by
 from shared.providers import names
@@ -31,12 +33,15 @@ def register(app: typer.Typer) -> None:
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """pushed: subscriptions of a parked provider that are pushed all the same. reconciled: None where its list was never held
-    against ours."""
+    against ours. traffic: what came today, as of the last look, beside what usually comes; None where nobody has looked, or
+    nothing came for months. silences: those that stand."""
 
     health: Health
     parked: Parked | None
     pushed: tuple[str, ...]
     reconciled: Standing | None
+    traffic: Outlook | None
+    silences: tuple[Silence, ...]
 
 
 @group.command("show")
@@ -47,8 +52,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Each provider on a line: when it was last heard of, what of it could not be read or is not known, how late it is, which
-    keys prove it, what nothing proves, whether its API is left alone, until when all that it told is known to be here, how many gaps
-    were healed and when last, and whether it is parked.
+    keys prove it, what nothing proves, whether it sends today what it usually sends and since when it does not, whether its API is
+    left alone, until when all that it told is known to be here, how many gaps were healed and when last, and whether it is parked.
 
     What was refused names no key that is ours, so it is counted by its reason; out of the log, with the breaker.
 
@@ -60,15 +65,19 @@ def show(
     kept = parked(session.ports.documents, names())
     reconciled = standings(session.ports.documents, names())
     asked = health(session.ports.warehouse, names(), then, now + timedelta(days=1))
+    watched = standing(session.ports.documents)
+    silent = {one.provider for one in watched.silences if one.ended is None} if watched else set()
     found = [
         _Shown(
             one,
             here := kept.get(one.provider),
             tuple(ongoing(here, session.subscriptions)) if here else (),
             reconciled.get(one.provider),
+            watched.providers.get(one.provider) if watched else None,
+            tuple(watched.open_of(one.provider).values()) if watched else (),
         )
         for one in told_by(session.logs, asked, then)
-        if all_of_them or one.deliveries or one.refused or one.breaker_open_since or one.provider in kept
+        if all_of_them or one.deliveries or one.refused or one.breaker_open_since or one.provider in {*kept, *silent}
     ]
 
     def state(one: _Shown) -> str:
@@ -97,6 +106,8 @@ def show(
             "late",
             "keys",
             "refused",
+            "today, usual",
+            "silent",
             "API",
             "whole until",
             "healed",
@@ -113,6 +124,8 @@ def show(
                 None if one.health.lag_seconds is None else timedelta(seconds=one.health.lag_seconds),
                 ", ".join(f"{key} {count}" for key, count in one.health.keys.items()),
                 ", ".join(f"{reason} {count}" for reason, count in one.health.refused.items()),
+                _usual(one.traffic),
+                _silent(one.silences, now),
                 f"left alone since {at(one.health.breaker_open_since)}" if one.health.breaker_open_since else "",
                 whole(one.reconciled),
                 healed(one.reconciled),
@@ -123,6 +136,45 @@ def show(
         console.print(table("", columns, rows))
 
     answer(found, tell, as_json=as_json)
+
+
+def _usual(one: Outlook | None) -> str:
+    if one is None:
+        return ""
+    return f"{one.heard}, {one.expected:.0f}" if one.expected is not None else f"{one.heard}, {one.why}"
+
+
+def _silent(silences: Sequence[Silence], now: datetime) -> str:
+    """All of it, or its types."""
+    whole = [one for one in silences if not one.type]
+    return ", ".join(f"{one.type or 'all'} ({one.part}) since {since(one.since, now)}" for one in whole or silences)
+
+
+@group.command("usual")
+def usual(
+    context: typer.Context,
+    provider: ProviderName,
+    reason: Reason,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="One type of its messages, as it names it; without: all of it.")
+    ] = None,
+    from_then: Annotated[str, typer.Option("--since", help="2026-11-27, or how long ago.")] = "0d",
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """What a provider sends from a day on (UTC) is what it usually sends: silences that stand end, and what was before is
+    forgotten. Nothing is expected until three weeks are known again.
+
+    Examples: `payin providers usual adyen --since 2026-11-01 --reason "we take Mollie since then"`;
+    `payin providers usual stripe --type charge.updated --reason "switched off at Stripe"`
+    """
+    session = session_of(context)
+    day = instant(from_then, session.now()).astimezone(UTC).date()
+    errand = Errand(who=session.person, why=reason, what="providers usual", at=session.now())
+    what = f"{kind} of {provider}" if kind else f"all of {provider}"
+    agreed(f"at {session.where} what comes of {what} from {day} on would be usual", yes=yes)
+    ended = accept(audited(session.ports, errand), provider, kind, day)
+    answer(ended, lambda console: console.print(f"{len(ended)} silences end"), as_json=as_json)
 
 
 def _subscriptions(provider: str) -> list[str]:

@@ -12,9 +12,11 @@ from shared.domain.events import KINDS, DisputeStage, DisputeStatus, PaymentChan
 from shared.domain.health import HealthMeasured
 from shared.domain.labels import FraudLabel, LabelClass, LabelSource
 from shared.domain.reviews import PaymentAction, ReviewAction
+from shared.domain.traffic import TrafficCounted
 from shared.flows.decisions import DecisionRow
 from shared.flows.monitor_model import HealthRequest
 from shared.flows.reconcile import ReconcileRequest
+from shared.flows.watch_traffic import TrafficRequest
 from shared.learning import request
 from shared.providers import names
 from shared.runtime.usage import UsageEvidence
@@ -225,6 +227,20 @@ TOPICS: Mapping[str, Topic] = {
             ),
         ),
     ),
+    "provider-traffic": Topic(
+        "How much each provider sent",
+        _SENT,
+        (
+            Kind(
+                name="traffic",
+                summary="What came of one type of a provider's messages in each hour of a day",
+                of=(TrafficCounted,),
+                attributes={"provider": None},
+                copies=("row_id",),
+                newest="counted_at",
+            ),
+        ),
+    ),
     "usage-evidence": Topic(
         "What proves that a customer used what was bought, told by other systems",
         _TAKEN,
@@ -270,6 +286,12 @@ TOPICS: Mapping[str, Topic] = {
                 summary="Look for attacks, and measure the day before",
                 of=(HealthRequest,),
                 attributes={"job": ["monitor_model"]},
+            ),
+            Kind(
+                name="watch_traffic",
+                summary="Look whether providers still send what they usually send",
+                of=(TrafficRequest,),
+                attributes={"job": ["watch_traffic"]},
             ),
         ),
     ),

@@ -20,7 +20,8 @@ from shared.flows.audit import Changed, Errand, audited, begun, ended
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.event_messages import TOPIC
 from shared.flows.pacing import PacedBus
-from shared.flows.ports import Bus, Create, Delete, Documents, Key, Message, Ports, Pulled, Snapshot, Subscriptions
+from shared.flows.parked import parked_key
+from shared.flows.ports import Bus, Create, Delete, Documents, Message, Ports, Pulled, Snapshot, Subscriptions
 
 SET_ASIDE = "parked"
 """The topic, and the subscription to it, through which what was kept goes at a rate: nothing else is pushed from it."""
@@ -43,7 +44,7 @@ class Parked:
 
 def parked(documents: Documents, providers: Iterable[str]) -> dict[str, Parked]:
     """Those of `providers` that are parked, in one read."""
-    found = map(_of, documents.get([_key(one) for one in providers]))
+    found = map(_of, documents.get([parked_key(one) for one in providers]))
     return {one.provider: one for one in found if one is not None}
 
 
@@ -55,7 +56,7 @@ def ongoing(one: Parked, subscriptions: Subscriptions) -> list[str]:
 def park(ports: Ports, subscriptions: Subscriptions, provider: str, names: Sequence[str], errand: Errand) -> Parked:
     """Let nothing act on what `provider` tells, from now on: `names`, all its subscriptions, are stopped. A repeat stops what
     is not, and asks for no other reason. Where each was pushed to is written down before it is stopped."""
-    key = _key(provider)
+    key = parked_key(provider)
 
     def begin(seen: Seen) -> Decision[None]:
         if seen[key] is not None:
@@ -72,7 +73,7 @@ def park(ports: Ports, subscriptions: Subscriptions, provider: str, names: Seque
 
 
 def _noting(provider: str, name: str, where: str) -> Callable[[Seen], Decision[None]]:
-    key = _key(provider)
+    key = parked_key(provider)
 
     def note(seen: Seen) -> Decision[None]:
         before = _of(seen[key])
@@ -87,7 +88,7 @@ def _noting(provider: str, name: str, where: str) -> Callable[[Seen], Decision[N
 def unpark(ports: Ports, subscriptions: Subscriptions, provider: str, errand: Errand) -> None:
     """Let what was kept, and what comes, be acted on: at once, as fast as its consumers take it. Raises Rejected where the
     provider is not parked."""
-    key = _key(provider)
+    key = parked_key(provider)
 
     def begin(seen: Seen) -> Decision[Parked]:
         before = _of(seen[key])
@@ -171,10 +172,6 @@ def _pass_on(bus: Bus, subscriptions: Subscriptions, first: Sequence[Pulled], si
         subscriptions.ack(SET_ASIDE, [one.ack_id for one in ordered])
         count += len(ordered)
     return count
-
-
-def _key(provider: str) -> Key:
-    return Key("registry", f"parked:{provider}")
 
 
 def _of(snapshot: Snapshot | None) -> Parked | None:

@@ -75,7 +75,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   }
   assert {
     condition = alltrue([for name, t in google_pubsub_topic.topic :
-      t.message_retention_duration == (contains(["deliveries", "fraud-decisions", "fraud-labels", "dispute-updates", "model-health"], name) ? "86400s" : "604800s")
+      t.message_retention_duration == (contains(["deliveries", "fraud-decisions", "fraud-labels", "dispute-updates", "model-health", "provider-traffic"], name) ? "86400s" : "604800s")
     ])
     error_message = "A topic that somebody seeks back in cannot be replayed for 7 days, or one that only the warehouse reads for one."
   }

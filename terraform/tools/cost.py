@@ -106,6 +106,7 @@ class Each:
     label_row: int = 1_100
     watched_decision: int = 8  # of a decision's row, what is read every fifteen minutes: when it was
     newcomer: int = 75  # of a newcomer's, what is read beside it
+    watched_delivery: int = 58  # of a delivery's row, what is read every hour: of whom, of what type, when
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
@@ -518,6 +519,10 @@ def costs(plan: Plan) -> Iterator[Line]:
     looked_at = passed * traffic.payments_a_day * (each.watched_decision + traffic.newcomers / 100 * each.newcomer)
     of = f"{ticks:.0f} looks a day at the day's newcomers"
     yield line("BigQuery attacks", ticks * looked_at * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
+    # The day so far, and at the first look the whole day before.
+    hourly = (24 * 0.5 + 1) * traffic.webhooks_a_day * each.watched_delivery
+    of = "each hour the day's deliveries by their types"
+    yield line("BigQuery traffic", hourly * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     measured = traffic.payments_a_day * each.measured_decision
     measured += 2 * traffic.payments_a_day * each.hit_decision
     yield line("BigQuery health", measured * DAYS / TIB, "TiB", price.bigquery_scanned_tib, "each day once")
@@ -561,6 +566,8 @@ def costs(plan: Plan) -> Iterator[Line]:
     had = (0.5 + 1 / looks) * plan.events_a_day * traffic.listed / 100 * each.listed_event
     of = f"{looks:.0f} looks a day at the day's events of those providers"
     yield line(f"BigQuery {LISTING}", looks * had * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
+    dollars = price.run_vcpu_second + _gib(plan.functions[TRAFFIC]["memory"]) * price.run_gib_second
+    yield line(f"Cloud Run {TRAFFIC}", 24 * DAYS * 8, "instance-s", dollars, "24 looks a day of 8 s")
 
     lines = (
         traffic.webhooks_a_day + plan.events_a_day + judged + plan.usage_a_day
@@ -579,6 +586,7 @@ def costs(plan: Plan) -> Iterator[Line]:
 
 DOOR = "assess_payment"
 MONITOR = "monitor_model"
+TRAFFIC = "watch_traffic"
 ANSWERING = "respond_dispute"
 LISTING = "reconcile"
 

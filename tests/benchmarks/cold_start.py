@@ -39,6 +39,7 @@ FIRST: dict[str, Callable[[], Request]] = {
     # A tick of another job: the start is measured, not a training run.
     "train_model": lambda: pushed(b"", job="check_deadlines"),
     "monitor_model": lambda: pushed(b"", job="check_deadlines"),
+    "watch_traffic": lambda: pushed(b"", job="check_deadlines"),
 }
 
 

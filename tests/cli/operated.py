@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+from shared.flows.watch_traffic import watch_traffic
 from shared.runtime.rule_book import manage_rules
 from tests.cli.calling import told
-from tests.cli.shop import a_shop
+from tests.cli.shop import LATER, a_shop
 from tests.cli.test_changing import give_up
 
 
@@ -16,6 +17,7 @@ def operated(folder: Path) -> dict[str, str]:
     call = {"act": "publish", "book": {"rules": [rule]}, "after": None, "author": "ana", "reason": "a wave"}
     manage_rules(json.dumps(call).encode(), shop.ports, shop.now)
     give_up(shop)
+    watch_traffic(shop.ports, shop.now + LATER)
     [letters] = told(shop.home, "dead-letters", "list")
     [unread, *_] = shop.ports.warehouse.query("SELECT body FROM deliveries WHERE outcome = 'unparsed'")
     return {

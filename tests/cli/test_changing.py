@@ -13,15 +13,18 @@ from shared import settings
 from shared.backends.local import connect
 from shared.backends.local.bus import LocalBus
 from shared.cli.codes import Code
+from shared.domain.codec import from_document, to_document
 from shared.flows.champions import Champion, Line, with_line
-from shared.flows.ports import Create, Key, Message, Ports
+from shared.flows.ports import Create, Key, Message, Ports, Replace
 from shared.flows.scorer import CHAMPION
 from shared.flows.train_model import COLUMNS
+from shared.flows.watch_traffic import STATE, Silence, Standing, watch_traffic
 from shared.fraud.features import SCHEMA_VERSION
-from tests.builders import DAY
+from tests.builders import DAY, HOUR
 from tests.cli.calling import payin, told
 from tests.cli.shop import Shop, a_shop
 from tests.fraud.forests import artifact, fitted
+from tests.providers.kits import NOON
 
 BOOK = {"rules": [{"code": "large", "outcome": "review", "sql": "amount >= 100000", "state": "live"}]}
 SECRET = {"WEBHOOK_STRIPE": {"keys": {"k1": "whsec_" + "A" * 32}, "live": True}, "WEBHOOK_ADYEN": {"keys": {"a": "b"}}}
@@ -69,6 +72,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
         [Create(CHAMPION, with_line(None, SCHEMA_VERSION, line)), Create(Key("endpoints", "crm"), gone)]
     )
     give_up(shop)
+    watch_traffic(shop.ports, shop.now + HOUR)
     (shop.home / "book.json").write_text(json.dumps(BOOK))
     (shop.home / "secrets.json").write_text(json.dumps(SECRET))
     place = Place(shop.home, champion.digest, challenger.digest)
@@ -96,6 +100,7 @@ def lines(place: Place) -> dict[str, Sequence[str]]:
         "replay": ["replay", "stripe", "--outcome", "accepted", "--again", "--since", "3650d"],
         "dead-letters requeue": ["dead-letters", "requeue", letters],
         "dead-letters drop": ["dead-letters", "drop", letters],
+        "providers usual": ["providers", "usual", "stripe", "--type", "charge.updated", "--since", "2026-11-01"],
         "providers park": ["providers", "park", "stripe"],
         "providers drain": ["providers", "drain", "stripe"],
         "keys rotate": ["keys", "rotate", "stripe", "--add", "k2", "--secrets", str(secrets)],
@@ -228,6 +233,25 @@ def test_providers_are_told_on_one_screen(place: Place) -> None:
     assert (stripe["refused"], stripe["breaker_open_since"]) == ({}, None)
     said = payin(place.home, "providers", "show", "--since", "3650d", "--all").stdout
     assert "worldpay" in said
+    assert f"{stripe['deliveries']}, nothing of it before today" in " ".join(said.split())
+
+
+def test_a_silence_is_shown_until_it_is_said_to_be_usual(place: Place) -> None:
+    [found] = place.ports.documents.get([STATE])
+    assert found is not None
+    silent = Silence(
+        provider="stripe", type="charge.updated", since=NOON - 3 * HOUR, told_at=NOON, part="gone", lost=90
+    )
+    state = replace(from_document(found.document, Standing), silences=(silent,))
+    place.ports.documents.commit([Replace(STATE, to_document(state), found.version)])
+    shown = {one["health"]["provider"]: one for one in told(place.home, "providers", "show", "--since", "1d")}
+    assert [one["type"] for one in shown["stripe"]["silences"]] == ["charge.updated"]
+    assert shown["adyen"]["silences"] == []
+    assert "charge.updated (gone) since" in " ".join(payin(place.home, "providers", "show").stdout.split())
+    [ended] = told(place.home, *lines(place)["providers usual"], "--yes", "--reason", "switched off at Stripe")
+    assert ended["type"] == "charge.updated"
+    shown = {one["health"]["provider"]: one for one in told(place.home, "providers", "show", "--since", "1d")}
+    assert shown["stripe"]["silences"] == []
 
 
 def test_what_only_the_log_knows_of_a_provider_is_on_the_same_screen(place: Place) -> None:

@@ -48,6 +48,7 @@ CONSUMED = {
     "train_model": pushed(b"", job="another"),
     "monitor_model": pushed(b"", job="monitor_model"),
     "reconcile": pushed(b"", job="reconcile"),  # no provider's key is set: nobody is asked
+    "watch_traffic": pushed(b"", job="watch_traffic"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),
     "notify": Request("/v1/notifications/list", identity("ana@shop.example"), b'{"endpoint": "crm"}'),
@@ -322,7 +323,7 @@ def test_a_bundle_holds_nothing_that_is_never_deployed() -> None:
         names = set(bundle.files(deployment))
         assert not any(name.startswith(("tests/", "shared/backends/local/")) for name in names)
         assert any(name.startswith("shared/learning/") and name.endswith(".py") for name in names) == (
-            deployment in ("monitor_model", "train_model")
+            deployment in ("monitor_model", "train_model", "watch_traffic")
         )
 
 

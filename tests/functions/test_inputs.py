@@ -36,6 +36,7 @@ CALLED: dict[str, dict[str, Any]] = {
     "check_deadlines": {},
     "monitor_model": {"day": "2026-11-01"},
     "reconcile": {"calls": 100, "seconds": 10.0},
+    "watch_traffic": {"since": "2026-11-01"},
     "train_model": {"history_days": 400, "maturity_days": 60, "train_part": 0.6, "least_leaf": 1, "seed": 1},
 }
 EVENTS: tuple[AnyEvent, ...] = (
@@ -149,7 +150,7 @@ def test_an_event_without_a_name_or_outside_the_calendar_is_not_recorded(functio
 
 @pytest.mark.parametrize(
     "function",
-    [*CONSUMERS, "keep_evidence", "check_deadlines", "train_model", "monitor_model", "reconcile"],
+    [*CONSUMERS, "keep_evidence", "check_deadlines", "train_model", "monitor_model", "reconcile", "watch_traffic"],
     indirect=True,
 )
 def test_a_push_that_nobody_can_read_is_not_a_fault_of_ours(function: FlaskClient) -> None:
@@ -200,6 +201,7 @@ def test_our_own_people_are_told_what_does_not_fit(function: FlaskClient, reques
         ("train_model", {"promote": "a" * 64}, "the challenger is another one"),
         ("train_model", {"canary": "a" * 64, "share": 2}, "$.share"),
         ("monitor_model", {"day": "2999-01-01"}, "is not over"),
+        ("watch_traffic", {"since": "2999-01-01"}, "is not of the 120 days before today"),
         ("train_model", {"roll_back": "a" * 64}, "no champion came before"),
     ],
     indirect=["function"],

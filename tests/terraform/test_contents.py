@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from shared.backends.tables import columns
 from shared.disputes.strategy import OUTCOMES_SQL
-from shared.flows import cohorts, freshness, monitor_model
+from shared.flows import cohorts, freshness, monitor_model, watch_traffic
 from shared.flows.backtest import COUNT_SQL
 from shared.flows.ports import FOUND_BY
 from shared.flows.recompute_decisions import NEWEST_SQL, replayed_sql
@@ -104,7 +104,7 @@ def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
     trained = [data_set.labeled_sql(sql) for sql in (data_set.named_sql(served_sql()), logged_sql())]
     watched = [
         sql
-        for of in (monitor_model, cohorts, freshness)
+        for of in (monitor_model, cohorts, freshness, watch_traffic)
         for name, sql in vars(of).items()
         if name.endswith("_SQL") and "FROM" in sql
     ]

@@ -50,6 +50,7 @@ from shared.flows.rule_health import HITS_SQL
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
+from shared.flows.watch_traffic import COUNTED_SQL
 from shared.fraud.backtest import backtest_sql
 from shared.fraud.book import SHIPPED
 from shared.fraud.decide import decide
@@ -174,6 +175,8 @@ def test_a_message_and_a_line_are_no_larger_than_they_are_charged_for(
     )
     [row] = [message for message in world.published if message.topic == "deliveries"]
     assert 0.7 * each.delivery_row < row_bytes(row, "deliveries") <= each.delivery_row
+    watched = read_of(COUNTED_SQL)["deliveries"]
+    assert 0.7 * each.watched_delivery < row_bytes(row, "deliveries", watched) <= each.watched_delivery
     # As the framework writes them anew where it is told to add the execution's id.
     labels = {"logging.googleapis.com/labels": {"execution_id": "tQ8bOafrlzgg"}}
     lines = [json.dumps({**json.loads(line), **labels}) for line in capsys.readouterr().out.splitlines()]
@@ -607,6 +610,7 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
     fixed = {
         "Cloud Run warm instances",
         "Cloud Run monitor_model",
+        "Cloud Run watch_traffic",
         "Firestore readiness",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",

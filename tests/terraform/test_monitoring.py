@@ -79,6 +79,7 @@ def test_every_alarm_is_counted() -> None:
 
 # Told for whoever reads the log of one payment or one run; a rate of them means nothing.
 READ_IN_THE_LOG = {
+    "traffic_resumed",
     "usage_kept",
     "changed_by_person",
     "notification_sent",
