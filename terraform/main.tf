@@ -9,7 +9,11 @@ locals {
   deletion_policy = local.is_prod ? "PREVENT" : "DELETE"
 
   consumers = { for name, f in local.functions : name => f if f.trigger == "pubsub" }
-  scheduled = { for name, f in local.functions : name => f if can(f.schedule) }
+  # A job by its name: that of its function, where that has only one.
+  scheduled = merge(
+    { for name, f in local.functions : name => { function = name, schedule = f.schedule } if can(f.schedule) },
+    [for name, f in local.functions : { for job, schedule in try(f.schedules, {}) : job => { function = name, schedule = schedule } }]...
+  )
   callable  = { for name, f in local.functions : name => f if f.trigger == "http" && !try(f.public, false) }
   webhook   = local.functions.webhook
 
@@ -54,6 +58,13 @@ locals {
     PAYIN_ENTITLEMENTS    = var.entitlements
     PAYIN_MERCHANT        = jsonencode(var.merchant)
     PAYIN_ENDPOINTS       = jsonencode({ for name, e in var.endpoints : name => { url = e.url } })
+    # By the address that Cloud Run gives a service by its name, which is known before there is one. Who is closed is sent none.
+    PAYIN_WEBHOOK_URLS = jsonencode({ for provider, p in var.payment_providers : provider => (
+      var.edge == null
+      ? "https://webhook-${replace(provider, "_", "-")}-${var.project_number}.${var.region}.run.app/${provider}"
+      : "https://${try(var.edge.domain, "")}/${provider}"
+    ) if p.enabled })
+    PAYIN_LIVE            = local.is_prod ? "on" : "off"
     PROVIDERS             = join(",", keys(var.payment_providers))
   }
   environment = { for name, f in local.functions : name => merge(

@@ -13,7 +13,9 @@ from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, at, since, table
 from shared.cli.session import instant, session_of
 from shared.flows.audit import Errand
+from shared.flows.canaries import Heard, heard
 from shared.flows.event_messages import TOPIC
+from shared.flows.subscriptions import Listening, listening
 from shared.operations.parking import Parked, drain, ongoing, park, parked, unpark
 from shared.operations.provider_health import Health, health, told_by
 from shared.providers import names
@@ -29,11 +31,15 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """pushed: subscriptions of a parked provider that are pushed all the same."""
+    """pushed: subscriptions of a parked provider that are pushed all the same. canary: our own delivery that was heard last,
+    with the seconds it took. listening: what the provider sends to our endpoint, as it was read last; None of one that does not
+    tell."""
 
     health: Health
     parked: Parked | None
     pushed: tuple[str, ...]
+    canary: Heard | None
+    listening: Listening | None
 
 
 @group.command("show")
@@ -44,7 +50,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Each provider on a line: when it was last heard of, what of it could not be read or is not known, how late it is, which
-    keys prove it, what nothing proves, whether its API is left alone, and whether it is parked.
+    keys prove it, what nothing proves, whether its API is left alone, when a canary of ours was last heard through its webhook
+    and after how long, whether it sends what we follow, where it tells, and whether it is parked.
 
     What was refused names no key that is ours, so it is counted by its reason; out of the log, with the breaker.
 
@@ -53,16 +60,25 @@ def show(
     session = session_of(context)
     now = session.now()
     then = instant(from_then, now)
-    kept = parked(session.ports.documents, names())
+    documents = session.ports.documents
+    kept = parked(documents, names())
+    canaries, listened = heard(documents, names()), listening(documents, names())
     asked = health(session.ports.warehouse, names(), then, now + timedelta(days=1))
     found = [
         _Shown(
             one,
             here := kept.get(one.provider),
             tuple(ongoing(here, session.subscriptions)) if here else (),
+            canaries.get(one.provider),
+            listened.get(one.provider),
         )
         for one in told_by(session.logs, asked, then)
-        if all_of_them or one.deliveries or one.refused or one.breaker_open_since or one.provider in kept
+        if all_of_them
+        or one.deliveries
+        or one.refused
+        or one.breaker_open_since
+        or one.provider in kept
+        or one.provider in canaries
     ]
 
     def state(one: _Shown) -> str:
@@ -86,6 +102,8 @@ def show(
             "keys",
             "refused",
             "API",
+            "canary",
+            "sends us",
             "parked",
         )
         rows = (
@@ -100,6 +118,10 @@ def show(
                 ", ".join(f"{key} {count}" for key, count in one.health.keys.items()),
                 ", ".join(f"{reason} {count}" for reason, count in one.health.refused.items()),
                 f"left alone since {at(one.health.breaker_open_since)}" if one.health.breaker_open_since else "",
+                f"{since(one.canary.sent_at, now)}, took {one.canary.seconds:.1f} s" if one.canary else None,
+                ("; ".join(one.listening.differences) or f"all, as of {since(one.listening.read_at, now)}")
+                if one.listening
+                else None,
                 state(one),
             )
             for one in found

@@ -12,6 +12,7 @@ __all__ = [
     "functions",
     "pulled",
     "pushed",
+    "settings",
     "stored",
     "topics",
     "unheard_of",
@@ -26,6 +27,12 @@ def unheard_of() -> list[str]:
 
 def functions() -> list[str]:
     return list(read()["functions"])
+
+
+def settings(function: str) -> list[str]:
+    """The names of those that a function asks for."""
+    found: list[str] = read()["functions"][function].get("settings", [])
+    return found
 
 
 def environment(function: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ def token_request(api: ApiCredentials, *, livemode: bool) -> ApiRequest:
     basic = base64.b64encode(as_bytes(api.key)).decode("ascii")
     return ApiRequest(
         "POST",
-        f"{_base_url(api, livemode=livemode)}/v1/oauth2/token",
+        f"{base_url(api, livemode=livemode)}/v1/oauth2/token",
         {
             "Authorization": f"Basic {basic}",
             "Accept": "application/json",
@@ -43,12 +43,12 @@ def resource_request(event: ResourceChanged, api: ApiCredentials) -> ApiRequest:
         raise unreadable("resource_id", "not an event of PayPal's", "unreadable_id")
     return ApiRequest(
         "GET",
-        f"{_base_url(api, livemode=event.livemode)}/v1/notifications/{EVENTS}/{event.resource_id}",
+        f"{base_url(api, livemode=event.livemode)}/v1/notifications/{EVENTS}/{event.resource_id}",
         {"Authorization": f"Bearer {api.key}", "Accept": "application/json"},
     )
 
 
-def _base_url(api: ApiCredentials, *, livemode: bool) -> str:
+def base_url(api: ApiCredentials, *, livemode: bool) -> str:
     return api.base_url or ("https://api-m.paypal.com" if livemode else "https://api-m.sandbox.paypal.com")
 
 
