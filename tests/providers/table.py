@@ -25,6 +25,7 @@ COLUMNS = (
     "answered by",
     "verified again",
     "read back",
+    "tells what it sends us",
 )
 NONE = "–"
 
@@ -44,6 +45,7 @@ def row(name: str, traits: Traits) -> tuple[str, ...]:
         traits.response_api or NONE,
         traits.verified_again,
         "yes" if traits.fetch_back else NONE,
+        getattr(providers.load_endpoint(name), "TOLD_BY", NONE),
     )
 
 

@@ -245,8 +245,8 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "six hours": lambda: min(hours(before) for before in REMINDERS.values()) == 6,
     },
     "canary_unheard": {
-        "five minutes": lambda: canaries.UNHEARD == timedelta(minutes=5),
-        "a minute": lambda: canaries.SLOW == timedelta(minutes=1),
+        "five minutes": lambda: timedelta(minutes=5) == canaries.UNHEARD,
+        "a minute": lambda: timedelta(minutes=1) == canaries.SLOW,
     },
     "canaries_unwatched": {"twenty minutes": lambda: ALERTS["canaries_unwatched"]["when"]["for"] == "1200s"},
     "subscription_drifted": {},

@@ -11,6 +11,7 @@ from shared.contracts import messages
 from shared.domain.events import (
     KINDS,
     AnyEvent,
+    CanarySent,
     FraudWarned,
     PaymentAssessed,
     PaymentChanged,
@@ -42,6 +43,7 @@ def every_kind() -> Iterator[AnyEvent]:
     yield ReviewChanged(**REST, payment_id="pi_1", open=True)
     yield PayoutChanged(**REST, payout_id="po", status="paid")
     yield ResourceChanged(**REST, resource="payment", resource_id="pi_1")
+    yield CanarySent(**REST)
 
 
 def test_every_filter_asks_for_what_messages_carry() -> None:

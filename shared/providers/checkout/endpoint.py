@@ -19,11 +19,11 @@ from collections.abc import Iterator
 
 from shared.domain.api import ApiCredentials, ApiRequest, Ask
 from shared.domain.provider_endpoints import ToldEndpoint
-from shared.providers.checkout.answer import API_HOSTS as API_HOSTS
 from shared.providers.checkout.webhook import NAME as NAME
 from shared.providers.checkout.webhook import TYPES
 from shared.providers.kit.reading import Node, parse, unreadable
 
+API_HOSTS = frozenset({"api.checkout.com", "api.sandbox.checkout.com"})
 TOLD_BY = "GET /workflows/{id}"
 FOLLOWED = frozenset(TYPES)
 VERSIONS: frozenset[str] = frozenset()

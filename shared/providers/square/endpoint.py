@@ -20,12 +20,12 @@ from shared.providers.kit.reading import Node, parse
 from shared.providers.square.api import API_HOSTS as API_HOSTS
 from shared.providers.square.api import API_VERSION
 from shared.providers.square.webhook import NAME as NAME
-from shared.providers.square.webhook import TYPES
+from shared.providers.square.webhook import TRAITS, TYPES
 
 TOLD_BY = "GET /v2/webhooks/subscriptions"
 # Names of before, under which old versions sent what others are sent under today: nobody can subscribe to them any more.
 _FORMER = frozenset({"dispute.state.changed", "dispute.evidence.added", "dispute.evidence.removed"})
-FOLLOWED = frozenset(TYPES) - _FORMER
+FOLLOWED = frozenset({*TYPES, *TRAITS.payments, *TRAITS.refunds, *TRAITS.disputes}) - _FORMER
 VERSIONS = frozenset({API_VERSION})
 
 
