@@ -32,13 +32,14 @@ def register(app: typer.Typer) -> None:
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """pushed: subscriptions of a parked provider that are pushed all the same. canary: our own delivery that was heard last,
-    with the seconds it took. listening: what the provider sends to our endpoint, as it was read last; None of one that does not
+    canary_seconds: how long it was on its way. listening: what the provider sends to our endpoint, as it was read last; None of one that does not
     tell."""
 
     health: Health
     parked: Parked | None
     pushed: tuple[str, ...]
     canary: Heard | None
+    canary_seconds: float | None
     listening: Listening | None
 
 
@@ -69,7 +70,8 @@ def show(
             one,
             here := kept.get(one.provider),
             tuple(ongoing(here, session.subscriptions)) if here else (),
-            canaries.get(one.provider),
+            canary := canaries.get(one.provider),
+            canary.seconds if canary else None,
             listened.get(one.provider),
         )
         for one in told_by(session.logs, asked, then)

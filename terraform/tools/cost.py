@@ -536,8 +536,8 @@ def costs(plan: Plan) -> Iterator[Line]:
     dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")
 
-    looks = 24 * 60 * DAYS
-    sent = looks * len(plan.providers)
+    minutes = 24 * 60 * DAYS
+    canaries = minutes * len(plan.providers)
     dollars = each.canary_reads * price.firestore_million_reads + each.canary_writes * price.firestore_million_writes
     dollars += 2 * price.run_million_requests
     # Published, and delivered to all that follow the provider's events, whether they take it or not.
@@ -546,11 +546,11 @@ def costs(plan: Plan) -> Iterator[Line]:
         of_instance = price.run_vcpu_second + _gib(plan.functions[name]["memory"]) * price.run_gib_second
         dollars += MILLION / getattr(plan.instance, name) * of_instance
     of = f"{len(plan.providers)} webhooks a minute, {each.canary_reads} reads and {each.canary_writes} write each"
-    yield line("Canaries", sent / MILLION, "M", dollars, of)
+    yield line("Canaries", canaries / MILLION, "M", dollars, of)
     of_instance = price.run_vcpu_second + _gib(plan.functions[WATCHING]["memory"]) * price.run_gib_second
     yield line(
         f"Cloud Run {WATCHING}",
-        looks * each.watch_seconds,
+        minutes * each.watch_seconds,
         "instance-s",
         of_instance,
         f"{each.watch_seconds:g} s a minute",
@@ -559,7 +559,7 @@ def costs(plan: Plan) -> Iterator[Line]:
     lines = (
         (traffic.webhooks_a_day + plan.events_a_day + judged + plan.usage_a_day) * kept.lines
         + 2 * plan.disputes_a_day
-        + sent / DAYS
+        + canaries / DAYS
     )
     of = f"{kept.lines:.0%} of what went well: {lines / 1e6:,.1f} M lines/day"
     yield line("Logging", lines * each.log_bytes * DAYS / GIB, "GiB", price.logging_gib, of)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from shared.providers import load_endpoint
 from tests.simulator.apis import Answering
 from tests.simulator.providers.shaping import ApiReply
 
@@ -21,6 +22,15 @@ class Configured:
     version: str | None = None
     live: bool = False
     thin: bool = False
+
+
+VERSIONS = {"square": "2026-09-16", "stripe": "2026-09-30.endive"}
+
+
+def as_it_should_be(name: str, url: str) -> Configured:
+    """Our endpoint at `name`, entered so that all is sent that its adapter follows."""
+    followed = () if name == "adyen" else load_endpoint(name).FOLLOWED
+    return Configured(url, followed, version=VERSIONS.get(name))
 
 
 @dataclass

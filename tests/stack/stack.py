@@ -191,7 +191,7 @@ class Stack:
 
     def tick(self, job: str, data: bytes = b"{}") -> None:
         """What Cloud Scheduler does: a message of `ticks` for `job`."""
-        self.tell(job, "ticks", data, job=job)
+        self.tell(topology.function_of(job), "ticks", data, job=job)
 
     def tell(self, function: str, topic: str, data: bytes, **attributes: str) -> None:
         """A message of `topic` that `function` has to handle before everything is drained."""

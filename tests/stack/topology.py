@@ -9,6 +9,7 @@ __all__ = [
     "Subscription",
     "dead_letters",
     "environment",
+    "function_of",
     "functions",
     "pulled",
     "pushed",
@@ -27,6 +28,11 @@ def unheard_of() -> list[str]:
 
 def functions() -> list[str]:
     return list(read()["functions"])
+
+
+def function_of(job: str) -> str:
+    """Whose job it is: that of the function of its name, or one of several."""
+    return next((name for name, one in read()["functions"].items() if job in one.get("schedules", ())), job)
 
 
 def settings(function: str) -> list[str]:
