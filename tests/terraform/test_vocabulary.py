@@ -81,7 +81,7 @@ def test_the_words_are_those_that_are_published() -> None:
 
 # What each function does something with: the right word in the wrong place is told too.
 ACTED_UPON: dict[str, Callable[[AnyEvent], bool]] = {
-    "record_payment": lambda event: isinstance(event, PaymentChanged | ReviewChanged),
+    "record_payment": lambda event: isinstance(event, PaymentChanged | ReviewChanged | CanarySent),
     "score_payment": lambda event: (
         isinstance(event, FraudWarned | PaymentAssessed)
         or event_kind(event) == "dispute"
