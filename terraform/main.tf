@@ -14,8 +14,8 @@ locals {
     { for name, f in local.functions : name => { function = name, schedule = f.schedule } if can(f.schedule) },
     [for name, f in local.functions : { for job, schedule in try(f.schedules, {}) : job => { function = name, schedule = schedule } }]...
   )
-  callable  = { for name, f in local.functions : name => f if f.trigger == "http" && !try(f.public, false) }
-  webhook   = local.functions.webhook
+  callable = { for name, f in local.functions : name => f if f.trigger == "http" && !try(f.public, false) }
+  webhook  = local.functions.webhook
 
   # Topics as the code names them, each with those that it is in Pub/Sub: one for each provider where one's flood must
   # not be another's queue.
@@ -64,8 +64,8 @@ locals {
       ? "https://webhook-${replace(provider, "_", "-")}-${var.project_number}.${var.region}.run.app/${provider}"
       : "https://${try(var.edge.domain, "")}/${provider}"
     ) if p.enabled })
-    PAYIN_LIVE            = local.is_prod ? "on" : "off"
-    PROVIDERS             = join(",", keys(var.payment_providers))
+    PAYIN_LIVE = local.is_prod ? "on" : "off"
+    PROVIDERS  = join(",", keys(var.payment_providers))
   }
   environment = { for name, f in local.functions : name => merge(
     { PAYIN_BACKEND = "gcp", GOOGLE_CLOUD_PROJECT = var.project },

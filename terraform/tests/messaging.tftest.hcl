@@ -85,7 +85,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   }
 
   assert {
-    condition     = { for name, job in google_cloud_scheduler_job.tick : name => job.schedule } == merge(
+    condition = { for name, job in google_cloud_scheduler_job.tick : name => job.schedule } == merge(
       { for name, f in local.functions : name => f.schedule if can(f.schedule) }, [for f in local.functions : try(f.schedules, {})]...
     )
     error_message = "Jobs and schedules differ."
