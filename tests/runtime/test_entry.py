@@ -172,13 +172,16 @@ def test_a_tick_of_another_job_is_acknowledged_and_left_alone(tmp_path: Path) ->
 
 def test_of_several_jobs_a_tick_does_the_one_that_it_names_and_a_call_that_names_none_is_told(tmp_path: Path) -> None:
     done: list[str] = []
-    jobs = [entry.Job(name, lambda _, name=name: done.append(name)) for name in ("canary", "subscriptions")]  # type: ignore[misc] - a default binds the name
+    jobs = [
+        entry.Job("canary", lambda _: done.append("canary")),
+        entry.Job("subscriptions", lambda _: done.append("subscriptions")),
+    ]
     client = serving(lambda _: entry.on_ticks(jobs), tmp_path)
     for job in ("subscriptions", "train_model", "canary"):
         assert client.post("/", json=push(b"", job=job)).status_code == 204
     assert done == ["subscriptions", "canary"]
     answer = client.post("/", data=b"{}")
-    assert (answer.status_code, answer.json["reason"]) == (400, "no_job")
+    assert (answer.status_code, json.loads(answer.data)["reason"]) == (400, "no_job")
     assert done == ["subscriptions", "canary"]
 
 
