@@ -44,7 +44,7 @@ def _parked(documents: Documents, providers: Sequence[str]) -> Collection[str]:
 
 
 class Postman:
-    """Posts to all at once, follows no redirect, and reads no answer but its status."""
+    """Posts to all at once, follows no redirect, and heeds nothing of an answer but its status."""
 
     def __init__(self) -> None:
         self._pool = urllib3.PoolManager(
