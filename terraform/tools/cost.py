@@ -545,6 +545,7 @@ def costs(plan: Plan) -> Iterator[Line]:
     for name in ("webhook", "record_payment"):
         of_instance = price.run_vcpu_second + _gib(plan.functions[name]["memory"]) * price.run_gib_second
         dollars += MILLION / getattr(plan.instance, name) * of_instance
+    dollars += each.log_bytes * MILLION / GIB * price.logging_gib
     of = f"{len(plan.providers)} webhooks a minute, {each.canary_reads} reads and {each.canary_writes} write each"
     yield line("Canaries", canaries / MILLION, "M", dollars, of)
     of_instance = price.run_vcpu_second + _gib(plan.functions[WATCHING]["memory"]) * price.run_gib_second
@@ -557,10 +558,8 @@ def costs(plan: Plan) -> Iterator[Line]:
     )
 
     lines = (
-        (traffic.webhooks_a_day + plan.events_a_day + judged + plan.usage_a_day) * kept.lines
-        + 2 * plan.disputes_a_day
-        + canaries / DAYS
-    )
+        traffic.webhooks_a_day + plan.events_a_day + judged + plan.usage_a_day
+    ) * kept.lines + 2 * plan.disputes_a_day
     of = f"{kept.lines:.0%} of what went well: {lines / 1e6:,.1f} M lines/day"
     yield line("Logging", lines * each.log_bytes * DAYS / GIB, "GiB", price.logging_gib, of)
     points = (plan.counters * 8 + plan.distributions * 80) * MONTH / 60 / MIB

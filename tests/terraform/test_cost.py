@@ -609,6 +609,8 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
     fixed = {
         "Cloud Run warm instances",
         "Cloud Run monitor_model",
+        "Cloud Run watch_providers",
+        "Canaries",
         "Firestore readiness",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",
