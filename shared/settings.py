@@ -263,6 +263,25 @@ class Settings:
             )
         return Endpoint(name, url, read.keys)
 
+    def webhook_urls(self) -> dict[str, str]:
+        """PAYIN_WEBHOOK_URLS: a JSON object, `{"stripe": "https://hooks.shop.example/stripe"}`: where each provider's deliveries
+        come in. Raises Misconfigured."""
+        try:
+            read = msgspec.json.decode(self.environment.get("PAYIN_WEBHOOK_URLS") or b"{}", type=dict[str, str])
+        except msgspec.MsgspecError:
+            read = {"": ""}
+        allowed = _HTTPS if self.deployed else _HTTP
+        if not all(name and allowed.fullmatch(url) for name, url in read.items()):
+            raise Misconfigured(
+                'PAYIN_WEBHOOK_URLS is not the JSON object it should be: give it {"<provider>": "https://<host>/<provider>"}',
+                reason="bad_setting",
+            )
+        return read
+
+    def live(self) -> bool:
+        """PAYIN_LIVE: on or off: whether providers' endpoints take real money. Raises Misconfigured."""
+        return _one_of(self.environment, "PAYIN_LIVE", ("on", "off"), "off") == "on"
+
     def model_bucket(self) -> str:
         """The bucket that holds the models; empty for the local backend, which has a folder. Raises Misconfigured."""
         if self.backend is BackendName.GCP and not self.bucket:
@@ -335,6 +354,9 @@ def _signs(secret: str) -> bool:
 
 _ENDPOINT = re.compile("[a-z][a-z0-9_]{0,30}", flags=re.ASCII)
 _HTTPS = re.compile(r"https://[a-z0-9][a-z0-9.-]{0,252}(?:[/?][!-\"$-~]{0,1000})?", flags=re.ASCII)
+
+
+_HTTP = re.compile(r"https?://[a-z0-9][a-z0-9.:-]{0,252}(?:[/?][!-\"$-~]{0,1000})?", flags=re.ASCII)
 
 
 class _PseudonymSecret(msgspec.Struct, forbid_unknown_fields=True):

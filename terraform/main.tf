@@ -9,9 +9,13 @@ locals {
   deletion_policy = local.is_prod ? "PREVENT" : "DELETE"
 
   consumers = { for name, f in local.functions : name => f if f.trigger == "pubsub" }
-  scheduled = { for name, f in local.functions : name => f if can(f.schedule) }
-  callable  = { for name, f in local.functions : name => f if f.trigger == "http" && !try(f.public, false) }
-  webhook   = local.functions.webhook
+  # A job by its name: that of its function, where that has only one.
+  scheduled = merge(
+    { for name, f in local.functions : name => { function = name, schedule = f.schedule } if can(f.schedule) },
+    [for name, f in local.functions : { for job, schedule in try(f.schedules, {}) : job => { function = name, schedule = schedule } }]...
+  )
+  callable = { for name, f in local.functions : name => f if f.trigger == "http" && !try(f.public, false) }
+  webhook  = local.functions.webhook
   # Pages for people, where it is said who may see them.
   pages = { for name, f in local.functions : name => f if f.trigger == "pages" && var.console != null }
 
@@ -58,8 +62,15 @@ locals {
     PAYIN_ENTITLEMENTS    = var.entitlements
     PAYIN_MERCHANT        = jsonencode(var.merchant)
     PAYIN_ENDPOINTS       = jsonencode({ for name, e in var.endpoints : name => { url = e.url } })
-    PROVIDERS             = join(",", keys(var.payment_providers))
-    PAYIN_CONSOLE         = jsonencode({ audience = local.console_audience, groups = try(var.console.groups, {}), four_eyes_above = try(var.console.four_eyes_above, 0) })
+    # By the address that Cloud Run gives a service by its name, which is known before there is one. Who is closed is sent none.
+    PAYIN_WEBHOOK_URLS = jsonencode({ for provider, p in var.payment_providers : provider => (
+      var.edge == null
+      ? "https://webhook-${replace(provider, "_", "-")}-${var.project_number}.${var.region}.run.app/${provider}"
+      : "https://${try(var.edge.domain, "")}/${provider}"
+    ) if p.enabled })
+    PAYIN_LIVE    = local.is_prod ? "on" : "off"
+    PROVIDERS     = join(",", keys(var.payment_providers))
+    PAYIN_CONSOLE = jsonencode({ audience = local.console_audience, groups = try(var.console.groups, {}), four_eyes_above = try(var.console.four_eyes_above, 0) })
   }
   environment = { for name, f in local.functions : name => merge(
     { PAYIN_BACKEND = "gcp", GOOGLE_CLOUD_PROJECT = var.project },

@@ -208,7 +208,7 @@ resource "google_cloud_scheduler_job" "tick" {
   time_zone   = "Etc/UTC"
 
   pubsub_target {
-    topic_name = google_pubsub_topic.topic[each.value.topic].id
+    topic_name = google_pubsub_topic.topic[local.functions[each.value.function].topic].id
     # A message needs data or an attribute; the attribute is what the subscription filters by.
     attributes = { job = each.key }
   }

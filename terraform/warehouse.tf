@@ -185,9 +185,11 @@ resource "google_bigquery_table_iam_member" "subscription" {
 }
 
 resource "google_pubsub_subscription" "warehouse" {
-  for_each                   = local.rows
-  name                       = "warehouse-${each.key}"
-  topic                      = google_pubsub_topic.topic[each.value.topic].id
+  for_each = local.rows
+  name     = "warehouse-${each.key}"
+  topic    = google_pubsub_topic.topic[each.value.topic].id
+  # What is nobody's business is in no table, so that no query has to leave it out.
+  filter                     = can(local.topology.unstored[each.value.logical]) ? "NOT (${local.topology.unstored[each.value.logical]})" : null
   message_retention_duration = "604800s"
 
   bigquery_config {

@@ -13,8 +13,10 @@ from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, at, since, table
 from shared.cli.session import instant, session_of
 from shared.flows.audit import Errand, audited
+from shared.flows.canaries import Heard, heard
 from shared.flows.event_messages import TOPIC
 from shared.flows.reconcile import Standing, standings
+from shared.flows.subscriptions import Listening, listening
 from shared.flows.watch_traffic import Outlook, Silence, accept, standing
 from shared.operations.parking import Parked, drain, ongoing, park, parked, unpark
 from shared.operations.provider_health import Health, health, told_by
@@ -34,7 +36,9 @@ def register(app: typer.Typer) -> None:
 class _Shown:
     """pushed: subscriptions of a parked provider that are pushed all the same. reconciled: None where its list was never held
     against ours. traffic: what came today, as of the last look, beside what usually comes; None where nobody has looked, or
-    nothing came for months. silences: those that stand."""
+    nothing came for months. silences: those that stand. canary: our own delivery that was heard last,
+    canary_seconds: how long it was on its way. listening: what the provider sends to our endpoint, as it was read last; None of
+    one that does not tell."""
 
     health: Health
     parked: Parked | None
@@ -42,6 +46,9 @@ class _Shown:
     reconciled: Standing | None
     traffic: Outlook | None
     silences: tuple[Silence, ...]
+    canary: Heard | None
+    canary_seconds: float | None
+    listening: Listening | None
 
 
 @group.command("show")
@@ -53,7 +60,8 @@ def show(
 ) -> None:
     """Each provider on a line: when it was last heard of, what of it could not be read or is not known, how late it is, which
     keys prove it, what nothing proves, whether it sends today what it usually sends and since when it does not, whether its API is
-    left alone, until when all that it told is known to be here, how many gaps were healed and when last, and whether it is parked.
+    left alone, until when all that it told is known to be here, how many gaps were healed and when last, when a canary of ours was
+    last heard through its webhook and after how long, whether it sends what we follow, where it tells, and whether it is parked.
 
     What was refused names no key that is ours, so it is counted by its reason; out of the log, with the breaker.
 
@@ -62,8 +70,10 @@ def show(
     session = session_of(context)
     now = session.now()
     then = instant(from_then, now)
-    kept = parked(session.ports.documents, names())
-    reconciled = standings(session.ports.documents, names())
+    documents = session.ports.documents
+    kept = parked(documents, names())
+    canaries, listened = heard(documents, names()), listening(documents, names())
+    reconciled = standings(documents, names())
     asked = health(session.ports.warehouse, names(), then, now + timedelta(days=1))
     watched = standing(session.ports.documents)
     silent = {one.provider for one in watched.silences if one.ended is None} if watched else set()
@@ -75,9 +85,16 @@ def show(
             reconciled.get(one.provider),
             watched.providers.get(one.provider) if watched else None,
             tuple(watched.open_of(one.provider).values()) if watched else (),
+            canary := canaries.get(one.provider),
+            canary.seconds if canary else None,
+            listened.get(one.provider),
         )
         for one in told_by(session.logs, asked, then)
-        if all_of_them or one.deliveries or one.refused or one.breaker_open_since or one.provider in {*kept, *silent}
+        if all_of_them
+        or one.deliveries
+        or one.refused
+        or one.breaker_open_since
+        or one.provider in {*kept, *silent, *canaries}
     ]
 
     def state(one: _Shown) -> str:
@@ -111,6 +128,8 @@ def show(
             "API",
             "whole until",
             "healed",
+            "canary",
+            "sends us",
             "parked",
         )
         rows = (
@@ -129,6 +148,10 @@ def show(
                 f"left alone since {at(one.health.breaker_open_since)}" if one.health.breaker_open_since else "",
                 whole(one.reconciled),
                 healed(one.reconciled),
+                f"{since(one.canary.sent_at, now)}, took {one.canary.seconds:.1f} s" if one.canary else None,
+                ("; ".join(one.listening.differences) or f"all, as of {since(one.listening.read_at, now)}")
+                if one.listening
+                else None,
                 state(one),
             )
             for one in found

@@ -73,6 +73,7 @@ _EVENTS = {
     "review": "The provider's own review of a payment opened or closed",
     "payout": "Money is on its way to our bank",
     "resource": "Something about an object changed, and the provider did not say what, or did not sign it",
+    "canary": "A delivery of our own went through the provider's webhook: nobody's business, and in no table",
 }
 
 TOPICS: Mapping[str, Topic] = {
@@ -292,6 +293,18 @@ TOPICS: Mapping[str, Topic] = {
                 summary="Look whether providers still send what they usually send",
                 of=(TrafficRequest,),
                 attributes={"job": ["watch_traffic"]},
+            ),
+            Kind(
+                name="canary",
+                summary="Look which canaries were heard, and send each provider's webhook the next",
+                of=(),
+                attributes={"job": ["canary"]},
+            ),
+            Kind(
+                name="subscriptions",
+                summary="Read at each provider what it sends to our endpoint",
+                of=(),
+                attributes={"job": ["subscriptions"]},
             ),
         ),
     ),

@@ -1,6 +1,6 @@
 """Requests to a provider's API, and its answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -29,3 +29,7 @@ class ApiRequest:
 class ApiAnswer:
     status: int
     body: bytes
+
+
+Ask = Callable[[ApiRequest], bytes]
+"""Asks a provider's API; answers the body of a 200. Raises Unavailable, and Unreadable for any other answer."""

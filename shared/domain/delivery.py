@@ -69,6 +69,7 @@ class DeliveryOutcome(StrEnum):
     IGNORED = "ignored"  # a type that nothing of ours follows
     UNPARSED = "unparsed"  # authentic, but unreadable in whole or in part: a person must look
     MODE_MISMATCH = "mode_mismatch"  # test data at a live endpoint or the reverse: stored, never acted upon
+    CANARY = "canary"  # our own, to see that deliveries arrive: published, never stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -272,8 +272,21 @@ class ResourceChanged(Event):
     hint: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanarySent(Event):
+    """No provider's word and nobody's business: a delivery of our own went through the provider's webhook at `occurred_at`,
+    so that it can be seen whether, and how soon, deliveries arrive. It is not in the warehouse."""
+
+
 AnyEvent = (
-    PaymentChanged | PaymentAssessed | DisputeChanged | FraudWarned | ReviewChanged | PayoutChanged | ResourceChanged
+    PaymentChanged
+    | PaymentAssessed
+    | DisputeChanged
+    | FraudWarned
+    | ReviewChanged
+    | PayoutChanged
+    | ResourceChanged
+    | CanarySent
 )
 
 # The `kind` attribute of a published event, by which subscriptions filter.
@@ -285,5 +298,6 @@ KINDS: dict[str, type[AnyEvent]] = {
     "review": ReviewChanged,
     "payout": PayoutChanged,
     "resource": ResourceChanged,
+    "canary": CanarySent,
 }
 KIND_OF: dict[type[AnyEvent], str] = {cls: kind for kind, cls in KINDS.items()}

@@ -8,10 +8,11 @@ from shared.disputes.case import with_captured
 from shared.domain import payments, timeline
 from shared.domain.codec import from_document
 from shared.domain.disputes import Case, CaseFlag, Dispute
-from shared.domain.events import AnyEvent, PaymentChanged, ReviewChanged
+from shared.domain.events import AnyEvent, CanarySent, PaymentChanged, ReviewChanged
 from shared.domain.payments import Payment
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
+from shared.flows.canaries import hear
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.filing import members
 from shared.flows.ports import Accumulate, Key, Ports, Snapshot, Write
@@ -36,9 +37,13 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
     The first time a payment is known by an alias, `payment_aliases/<provider>:<alias>` learns its id in the same
     commit: `{"payments": {<payment_id>: true}}`, so that an alias of two payments is seen to be one. A case that the
     payment has learns in the same commit what was captured, for refunds and disputes collide only beyond that; where
-    this changes what the case says, the rows of its disputes are published (a further read). Raises Unavailable when
+    this changes what the case says, the rows of its disputes are published (a further read). A canary ends here: it is
+    written down that it was heard (`shared.flows.canaries`), and no payment is touched. Raises Unavailable when
     the documents are down or too contended.
     """
+    if isinstance(event, CanarySent):
+        hear(event, ports.documents, now)
+        return
     if not isinstance(event, PaymentChanged | ReviewChanged):
         fact("payment_event_ignored", event_id=event.event_id, provider=event.provider)
         return

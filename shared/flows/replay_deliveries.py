@@ -59,7 +59,9 @@ LIMIT @page"""
 AHEAD = timedelta(days=1)  # a provider's clock may be
 
 # What is of the other mode is never acted upon.
-REPLAYED = tuple(one.value for one in DeliveryOutcome if one is not DeliveryOutcome.MODE_MISMATCH)
+REPLAYED = tuple(
+    one.value for one in DeliveryOutcome if one not in (DeliveryOutcome.MODE_MISMATCH, DeliveryOutcome.CANARY)
+)
 
 
 class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -51,6 +51,12 @@ def load_listing(name: str) -> Any:
     return _module(name, "listing")
 
 
+def load_endpoint(name: str) -> Any:
+    """How the provider `name` is asked what it sends to our endpoint: its `endpoint` module (`flows.subscriptions.EndpointReader`);
+    None where it does not tell. Raises Misconfigured for a provider that there is none of."""
+    return _module(name, "endpoint")
+
+
 @lru_cache(maxsize=64)
 def version(name: str) -> str:
     """Which text of the adapter called `name`, and of what it takes from the kit, translates: a digest, for nobody

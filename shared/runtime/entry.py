@@ -20,7 +20,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -189,18 +189,46 @@ def on_dated_tick(
     return _on_tick(job, act, clock)
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One of several that a function has, by its `job` attribute. `act` takes the JSON parameters."""
+
+    name: str
+    act: Callable[[bytes], object]
+
+
+def on_ticks(jobs: Sequence[Job], clock: Callable[[], datetime] | None = None) -> Handler:
+    """As `on_tick`, for a function with several jobs: each message says which. A direct call says none, and is refused."""
+
+    def taking(act: Callable[[bytes], object]) -> Callable[[bytes, datetime | None], object]:
+        return lambda parameters, _: act(parameters)
+
+    return _on_jobs({one.name: taking(one.act) for one in jobs}, clock)
+
+
 def _on_tick(
     job: str, act: Callable[[bytes, datetime | None], object], clock: Callable[[], datetime] | None
 ) -> Handler:
+    return _on_jobs({job: act}, clock)
+
+
+def _on_jobs(
+    jobs: Mapping[str, Callable[[bytes, datetime | None], object]], clock: Callable[[], datetime] | None
+) -> Handler:
+    only = next(iter(jobs)) if len(jobs) == 1 else ""
+
     def handle(request: "Request") -> Response:
         parameters, asked_for, published_at = _parameters(request)
-        if asked_for not in ("", job):
+        job = asked_for or only
+        if not job:
+            raise Unreadable(f"this does several jobs, and a call names none: {', '.join(jobs)}", reason="no_job")
+        if job not in jobs:
             return b"", 204, {}
         apart = clock() - published_at if clock and published_at else timedelta(0)
         if abs(apart) > FARTHEST_TICK:
             alarm("clocks_disagree", job=job, seconds=apart.total_seconds())
         else:
-            act(parameters, published_at if clock else None)
+            jobs[job](parameters, published_at if clock else None)
         return b"", 204, {}
 
     return _telling(handle)

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from shared.domain.canaries import HEADER as CANARY
+from shared.domain.canaries import derived
 from shared.domain.delivery import Credentials, Delivery
 from shared.domain.errors import MethodNotAllowed, Misconfigured, PathUnknown, Rejected
+from shared.flows.receive_canary import receive_canary
 from shared.flows.receive_delivery import receive
 from shared.providers import load, names
 from shared.providers.kit.protocol import Answer, Provider
@@ -23,9 +26,10 @@ def largest(settings: Settings) -> int:
 
 
 def webhook(app: App) -> Handler:
-    """POST /<provider>: one delivery. GET /<provider>?…: a challenge, of a provider that sends them."""
+    """POST /<provider>: one delivery, or a canary of ours. GET /<provider>?…: a challenge, of a provider that sends them."""
     served = served_providers(app.settings)
     bus = app.pseudonymous_bus()
+    canaries = derived(app.settings.keyring())
     certificates = {name: Certificates(app.settings.certificates(name)) for name in served}
 
     def handle(request: "Request") -> Response:
@@ -45,6 +49,9 @@ def webhook(app: App) -> Handler:
             query=request.query_string.decode("ascii", "replace"),
         )
         provider, credentials = served[name]
+        if CANARY in delivery.headers:
+            receive_canary(delivery, credentials, canaries, bus())
+            return b"", 204, {}
         answer = receive(delivery, provider, credentials, bus(), certificates[name])
         return answer.body, answer.status, {"Content-Type": answer.content_type}
 

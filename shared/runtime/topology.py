@@ -79,6 +79,7 @@ def stored(providers: Iterable[str] = names()) -> list[tuple[str, Subscription]]
             Subscription(
                 "-".join(_dashed(part) for part in ("warehouse", topic, provider) if part),
                 topic,
+                filter=f"NOT ({left_out})" if (left_out := read()["unstored"].get(topic)) else "",
                 provider=provider,
                 dead_letters=f"dead-letter-warehouse-{topic}",
             ),

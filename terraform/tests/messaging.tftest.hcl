@@ -35,7 +35,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   }
   assert {
     condition = toset(keys(google_pubsub_subscription.push)) == toset([
-      "check-deadlines", "keep-evidence", "monitor-model", "reconcile", "respond-dispute", "train-model",
+      "check-deadlines", "keep-evidence", "monitor-model", "reconcile", "respond-dispute", "train-model", "watch-providers",
       "fetch-resource-adyen", "record-payment-adyen", "score-payment-adyen", "track-dispute-adyen", "track-dispute-refunds-adyen",
       "fetch-resource-stripe", "record-payment-stripe", "score-payment-stripe", "track-dispute-stripe", "track-dispute-refunds-stripe",
     ])
@@ -44,7 +44,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   assert {
     condition = alltrue([for name, s in google_pubsub_subscription.push :
       s.topic == google_pubsub_topic.topic["payment-events/${regex("[a-z]+$", name)}"].id
-      if !contains(["check-deadlines", "keep-evidence", "monitor-model", "reconcile", "respond-dispute", "train-model"], name)
+      if !contains(["check-deadlines", "keep-evidence", "monitor-model", "reconcile", "respond-dispute", "train-model", "watch-providers"], name)
     ])
     error_message = "A subscription takes another provider's events."
   }
@@ -85,12 +85,14 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   }
 
   assert {
-    condition     = { for name, job in google_cloud_scheduler_job.tick : name => job.schedule } == { for name, f in local.functions : name => f.schedule if can(f.schedule) }
+    condition = { for name, job in google_cloud_scheduler_job.tick : name => job.schedule } == merge(
+      { for name, f in local.functions : name => f.schedule if can(f.schedule) }, [for f in local.functions : try(f.schedules, {})]...
+    )
     error_message = "Jobs and schedules differ."
   }
   assert {
     condition = alltrue([for name, job in google_cloud_scheduler_job.tick :
-      strcontains(local.functions[name].filter, "attributes.job = \"${job.pubsub_target[0].attributes.job}\"")
+      strcontains(local.functions[local.scheduled[name].function].filter, "attributes.job = \"${job.pubsub_target[0].attributes.job}\"")
     ])
     error_message = "A tick does not pass its function's filter."
   }
@@ -104,6 +106,12 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   assert {
     condition     = alltrue([for s in google_pubsub_subscription.warehouse : s.bigquery_config[0].use_table_schema && s.bigquery_config[0].drop_unknown_fields])
     error_message = "A newer writer's row would be refused."
+  }
+  assert {
+    condition = alltrue([for name, s in google_pubsub_subscription.warehouse :
+      (s.filter == null ? "" : s.filter) == (can(local.topology.unstored[local.rows[name].logical]) ? "NOT (${local.topology.unstored[local.rows[name].logical]})" : "")
+    ]) && length([for s in google_pubsub_subscription.warehouse : s if s.filter != null]) == 3
+    error_message = "Canaries are in the warehouse, or something else is not."
   }
   assert {
     condition     = toset(values(google_bigquery_table_iam_member.subscription)[*].table_id) == toset([for s in google_pubsub_subscription.warehouse : element(split(".", s.bigquery_config[0].table), 2)])

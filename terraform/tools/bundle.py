@@ -32,6 +32,7 @@ BY_NAME = {
     "shared.providers.load_answer": "shared/providers/{provider}/answer.py",
     "shared.providers.load_refund": "shared/providers/{provider}/refund.py",
     "shared.providers.load_listing": "shared/providers/{provider}/listing.py",
+    "shared.providers.load_endpoint": "shared/providers/{provider}/endpoint.py",
     "shared.backends.tables": "shared/learning/sql/tables/*.json",
     "shared.runtime.topology": "functions/topology.json",
     "shared.console.site": "shared/console/[ts]*/*.*",

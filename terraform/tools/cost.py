@@ -138,6 +138,11 @@ class Each:
     review_document: int = 1_100  # closed, with its trail
     review_audit: int = 1_700  # who said the last word, and why, for good
     usage_document: int = 850  # of somebody who came and accepted; of one in twenty a month of use, ten times as much
+    """Of a canary: what was heard before, and when it is sent what was heard of it and whether its provider is parked."""
+    canary_reads: int = 3
+    canary_writes: int = 1
+    canary_bytes: int = 2_000  # both messages; each is charged as 1,000 bytes at least
+    watch_seconds: float = 0.5  # of a minute's look at all providers, most of it waiting: assumed
     answer_reads: int = 24  # decided and sent, its clock and what is told of it
     history_reads: int = 4  # of each payment of the subscriber, with its case, twice
     answer_writes: int = 12
@@ -569,6 +574,27 @@ def costs(plan: Plan) -> Iterator[Line]:
     dollars = price.run_vcpu_second + _gib(plan.functions[TRAFFIC]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {TRAFFIC}", 24 * DAYS * 8, "instance-s", dollars, "24 looks a day of 8 s")
 
+    minutes = 24 * 60 * DAYS
+    canaries = minutes * len(plan.providers)
+    dollars = each.canary_reads * price.firestore_million_reads + each.canary_writes * price.firestore_million_writes
+    dollars += 2 * price.run_million_requests
+    # Published, and delivered to all that follow the provider's events, whether they take it or not.
+    dollars += each.canary_bytes * (1 + plan.consumers / 2) * MILLION / TIB * price.pubsub_tib
+    for name in ("webhook", "record_payment"):
+        of_instance = price.run_vcpu_second + _gib(plan.functions[name]["memory"]) * price.run_gib_second
+        dollars += MILLION / getattr(plan.instance, name) * of_instance
+    dollars += each.log_bytes * MILLION / GIB * price.logging_gib
+    of = f"{len(plan.providers)} webhooks a minute, {each.canary_reads} reads and {each.canary_writes} write each"
+    yield line("Canaries", canaries / MILLION, "M", dollars, of)
+    of_instance = price.run_vcpu_second + _gib(plan.functions[WATCHING]["memory"]) * price.run_gib_second
+    yield line(
+        f"Cloud Run {WATCHING}",
+        minutes * each.watch_seconds,
+        "instance-s",
+        of_instance,
+        f"{each.watch_seconds:g} s a minute",
+    )
+
     lines = (
         traffic.webhooks_a_day + plan.events_a_day + judged + plan.usage_a_day
     ) * kept.lines + 2 * plan.disputes_a_day
@@ -589,6 +615,7 @@ MONITOR = "monitor_model"
 TRAFFIC = "watch_traffic"
 ANSWERING = "respond_dispute"
 LISTING = "reconcile"
+WATCHING = "watch_providers"
 
 
 def door(plan: Plan) -> Iterator[Line]:

@@ -288,16 +288,23 @@ def _unknown_words(w: World, s: Resource) -> Iterator[str]:
     if text := s.values.get("filter"):
         topology = _topology()
         # A plan does not know the topic's id yet, so a subscription is known by the function that it pushes to, or by its own
-        # name where people pull it.
+        # name where people pull it or the warehouse stores what it takes.
         pulled = s.values["name"] if s.values["name"] in topology["pulled"] else ""
-        topic = pulled or next(
-            (
-                # An endpoint's subscription is named by its topic, as well.
-                function.get("topic") or next((one for one in TOPICS if s.values["name"].endswith(f"-{one}")), "")
-                for name, function in topology["functions"].items()
-                if f"{s.values['name']}-".startswith(f"{name.replace('_', '-')}-")
-            ),
-            "",
+        stored = next(
+            (one for one in topology["warehouse"] if f"{s.values['name']}-".startswith(f"warehouse-{one}-")), ""
+        )
+        topic = (
+            pulled
+            or stored
+            or next(
+                (
+                    # An endpoint's subscription is named by its topic, as well.
+                    function.get("topic") or next((one for one in TOPICS if s.values["name"].endswith(f"-{one}")), "")
+                    for name, function in topology["functions"].items()
+                    if f"{s.values['name']}-".startswith(f"{name.replace('_', '-')}-")
+                ),
+                "",
+            )
         )
         yield from vocabulary.of_subscription(text, attributes(topic))
 
@@ -356,8 +363,9 @@ def _reads_copies(grant: Resource) -> bool:
 
 # Ours rather than a provider's: every function that publishes what providers say gives the same names.
 SHARED_SECRETS = frozenset({"payin-pseudonym-keys"})
-# Who asks providers' APIs: one key is for reading objects back, for answering disputes and for listing what was told.
-ASKING = frozenset({"fetch-resource", "respond-dispute", "reconcile"})
+# Who asks providers' APIs: one key is for reading objects back, for answering disputes, for listing what was told and for reading
+# what is sent to us.
+ASKING = frozenset({"fetch-resource", "reconcile", "respond-dispute", "watch-providers"})
 
 
 def secrets(w: World) -> None:

@@ -106,7 +106,9 @@ def steady(service: str) -> bool:
     all of them at once."""
     functions = json.loads((ROOT / "functions" / "topology.json").read_text())["functions"]
     function = functions["webhook" if service.startswith("webhook-") else service.replace("-", "_")]
-    return "schedule" not in function and (function["trigger"] == "pubsub" or "min_instances_prod" in function)
+    return not {"schedule", "schedules"} & function.keys() and (
+        function["trigger"] == "pubsub" or "min_instances_prod" in function
+    )
 
 
 class Traffic(Protocol):

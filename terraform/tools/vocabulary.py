@@ -36,6 +36,10 @@ def of_topology(topology: Mapping[str, Any]) -> list[str]:
         for text in (function.get("filter"), *function.get("beside", {}).values())
         if text
         for sentence in of_subscription(text, attributes(function["topic"]))
+    ] + [
+        f"warehouse: {sentence}"
+        for topic, text in topology["unstored"].items()
+        for sentence in of_subscription(text, attributes(topic))
     ]
 
 

@@ -133,7 +133,11 @@ class Shop:
 
 def a_shop(home: Path, *, twice: bool = False) -> Shop:
     """One payment that is captured and disputed, one of which the delivery could not be read, and one of Adyen's."""
-    shop = Shop(home, twice=twice)
+    return run_for_days(Shop(home, twice=twice))
+
+
+def run_for_days(shop: Shop) -> Shop:
+    """As `a_shop` does."""
     shop.happens(FactKind.AUTHORIZED)
     shop.happens(FactKind.CAPTURED)
     shop.happens(FactKind.DISPUTE_OPENED)

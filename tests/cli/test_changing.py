@@ -14,13 +14,16 @@ from shared.backends.local import connect
 from shared.backends.local.bus import LocalBus
 from shared.cli.codes import Code
 from shared.domain.codec import from_document, to_document
+from shared.domain.events import CanarySent
+from shared.flows.canaries import hear
 from shared.flows.champions import Champion, Line, with_line
 from shared.flows.ports import Create, Key, Message, Ports, Replace
 from shared.flows.scorer import CHAMPION
+from shared.flows.subscriptions import Listening
 from shared.flows.train_model import COLUMNS
 from shared.flows.watch_traffic import STATE, Silence, Standing, watch_traffic
 from shared.fraud.features import SCHEMA_VERSION
-from tests.builders import DAY, HOUR
+from tests.builders import DAY, HOUR, MINUTE, SECOND
 from tests.cli.calling import payin, told
 from tests.cli.shop import Shop, a_shop
 from tests.fraud.forests import artifact, fitted
@@ -252,6 +255,21 @@ def test_a_silence_is_shown_until_it_is_said_to_be_usual(place: Place) -> None:
     assert ended["type"] == "charge.updated"
     shown = {one["health"]["provider"]: one for one in told(place.home, "providers", "show", "--since", "1d")}
     assert shown["stripe"]["silences"] == []
+
+
+def test_a_canary_and_what_a_provider_sends_us_are_on_the_same_screen(place: Place) -> None:
+    canary = CanarySent(event_id="stripe:main:canary-1", provider="stripe", account="main", occurred_at=NOON - MINUTE)
+    hear(canary, place.ports.documents, NOON - MINUTE + 2 * SECOND)
+    lost = Listening(NOON - HOUR, ("does not send charge.refunded",))
+    all_of_it = Listening(NOON - HOUR)
+    documents = [("stripe", lost), ("adyen", all_of_it)]
+    place.ports.documents.commit([Create(Key("told_endpoints", name), to_document(one)) for name, one in documents])
+    found = {one["health"]["provider"]: one for one in told(place.home, "providers", "show", "--since", "3650d")}
+    assert (found["stripe"]["canary_seconds"], found["adyen"]["canary"]) == (2.0, None)
+    assert found["stripe"]["listening"]["differences"] == ["does not send charge.refunded"]
+    said = " ".join(payin(place.home, "providers", "show", "--since", "3650d").stdout.split())
+    assert "took 2.0 s" in said
+    assert "all, as of" in said
 
 
 def test_what_only_the_log_knows_of_a_provider_is_on_the_same_screen(place: Place) -> None:

@@ -49,6 +49,7 @@ CONSUMED = {
     "monitor_model": pushed(b"", job="monitor_model"),
     "reconcile": pushed(b"", job="reconcile"),  # no provider's key is set: nobody is asked
     "watch_traffic": pushed(b"", job="watch_traffic"),
+    "watch_providers": pushed(b"", job="canary"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),
     "notify": Request("/v1/notifications/list", identity("ana@shop.example"), b'{"endpoint": "crm"}'),
@@ -336,6 +337,7 @@ CHANGED = {
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",
+        "watch_providers",
     },
     "shared/providers/stripe/shape.json": {
         "webhook-stripe",
@@ -344,8 +346,16 @@ CHANGED = {
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",
+        "watch_providers",
     },
-    "shared/providers/stripe/api.py": {"fetch_resource", "reconcile", "respond_dispute", "manage_dispute"},
+    "shared/providers/stripe/api.py": {
+        "fetch_resource",
+        "reconcile",
+        "respond_dispute",
+        "manage_dispute",
+        "watch_providers",
+    },
+    "shared/providers/stripe/endpoint.py": {"watch_providers"},
     "shared/providers/stripe/answer.py": {"respond_dispute", "manage_dispute"},
     "shared/providers/stripe/listing.py": {"reconcile"},
     # Nothing of Adyen's is read back.
@@ -355,6 +365,7 @@ CHANGED = {
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",
+        "watch_providers",
     },
     "shared/providers/adyen/shape.json": {
         "webhook-adyen",
@@ -362,6 +373,7 @@ CHANGED = {
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",
+        "watch_providers",
     },
     "shared/providers/kit/countries.py": {
         "webhook-apple",
@@ -378,6 +390,7 @@ CHANGED = {
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",
+        "watch_providers",
     },
     "shared/flows/record_payment.py": {"record_payment", "respond_dispute", "manage_dispute", "monitor_model"},
     "functions/webhook/main.py": {"webhook-*"},

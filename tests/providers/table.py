@@ -26,6 +26,7 @@ COLUMNS = (
     "verified again",
     "read back",
     "gaps found in",
+    "tells what it sends us",
 )
 NONE = "–"
 # Why nothing of theirs is listed: as far as public pages say.
@@ -57,6 +58,7 @@ def row(name: str, traits: Traits) -> tuple[str, ...]:
         traits.verified_again,
         "yes" if traits.fetch_back else NONE,
         listed(name),
+        getattr(providers.load_endpoint(name), "TOLD_BY", NONE),
     )
 
 

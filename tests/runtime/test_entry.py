@@ -170,6 +170,21 @@ def test_a_tick_of_another_job_is_acknowledged_and_left_alone(tmp_path: Path) ->
     assert ticks == [b"{}"]
 
 
+def test_of_several_jobs_a_tick_does_the_one_that_it_names_and_a_call_that_names_none_is_told(tmp_path: Path) -> None:
+    done: list[str] = []
+    jobs = [
+        entry.Job("canary", lambda _: done.append("canary")),
+        entry.Job("subscriptions", lambda _: done.append("subscriptions")),
+    ]
+    client = serving(lambda _: entry.on_ticks(jobs), tmp_path)
+    for job in ("subscriptions", "train_model", "canary"):
+        assert client.post("/", json=push(b"", job=job)).status_code == 204
+    assert done == ["subscriptions", "canary"]
+    answer = client.post("/", data=b"{}")
+    assert (answer.status_code, json.loads(answer.data)["reason"]) == (400, "no_job")
+    assert done == ["subscriptions", "canary"]
+
+
 @pytest.mark.parametrize(
     ("apart", "acts"),
     [(0 * DAY, True), (HOUR, True), (-HOUR, True), (HOUR + SECOND, False), (30 * DAY, False), (-30 * DAY, False)],

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from tests.simulator.apis import Answering, ApiSimulator, serving
+from tests.simulator.endpoints import TOLD, Console, as_it_should_be
 from tests.simulator.facts import Fact, ProviderSimulator
 from tests.simulator.loading import load, names
 from tests.simulator.providers.shaping import ApiReply
@@ -26,6 +27,7 @@ SAID = "said.jsonl"
 SEED = 1
 PORT = 8080
 TICK_EVERY = 60  # seconds; Cloud Scheduler's five minutes would be long to wait for
+SUBSCRIPTIONS_EVERY = 3600
 
 
 class Informed:
@@ -117,7 +119,16 @@ def run(kind: str, home: Path, port: int) -> int:
             if isinstance(simulator, ApiSimulator):
                 api = cleanup.enter_context(serving(Informed(simulator, simulator.answer, home / SAID)))
                 environment |= api.environment(name)
-        stack = cleanup.enter_context(running(kind, home, environment, ports={"webhook": port}, PAYIN_MODEL="none"))
+        consoles = {name: Console(name) for name in TOLD}
+        asked: dict[str, str] = {}
+        for name, console in consoles.items():
+            asked |= cleanup.enter_context(serving(console.answer)).environment(name)
+        own = {"watch_providers": asked}
+        stack = cleanup.enter_context(
+            running(kind, home, environment, ports={"webhook": port}, own=own, PAYIN_MODEL="none")
+        )
+        for name, console in consoles.items():
+            console.endpoints.append(as_it_should_be(name, f"{stack.urls['webhook']}/{name}"))
         note = home / "running.json"
         cleanup.callback(note.unlink, missing_ok=True)
         note.write_text(json.dumps({"webhook": stack.urls["webhook"], "providers": str(home / "providers")}))
@@ -128,6 +139,9 @@ def run(kind: str, home: Path, port: int) -> int:
                 stack.store()
                 if seconds % TICK_EVERY == 0:
                     stack.tick("check_deadlines")
+                    stack.tick("canary")
+                if seconds % SUBSCRIPTIONS_EVERY == TICK_EVERY:
+                    stack.tick("subscriptions")
     return 0
 
 

@@ -195,6 +195,8 @@ class Player:
                 self._kill()
             self._tick(now)
             if (now - start) % DAY < STEP:
+                self._stack.tick("canary")
+                self._stack.drain()
                 self._stack.store()
             show(
                 now,

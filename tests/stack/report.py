@@ -20,6 +20,7 @@ from shared.domain.answers import Act
 from shared.domain.decisions import Outcome
 from shared.domain.disputes import GIVEN, Answer, AnswerState, Dispute, Rung
 from shared.domain.money import Money
+from shared.flows.canaries import heard
 from shared.flows.decisions import PACKED, of_stored
 from shared.flows.evidence import kept
 from shared.flows.filing import dispute_of
@@ -198,6 +199,8 @@ def measure(
     _decisions(report, stack, world, player, simulators)
     _door(report, stack, world, player, simulators)
     _disputes(report, stack, world, player)
+    silent = set(simulators) - heard(stack.ports.documents, list(simulators)).keys()
+    _check(report, not silent, f"no canary was ever heard through the webhooks of {', '.join(sorted(silent))}")
     report.problems += topology.unheard_of()
     letters = stack.given_up()
     _check(report, not letters, f"{len(letters)} messages were given up on (dead letters)")

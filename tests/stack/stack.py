@@ -24,6 +24,7 @@ from typing import Protocol
 import urllib3
 
 from shared.backends.local.bus import LocalBus
+from shared.backends.local.filters import compiled
 from shared.backends.local.sql import Database
 from shared.domain.codec import utc_text
 from shared.flows.ports import Message, Ports
@@ -158,10 +159,18 @@ class Stack:
             command = [sys.executable, "-m", "functions_framework", "--source", str(source), "--target", name]
             command += ["--host", "127.0.0.1", "--port", str(self._ports[name])]
             log = self.home / "logs" / f"{name}.log"
-            own = {**self._environment, **topology.environment(name), **self._own.get(name, {}), **environment}
+            own = {**self._environment, **self._addresses(name), **topology.environment(name)}
+            own |= {**self._own.get(name, {}), **environment}
             self._processes[name] = Process(command, own, log)
         for name in names:
             self._wait_for(name)
+
+    def _addresses(self, name: str) -> dict[str, str]:
+        """Where webhooks are, of a function that wants to know."""
+        if "PAYIN_WEBHOOK_URLS" not in topology.settings(name):
+            return {}
+        urls = {one: f"{self.urls['webhook']}/{one}" for one in self._providers}
+        return {"PAYIN_WEBHOOK_URLS": json.dumps(urls)}
 
     def start_all(self, **environment: str) -> None:
         self._broker.prepare()
@@ -182,7 +191,7 @@ class Stack:
 
     def tick(self, job: str, data: bytes = b"{}") -> None:
         """What Cloud Scheduler does: a message of `ticks` for `job`."""
-        self.tell(job, "ticks", data, job=job)
+        self.tell(topology.function_of(job), "ticks", data, job=job)
 
     def tell(self, function: str, topic: str, data: bytes, **attributes: str) -> None:
         """A message of `topic` that `function` has to handle before everything is drained."""
@@ -207,9 +216,12 @@ class Stack:
         stored = 0
         for table, own in topology.stored(self._providers):
             while messages := self._broker.take(own.name, 1000):
+                # Once more, for Pub/Sub's emulator knows no filters.
+                wanted = compiled(own.filter)
                 rows = [
                     {**json.loads(one.data), "message_id": one.message_id, "publish_time": utc_text(one.published_at)}
                     for one in messages
+                    if wanted(one.attributes)
                 ]
                 self.ports.warehouse.append(table, rows)
                 stored += len(rows)

@@ -9,9 +9,11 @@ __all__ = [
     "Subscription",
     "dead_letters",
     "environment",
+    "function_of",
     "functions",
     "pulled",
     "pushed",
+    "settings",
     "stored",
     "topics",
     "unheard_of",
@@ -27,6 +29,17 @@ def unheard_of() -> list[str]:
 def functions() -> list[str]:
     """Those that serve systems; `tests.stack.console` serves people's."""
     return [name for name, declared in read()["functions"].items() if declared["trigger"] != "pages"]
+
+
+def function_of(job: str) -> str:
+    """Whose job it is: that of the function of its name, or one of several."""
+    return next((name for name, one in read()["functions"].items() if job in one.get("schedules", ())), job)
+
+
+def settings(function: str) -> list[str]:
+    """The names of those that a function asks for."""
+    found: list[str] = read()["functions"][function].get("settings", [])
+    return found
 
 
 def environment(function: str) -> dict[str, str]:

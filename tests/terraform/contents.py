@@ -91,7 +91,7 @@ def of_code(root: Path) -> Contents:
             collections |= set(known.first_of("Key"))
             due |= {f"{one}/{field}" for one, field in known.due()}
             due |= {f"{one}/{field} expires" for one, field in known.expires()}
-            jobs |= {*known.first_of("on_tick"), *known.first_of("on_dated_tick")}
+            jobs |= {*known.first_of("on_tick"), *known.first_of("on_dated_tick"), *known.first_of("Job")}
             for part, kind in known.needs():
                 access[part] = max(access.get(part, ""), kind)  # "write" is above "read"
         needs |= {f"{function}/{part}:{kind}" for part, kind in access.items()}
@@ -292,7 +292,8 @@ def _secrets(root: Path, function: str, reached: Mapping[str, list[ast.stmt]]) -
     if function in bundle.BY_PROVIDER:
         yield from (f"WEBHOOK_{file.parent.name.upper()}" for file in folder.glob("*/webhook.py"))
     # Whoever lists reads the objects that it has listed, and no other.
-    loads = {"listing": "load_listing"} if "load_listing" in named else {"api": "load_api", "answer": "load_answer"}
+    loads = {"api": "load_api", "answer": "load_answer", "endpoint": "load_endpoint"}
+    loads = {"listing": "load_listing"} if "load_listing" in named else loads
     parts = [part for part, load in loads.items() if load in named]
     for part in parts if "Apis" in named else ():
         for file in folder.glob(f"*/{part}.py"):

@@ -21,17 +21,20 @@ from shared.backends.tables import Column, columns, names
 from shared.disputes.at_risk import AT_RISK_SQL
 from shared.disputes.programmes import COUNTS_SQL
 from shared.disputes.strategy import Outcomes, Strategy
+from shared.domain.canaries import derived
 from shared.domain.codec import decode, decode_event, encode_event
 from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.disputes import AnswerAsked
-from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
+from shared.domain.events import CanarySent, Card, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.evidence import Merchant
+from shared.domain.pseudonyms import DEVELOPMENT
 from shared.domain.reviews import ReviewAction
 from shared.domain.usage import KEPT, PlanChanged, PolicyAccepted
 from shared.flows import reviews
 from shared.flows.assess_payment import count
 from shared.flows.audit import Errand, audited
+from shared.flows.canaries import watch
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.cohorts import COHORT_SQL
 from shared.flows.decisions import PACKED, row_of, stored
@@ -60,11 +63,12 @@ from shared.learning.data_set import LOGGED_SQL, labeled_sql
 from shared.learning.labels import with_labels
 from shared.marts.payments import BEFORE as MARTS_BEFORE
 from shared.marts.payments import PAYMENTS_SQL
+from shared.operations.parking import parked
 from shared.runtime import logs
 from terraform.tools import cost, policy, tool
 from tests.benchmarks.requests import stripe_delivery
 from tests.benchmarks.worlds import STRIPE
-from tests.builders import DAY, HOUR, NOON, a_dispute_event, a_fraud_warning, a_payment_event, an_assessment
+from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_fraud_warning, a_payment_event, an_assessment
 from tests.disputes.proofs import a_sign_in, played, told
 from tests.flows.test_alerts import REPORT, Till
 from tests.flows.test_respond_dispute import Office
@@ -291,6 +295,21 @@ def test_what_is_told_of_a_subscribers_use_costs_what_it_is_charged_for(tmp_path
     share = 0.005 / (cost.Traffic().usage_subscribers / 100)
     size = (1 - share) * document_bytes(newcomer) + share * document_bytes(disputed)
     assert 0.7 * each.usage_document < size <= each.usage_document
+
+
+def test_a_canary_costs_what_it_is_charged_for(tmp_path: Path) -> None:
+    each, world = cost.Each(), Measured(tmp_path)
+    canary = CanarySent(event_id="stripe:main:canary-1", provider="stripe", account="main", occurred_at=NOON)
+    ports, heard = world.step()
+    record_payment(canary, ports, NOON)
+    urls = {name: f"https://hooks.example/{name}" for name in ("adyen", "stripe")}
+    keys = derived(DEVELOPMENT)
+    for minute in range(2):
+        ports, sent = world.step()
+        watch(urls, parked, keys, lambda letters: dict.fromkeys(letters, 204), ports, NOON + minute * MINUTE)
+    # What is remembered of the sending itself is read and written once a minute, whatever the number of webhooks.
+    assert heard.reads + (sent.reads - 2) / len(urls) == each.canary_reads
+    assert heard.writes + (sent.writes - 1) / len(urls) == each.canary_writes
 
 
 def test_a_consumer_pays_for_what_its_filter_takes_out_too() -> None:
@@ -611,6 +630,8 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
         "Cloud Run warm instances",
         "Cloud Run monitor_model",
         "Cloud Run watch_traffic",
+        "Cloud Run watch_providers",
+        "Canaries",
         "Firestore readiness",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",

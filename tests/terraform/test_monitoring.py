@@ -12,7 +12,7 @@ import pytest
 from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
-from shared.flows import freshness
+from shared.flows import canaries, freshness
 from shared.flows.reconcile import LATE
 from shared.fraud.attacks import WATCHED
 from shared.learning.request import TrainingRequest
@@ -89,6 +89,10 @@ READ_IN_THE_LOG = {
     "endpoint_silent",
     "payment_already_judged",
     "payment_event_ignored",
+    "canary_heard",
+    "canary_refused",
+    "subscriptions_read",
+    "subscriptions_not_asked",
     "scoring_ignored",
     "assessment_published",
     "dispute_event_ignored",
@@ -258,6 +262,12 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "half an hour": lambda: ALERTS["deadlines_unchecked"]["when"]["for"] == "1800s",
         "six hours": lambda: min(hours(before) for before in REMINDERS.values()) == 6,
     },
+    "canary_unheard": {
+        "five minutes": lambda: timedelta(minutes=5) == canaries.UNHEARD,
+        "a minute": lambda: timedelta(minutes=1) == canaries.SLOW,
+    },
+    "canaries_unwatched": {"twenty minutes": lambda: ALERTS["canaries_unwatched"]["when"]["for"] == "1200s"},
+    "subscription_drifted": {},
     "case_needs_a_person": {"24 hours": lambda: max(hours(after) for after in LOOKS.values()) == 24},
     "attack_suspected": {"half an hour": lambda: timedelta(minutes=30) == WATCHED},
     "model_unwatched": {

@@ -144,6 +144,7 @@ def test_what_runs_by_schedule_or_on_call_gets_everything_unwatched(world: World
         "review-payment",
         "train-model",
         "watch-traffic",
+        "watch-providers",
     ]
     world.deploy("check-deadlines", 2, r1=100)
     roll_out(run(world), ["check-deadlines"])

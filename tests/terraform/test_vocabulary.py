@@ -11,6 +11,7 @@ from shared.contracts import messages
 from shared.domain.events import (
     KINDS,
     AnyEvent,
+    CanarySent,
     FraudWarned,
     PaymentAssessed,
     PaymentChanged,
@@ -42,6 +43,7 @@ def every_kind() -> Iterator[AnyEvent]:
     yield ReviewChanged(**REST, payment_id="pi_1", open=True)
     yield PayoutChanged(**REST, payout_id="po", status="paid")
     yield ResourceChanged(**REST, resource="payment", resource_id="pi_1")
+    yield CanarySent(**REST)
 
 
 def test_every_filter_asks_for_what_messages_carry() -> None:
@@ -79,7 +81,7 @@ def test_the_words_are_those_that_are_published() -> None:
 
 # What each function does something with: the right word in the wrong place is told too.
 ACTED_UPON: dict[str, Callable[[AnyEvent], bool]] = {
-    "record_payment": lambda event: isinstance(event, PaymentChanged | ReviewChanged),
+    "record_payment": lambda event: isinstance(event, PaymentChanged | ReviewChanged | CanarySent),
     "score_payment": lambda event: (
         isinstance(event, FraudWarned | PaymentAssessed)
         or event_kind(event) == "dispute"

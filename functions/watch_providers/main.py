@@ -1,0 +1,13 @@
+"""Every minute a canary through each provider's webhook, and once a day what each provider sends to it."""
+
+import functions_framework
+from flask import Request
+
+from shared.runtime import entry, watching
+
+handle = entry.start("watch_providers", watching.watch_providers)
+
+
+@functions_framework.http
+def watch_providers(request: Request) -> entry.Response:
+    return handle(request)
