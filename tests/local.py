@@ -20,6 +20,7 @@ TOPICS = (
     "payment-actions",
     "fraud-labels",
     "model-health",
+    "payouts",
 )
 
 

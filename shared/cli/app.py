@@ -16,6 +16,7 @@ from shared.cli import (
     keys,
     letters,
     models,
+    payouts,
     providers,
     replaying,
     rules,
@@ -79,7 +80,7 @@ def root(
     context.obj = Session(home, os.environ)
 
 
-READING = (tracing, explaining, deliveries, disputes, models, rules)
+READING = (tracing, explaining, deliveries, disputes, models, rules, payouts)
 CHANGING = (replaying, letters, providers, keys, deciding, auditing)
 
 for module in (*READING, *CHANGING):

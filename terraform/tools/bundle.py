@@ -31,6 +31,7 @@ BY_NAME = {
     "shared.providers.load_api": "shared/providers/{provider}/api.py",
     "shared.providers.load_answer": "shared/providers/{provider}/answer.py",
     "shared.providers.load_refund": "shared/providers/{provider}/refund.py",
+    "shared.providers.load_payouts": "shared/providers/{provider}/payouts.py",
     "shared.backends.tables": "shared/learning/sql/tables/*.json",
 }
 

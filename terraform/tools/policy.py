@@ -351,8 +351,8 @@ def _reads_copies(grant: Resource) -> bool:
 
 # Ours rather than a provider's: every function that publishes what providers say gives the same names.
 SHARED_SECRETS = frozenset({"payin-pseudonym-keys"})
-# Who asks providers' APIs: one key is for reading objects back and for answering disputes.
-ASKING = frozenset({"fetch-resource", "respond-dispute"})
+# Who asks providers' APIs: one key is for reading objects back, for answering disputes and for reading payouts.
+ASKING = frozenset({"fetch-resource", "respond-dispute", "explain-payouts"})
 
 
 def secrets(w: World) -> None:

@@ -13,6 +13,7 @@ from shared.domain.disputes import DisputeUpdate
 from shared.domain.events import KINDS
 from shared.domain.health import HealthMeasured
 from shared.domain.labels import FraudLabel
+from shared.domain.payouts import PayoutExplained
 from shared.flows.decisions import DecisionRow
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "learning" / "sql" / "tables"
@@ -66,6 +67,7 @@ def tables() -> dict[str, Columns]:
         "fraud_labels": [*columns_of(FraudLabel), *METADATA],
         "dispute_updates": [*columns_of(DisputeUpdate), *METADATA],
         "model_health": [*columns_of(HealthMeasured), *METADATA],
+        "payouts": [*columns_of(PayoutExplained), *METADATA],
     }
 
 

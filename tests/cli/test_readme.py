@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from shared.cli.codes import Code
+from shared.domain.codec import to_document
+from shared.flows.explain_payouts import key_of
+from shared.flows.ports import Create
 from shared.runtime.rule_book import manage_rules
 from tests.cli.calling import payin, told
 from tests.cli.shop import a_shop
 from tests.cli.test_changing import give_up
+from tests.cli.test_payouts import ONE as A_PAYOUT
 from tests.stack.topology import ROOT
 
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Operating with `payin`")[2].partition("\n## ")[0]
@@ -26,6 +30,7 @@ def meant(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     call = {"act": "publish", "book": {"rules": [rule]}, "after": None, "author": "ana", "reason": "a wave"}
     manage_rules(json.dumps(call).encode(), shop.ports, shop.now)
     give_up(shop)
+    shop.ports.documents.commit([Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT))])
     [letters] = told(shop.home, "dead-letters", "list")
     [unread, *_] = shop.ports.warehouse.query("SELECT body FROM deliveries WHERE outcome = 'unparsed'")
     return {
@@ -38,6 +43,7 @@ def meant(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "rule": rule["code"],
         "letters": letters["fingerprint"],
         "customer": "customer-1",
+        "payout": A_PAYOUT.name,
     }
 
 

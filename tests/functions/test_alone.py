@@ -47,6 +47,7 @@ CONSUMED = {
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
     "monitor_model": pushed(b"", job="monitor_model"),
+    "explain_payouts": pushed(b"", job="explain_payouts"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),
     "notify": Request("/v1/notifications/list", identity("ana@shop.example"), b'{"endpoint": "crm"}'),
@@ -318,6 +319,7 @@ def test_a_bundle_holds_nothing_that_is_never_deployed() -> None:
 # A change of one byte, and every deployment whose bundle it renames, a webhook for each provider written `webhook-*`.
 CHANGED = {
     "shared/providers/stripe/webhook.py": {
+        "explain_payouts",
         "webhook-stripe",
         "fetch_resource",
         "replay_deliveries",
@@ -325,17 +327,30 @@ CHANGED = {
         "manage_dispute",
     },
     "shared/providers/stripe/shape.json": {
+        "explain_payouts",
         "webhook-stripe",
         "fetch_resource",
         "replay_deliveries",
         "respond_dispute",
         "manage_dispute",
     },
-    "shared/providers/stripe/api.py": {"fetch_resource", "respond_dispute", "manage_dispute"},
+    "shared/providers/stripe/api.py": {"explain_payouts", "fetch_resource", "respond_dispute", "manage_dispute"},
     "shared/providers/stripe/answer.py": {"respond_dispute", "manage_dispute"},
     # Nothing of Adyen's is read back.
-    "shared/providers/adyen/webhook.py": {"webhook-adyen", "replay_deliveries", "respond_dispute", "manage_dispute"},
-    "shared/providers/adyen/shape.json": {"webhook-adyen", "replay_deliveries", "respond_dispute", "manage_dispute"},
+    "shared/providers/adyen/webhook.py": {
+        "explain_payouts",
+        "webhook-adyen",
+        "replay_deliveries",
+        "respond_dispute",
+        "manage_dispute",
+    },
+    "shared/providers/adyen/shape.json": {
+        "explain_payouts",
+        "webhook-adyen",
+        "replay_deliveries",
+        "respond_dispute",
+        "manage_dispute",
+    },
     "shared/providers/kit/countries.py": {
         "webhook-apple",
         "webhook-braintree",
@@ -344,6 +359,7 @@ CHANGED = {
         "manage_dispute",
     },
     "shared/providers/kit/signing.py": {
+        "explain_payouts",
         "webhook-*",
         "fetch_resource",
         "replay_deliveries",

@@ -173,7 +173,14 @@ def test_a_laptop_gives_up_where_the_cloud_does() -> None:
         *(f"dead-letter-{name}" for name in ("fetch-resource", "record-payment", "score-payment", "track-dispute")),
         *(
             f"dead-letter-{name}"
-            for name in ("keep-evidence", "check-deadlines", "respond-dispute", "train-model", "monitor-model")
+            for name in (
+                "keep-evidence",
+                "check-deadlines",
+                "respond-dispute",
+                "explain-payouts",
+                "train-model",
+                "monitor-model",
+            )
         ),
         *(
             f"dead-letter-warehouse-{topic}"
@@ -184,6 +191,7 @@ def test_a_laptop_gives_up_where_the_cloud_does() -> None:
                 "fraud-labels",
                 "dispute-updates",
                 "model-health",
+                "payouts",
             )
         ),
     ]

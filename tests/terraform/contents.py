@@ -291,7 +291,11 @@ def _secrets(root: Path, function: str, reached: Mapping[str, list[ast.stmt]]) -
     folder = root / "shared" / "providers"
     if function in bundle.BY_PROVIDER:
         yield from (f"WEBHOOK_{file.parent.name.upper()}" for file in folder.glob("*/webhook.py"))
-    parts = [part for part, loads in (("api", "load_api"), ("answer", "load_answer")) if loads in named]
+    parts = [
+        part
+        for part, loads in (("api", "load_api"), ("answer", "load_answer"), ("payouts", "load_payouts"))
+        if loads in named
+    ]
     for part in parts if "Apis" in named else ():
         for file in folder.glob(f"*/{part}.py"):
             if not _by_our_identity(file):

@@ -295,7 +295,10 @@ def test_a_consumer_pays_for_what_its_filter_takes_out_too() -> None:
 
 def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str, Any]]) -> None:
     w = policy.world(planned("prod"), prod=True)
-    [table] = [one for one in w.of("google_bigquery_table") if one.values["table_id"] == "deliveries"]
+    table, payouts = (
+        next(one for one in w.of("google_bigquery_table") if one.values["table_id"] == name)
+        for name in ("deliveries", "payouts")
+    )
     topics = {
         one.values["name"]: int(one.values["message_retention_duration"][:-1]) // 86_400
         for one in w.of("google_pubsub_topic")
@@ -311,6 +314,7 @@ def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str
         retention_days=topics["payment-events-stripe"],
         archive_days=topics["deliveries"],
         deliveries_days=table.block("time_partitioning")["expiration_ms"] / 86_400_000,
+        payouts_days=payouts.block("time_partitioning")["expiration_ms"] / 86_400_000,
         entities_days=FORGOTTEN_AFTER.days,
         usage_days=KEPT.days,
         evidence_days=bucket.block("lifecycle_rule")["condition"][0]["age"],
@@ -590,6 +594,7 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
     fixed = {
         "Cloud Run warm instances",
         "Cloud Run monitor_model",
+        "Cloud Run payout ticks",
         "Firestore readiness",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",

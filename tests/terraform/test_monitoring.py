@@ -12,6 +12,8 @@ import pytest
 from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
+from shared.flows.explain_payouts import MAY_REST
+from shared.flows.payout_links import SETTLED_WITHIN
 from shared.fraud.attacks import WATCHED
 from shared.learning.request import TrainingRequest
 from shared.runtime import apis
@@ -69,6 +71,9 @@ def test_every_alarm_is_counted() -> None:
 # Told for whoever reads the log of one payment or one run; a rate of them means nothing.
 READ_IN_THE_LOG = {
     "usage_kept",
+    "payout_explained",
+    "payouts_linked",
+    "payouts_delayed",
     "changed_by_person",
     "notification_sent",
     "notification_withheld",
@@ -186,7 +191,7 @@ def test_every_alert_says_what_it_means_what_to_do_first_and_how_to_go_back() ->
         assert len(alert["first"]) == 3, f"{name}: three commands, no more and no less"
         assert alert["rollback"], name
         for command in alert["first"]:
-            assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl"}, f"{name}: {command}"
+            assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl", "payin"}, f"{name}: {command}"
 
 
 def test_what_is_to_be_rolled_back_is_deployed_under_that_name() -> None:
@@ -202,7 +207,7 @@ def test_what_is_to_be_rolled_back_is_deployed_under_that_name() -> None:
 
 def figures(text: str) -> list[str]:
     """What `text` says of how long and how often: "six hours", "24 hours", "half a minute", "five times"."""
-    number = r"(?:\d+ to )?\d+|five|six|fifteen|twenty|two|half an?|an?"
+    number = r"(?:\d+ to )?\d+|five|six|nine|three|fifteen|twenty|two|half an?|an?"
     found: list[str] = re.findall(rf"\b(?:{number}) (?:seconds?|minutes?|hours?|days?|weeks?|tries|times)\b", text)
     return found
 
@@ -244,6 +249,10 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
     "model_unwatched": {
         "fifteen minutes": lambda: TOPOLOGY["functions"]["monitor_model"]["schedule"] == "*/15 * * * *",
         "an hour": lambda: ALERTS["model_unwatched"]["when"]["for"] == "3600s",
+    },
+    "payouts_unexplained": {
+        "three days": lambda: timedelta(days=3) == MAY_REST,
+        "nine days": lambda: timedelta(days=9) == SETTLED_WITHIN,
     },
     "learning_stands_still": {"14 days": lambda: TrainingRequest().stale_days == 14},
     "requests_fail": {"twenty tries": lambda: tries() == 20},
