@@ -6,11 +6,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.codes import NotFound
 from shared.cli.output import Json, answer, at, since, table
 from shared.cli.session import session_of
 from shared.domain.money import Money
 from shared.domain.payouts import Payout
+from shared.flows.audit import Errand, audited
+from shared.flows.explain_payouts import accept_rest
 from shared.operations.payouts import not_paid, paid_out, payout, with_rest
 
 group = typer.Typer(no_args_is_help=True, help="What providers paid us, and what nobody explains.")
@@ -82,7 +85,7 @@ def _tell(console: Console, one: Payout) -> None:
         return Money(minor, currency)
 
     rows = [(str(total.kind), money(total.minor), total.lines) for total in one.totals]
-    rows.append(("not explained", money(one.rest), 0))
+    rows.append(("accepted" if one.accepted is not None else "not explained", money(one.rest), 0))
     rows.append(("paid", money(one.paid), one.lines))
     console.print(table(f"{one.name}, {at(one.paid_at)}", ("what", ">amount", ">lines"), rows))
     if one.arrives is not None:
@@ -96,6 +99,23 @@ def _tell(console: Console, one: Payout) -> None:
         console.print(
             f"{lines.lines} {lines.kind} lines, {money(lines.minor, lines.currency)}: {why}, as {lines.example}"
         )
+
+
+@group.command("accept")
+def accept(context: typer.Context, name: str, reason: Reason, yes: Yes = False, as_json: Json = False) -> None:
+    """Say that somebody knows what the rest of a payout is: it ages and alarms no more, until it is another one.
+
+    Example: `payin payouts accept stripe:main:po_1 --reason "a fee by letter of 2026-11-20"`
+    """
+    session = session_of(context)
+    errand = Errand(who=session.person, why=reason, what="payouts accept", at=session.now())
+    found = payout(session.ports.documents, name)
+    if found is None:
+        raise NotFound(f"no payout is called {name}: `payin payouts list --rest` names them")
+    told = Money(found.rest, found.currency) if found.currency else "nothing"
+    agreed(f"{told} of {name} would be taken for explained at {session.where}", yes=yes)
+    after = accept_rest(audited(session.ports, errand).documents, name)
+    answer(after, lambda console: console.print(f"{told} of {name} is accepted"), as_json=as_json)
 
 
 @group.command("unpaid")

@@ -177,7 +177,8 @@ class Payout:
 
     waits_for: what the provider prepares for us, to be asked for at the next run; then nothing is read yet. read_at: of
     the reading that is told. currencies: where one report tells several payouts, a currency each, their documents have these
-    after the id (`<id>/EUR`), and this one says only that it was read. words: the provider's words that we do not know, and their money. unlinked: what the
+    after the id (`<id>/EUR`), and this one says only that it was read. rest_since: None too
+    of a rest that somebody has `accepted`, who knows what it is; another rest than that one ages anew. words: the provider's words that we do not know, and their money. unlinked: what the
     warehouse did not find among our events, as of `linked_at`.
     """
 
@@ -195,6 +196,7 @@ class Payout:
     arrives: Money | None = None
     rest: int = 0
     rest_since: datetime | None = None
+    accepted: int | None = None
     totals: tuple[PayoutTotal, ...] = ()
     exchanged: tuple[Exchanged, ...] = ()
     words: Mapping[str, int] = field(default_factory=dict)

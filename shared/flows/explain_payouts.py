@@ -43,7 +43,7 @@ from shared.domain.telemetry import alarm, fact
 from shared.flows.apis import ReportApi
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.payout_links import linked, unpaid
-from shared.flows.ports import Bus, Key, Message, Ports, Snapshot
+from shared.flows.ports import Bus, Documents, Key, Message, Ports, Snapshot
 
 TOPIC = "payouts"
 COLLECTION = "payouts"
@@ -163,8 +163,10 @@ def _provider(world: _World, reader: PayoutReader, apis: Callable[[PayoutReader]
         try:
             _explain(world, reader, api, paid, before)
         except Unreadable as error:
-            # The next one may be readable.
+            # The next one may be readable; and what was prepared for this one is asked for anew.
             alarm("payouts_unread", provider=reader.NAME, reason=error.reason, payout_id=paid.payout_id)
+            if before is not None and before.waits_for is not None:
+                _commit(world, [_begun(world, paid, before, None)])
         except Unavailable as error:
             fact("payouts_delayed", provider=reader.NAME, reason=error.reason)
             return
@@ -231,9 +233,9 @@ def _is_due(world: _World, paid: PaidOut, before: Payout | None) -> bool:
     if before.read_at > world.now - AGAIN:
         return False
     if not before.currencies:
-        return before.rest != 0
+        return before.rest not in (0, before.accepted)
     children = world.ports.documents.get([key_of(f"{before.name}/{one}") for one in before.currencies])
-    return any(one is not None and one.document["rest"] != 0 for one in children)
+    return any(one is not None and one.document["rest_since"] is not None for one in children)
 
 
 @dataclass(slots=True)
@@ -331,6 +333,8 @@ def _pages(world: _World, reader: PayoutReader, api: ReportApi, paid: PaidOut, a
             raise Unreadable(f"a payout of {reader.NAME} has more than {MOST_PAGES} pages", reason="payout_too_long")
         credentials = api.credentials(livemode=world.livemode)
         answer = api.stream(reader.lines_request(paid, after, credentials, livemode=world.livemode))
+        if answer.status in (404, 410) and len(asked) == 1 and after is not None:
+            raise Unreadable(f"{reader.NAME} has no more what it prepared", reason="report_gone")
         _accepted(reader, "payout", answer.status)
         page = reader.read_lines(paid, after, answer.pieces)
         yield page
@@ -408,10 +412,31 @@ def _after(one: Payout, before: Payout | None) -> Payout:
     """`one`, with what the document before it knows: since when there is a rest, and what was found among our events."""
     if before is None or one.read_at is None:
         return one
-    since = before.rest_since if one.rest and before.rest else one.rest_since
+    accepted = before.accepted if one.rest == before.accepted else None
+    since = before.rest_since or one.rest_since if one.rest and one.rest != accepted else None
     return replace(
-        one, heard_at=before.heard_at, rest_since=since, linked_at=before.linked_at, unlinked=before.unlinked
+        one,
+        heard_at=before.heard_at,
+        rest_since=since,
+        accepted=accepted,
+        linked_at=before.linked_at,
+        unlinked=before.unlinked,
     )
+
+
+def accept_rest(documents: Documents, name: str) -> Payout:
+    """Somebody knows what the rest of the payout called `name` is: it ages no more, and alarms no more. Raises Rejected where there is
+    none."""
+    key = key_of(name)
+
+    def effect(seen: Seen) -> Decision[Payout]:
+        before = _before(seen[key])
+        if before is None or not before.rest:
+            raise Rejected(f"{name} has no rest", reason="no_rest")
+        after = replace(before, accepted=before.rest, rest_since=None)
+        return Decision(after, [write(key, seen[key], to_document(after))])
+
+    return change(documents, [key], effect)
 
 
 def _old_rests(world: _World) -> None:

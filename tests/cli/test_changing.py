@@ -13,7 +13,9 @@ from shared import settings
 from shared.backends.local import connect
 from shared.backends.local.bus import LocalBus
 from shared.cli.codes import Code
+from shared.domain.codec import to_document
 from shared.flows.champions import Champion, Line, with_line
+from shared.flows.explain_payouts import key_of
 from shared.flows.ports import Create, Message, Ports
 from shared.flows.scorer import CHAMPION
 from shared.flows.train_model import COLUMNS
@@ -21,6 +23,7 @@ from shared.fraud.features import SCHEMA_VERSION
 from tests.builders import DAY
 from tests.cli.calling import payin, told
 from tests.cli.shop import Shop, a_shop
+from tests.cli.test_payouts import ONE as A_PAYOUT
 from tests.fraud.forests import artifact, fitted
 
 BOOK = {"rules": [{"code": "large", "outcome": "review", "sql": "amount >= 100000", "state": "live"}]}
@@ -66,6 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     line = Line(current=champion, challenger=challenger, former=(before,))
     shop.ports.documents.commit([Create(CHAMPION, with_line(None, SCHEMA_VERSION, line))])
     give_up(shop)
+    shop.ports.documents.commit([Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT))])
     (shop.home / "book.json").write_text(json.dumps(BOOK))
     (shop.home / "secrets.json").write_text(json.dumps(SECRET))
     place = Place(shop.home, champion.digest, challenger.digest)
@@ -107,6 +111,7 @@ def lines(place: Place) -> dict[str, Sequence[str]]:
         "rules back": ["rules", "back", "shipped"],
         "lists add": ["lists", "add", "device", "dev_1", "block", "--days", "7"],
         "lists remove": ["lists", "remove", "customer", "cus_1", "block"],
+        "payouts accept": ["payouts", "accept", A_PAYOUT.name],
     }
 
 
@@ -121,7 +126,7 @@ AUDITED = {
 
 
 def everything(place: Place) -> dict[str, Any]:
-    collections = ("registry", "rule_books", "lists", "feature_state", "audit", "payments", "disputes")
+    collections = ("registry", "rule_books", "lists", "feature_state", "audit", "payments", "disputes", "payouts")
     return {str(one.key): one.document for name in collections for one in place.ports.documents.scan(name, 1000)}
 
 

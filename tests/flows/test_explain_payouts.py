@@ -19,7 +19,7 @@ from shared.domain.pseudonyms import DEVELOPMENT
 from shared.domain.telemetry import told_instead
 from shared.flows import explain_payouts as flow
 from shared.flows.apis import Streamed
-from shared.flows.explain_payouts import AGAIN, MAY_REST, STATE, PayoutReader, explain_payouts
+from shared.flows.explain_payouts import AGAIN, MAY_REST, STATE, PayoutReader, accept_rest, explain_payouts
 from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.ports import Ports
 from shared.flows.pseudonyms import PseudonymousBus
@@ -393,6 +393,38 @@ def test_what_leads_in_a_circle_ends(make: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(world.desk, "paged", lambda rows, after: (list(rows), "again"))
     world.run()
     assert [one["reason"] for one in world.alarms("payouts_unread")] == ["endless_pages"]
+
+
+def test_a_rest_that_somebody_accepts_ages_no_more_until_it_is_another(make: Any) -> None:
+    book = a_book("square", unsaid=9)
+    world = make("square", book)
+    name = world.settled().name
+    assert accept_rest(world.ports.documents, name).rest_since is None
+    world.now += 5 * DAY
+    world.desk.asked.clear()
+    world.run()
+    assert not world.alarms("payout_unexplained")
+    assert not [one for one in world.desk.asked if "entries" in one]
+    book.unsaid = 10
+    world.run()
+    [found] = world.payouts()
+    assert (found.rest, found.accepted, found.rest_since) == (10, None, world.now)
+    with pytest.raises(Rejected):
+        accept_rest(world.ports.documents, "square:main:none")
+
+
+@pytest.mark.parametrize("trouble", [404, 200])
+def test_a_report_that_is_gone_or_failed_is_asked_for_anew(make: Any, trouble: int) -> None:
+    world = make("stripe", a_book("stripe"))
+    world.run()
+    genuine = world.desk.stream
+    world.desk.stream = lambda _: Streamed(trouble, iter([b'{"id": "frr_po1", "status": "failed"}']))
+    world.run()
+    assert len(world.alarms("payouts_unread")) == 1
+    [waiting] = world.payouts()
+    assert waiting.waits_for is None
+    world.desk.stream = genuine
+    assert world.settled().rest == 0
 
 
 def test_a_repeated_run_changes_nothing(make: Any) -> None:

@@ -107,7 +107,7 @@ def lines_request(paid: PaidOut, after: str | None, api: ApiCredentials, *, live
     if own.startswith("frr_"):
         return ApiRequest("GET", f"{base}/v1/reporting/report_runs/{own}", headers(api, ""))
     files = api.base_url or "https://files.stripe.com"
-    return ApiRequest("GET", f"{files}/v1/files/{own}/contents", headers(api, ""))
+    return ApiRequest("GET", f"{files}/v1/files/{own}/contents", {**headers(api, ""), "Accept": "text/csv"})
 
 
 def read_lines(paid: PaidOut, after: str | None, pieces: Iterable[bytes]) -> Lines:
