@@ -50,7 +50,7 @@ COLLECTION = "payouts"
 STATE = Key("registry", "payouts")
 LOOK_BACK = timedelta(days=30)
 HEARD_SINCE = timedelta(days=3)
-"""How long what a message names (`HEARD`) is looked for: each run looks again."""
+"""The same for what messages name (`HEARD`): a day of the warehouse costs a cent, and each run looks again."""
 
 AGAIN = timedelta(hours=20)
 MAY_REST = timedelta(days=3)
@@ -90,11 +90,11 @@ class PayoutReader(Protocol):
 
 
 class PayoutsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """livemode: of live or of test data. days: how far to look back. provider: this one alone. link: look for lines among our
+    """livemode: of live or of test data. days: how far to look back, `LOOK_BACK` and `HEARD_SINCE` where it is not said. provider: this one alone. link: look for lines among our
     events now, and not when a week is over."""
 
     livemode: bool = True
-    days: int = LOOK_BACK.days
+    days: int | None = None
     provider: str | None = None
     link: bool = False
 
@@ -128,7 +128,9 @@ def explain_payouts(
     world = _World(ports, bus, now, asked.livemode)
     for name, reader in readers.items():
         if asked.provider in (None, name):
-            _provider(world, reader, apis, timedelta(days=asked.days))
+            usual = HEARD_SINCE if reader.HEARD else LOOK_BACK
+            back = usual if asked.days is None else timedelta(days=asked.days)
+            _provider(world, reader, apis, now - back)
     _old_rests(world)
     _link(world, at_once=asked.link)
 
@@ -138,7 +140,7 @@ def _read(parameters: bytes) -> PayoutsRequest:
         asked = msgspec.json.decode(parameters or b"{}", type=PayoutsRequest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(f"not a request for payouts: {error}", reason="bad_payouts_request") from error
-    if not 1 <= asked.days <= 180:
+    if asked.days is not None and not 1 <= asked.days <= 180:
         raise Rejected("days are from 1 to 180", reason="bad_payouts_request")
     return asked
 
@@ -147,11 +149,11 @@ def key_of(name: str) -> Key:
     return Key(COLLECTION, name)
 
 
-def _provider(world: _World, reader: PayoutReader, apis: Callable[[PayoutReader], ReportApi], back: timedelta) -> None:
+def _provider(world: _World, reader: PayoutReader, apis: Callable[[PayoutReader], ReportApi], since: datetime) -> None:
     """One provider's trouble is no other's."""
     try:
         api = apis(reader)
-        payouts = list(_heard(world, reader)) if reader.HEARD else list(_listed(world, reader, api, world.now - back))
+        payouts = list(_heard(world, reader, since) if reader.HEARD else _listed(world, reader, api, since))
         due = [(paid, before) for paid, before in _with_documents(world, payouts) if _is_due(world, paid, before)]
     except (Unreadable, Misconfigured) as error:
         alarm("payouts_unread", provider=reader.NAME, reason=error.reason)
@@ -172,9 +174,9 @@ def _provider(world: _World, reader: PayoutReader, apis: Callable[[PayoutReader]
             return
 
 
-def _heard(world: _World, reader: PayoutReader) -> Iterator[PaidOut]:
+def _heard(world: _World, reader: PayoutReader, since: datetime) -> Iterator[PaidOut]:
     asked = {
-        "since": world.now - HEARD_SINCE,
+        "since": since,
         "until": world.now,
         "provider": reader.NAME,
         "livemode": world.livemode,

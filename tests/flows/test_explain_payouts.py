@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from shared.domain import payouts as domain
 from shared.domain.api import ApiRequest
 from shared.domain.codec import encode_event, from_document
 from shared.domain.errors import Rejected
@@ -440,7 +439,3 @@ def test_what_is_asked_otherwise_is_refused(make: Any) -> None:
     for asked in ({"days": 0}, {"provider": "klarna"}, {"since": "yesterday"}):
         with pytest.raises(Rejected):
             world.run(**asked)
-
-
-def test_the_largest_payout_of_a_day_is_read_in_bounded_rows() -> None:
-    assert domain.LINES_EACH * 60 < 8 << 20

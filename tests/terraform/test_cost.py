@@ -21,12 +21,13 @@ from shared.backends.tables import Column, columns, names
 from shared.disputes.at_risk import AT_RISK_SQL
 from shared.disputes.programmes import COUNTS_SQL
 from shared.disputes.strategy import Outcomes, Strategy
-from shared.domain.codec import decode, decode_event, encode_event
+from shared.domain.codec import decode, decode_event, encode, encode_event
 from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.disputes import AnswerAsked
 from shared.domain.events import Card, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.evidence import Merchant
+from shared.domain.payouts import LINES_EACH, LineKind, LinkedLine, PayoutExplained
 from shared.domain.reviews import ReviewAction
 from shared.domain.usage import KEPT, PlanChanged, PolicyAccepted
 from shared.flows import reviews
@@ -609,6 +610,27 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
             continue
         times = 1 if before.item in fixed else 2
         assert after.dollars == pytest.approx([one * times for one in before.dollars]), before.item
+
+
+def test_a_payouts_line_takes_what_is_counted_and_a_row_of_them_fits_into_a_message() -> None:
+    lines = tuple(LinkedLine(reference=f"ch_{number:024}", minor=1999) for number in range(LINES_EACH))
+    row = PayoutExplained(
+        row_id="stripe:main:po_1#1",
+        provider="stripe",
+        account="main",
+        payout_id="po_1",
+        part=1,
+        paid_at=NOON,
+        read_at=NOON,
+        status="paid",
+        currency="EUR",
+        kind=LineKind.CAPTURE,
+        charged_in="EUR",
+        lines=lines,
+    )
+    length = len(encode(row))
+    assert length < 10 << 20, "a row of BigQuery by a subscription"
+    assert length / LINES_EACH == pytest.approx(cost.Each.payout_line, abs=5)
 
 
 def test_the_bill_is_no_more_than_was_promised() -> None:
