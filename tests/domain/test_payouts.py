@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.money import Money
@@ -36,6 +36,7 @@ def read(lines: list[PayoutLine]) -> Reading:
     return reading
 
 
+@settings(max_examples=60)
 @given(some_lines(), AMOUNTS, st.randoms())
 def test_the_lines_and_the_rest_are_what_was_paid(lines: list[PayoutLine], paid: int, chance: object) -> None:
     totals = read(lines).totals
@@ -44,6 +45,7 @@ def test_the_lines_and_the_rest_are_what_was_paid(lines: list[PayoutLine], paid:
     assert abs(100 * explained(totals) - known) <= 50
 
 
+@settings(max_examples=60)
 @given(some_lines(), st.data())
 def test_any_order_and_any_repetition_is_the_same_reading(lines: list[PayoutLine], data: st.DataObject) -> None:
     again = data.draw(st.permutations([*lines, *data.draw(st.lists(st.sampled_from(lines)) if lines else st.just([]))]))
@@ -56,6 +58,7 @@ def test_any_order_and_any_repetition_is_the_same_reading(lines: list[PayoutLine
     )
 
 
+@settings(max_examples=60)
 @given(some_lines())
 def test_a_repeated_line_is_to_be_linked_once(lines: list[PayoutLine]) -> None:
     reading = Reading("EUR")

@@ -346,6 +346,17 @@ def test_what_was_captured_and_is_in_no_payout_is_the_second_finding(make: Any) 
     assert [one["example"] for one in state.document["unpaid"]] == ["ch_lost"]
 
 
+def test_of_a_report_of_a_whole_day_a_settlement_takes_its_own_lines(make: Any) -> None:
+    first = a_book("razorpay")
+    second = replace(first, payout_id="setl_2", movements=[Movement("payment", 700, 10, "pay_2")])
+    world = make("razorpay", first, second)
+    world.run()
+    assert {one.payout_id: (one.paid, one.rest) for one in world.payouts()} == {
+        "setl_1": (first.paid, 0),
+        "setl_2": (690, 0),
+    }
+
+
 def test_links_are_looked_for_once_a_week(make: Any) -> None:
     world = make("square", a_book("square"))
     world.run()
