@@ -28,7 +28,7 @@ locals {
     } },
   )
   # A function that asks providers by one module of their adapters reads the keys of those that have it, and no other.
-  asked = { for part in ["api", "answer", "endpoint", "listing"] : part => [
+  asked = { for part in ["api", "answer", "endpoint", "listing", "payouts"] : part => [
     for file in fileset("${path.module}/../shared/providers", "*/${part}.py") : "API_${upper(dirname(file))}"
   ] }
   shared_secrets = toset([for variable in flatten([for f in local.functions : try(f.secrets, [])]) : variable if variable != "PAYIN_CONSOLE_KEY"])

@@ -21,6 +21,7 @@ TOPICS = (
     "fraud-labels",
     "model-health",
     "provider-traffic",
+    "payouts",
 )
 
 

@@ -19,6 +19,7 @@ from shared.cli import (
     keys,
     letters,
     models,
+    payouts,
     providers,
     reconciling,
     replaying,
@@ -84,7 +85,7 @@ def root(
     context.obj = Session(home, os.environ)
 
 
-READING = (tracing, explaining, deliveries, disputes, reviews, models, rules, facts)
+READING = (tracing, explaining, deliveries, disputes, reviews, models, rules, facts, payouts)
 CHANGING = (replaying, letters, providers, keys, deciding, jobs, endpoints, auditing, reconciling)
 
 for module in (*READING, *CHANGING):

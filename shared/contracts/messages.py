@@ -11,9 +11,11 @@ from shared.domain.entitlements import EntitlementAction, EntitlementChanged
 from shared.domain.events import KINDS, DisputeStage, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.health import HealthMeasured
 from shared.domain.labels import FraudLabel, LabelClass, LabelSource
+from shared.domain.payouts import PayoutExplained
 from shared.domain.reviews import PaymentAction, ReviewAction
 from shared.domain.traffic import TrafficCounted
 from shared.flows.decisions import DecisionRow
+from shared.flows.explain_payouts import PayoutsRequest
 from shared.flows.monitor_model import HealthRequest
 from shared.flows.reconcile import ReconcileRequest
 from shared.flows.watch_traffic import TrafficRequest
@@ -242,6 +244,20 @@ TOPICS: Mapping[str, Topic] = {
             ),
         ),
     ),
+    "payouts": Topic(
+        "What providers paid out, and what it is made of",
+        _SENT,
+        (
+            Kind(
+                name="payout_explained",
+                summary="A payout as it was read, or a part of its lines",
+                of=(PayoutExplained,),
+                attributes=_PROVIDER,
+                copies=("row_id",),
+                newest="read_at",
+            ),
+        ),
+    ),
     "usage-evidence": Topic(
         "What proves that a customer used what was bought, told by other systems",
         _TAKEN,
@@ -281,6 +297,12 @@ TOPICS: Mapping[str, Topic] = {
                 summary="Hold providers' lists against the archive",
                 of=(ReconcileRequest,),
                 attributes={"job": ["reconcile"]},
+            ),
+            Kind(
+                name="explain_payouts",
+                summary="Read what was paid out",
+                of=(PayoutsRequest,),
+                attributes={"job": ["explain_payouts"]},
             ),
             Kind(
                 name="monitor_model",

@@ -1,5 +1,7 @@
 """A provider's API, as flows may use it, and what a module offers as well where the API takes tokens in the place of a key."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -17,6 +19,19 @@ class Api(Protocol):
         """The final answer. once: never sent a second time, unless the provider said that it did nothing (too many requests).
         Raises Unavailable while there is none: no connection, a server's own trouble, too many requests, or so much of it
         lately that nobody is asked (a circuit breaker)."""
+
+
+class ReportApi(Api, Protocol):
+    """One that gives reports of any length as well."""
+
+    def stream(self, request: ApiRequest) -> "Streamed":
+        """As `send`, but an answer of any length that is read once, as it comes. Raises Unavailable, also while it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    status: int
+    pieces: Iterator[bytes]
 
 
 class Exchanger(Protocol):

@@ -57,6 +57,12 @@ def load_endpoint(name: str) -> Any:
     return _module(name, "endpoint")
 
 
+def load_payouts(name: str) -> Any:
+    """How payouts of the provider `name` are explained: its `payouts` module (`flows.explain_payouts.PayoutReader`); None where
+    we read none. Raises Misconfigured for a provider that there is none of."""
+    return _module(name, "payouts")
+
+
 @lru_cache(maxsize=64)
 def version(name: str) -> str:
     """Which text of the adapter called `name`, and of what it takes from the kit, translates: a digest, for nobody

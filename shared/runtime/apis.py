@@ -1,12 +1,12 @@
 """Providers' APIs over HTTP: asked patiently, but never more than they bear, and nobody else in their place.
 
 One pool an instance, one circuit breaker a provider. A request goes to a host that the provider's module lists, over
-TLS, follows no redirect, and its answer is cut off at a megabyte.
+TLS, follows no redirect, and its answer is cut off at a megabyte; a report is streamed, and never held whole.
 """
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from shared.backends.once import Once
 from shared.domain.api import ApiAnswer, ApiCredentials, ApiRequest
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
 from shared.domain.telemetry import alarm, fact
-from shared.flows.apis import Exchanger, Signer
+from shared.flows.apis import Exchanger, Signer, Streamed
 from shared.flows.fetch_resource import Fetcher
 from shared.providers import load_api, names
 from shared.settings import Settings
@@ -32,6 +32,7 @@ CONNECT, READ = 2.0, 5.0
 PATIENCE = 8.0
 TRIES = 3
 LARGEST = 1 << 20
+LARGEST_REPORT, PIECE, LONGEST_READ = 1 << 31, 1 << 16, 420.0
 LONGEST_WAIT = 300.0
 BREAKS_AFTER = 5
 OPEN_FOR = 30.0
@@ -154,18 +155,62 @@ class ProviderApi:
             self._sleep(wait)
         raise Unavailable(f"{self._of.NAME} does not answer: {trouble}", reason="provider_unavailable")
 
+    def stream(self, request: ApiRequest) -> Streamed:
+        """One try: whoever reads reports comes again. A piece has to come within READ seconds, all of them within
+        LONGEST_READ and LARGEST_REPORT bytes. Raises as `send`."""
+        self._check(request.url)
+        self._breaker.ask()
+        try:
+            answer = self._asked(request)
+        except urllib3.exceptions.HTTPError as error:
+            self._breaker.failed()
+            trouble = type(error).__name__
+            raise Unavailable(f"{self._of.NAME} does not answer: {trouble}", reason="provider_unavailable") from error
+        if answer.status in _SERVERS_TROUBLE or answer.status == _TOO_MANY:
+            answer.close()
+            if "retry-after" in answer.headers or answer.status == _TOO_MANY:
+                self._breaker.wait(retry_after(answer.headers, datetime.now(UTC)))
+            else:
+                self._breaker.failed()
+            raise Unavailable(f"{self._of.NAME} answered {answer.status}", reason="provider_unavailable")
+        self._breaker.fine()
+        return Streamed(answer.status, self._pieces(answer))
+
+    def _pieces(self, answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        until, length = self._clock() + LONGEST_READ, 0
+        try:
+            with answer:
+                for piece in answer.stream(PIECE, decode_content=True):
+                    length += len(piece)
+                    if length > LARGEST_REPORT:
+                        raise Unreadable(
+                            f"{self._of.NAME} answered more than {LARGEST_REPORT} bytes", reason="answer_too_large"
+                        )
+                    if self._clock() >= until:
+                        raise Unavailable(f"{self._of.NAME} answers too slowly", reason="provider_unavailable")
+                    yield piece
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(
+                f"{self._of.NAME} broke off: {type(error).__name__}", reason="provider_unavailable"
+            ) from error
+        finally:
+            answer.close()
+
+    def _asked(self, request: ApiRequest) -> urllib3.BaseHTTPResponse:
+        return self._pool.request(
+            request.method,
+            request.url,
+            body=request.body or None,
+            headers=dict(request.headers),
+            timeout=urllib3.Timeout(connect=CONNECT, read=READ),
+            redirect=False,
+            preload_content=False,
+        )
+
     def _try(self, request: ApiRequest) -> tuple[str, ApiAnswer | None, float | None]:
         """(what went wrong, the answer, for how long the provider wants to be left alone)."""
         try:
-            answer = self._pool.request(
-                request.method,
-                request.url,
-                body=request.body or None,
-                headers=dict(request.headers),
-                timeout=urllib3.Timeout(connect=CONNECT, read=READ),
-                redirect=False,
-                preload_content=False,
-            )
+            answer = self._asked(request)
             with answer:
                 body = self._body(answer)
                 answer.drain_conn() if len(body) <= LARGEST else answer.close()

@@ -38,9 +38,10 @@ run "two_providers_share_nothing_but_source" {
     condition = (alltrue([for name in ["fetch_resource", "reconcile"] : module.function[name].secrets == { API_STRIPE = "api-stripe", PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }])
       && alltrue([for name in ["assess_payment", "keep_evidence", "replay_deliveries"] : module.function[name].secrets == { PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }])
       && module.function["respond_dispute"].secrets == { API_ADYEN = "api-adyen", API_STRIPE = "api-stripe" }
+      && module.function["explain_payouts"].secrets == { API_ADYEN = "api-adyen", API_STRIPE = "api-stripe", PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }
       && module.function["watch_providers"].secrets == { API_ADYEN = "api-adyen", API_STRIPE = "api-stripe", PAYIN_PSEUDONYM_KEYS = "payin-pseudonym-keys" }
-    && alltrue([for name, f in module.function : contains(["assess_payment", "fetch_resource", "keep_evidence", "reconcile", "replay_deliveries", "respond_dispute", "watch_providers"], name) || f.secrets == {}]))
-    error_message = "The key of a provider's API is read by what reads its objects back or lists what it told (nothing of Adyen's is), what answers its disputes and what reads its settings, the key of pseudonyms by what publishes or keeps them, and neither by anything else."
+    && alltrue([for name, f in module.function : contains(["assess_payment", "explain_payouts", "fetch_resource", "keep_evidence", "reconcile", "replay_deliveries", "respond_dispute", "watch_providers"], name) || f.secrets == {}]))
+    error_message = "The key of a provider's API is read by what reads its objects back or lists what it told (nothing of Adyen's is), what answers its disputes, what reads its settings and what reads its payouts, the key of pseudonyms by what publishes or keeps them, and neither by anything else."
   }
   assert {
     condition     = module.webhook["adyen"].concurrency == 8 && module.webhook["stripe"].concurrency == local.webhook.concurrency

@@ -33,6 +33,7 @@ BY_NAME = {
     "shared.providers.load_refund": "shared/providers/{provider}/refund.py",
     "shared.providers.load_listing": "shared/providers/{provider}/listing.py",
     "shared.providers.load_endpoint": "shared/providers/{provider}/endpoint.py",
+    "shared.providers.load_payouts": "shared/providers/{provider}/payouts.py",
     "shared.backends.tables": "shared/learning/sql/tables/*.json",
     "shared.runtime.topology": "functions/topology.json",
     "shared.console.site": "shared/console/[ts]*/*.*",

@@ -18,9 +18,12 @@ from typing import Any
 
 from shared.disputes.at_risk import OPEN_SINCE
 from shared.disputes.programmes import BEFORE
+from shared.domain.payouts import LINES_EACH
 from shared.flows.backtest import MOST_DECISIONS
 from shared.flows.cohorts import ROWS
+from shared.flows.explain_payouts import LINKED_EVERY
 from shared.flows.monitor_model import AGES
+from shared.flows.payout_links import HAPPENED_SINCE, PAID_SINCE, SETTLED_WITHIN
 from shared.flows.readiness import PANEL
 from shared.flows.skew import HISTORY
 from shared.learning.data_set import SAMPLES, sampling
@@ -122,6 +125,12 @@ class Each:
     named_decision: int = 190  # what it reads once more of the sample, to find labels by payments' names
     labeled_row: int = 550  # of the labels that an event of a dispute told, what is read
     cohort_decision: int = 250  # of a decision's row, what a week's performance reads
+    payout_line: int = 60  # of a row with thousands of a payout's lines, each as it is published
+    payout_line_row: int = 37  # and as it is kept
+    payout_line_seconds: float = (
+        0.00003  # read, added up and told: 19 microseconds on our machine, and a report's download
+    )
+    linked_event: int = 110  # of an event's row, what says by which names a line may be found
     """Rows that are read with those of the sample, for they are in a block with them: of each day, assumed. Blocks are of
     some ten to hundreds of MiB."""
     trained_beside: int = 40_000
@@ -203,6 +212,7 @@ class Kept:
     retention_days: int
     archive_days: int  # of topics that only the warehouse reads
     deliveries_days: float
+    payouts_days: float
     entities_days: int
     usage_days: int
     evidence_days: int
@@ -305,6 +315,7 @@ def _kept(root: Path) -> Kept:
         retention_days=days("topics", "payment-events"),
         archive_days=days("topics", "deliveries"),
         deliveries_days=days("tables", "deliveries"),
+        payouts_days=days("tables", "payouts"),
         entities_days=int(entities),
         usage_days=int(usage),
         evidence_days=days("buckets", "evidence"),
@@ -595,6 +606,33 @@ def costs(plan: Plan) -> Iterator[Line]:
         f"{each.watch_seconds:g} s a minute",
     )
 
+    paid_lines = traffic.payments_a_day
+    told_lines = paid_lines * each.payout_line
+    of = f"a line of each payment, in rows of {LINES_EACH:,}: {told_lines / 1e9:,.1f} GB/day"
+    dollars = price.pubsub_tib + price.pubsub_bigquery_tib
+    yield line("Pub/Sub payouts", told_lines * DAYS / TIB, "TiB", dollars, of)
+    yearly = [
+        paid_lines
+        * DAYS
+        * each.payout_line_row
+        / GIB
+        * (held(month, 0, 3) + 0.5 * held(month, 3, kept.payouts_days / DAYS))
+        for month in MONTHS
+    ]
+    of = f"{kept.payouts_days:g} days of payouts' lines"
+    yield growing("BigQuery payouts", yearly, "GiB", price.bigquery_gib_month, of)
+    # What was captured, that it may be found, and once more that it may be missed; lines for the one, and twice for the other.
+    days = 2 * HAPPENED_SINCE.days - SETTLED_WITHIN.days
+    looked = days * plan.events_a_day * each.linked_event
+    looked += (PAID_SINCE.days + 2 * HAPPENED_SINCE.days) * paid_lines * each.payout_line_row
+    weekly = DAYS / LINKED_EVERY.days
+    of = f"{days} days of events and {PAID_SINCE.days + 2 * HAPPENED_SINCE.days} of lines, each week once"
+    yield line("BigQuery payout links", looked * weekly / TIB, "TiB", price.bigquery_scanned_tib, of)
+    dollars = price.run_vcpu_second + _gib(plan.functions[PAYOUTS]["memory"]) * price.run_gib_second
+    of = f"{paid_lines / 1e6:g} M lines a day of {each.payout_line_seconds * 1e6:g} microseconds"
+    yield line(f"Cloud Run {PAYOUTS}", paid_lines * DAYS * each.payout_line_seconds, "instance-s", dollars, of)
+    yield line("Cloud Run payout ticks", 12 * DAYS * 3, "instance-s", dollars, "12 ticks a day of 3 s")
+
     lines = (
         traffic.webhooks_a_day + plan.events_a_day + judged + plan.usage_a_day
     ) * kept.lines + 2 * plan.disputes_a_day
@@ -613,6 +651,7 @@ def costs(plan: Plan) -> Iterator[Line]:
 DOOR = "assess_payment"
 MONITOR = "monitor_model"
 TRAFFIC = "watch_traffic"
+PAYOUTS = "explain_payouts"
 ANSWERING = "respond_dispute"
 LISTING = "reconcile"
 WATCHING = "watch_providers"

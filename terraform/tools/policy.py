@@ -363,9 +363,9 @@ def _reads_copies(grant: Resource) -> bool:
 
 # Ours rather than a provider's: every function that publishes what providers say gives the same names.
 SHARED_SECRETS = frozenset({"payin-pseudonym-keys"})
-# Who asks providers' APIs: one key is for reading objects back, for answering disputes, for listing what was told and for reading
-# what is sent to us.
-ASKING = frozenset({"fetch-resource", "reconcile", "respond-dispute", "watch-providers"})
+# Who asks providers' APIs: one key is for reading objects back, for answering disputes, for listing what was told, for reading what
+# is sent to us and for reading payouts.
+ASKING = frozenset({"explain-payouts", "fetch-resource", "reconcile", "respond-dispute", "watch-providers"})
 
 
 def secrets(w: World) -> None:

@@ -13,6 +13,7 @@ from shared.domain.disputes import DisputeUpdate
 from shared.domain.events import KINDS
 from shared.domain.health import HealthMeasured
 from shared.domain.labels import FraudLabel
+from shared.domain.payouts import PayoutExplained
 from shared.domain.traffic import TrafficCounted
 from shared.flows.decisions import DecisionRow
 
@@ -68,6 +69,7 @@ def tables() -> dict[str, Columns]:
         "dispute_updates": [*columns_of(DisputeUpdate), *METADATA],
         "model_health": [*columns_of(HealthMeasured), *METADATA],
         "provider_traffic": [*columns_of(TrafficCounted), *METADATA],
+        "payouts": [*columns_of(PayoutExplained), *METADATA],
     }
 
 

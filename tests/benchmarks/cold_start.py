@@ -38,6 +38,7 @@ FIRST: dict[str, Callable[[], Request]] = {
     "check_deadlines": lambda: pushed(b"", job="check_deadlines"),
     # A tick of another job: the start is measured, not a training run.
     "train_model": lambda: pushed(b"", job="check_deadlines"),
+    "explain_payouts": lambda: pushed(b"", job="check_deadlines"),
     "monitor_model": lambda: pushed(b"", job="check_deadlines"),
     "watch_traffic": lambda: pushed(b"", job="check_deadlines"),
 }

@@ -3,11 +3,15 @@
 import json
 from pathlib import Path
 
+from shared.domain.codec import to_document
+from shared.flows.explain_payouts import key_of
+from shared.flows.ports import Create
 from shared.flows.watch_traffic import watch_traffic
 from shared.runtime.rule_book import manage_rules
 from tests.cli.calling import told
 from tests.cli.shop import LATER, a_shop
 from tests.cli.test_changing import give_up
+from tests.cli.test_payouts import ONE as A_PAYOUT
 
 
 def operated(folder: Path) -> dict[str, str]:
@@ -18,6 +22,7 @@ def operated(folder: Path) -> dict[str, str]:
     manage_rules(json.dumps(call).encode(), shop.ports, shop.now)
     give_up(shop)
     watch_traffic(shop.ports, shop.now + LATER)
+    shop.ports.documents.commit([Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT))])
     [letters] = told(shop.home, "dead-letters", "list")
     [unread, *_] = shop.ports.warehouse.query("SELECT body FROM deliveries WHERE outcome = 'unparsed'")
     return {
@@ -32,6 +37,7 @@ def operated(folder: Path) -> dict[str, str]:
         "letters": letters["fingerprint"],
         "customer": "customer-1",
         "job": "check_deadlines",
+        "payout": A_PAYOUT.name,
     }
 
 

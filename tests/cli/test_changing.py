@@ -17,6 +17,7 @@ from shared.domain.codec import from_document, to_document
 from shared.domain.events import CanarySent
 from shared.flows.canaries import hear
 from shared.flows.champions import Champion, Line, with_line
+from shared.flows.explain_payouts import key_of
 from shared.flows.ports import Create, Key, Message, Ports, Replace
 from shared.flows.scorer import CHAMPION
 from shared.flows.subscriptions import Listening
@@ -26,6 +27,7 @@ from shared.fraud.features import SCHEMA_VERSION
 from tests.builders import DAY, HOUR, MINUTE, SECOND
 from tests.cli.calling import payin, told
 from tests.cli.shop import Shop, a_shop
+from tests.cli.test_payouts import ONE as A_PAYOUT
 from tests.fraud.forests import artifact, fitted
 from tests.providers.kits import NOON
 
@@ -76,6 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     )
     give_up(shop)
     watch_traffic(shop.ports, shop.now + HOUR)
+    shop.ports.documents.commit([Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT))])
     (shop.home / "book.json").write_text(json.dumps(BOOK))
     (shop.home / "secrets.json").write_text(json.dumps(SECRET))
     place = Place(shop.home, champion.digest, challenger.digest)
@@ -120,6 +123,7 @@ def lines(place: Place) -> dict[str, Sequence[str]]:
         "lists remove": ["lists", "remove", "customer", "cus_1", "block"],
         "jobs run": ["jobs", "run", "monitor_model"],
         "endpoints enable": ["endpoints", "enable", "crm"],
+        "payouts accept": ["payouts", "accept", A_PAYOUT.name],
     }
 
 
@@ -134,7 +138,17 @@ AUDITED = {
 
 
 def everything(place: Place) -> dict[str, Any]:
-    collections = ("registry", "rule_books", "lists", "endpoints", "feature_state", "audit", "payments", "disputes")
+    collections = (
+        "registry",
+        "rule_books",
+        "lists",
+        "endpoints",
+        "feature_state",
+        "audit",
+        "payments",
+        "disputes",
+        "payouts",
+    )
     return {str(one.key): one.document for name in collections for one in place.ports.documents.scan(name, 1000)}
 
 

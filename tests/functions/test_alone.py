@@ -50,6 +50,7 @@ CONSUMED = {
     "reconcile": pushed(b"", job="reconcile"),  # no provider's key is set: nobody is asked
     "watch_traffic": pushed(b"", job="watch_traffic"),
     "watch_providers": pushed(b"", job="canary"),
+    "explain_payouts": pushed(b"", job="explain_payouts"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),
     "notify": Request("/v1/notifications/list", identity("ana@shop.example"), b'{"endpoint": "crm"}'),
@@ -331,6 +332,7 @@ def test_a_bundle_holds_nothing_that_is_never_deployed() -> None:
 # A change of one byte, and every deployment whose bundle it renames, a webhook for each provider written `webhook-*`.
 CHANGED = {
     "shared/providers/stripe/webhook.py": {
+        "explain_payouts",
         "webhook-stripe",
         "fetch_resource",
         "reconcile",
@@ -340,6 +342,7 @@ CHANGED = {
         "watch_providers",
     },
     "shared/providers/stripe/shape.json": {
+        "explain_payouts",
         "webhook-stripe",
         "fetch_resource",
         "reconcile",
@@ -349,6 +352,7 @@ CHANGED = {
         "watch_providers",
     },
     "shared/providers/stripe/api.py": {
+        "explain_payouts",
         "fetch_resource",
         "reconcile",
         "respond_dispute",
@@ -360,6 +364,7 @@ CHANGED = {
     "shared/providers/stripe/listing.py": {"reconcile"},
     # Nothing of Adyen's is read back.
     "shared/providers/adyen/webhook.py": {
+        "explain_payouts",
         "webhook-adyen",
         "reconcile",
         "replay_deliveries",
@@ -368,6 +373,7 @@ CHANGED = {
         "watch_providers",
     },
     "shared/providers/adyen/shape.json": {
+        "explain_payouts",
         "webhook-adyen",
         "reconcile",
         "replay_deliveries",
@@ -384,6 +390,7 @@ CHANGED = {
         "manage_dispute",
     },
     "shared/providers/kit/signing.py": {
+        "explain_payouts",
         "webhook-*",
         "fetch_resource",
         "reconcile",

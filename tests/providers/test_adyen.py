@@ -22,6 +22,7 @@ from shared.domain.events import (
     Initiator,
     PaymentChanged,
     PaymentStep,
+    PayoutChanged,
     ReviewChanged,
 )
 from shared.domain.money import Money
@@ -682,3 +683,20 @@ def test_the_shopper_is_read_under_each_of_adyens_names_for_it(member: str) -> N
     event = told(an_item(additionalData={member: "customer-1"}))
     assert isinstance(event, PaymentChanged)
     assert event.customer_id == "customer-1"
+
+
+@pytest.mark.parametrize(
+    ("file", "success", "is_one"),
+    [
+        ("settlement_detail_report_batch_7.csv", "true", True),
+        ("settlement_detail_report_batch_7_2026-11-25.csv", "true", True),
+        ("settlement_detail_report_batch_7.csv", "false", False),
+        ("payments_accounting_report_2026_11_25.csv", "true", False),
+        ("settlement_detail_report_batch_7.csv/../x", "true", False),
+    ],
+)
+def test_a_settlement_report_names_a_payout_and_no_other_report_does(file: str, success: str, is_one: bool) -> None:
+    found = translated(an_item("REPORT_AVAILABLE", success=success, pspReference=file, originalReference=None))
+    assert [(type(one), one.payout_id) for one in found.events if isinstance(one, PayoutChanged)] == (
+        [(PayoutChanged, file)] if is_one else []
+    )

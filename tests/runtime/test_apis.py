@@ -252,6 +252,37 @@ def test_an_answer_longer_than_any_object_is_not_held(api: SimulatedApi) -> None
         an_api(api.url).send(a_request(api.url))
 
 
+def test_a_report_of_any_length_is_read_as_it_comes(api: SimulatedApi) -> None:
+    body = b"a,b\n" * (apis.LARGEST // 2)
+    api.troubles = [ApiReply(200, body)]
+    found = an_api(api.url).stream(a_request(api.url))
+    assert (found.status, sum(map(len, found.pieces))) == (200, len(body))
+    api.troubles = [ApiReply(404, b"none")]
+    found = an_api(api.url).stream(a_request(api.url))
+    assert (found.status, b"".join(found.pieces)) == (404, b"none")
+
+
+def test_a_report_that_is_too_long_or_too_slow_or_not_given_is_told(
+    api: SimulatedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for status in (503, 429):
+        api.troubles = [ApiReply(status)]
+        with pytest.raises(Unavailable):
+            an_api(api.url).stream(a_request(api.url))
+    assert len(api.asked) == 2, "a report is asked for once"
+    with pytest.raises(Unavailable):
+        an_api("http://127.0.0.1:9").stream(a_request("http://127.0.0.1:9"))
+    monkeypatch.setattr(apis, "LARGEST_REPORT", 4)
+    with pytest.raises(Unreadable, match="bytes"):
+        list(an_api(api.url).stream(a_request(api.url)).pieces)
+    monkeypatch.undo()
+    time = Time()
+    found = an_api(api.url, time).stream(a_request(api.url))
+    monkeypatch.setattr(apis, "LONGEST_READ", 0.0)
+    with pytest.raises(Unavailable, match="slowly"):
+        list(found.pieces)
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -177,6 +177,7 @@ def test_a_laptop_gives_up_where_the_cloud_does() -> None:
                 "keep-evidence",
                 "check-deadlines",
                 "respond-dispute",
+                "explain-payouts",
                 "train-model",
                 "monitor-model",
                 "watch-traffic",
@@ -192,6 +193,7 @@ def test_a_laptop_gives_up_where_the_cloud_does() -> None:
                 "dispute-updates",
                 "model-health",
                 "provider-traffic",
+                "payouts",
             )
         ),
     ]

@@ -292,7 +292,7 @@ def _secrets(root: Path, function: str, reached: Mapping[str, list[ast.stmt]]) -
     if function in bundle.BY_PROVIDER:
         yield from (f"WEBHOOK_{file.parent.name.upper()}" for file in folder.glob("*/webhook.py"))
     # Whoever lists reads the objects that it has listed, and no other.
-    loads = {"api": "load_api", "answer": "load_answer", "endpoint": "load_endpoint"}
+    loads = {"api": "load_api", "answer": "load_answer", "endpoint": "load_endpoint", "payouts": "load_payouts"}
     loads = {"listing": "load_listing"} if "load_listing" in named else loads
     parts = [part for part, load in loads.items() if load in named]
     for part in parts if "Apis" in named else ():

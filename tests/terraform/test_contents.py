@@ -17,6 +17,8 @@ from shared.backends.tables import columns
 from shared.disputes.strategy import OUTCOMES_SQL
 from shared.flows import cohorts, freshness, monitor_model, watch_traffic
 from shared.flows.backtest import COUNT_SQL
+from shared.flows.explain_payouts import HEARD_SQL
+from shared.flows.payout_links import LINKS_SQL, UNPAID_SQL
 from shared.flows.ports import FOUND_BY
 from shared.flows.recompute_decisions import NEWEST_SQL, replayed_sql
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
@@ -26,6 +28,7 @@ from shared.fraud.backtest import backtest_sql
 from shared.fraud.book import SHIPPED
 from shared.fraud.point_in_time import audited_sql, logged_sql, served_sql
 from shared.learning import data_set
+from shared.operations.payouts import PAID_SQL
 from shared.providers import names as providers
 from terraform.tools import bundle, policy, tool
 from tests.terraform.contents import Contents, differences, of_code, of_plan
@@ -126,6 +129,10 @@ def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
         NEWEST_SQL,
         STORED_SQL,
         TOLD_SQL,
+        HEARD_SQL,
+        LINKS_SQL,
+        UNPAID_SQL,
+        PAID_SQL,
     ):
         scans = [
             (select, table.name)

@@ -22,12 +22,13 @@ from shared.disputes.at_risk import AT_RISK_SQL
 from shared.disputes.programmes import COUNTS_SQL
 from shared.disputes.strategy import Outcomes, Strategy
 from shared.domain.canaries import derived
-from shared.domain.codec import decode, decode_event, encode_event
+from shared.domain.codec import decode, decode_event, encode, encode_event
 from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.disputes import AnswerAsked
 from shared.domain.events import CanarySent, Card, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.evidence import Merchant
+from shared.domain.payouts import LINES_EACH, LineKind, LinkedLine, PayoutExplained
 from shared.domain.pseudonyms import DEVELOPMENT
 from shared.domain.reviews import ReviewAction
 from shared.domain.usage import KEPT, PlanChanged, PolicyAccepted
@@ -320,7 +321,10 @@ def test_a_consumer_pays_for_what_its_filter_takes_out_too() -> None:
 
 def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str, Any]]) -> None:
     w = policy.world(planned("prod"), prod=True)
-    [table] = [one for one in w.of("google_bigquery_table") if one.values["table_id"] == "deliveries"]
+    table, payouts = (
+        next(one for one in w.of("google_bigquery_table") if one.values["table_id"] == name)
+        for name in ("deliveries", "payouts")
+    )
     topics = {
         one.values["name"]: int(one.values["message_retention_duration"][:-1]) // 86_400
         for one in w.of("google_pubsub_topic")
@@ -336,6 +340,7 @@ def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str
         retention_days=topics["payment-events-stripe"],
         archive_days=topics["deliveries"],
         deliveries_days=table.block("time_partitioning")["expiration_ms"] / 86_400_000,
+        payouts_days=payouts.block("time_partitioning")["expiration_ms"] / 86_400_000,
         entities_days=FORGOTTEN_AFTER.days,
         usage_days=KEPT.days,
         evidence_days=bucket.block("lifecycle_rule")["condition"][0]["age"],
@@ -632,6 +637,7 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
         "Cloud Run watch_traffic",
         "Cloud Run watch_providers",
         "Canaries",
+        "Cloud Run payout ticks",
         "Firestore readiness",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",
@@ -649,6 +655,27 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
             continue
         times = 1 if before.item in fixed else 2
         assert after.dollars == pytest.approx([one * times for one in before.dollars]), before.item
+
+
+def test_a_payouts_line_takes_what_is_counted_and_a_row_of_them_fits_into_a_message() -> None:
+    lines = tuple(LinkedLine(reference=f"ch_{number:024}", minor=1999) for number in range(LINES_EACH))
+    row = PayoutExplained(
+        row_id="stripe:main:po_1#1",
+        provider="stripe",
+        account="main",
+        payout_id="po_1",
+        part=1,
+        paid_at=NOON,
+        read_at=NOON,
+        status="paid",
+        currency="EUR",
+        kind=LineKind.CAPTURE,
+        charged_in="EUR",
+        lines=lines,
+    )
+    length = len(encode(row))
+    assert length < 10 << 20, "a row of BigQuery by a subscription"
+    assert length / LINES_EACH == pytest.approx(cost.Each.payout_line, abs=5)
 
 
 def test_the_bill_is_no_more_than_was_promised() -> None:

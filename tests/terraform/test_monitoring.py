@@ -13,6 +13,8 @@ from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
 from shared.flows import canaries, freshness
+from shared.flows.explain_payouts import MAY_REST
+from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.reconcile import LATE
 from shared.fraud.attacks import WATCHED
 from shared.learning.request import TrainingRequest
@@ -81,6 +83,9 @@ def test_every_alarm_is_counted() -> None:
 READ_IN_THE_LOG = {
     "traffic_resumed",
     "usage_kept",
+    "payout_explained",
+    "payouts_linked",
+    "payouts_delayed",
     "changed_by_person",
     "notification_sent",
     "notification_withheld",
@@ -210,6 +215,8 @@ def test_every_alert_says_what_it_means_what_to_do_first_and_how_to_go_back() ->
         assert {command.split()[0] for command in alert["first"]} == {"payin"}, name
         for command in alert.get("then", ()):
             assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl"}, f"{name}: {command}"
+        for command in alert["first"]:
+            assert command.split()[0] in {"gcloud", "bq", "git", "make", "curl", "payin"}, f"{name}: {command}"
 
 
 def test_what_is_to_be_rolled_back_is_deployed_under_that_name() -> None:
@@ -225,7 +232,7 @@ def test_what_is_to_be_rolled_back_is_deployed_under_that_name() -> None:
 
 def figures(text: str) -> list[str]:
     """What `text` says of how long and how often: "six hours", "24 hours", "half a minute", "five times"."""
-    number = r"(?:\d+ to )?\d+|five|six|fifteen|twenty|two|half an?|an?"
+    number = r"(?:\d+ to )?\d+|five|six|nine|three|fifteen|twenty|two|half an?|an?"
     found: list[str] = re.findall(rf"\b(?:{number}) (?:seconds?|minutes?|hours?|days?|weeks?|tries|times)\b", text)
     return found
 
@@ -277,6 +284,10 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
     "warehouse_thin": {
         "an hour": lambda: hours(freshness.SHORTEST) == 1,
         "five weeks": lambda: freshness.WEEKS == 5,
+    },
+    "payouts_unexplained": {
+        "three days": lambda: timedelta(days=3) == MAY_REST,
+        "nine days": lambda: timedelta(days=9) == SETTLED_WITHIN,
     },
     "learning_stands_still": {"14 days": lambda: TrainingRequest().stale_days == 14},
     "requests_fail": {"twenty tries": lambda: tries() == 20},

@@ -136,6 +136,7 @@ def test_what_runs_by_schedule_or_on_call_gets_everything_unwatched(world: World
     names = [bundle_name.replace("_", "-") for bundle_name in bundle.deployments()]
     assert [name for name in names if not steady(name)] == [
         "check-deadlines",
+        "explain-payouts",
         "manage-dispute",
         "manage-rules",
         "monitor-model",

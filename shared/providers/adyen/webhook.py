@@ -33,6 +33,7 @@ codes", "Refusal reasons", "Result codes: avsResult, cvcResult"; Adyen's OpenAPI
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -51,6 +52,7 @@ from shared.domain.events import (
     Initiator,
     PaymentChanged,
     PaymentStep,
+    PayoutChanged,
     ReviewChanged,
 )
 from shared.domain.money import Money
@@ -65,6 +67,8 @@ ANSWER = Answer(body=b"[accepted]")
 SIGNED_HEADERS = ("hmacsignature",)
 PAYLOAD_VERSION = ()
 SKEW = timedelta(minutes=5)
+# The number of the batch, and what a merchant may have Adyen add to it.
+SETTLEMENT_REPORT = re.compile(r"settlement_detail_report_batch_[0-9]{1,12}[A-Za-z0-9_\-]{0,60}\.csv", flags=re.ASCII)
 SENT_WITH = {"CLP": 2, "ISK": 2, "CVE": 0, "IDR": 0}
 
 UNSIGNED = (
@@ -495,6 +499,13 @@ def _warning(told: _Item) -> AnyEvent:
     )
 
 
+def _report(it: _Item) -> AnyEvent | None:
+    """A settlement batch was closed and its report can be read; other reports are nobody's here. The file's name is signed."""
+    if not it.success or not SETTLEMENT_REPORT.fullmatch(it.psp):
+        return None
+    return PayoutChanged(**it.base, payout_id=it.psp, status="report_available")
+
+
 def _review(verdict: str) -> Translate:
     return lambda told: ReviewChanged(**told.base, payment_id=told.changed(), open=False, verdict=verdict)
 
@@ -547,6 +558,7 @@ WARNINGS: dict[str, Translate] = {
     "NOTIFICATION_OF_FRAUD": _warning,
 }
 OTHERS: dict[str, Translate] = {
+    "REPORT_AVAILABLE": _report,
     "MANUAL_REVIEW_ACCEPT": _review("approved"),
     "MANUAL_REVIEW_REJECT": _review("rejected"),
 }

@@ -1,0 +1,93 @@
+"""What was paid out, of what it is made, what of it nobody explains, and what of ours was not paid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.domain.codec import from_document
+from shared.domain.money import Money
+from shared.domain.payouts import Payout
+from shared.flows.explain_payouts import COLLECTION, STATE, key_of
+from shared.flows.payout_links import Unpaid
+from shared.flows.ports import Bound, Documents, Warehouse
+
+MOST: Final = 1000
+BOUND: Final = Bound(bytes=2**34, seconds=50.0)
+
+PAID_SQL: Final = """SELECT provider, account, payout_id, paid_at, read_at, status, currency, paid, rest, rest_since
+FROM payouts
+WHERE paid_at >= @since AND paid_at < @until AND part = 0 AND (@provider = '' OR provider = @provider)
+QUALIFY ROW_NUMBER() OVER (PARTITION BY row_id, paid_at ORDER BY read_at DESC) = 1
+ORDER BY paid_at DESC, provider, account, payout_id"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """A payout, in short. rest: what no line explains; rest_since: since when there is one."""
+
+    name: str
+    provider: str
+    paid_at: datetime
+    status: str
+    paid: Money
+    rest: Money
+    rest_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpaidAsOf:
+    """linked_at: when it was looked for; None: never yet."""
+
+    linked_at: datetime | None
+    found: tuple[Unpaid, ...]
+
+
+def paid_out(warehouse: Warehouse, since: datetime, until: datetime, *, provider: str | None = None) -> Sequence[Paid]:
+    """What was paid from `since` to before `until`, the latest first, MOST at most."""
+    asked = {"since": since, "until": until, "provider": provider or ""}
+    return [
+        Paid(
+            name=f"{row['provider']}:{row['account']}:{row['payout_id']}",
+            provider=row["provider"],
+            paid_at=row["paid_at"],
+            status=row["status"],
+            paid=Money(row["paid"], row["currency"]),
+            rest=Money(row["rest"], row["currency"]),
+            rest_since=row["rest_since"],
+        )
+        for row in warehouse.query(PAID_SQL, asked, bound=BOUND)[:MOST]
+    ]
+
+
+def with_rest(documents: Documents, now: datetime, *, provider: str | None = None) -> Sequence[Paid]:
+    """Those that are not explained, whose rest is the oldest first, MOST at most."""
+    found = [from_document(one.document, Payout) for one in documents.due(COLLECTION, "rest_since", now, MOST)]
+    return [
+        Paid(
+            name=one.name,
+            provider=one.provider,
+            paid_at=one.paid_at,
+            status=one.status,
+            paid=Money(one.paid, one.currency),
+            rest=Money(one.rest, one.currency),
+            rest_since=one.rest_since,
+        )
+        for one in found
+        if provider in (None, one.provider)
+    ]
+
+
+def payout(documents: Documents, name: str) -> Payout | None:
+    """All that is known of one, by `<provider>:<account>:<payout id>`."""
+    [found] = documents.get([key_of(name)])
+    return from_document(found.document, Payout) if found else None
+
+
+def not_paid(documents: Documents) -> UnpaidAsOf:
+    """What was captured and is in no payout, as of the last look."""
+    [found] = documents.get([STATE])
+    if found is None:
+        return UnpaidAsOf(linked_at=None, found=())
+    rows = tuple(from_document(one, Unpaid) for one in found.document["unpaid"])
+    return UnpaidAsOf(linked_at=found.document["linked_at"], found=rows)
