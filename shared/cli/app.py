@@ -12,6 +12,7 @@ from shared.cli import (
     deciding,
     deliveries,
     disputes,
+    erasing,
     explaining,
     keys,
     letters,
@@ -80,7 +81,7 @@ def root(
 
 
 READING = (tracing, explaining, deliveries, disputes, models, rules)
-CHANGING = (replaying, letters, providers, keys, deciding, auditing)
+CHANGING = (replaying, letters, providers, keys, deciding, erasing, auditing)
 
 for module in (*READING, *CHANGING):
     module.register(app)
