@@ -32,7 +32,7 @@ from shared.flows.audit import Errand, begun, ended
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.filing import dispute_of, key_of
-from shared.flows.judged import EXPIRES, NAMELESS, TRIED_BY, Judged, decision_key, entity_key, nameless, purchase_key
+from shared.flows.judged import EXPIRES, NAMELESS, TRIED_BY, Judged, decision_key, entity_key, nameless
 from shared.flows.keep_evidence import COLLECTION as USAGE
 from shared.flows.listing import LISTS, ListedEntity
 from shared.flows.nameless import nameless_until
@@ -111,6 +111,7 @@ class Erasure:
     digest: str | None = None
     proved_at: datetime | None = None
     returned: bool = False
+    fought: tuple[str, ...] = ()
 
 
 def name_of(customer: str, keyring: Keyring) -> str:
@@ -130,7 +131,6 @@ class Traces:
     lists: tuple[Snapshot, ...]
     usage: tuple[Snapshot, ...]
     reviews: tuple[Snapshot, ...]
-    waiting: tuple[Snapshot, ...]
     fought: tuple[str, ...]
     returned: bool
 
@@ -142,12 +142,11 @@ class Traces:
             LISTS: self.lists,
             USAGE: self.usage,
             REVIEWS: self.reviews,
-            "assessments": self.waiting,
         }
         return {collection: len(snapshots) for collection, snapshots in found.items() if snapshots}
 
 
-NOTHING: Final = Traces("", (), (), (), (), (), (), (), (), returned=False)
+NOTHING: Final = Traces("", (), (), (), (), (), (), (), returned=False)
 
 
 def traces(documents: Documents, customer: str, asked_at: datetime, now: datetime) -> Traces:
@@ -177,7 +176,6 @@ def traces(documents: Documents, customer: str, asked_at: datetime, now: datetim
         lists=tuple(one for one in listed if one.key.id not in standing),
         usage=() if returned or (one := read.get(Key(USAGE, customer))) is None else (one,),
         reviews=tuple(_reviews(documents, decisions)),
-        waiting=tuple(_waiting(documents, own, now)),
         fought=tuple(_fought(documents, own)),
         returned=returned,
     )
@@ -267,17 +265,6 @@ def _wordless(review: Review) -> Review:
     return replace(review, verdict=verdict, trail=trail)
 
 
-def _waiting(documents: Documents, payments: Sequence[Snapshot], now: datetime) -> Iterator[Snapshot]:
-    """What has waited for its other half longer than that could come."""
-    keys = [
-        purchase_key(one.document["provider"], one.document.get("details", {}).get("merchant_reference"))
-        for one in payments
-    ]
-    for found in _read(documents, [key for key in keys if key is not None]).values():
-        if found.document[EXPIRES["assessments"]] <= now:
-            yield found
-
-
 def _fought(documents: Documents, payments: Sequence[Snapshot]) -> Iterator[str]:
     filed = _read(documents, [Key(cases.COLLECTION, one.key.id) for one in payments])
     keys = [
@@ -292,7 +279,8 @@ def _fought(documents: Documents, payments: Sequence[Snapshot]) -> Iterator[str]
 
 
 def _is_fought(dispute: Dispute) -> bool:
-    return dispute.same_as is None and (dispute.status in _FOUGHT or not dispute.final)
+    # A warning is answered by a refund, or left alone, and of neither is anything more asked.
+    return dispute.same_as is None and dispute.alert is None and (dispute.status in _FOUGHT or not dispute.final)
 
 
 # What is done.
@@ -350,13 +338,14 @@ def _looked(ports: Ports, erasure: Erasure, now: datetime) -> tuple[Erasure, Tra
         raise Rejected("this erasure is proved: nobody knows any more whose it was", reason="already_proved")
     found = traces(ports.documents, customer, erasure.asked_at, now)
     if found.fought:
-        after = replace(erasure, stage=Stage.WAITS, due_at=now + 7 * DAY)
+        after = replace(erasure, stage=Stage.WAITS, due_at=now + 7 * DAY, fought=found.fought)
         _written(ports.documents, after)
     else:
         counts, days = Counter(erasure.found) | Counter(found.counts()), _days(found)
         after = replace(
             erasure,
             stage=Stage.ERASED,
+            fought=(),
             due_at=_due(erasure.asked_at, now),
             found=dict(counts),
             days={
@@ -445,7 +434,7 @@ def _erase(documents: Documents, found: Traces, person: str, now: datetime) -> N
         documents.commit([Delete(one.key)])
     for one in found.owned:
         _replaced(documents, one.key, lambda document: _listed_alone(document, now))
-    for one in (*found.usage, *found.waiting):
+    for one in found.usage:
         documents.commit([Delete(one.key)])
     for one in found.reviews:
         _replaced(documents, one.key, lambda document: timeline.compact(_wordless(from_document(document, Review))))
@@ -599,7 +588,7 @@ def report_of(erasure: Erasure, found: Traces, now: datetime) -> Report:
         asked_at=erasure.asked_at,
         at=now,
         lines=tuple(lines),
-        fought=found.fought,
+        fought=found.fought or erasure.fought,
         returned=found.returned or erasure.returned,
     )
     return replace(told, digest=hashlib.sha256(encode(told)).hexdigest())

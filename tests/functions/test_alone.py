@@ -46,6 +46,7 @@ CONSUMED = {
     "manage_dispute": Request("/v1/disputes/readiness", identity("ana@shop.example"), b'{"customer_id": "cus_none"}'),
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
+    "erase": pushed(b"", job="erase"),
     "monitor_model": pushed(b"", job="monitor_model"),
     "replay_deliveries": Request("/", {}, b'{"provider": "stripe", "since": "2026-11-01T00:00:00Z"}'),
     "manage_rules": Request("/", {}, b'{"act": "show"}'),

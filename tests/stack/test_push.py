@@ -173,7 +173,7 @@ def test_a_laptop_gives_up_where_the_cloud_does() -> None:
         *(f"dead-letter-{name}" for name in ("fetch-resource", "record-payment", "score-payment", "track-dispute")),
         *(
             f"dead-letter-{name}"
-            for name in ("keep-evidence", "check-deadlines", "respond-dispute", "train-model", "monitor-model")
+            for name in ("keep-evidence", "check-deadlines", "respond-dispute", "train-model", "monitor-model", "erase")
         ),
         *(
             f"dead-letter-warehouse-{topic}"

@@ -117,6 +117,11 @@ READ_IN_THE_LOG = {
     "subscriber_cut",
     "decisions_replayed",
     "rules_backtested",
+    "person_erased",
+    "erasure_proved",
+    "rows_unlinked",
+    "rows_nameless",
+    "rows_nameless_late",
 }
 
 
