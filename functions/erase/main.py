@@ -1,4 +1,4 @@
-"""Nightly: rows of days that are past lose whom they name, and erasures that were asked for are followed until they are proved."""
+"""Hourly: rows of days that are past lose whom they name, and erasures that were asked for are followed until they are proved."""
 
 import functions_framework
 from flask import Request
@@ -10,11 +10,11 @@ from shared.runtime.app import App
 
 
 def build(app: App) -> entry.Handler:
-    def night(_: bytes) -> None:
+    def due(_: bytes) -> None:
         make_nameless(app.ports, app.now())
         follow_up(app.ports, app.now())
 
-    return entry.on_tick("erase", night, app.clock)
+    return entry.on_tick("erase", due, app.clock)
 
 
 handle = entry.start("erase", build)

@@ -36,7 +36,7 @@ from shared.flows.judged import EXPIRES, NAMELESS, TRIED_BY, Judged, decision_ke
 from shared.flows.keep_evidence import COLLECTION as USAGE
 from shared.flows.listing import LISTS, ListedEntity
 from shared.flows.nameless import nameless_until
-from shared.flows.ports import FOUND_BY, Accumulate, Delete, Document, Documents, Key, Ports, Snapshot, Write
+from shared.flows.ports import FOUND_BY, Accumulate, Create, Delete, Document, Documents, Key, Ports, Snapshot, Write
 from shared.flows.record_payment import ROWS
 from shared.flows.reviews import REVIEWS
 from shared.fraud.features import GRAIN_MICROSECONDS, Entity, Grain, Measure, document_name
@@ -46,6 +46,9 @@ COLLECTION: Final = "erasures"
 DAY: Final = timedelta(days=1)
 MOST: Final = 1000
 """Payments that one look finds by one text; what is left is found by the next."""
+BATCHED: Final = Key("registry", "rows_batch")
+DAYS_A_RUN: Final = 15
+"""BigQuery rewrites a day's partition in half a minute, and two at once of a table: assumed."""
 TOGETHER: Final = 10_000
 """Persons whose rows one batch rewrites."""
 PAGE: Final = 200
@@ -325,7 +328,7 @@ def follow_up(ports: Ports, now: datetime, limit: int = PAGE) -> None:
 
 
 def _ends(erasure: Erasure, now: datetime) -> bool:
-    return erasure.stage is Stage.ERASED and now >= erasure.asked_at + SETTLED
+    return erasure.stage is Stage.ERASED and erasure.rows_at is None and now >= erasure.asked_at + SETTLED
 
 
 def erasure_of(found: Snapshot | None) -> Erasure | None:
@@ -351,7 +354,7 @@ def _looked(ports: Ports, erasure: Erasure, now: datetime) -> tuple[Erasure, Tra
             days={
                 day: tuple(sorted({*erasure.days.get(day, ()), *days.get(day, ())})) for day in {*erasure.days, *days}
             },
-            rows_at=(erasure.rows_at or max(erasure.asked_at + BATCH, now)) if erasure.days or days else None,
+            rows_at=(erasure.rows_at or _batch(erasure.asked_at, now)) if erasure.days or days else None,
         )
         # Before: payments are not found again once they name nobody, and their rows still do.
         _written(ports.documents, replace(after, due_at=erasure.due_at or now))
@@ -359,6 +362,11 @@ def _looked(ports: Ports, erasure: Erasure, now: datetime) -> tuple[Erasure, Tra
         _written(ports.documents, after)
     fact("person_erased", person=erasure.person, stage=after.stage, found=sum(found.counts().values()))
     return after, found
+
+
+def _batch(asked_at: datetime, now: datetime) -> datetime:
+    """When their rows are due: whoever had to wait longer than for a batch is of none that has begun."""
+    return asked_at + BATCH if asked_at + BATCH > now else now + BATCH + DAY
 
 
 def _written(documents: Documents, erasure: Erasure) -> None:
@@ -387,30 +395,44 @@ def _day(at: datetime) -> str:
 
 
 def sweep(ports: Ports, now: datetime) -> None:
-    """Once somebody has waited for BATCH: the names leave the events of all who asked, and what was told since of payments that
-    name nobody (`record_payment` writes down which), each day's in one statement. Raises
-    Unavailable; whoever is killed does all of it again, which changes nothing."""
+    """Once somebody has waited for BATCH: the names leave the events of all who asked, each day's in one statement, as many as a
+    run has time for. The next run goes on, also after a kill; who asks meanwhile is of the next batch. Raises Unavailable."""
     documents = ports.documents
-    [heard] = documents.get([ROWS])
-    waits = heard.document.get("since") if heard else None
-    if not documents.due(COLLECTION, "rows_at", now, 1) and (waits is None or waits > microseconds(now - BATCH)):
+    _sweep_heard(ports, now)
+    [running] = documents.get([BATCHED])
+    if running is None and not documents.due(COLLECTION, "rows_at", now, 1):
         return
-    waiting = [erasure_of(one) for one in documents.due(COLLECTION, "rows_at", now + BATCH, TOGETHER)]
+    batch: Document = running.document if running else {"until": now + BATCH, "done": ""}
+    if running is None:
+        documents.commit([Create(BATCHED, batch)])
+    waiting = [erasure_of(one) for one in documents.due(COLLECTION, "rows_at", batch["until"], TOGETHER)]
     together = [one for one in waiting if one is not None]
-    late: Mapping[str, Mapping[str, bool]] = heard.document.get("days", {}) if heard else {}
-    days: dict[str, set[str]] = {day: set(payments) for day, payments in late.items()}
+    days: dict[str, set[str]] = {}
     for one in together:
         for day, payments in one.days.items():
             days.setdefault(day, set()).update(payments)
-    for day in sorted(days):
+    open_days = sorted(day for day in days if day > batch["done"])
+    for day in open_days[:DAYS_A_RUN]:
         _blank(ports, day, sorted(days[day]))
-    gone = [("days", day, payment) for day, payments in late.items() for payment in payments]
-    if gone:
-        documents.commit([Accumulate(ROWS, drop=[*gone, ("since",)])])
+        documents.commit([Accumulate(BATCHED, put={("done",): day})])
+    if len(open_days) > DAYS_A_RUN:
+        return
     for one in together:
-        key = Key(COLLECTION, one.person)
-        documents.commit([Accumulate(key, drop=[("days",), ("rows_at",)])])
+        documents.commit([Accumulate(Key(COLLECTION, one.person), drop=[("days",), ("rows_at",)])])
+    documents.commit([Delete(BATCHED)])
     fact("rows_unlinked", days=len(days), persons=len(together))
+
+
+def _sweep_heard(ports: Ports, now: datetime) -> None:
+    """What was told of payments that name nobody: `record_payment` writes down which."""
+    [heard] = ports.documents.get([ROWS])
+    if heard is None or heard.document.get("since", microseconds(now)) > microseconds(now - BATCH):
+        return
+    for day, payments in sorted(heard.document.get("days", {}).items())[:DAYS_A_RUN]:
+        _blank(ports, day, sorted(payments))
+        ports.documents.commit([Accumulate(ROWS, drop=[("days", day, payment) for payment in payments])])
+    if len(heard.document.get("days", {})) <= DAYS_A_RUN:
+        ports.documents.commit([Accumulate(ROWS, drop=[("since",)])])
 
 
 def _blank(ports: Ports, day: str, payments: Sequence[str]) -> None:
@@ -422,8 +444,8 @@ def _blank(ports: Ports, day: str, payments: Sequence[str]) -> None:
 
 def _due(asked_at: datetime, now: datetime) -> datetime:
     """The next look. The last ones are made on Mondays, so that those of a week share what they ask of rows."""
-    last = asked_at + SETTLED
-    last += (7 - last.weekday()) % 7 * DAY
+    last = (asked_at + SETTLED + 7 * DAY).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    last -= last.weekday() * DAY
     return next((at for at in (*(asked_at + wait for wait in AGAIN), last) if at > now), now + 7 * DAY)
 
 

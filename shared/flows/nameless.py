@@ -1,7 +1,7 @@
 """What names a person, and nobody reads any more, leaves the rows of a day once that day is past, whoever's they are: one rewriting of each partition in
 its life.
 
-`registry/nameless` says of each table until when its rows name nobody. Each night a day is added; a night that is missed, or
+`registry/nameless` says of each table until when its rows name nobody. Each night a day is added; a run that is missed, or
 killed, is made up for by the next one. Rows that were written late into days before that are looked for once in `erasing.FRESH`.
 """
 
@@ -14,8 +14,8 @@ from shared.domain.telemetry import fact
 from shared.flows.ports import Accumulate, Documents, Key, Ports
 
 MARK: Final = Key("registry", "nameless")
-MOST: Final = 40
-"""Days of a table that one night rewrites, so that it ends in its time."""
+MOST: Final = 10
+"""Days of a table that one run rewrites, so that it ends in its time."""
 DAY: Final = timedelta(days=1)
 _LOOKED: Final = "looked_at"
 

@@ -340,7 +340,7 @@ def _conditions(folder: Path, providers: int) -> int:
     return len(alerts) + 4 * sum(providers if one["service"] == "webhook" else 1 for one in objectives)
 
 
-def held(month: int, since: float = 0, until: float = math.inf) -> float:
+def held(month: float, since: float = 0, until: float = math.inf) -> float:
     """Months of what comes in a month that are there on the average of `month`, of an age of `since` to `until` months."""
     age = month - 0.5
     return min(age, until) - min(age, since)

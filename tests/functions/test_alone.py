@@ -351,7 +351,7 @@ CHANGED = {
         "respond_dispute",
         "manage_dispute",
     },
-    "shared/flows/record_payment.py": {"record_payment", "respond_dispute", "manage_dispute", "monitor_model"},
+    "shared/flows/record_payment.py": {"record_payment", "respond_dispute", "manage_dispute", "monitor_model", "erase"},
     "functions/webhook/main.py": {"webhook-*"},
 }
 
