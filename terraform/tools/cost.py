@@ -98,7 +98,7 @@ class Each:
     report_writes: int = 12
     update_bytes: int = 980
     delivery_row: int = 2_900
-    delivery_rest: int = 430  # of a delivery's row, when its bytes are gone
+    delivery_rest: int = 400  # of a delivery's row, when its bytes are gone
     event_row: int = 720
     decision_row: int = 3_540
     update_row: int = 430
