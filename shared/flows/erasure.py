@@ -36,13 +36,13 @@ from shared.flows.judged import EXPIRES, NAMELESS, TRIED_BY, Judged, decision_ke
 from shared.flows.keep_evidence import COLLECTION as USAGE
 from shared.flows.listing import LISTS, ListedEntity
 from shared.flows.nameless import nameless_until
-from shared.flows.ports import FOUND_BY, Accumulate, Create, Delete, Document, Documents, Key, Ports, Snapshot, Write
+from shared.flows.ports import Accumulate, Create, Delete, Document, Documents, Key, Ports, Snapshot, Write
 from shared.flows.record_payment import ROWS
 from shared.flows.reviews import REVIEWS
 from shared.fraud.features import GRAIN_MICROSECONDS, Entity, Grain, Measure, document_name
 from shared.fraud.lists import LISTED
 
-COLLECTION: Final = "erasures"
+COLLECTION = "erasures"
 DAY: Final = timedelta(days=1)
 MOST: Final = 1000
 """Payments that one look finds by one text; what is left is found by the next."""
@@ -154,7 +154,8 @@ NOTHING: Final = Traces("", (), (), (), (), (), (), (), returned=False)
 
 def traces(documents: Documents, customer: str, asked_at: datetime, now: datetime) -> Traces:
     """Look, in some ten round trips and as many more as there are hundreds of payments. Raises Unavailable."""
-    found = [one for name in sorted(FOUND_BY) for one in documents.find(cases.PAYMENTS, name, customer, MOST)]
+    found = documents.find(cases.PAYMENTS, "paid_by", customer, MOST)
+    found += documents.find(cases.PAYMENTS, TRIED_BY, customer, MOST)
     own = [one for one in found if not _since(one, asked_at)]
     decisions = _decisions(documents, own, documents.find("decisions", TRIED_BY, customer, MOST))
     returned = len(own) < len(found)
