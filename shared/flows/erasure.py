@@ -156,9 +156,11 @@ def traces(documents: Documents, customer: str, asked_at: datetime, now: datetim
     """Look, in some ten round trips and as many more as there are hundreds of payments. Raises Unavailable."""
     found = documents.find(cases.PAYMENTS, "paid_by", customer, MOST)
     found += documents.find(cases.PAYMENTS, TRIED_BY, customer, MOST)
+    asked = documents.find("decisions", TRIED_BY, customer, MOST)
     own = [one for one in found if not _since(one, asked_at)]
-    decisions = _decisions(documents, own, documents.find("decisions", TRIED_BY, customer, MOST))
-    returned = len(own) < len(found)
+    requests = [one for one in asked if (made := Judged.of(one)) and made.decision.occurred_at <= asked_at]
+    decisions = _decisions(documents, own, requests)
+    returned = len(own) < len(found) or len(requests) < len(asked)
     keyed = entity_key(Entity.CUSTOMER, document_name(customer))
     theirs = {} if returned else {keyed: ()}
     used = _used(decisions)
@@ -527,7 +529,9 @@ def _prove(ports: Ports, ending: Sequence[tuple[Erasure, Traces]], now: datetime
     for erasure, found in ending:
         # What they have paid since they asked is named in its document.
         theirs = [
-            row for row in rows if row["customer"] == erasure.customer and not _named_still(payments.get(_paid(row)))
+            row
+            for row in rows
+            if row["customer"] == erasure.customer and _is_of(row, payments.get(_paid(row)), erasure.asked_at)
         ]
         left = traces(ports.documents, erasure.customer or "", erasure.asked_at, now).counts()
         if theirs:
@@ -562,8 +566,9 @@ def _paid(row: Mapping[str, Any]) -> Key:
     return Key(cases.PAYMENTS, f"{row['provider']}:{row['payment_id']}")
 
 
-def _named_still(payment: Snapshot | None) -> bool:
-    return payment is not None and not payment.document.get(NAMELESS)
+def _is_of(row: Mapping[str, Any], payment: Snapshot | None, asked_at: datetime) -> bool:
+    """Whether a row is part of the erasure: of a payment that names nobody, or of none at all and of before."""
+    return bool(payment.document.get(NAMELESS)) if payment is not None else bool(row["day"] <= asked_at)
 
 
 def _rows_of(ports: Ports, customers: Sequence[str], until: datetime) -> list[dict[str, Any]]:

@@ -379,11 +379,16 @@ def test_a_payment_made_after_they_asked_is_no_part_of_it(world: World) -> None:
     begin(world.ports, ANA, DEVELOPMENT, NOON + DAY, **WHY)
     world.now = NOON + 3 * DAY
     world.hear(a_payment_event(event_id="stripe:acct_1:e7", **of(ANA, payment_id="pi_7", occurred_at=world.now)))
+    world.ask(an_assessment(**of(ANA, request_id="r7", merchant_reference="order-7", occurred_at=world.now)))
     world.nights(NOON + SETTLED + 10 * DAY)
     assert proved(world).stage is Stage.PROVED
     assert proved(world).returned
     assert from_document(world.documents()[Key("payments", "stripe:pi_7")], Payment).paid_by == ANA
     assert Key("feature_state", f"customer:{ANA}") in world.documents()
+    named = "SELECT DISTINCT payment_id FROM payment_events WHERE customer_id = @customer ORDER BY payment_id"
+    rows = world.ports.warehouse.query(named, {"customer": ANA})
+    assert [row["payment_id"] for row in rows] == ["pi_7", "request:r7"]
+    assert b"r7" in unpacked(world)
 
 
 def test_nothing_goes_while_a_dispute_is_fought_and_all_of_it_when_that_ends(world: World, tmp_path: Path) -> None:
