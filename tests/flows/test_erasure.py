@@ -260,7 +260,7 @@ def two_lives(draw: st.DrawFn) -> list[AnyEvent]:
     return [*events, *draw(st.lists(st.sampled_from(events), max_size=2))]
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(two_lives())
 def test_erasing_one_leaves_another_as_they_are_to_the_byte(
     tmp_path_factory: pytest.TempPathFactory, events: Sequence[AnyEvent]
