@@ -1,6 +1,6 @@
 """The warehouse's tables as declared in `shared/learning/sql/tables/<table>.json`, BigQuery's own schema format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -56,3 +56,33 @@ def _declared(value: Any, column: Column) -> Any:
     if column.mode == "REPEATED":
         return [declared(item, column.fields) for item in value]
     return declared(value, column.fields)
+
+
+def members_of(table: str, paths: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Top-level column to those of its members that `paths` name, none where it is named itself. Raises Misconfigured for what is
+    not declared, or may not be null."""
+    known = {column.name: column for column in columns(table)}
+    found: dict[str, frozenset[str]] = {}
+    for path in paths:
+        name, _, member = path.partition(".")
+        column = known.get(name)
+        fields = {field.name for field in column.fields if field.mode == "NULLABLE"} if column else set()
+        if column is None or (member not in fields if member else column.mode != "NULLABLE" or fields):
+            raise Misconfigured(f"{table} has no {path} that may be null", reason="unknown_column")
+        found[name] = found.get(name, frozenset()) | ({member} if member else frozenset())
+    return found
+
+
+def blanked(row: Mapping[str, Any], members: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+    """`row` with `members`, as `members_of` tells them, null; records that are null stay so."""
+    return {name: _blanked(value, members[name]) if name in members else value for name, value in row.items()}
+
+
+def _blanked(value: Any, members: frozenset[str]) -> Any:
+    match value:
+        case list():
+            return [_blanked(item, members) for item in value]
+        case dict() if members:
+            return {name: None if name in members else item for name, item in value.items()}
+        case _:
+            return value if members else None

@@ -13,6 +13,7 @@ from shared.cli import (
     deliveries,
     disputes,
     endpoints,
+    erasing,
     explaining,
     facts,
     jobs,
@@ -86,7 +87,7 @@ def root(
 
 
 READING = (tracing, explaining, deliveries, disputes, reviews, models, rules, facts, payouts)
-CHANGING = (replaying, letters, providers, keys, deciding, jobs, endpoints, auditing, reconciling)
+CHANGING = (replaying, letters, providers, keys, deciding, jobs, endpoints, erasing, auditing, reconciling)
 
 for module in (*READING, *CHANGING):
     module.register(app)

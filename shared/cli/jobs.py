@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shared.cli import output, topology
+from shared.cli import output
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.output import Json, answer, table
 from shared.cli.session import instant, session_of
 from shared.flows.audit import Errand
 from shared.operations.jobs import declared, jobs, run
+from shared.runtime import topology
 
 group = typer.Typer(no_args_is_help=True, help="What runs by schedule.")
 

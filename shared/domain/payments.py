@@ -96,7 +96,8 @@ class Payment:
     what was held tells a person, and a capture that comes too late, of how much. captured, refunded, reversed:
     totals, see `totals`; None where no such step was told or no amount known. first_at, last_at: the provider's times
     of its first and last fact. paid_by: the customer, of a payment of which something can be given back; `subscribers`
-    finds it by that, and whoever only tried to pay is not found. known: of how many different words all this is made; it rises whenever a total
+    finds it by that. tried_by: the customer of any other, so that nobody who is erased is missed. nameless: whoever paid was
+    erased, and what is told later does not bring them back. known: of how many different words all this is made; it rises whenever a total
     changes, and never falls.
     inconsistent: what does not add up, for a person: `currency_disagreement` (amounts in another currency than the
     first are left out of every total), `timeline_full` (the oldest facts are no longer listed, but count),
@@ -117,6 +118,8 @@ class Payment:
     review_open: bool | None = None
     details: Details = Details()
     paid_by: str | None = None
+    tried_by: str | None = None
+    nameless: bool = False
     aliases: tuple[str, ...] = ()
     inconsistent: tuple[str, ...] = ()
     known: int = 0
@@ -162,7 +165,8 @@ def may_have_happened_again(payment: Payment, event: PaymentChanged | ReviewChan
 
 def record(payment: Payment, event: PaymentChanged | ReviewChanged) -> Payment:
     """`payment` with `event` among its facts. The same payment, when the fact is known."""
-    facts, left_out = timeline.newest(payment.facts, event.event_id, fact_of(event))
+    fact = _nameless(fact_of(event)) if payment.nameless else fact_of(event)
+    facts, left_out = timeline.newest(payment.facts, event.event_id, fact)
     told = event.aliases if isinstance(event, PaymentChanged) else ()
     return settle(
         replace(
@@ -172,6 +176,33 @@ def record(payment: Payment, event: PaymentChanged | ReviewChanged) -> Payment:
             account=min(payment.account, event.account),
             aliases=tuple(sorted({*payment.aliases, *told} - {payment.payment_id, ""})),
         )
+    )
+
+
+def without_person(payment: Payment) -> Payment:
+    """`payment` with nothing that says whose it is, now and whatever is told later: money and state are as they were."""
+    folded = payment.folded
+    if folded is not None:
+        folded = replace(
+            folded,
+            details=_without_names(folded.details),
+            told_at={name: at for name, at in folded.told_at.items() if name not in _PERSONAL},
+            told_by={name: by for name, by in folded.told_by.items() if name not in _PERSONAL},
+        )
+    facts = {name: _nameless(fact) for name, fact in payment.facts.items()}
+    return settle(replace(payment, facts=facts, folded=folded, nameless=True))
+
+
+def _nameless(fact: PaymentFact) -> PaymentFact:
+    return replace(fact, details=_without_names(fact.details))
+
+
+def _without_names(details: Details) -> Details:
+    card = details.card
+    return replace(
+        details,
+        card=replace(card, fingerprint=None, last4=None) if card else None,
+        **dict.fromkeys(_PERSONAL),
     )
 
 
@@ -216,6 +247,7 @@ def settle(payment: Payment) -> Payment:
         review_open=latest.review_open,
         details=latest.details,
         paid_by=latest.details.customer_id if held and held.minor > 0 else None,
+        tried_by=None if held and held.minor > 0 else latest.details.customer_id,
         inconsistent=tuple(sorted(troubles)),
         known=known,
     )
@@ -353,6 +385,7 @@ _AFTER_AUTHORIZATION = {
 }
 _DETAILS = tuple(each.name for each in fields(Details))
 _told = attrgetter(*_DETAILS)
+_PERSONAL = ("customer_id", "device_id", "ip", "email_hash", "email_domain")
 _REVIEW = "review_open"
 _CURRENCIES, _UNSIGNED, _INCOMPLETE = "currency_disagreement", "unsigned_step", "totals_incomplete"
 _MOVE_NOTHING = frozenset({PaymentStep.PENDING, PaymentStep.REFUND_PENDING, PaymentStep.SUCCEEDED_BY})

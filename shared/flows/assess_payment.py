@@ -25,6 +25,7 @@ from shared.flows.decisions import PACKED, of_stored, stored
 from shared.flows.event_messages import event_message
 from shared.flows.exploring import may_lose, spend
 from shared.flows.judged import (
+    TRIED_BY,
     Found,
     Judged,
     Link,
@@ -242,7 +243,8 @@ def count(
             link = Link(paid.decision.event_id, paid.decision.payment_id, microseconds(paid.decision.occurred_at))
             writes.append(Create(own, {**document, "link": to_document(link)}))
         else:
-            writes = [Create(own, document)]
+            who = {TRIED_BY: asked.customer_id} if asked.customer_id else {}
+            writes = [Create(own, {**document, **who})]
             writes += (write(name, seen[name], {"same_as": asked.payment_id}) for name in found.missing)
             writes += counted(known, found.claims, own)
             if not names:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -93,6 +93,11 @@ def stored(decision: Decision) -> Document:
     }
     packed = compressed.compress(encode(said)) + compressed.flush()
     return {PACKED: base64.b64encode(packed).decode("ascii")}
+
+
+def without_person(decision: Decision) -> Decision:
+    """`decision` with nothing that says whose payment it was on: numbers, reasons and outcome are as they were."""
+    return replace(decision, history=tuple(replace(one, value=None) for one in decision.history))
 
 
 def of_stored(document: Mapping[str, Any]) -> Decision:

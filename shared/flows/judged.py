@@ -17,7 +17,7 @@ from shared.domain.instants import microseconds
 from shared.domain.reviews import Review
 from shared.domain.timeline import compact
 from shared.flows.committing import Seen, write
-from shared.flows.decisions import PACKED, of_stored, row_of
+from shared.flows.decisions import PACKED, of_stored, row_of, stored, without_person
 from shared.flows.ports import Accumulate, Create, Delete, Document, Key, Message, Ports, Replace, Snapshot, Write
 from shared.fraud.claims import Claims
 from shared.fraud.features import Attempt, Entity
@@ -30,6 +30,9 @@ FORGOTTEN_AFTER = timedelta(days=400)
 # How long a payment and a request under one merchant reference may be apart: a subscription's next month is none of both.
 ONE_PURCHASE = timedelta(hours=24)
 MOST_WAITING = 20
+NAMELESS = "nameless"
+TRIED_BY = "tried_by"
+"""By which a request is found of which no payment has come: the customer."""
 EXPIRES = {"feature_state": "expires_at", "assessments": "expires_at", "lists": "expires_at"}
 
 
@@ -47,18 +50,20 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A decision as it is stored, and what was linked to it."""
+    """A decision as it is stored, and what was linked to it. nameless: whoever paid was erased, and is counted nowhere again."""
 
     key: Key
     decision: Decision
     link: Link | None = None
+    nameless: bool = False
 
     @classmethod
     def of(cls, snapshot: Snapshot | None) -> "Judged | None":
         if snapshot is None or PACKED not in snapshot.document:
             return None
         link = snapshot.document.get("link")
-        return cls(snapshot.key, of_stored(snapshot.document), from_document(link, Link) if link else None)
+        nameless = bool(snapshot.document.get(NAMELESS))
+        return cls(snapshot.key, of_stored(snapshot.document), from_document(link, Link) if link else None, nameless)
 
     @property
     def own(self) -> dict[Entity, str]:
@@ -129,6 +134,16 @@ def _first(waiting: Mapping[str, Waiting], of: Waiting) -> str | None:
 
 def _without(waiting: Mapping[str, Waiting], name: str | None) -> dict[str, Waiting]:
     return {other: one for other, one in waiting.items() if other != name}
+
+
+def nameless(document: Document) -> Document:
+    """The document of a decision, or of what leads to one, without the person whose payment it was on."""
+    if PACKED not in document:
+        return document
+    kept = {**document, **stored(without_person(of_stored(document))), NAMELESS: True}
+    if (link := document.get("link")) is not None:
+        kept["link"] = to_document(replace(from_document(link, Link), named={}))
+    return {name: value for name, value in kept.items() if name != TRIED_BY}
 
 
 def purchase_key(provider: str, merchant_reference: str | None) -> Key | None:
@@ -203,11 +218,11 @@ def add(
     missing: its names that lead nowhere yet. waiting: what is claimed under those.
     """
     counted = root.counted
-    whole = replace(other, entities={**root.own, **other.entities})
+    whole = replace(other, entities={} if root.nameless else {**root.own, **other.entities})
     seen.read(entity_keys(whole).values())
     known = known_of(whole, seen)
     event = other.event
-    named = {entity: value for entity, value in other.entities.items() if (entity, value) not in counted}
+    named = {entity: value for entity, value in whole.entities.items() if (entity, value) not in counted}
     linked = replace(
         root,
         link=Link(
@@ -227,7 +242,9 @@ def add(
     snapshot = seen[root.key]
     if snapshot is None:
         raise ValueError(f"{root.key} was judged and is not there")
-    writes.append(Replace(root.key, {**snapshot.document, "link": to_document(linked.link)}, snapshot.version))
+    # From now on it is found by its payment.
+    document = {name: value for name, value in snapshot.document.items() if name != TRIED_BY}
+    writes.append(Replace(root.key, {**document, "link": to_document(linked.link)}, snapshot.version))
     if after != before:
         writes.append(write(claims_key(root), seen[claims_key(root)], claims_document(after)))
     for (entity, value), at in counted.items():

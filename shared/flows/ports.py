@@ -83,7 +83,7 @@ class Unchanged:
 Write = Create | Replace | Accumulate | Delete | Unchanged
 
 
-FOUND_BY = frozenset({"paid_by"})
+FOUND_BY = frozenset({"paid_by", "tried_by"})
 """The top-level texts by which documents may be found: whatever else is asked for is no index, and would be a scan."""
 
 FINDABLE = 1000
@@ -217,6 +217,20 @@ class Warehouse(Protocol):
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows to a declared table (`shared/learning/sql/tables/<table>.json`); members that the table does
         not declare are dropped, as a BigQuery subscription does. Values are JSON values: instants as RFC 3339 text."""
+
+    def blank(
+        self,
+        table: str,
+        members: Sequence[str],
+        at: str,
+        since: datetime,
+        until: datetime,
+        only: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Make `members` null in every row of a declared table whose instant `at`, the column of its partitions, is from `since`
+        on and before `until`; of a record's member that is `card.last4`, and of one that is repeated it is so in each item.
+        only: in rows alone in which each of these columns is one of its texts. All rows or none; a repeat changes nothing. What it costs is
+        what these partitions hold."""
 
 
 @dataclass(frozen=True, slots=True)

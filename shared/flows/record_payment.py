@@ -1,7 +1,8 @@
 """A payment event becomes part of its payment: state, money, timeline."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from shared.disputes import lifecycle
 from shared.disputes.case import with_captured
@@ -9,6 +10,7 @@ from shared.domain import payments, timeline
 from shared.domain.codec import from_document
 from shared.domain.disputes import Case, CaseFlag, Dispute
 from shared.domain.events import AnyEvent, CanarySent, PaymentChanged, ReviewChanged
+from shared.domain.instants import microseconds
 from shared.domain.payments import Payment
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
@@ -17,6 +19,9 @@ from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.filing import members
 from shared.flows.ports import Accumulate, Key, Ports, Snapshot, Write
 from shared.flows.track_dispute import message, tell_of_collision
+
+ROWS: Final = Key("registry", "nameless_rows")
+"""Rows that were told of payments whose customer was erased: the days, and the payments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,11 @@ def record_payment(event: AnyEvent, ports: Ports, now: datetime) -> None:
             for alias in after.aliases
             if alias not in before.aliases
         ]
+        if before.nameless and not known:
+            # Its row is written beside us, and names whoever was erased: the next batch goes over that day again.
+            day = f"{event.occurred_at.astimezone(UTC):%Y-%m-%d}"
+            told_at = microseconds(now)
+            writes.append(Accumulate(ROWS, put={("days", day, event.payment_id): True}, smallest={("since",): told_at}))
         if case != filed:
             writes += [write(case_key, seen[case_key], timeline.compact(case))]
         # Of a known event too: the copy before may have died between its commit and its rows.

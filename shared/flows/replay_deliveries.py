@@ -23,7 +23,8 @@ from shared.providers.kit.protocol import Provider
 
 PAGE = 200  # bodies may have a mebibyte each, and a page is held at once
 
-# The latest word on each delivery, oldest first, from where the page before ended.
+# The latest word on each delivery, oldest first, from where the page before ended. Bytes that were read and are past
+# `erasing.FRESH` are gone.
 STORED_SQL = """SELECT delivery_id, received_at, signed_at, outcome, key_ids, unsigned, types, unreadable,
   endpoint_live, endpoint_account, headers, query, body
 FROM (
@@ -32,7 +33,7 @@ FROM (
   WHERE provider = @provider AND received_at >= @since AND received_at < @until
     AND (@delivery_id = '' OR delivery_id = @delivery_id)
 ) AS told
-WHERE nth = 1
+WHERE nth = 1 AND body IS NOT NULL
   AND (outcome = @outcome OR (@outcome = '' AND (outcome = 'unparsed' OR (outcome = 'ignored' AND @ignored) OR @delivery_id != '')))
   AND (@type = '' OR @type IN UNNEST(types))
   AND (received_at > @since OR delivery_id > @after)
@@ -248,7 +249,7 @@ def as_received(provider: str, row: Mapping[str, Any]) -> tuple[Delivery, Verdic
     delivery = Delivery(
         provider=provider,
         body=row["body"] or b"",
-        headers=decode(row["headers"], dict[str, str]),
+        headers=decode(row["headers"] or "{}", dict[str, str]),
         received_at=row["received_at"],
         path=f"/{provider}",
         query=row["query"] or "",

@@ -1,6 +1,6 @@
 """What runs by schedule: when each was last seen to run, and a run asked for by a person."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,12 +34,18 @@ class Job:
 
 
 def declared(functions: Mapping[str, Mapping[str, object]]) -> list[Declared]:
-    """Those of the topology's `functions` that have a schedule."""
-    return [
-        Declared(name=name, schedule=str(one["schedule"]), signs=tuple(_texts(one.get("signs"))))
-        for name, one in functions.items()
-        if "schedule" in one
-    ]
+    """What of the topology's `functions` runs by schedule: a function by its own name, or each of the jobs that it has."""
+    return [job for name, one in functions.items() for job in _jobs_of(name, one)]
+
+
+def _jobs_of(name: str, one: Mapping[str, object]) -> Iterator[Declared]:
+    schedules, signs = one.get("schedules"), one.get("signs")
+    if isinstance(schedules, dict):
+        by_job = signs if isinstance(signs, dict) else {}
+        for job, schedule in schedules.items():
+            yield Declared(name=job, schedule=str(schedule), signs=tuple(_texts(by_job.get(job))))
+    elif "schedule" in one:
+        yield Declared(name=name, schedule=str(one["schedule"]), signs=tuple(_texts(signs)))
 
 
 def _texts(value: object) -> list[str]:

@@ -79,6 +79,10 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
     error_message = "The webhook has no database, no warehouse and no models."
   }
   assert {
+    condition     = [for name, m in google_bigquery_dataset_iam_member.warehouse : name if m.role == "roles/bigquery.dataEditor"] == ["erase"]
+    error_message = "Only erasing changes rows."
+  }
+  assert {
     condition     = keys(google_storage_bucket_iam_member.models_write) == ["train_model"]
     error_message = "Only training stores models."
   }

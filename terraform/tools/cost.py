@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.disputes.at_risk import OPEN_SINCE
 from shared.disputes.programmes import BEFORE
+from shared.domain.erasing import BATCH, FRESH
 from shared.domain.payouts import LINES_EACH
 from shared.flows.backtest import MOST_DECISIONS
 from shared.flows.cohorts import ROWS
@@ -60,6 +61,8 @@ class Traffic:
     """Subscribers pay once a month; so many of a hundred are others each month, with cards, devices and addresses of
     their own."""
     new_customers: float = 5.0
+    """Customers who ask to be erased, in a month: assumed. With some hundred a month there is one in every day's rows."""
+    erasures_a_month: float = 3_000
     """Attempts of a day, of a hundred payments, with a card that was never seen before."""
     newcomers: float = 10.0
     """Rules that people try: how often, and on how many days of decisions."""
@@ -101,6 +104,7 @@ class Each:
     report_writes: int = 12
     update_bytes: int = 980
     delivery_row: int = 2_900
+    delivery_rest: int = 400  # of a delivery's row, when its bytes are gone
     event_row: int = 720
     decision_row: int = 3_540
     update_row: int = 430
@@ -120,6 +124,10 @@ class Each:
     waiting_update: int = 190  # of a dispute's row, what says which deadlines are at risk
     hit_decision: int = 430  # what the rules' health reads, of a day's decisions and of those that became old enough
     tried_decision: int = 3_300  # what a backtest reads, of the sample
+    unlinked_event: int = 160  # of an event's row, what is read to rewrite it without names
+    proved_event: int = 45  # and to look for a customer
+    nameless_delivery: int = 25  # the same of a delivery's, and of a decision's
+    nameless_decision: int = 420
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample
     counted_decision: int = 110  # what it reads of one part in 256 to know how many there are
     named_decision: int = 190  # what it reads once more of the sample, to find labels by payments' names
@@ -137,6 +145,8 @@ class Each:
     claim_reads: int = 1  # of what is claimed of a payment, to publish it with the decision
     usage_reads: int = 1
     usage_writes: int = 1
+    erasure_reads: int = 150  # of a year's payments with their decisions, cases and histories, looked for four times
+    erasure_writes: int = 60
     usage_bytes: int = 900  # of a message; a history is some kilobytes, and one in twenty
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     payment_document: int = 1_590
@@ -361,7 +371,7 @@ def _conditions(folder: Path, providers: int) -> int:
     return len(alerts) + 4 * sum(providers if one["service"] == "webhook" else 1 for one in objectives)
 
 
-def held(month: int, since: float = 0, until: float = math.inf) -> float:
+def held(month: float, since: float = 0, until: float = math.inf) -> float:
     """Months of what comes in a month that are there on the average of `month`, of an age of `since` to `until` months."""
     age = month - 0.5
     return min(age, until) - min(age, since)
@@ -496,19 +506,46 @@ def costs(plan: Plan) -> Iterator[Line]:
     yield growing("Firestore expiry", gone, "M", price.firestore_million_deletes, of)
 
     bodies = traffic.webhooks_a_day * DAYS * each.delivery_row / GIB
-    rows = plan.events_a_day * each.event_row + traffic.payments_a_day * each.decision_row
-    rows = (rows + plan.disputes_a_day * (each.update_row + each.label_row + each.decision_row)) * DAYS / GIB
-    expire = kept.deliveries_days / DAYS
-    # A partition that nobody wrote to for 90 days costs half.
+    emptied = traffic.webhooks_a_day * DAYS * each.delivery_rest / GIB
+    events = plan.events_a_day * each.event_row * DAYS / GIB
+    decisions = traffic.payments_a_day * each.decision_row * DAYS / GIB
+    rest = plan.disputes_a_day * (each.update_row + each.label_row + each.decision_row) * DAYS / GIB
+    expire, fresh = kept.deliveries_days / DAYS, FRESH.days / DAYS
+    # A partition that nobody wrote to for 90 days costs half: that of events is written to by every batch of erasures.
+    cold = 3 if traffic.erasures_a_month == 0 else math.inf
     warehouse = [
         sum(
-            amount * (held(month, 0, min(3, until)) + 0.5 * held(month, min(3, until), until))
-            for amount, until in ((bodies, expire), (rows, math.inf))
+            amount * (held(month, since, min(cools, until)) + 0.5 * held(month, min(cools, until), until))
+            for amount, since, cools, until in (
+                (bodies, 0, fresh, fresh),
+                (emptied, fresh, fresh + 3, expire),
+                (decisions, 0, fresh + 3, math.inf),
+                (events, 0, cold, math.inf),
+                (rest, 0, 3, math.inf),
+            )
         )
         for month in MONTHS
     ]
-    of = f"{bodies:,.0f} GiB of deliveries a month for {kept.deliveries_days:g} days, {rows:,.0f} of the rest, half price after 90"
+    of = f"{bodies:,.0f} GiB of deliveries a month, for {FRESH.days} days and {emptied:,.0f} of them for {kept.deliveries_days:g}, "
+    of += f"{events:,.0f} of events, {decisions + rest:,.0f} of the rest, half price 90 days after the last write"
     yield growing("BigQuery storage", warehouse, "GiB", price.bigquery_gib_month, of)
+    # Of what is rewritten whole partitions are charged, and what is read to do so.
+    rewritten = traffic.webhooks_a_day * (each.delivery_row + each.nameless_delivery)
+    rewritten += traffic.payments_a_day * (each.decision_row + each.nameless_decision)
+    nameless = [rewritten * DAYS * (held(month + 0.5, fresh) - held(month - 0.5, fresh)) / TIB for month in MONTHS]
+    of = f"the bytes of deliveries and whom decisions knew, each day's once, {FRESH.days} days later"
+    yield growing("BigQuery nameless", nameless, "TiB", price.bigquery_scanned_tib, of)
+    if traffic.erasures_a_month:
+        passes, looks = DAYS / BATCH.days, DAYS / 7
+        a_pass = passes * (each.event_row + each.unlinked_event) + looks * each.proved_event
+        swept = [plan.events_a_day * DAYS * held(month) * a_pass / TIB for month in MONTHS]
+        of = f"all events every {BATCH.days} days, for {traffic.erasures_a_month:,.0f} customers a month, searched each week"
+        yield growing("BigQuery erasures", swept, "TiB", price.bigquery_scanned_tib, of)
+        dollars = (
+            each.erasure_reads * price.firestore_million_reads + each.erasure_writes * price.firestore_million_writes
+        )
+        of = f"{each.erasure_reads} reads and {each.erasure_writes} writes each"
+        yield line("Firestore erasures", traffic.erasures_a_month / MILLION, "M", dollars, of)
     asked = TrainingRequest()
     scanned = []
     for month in MONTHS:

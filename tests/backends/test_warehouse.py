@@ -495,3 +495,50 @@ def test_what_watches_the_model_is_answered_alike(warehouses: Ports) -> None:
         {"payments": 4, "approved": 4, "agreed": 2}
     ]
     assert found.query(CANARY_SQL, both) == [{"canary": False, "payments": 4, "approved": 2}]
+
+
+BLANKED = (
+    "SELECT event_id, customer_id, card, step, amount FROM payment_events WHERE provider = 'blank' ORDER BY event_id"
+)
+
+
+def test_what_is_blanked_is_null_in_the_rows_that_are_meant_and_nothing_else_changes(warehouses: Ports) -> None:
+    found, since = warehouses.warehouse, NOON + timedelta(days=30)
+    card = {"fingerprint": "f", "bin": "4242", "last4": "1111", "network": None, "funding": None, "country": "DE"}
+    mine = [
+        payment(number, provider="blank", customer_id="c", card=card, occurred_at=utc_text(since + number * HOUR))
+        for number in range(4)
+    ]
+    mine[3] |= {"card": None, "occurred_at": utc_text(since)}
+    found.append("payment_events", mine)
+    before = found.query(BLANKED)
+    only = {"provider": ["blank"], "event_id": ["e0", "e2", "e3", "nobody"]}
+    for _ in range(2):
+        found.blank("payment_events", ["customer_id", "card.fingerprint"], "occurred_at", since, since + 2 * HOUR, only)
+    less = {"customer_id": None, "card": {**card, "fingerprint": None}}
+    assert found.query(BLANKED) == [before[0] | less, *before[1:3], before[3] | {"customer_id": None}]
+
+
+def test_a_member_of_a_repeated_record_is_blanked_in_each_item_in_their_order(warehouses: Ports) -> None:
+    found, since = warehouses.warehouse, NOON + timedelta(days=30)
+    history = [
+        {"entity": entity, "value": f"{entity}-1", "state": "known", "last_seen_at": utc_text(NOON)}
+        for entity in ("card", "customer", "ip")
+    ]
+    rows = [
+        {"event_id": f"blank{number}", "occurred_at": utc_text(since), "history": told, "newcomer": None}
+        for number, told in enumerate((history, []))
+    ]
+    found.append("fraud_decisions", rows)
+    asked = "SELECT history FROM fraud_decisions WHERE occurred_at >= @since ORDER BY event_id"
+    before = found.query(asked, {"since": since})
+    found.blank("fraud_decisions", ["history.value", "newcomer.card"], "occurred_at", since, since + HOUR)
+    [after, none] = found.query(asked, {"since": since})
+    assert after["history"] == [{**item, "value": None} for item in before[0]["history"]]
+    assert none["history"] == []
+
+
+@pytest.mark.parametrize("path", ["nothing", "card.nothing", "card", "aliases", "customer_id.x"])
+def test_only_what_is_declared_and_may_be_null_is_blanked(path: str, warehouses: Ports) -> None:
+    with pytest.raises(Misconfigured):
+        warehouses.warehouse.blank("payment_events", [path], "occurred_at", NOON, NOON + HOUR)

@@ -32,6 +32,7 @@ class Answered:
     def __init__(self, rows: list[dict[str, Any]], behind: Warehouse) -> None:
         self._rows = rows
         self.append = behind.append
+        self.blank = behind.blank
 
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False, bound: Bound | None = None

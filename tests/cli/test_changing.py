@@ -351,3 +351,21 @@ def test_what_nobody_is_called_is_not_changed(place: Place) -> None:
     assert payin(place.home, "rules", "publish", str(place.home / "none.json"), "--after", "1", *agree).exit_code == 65
     stale = payin(place.home, "rules", "publish", str(place.home / "book.json"), "--after", "shipped", *agree)
     assert (stale.exit_code, "revision 1" in stale.stderr) == (Code.REFUSED, True)
+
+
+def test_a_customer_is_looked_for_and_erased_and_the_report_is_shown_to_whoever_knows_the_name(
+    made: Place, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(made.home, home)
+    looked = told(home, "erase", "customer-1", "--dry-run")
+    assert (looked["stage"], payin(home, "erase", "customer-1", "--show").exit_code) == ("found", Code.NOTHING)
+    assert payin(home, "erase", "customer-1", "-r", "asked").exit_code == Code.NOT_AGREED
+    refused = payin(home, "erase", "customer-1", "--yes")
+    assert (refused.exit_code, "says why" in refused.stderr) == (Code.REFUSED, True)
+    done = payin(home, "erase", "customer-1", "--yes", "-r", "customer-1 asked for it")
+    assert (done.exit_code, "waits for the end of" in done.stdout) == (Code.DONE, True), done.output
+    shown = told(home, "erase", "customer-1", "--show")
+    assert (shown["stage"], shown["person"]) == ("waits", looked["person"])
+    [said] = [one for one in told(home, "audit", "--since", "3650d") if one["what"] == "erase"]
+    assert (said["outcome"], "customer-1" in json.dumps(said)) == ("waits", False)

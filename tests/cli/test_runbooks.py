@@ -13,6 +13,7 @@ from shared import settings
 from shared.backends.local import connect
 from shared.domain.codec import utc_text
 from shared.flows.ports import Accumulate, Key
+from shared.operations.jobs import declared
 from shared.runtime.topology import ROOT
 from tests.cli.calling import payin, told
 from tests.cli.operated import filled_in, operated
@@ -108,9 +109,10 @@ def test_a_job_that_stands_still_is_seen_and_can_be_run(meant: dict[str, str]) -
 
 def test_every_job_says_by_which_facts_it_is_seen() -> None:
     functions = json.loads((ROOT / "functions" / "topology.json").read_text())["functions"]
-    for name, one in functions.items():
-        assert bool(one.get("signs")) == ("schedule" in one), name
-        assert set(one.get("signs", ())) <= TOLD, name
+    assert {one.name for one in declared(functions)} >= {"check_deadlines", "canary", "subscriptions"}
+    for one in declared(functions):
+        assert one.signs, one.name
+        assert set(one.signs) <= TOLD, one.name
 
 
 def test_an_endpoint_that_is_gone_is_shown_until_somebody_enables_it(meant: dict[str, str]) -> None:

@@ -108,6 +108,9 @@ def test_a_warehouse_that_is_down_loses_no_case(ports: Ports, caplog: pytest.Log
         def append(self, *_: object) -> None:
             raise Unavailable("no warehouse")
 
+        def blank(self, *_: object) -> None:
+            raise Unavailable("no warehouse")
+
     caplog.set_level("INFO", logger="payin")
     assert outcomes_until(NOON, Down(), NOON - DAY) == Outcomes()
     assert "outcomes_unknown" in [entry.message for entry in caplog.records]

@@ -46,6 +46,7 @@ CONSUMED = {
     "manage_dispute": Request("/v1/disputes/readiness", identity("ana@shop.example"), b'{"customer_id": "cus_none"}'),
     "check_deadlines": pushed(b"", job="check_deadlines"),
     "train_model": pushed(b"", job="another"),
+    "erase": pushed(b"", job="erase"),
     "monitor_model": pushed(b"", job="monitor_model"),
     "reconcile": pushed(b"", job="reconcile"),  # no provider's key is set: nobody is asked
     "watch_traffic": pushed(b"", job="watch_traffic"),
@@ -399,7 +400,7 @@ CHANGED = {
         "manage_dispute",
         "watch_providers",
     },
-    "shared/flows/record_payment.py": {"record_payment", "respond_dispute", "manage_dispute", "monitor_model"},
+    "shared/flows/record_payment.py": {"record_payment", "respond_dispute", "manage_dispute", "monitor_model", "erase"},
     "functions/webhook/main.py": {"webhook-*"},
 }
 

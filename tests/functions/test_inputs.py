@@ -150,7 +150,16 @@ def test_an_event_without_a_name_or_outside_the_calendar_is_not_recorded(functio
 
 @pytest.mark.parametrize(
     "function",
-    [*CONSUMERS, "keep_evidence", "check_deadlines", "train_model", "monitor_model", "reconcile", "watch_traffic"],
+    [
+        *CONSUMERS,
+        "keep_evidence",
+        "check_deadlines",
+        "train_model",
+        "monitor_model",
+        "reconcile",
+        "watch_traffic",
+        "erase",
+    ],
     indirect=True,
 )
 def test_a_push_that_nobody_can_read_is_not_a_fault_of_ours(function: FlaskClient) -> None:

@@ -181,6 +181,7 @@ def test_a_laptop_gives_up_where_the_cloud_does() -> None:
                 "train-model",
                 "monitor-model",
                 "watch-traffic",
+                "erase",
             )
         ),
         *(

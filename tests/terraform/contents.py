@@ -266,7 +266,7 @@ class _Known:
             "documents": {"change", "commit"},
             "models": {"store"},
             "evidence": {"store"},
-            "warehouse": {"append"},
+            "warehouse": {"append", "blank"},
         }
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Attribute) and node.attr in writes and _name_of(node.value) == "ports":
@@ -351,7 +351,10 @@ def of_plan(plan: Mapping[str, Any]) -> Contents:
     deployed = world.of("google_cloudfunctions2_function")
     services = [one.block("service_config") for one in deployed]
     needs = {f"{source(key)}/documents:write" for key in keys("google_project_iam_member", "documents")}
-    needs |= {f"{source(key)}/warehouse:read" for key in keys("google_bigquery_dataset_iam_member", "warehouse")}
+    for key in keys("google_bigquery_dataset_iam_member", "warehouse"):
+        [member] = [one for one in world.of("google_bigquery_dataset_iam_member") if one.address.endswith(f'["{key}"]')]
+        access = "write" if member.values["role"] == "roles/bigquery.dataEditor" else "read"
+        needs |= {f"{source(key)}/warehouse:{access}"}
     for bucket in ("models", "evidence"):
         writers = keys("google_storage_bucket_iam_member", f"{bucket}_write")
         needs |= {

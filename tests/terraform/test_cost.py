@@ -26,6 +26,7 @@ from shared.domain.codec import decode, decode_event, encode, encode_event
 from shared.domain.decisions import Decision, FeatureValue, HistoryState, Reason
 from shared.domain.delivery import Delivery
 from shared.domain.disputes import AnswerAsked
+from shared.domain.erasing import TABLES
 from shared.domain.events import CanarySent, Card, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.evidence import Merchant
 from shared.domain.payouts import LINES_EACH, LineKind, LinkedLine, PayoutExplained
@@ -182,6 +183,13 @@ def test_a_message_and_a_line_are_no_larger_than_they_are_charged_for(
     assert 0.7 * each.delivery_row < row_bytes(row, "deliveries") <= each.delivery_row
     watched = read_of(COUNTED_SQL)["deliveries"]
     assert 0.7 * each.watched_delivery < row_bytes(row, "deliveries", watched) <= each.watched_delivery
+    stays = set(TABLES["deliveries"].stays)
+    assert 0.7 * each.delivery_rest < row_bytes(row, "deliveries", stays) <= each.delivery_rest
+    assert (
+        0.7 * each.nameless_delivery
+        < row_bytes(row, "deliveries", {"received_at", "outcome"})
+        <= each.nameless_delivery
+    )
     # As the framework writes them anew where it is told to add the execution's id.
     labels = {"logging.googleapis.com/labels": {"execution_id": "tQ8bOafrlzgg"}}
     lines = [json.dumps({**json.loads(line), **labels}) for line in capsys.readouterr().out.splitlines()]
@@ -518,6 +526,12 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     )
     listed = read_of(HAD_SQL)["payment_events"]
     assert 0.7 * each.listed_event < row_bytes(told, "payment_events", listed) <= each.listed_event
+    unlinked = row_bytes(told, "payment_events", {"occurred_at", "payment_id", "card"})
+    assert 0.5 * each.unlinked_event < unlinked <= each.unlinked_event
+    proved = row_bytes(told, "payment_events", {"occurred_at", "customer_id"})
+    assert 0.5 * each.proved_event < proved <= each.proved_event
+    nameless = row_bytes(decision, "fraud_decisions", {"occurred_at", "history", "newcomer"})
+    assert 0.5 * each.nameless_decision < nameless <= each.nameless_decision
     panel = read_of(PANEL_SQL)["payment_events"]
     assert 0.7 * each.panel_event < row_bytes(told, "payment_events", panel) <= each.panel_event
     # A vector is read of the sample alone, and so is what else is asked of its decision.
@@ -639,6 +653,7 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
         "Canaries",
         "Cloud Run payout ticks",
         "Firestore readiness",
+        "Firestore erasures",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",
         "Monitoring metrics",

@@ -144,6 +144,11 @@ READ_IN_THE_LOG = {
     "decisions_replayed",
     "rules_backtested",
     "spans_left_out",
+    "person_erased",
+    "erasure_proved",
+    "rows_unlinked",
+    "rows_nameless",
+    "rows_nameless_late",
 }
 
 

@@ -17,7 +17,7 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud import bigquery
 
 from shared.backends.once import Once
-from shared.backends.tables import columns, declared, names
+from shared.backends.tables import Column, columns, declared, members_of, names
 from shared.domain.errors import Misconfigured, Rejected, Unavailable
 from shared.flows.ports import Bound
 
@@ -117,6 +117,23 @@ class BigQueryWarehouse:
         except _TROUBLE as error:
             raise Unavailable(f"BigQuery does not take rows: {type(error).__name__}", reason="bigquery") from error
 
+    def blank(
+        self,
+        table: str,
+        members: Sequence[str],
+        at: str,
+        since: datetime,
+        until: datetime,
+        only: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        where = f"{at} >= @since AND {at} < @until"
+        texts: dict[str, str] = {}
+        for column, values in (only or {}).items():
+            named = {f"{column}{number}": value for number, value in enumerate(values)}
+            where += f" AND {column} IN ({', '.join(f'@{name}' for name in named)})"
+            texts |= named
+        self.query(_blanking(table, members, where), {"since": since, "until": until, **texts})
+
     def ensure_tables(self) -> None:
         """Make the dataset and every declared table, for emulators; Terraform makes the real ones."""
         client = self._client()
@@ -124,6 +141,29 @@ class BigQueryWarehouse:
         for table in names():
             schema = [bigquery.SchemaField.from_api_repr(msgspec.to_builtins(column)) for column in columns(table)]
             client.create_table(bigquery.Table(f"{self._dataset}.{table}", schema), exists_ok=True)
+
+
+def _blanking(table: str, members: Sequence[str], where: str) -> str:
+    """One UPDATE: a record is written anew with the members that stay, for a member of a repeated one cannot be set."""
+    named = members_of(table, members)
+    sets = [
+        f"{column.name} = {_without(column, named[column.name])}" for column in columns(table) if column.name in named
+    ]
+    return f"UPDATE {table} SET {', '.join(sets)} WHERE {where}"  # noqa: S608 - names of our own declarations
+
+
+def _without(column: Column, gone: frozenset[str]) -> str:
+    if not gone:
+        return "NULL"
+    item = "one" if column.mode == "REPEATED" else column.name
+    kept = ", ".join(
+        f"CAST(NULL AS {field.type}) AS {field.name}" if field.name in gone else f"{item}.{field.name} AS {field.name}"
+        for field in column.fields
+    )
+    if column.mode == "REPEATED":
+        rows = f"UNNEST({column.name}) AS one WITH OFFSET AS place ORDER BY place"
+        return f"ARRAY(SELECT AS STRUCT {kept} FROM {rows})"  # noqa: S608
+    return f"IF({column.name} IS NULL, NULL, STRUCT({kept}))"
 
 
 _TROUBLE: Final = (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError, OSError, TimeoutError)

@@ -1,7 +1,7 @@
 """BigQuery's SQL on one machine: rows as NDJSON files, queries on DuckDB, the dialect translated by sqlglot.
 
 DuckDB's answers are BigQuery's for what our SQL uses; where sqlglot's translation differs from BigQuery's reference,
-`_exact` mends it. Tables are read into memory once and grow by the files that were added since.
+`_exact` mends it. Tables are read into memory once and grow by the files that were added since, and are read anew after rows were blanked.
 """
 
 import os
@@ -21,7 +21,7 @@ import sqlglot
 from sqlglot import exp
 
 from shared.backends.once import Once
-from shared.backends.tables import Column, columns, declared
+from shared.backends.tables import Column, blanked, columns, declared, members_of
 from shared.domain.errors import Misconfigured, Unavailable
 from shared.flows.ports import Bound
 
@@ -42,6 +42,8 @@ _TYPES = {
 
 
 _PATIENCE = 300.0
+REWRITTEN = ".rewritten"
+"""The file in a table's folder that is another one after rows were changed in place."""
 
 
 class LocalWarehouse:
@@ -52,6 +54,7 @@ class LocalWarehouse:
         self._connect = Once(_connect)
         self._lock = Lock()
         self._loaded: dict[str, set[str]] = {}
+        self._rewritten: dict[str, str] = {}
 
     def append(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         of = columns(table)
@@ -64,6 +67,36 @@ class LocalWarehouse:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f".{name}").write_bytes(data)
             os.replace(folder / f".{name}", folder / name)
+        except OSError as error:
+            raise Unavailable(f"the warehouse's folder cannot be written: {error.strerror}") from error
+
+    def blank(
+        self,
+        table: str,
+        members: Sequence[str],
+        at: str,
+        since: datetime,
+        until: datetime,
+        only: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        named = members_of(table, members)
+        folder = self._folder / table
+
+        def meant(row: dict[str, Any]) -> bool:
+            instant = datetime.fromisoformat(row[at]) if row.get(at) else None
+            in_time = instant is not None and since <= instant < until
+            return in_time and all(row.get(column) in texts for column, texts in (only or {}).items())
+
+        try:
+            # Each file at once; whoever is killed in between does the others the next time.
+            for name in sorted(_files(folder)):
+                rows = [msgspec.json.decode(line) for line in (folder / name).read_bytes().splitlines()]
+                after = [blanked(row, named) if meant(row) else row for row in rows]
+                if after != rows:
+                    (folder / f".{name}").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in after))
+                    os.replace(folder / f".{name}", folder / name)
+                    # What others have read of it is no longer so.
+                    (folder / REWRITTEN).write_text(secrets.token_hex(8), encoding="ascii")
         except OSError as error:
             raise Unavailable(f"the warehouse's folder cannot be written: {error.strerror}") from error
 
@@ -94,10 +127,11 @@ class LocalWarehouse:
         """Bring `table` up to what its folder holds."""
         of = columns(table)
         folder = self._folder / table
-        there = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
-        there = {name for name in there if not name.startswith(".")}
+        marker = folder / REWRITTEN
+        rewritten = marker.read_text(encoding="ascii") if marker.is_file() else ""
+        there = _files(folder)
         known = self._loaded.get(table)
-        if known is None or not known <= there:
+        if known is None or not known <= there or self._rewritten.get(table, "") != rewritten:
             made = ", ".join(f'"{column.name}" {_stored_type(column)}' for column in of)
             connection.execute(f'CREATE OR REPLACE TABLE "{table}" ({made})')
             known = set()
@@ -119,6 +153,12 @@ class LocalWarehouse:
                     reason="bad_rows",
                 ) from None
         self._loaded[table] = there
+        self._rewritten[table] = rewritten
+
+
+def _files(folder: Path) -> set[str]:
+    there = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+    return {name for name in there if not name.startswith(".")}
 
 
 @contextmanager

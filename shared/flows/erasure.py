@@ -1,0 +1,622 @@
+"""Erasing a person: what is kept of them in documents is removed, or says no longer whose it is; what has to stay is told with
+its ground, and a report proves it.
+
+Four stages: `look` says what there is and changes nothing; `begin` writes the request down and erases; `follow_up` looks again,
+after a day, a week, and when rows are nameless (`shared.flows.nameless`), so that what was on its way is found; and when nothing is
+left it proves so, and forgets the person's name. Every step may be repeated: names go last from what the others are found by.
+While a dispute is fought nothing goes: what was paid and used before is its evidence.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from shared.domain import timeline
+from shared.domain.codec import encode, from_document, utc_text
+from shared.domain.disputes import Dispute
+from shared.domain.erasing import BATCH, COLLECTIONS, ELSEWHERE, FRESH, SETTLED, TABLES, Fate
+from shared.domain.errors import Rejected
+from shared.domain.events import DisputeStatus
+from shared.domain.instants import microseconds
+from shared.domain.payments import Payment, without_person
+from shared.domain.pseudonyms import NAME, Keyring, unkeyed
+from shared.domain.reviews import CLOCK, Review
+from shared.domain.telemetry import alarm, fact
+from shared.flows import audit as audits
+from shared.flows import cases
+from shared.flows.audit import Errand, begun, ended
+from shared.flows.committing import Decision as Effect
+from shared.flows.committing import Seen, change, write
+from shared.flows.filing import dispute_of, key_of
+from shared.flows.judged import EXPIRES, NAMELESS, TRIED_BY, Judged, decision_key, entity_key, nameless
+from shared.flows.keep_evidence import COLLECTION as USAGE
+from shared.flows.listing import LISTS, ListedEntity
+from shared.flows.nameless import nameless_until
+from shared.flows.ports import Accumulate, Create, Delete, Document, Documents, Key, Ports, Snapshot, Write
+from shared.flows.record_payment import ROWS
+from shared.flows.reviews import REVIEWS
+from shared.fraud.features import GRAIN_MICROSECONDS, Entity, Grain, Measure, document_name
+from shared.fraud.lists import LISTED
+
+COLLECTION = "erasures"
+DAY: Final = timedelta(days=1)
+MOST: Final = 1000
+"""Payments that one look finds by one text; what is left is found by the next."""
+BATCHED: Final = Key("registry", "rows_batch")
+DAYS_A_RUN: Final = 15
+"""BigQuery rewrites a day's partition in half a minute, and two at once of a table: assumed."""
+TOGETHER: Final = 10_000
+"""Persons whose rows one batch rewrites."""
+PAGE: Final = 200
+AGAIN: Final = (DAY, 7 * DAY)
+"""After a request: what was on its way when it was made has come by then, or is found when rows are nameless."""
+WORDS: Final = "erased"
+NAMES: Final = 5_000
+"""Texts that one statement names: BigQuery takes 10,000 parameters."""
+LATEST: Final = 21 * DAY
+"""So long after the end of an erasure that finds something each week somebody has to look."""
+
+_FOUGHT: Final = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW})
+
+
+class Stage(StrEnum):
+    FOUND = "found"  # looked for, and nothing was changed
+    WAITS = "waits"  # a dispute is being fought
+    ERASED = "erased"  # gone from documents; rows lose their names by themselves
+    PROVED = "proved"  # looked for again everywhere, and nothing was found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What was found in one place, and what becomes of it. ends_at: when that is gone which goes by itself."""
+
+    place: str
+    found: int | None
+    fate: Fate
+    ground: str
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """person: the erasure's name, a keyed pseudonym. fought: disputes for whose end it waits. returned: they have paid again since
+    they asked, which is no part of this. digest: SHA-256 of all the rest, by
+    which whoever was given the report can prove that it is ours: it stays with the erasure."""
+
+    person: str
+    stage: Stage
+    asked_at: datetime
+    at: datetime
+    lines: tuple[Line, ...]
+    fought: tuple[str, ...] = ()
+    returned: bool = False
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """A request and how far it is. customer: whom to look for, until nothing is left; then nobody can say who it was without
+    knowing the name already. due_at: when it is looked at again. found: how many documents of each collection, by the look that found most.
+    days: on which the payments had events, by which names; rows_at: by when these rows are to be rewritten, with those of others."""
+
+    person: str
+    stage: Stage
+    asked_at: datetime
+    customer: str | None = None
+    due_at: datetime | None = None
+    found: Mapping[str, int] = field(default_factory=dict)
+    days: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows_at: datetime | None = None
+    digest: str | None = None
+    proved_at: datetime | None = None
+    returned: bool = False
+    fought: tuple[str, ...] = ()
+
+
+def name_of(customer: str, keyring: Keyring) -> str:
+    """What an erasure is called: nobody learns from it who it was, and who asks again for the same person finds it."""
+    return keyring.keyed(unkeyed(NAME, f"{WORDS}:{customer}").encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What documents hold of a customer. judged: decisions and what they link. owned: entities that nobody else has used, by
+    their documents' names. fought: disputes that are. returned: paid again since."""
+
+    customer: str
+    payments: tuple[Snapshot, ...]
+    decisions: tuple[Snapshot, ...]
+    owned: tuple[Snapshot, ...]
+    lists: tuple[Snapshot, ...]
+    usage: tuple[Snapshot, ...]
+    reviews: tuple[Snapshot, ...]
+    fought: tuple[str, ...]
+    returned: bool
+
+    def counts(self) -> dict[str, int]:
+        found = {
+            "payments": self.payments,
+            "decisions": self.decisions,
+            "feature_state": self.owned,
+            LISTS: self.lists,
+            USAGE: self.usage,
+            REVIEWS: self.reviews,
+        }
+        return {collection: len(snapshots) for collection, snapshots in found.items() if snapshots}
+
+
+NOTHING: Final = Traces("", (), (), (), (), (), (), (), returned=False)
+
+
+def traces(documents: Documents, customer: str, asked_at: datetime, now: datetime) -> Traces:
+    """Look, in some ten round trips and as many more as there are hundreds of payments. Raises Unavailable."""
+    found = documents.find(cases.PAYMENTS, "paid_by", customer, MOST)
+    found += documents.find(cases.PAYMENTS, TRIED_BY, customer, MOST)
+    asked = documents.find("decisions", TRIED_BY, customer, MOST)
+    own = [one for one in found if not _since(one, asked_at)]
+    requests = [one for one in asked if (made := Judged.of(one)) and made.decision.occurred_at <= asked_at]
+    decisions = _decisions(documents, own, requests)
+    returned = len(own) < len(found) or len(requests) < len(asked)
+    keyed = entity_key(Entity.CUSTOMER, document_name(customer))
+    theirs = {} if returned else {keyed: ()}
+    used = _used(decisions)
+    read = _read(documents, [*used, *theirs, *(Key(LISTS, key.id) for key in (*used, *theirs)), Key(USAGE, customer)])
+    owned = [
+        one
+        for key in dict.fromkeys((*used, *theirs))
+        if (one := read.get(key)) is not None
+        and ((key == keyed and not returned) or (key != keyed and _alone(one.document, used[key])))
+    ]
+    names = {one.key for one in owned} | set(theirs)
+    listed = [one for key in sorted(names) if (one := read.get(Key(LISTS, key.id))) is not None]
+    standing = {one.key.id for one in listed if _said(one).standing(now)}
+    return Traces(
+        customer=customer,
+        payments=tuple(own),
+        decisions=tuple(one for one in decisions if not one.document.get(NAMELESS)),
+        owned=tuple(one for one in owned if one.document != _listed_alone(one.document, now)),
+        lists=tuple(one for one in listed if one.key.id not in standing),
+        usage=() if returned or (one := read.get(Key(USAGE, customer))) is None else (one,),
+        reviews=tuple(_reviews(documents, decisions)),
+        fought=tuple(_fought(documents, own)),
+        returned=returned,
+    )
+
+
+def _since(payment: Snapshot, asked_at: datetime) -> bool:
+    first: datetime | None = payment.document.get("first_at")
+    return first is not None and first > asked_at
+
+
+def _read(documents: Documents, keys: Iterable[Key]) -> dict[Key, Snapshot]:
+    unique = list(dict.fromkeys(keys))
+    pages = (unique[start : start + PAGE] for start in range(0, len(unique), PAGE))
+    return {one.key: one for page in pages for one in documents.get(page) if one is not None}
+
+
+def _decisions(documents: Documents, payments: Sequence[Snapshot], requests: Sequence[Snapshot]) -> list[Snapshot]:
+    """Of these payments and requests, and whatever they lead to."""
+    found = {one.key: one for one in requests}
+    keys = [
+        decision_key(one.document["provider"], name)
+        for one in payments
+        for name in (one.document["payment_id"], *one.document.get("aliases", ()))
+    ]
+    while missing := [key for key in keys if key not in found]:
+        read = _read(documents, missing)
+        found |= read
+        keys = [key for one in read.values() for key in _led_to(one)]
+    return [one for one in found.values() if Judged.of(one) is not None]
+
+
+def _led_to(decision: Snapshot) -> Iterator[Key]:
+    provider, document = decision.key.id.partition(":")[0], decision.document
+    link = document.get("link") or {}
+    yield from (decision_key(provider, name) for name in (document.get("same_as"), link.get("payment_id")) if name)
+
+
+def _used(decisions: Sequence[Snapshot]) -> dict[Key, list[int]]:
+    """Each entity that they named, and when they were counted for it."""
+    judged = [one for found in decisions if (one := Judged.of(found)) is not None]
+    events = {one.decision.event_id for one in judged}
+    used: dict[Key, list[int]] = {}
+    for one in judged:
+        # A request that came after its payment was counted with that.
+        if one.decision.request_id is not None and one.link is not None and one.link.event_id in events:
+            continue
+        for (entity, value), at in one.counted.items():
+            used.setdefault(entity_key(entity, value), []).append(at)
+    return used
+
+
+def _alone(document: Document, counted: Sequence[int]) -> bool:
+    """Whether all that a history remembers are the payments that were counted for it at these times."""
+    if any(
+        bucket.get(Measure.PAYMENTS, 0) > sum(at // GRAIN_MICROSECONDS[grain] == int(index) for at in counted)
+        for grain in Grain
+        for index, bucket in document.get(grain, {}).items()
+    ):
+        return False
+    first, last = document.get("first", min(counted)), document.get("last", max(counted))
+    ever = document.get("ever", {}).get(Measure.PAYMENTS, 0)
+    return bool(first >= min(counted) and last <= max(counted) and ever <= len(counted))
+
+
+def _said(listed: Snapshot) -> ListedEntity:
+    return from_document(listed.document, ListedEntity)
+
+
+def _listed_alone(document: Document, now: datetime) -> Document | None:
+    """What an entity's document keeps: what lists say of it, while they do."""
+    standing = {name: until for name, until in document.get(LISTED, {}).items() if until > now}
+    return {LISTED: standing, EXPIRES["feature_state"]: max(standing.values())} if standing else None
+
+
+def _reviews(documents: Documents, decisions: Sequence[Snapshot]) -> Iterator[Snapshot]:
+    """Those in which somebody has said something in their own words, once they are over."""
+    read = _read(documents, [Key(REVIEWS, one.key.id) for one in decisions])
+    for found in read.values():
+        review = from_document(found.document, Review)
+        if (review.verdict is not None or review.closed is not None) and _wordless(review) != review:
+            yield found
+
+
+def _wordless(review: Review) -> Review:
+    verdict = replace(review.verdict, reason="") if review.verdict else None
+    trail = tuple(one if one.by == CLOCK else replace(one, why="") for one in review.trail)
+    return replace(review, verdict=verdict, trail=trail)
+
+
+def _fought(documents: Documents, payments: Sequence[Snapshot]) -> Iterator[str]:
+    filed = _read(documents, [Key(cases.COLLECTION, one.key.id) for one in payments])
+    keys = [
+        key_of(case.provider, name)
+        for one in filed.values()
+        if (case := cases.stored(one)) is not None
+        for name in case.disputes
+    ]
+    for found in sorted(_read(documents, keys).values(), key=lambda one: one.key):
+        if (dispute := dispute_of(found)) is not None and _is_fought(dispute):
+            yield found.key.id
+
+
+def _is_fought(dispute: Dispute) -> bool:
+    # A warning is answered by a refund, or left alone, and of neither is anything more asked.
+    return dispute.same_as is None and dispute.alert is None and (dispute.status in _FOUGHT or not dispute.final)
+
+
+# What is done.
+
+
+def look(ports: Ports, customer: str, keyring: Keyring, now: datetime) -> Report:
+    """What an erasure of `customer` would come to. Nothing is changed. Raises Unavailable."""
+    found = traces(ports.documents, customer, now, now)
+    asked = Erasure(person=name_of(customer, keyring), stage=Stage.FOUND, asked_at=now, found=found.counts())
+    return report_of(asked, found, now)
+
+
+def begin(ports: Ports, customer: str, keyring: Keyring, now: datetime, *, who: str, why: str) -> Report:
+    """Write the request down, and erase what may go at once. Again is the same request, unless that was proved: then it is another
+    one. The audit names the person by the erasure's name. Raises Rejected where nobody says why, Unavailable."""
+    if not customer.strip():
+        raise Rejected("an erasure says whom", reason="no_customer")
+    person = name_of(customer, keyring)
+    errand = Errand(who=who, why=why.replace(customer, person), what="erase", at=now)
+    record = begun(ports.documents, errand, [audits.Changed(name=f"{COLLECTION}:{person}")])
+    key = Key(COLLECTION, person)
+
+    def asked(seen: Seen) -> Effect[Erasure]:
+        before = erasure_of(seen[key])
+        if before is not None and before.stage is not Stage.PROVED:
+            return Effect(before)
+        made = Erasure(person=person, stage=Stage.WAITS, asked_at=now, customer=customer, due_at=now)
+        return Effect(made, [write(key, seen[key], timeline.compact(made))])
+
+    after, found = _looked(ports, change(ports.documents, [key], asked), now)
+    ended(ports.documents, record, after.stage)
+    return report_of(after, found, now)
+
+
+def follow_up(ports: Ports, now: datetime, limit: int = PAGE) -> None:
+    """Look again at every erasure that is due, rewrite the rows of those who have waited for others long enough, and prove what
+    is done. Raises Unavailable; what was done by then stays done."""
+    due = [one for found in ports.documents.due(COLLECTION, "due_at", now, limit) if (one := erasure_of(found))]
+    looked = [_looked(ports, erasure, now) for erasure in due]
+    sweep(ports, now)
+    _prove(ports, [(one, found) for one, found in looked if _ends(one, now)], now)
+
+
+def _ends(erasure: Erasure, now: datetime) -> bool:
+    return erasure.stage is Stage.ERASED and erasure.rows_at is None and now >= erasure.asked_at + SETTLED
+
+
+def erasure_of(found: Snapshot | None) -> Erasure | None:
+    return from_document(found.document, Erasure) if found else None
+
+
+def _looked(ports: Ports, erasure: Erasure, now: datetime) -> tuple[Erasure, Traces]:
+    """What there is of them goes, unless a dispute is fought."""
+    if (customer := erasure.customer) is None:
+        raise Rejected("this erasure is proved: nobody knows any more whose it was", reason="already_proved")
+    found = traces(ports.documents, customer, erasure.asked_at, now)
+    if found.fought:
+        after = replace(erasure, stage=Stage.WAITS, due_at=now + 7 * DAY, fought=found.fought)
+        _written(ports.documents, after)
+    else:
+        counts, days = Counter(erasure.found) | Counter(found.counts()), _days(found)
+        after = replace(
+            erasure,
+            stage=Stage.ERASED,
+            fought=(),
+            due_at=_due(erasure.asked_at, now),
+            found=dict(counts),
+            days={
+                day: tuple(sorted({*erasure.days.get(day, ()), *days.get(day, ())})) for day in {*erasure.days, *days}
+            },
+            rows_at=(erasure.rows_at or _batch(erasure.asked_at, now)) if erasure.days or days else None,
+        )
+        # Before: payments are not found again once they name nobody, and their rows still do.
+        _written(ports.documents, replace(after, due_at=erasure.due_at or now))
+        _erase(ports.documents, found, erasure.person, now)
+        _written(ports.documents, after)
+    fact("person_erased", person=erasure.person, stage=after.stage, found=sum(found.counts().values()))
+    return after, found
+
+
+def _batch(asked_at: datetime, now: datetime) -> datetime:
+    """When their rows are due: whoever had to wait longer than for a batch is of none that has begun."""
+    return asked_at + BATCH if asked_at + BATCH > now else now + BATCH + DAY
+
+
+def _written(documents: Documents, erasure: Erasure) -> None:
+    key = Key(COLLECTION, erasure.person)
+    change(documents, [key], lambda seen: Effect(None, [write(key, seen[key], timeline.compact(erasure))]))
+
+
+def _days(found: Traces) -> dict[str, set[str]]:
+    """The days on which something was told of their payments and requests, and by which names."""
+    days: dict[str, set[str]] = {}
+    for one in found.payments:
+        payment = from_document(one.document, Payment)
+        told = [fact.occurred_at for fact in payment.facts.values()]
+        told += payment.folded.told_at.values() if payment.folded else ()
+        told += payment.folded.steps.values() if payment.folded else ()
+        for at in told:
+            days.setdefault(_day(at), set()).update((payment.payment_id, *payment.aliases))
+    for one in found.decisions:
+        if (judged := Judged.of(one)) is not None:
+            days.setdefault(_day(judged.decision.occurred_at), set()).add(judged.decision.payment_id)
+    return days
+
+
+def _day(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d}"
+
+
+def sweep(ports: Ports, now: datetime) -> None:
+    """Once somebody has waited for BATCH: the names leave the events of all who asked, each day's in one statement, as many as a
+    run has time for. The next run goes on, also after a kill; who asks meanwhile is of the next batch. Raises Unavailable."""
+    documents = ports.documents
+    _sweep_heard(ports, now)
+    [running] = documents.get([BATCHED])
+    if running is None and not documents.due(COLLECTION, "rows_at", now, 1):
+        return
+    batch: Document = running.document if running else {"until": now + BATCH, "done": ""}
+    if running is None:
+        documents.commit([Create(BATCHED, batch)])
+    waiting = [erasure_of(one) for one in documents.due(COLLECTION, "rows_at", batch["until"], TOGETHER)]
+    together = [one for one in waiting if one is not None]
+    days: dict[str, set[str]] = {}
+    for one in together:
+        for day, payments in one.days.items():
+            days.setdefault(day, set()).update(payments)
+    open_days = sorted(day for day in days if day > batch["done"])
+    for day in open_days[:DAYS_A_RUN]:
+        _blank(ports, day, sorted(days[day]))
+        documents.commit([Accumulate(BATCHED, put={("done",): day})])
+    if len(open_days) > DAYS_A_RUN:
+        return
+    for one in together:
+        documents.commit([Accumulate(Key(COLLECTION, one.person), drop=[("days",), ("rows_at",)])])
+    documents.commit([Delete(BATCHED)])
+    fact("rows_unlinked", days=len(days), persons=len(together))
+
+
+def _sweep_heard(ports: Ports, now: datetime) -> None:
+    """What was told of payments that name nobody: `record_payment` writes down which."""
+    [heard] = ports.documents.get([ROWS])
+    if heard is None or heard.document.get("since", microseconds(now)) > microseconds(now - BATCH):
+        return
+    for day, payments in sorted(heard.document.get("days", {}).items())[:DAYS_A_RUN]:
+        _blank(ports, day, sorted(payments))
+        ports.documents.commit([Accumulate(ROWS, drop=[("days", day, payment) for payment in payments])])
+    if len(heard.document.get("days", {})) <= DAYS_A_RUN:
+        ports.documents.commit([Accumulate(ROWS, drop=[("since",)])])
+
+
+def _blank(ports: Ports, day: str, payments: Sequence[str]) -> None:
+    since, rule = datetime.fromisoformat(day).replace(tzinfo=UTC), TABLES["payment_events"]
+    for start in range(0, len(payments), NAMES):
+        only = {"payment_id": payments[start : start + NAMES]}
+        ports.warehouse.blank("payment_events", rule.names, rule.at, since, since + DAY, only)
+
+
+def _due(asked_at: datetime, now: datetime) -> datetime:
+    """The next look. The last ones are made on Mondays, so that those of a week share what they ask of rows."""
+    last = (asked_at + SETTLED + 7 * DAY).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    last -= last.weekday() * DAY
+    return next((at for at in (*(asked_at + wait for wait in AGAIN), last) if at > now), now + 7 * DAY)
+
+
+def _erase(documents: Documents, found: Traces, person: str, now: datetime) -> None:
+    """By what others are found goes last, so that whoever is killed finds the rest again."""
+    for one in found.lists:
+        _unlink_audit(documents, one, person)
+        documents.commit([Delete(one.key)])
+    for one in found.owned:
+        _replaced(documents, one.key, lambda document: _listed_alone(document, now))
+    for one in found.usage:
+        documents.commit([Delete(one.key)])
+    for one in found.reviews:
+        _replaced(documents, one.key, lambda document: timeline.compact(_wordless(from_document(document, Review))))
+    for one in found.decisions:
+        _replaced(documents, one.key, nameless)
+    for one in found.payments:
+        _replaced(documents, one.key, _payment_without_person)
+
+
+def _payment_without_person(document: Document) -> Document:
+    return timeline.compact(without_person(from_document(document, Payment)))
+
+
+def _replaced(documents: Documents, key: Key, made: Any) -> None:
+    """The document at `key` becomes what `made` says of it, as it is then; None: it goes."""
+
+    def effect(seen: Seen) -> Effect[None]:
+        if (found := seen[key]) is None:
+            return Effect(None)
+        after = made(found.document)
+        if after == found.document:
+            return Effect(None)
+        writes: list[Write] = [Delete(key)] if after is None else [write(key, found, after)]
+        return Effect(None, writes)
+
+    change(documents, [key], effect)
+
+
+def _unlink_audit(documents: Documents, listed: Snapshot, person: str) -> None:
+    """The records of whoever changed that list go on by the erasure's name."""
+    value = listed.key.id.partition(":")[2]
+    for said in _said(listed).changes:
+        since = utc_text(said.at - timedelta(minutes=1))
+        for record in documents.scan(audits.COLLECTION, PAGE, since):
+            if record.key.id > utc_text(said.at + timedelta(minutes=1)):
+                break
+            if value in encode(record.document).decode():
+                _replaced(documents, record.key, lambda document: _renamed(document, value, person))
+
+
+def _renamed(document: Any, value: str, person: str) -> Any:
+    match document:
+        case str():
+            return document.replace(value, person)
+        case dict():
+            return {name: _renamed(item, value, person) for name, item in document.items()}
+        case list():
+            return [_renamed(item, value, person) for item in document]
+        case _:
+            return document
+
+
+# What is proved.
+
+ROWS_SQL: Final = """SELECT DISTINCT customer_id AS customer, provider, payment_id, TIMESTAMP_TRUNC(occurred_at, DAY) AS day
+FROM payment_events
+WHERE occurred_at <= @until AND occurred_at >= @since AND customer_id IN ({names})"""
+BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _prove(ports: Ports, ending: Sequence[tuple[Erasure, Traces]], now: datetime) -> None:
+    """Search everything again, the rows for all of them at once. What came late goes, and is proved a week later."""
+    if not ending:
+        return
+    rows = _rows_of(ports, [one.customer or "" for one, _ in ending], now)
+    payments = _read(ports.documents, [_paid(row) for row in rows])
+    for erasure, found in ending:
+        # What they have paid since they asked is named in its document.
+        theirs = [
+            row
+            for row in rows
+            if row["customer"] == erasure.customer and _is_of(row, payments.get(_paid(row)), erasure.asked_at)
+        ]
+        left = traces(ports.documents, erasure.customer or "", erasure.asked_at, now).counts()
+        if theirs:
+            left["rows of payment_events"] = len(theirs)
+            for row in theirs:
+                _blank(ports, _day(row["day"]), [row["payment_id"]])
+        for table, rule in TABLES.items():
+            until_then = nameless_until(ports.documents, table) if rule.names and not rule.by_person else None
+            if until_then is not None and until_then <= erasure.asked_at:
+                left[f"rows of {table}"] = 1
+        if left:
+            if now >= erasure.asked_at + SETTLED + LATEST:
+                alarm("erasure_incomplete", person=erasure.person, places=" ".join(sorted(left)))
+            _written(ports.documents, replace(erasure, due_at=now + 7 * DAY, days={}, rows_at=None))
+            continue
+        proved = replace(
+            erasure,
+            stage=Stage.PROVED,
+            customer=None,
+            due_at=None,
+            days={},
+            rows_at=None,
+            proved_at=now,
+            returned=found.returned,
+        )
+        told = report_of(proved, found, now)
+        _written(ports.documents, replace(proved, digest=told.digest))
+        fact("erasure_proved", person=erasure.person)
+
+
+def _paid(row: Mapping[str, Any]) -> Key:
+    return Key(cases.PAYMENTS, f"{row['provider']}:{row['payment_id']}")
+
+
+def _is_of(row: Mapping[str, Any], payment: Snapshot | None, asked_at: datetime) -> bool:
+    """Whether a row is part of the erasure: of a payment that names nobody, or of none at all and of before."""
+    return bool(payment.document.get(NAMELESS)) if payment is not None else bool(row["day"] <= asked_at)
+
+
+def _rows_of(ports: Ports, customers: Sequence[str], until: datetime) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for start in range(0, len(customers), NAMES):
+        names = {f"c{number}": one for number, one in enumerate(customers[start : start + NAMES])}
+        sql = ROWS_SQL.format(names=", ".join(f"@{name}" for name in names))
+        rows += ports.warehouse.query(sql, {"since": BEGINNING, "until": until, **names})
+    return rows
+
+
+def proof(ports: Ports, customer: str, keyring: Keyring) -> Report | None:
+    """The report of an erasure that was made, again: the one that was given out, where it is proved, to the byte. None where
+    nobody asked for it. Raises Unavailable."""
+    [found] = ports.documents.get([Key(COLLECTION, name_of(customer, keyring))])
+    erasure = erasure_of(found)
+    if erasure is None:
+        return None
+    return report_of(erasure, NOTHING, erasure.proved_at or erasure.asked_at)
+
+
+TOLD: Final = ("payment_aliases", "disputes", "cases", "known_frauds", "fraud_claims")
+"""What stays as it is, and is of payments."""
+
+
+def report_of(erasure: Erasure, found: Traces, now: datetime) -> Report:
+    midnight = erasure.asked_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    by_day, by_batch = midnight + FRESH + 2 * DAY, erasure.asked_at + BATCH + DAY
+    lines = [
+        Line(place=collection, found=erasure.found.get(collection, 0), fate=rule.fate, ground=rule.ground)
+        for collection, rule in COLLECTIONS.items()
+        if rule.fate is not Fate.KEPT or collection in TOLD
+    ]
+    for table, rule in TABLES.items():
+        what, ends = f"loses {', '.join(rule.names)}", by_batch if rule.by_person else by_day
+        if rule.names:
+            fate = Fate.UNLINKED if rule.by_person else Fate.EXPIRES
+            lines.append(Line(place=f"rows of {table}", found=None, fate=fate, ground=what, ends_at=ends))
+        else:
+            lines.append(Line(place=f"rows of {table}", found=None, fate=Fate.KEPT, ground="it names no customer"))
+    lines += [Line(place=place, found=None, fate=Fate.EXPIRES, ground=ground) for place, ground in ELSEWHERE.items()]
+    told = Report(
+        person=erasure.person,
+        stage=erasure.stage,
+        asked_at=erasure.asked_at,
+        at=now,
+        lines=tuple(lines),
+        fought=found.fought or erasure.fought,
+        returned=found.returned or erasure.returned,
+    )
+    return replace(told, digest=hashlib.sha256(encode(told)).hexdigest())

@@ -1,0 +1,499 @@
+"""A person is erased: nothing that names them is left anywhere, and of everybody else everything, to the byte."""
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from shared.backends import tables
+from shared.backends.overlay import Overlay
+from shared.domain.codec import decode, encode, encode_event, from_document
+from shared.domain.decisions import Action
+from shared.domain.disputes import Dispute
+from shared.domain.erasing import BATCH, COLLECTIONS, FRESH, SETTLED, TABLES
+from shared.domain.events import AnyEvent, DisputeStatus, PaymentAssessed, PaymentChanged, PaymentStep
+from shared.domain.payments import Payment
+from shared.domain.pseudonyms import DEVELOPMENT
+from shared.domain.usage import SignIn, Told
+from shared.flows.assess_payment import count
+from shared.flows.audit import Errand, audited, records
+from shared.flows.erasure import Report, Stage, begin, follow_up, look, name_of, proof
+from shared.flows.judged import Judged
+from shared.flows.keep_evidence import keep_evidence
+from shared.flows.listing import list_entity
+from shared.flows.nameless import make_nameless, nameless_until
+from shared.flows.ports import Delete, Key, Ports
+from shared.flows.recompute_decisions import recompute_decisions
+from shared.flows.record_payment import record_payment
+from shared.flows.score_payment import score_payment
+from shared.flows.scorer import Scorer
+from shared.flows.track_dispute import track_dispute
+from shared.fraud.decide import decide
+from shared.fraud.lists import Entry
+from tests.builders import (
+    DAY,
+    HOUR,
+    NOON,
+    a_card,
+    a_dispute_event,
+    a_fraud_warning,
+    a_payment_event,
+    an_assessment,
+)
+from tests.local import local_ports, published
+from tests.stack.topology import ROOT
+
+TOPOLOGY: dict[str, Any] = msgspec.json.decode((ROOT / "functions" / "topology.json").read_bytes())
+ALL = tuple(TOPOLOGY["collections"])
+ANA, BOB = "customer-ana", "customer-bob"
+WHY = {"who": "eve@shop.example", "why": f"{ANA} asked for it"}
+
+
+def of(customer: str, **told: Any) -> dict[str, Any]:
+    """What names a customer in an event: all of it begins with their name."""
+    return {
+        "customer_id": customer,
+        "device_id": f"{customer}-device",
+        "ip": "203.0.113.7" if customer == ANA else "198.51.100.9",
+        "email_hash": f"mail-v1-{customer}",
+        "email_domain": f"{customer}.example",
+        "card": a_card(fingerprint=f"{customer}-card", last4="4711" if customer == ANA else "8022"),
+        **told,
+    }
+
+
+NAMES = (ANA, "203.0.113.7", "4711", hashlib.sha256(f"{ANA}-card".encode()).hexdigest()[:16])
+
+
+@dataclass
+class World:
+    """The flows on a real backend; what is published becomes rows, and the nights come."""
+
+    ports: Ports
+    now: datetime = NOON
+    heard: int = 0
+
+    def hear(self, *events: AnyEvent) -> None:
+        """A delivery of each, and whoever listens."""
+        for event in events:
+            self.heard += 1
+            delivery = {
+                "delivery_id": f"d{self.heard}",
+                "received_at": _text(event.occurred_at),
+                "outcome": "accepted",
+                "headers": '{"signature": "s"}',
+                "body": msgspec.json.encode(encode_event(event)).decode()[1:-1],
+            }
+            self.ports.warehouse.append("deliveries", [delivery])
+            self.ports.warehouse.append(
+                "payment_events", [decode(encode_event(event, event.occurred_at), dict[str, Any])]
+            )
+            record_payment(event, self.ports, self.now)
+            score_payment(event, self.ports, self.now, Scorer(use_model=False))
+            track_dispute(event, self.ports, self.now)
+        self.store()
+
+    def ask(self, asked: PaymentAssessed) -> None:
+        count(
+            asked,
+            self.ports,
+            self.now,
+            Scorer(use_model=False),
+            lambda known, _, book, __: decide(known, None, self.now, book),
+        )
+        self.hear(asked)
+
+    def store(self) -> None:
+        for topic, table in (("fraud-decisions", "fraud_decisions"), ("dispute-updates", "dispute_updates")):
+            self.ports.warehouse.append(table, published(self.ports, topic))
+
+    def nights(self, until: datetime) -> None:
+        """Some of them: what a night has missed the next one does."""
+        while self.now < until:
+            self.now += 6 * DAY
+            self.expire()
+            make_nameless(self.ports, self.now)
+            follow_up(self.ports, self.now)
+
+    def expire(self) -> None:
+        """As Firestore does."""
+        for name, told in TOPOLOGY["collections"].items():
+            for expires in told.get("expires", ()):
+                gone = self.ports.documents.due(name, expires, self.now, 1000)
+                self.ports.documents.commit([Delete(one.key) for one in gone])
+
+    def documents(self) -> dict[Key, Any]:
+        return {one.key: one.document for name in ALL for one in self.ports.documents.scan(name, 10_000)}
+
+    def rows(self) -> dict[str, list[bytes]]:
+        found = {table: self.ports.warehouse.query(f"SELECT * FROM {table}") for table in TABLES}
+        return {table: sorted(encode(row) for row in rows) for table, rows in found.items()}
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat()
+
+
+def everywhere(home: Path) -> bytes:
+    """All that is in the database, without what SQLite has deleted and not yet written over; all rows; and all decisions, unpacked."""
+    compact = home / "compact.sqlite"
+    compact.unlink(missing_ok=True)
+    with sqlite3.connect(home / "payin.sqlite") as database:
+        database.execute("VACUUM INTO ?", (str(compact),))
+    files = [compact, *sorted((home / "warehouse").rglob("*.ndjson"))]
+    assert len(files) > 1
+    return b"".join(one.read_bytes() for one in files)
+
+
+def unpacked(world: World) -> bytes:
+    found = [Judged.of(one) for one in world.ports.documents.scan("decisions", 10_000)]
+    return b"".join(encode(one.decision) for one in found if one)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(local_ports(tmp_path))
+
+
+def a_life(world: World) -> None:
+    """Of Ana: a payment that was disputed and lost, a declined one, a request of which nothing came, use and an entry."""
+    paid = of(ANA, payment_id="pi_1", merchant_reference="order-1")
+    world.hear(
+        a_payment_event(PaymentStep.AUTHORIZED, event_id="stripe:acct_1:e1", **paid),
+        a_payment_event(PaymentStep.CAPTURED, event_id="stripe:acct_1:e2", **paid),
+        a_payment_event(PaymentStep.DECLINED, event_id="stripe:acct_1:e3", **of(ANA, payment_id="pi_2")),
+        a_dispute_event(event_id="stripe:acct_1:e4", payment_id="pi_1", status=DisputeStatus.LOST),
+        a_payment_event(PaymentStep.CAPTURED, event_id="stripe:acct_1:e5", **of(BOB, payment_id="pi_9")),
+    )
+    world.ask(an_assessment(**of(ANA, request_id="r1", merchant_reference="order-3")))
+    for customer in (ANA, BOB):
+        seen = SignIn(first_at=NOON, last_at=NOON, ip="203.0.113.7" if customer == ANA else None)
+        keep_evidence(Told(message_id="m1", source="player", customer_id=customer, sign_ins=(seen,)), world.ports, NOON)
+
+
+def proved(world: World) -> Report:
+    told = proof(world.ports, ANA, DEVELOPMENT)
+    assert told is not None
+    return told
+
+
+def test_every_collection_and_every_column_says_what_erasing_does_with_it() -> None:
+    assert set(COLLECTIONS) == set(ALL)
+    assert set(TABLES) == set(tables.names())
+    for table, rule in TABLES.items():
+        declared = {
+            f"{column.name}.{one.name}" if column.fields else column.name
+            for column in tables.columns(table)
+            for one in (column.fields or (column,))
+        }
+        assert declared == {*rule.names, *rule.stays}, f"{table}: a new column wants a rule in shared/domain/erasing.py"
+        assert not {*rule.names} & rule.stays
+        assert rule.at == TOPOLOGY["tables"][table]["partition"]
+        assert rule.repeated == {
+            c.name
+            for c in tables.columns(table)
+            if c.mode == "REPEATED" and c.name in {name.partition(".")[0] for name in rule.names}
+        }
+        tables.members_of(table, rule.names)
+
+
+def test_nothing_that_names_a_customer_is_left_and_what_has_to_stay_is(world: World, tmp_path: Path) -> None:
+    a_life(world)
+    before = everywhere(tmp_path) + unpacked(world)
+    assert all(name.encode() in before for name in NAMES[:3])
+    told = begin(world.ports, ANA, DEVELOPMENT, world.now, **WHY)
+    assert told.stage is Stage.ERASED
+    assert {one.place: one.found for one in told.lines if one.found} == {
+        "payments": 2,
+        "decisions": 3,
+        "feature_state": 5,
+        "usage": 1,
+    }
+    assert ANA.encode() not in unpacked(world)
+    world.nights(NOON + SETTLED + 9 * DAY)
+    assert proved(world).stage is Stage.PROVED
+    left = everywhere(tmp_path) + unpacked(world)
+    assert [name for name in NAMES if name.encode() in left] == []
+    payment = from_document(world.documents()[Key("payments", "stripe:pi_1")], Payment)
+    assert (payment.state, payment.captured, payment.details.merchant_reference) == (
+        "captured",
+        payment.authorized,
+        "order-1",
+    )
+    assert Key("disputes", "stripe:dp_1") in world.documents()
+    # Bob is there.
+    assert all(name in left for name in (BOB.encode(), b"8022"))
+
+
+def test_a_dry_run_changes_nothing(world: World, tmp_path: Path) -> None:
+    a_life(world)
+    before = world.documents(), world.rows()
+    assert look(world.ports, ANA, DEVELOPMENT, world.now).stage is Stage.FOUND
+    assert (world.documents(), world.rows()) == before
+
+
+@st.composite
+def two_lives(draw: st.DrawFn) -> list[AnyEvent]:
+    """Events of two customers in any order, repeated: of payments, declined and paid, warned of and refunded, now and then with one card."""
+    events: list[AnyEvent] = []
+    for number in range(draw(st.integers(2, 5))):
+        customer = draw(st.sampled_from([ANA, BOB]))
+        who = of(customer, payment_id=f"pi_{number}", occurred_at=NOON + draw(st.integers(0, 3)) * HOUR)
+        if draw(st.booleans()):
+            who["card"] = a_card(fingerprint="a-card-of-both", last4=None)
+        first = draw(st.sampled_from([PaymentStep.DECLINED, PaymentStep.AUTHORIZED, PaymentStep.CAPTURED]))
+        events.append(a_payment_event(first, event_id=f"stripe:acct_1:{number}a", **who))
+        if draw(st.booleans()):
+            later = draw(st.sampled_from([PaymentStep.CAPTURED, PaymentStep.REFUNDED]))
+            events.append(a_payment_event(later, event_id=f"stripe:acct_1:{number}b", **who))
+        if draw(st.booleans()):
+            events.append(a_fraud_warning(event_id=f"stripe:acct_1:{number}c", payment_id=f"pi_{number}"))
+    events = draw(st.permutations(events))
+    return [*events, *draw(st.lists(st.sampled_from(events), max_size=2))]
+
+
+@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(two_lives())
+def test_erasing_one_leaves_another_as_they_are_to_the_byte(
+    tmp_path_factory: pytest.TempPathFactory, events: Sequence[AnyEvent]
+) -> None:
+    homes = [tmp_path_factory.mktemp("erased") / name for name in ("with", "without")]
+    worlds = [World(local_ports(home)) for home in homes]
+    for one in worlds:
+        one.hear(*events)
+    with_, without = worlds
+    begin(with_.ports, ANA, DEVELOPMENT, NOON + DAY, **WHY)
+    # What comes again changes nothing, for whomever.
+    for one in worlds:
+        one.now = NOON + DAY
+        one.hear(*events)
+        one.nights(NOON + SETTLED + 20 * DAY)
+    assert proved(with_).stage is Stage.PROVED
+    left = everywhere(homes[0]) + unpacked(with_)
+    assert [name for name in NAMES if name.encode() in left] == []
+    theirs = _of_ana(events)
+    ours = {key: document for key, document in without.documents().items() if not _is(key, theirs)}
+    kept = {key: document for key, document in with_.documents().items() if not _is(key, theirs)}
+    assert {key: one for key, one in kept.items() if key.collection not in NOT_COMPARED} == {
+        key: one for key, one in ours.items() if key.collection not in NOT_COMPARED
+    }
+    for table, rows in without.rows().items():
+        mine = [row for row in rows if not any(payment in row for payment in theirs)]
+        assert [row for row in with_.rows()[table] if not any(payment in row for payment in theirs)] == mine
+
+
+NOT_COMPARED = {"erasures", "audit", "registry"}
+
+
+def _of_ana(events: Sequence[AnyEvent]) -> list[bytes]:
+    """Ana's payments, as they stand in rows, and what nobody but her has used."""
+    paid = [one for one in events if isinstance(one, PaymentChanged)]
+    used = {one.card.fingerprint for one in paid if one.customer_id == BOB and one.card}
+    found = {
+        name for one in paid if one.customer_id == ANA for name in (one.payment_id, one.card and one.card.fingerprint)
+    }
+    return [f'"{one}"'.encode() for one in sorted(map(str, found - used))]
+
+
+def _is(key: Key, theirs: Sequence[bytes]) -> bool:
+    value = key.id.partition(":")[2]
+    return f'"{value}"'.encode() in theirs or value.startswith(ANA) or value == "203.0.113.7" or key.id == ANA
+
+
+def test_whoever_is_killed_after_any_step_and_begins_again_leaves_the_same(tmp_path: Path) -> None:
+    whole = World(local_ports(tmp_path / "whole"))
+    a_life(whole)
+    steps = _Steps()
+    begin(replace(whole.ports, documents=steps.around(whole.ports.documents)), ANA, DEVELOPMENT, NOON, **WHY)
+    expected = _comparable(whole)
+    assert steps.taken > 15
+    start = World(local_ports(tmp_path / "start"))
+    a_life(start)
+    for dies_at in range(1, steps.taken):
+        # Each try on documents of its own, over the same life.
+        killed = World(replace(start.ports, documents=Overlay(start.ports.documents)))
+        dying = replace(killed.ports, documents=_Steps(dies_at).around(killed.ports.documents))
+        with pytest.raises(_Killed):
+            begin(dying, ANA, DEVELOPMENT, NOON, **WHY)
+        begin(killed.ports, ANA, DEVELOPMENT, NOON, **WHY)
+        assert _comparable(killed) == expected, dies_at
+
+
+def _comparable(world: World) -> dict[Key, Any]:
+    return {key: one for key, one in world.documents().items() if key.collection != "audit"}
+
+
+class _Killed(BaseException):
+    pass
+
+
+class _Steps:
+    def __init__(self, dies_at: int = 0) -> None:
+        self.taken, self._dies_at = 0, dies_at
+
+    def around(self, documents: Any) -> Any:
+        steps = self
+
+        class Dying:
+            def __getattr__(self, name: str) -> Any:
+                def call(*arguments: Any, **named: Any) -> Any:
+                    found = getattr(documents, name)(*arguments, **named)
+                    steps.taken += 1
+                    if steps.taken == steps._dies_at:
+                        raise _Killed
+                    return found
+
+                return call
+
+        return Dying()
+
+
+def test_what_is_told_after_an_erasure_does_not_bring_the_customer_back(world: World, tmp_path: Path) -> None:
+    a_life(world)
+    begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    features = [key for key in world.documents() if key.collection == "feature_state"]
+    world.nights(NOON + SETTLED + 9 * DAY)
+    refunded = of(ANA, payment_id="pi_1", occurred_at=world.now)
+    world.hear(
+        a_payment_event(PaymentStep.REFUNDED, event_id="stripe:acct_1:e8", **refunded),
+        a_payment_event(PaymentStep.AUTHORIZED, event_id="stripe:acct_1:e1", **{**refunded, "occurred_at": NOON}),
+        a_fraud_warning(event_id="stripe:acct_1:e9", payment_id="pi_1"),
+    )
+    assert from_document(world.documents()[Key("payments", "stripe:pi_1")], Payment).state == "refunded"
+    assert [key for key in world.documents() if key.collection == "feature_state"] == features
+    world.nights(world.now + BATCH + FRESH)
+    left = everywhere(tmp_path) + unpacked(world)
+    assert [name for name in NAMES if name.encode() in left] == []
+
+
+def test_a_payment_made_after_they_asked_is_no_part_of_it(world: World) -> None:
+    a_life(world)
+    begin(world.ports, ANA, DEVELOPMENT, NOON + DAY, **WHY)
+    world.now = NOON + 3 * DAY
+    world.hear(a_payment_event(event_id="stripe:acct_1:e7", **of(ANA, payment_id="pi_7", occurred_at=world.now)))
+    world.ask(an_assessment(**of(ANA, request_id="r7", merchant_reference="order-7", occurred_at=world.now)))
+    world.nights(NOON + SETTLED + 10 * DAY)
+    assert proved(world).stage is Stage.PROVED
+    assert proved(world).returned
+    assert from_document(world.documents()[Key("payments", "stripe:pi_7")], Payment).paid_by == ANA
+    assert Key("feature_state", f"customer:{ANA}") in world.documents()
+    named = "SELECT DISTINCT payment_id FROM payment_events WHERE customer_id = @customer ORDER BY payment_id"
+    rows = world.ports.warehouse.query(named, {"customer": ANA})
+    assert [row["payment_id"] for row in rows] == ["pi_7", "request:r7"]
+    assert b"r7" in unpacked(world)
+
+
+def test_nothing_goes_while_a_dispute_is_fought_and_all_of_it_when_that_ends(world: World, tmp_path: Path) -> None:
+    a_life(world)
+    fought = a_dispute_event(event_id="stripe:acct_1:f1", dispute_id="du_2", payment_id="pi_1")
+    world.hear(fought)
+    documents = world.documents()
+    told = begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    assert (told.stage, told.fought) == (Stage.WAITS, ("stripe:du_2",))
+    changed = {key for key, one in world.documents().items() if documents.get(key) != one}
+    assert {key.collection for key in changed} == {"erasures", "audit"}
+    world.nights(NOON + 15 * DAY)
+    ended = replace(fought, event_id="stripe:acct_1:f2", status=DisputeStatus.WON, occurred_at=world.now)
+    world.hear(ended)
+    world.nights(NOON + SETTLED + 20 * DAY)
+    assert proved(world).stage is Stage.PROVED
+    left = everywhere(tmp_path) + unpacked(world)
+    assert [name for name in NAMES if name.encode() in left] == []
+    assert from_document(world.documents()[Key("disputes", "stripe:du_2")], Dispute).status is DisputeStatus.WON
+
+
+def test_an_entry_that_holds_stays_and_one_that_has_ended_goes_with_its_audit(world: World, tmp_path: Path) -> None:
+    a_life(world)
+    for customer, until in ((ANA, NOON + DAY), (BOB, NOON + 200 * DAY)):
+        entry = Entry(
+            kind="customer", value=customer, action=Action.BLOCK, until=until, owner="fraud", reason=f"{customer} stole"
+        )
+        errand = Errand(who="ben", why="a wave", what="lists add", at=NOON)
+        list_entity(audited(world.ports, errand), entry, NOON, author="ben")
+        world.now = NOON + 2 * DAY
+        begin(world.ports, customer, DEVELOPMENT, world.now, who="eve", why=f"{customer} asked")
+    kept = {key for key in world.documents() if key.collection in ("lists", "feature_state") and "customer" in key.id}
+    assert kept == {Key("lists", f"customer:{BOB}"), Key("feature_state", f"customer:{BOB}")}
+    assert set(world.documents()[Key("feature_state", f"customer:{BOB}")]) == {"listed", "expires_at"}
+    told = encode(records(world.ports.documents, NOON - DAY, 50)).decode()
+    assert ANA not in told
+    assert name_of(ANA, DEVELOPMENT) in told
+
+
+def test_the_report_is_the_same_whenever_it_is_asked_for_and_its_digest_proves_it(world: World) -> None:
+    a_life(world)
+    begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    world.nights(NOON + SETTLED + 9 * DAY)
+    first, again = proved(world), proved(world)
+    assert first == again
+    assert hashlib.sha256(encode(replace(first, digest=""))).hexdigest() == first.digest
+    [kept] = world.ports.documents.get([Key("erasures", first.person)])
+    assert kept is not None
+    assert kept.document["digest"] == first.digest
+    assert proof(world.ports, BOB, DEVELOPMENT) is None
+
+
+def test_asking_again_is_one_request(world: World) -> None:
+    a_life(world)
+    begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    told = begin(world.ports, ANA, DEVELOPMENT, NOON + DAY, **WHY)
+    assert told.asked_at == NOON
+    assert len([key for key in world.documents() if key.collection == "erasures"]) == 1
+
+
+def test_decisions_explain_themselves_as_before(world: World) -> None:
+    a_life(world)
+    before = recompute_decisions(world.ports, NOON + HOUR, 10, DAY)
+    begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    world.nights(NOON + SETTLED + 9 * DAY)
+    assert recompute_decisions(world.ports, NOON + HOUR, 10, DAY) == before
+    assert before.equal >= 3
+    vectors = "SELECT event_id FROM fraud_decisions WHERE ARRAY_LENGTH(features) > 0"
+    assert len(world.ports.warehouse.query(vectors)) >= 3
+
+
+def test_rows_of_days_that_are_past_lose_whom_they_name_each_day_once(world: World) -> None:
+    a_life(world)
+    make_nameless(world.ports, NOON + FRESH)
+    assert world.ports.warehouse.query("SELECT COUNT(*) AS n FROM deliveries WHERE body IS NULL") == [{"n": 0}]
+    make_nameless(world.ports, NOON + FRESH + DAY)
+    assert world.ports.warehouse.query("SELECT COUNT(*) AS n FROM deliveries WHERE body IS NOT NULL") == [{"n": 0}]
+    assert (
+        nameless_until(world.ports.documents, "deliveries")
+        == datetime(NOON.year, NOON.month, NOON.day, tzinfo=NOON.tzinfo) + DAY
+    )
+    # What nobody could read is nobody's yet; features of the past are computed from events.
+    late = {"delivery_id": "x", "received_at": _text(NOON), "body": "eA==", "headers": "{}"}
+    world.ports.warehouse.append("deliveries", [{**late, "outcome": "unparsed"}, {**late, "outcome": "ignored"}])
+    make_nameless(world.ports, NOON + 2 * FRESH + DAY)
+    kept = world.ports.warehouse.query("SELECT outcome FROM deliveries WHERE body IS NOT NULL")
+    assert kept == [{"outcome": "unparsed"}]
+    named = "SELECT COUNT(*) AS n FROM payment_events WHERE customer_id IS NOT NULL"
+    assert world.ports.warehouse.query(named)[0]["n"] >= 5
+
+
+def test_a_batch_of_rows_that_takes_several_runs_goes_on_where_it_ended(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.flows.erasure.DAYS_A_RUN", 1)
+    for number in range(3):
+        paid = of(ANA, payment_id=f"pi_{number}", occurred_at=NOON - number * DAY)
+        world.hear(a_payment_event(event_id=f"stripe:acct_1:{number}", **paid))
+    begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    named = "SELECT COUNT(*) AS n FROM payment_events WHERE customer_id IS NOT NULL"
+    left = []
+    for hour in range(4):
+        follow_up(world.ports, NOON + BATCH + hour * HOUR)
+        # Who is asked for meanwhile is of the next batch.
+        begin(world.ports, BOB, DEVELOPMENT, NOON + BATCH + hour * HOUR, who="eve", why="asked")
+        left += [row["n"] for row in world.ports.warehouse.query(named)]
+    assert left == [2, 1, 0, 0]
+    assert Key("registry", "rows_batch") not in world.documents()
