@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.domain.codec import from_document
+from shared.domain.delivery import DeliveryOutcome
 from shared.domain.disputes import ActionState, Dispute
 from shared.domain.money import Money
 from shared.domain.payments import Payment
@@ -27,6 +28,10 @@ MOST_RECORDS: Final = 5000
 BEFORE: Final = timedelta(days=2)
 # What is not in its payment after that is on no way to it any more: a message is tried for two hours.
 SETTLED: Final = timedelta(minutes=10)
+# A delivery came before what it tells was published: seconds, or as long as the provider's API did not answer.
+CAME_BEFORE: Final = timedelta(days=1)
+AROUND: Final = timedelta(hours=1)
+MOST_SPANS: Final = 20
 # Events lie by kind and payment within their days, and of most days nothing is read: the estimate, by which a query is let run,
 # is of the whole days.
 CLUSTERED: Final = Bound(bytes=2**42, seconds=50.0)
@@ -45,10 +50,13 @@ EVENTS_OF_DELIVERY: Final = f"""SELECT {_COLUMNS} FROM payment_events
 WHERE provider = @provider AND occurred_at >= @since AND occurred_at < @until AND delivery_id IN ({{names}})"""  # noqa: S608
 EVENT: Final = f"""SELECT {_COLUMNS} FROM payment_events
 WHERE provider = @provider AND occurred_at >= @since AND occurred_at < @until AND event_id IN ({{names}})"""  # noqa: S608
-DELIVERIES: Final = """SELECT delivery_id, provider, received_at, signed_at, outcome, reason, key_ids, types, unreadable, unknown,
+_RECEIVED: Final = "received_at >= @since AND received_at < @until"
+# Every outcome is named, for rows lie by provider, outcome and id within their days: what is read of a day is a block or two.
+DELIVERIES: Final = f"""SELECT delivery_id, provider, received_at, signed_at, outcome, reason, key_ids, types, unreadable, unknown,
   endpoint_live, endpoint_account, adapter_version, payload_version, publish_time
 FROM deliveries
-WHERE provider = @provider AND received_at >= @since AND received_at < @until AND delivery_id IN ({names})"""
+WHERE provider = @provider AND outcome IN ({", ".join(f"'{one}'" for one in DeliveryOutcome)})
+  AND {_RECEIVED} AND delivery_id IN ({{names}})"""  # noqa: S608 - constants of ours
 UPDATES: Final = """SELECT update_id, event_id, occurred_at, revision, dispute_id, stage, status, answer_state, flags, publish_time
 FROM dispute_updates
 WHERE provider = @provider AND occurred_at >= @since AND occurred_at < @until AND dispute_id IN ({names})"""
@@ -111,15 +119,18 @@ class _Telling:
     moments: list[Moment] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     events: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    published: list[datetime | None] = field(default_factory=list)
 
-    def rows(self, sql: str, names: Iterable[str], since: datetime, bound: Bound = CLUSTERED) -> list[dict[str, Any]]:
-        """Those of `sql` since then, of the first MOST_NAMES names."""
+    def rows(
+        self, sql: str, names: Iterable[str], since: datetime, bound: Bound = CLUSTERED, **more: Any
+    ) -> list[dict[str, Any]]:
+        """Those of `sql` since then, of the first MOST_NAMES names. more: further parameters."""
         wanted = list(dict.fromkeys(name for name in names if name))[:MOST_NAMES]
         if not wanted:
             return []
         parameters: dict[str, Any] = {f"n{place}": name for place, name in enumerate(wanted)}
         listed = ", ".join(f"@{name}" for name in parameters)
-        parameters |= {"provider": self.provider, "since": since, "until": self.now + AHEAD}
+        parameters |= {"provider": self.provider, "since": since, "until": self.now + AHEAD, **more}
         found = self.ports.warehouse.query(sql.format(names=listed), parameters, bound=bound)
         return [
             {**row, "publish_time": self.by_now(row["publish_time"])} if "publish_time" in row else row for row in found
@@ -132,6 +143,7 @@ class _Telling:
     def tell_events(self, rows: Iterable[Mapping[str, Any]]) -> None:
         copies: dict[str, int] = {}
         for row in sorted(rows, key=_heard):
+            self.published.append(row["publish_time"])
             self.events.setdefault(row["event_id"], row)
             copies[row["event_id"]] = copies.get(row["event_id"], 0) + 1
         for event_id, row in self.events.items():
@@ -146,15 +158,34 @@ class _Telling:
         self._deliveries(sorted(ids)[:MOST_DELIVERIES], first - BEFORE)
 
     def _deliveries(self, ids: Sequence[str], since: datetime) -> None:
-        rows = [
-            row
-            for start in range(0, len(ids), MOST_NAMES)
-            for row in self.rows(DELIVERIES, ids[start : start + MOST_NAMES], since, ASKED)
-        ]
+        """Where they lie by when their events were published, and for what is not there since then: a day of deliveries is
+        much to read, and the months of a payment are many."""
+        rows = self._kept(ids, since, spans(self.published))
+        if left := sorted(set(ids) - {row["delivery_id"] for row in rows}):
+            rows += self._kept(left, since, ())
         self.tell_kept(map(Kept.of, rows))
         missing = set(ids) - {row["delivery_id"] for row in rows}
         if missing:
             self.doubts.append(f"the bytes of {len(missing)} deliveries are not kept any more, or not yet")
+
+    def _kept(
+        self, ids: Sequence[str], since: datetime, among: Sequence[tuple[datetime, datetime]]
+    ) -> list[dict[str, Any]]:
+        """Received within one of the spans in `among`; without any: since then."""
+        within = " OR ".join(
+            f"(received_at >= @from_{place} AND received_at < @to_{place})" for place in range(len(among))
+        )
+        sql = DELIVERIES.replace(_RECEIVED, f"({within})") if among else DELIVERIES
+        edges = {
+            f"{name}_{place}": at
+            for place, span in enumerate(among)
+            for name, at in zip(("from", "to"), span, strict=True)
+        }
+        return [
+            row
+            for start in range(0, len(ids), MOST_NAMES)
+            for row in self.rows(sql, ids[start : start + MOST_NAMES], since, ASKED, **edges)
+        ]
 
     def tell_kept(self, kept: Iterable[Kept]) -> None:
         for one in sorted(kept, key=lambda one: (one.received_at, one.publish_time or one.received_at)):
@@ -196,6 +227,21 @@ class _Telling:
             moments=tuple(in_order),
             doubts=tuple(dict.fromkeys(self.doubts)),
         )
+
+
+def spans(published: Iterable[datetime | None]) -> list[tuple[datetime, datetime]]:
+    """When what was published at these instants may have been received, put together where they meet. None where that is not
+    known of all of it, or too many."""
+    found: list[tuple[datetime, datetime]] = []
+    for at in sorted(published, key=lambda one: (one is not None, one)):
+        if at is None:
+            return []
+        begin, end = at - CAME_BEFORE, at + AROUND
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((begin, end))
+    return found if len(found) <= MOST_SPANS else []
 
 
 _RANK: Final = {
