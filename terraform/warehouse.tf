@@ -174,6 +174,8 @@ resource "google_project_iam_member" "analyst" {
   project  = var.project
   role     = "roles/bigquery.jobUser"
   member   = each.value
+  # Roles are granted through an API that must be on first.
+  depends_on = [google_project_service.used]
 }
 
 resource "google_bigquery_table_iam_member" "subscription" {

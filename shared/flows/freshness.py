@@ -66,13 +66,17 @@ class Silence:
     table: str
     quiet: timedelta
 
+    @property
+    def hours(self) -> float:
+        return round(self.quiet / timedelta(hours=1), 1)
+
 
 def volumes(warehouse: Warehouse, day: datetime) -> Sequence[Volume]:
     """Of each of TABLES, on the day that begins at `day`."""
     weeks = {f"week_{week}": day - week * 7 * DAY for week in range(1, WEEKS + 1)}
     before: dict[str, list[int]] = {}
     for row in warehouse.query(COUNTED_SQL, weeks):
-        before.setdefault(row["subject"], []).append(int(row["value"]))
+        before[row["subject"]] = [*before.get(row["subject"], ()), int(row["value"])]
     counted = {
         row["name"]: int(row["counted"]) for row in warehouse.query(ROWS_SQL, {"since": day, "until": day + DAY})
     }

@@ -249,12 +249,10 @@ def _stale(ports: Ports, now: datetime) -> list[HealthMeasured]:
     if now.minute >= TICK_MINUTES:
         return []
     make = _Rows.of(now.date(), now, Line())
-    found = []
-    for one in freshness.silences(ports.warehouse, now):
-        hours = round(one.quiet / timedelta(hours=1), 1)
-        alarm("table_stale", table=one.table, hours=hours)
-        found.append(make.row("table_stale", one.table, hours, 0, unusual=True))
-    return found
+    found = list(freshness.silences(ports.warehouse, now))
+    for one in found:
+        alarm("table_stale", table=one.table, hours=one.hours)
+    return [make.row("table_stale", one.table, one.hours, 0, unusual=True) for one in found]
 
 
 def _volumes(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
