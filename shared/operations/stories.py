@@ -32,6 +32,8 @@ SETTLED: Final = timedelta(minutes=10)
 CAME_BEFORE: Final = timedelta(days=1)
 AROUND: Final = timedelta(hours=1)
 MOST_SPANS: Final = 20
+Span = tuple[datetime, datetime]
+"""From the first instant on, and before the second."""
 # Events lie by kind and payment within their days, and of most days nothing is read: the estimate, by which a query is let run,
 # is of the whole days.
 CLUSTERED: Final = Bound(bytes=2**42, seconds=50.0)
@@ -122,15 +124,25 @@ class _Telling:
     published: list[datetime | None] = field(default_factory=list)
 
     def rows(
-        self, sql: str, names: Iterable[str], since: datetime, bound: Bound = CLUSTERED, **more: Any
+        self, sql: str, names: Iterable[str], since: datetime, bound: Bound = CLUSTERED, among: Sequence[Span] = ()
     ) -> list[dict[str, Any]]:
-        """Those of `sql` since then, of the first MOST_NAMES names. more: further parameters."""
+        """Those of `sql` since then, of the first MOST_NAMES names; of `among`, where deliveries are asked for: those that were
+        received within one of its spans."""
         wanted = list(dict.fromkeys(name for name in names if name))[:MOST_NAMES]
         if not wanted:
             return []
         parameters: dict[str, Any] = {f"n{place}": name for place, name in enumerate(wanted)}
         listed = ", ".join(f"@{name}" for name in parameters)
-        parameters |= {"provider": self.provider, "since": since, "until": self.now + AHEAD, **more}
+        parameters["provider"] = self.provider
+        if among:
+            edges = [(f"from_{place}", f"to_{place}") for place in range(len(among))]
+            within = " OR ".join(f"(received_at >= @{begin} AND received_at < @{end})" for begin, end in edges)
+            sql = sql.replace(_RECEIVED, f"({within})")
+            parameters |= {
+                name: at for pair, span in zip(edges, among, strict=True) for name, at in zip(pair, span, strict=True)
+            }
+        else:
+            parameters |= {"since": since, "until": self.now + AHEAD}
         found = self.ports.warehouse.query(sql.format(names=listed), parameters, bound=bound)
         return [
             {**row, "publish_time": self.by_now(row["publish_time"])} if "publish_time" in row else row for row in found
@@ -168,23 +180,11 @@ class _Telling:
         if missing:
             self.doubts.append(f"the bytes of {len(missing)} deliveries are not kept any more, or not yet")
 
-    def _kept(
-        self, ids: Sequence[str], since: datetime, among: Sequence[tuple[datetime, datetime]]
-    ) -> list[dict[str, Any]]:
-        """Received within one of the spans in `among`; without any: since then."""
-        within = " OR ".join(
-            f"(received_at >= @from_{place} AND received_at < @to_{place})" for place in range(len(among))
-        )
-        sql = DELIVERIES.replace(_RECEIVED, f"({within})") if among else DELIVERIES
-        edges = {
-            f"{name}_{place}": at
-            for place, span in enumerate(among)
-            for name, at in zip(("from", "to"), span, strict=True)
-        }
+    def _kept(self, ids: Sequence[str], since: datetime, among: Sequence[Span]) -> list[dict[str, Any]]:
         return [
             row
             for start in range(0, len(ids), MOST_NAMES)
-            for row in self.rows(sql, ids[start : start + MOST_NAMES], since, ASKED, **edges)
+            for row in self.rows(DELIVERIES, ids[start : start + MOST_NAMES], since, ASKED, among)
         ]
 
     def tell_kept(self, kept: Iterable[Kept]) -> None:
@@ -229,10 +229,10 @@ class _Telling:
         )
 
 
-def spans(published: Iterable[datetime | None]) -> list[tuple[datetime, datetime]]:
+def spans(published: Iterable[datetime | None]) -> list[Span]:
     """When what was published at these instants may have been received, put together where they meet. None where that is not
     known of all of it, or too many."""
-    found: list[tuple[datetime, datetime]] = []
+    found: list[Span] = []
     for at in sorted(published, key=lambda one: (one is not None, one)):
         if at is None:
             return []
