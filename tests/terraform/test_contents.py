@@ -17,7 +17,7 @@ from shared.backends.tables import columns
 from shared.disputes.strategy import OUTCOMES_SQL
 from shared.flows import cohorts, monitor_model
 from shared.flows.backtest import COUNT_SQL
-from shared.flows.ports import FOUND_BY
+from shared.flows.ports import FOUND_BY, LISTED_BY
 from shared.flows.recompute_decisions import NEWEST_SQL, replayed_sql
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
 from shared.flows.rule_health import HITS_SQL, MEASURED_SQL
@@ -62,6 +62,9 @@ def test_the_topology_says_what_the_code_does() -> None:
         for field in c.get(part, ())
     } == here.due
     assert {field for c in TOPOLOGY["collections"].values() for field in c.get("found", ())} == FOUND_BY
+    assert {
+        order: fields for c in TOPOLOGY["collections"].values() for order, fields in c.get("listed", {}).items()
+    } == {order: list(fields) for order, fields in LISTED_BY.items()}
     assert set(TOPOLOGY["tables"]) == here.tables
 
 

@@ -89,6 +89,11 @@ class Counted:
     def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
         return self._billed(self.inner.find(collection, field, value, limit))
 
+    def listed(
+        self, collection: str, order: str, where: Mapping[str, str], limit: int, after: tuple[str, str] | None = None
+    ) -> list[Snapshot]:
+        return self._billed(self.inner.listed(collection, order, where, limit, after))
+
     def _billed(self, found: list[Snapshot]) -> list[Snapshot]:
         """A query costs what it returns, and one read where that is nothing."""
         self.reads += max(1, len(found))
