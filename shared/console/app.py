@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shared.backends.gcp.tokens import access_tokens
-from shared.console.pages import audit, today
+from shared.console.pages import approvals, audit, dispute, disputes, today
 from shared.console.site import Site
 from shared.runtime.admission import Doorman
 from shared.runtime.entry import Handler, Response
@@ -14,7 +14,13 @@ from shared.settings import BackendName
 if TYPE_CHECKING:
     from flask import Request
 
-SCREENS: tuple[Callable[[Site], None], ...] = (today.register, audit.register)
+SCREENS: tuple[Callable[[Site], None], ...] = (
+    today.register,
+    disputes.register,
+    dispute.register,
+    approvals.register,
+    audit.register,
+)
 """In the order of the navigation."""
 
 

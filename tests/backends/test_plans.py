@@ -19,7 +19,6 @@ from shared.flows.ports import Accumulate, Create, Delete, Key, Message, Replace
 from tests.builders import HOUR, NOON
 from tests.stack import postgres
 
-
 LISTED = {"queue": "1", "provider": "p", "status": "s", "assignee": ""}
 
 

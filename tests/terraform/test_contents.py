@@ -60,6 +60,11 @@ def test_the_topology_says_what_the_code_does() -> None:
         for name, c in TOPOLOGY["collections"].items()
         for part, word in (("due", ""), ("found", ""), ("expires", " expires"))
         for field in c.get(part, ())
+    } | {
+        f"{name}/{index}"
+        for name, c in TOPOLOGY["collections"].items()
+        for order, texts in c.get("listed", {}).items()
+        for index in (order, *(f"{text}+{order}" for text in texts))
     } == here.due
     assert {field for c in TOPOLOGY["collections"].values() for field in c.get("found", ())} == FOUND_BY
     assert {
