@@ -367,7 +367,7 @@ def _committed(
         before = _free(dispute, now, late=late) or blank
         if looked_at not in (None, mark(dispute)):
             raise AnswerTaken(
-                f"meanwhile it is {before.state}, by {before.by or 'the clock'}: look at it again, nothing was done",
+                f"meanwhile it is {before.state}, by {colleague(before.by) or 'the clock'}: look at it again, nothing was done",
                 reason="changed_meanwhile",
             )
         mine = replace(what(dispute, before), changes=before.changes + 1, words=before.words + 1)
@@ -388,6 +388,11 @@ def _committed(
 def mark(dispute: Dispute) -> str:
     """Of the answer as it stands: another one as soon as anybody, a person or the clock, has changed it."""
     return f"{dispute.round or ''}:{dispute.answer.changes if dispute.answer else 0}"
+
+
+def colleague(email: str) -> str:
+    """How people call each other: what stands before the `@`, for whole addresses are masked wherever something is told."""
+    return email.partition("@")[0]
 
 
 _UNRULED = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW, DisputeStatus.EXPIRED})

@@ -92,7 +92,7 @@ def decide(ports: Ports, name: str, by: str, now: datetime, *, agreed: bool, why
         if one.stand is not Stand.ASKED:
             if one.decided_by == by and (one.stand is stand or (agreed and one.stand is Stand.DONE)):
                 return Decision(one)
-            raise ApprovalClosed(f"{one.decided_by} has said so already: it is {one.stand}")
+            raise ApprovalClosed(f"{(one.decided_by or '').partition('@')[0]} has said so already: it is {one.stand}")
         if one.open_until is None or one.open_until <= now:
             raise ApprovalClosed("nobody agreed in time: it has to be asked for again")
         until = one.open_until if agreed else None

@@ -34,6 +34,7 @@ from shared.flows import cases
 from shared.flows.answering import (
     AnswerTaken,
     accept,
+    colleague,
     hold,
     mark,
     piece_of,
@@ -322,7 +323,7 @@ def _final(act: Act, visit: Visit) -> str:
 def _carry(act: Act, visit: Visit, agreed: Approval) -> str:
     told = agreed.parameters
     dispute = view(visit.ports.documents, told["provider"], told["dispute_id"])
-    why = f"{agreed.why} ({agreed.decided_by} agreed)"
+    why = f"{agreed.why} ({colleague(agreed.decided_by or '')} agreed)"
     return _do(act, visit, dispute, agreed.by, mask(why), told["mark"], agreed.decided_why or agreed.why)
 
 
@@ -365,7 +366,7 @@ def _asked(visit: Visit, dispute: Dispute, act: Act, seen: str, reason: str) -> 
     open_ones = waiting(visit.ports.documents, visit.now)
     for one in open_ones:
         if one.what == what and one.about == _about(dispute) and one.id != visit.once:
-            raise AskedAlready(f"{one.by} has asked for that already: it waits for somebody to agree")
+            raise AskedAlready(f"{colleague(one.by)} has asked for that already: it waits for somebody to agree")
     says = f"{'Accept' if act is Act.ACCEPT else 'Fight'} {dispute.dispute_id} at {dispute.provider}: {reason}"
     wanted = Approval(
         id=visit.once,
@@ -466,7 +467,7 @@ def _withdraw(visit: Visit) -> str:
 
 def _assign(visit: Visit) -> str:
     provider, dispute_id, to = visit.asked["provider"], visit.asked["dispute_id"], whose(visit)
-    assign(visit.acting("dispute assign", f"for {to or 'nobody'}"), [(provider, dispute_id)], to)
+    assign(visit.acting("dispute assign", f"for {colleague(to) or 'nobody'}"), [(provider, dispute_id)], to)
     return done(path_of(provider, dispute_id), f"it is {to}'s now" if to else "it is nobody's now")
 
 

@@ -17,6 +17,7 @@ from shared.domain.events import DisputeStatus
 from shared.domain.money import Money
 from shared.domain.people import Role
 from shared.flows import cases
+from shared.flows.answering import colleague
 from shared.flows.ports import Documents, Key
 from shared.flows.teamwork import assign, keep_view, listed, views
 
@@ -126,7 +127,7 @@ def _assign(visit: Visit) -> str:
     if not chosen:
         raise Rejected("no dispute is chosen: tick some in the list first", reason="nothing_chosen")
     named = [(provider, own) for one in chosen for provider, _, own in (one.partition(":"),)]
-    count = assign(visit.acting("dispute assign", f"for {to or 'nobody'}"), named, to)
+    count = assign(visit.acting("dispute assign", f"for {colleague(to) or 'nobody'}"), named, to)
     return done(_back(visit), f"{count} of {len(named)} now {f'with {to}' if to else 'with nobody'}")
 
 
