@@ -20,7 +20,8 @@ from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.filing import COLLECTION, dispute_of, key_of
 from shared.flows.ports import Documents, Key, Ports, Write
 
-COMMENTS, VIEWS = "comments", "views"
+COMMENTS = "comments"
+VIEWS = "views"
 MOST_AT_ONCE, MOST_COMMENTS, MOST_VIEWS = 50, 100, 20
 LONGEST = 2000
 """Characters of a comment."""
