@@ -14,6 +14,7 @@ ON_REQUEST = (
     "rule_harm",
     "night",
     "deadlines",
+    "lists",
 )  # takes minutes, and data that is not part of the project
 
 

@@ -38,7 +38,7 @@ from tests.stack import topology
 HTTP = urllib3.PoolManager(retries=False, timeout=30.0)
 ANA, BO, VERA, PETRA, PAUL = (f"{name}@shop.example" for name in ("ana", "bo", "vera", "petra", "paul"))
 EVIL = "<script>window.hit=1</script><img src=x onerror='window.hit=1'>\"'><svg onload=window.hit=1>"
-AT_A_DESK = ("plain", "quick", "two", "back", "bare", "large", "evil", "look")
+AT_A_DESK = ("plain", "quick", "two", "back", "bare", "large", "other", "evil", "look")
 """A dispute for each test that changes one."""
 
 
@@ -100,6 +100,16 @@ def asked_for(shop: Shop) -> list[AnswerAsked]:
     own = next(one for one in topology.pushed(shop.served) if one.function == "respond_dispute")
     pulled = shop.bus.pull(own.name, 100, 0)
     return [decode(one.data, AnswerAsked) for one in pulled]
+
+
+def dear(shop: Shop, dispute_id: str, minor: int) -> None:
+    """The provider tells another amount."""
+    [found] = shop.ports.documents.get([key_of("stripe", dispute_id)])
+    assert found is not None
+    before = standing(shop, dispute_id)
+    facts = {event: replace(fact, amount=Money(minor, "EUR")) for event, fact in before.facts.items()}
+    after = lifecycle.settle(replace(before, facts=facts))
+    shop.ports.documents.commit([Replace(found.key, timeline.compact(after), found.version)])
 
 
 @contextmanager
@@ -271,15 +281,7 @@ def test_what_takes_two_is_done_when_another_person_agrees(
 
 def test_what_was_agreed_to_and_died_is_carried_out_again_once(url: str, shop: Shop, named: dict[str, str]) -> None:
     dispute_id, action = named["look"], path(named["look"], "accept")
-    amount = standing(shop, dispute_id).amount
-    [found] = shop.ports.documents.get([key_of("stripe", dispute_id)])
-    assert found is not None
-    dear = {
-        event: replace(fact, amount=Money(70_000, "EUR")) for event, fact in standing(shop, dispute_id).facts.items()
-    }
-    after = lifecycle.settle(replace(standing(shop, dispute_id), facts=dear))
-    shop.ports.documents.commit([Replace(found.key, timeline.compact(after), found.version)])
-    assert amount != after.amount
+    dear(shop, dispute_id, 70_000)
     assert post(url + action, {**form_on(get(url + action), action), "why": "they are right"}).status == 303
     [kept] = [one for one in shop.ports.documents.scan(APPROVALS, 10) if dispute_id in str(one.document["about"])]
     decide(shop.ports, kept.key.id, PETRA, shop.now, agreed=True, why="yes")
@@ -293,6 +295,19 @@ def test_what_was_agreed_to_and_died_is_carried_out_again_once(url: str, shop: S
     assert answer is not None
     assert (answer.act, answer.by) == (Act.ACCEPT, ANA)
     assert "nobody knows" not in get(f"{url}/approvals", PAUL)
+
+
+def test_what_was_agreed_to_is_not_done_for_another_amount(url: str, shop: Shop, named: dict[str, str]) -> None:
+    dispute_id, action = named["other"], path(named["other"], "accept")
+    dear(shop, dispute_id, 70_000)
+    assert post(url + action, {**form_on(get(url + action), action), "why": "they are right"}).status == 303
+    [kept] = [one for one in shop.ports.documents.scan(APPROVALS, 10) if dispute_id in str(one.document["about"])]
+    dear(shop, dispute_id, 7_000_000)
+    agree = f"/approvals/{kept.key.id}/agree"
+    with nothing_new(shop, dispute_id):
+        fields = {**form_on(get(f"{url}/approvals", PAUL), agree), "why": "so they are"}
+        assert "could+not+be+done" in post(url + agree, fields, PAUL).headers["Location"]
+    assert "another amount" in str(approval(shop.ports.documents, kept.key.id).outcome)
 
 
 def test_hostile_text_in_any_field_is_text(desk: Desk, url: str, shop: Shop, named: dict[str, str]) -> None:

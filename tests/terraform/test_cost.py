@@ -596,6 +596,8 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
         "Cloud Run warm instances",
         "Cloud Run monitor_model",
         "Firestore readiness",
+        # So many people look at what they can.
+        "Firestore console",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",
         "Monitoring metrics",

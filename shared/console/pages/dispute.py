@@ -323,6 +323,11 @@ def _final(act: Act, visit: Visit) -> str:
 def _carry(act: Act, visit: Visit, agreed: Approval) -> str:
     told = agreed.parameters
     dispute = view(visit.ports.documents, told["provider"], told["dispute_id"])
+    if dispute.amount != agreed.amount or (_costs(dispute) or "") != told["costs"]:
+        raise AnswerTaken(
+            "meanwhile it is about another amount, or costs more than was agreed to: look at it, and ask again",
+            reason="changed_meanwhile",
+        )
     why = f"{agreed.why} ({colleague(agreed.decided_by or '')} agreed)"
     return _do(act, visit, dispute, agreed.by, mask(why), told["mark"], agreed.decided_why or agreed.why)
 
@@ -377,6 +382,7 @@ def _asked(visit: Visit, dispute: Dispute, act: Act, seen: str, reason: str) -> 
             "provider": dispute.provider,
             "dispute_id": dispute.dispute_id,
             "mark": seen,
+            "costs": _costs(dispute) or "",
             "page": path_of(dispute.provider, dispute.dispute_id),
         },
         amount=dispute.amount,
@@ -418,7 +424,7 @@ def _hold(visit: Visit) -> str:
     provider, dispute_id = visit.asked["provider"], visit.asked["dispute_id"]
     until, why = _instant(visit, "until"), mask(visit.why)
     ports = visit.acting("dispute hold", visit.why)
-    hold(ports, provider, dispute_id, visit.person.email, why, visit.now, until, looked_at=visit.asked.get("_mark"))
+    hold(ports, provider, dispute_id, visit.person.email, why, visit.now, until, looked_at=visit.asked.get("_mark", ""))
     return done(path_of(provider, dispute_id), f"held until {visit.reader.instant(until)}")
 
 
@@ -429,7 +435,7 @@ def _record(visit: Visit) -> str:
         raise Rejected("say what was done there: answered, or accepted", reason="no_act")
     why, at, ports = mask(visit.why), _instant(visit, "at"), visit.acting("dispute record", visit.why)
     named = (ports, provider, dispute_id, visit.person.email, why, act, at, visit.now)
-    recorded_elsewhere(*named, looked_at=visit.asked.get("_mark"))
+    recorded_elsewhere(*named, looked_at=visit.asked.get("_mark", ""))
     return done(path_of(provider, dispute_id), "recorded: it was answered elsewhere")
 
 
