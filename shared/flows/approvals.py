@@ -18,6 +18,8 @@ from shared.flows.committing import Decision, Seen, change
 from shared.flows.ports import Create, Documents, Key, Ports, Replace, Snapshot
 
 COLLECTION = "approvals"
+EXPIRES = {"approvals": "expires_at"}
+"""By which of its members a document goes, as Terraform has it: what was said stays in the audit."""
 GOOD_FOR = timedelta(days=3)
 LISTED = 500
 

@@ -57,7 +57,7 @@ class NotKept(Rejected):
     status = 422
 
 
-def listed(
+def in_queue(
     documents: Documents, where: Mapping[str, str], limit: int, after: tuple[str, str] | None = None
 ) -> list[Dispute]:
     """Open disputes in the order in which people go through them (`disputes.queue`), narrowed by `provider`, `status` and

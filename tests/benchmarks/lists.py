@@ -7,7 +7,7 @@ import time
 from statistics import median
 
 from shared.flows.ports import Create, Document, Key, Ports
-from shared.flows.teamwork import listed
+from shared.flows.teamwork import in_queue
 from tests.benchmarks.deadlines import RESPOND_BY, _connected, _dispute
 from tests.benchmarks.worlds import worlds
 from tests.builders import MINUTE
@@ -41,7 +41,7 @@ def _growth(name: str, ports: Ports) -> None:
             documents, took = Counting(ports.documents), []
             for _ in range(ROUNDS):
                 started = time.perf_counter()
-                found = listed(documents, where, PAGE, after)
+                found = in_queue(documents, where, PAGE, after)
                 took.append(1000 * (time.perf_counter() - started))
             costs.setdefault(what, []).append(median(took) / len(found))
             print(

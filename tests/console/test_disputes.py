@@ -26,7 +26,7 @@ from shared.flows.dispute_desk import view
 from shared.flows.filing import key_of
 from shared.flows.ports import Replace
 from shared.flows.respond_dispute import respond_dispute
-from shared.flows.teamwork import listed
+from shared.flows.teamwork import in_queue
 from shared.runtime.answers import clerk
 from shared.runtime.workbench import Workbench
 from tests.cli.shop import Shop, a_shop
@@ -56,7 +56,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     shop.at(shop.now + timedelta(hours=2))
     bench = Workbench("console", {"PAYIN_HOME": str(shop.home), "PAYIN_CLOCK": str(shop.home / "clock")})
     desk = clerk(bench)
-    for dispute in listed(shop.ports.documents, {}, 50):
+    for dispute in in_queue(shop.ports.documents, {}, 50):
         asked = AnswerAsked(provider="stripe", dispute_id=dispute.dispute_id, round=dispute.round or "")
         respond_dispute(asked, shop.ports, desk, lambda: shop.now)
     return shop

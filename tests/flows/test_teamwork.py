@@ -22,8 +22,8 @@ from shared.flows.teamwork import (
     assign,
     comment,
     comments,
+    in_queue,
     keep_view,
-    listed,
     views,
 )
 from shared.flows.track_dispute import track_dispute
@@ -55,10 +55,10 @@ def test_whose_it_is_stands_in_every_list(ports: Ports, opened: Dispute) -> None
     named = (opened.provider, opened.dispute_id)
     assert assign(ports, [named], f" {ANA.upper()} ") == 1
     assert assign(ports, [named, named], ANA) == 0
-    assert names(listed(ports.documents, {"assignee": ANA, "status": "needs_response"}, 9)) == [opened.dispute_id]
-    assert listed(ports.documents, {"assignee": ""}, 9) == []
+    assert names(in_queue(ports.documents, {"assignee": ANA, "status": "needs_response"}, 9)) == [opened.dispute_id]
+    assert in_queue(ports.documents, {"assignee": ""}, 9) == []
     assert assign(ports, [named], "") == 1
-    assert names(listed(ports.documents, {"assignee": ""}, 9)) == [opened.dispute_id]
+    assert names(in_queue(ports.documents, {"assignee": ""}, 9)) == [opened.dispute_id]
 
 
 def test_whose_it_is_outlives_what_the_provider_tells_next(ports: Ports, opened: Dispute) -> None:
@@ -95,7 +95,7 @@ def test_a_list_is_one_query_of_as_many_as_it_shows(ports: Ports, opened: Disput
     documents = Counting(ports.documents)
     seen: list[str] = []
     after = None
-    while page := listed(documents, {"assignee": ANA, "status": "needs_response"}, 40, after):
+    while page := in_queue(documents, {"assignee": ANA, "status": "needs_response"}, 40, after):
         seen += names(page)
         after = (page[-1].queue or "", f"{page[-1].provider}:{page[-1].dispute_id}")
     assert seen == [f"dp_{number:05}" for number in range(0, 300, 3)]

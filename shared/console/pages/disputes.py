@@ -19,7 +19,7 @@ from shared.domain.people import Role
 from shared.flows import cases
 from shared.flows.answering import colleague
 from shared.flows.ports import Documents, Key
-from shared.flows.teamwork import assign, keep_view, listed, views
+from shared.flows.teamwork import assign, in_queue, keep_view, views
 
 PATH = "/disputes"
 PAGE = 50
@@ -65,7 +65,7 @@ def _look(visit: Visit) -> Mapping[str, Any]:
     documents = visit.ports.documents
     place, last = visit.asked.get("after", ""), visit.asked.get("last", "")
     after = (place, last) if place and last else None
-    found = listed(documents, _where(asked, visit), PAGE + 1, after)
+    found = in_queue(documents, _where(asked, visit), PAGE + 1, after)
     shown = found[:PAGE]
     before = _before(asked.get("due", ""), visit.now)
     # Of a list in order of deadlines the end is where the next one is later.
