@@ -41,9 +41,9 @@ def opened(ports: Ports) -> Dispute:
     return view(ports.documents, event.provider, event.dispute_id)
 
 
-def stored(ports: Ports, one: Dispute, number: int, **changes: object) -> None:
+def stored(ports: Ports, one: Dispute, number: int, assignee: str = "") -> None:
     """Another like it, as it is written."""
-    other = replace(one, dispute_id=f"dp_{number:05}", queue=f"2026-04-01/{number:08}", **changes)
+    other = replace(one, dispute_id=f"dp_{number:05}", queue=f"2026-04-01/{number:08}", assignee=assignee)
     ports.documents.commit([Create(key_of(other.provider, other.dispute_id), timeline.compact(other))])
 
 
