@@ -550,7 +550,7 @@ def desk(app: App) -> entry.Handler:
         from shared.runtime.responders import check_acceptance
 
         by, one = call.caller(), contracts.read(call.body, Accept)
-        check_acceptance(view(app.ports.documents, one.provider, one.dispute_id))
+        check_acceptance(one.provider, lambda: view(app.ports.documents, one.provider, one.dispute_id))
         why = mask(one.reason)
         return ToldDispute.of(accept(on(by, why, "accept"), one.provider, one.dispute_id, by, why, app.now()))
 

@@ -1,6 +1,7 @@
 """Which provider's module answers its disputes, and which refunds, loaded when first asked for; and whether it is told that a claim
 is accepted."""
 
+from collections.abc import Callable
 from typing import cast
 
 from shared.domain.disputes import Dispute
@@ -21,15 +22,13 @@ def responder_of(dispute: Dispute) -> Responder | None:
     return cast("Responder | None", load_refund(dispute.provider))
 
 
-def check_acceptance(dispute: Dispute) -> None:
-    """Raises AnswerTaken where the provider takes no acceptance of a claim, and NotTaken where it is told nothing by us."""
-    if not takes_acceptance(responder(dispute.provider)):
+def check_acceptance(provider: str, look: Callable[[], Dispute]) -> None:
+    """look: at the dispute, where that is to be known. Raises AnswerTaken where the provider takes no acceptance of a claim, and NotTaken where it is told nothing by us."""
+    if not takes_acceptance(responder(provider)):
         raise AnswerTaken(
-            f"{dispute.provider} takes no acceptance: what nobody answers is lost. `record` that it is accepted, and nothing is"
+            f"{provider} takes no acceptance: what nobody answers is lost. `record` that it is accepted, and nothing is"
             " sent",
             reason="no_acceptance",
         )
-    if responder_of(dispute) is None:
-        raise NotTaken(
-            f"{dispute.provider} is told nothing by us: do it on its own pages, and `record` it", reason="no_api"
-        )
+    if responder_of(look()) is None:
+        raise NotTaken(f"{provider} is told nothing by us: do it on its own pages, and `record` it", reason="no_api")

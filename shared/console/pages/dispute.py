@@ -215,7 +215,7 @@ def _problems(dispute: Dispute, packet: Packet) -> Sequence[str]:
 def _acceptance(dispute: Dispute) -> str | None:
     """Why the claim cannot be accepted through us."""
     try:
-        check_acceptance(dispute)
+        check_acceptance(dispute.provider, lambda: dispute)
     except Rejected as error:
         return str(error)
     return None
@@ -340,7 +340,7 @@ def _do(act: Act, visit: Visit, dispute: Dispute, by: str, why: str, seen: str, 
     named = (ports, dispute.provider, dispute.dispute_id, by, why, visit.now)
     try:
         if act is Act.ACCEPT:
-            check_acceptance(dispute)
+            check_acceptance(dispute.provider, lambda: dispute)
             accept(*named, looked_at=seen)
         else:
             submit(*named, acknowledged=_costs(dispute) is not None, looked_at=seen)
