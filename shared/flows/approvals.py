@@ -77,7 +77,7 @@ def ask(ports: Ports, wanted: Approval) -> Approval:
         found = seen[key]
         if found is not None:
             return Decision(from_document(found.document, Approval))
-        return Decision(wanted, [Create(key, to_document(wanted))])
+        return Decision(wanted, [Create(key, {**to_document(wanted), EXPIRES[COLLECTION]: wanted.expires_at})])
 
     return change(ports.documents, [key], kept)
 
