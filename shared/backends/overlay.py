@@ -1,13 +1,13 @@
 """Documents that are read from a store and written nowhere: what a change would come to, before it is made."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from typing import assert_never
 
 from shared.backends.accumulating import accumulated
-from shared.backends.values import check_found_by, checked, findable, in_order
+from shared.backends.values import check_found_by, check_listed_by, checked, findable, in_order, listing
 from shared.domain.errors import Conflict
 from shared.flows.ports import Accumulate, Create, Delete, Document, Documents, Key, Replace, Snapshot, Unchanged, Write
 
@@ -86,6 +86,18 @@ class Overlay:
         found = self._all(collection, lambda most: self._below.find(collection, field, value, most), limit)
         named = [one for one in found if one.document.get(field) == value and findable(value)]
         return sorted(named, key=lambda one: one.key)[:limit]
+
+    def listed(
+        self, collection: str, order: str, where: Mapping[str, str], limit: int, after: tuple[str, str] | None = None
+    ) -> list[Snapshot]:
+        check_listed_by(order, where)
+        found = self._all(collection, lambda most: self._below.listed(collection, order, where, most, after), limit)
+        placed = [
+            ((place, one.key.id), one) for one in found if (place := listing(one.document, order, where)) is not None
+        ]
+        return [one for place, one in sorted(placed, key=lambda each: each[0]) if after is None or place > after][
+            :limit
+        ]
 
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         found = self._all(collection, lambda most: self._below.scan(collection, most, after), limit)

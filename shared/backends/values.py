@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from shared.flows.ports import FINDABLE, FOUND_BY, Accumulate, Write
+from shared.flows.ports import FINDABLE, FOUND_BY, LISTED_BY, Accumulate, Document, Write
 
 # Pub/Sub refuses the whole message for a longer one (cloud.google.com/pubsub/quotas#resource_limits).
 _ATTRIBUTE_BYTES = 1024
@@ -53,6 +53,21 @@ def check_found_by(field: str) -> None:
     """Raises ValueError where `Documents.find` does not look for `field`."""
     if field not in FOUND_BY:
         raise ValueError(f"no document is found by {field}")
+
+
+def listing(document: Document, order: str, where: Mapping[str, str]) -> str | None:
+    """The text in whose order `document` is listed; None where it is not among those that `where` asks for."""
+    place = document.get(order)
+    if not isinstance(place, str) or not findable(place):
+        return None
+    asked = all(document.get(field) == value and findable(value) for field, value in where.items())
+    return place if asked else None
+
+
+def check_listed_by(order: str, where: Mapping[str, str]) -> None:
+    """Raises ValueError where `Documents.listed` has no such list."""
+    if order not in LISTED_BY or not set(where) <= set(LISTED_BY[order]):
+        raise ValueError(f"no documents are listed by {', '.join([order, *where])}")
 
 
 def check_paths(write: Accumulate) -> None:

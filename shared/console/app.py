@@ -4,7 +4,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shared.backends.gcp.tokens import access_tokens
-from shared.console.pages import audit, explorer, letters, models, providers, reviews, rules, today
+from shared.console.pages import (
+    approvals,
+    audit,
+    dispute,
+    disputes,
+    explorer,
+    letters,
+    models,
+    providers,
+    reviews,
+    rules,
+    today,
+)
 from shared.console.site import Site
 from shared.runtime.admission import Doorman
 from shared.runtime.entry import Handler, Response
@@ -16,7 +28,10 @@ if TYPE_CHECKING:
 
 SCREENS: tuple[Callable[[Site], None], ...] = (
     today.register,
+    disputes.register,
+    dispute.register,
     reviews.register,
+    approvals.register,
     explorer.register,
     providers.register,
     letters.register,

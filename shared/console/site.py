@@ -26,6 +26,7 @@ from shared.domain.errors import PayInError, Rejected, Unavailable
 from shared.domain.people import Admission, NotAllowed, Person, Role
 from shared.domain.privacy import mask
 from shared.domain.telemetry import fact, failure
+from shared.flows.approvals import Approval
 from shared.flows.audit import Errand, audited, seen
 from shared.flows.ports import Ports
 from shared.runtime import logs
@@ -89,8 +90,20 @@ class Visit:
         return self.asked.get("why", "")
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """To be kept on the reader's device: shown in a page of ours it could be a page of ours."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
 Look = Callable[[Visit], Mapping[str, Any]]
 Do = Callable[[Visit], str]
+Give = Callable[[Visit], File]
+Carry = Callable[[Visit, Approval], str]
+"""Does what two people have agreed on, once however often it is asked for, and answers what came of it, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,8 @@ class Site:
         self._static = {file.name: file.read_bytes() for file in sorted((HERE / "static").iterdir())}
         self._stamps = {name: hashlib.sha256(data).hexdigest()[:12] for name, data in self._static.items()}
         self.entries: list[Entry] = []
+        self.carries: dict[str, Carry] = {}
+        """What takes two, by `Approval.what`."""
         flask = self.flask = Flask("console", template_folder=str(HERE / "templates"), static_folder=None)
         flask.config.update(MAX_CONTENT_LENGTH=LARGEST, MAX_FORM_MEMORY_SIZE=LARGEST, TRAP_HTTP_EXCEPTIONS=False)
         flask.jinja_env.trim_blocks = flask.jinja_env.lstrip_blocks = True
@@ -139,6 +154,17 @@ class Site:
             visit = self._visit({**request.args.to_dict(), **named}, Role.VIEWER)
             headers = {"Content-Security-Policy": SANDBOX}
             return Response(give(visit), content_type="text/html; charset=utf-8", headers=headers)
+
+        self.flask.add_url_rule(path, name, given, methods=["GET"])
+
+    def file(self, path: str, name: str, give: Give, *, role: Role = Role.VIEWER) -> None:
+        """What `give` answers, to be kept."""
+
+        def given(**named: str) -> Response:
+            found = give(self._visit({**request.args.to_dict(), **named}, role))
+            answered = Response(found.data, content_type=found.media_type)
+            answered.headers.set("Content-Disposition", "attachment", filename=found.name)
+            return answered
 
         self.flask.add_url_rule(path, name, given, methods=["GET"])
 
@@ -239,7 +265,7 @@ class Site:
             case Rejected():
                 fact("request_refused", reason=error.reason, status=error.status, path=mask(request.path[:1024])[:64])
                 status, told = error.status, mask(str(error))
-                kept = _typed() if isinstance(error, FormStale) else {}
+                kept = _typed() if request.method == "POST" else {}
             case Unavailable():
                 fact("dependency_unavailable", reason=error.reason, detail=mask(str(error))[:300])
                 status, told = (
@@ -298,8 +324,10 @@ def _back() -> str:
 
 
 def _typed() -> dict[str, str]:
-    """What somebody wrote into a form that is too old: it is shown, so that nobody writes it again."""
-    return {name: value[:4000] for name, value in request.form.items() if name != "form" and value.strip()}
+    """What somebody wrote into a form that is refused: it is shown, so that nobody writes it again. What we wrote there ourselves
+    begins with `_`."""
+    own = {name: value for name, value in request.form.items() if name != "form" and not name.startswith("_")}
+    return {name: value[:4000] for name, value in own.items() if value.strip()}
 
 
 def _guarded(response: Response) -> Response:

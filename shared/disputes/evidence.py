@@ -14,6 +14,7 @@ and to be learned from outcomes.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from shared.disputes.reason_codes import look_up
 from shared.domain import usage as used
@@ -111,6 +112,25 @@ _WEIGHED: Mapping[tuple[str, DisputeReason], Mapping[Item, int]] = {
     ("mastercard", DisputeReason.FRAUD): {Item.AUTHENTICATION: 4, Item.DEVICE: 3},
     # F29: goods and services used by the card member.
     ("amex", DisputeReason.FRAUD): {Item.USAGE: 4},
+}
+
+
+class Source(StrEnum):
+    """Who says what an item says, in words."""
+
+    PROVIDER = "what the provider told of the payment"
+    SERVICE = "what our service told of its use"
+    PURCHASES = "the subscriber's other payments"
+    MERCHANT = "what is set of the merchant"
+
+
+SOURCES: Mapping[Item, Source] = {
+    **dict.fromkeys((Item.PAYMENT, Item.PURCHASE_IP, Item.BILLING_COUNTRY, Item.AUTHENTICATION), Source.PROVIDER),
+    Item.REFUNDS: Source.PROVIDER,
+    **dict.fromkeys((Item.DEVICE, Item.LOGIN, Item.USAGE, Item.SERVICE_DATE, Item.PLAN), Source.SERVICE),
+    **dict.fromkeys((Item.CANCELLATION, Item.POLICY, Item.MESSAGES), Source.SERVICE),
+    **dict.fromkeys((Item.PRIOR_PAYMENTS, Item.DUPLICATE), Source.PURCHASES),
+    **dict.fromkeys((Item.DESCRIPTOR, Item.PRODUCT), Source.MERCHANT),
 }
 
 

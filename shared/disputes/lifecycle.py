@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from shared.disputes.case import known
 from shared.disputes.deadlines import action_key, is_awaiting, schedule
+from shared.disputes.queue import place_of
 from shared.disputes.reason_codes import look_up
 from shared.disputes.response_times import response_time
 from shared.domain import timeline
@@ -247,7 +248,7 @@ def settle(dispute: Dispute) -> Dispute:
         settled = replace(
             settled, status=DisputeStatus.EXPIRED, status_since=settled.respond_by, expired_cause=expiry.cause
         )
-    return replace(settled, next_action_at=schedule(settled))
+    return replace(settled, next_action_at=schedule(settled), queue=place_of(settled))
 
 
 def _of_alert(alert: Dispute) -> DisputeStatus | None:

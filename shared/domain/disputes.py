@@ -101,7 +101,8 @@ class Answer:
     """Our answer to one round of a dispute: decided, announced, sent, proved.
 
     act: what it does, once that is decided; by: whose decision that is, a person's address or a rule's name; why: its
-    reasons, in words; chance: of winning, as it was estimated, low and high. at: when it was decided; due_at: when it is to be
+    reasons, in words; chance: of winning, as it was estimated, low and high; expected: what an answer is worth by that; compelling:
+    the network's own rule that the evidence meets. at: when it was decided; due_at: when it is to be
     done. wake_at: when the clock asks for it again; None when never. lease_until: until then somebody is at it. tries: how often sending it failed by nobody's fault; attempt: how many answers before
     this one the provider refused. packet: digest of what is sent; sent_at: when the step that counts was first on its way
     (`intent`, its name), and until `answered_at` is known nobody can say whether it arrived. done: what the steps before it
@@ -116,6 +117,8 @@ class Answer:
     by: str = ""
     why: tuple[str, ...] = ()
     chance: tuple[float, ...] = ()
+    expected: Money | None = None
+    compelling: str | None = None
     completeness: float | None = None
     at: datetime
     due_at: datetime | None = None
@@ -197,7 +200,7 @@ _MEMBERS = tuple(member.name for member in fields(DisputeFact))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispute:
     """A dispute. Kept: its names, `facts` (written by track_dispute), `actions` (by check_deadlines), `answers` (by
-    whoever answers, a person or the clock), `linked_to` (by whichever of them first sees the payment). All else is computed
+    whoever answers, a person or the clock), `assignee` (by people: whose it is, their e-mail address, "" for nobody's), `linked_to` (by whichever of them first sees the payment). All else is computed
     from these by `disputes.lifecycle.settle`.
 
     status: where it stands; told_status: the provider's last word, which is needs_response where ours is expired.
@@ -214,7 +217,8 @@ class Dispute:
     linked_to: the payment, once it is among ours; payment_id: that, or the name the provider told.
     first_at, last_at: the provider's times of the first and last fact. inconsistent: as for payments.
     round: which of `answers` is the one to what the provider asks now, whether it is there already or not.
-    next_action_at: when check_deadlines has to look at it again; None when never. same_as: this is what was told
+    next_action_at: when check_deadlines has to look at it again; None when never. queue: its place among those that want a
+    person's eye (`disputes.queue`); None where it wants none. same_as: this is what was told
     under the payment's own name, and it counts among the facts of that dispute of the payment. filed_under: the names
     of the cases in which it has stood; it stands in the last one and in no other. alert: who warns of a dispute that is none
     yet.
@@ -257,6 +261,7 @@ class Dispute:
     heard_at: datetime | None = None
     inconsistent: tuple[str, ...] = ()
     next_action_at: datetime | None = None
+    queue: str | None = None
     same_as: str | None = None
     filed_under: tuple[str, ...] = ()
     livemode: bool = False
@@ -265,6 +270,7 @@ class Dispute:
     facts: Mapping[str, DisputeFact] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)
     answers: Mapping[str, Answer] = field(default_factory=dict)
+    assignee: str = ""
 
     @property
     def answer(self) -> Answer | None:

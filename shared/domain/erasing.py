@@ -58,6 +58,8 @@ COLLECTIONS: Final[Mapping[str, Rule]] = {
     "audit": Rule(Fate.UNLINKED, "who changed what, and when, stays; the person goes by the erasure's name"),
     "notifications": Rule(Fate.EXPIRES, f"30 days after it was sent; {_NOBODY}"),
     "endpoints": Rule(Fate.KEPT, _NOBODY),
+    "comments": Rule(Fate.KEPT, f"what staff said of a dispute, masked when it was written, {_CLAIMS}"),
+    "views": Rule(Fate.KEPT, _NOBODY),
     "approvals": Rule(Fate.EXPIRES, "400 days after it was asked for; it names a dispute or a rule, and staff"),
     "payouts": Rule(Fate.KEPT, f"{_ACCOUNTS}; {_NOBODY}"),
     "reconciliations": Rule(Fate.KEPT, _NOBODY),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from shared.disputes import deadlines, lifecycle
+from shared.disputes import deadlines, files, lifecycle
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, template
 from shared.disputes.packet import ANYWHERE, NAME, least
 from shared.domain import timeline
@@ -18,6 +18,7 @@ from shared.domain.disputes import GIVEN, Answer, AnswerAsked, AnswerState, Disp
 from shared.domain.errors import Rejected
 from shared.domain.events import DisputeStatus
 from shared.domain.evidence import Document, Item, Own, Packet
+from shared.domain.privacy import mask
 from shared.domain.telemetry import fact
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.filing import dispute_of, key_of
@@ -67,23 +68,54 @@ class Piece:
     pages: int
 
 
+def piece_of(item: Item, *, text: str | None = None, data: bytes | None = None) -> Piece:
+    """A person's text, what names a person in it masked, or the bytes of their file. Raises NotTaken for a file that is none."""
+    if data is None:
+        return Piece(item, mask(text or "").encode(), TEXT, 0)
+    try:
+        media_type, pages = files.read(data)
+    except files.NotTaken as error:
+        raise NotTaken(f"the file is not taken: {error}", reason="unreadable_file") from error
+    return Piece(item, data, media_type, pages)
+
+
 def submit(
-    ports: Ports, provider: str, dispute_id: str, by: str, why: str, now: datetime, *, acknowledged: bool = False
+    ports: Ports,
+    provider: str,
+    dispute_id: str,
+    by: str,
+    why: str,
+    now: datetime,
+    *,
+    acknowledged: bool = False,
+    looked_at: str | None = None,
 ) -> Dispute:
     """The best evidence that there is goes out now; an alert is answered without a refund. acknowledged: `by` agrees to what
-    this contest costs.
+    this contest costs. looked_at: the `mark` of what `by` has decided on.
 
-    Raises DisputeUnknown, AnswerTaken for what is answered, on its way or not asked.
+    Raises DisputeUnknown, AnswerTaken for what is answered, on its way or not asked, and for what is not as it was looked at.
     """
-    return _announced(ports, provider, dispute_id, by, why, now, Act.SUBMIT, by if acknowledged else None)
+    return _announced(ports, provider, dispute_id, by, why, now, Act.SUBMIT, by if acknowledged else None, looked_at)
 
 
-def accept(ports: Ports, provider: str, dispute_id: str, by: str, why: str, now: datetime) -> Dispute:
+def accept(
+    ports: Ports, provider: str, dispute_id: str, by: str, why: str, now: datetime, *, looked_at: str | None = None
+) -> Dispute:
     """The claim is accepted now; the payment of an alert is refunded, if that pays nothing twice. Raises as `submit`."""
-    return _announced(ports, provider, dispute_id, by, why, now, Act.ACCEPT, None)
+    return _announced(ports, provider, dispute_id, by, why, now, Act.ACCEPT, None, looked_at)
 
 
-def hold(ports: Ports, provider: str, dispute_id: str, by: str, why: str, now: datetime, until: datetime) -> Dispute:
+def hold(
+    ports: Ports,
+    provider: str,
+    dispute_id: str,
+    by: str,
+    why: str,
+    now: datetime,
+    until: datetime,
+    *,
+    looked_at: str | None = None,
+) -> Dispute:
     """Nothing goes out until `until`; then it is decided anew. Raises as `submit`, and AnswerTaken for a hold that would lose
     the case: one that leaves no six hours before the deadline."""
 
@@ -93,11 +125,20 @@ def hold(ports: Ports, provider: str, dispute_id: str, by: str, why: str, now: d
             raise AnswerTaken("the answer is not held for so long: its deadline would pass", reason="hold_too_long")
         return replace(answer, state=AnswerState.HELD, act=None, due_at=until, wake_at=until)
 
-    return _changed(ports, provider, dispute_id, by, why, now, held)
+    return _changed(ports, provider, dispute_id, by, why, now, held, looked_at=looked_at)
 
 
 def recorded_elsewhere(
-    ports: Ports, provider: str, dispute_id: str, by: str, why: str, act: Act, at: datetime, now: datetime
+    ports: Ports,
+    provider: str,
+    dispute_id: str,
+    by: str,
+    why: str,
+    act: Act,
+    at: datetime,
+    now: datetime,
+    *,
+    looked_at: str | None = None,
 ) -> Dispute:
     """An answer to what is asked now was given `at` the provider by other ways. Raises as `submit`; of a dispute that is over
     there is nothing to record."""
@@ -109,7 +150,7 @@ def recorded_elsewhere(
         given_at = max(told_at, lifecycle.asked_since(dispute) or told_at)
         return replace(answer, state=AnswerState.ELSEWHERE, act=given, answered_at=given_at, wake_at=None)
 
-    return _changed(ports, provider, dispute_id, by, why, now, elsewhere, late=True)
+    return _changed(ports, provider, dispute_id, by, why, now, elsewhere, late=True, looked_at=looked_at)
 
 
 def _announced(
@@ -121,6 +162,7 @@ def _announced(
     now: datetime,
     act: Act,
     acknowledged_by: str | None,
+    looked_at: str | None,
 ) -> Dispute:
     def announced(dispute: Dispute, answer: Answer) -> Answer:
         return replace(
@@ -132,7 +174,7 @@ def _announced(
             acknowledged_by=acknowledged_by,
         )
 
-    return _changed(ports, provider, dispute_id, by, why, now, announced)
+    return _changed(ports, provider, dispute_id, by, why, now, announced, looked_at=looked_at)
 
 
 def _as_answered(dispute: Dispute, act: Act) -> Act:
@@ -150,6 +192,7 @@ def _changed(
     what: Callable[[Dispute, Answer], Answer],
     *,
     late: bool = False,
+    looked_at: str | None = None,
 ) -> Dispute:
     """late: also of a dispute whose deadline has passed, as far as we know."""
 
@@ -158,7 +201,7 @@ def _changed(
         fresh = replace(before, packet=None, intent=None, sent_at=None, done={}, code=None, told=None, tries=0)
         return replace(what(dispute, fresh), at=now, by=by, why=(why,), lease_until=None)
 
-    return _committed(ports, provider, dispute_id, now, decided, late=late)
+    return _committed(ports, provider, dispute_id, now, decided, late=late, looked_at=looked_at)
 
 
 def supply(
@@ -311,6 +354,7 @@ def _committed(
     what: Callable[[Dispute, Answer], Answer],
     *,
     late: bool = False,
+    looked_at: str | None = None,
 ) -> Dispute:
     """`what` becomes of the answer that a person may change, written and told, and gone on with where something is to be done."""
     key = key_of(provider, dispute_id)
@@ -321,6 +365,11 @@ def _committed(
             raise _unknown()
         blank = Answer(state=AnswerState.ASKED, stage=dispute.stage, at=now, changes=0)
         before = _free(dispute, now, late=late) or blank
+        if looked_at not in (None, mark(dispute)):
+            raise AnswerTaken(
+                f"meanwhile it is {before.state}, by {colleague(before.by) or 'the clock'}: look at it again, nothing was done",
+                reason="changed_meanwhile",
+            )
         mine = replace(what(dispute, before), changes=before.changes + 1, words=before.words + 1)
         assert dispute.round is not None
         after = lifecycle.settle(replace(dispute, answers={**dispute.answers, dispute.round: mine}))
@@ -334,6 +383,16 @@ def _committed(
     ports.bus.publish(messages)
     fact("answer_changed_by_person", provider=provider, dispute_id=dispute_id, state=after.answers[round_].state)
     return after
+
+
+def mark(dispute: Dispute) -> str:
+    """Of the answer as it stands: another one as soon as anybody, a person or the clock, has changed it."""
+    return f"{dispute.round or ''}:{dispute.answer.changes if dispute.answer else 0}"
+
+
+def colleague(email: str) -> str:
+    """How people call each other: what stands before the `@`, for whole addresses are masked wherever something is told."""
+    return email.partition("@")[0]
 
 
 _UNRULED = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW, DisputeStatus.EXPIRED})

@@ -13,12 +13,15 @@ from enum import StrEnum
 from shared.domain.codec import from_document, to_document
 from shared.domain.errors import Rejected
 from shared.domain.money import Money
+from shared.domain.privacy import mask
 from shared.flows.committing import Decision, Seen, change
 from shared.flows.ports import Create, Documents, Key, Ports, Replace, Snapshot
 
 COLLECTION = "approvals"
+EXPIRES = {"approvals": "expires_at"}
+"""By which of its members a document goes, as Terraform has it: what was said stays in the audit."""
 GOOD_FOR = timedelta(days=3)
-LISTED = 100
+LISTED = 500
 
 
 class Stand(StrEnum):
@@ -32,7 +35,7 @@ class Stand(StrEnum):
 class Approval:
     """id: of the form by which it was asked for. what: the act, `dispute accept`; about: the document that it changes, or a name of
     it for people; says: what comes of it, in a sentence; parameters: all that carrying it out takes. open_until: until when
-    somebody may agree; None as soon as somebody has said a word."""
+    somebody may agree; None as soon as nothing is left to be done about it."""
 
     id: str
     what: str
@@ -74,7 +77,7 @@ def ask(ports: Ports, wanted: Approval) -> Approval:
         found = seen[key]
         if found is not None:
             return Decision(from_document(found.document, Approval))
-        return Decision(wanted, [Create(key, to_document(wanted))])
+        return Decision(wanted, [Create(key, {**to_document(wanted), EXPIRES[COLLECTION]: wanted.expires_at})])
 
     return change(ports.documents, [key], kept)
 
@@ -91,10 +94,11 @@ def decide(ports: Ports, name: str, by: str, now: datetime, *, agreed: bool, why
         if one.stand is not Stand.ASKED:
             if one.decided_by == by and (one.stand is stand or (agreed and one.stand is Stand.DONE)):
                 return Decision(one)
-            raise ApprovalClosed(f"{one.decided_by} has said so already: it is {one.stand}")
+            raise ApprovalClosed(f"{(one.decided_by or '').partition('@')[0]} has said so already: it is {one.stand}")
         if one.open_until is None or one.open_until <= now:
             raise ApprovalClosed("nobody agreed in time: it has to be asked for again")
-        told = replace(one, stand=stand, open_until=None, decided_by=by, decided_at=now, decided_why=why)
+        until = one.open_until if agreed else None
+        told = replace(one, stand=stand, open_until=until, decided_by=by, decided_at=now, decided_why=why)
         return Decision(told, _written(found, told))
 
     return change(ports.documents, [key], said)
@@ -109,16 +113,23 @@ def carried_out(ports: Ports, name: str, outcome: str) -> None:
         one = _read(found)
         if one.stand is not Stand.AGREED:
             return Decision(None)
-        return Decision(None, _written(found, replace(one, stand=Stand.DONE, outcome=outcome[:500])))
+        return Decision(
+            None, _written(found, replace(one, stand=Stand.DONE, open_until=None, outcome=mask(outcome)[:500]))
+        )
 
     change(ports.documents, [key], done)
 
 
+def unfinished(documents: Documents, now: datetime) -> list[Approval]:
+    """What somebody may agree to now, and what was agreed to and is not known to be carried out; the oldest first. One query."""
+    found = documents.due(COLLECTION, "open_until", now + GOOD_FOR, LISTED)
+    kept = (from_document(one.document, Approval) for one in found)
+    return [one for one in kept if one.stand is Stand.AGREED or (one.open_until is not None and one.open_until > now)]
+
+
 def waiting(documents: Documents, now: datetime) -> list[Approval]:
     """What somebody may agree to now, the oldest first. One query."""
-    found = documents.due(COLLECTION, "open_until", now + GOOD_FOR, LISTED)
-    asked = (from_document(one.document, Approval) for one in found)
-    return [one for one in asked if one.open_until is not None and one.open_until > now]
+    return [one for one in unfinished(documents, now) if one.stand is Stand.ASKED]
 
 
 def approval(documents: Documents, name: str) -> Approval:

@@ -138,6 +138,11 @@ class AuditedDocuments:
     def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
         return self._remember(self._documents.find(collection, field, value, limit))
 
+    def listed(
+        self, collection: str, order: str, where: Mapping[str, str], limit: int, after: tuple[str, str] | None = None
+    ) -> list[Snapshot]:
+        return self._remember(self._documents.listed(collection, order, where, limit, after))
+
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         return self._remember(self._documents.scan(collection, limit, after))
 

@@ -89,6 +89,10 @@ FOUND_BY = frozenset({"paid_by", "tried_by"})
 FINDABLE = 1000
 """Bytes of UTF-8 that such a text may have: documents with a longer one are not found."""
 
+LISTED_BY: Mapping[str, Sequence[str]] = {"queue": ("assignee", "provider", "status")}
+"""The top-level texts in whose order documents are listed, and by which others each such list may be narrowed: those that few
+documents share come first, for a list is read along the first one that is asked for."""
+
 
 class Documents(Protocol):
     """One document per entity, atomic commits over several of them, optimistic versions."""
@@ -107,6 +111,13 @@ class Documents(Protocol):
     def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
         """Documents whose top-level text `field`, one of FOUND_BY, is `value`, by id (code points), at most `limit`.
         Costs what it returns. ValueError for another field."""
+
+    def listed(
+        self, collection: str, order: str, where: Mapping[str, str], limit: int, after: tuple[str, str] | None = None
+    ) -> list[Snapshot]:
+        """Documents that have the top-level text `order`, one of LISTED_BY, and each other text as `where` says, in order of that
+        text and then of id (code points), at most `limit`: those after `after`, the text and the id of the last one seen.
+        Costs what it returns: documents without the text cost nothing. ValueError for another field."""
 
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         """Documents by id, in order of id (code points), those after id `after`. For reports and repairs, never for a request."""

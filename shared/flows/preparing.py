@@ -85,6 +85,8 @@ def judge(
         why=(*found.why, *prepared.finding.missing),
         due_at=max(due_at, now),
         chance=found.interval or (),
+        expected=found.expected,
+        compelling=prepared.finding.evidence.rule if prepared.finding.evidence else None,
         completeness=prepared.packet.completeness,
     )
 

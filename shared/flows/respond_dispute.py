@@ -20,6 +20,7 @@ from shared.domain.disputes import GIVEN, AlertAnswered, Answer, AnswerAsked, An
 from shared.domain.errors import Misconfigured, Unavailable, Unreadable
 from shared.domain.events import Alert
 from shared.domain.evidence import Packet
+from shared.domain.money import Money
 from shared.domain.privacy import mask
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
@@ -47,7 +48,8 @@ ELSEWHERE = "elsewhere"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What to do about a dispute. act: None where only a person can say. by: the rule that says it, with its version. why:
-    its reasons, in words. due_at: when, at the earliest at once. chance: of winning, low and high. waits: nothing is decided, and
+    its reasons, in words. due_at: when, at the earliest at once. chance: of winning, low and high; expected: what an answer is worth
+    by that; compelling: the network's own rule that the evidence meets. waits: nothing is decided, and
     it is looked at again when it is due."""
 
     act: Act | None
@@ -55,6 +57,8 @@ class Verdict:
     why: tuple[str, ...]
     due_at: datetime
     chance: tuple[float, ...] = ()
+    expected: Money | None = None
+    compelling: str | None = None
     completeness: float | None = None
     code: str | None = "for_a_person"
     waits: bool = False
@@ -208,6 +212,8 @@ class _Run:
             by=verdict.by,
             why=verdict.why,
             chance=verdict.chance,
+            expected=verdict.expected,
+            compelling=verdict.compelling,
             completeness=verdict.completeness,
             at=now,
             due_at=verdict.due_at if verdict.act or verdict.waits else None,

@@ -32,7 +32,8 @@ def clerk(app: App) -> Clerk:
     """Made once an instance; the outcomes of our disputes are asked for once a day, what people published once a minute.
     Raises Misconfigured."""
     app.settings.evidence_bucket()
-    apis, merchant, strategy = Apis(app.settings, app.now), app.settings.merchant(), StandingStrategy()
+    app.settings.merchant()
+    apis, strategy = Apis(app.settings, app.now), StandingStrategy()
     known = _Daily(lambda now: outcomes_until(now, app.ports.warehouse, now - LOOKS_BACK))
 
     def judged(dispute: Dispute, now: datetime) -> Verdict:
@@ -43,23 +44,25 @@ def clerk(app: App) -> Clerk:
                 now,
                 lambda rules: alerts.judge(dispute, documents, outcomes, rules, AlertRules(), now),
             )
-        packet, may_accept = prepared(dispute, now), takes_acceptance(responder_of(dispute))
+        packet, may_accept = prepared(app, dispute, now), takes_acceptance(responder_of(dispute))
         return strategy.decided(
             documents, now, lambda rules: judge(dispute, packet, outcomes, rules, now, acceptable=may_accept)
         )
-
-    def prepared(dispute: Dispute, now: datetime) -> Prepared:
-        return prepare(dispute, app.ports, now, merchant, use=tells_use(responder_of(dispute)))
 
     return Clerk(
         responder=responder_of,
         api=apis,
         judge=judged,
-        prepare=lambda dispute, now: prepared(dispute, now).packet,
+        prepare=lambda dispute, now: prepared(app, dispute, now).packet,
         keep=lambda one: keep(one, app.ports),
         load=lambda digest: kept(digest, app.ports),
         guard=lambda alert: alerts.guard(alert, app.ports.documents),
     )
+
+
+def prepared(app: App, dispute: Dispute, now: datetime) -> Prepared:
+    """What would be sent of `dispute` now. Raises as `prepare`, and Misconfigured."""
+    return prepare(dispute, app.ports, now, app.settings.merchant(), use=tells_use(responder_of(dispute)))
 
 
 class _Daily:

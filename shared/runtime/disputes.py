@@ -25,11 +25,10 @@ from shared.domain.evidence import Item
 from shared.domain.money import Money
 from shared.domain.privacy import mask
 from shared.flows.answering import (
-    AnswerTaken,
-    NotTaken,
     Piece,
     accept,
     hold,
+    piece_of,
     recorded_elsewhere,
     submit,
     supply,
@@ -38,9 +37,7 @@ from shared.flows.answering import (
 from shared.flows.audit import Errand, audited
 from shared.flows.dispute_desk import before_a_refund, due_next, ready_for, view
 from shared.flows.hear_alert import Heard, hear_alert
-from shared.flows.own_evidence import TEXT
 from shared.flows.ports import Ports
-from shared.flows.responding import takes_acceptance
 from shared.flows.revisions import Revision
 from shared.flows.strategies import STRATEGIES, kept_strategy, publish_strategy, rehearse, standing_strategy
 from shared.runtime import contracts, entry
@@ -142,14 +139,8 @@ class Evidence(Named):
 
     def piece(self) -> Piece:
         """Raises NotTaken for a file that is none."""
-        if self.file is None:
-            return Piece(Item(self.item), mask(self.text or "").encode(), TEXT, 0)
-        data = base64.b64decode(self.file)
-        try:
-            media_type, pages = files.read(data)
-        except files.NotTaken as error:
-            raise NotTaken(f"the file is not taken: {error}", reason="unreadable_file") from error
-        return Piece(Item(self.item), data, media_type, pages)
+        data = None if self.file is None else base64.b64decode(self.file)
+        return piece_of(Item(self.item), text=self.text, data=data)
 
 
 class Withdraw(Named):
@@ -556,19 +547,10 @@ def desk(app: App) -> entry.Handler:
         return ToldDispute.of(submit(*named, acknowledged=one.acknowledged))
 
     def accepted(call: entry.Call) -> BaseModel:
-        from shared.runtime.responders import responder, responder_of
+        from shared.runtime.responders import check_acceptance
 
         by, one = call.caller(), contracts.read(call.body, Accept)
-        if not takes_acceptance(responder(one.provider)):
-            raise AnswerTaken(
-                f"{one.provider} takes no acceptance: what nobody answers is lost. `record` that it is accepted, and nothing is"
-                " sent",
-                reason="no_acceptance",
-            )
-        if responder_of(view(app.ports.documents, one.provider, one.dispute_id)) is None:
-            raise NotTaken(
-                f"{one.provider} is told nothing by us: do it on its own pages, and `record` it", reason="no_api"
-            )
+        check_acceptance(one.provider, lambda: view(app.ports.documents, one.provider, one.dispute_id))
         why = mask(one.reason)
         return ToldDispute.of(accept(on(by, why, "accept"), one.provider, one.dispute_id, by, why, app.now()))
 

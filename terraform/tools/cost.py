@@ -50,6 +50,11 @@ class Traffic:
     events_a_dispute: float = 4.0
     """Issuers' reports of fraud, which are answered by a refund or a hold. Assumed: two for five disputes."""
     reports_a_payment: float = 0.002
+    """Who looks at disputes for a day's work: some forty lists and eighty disputes. Assumed."""
+    analysts: int = 50
+    workdays: int = 22
+    lists_a_day: int = 40
+    cases_a_day: int = 80
     """What people can look at: 1,200 a day."""
     reviews_a_payment: float = 0.0002
     """Messages of usage-evidence: of a twentieth of the subscribers each month that they came and what they accepted, of
@@ -162,6 +167,11 @@ class Each:
     canary_writes: int = 1
     canary_bytes: int = 2_000  # both messages; each is charged as 1,000 bytes at least
     watch_seconds: float = 0.5  # of a minute's look at all providers, most of it waiting: assumed
+    list_reads: int = (
+        101  # a page of 50 disputes, one more to know whether there is another page, and the cases of the page
+    )
+    case_reads: int = 14  # a dispute with its payment, decision, review and comments, and what its evidence is made of
+    looked_writes: int = 2  # that somebody looked, and what they did: the audit has a record of each
     answer_reads: int = 24  # decided and sent, its clock and what is told of it
     history_reads: int = 4  # of each payment of the subscriber, with its case, twice
     answer_writes: int = 12
@@ -455,6 +465,11 @@ def costs(plan: Plan) -> Iterator[Line]:
     dollars = each.usage_reads * price.firestore_million_reads + each.usage_writes * price.firestore_million_writes
     of = f"{each.usage_reads} read and {each.usage_writes} write each"
     yield line("Firestore usage", plan.usage_a_day * DAYS / MILLION, "M", dollars, of)
+    looked_for = traffic.lists_a_day * each.list_reads + traffic.cases_a_day * each.case_reads
+    dollars = looked_for * price.firestore_million_reads
+    dollars += traffic.cases_a_day * each.looked_writes * price.firestore_million_writes
+    of = f"{traffic.analysts} people on {traffic.workdays} days, each {traffic.lists_a_day} lists and {traffic.cases_a_day} disputes"
+    yield line("Firestore console", traffic.analysts * traffic.workdays, "", dollars / MILLION, of)
     disputed = payments * traffic.disputes_a_payment / MILLION
     read_for = [disputed * (each.answer_reads + each.history_reads * month) for month in MONTHS]
     of = f"{each.answer_reads} reads for an answer, and {each.history_reads} for each month's payment of its subscriber"

@@ -562,7 +562,12 @@ def adopt(at: Target, database: str) -> None:
     project, with its documents, and is no longer Terraform's; `deploy` then leads everybody to the other."""
     if setting(at.env, "firestore_database", "payin") != database:
         raise Stop(f'first set firestore_database = "{database}" in terraform/envs/{at.env}.tfvars')
-    ours = ("google_firestore_database.", "google_firestore_backup_schedule.", "google_firestore_field.")
+    ours = (
+        "google_firestore_database.",
+        "google_firestore_backup_schedule.",
+        "google_firestore_field.",
+        "google_firestore_index.",
+    )
     former = [one for one in at.terraform.run("state", "list", quiet=True).stdout.split() if one.startswith(ours)]
     print(f"{database} is taken into the state; {len(former)} entries of the former database leave it, none is deleted")
     at.agreed()

@@ -491,6 +491,79 @@ def test_what_no_index_serves_is_a_mistake_to_look_for(documents: Documents, col
         documents.find(collection, "at", "x", 9)
 
 
+# Listed
+
+
+def test_documents_are_listed_in_order_of_a_text_and_of_ids_page_by_page(documents: Documents, collection: str) -> None:
+    places = {"d": "2", "b": "1", "a/": "3", "a": "3", "c": "1", "e": "10", "none": None, "number": 3}
+    documents.commit([Create(Key(collection, name), {"queue": place, "n": 1}) for name, place in places.items()])
+    documents.commit([Create(Key(collection, "without"), {}), Create(Key(f"{collection}x", "other"), {"queue": "1"})])
+    seen: list[str] = []
+    after: tuple[str, str] | None = None
+    while page := documents.listed(collection, "queue", {}, 2, after):
+        seen += [one.key.id for one in page]
+        after = (page[-1].document["queue"], page[-1].key.id)
+    assert seen == ["b", "c", "e", "d", "a", "a/"]
+    assert page == []
+    [first] = documents.listed(collection, "queue", {}, 1)
+    assert first == the(documents, first.key)
+
+
+def test_a_list_is_narrowed_by_any_of_its_texts_and_by_several(documents: Documents, collection: str) -> None:
+    def one(name: str, place: str, **texts: Any) -> Create:
+        return Create(Key(collection, name), {"queue": place, **texts})
+
+    documents.commit(
+        [
+            one("a", "4", provider="stripe", status="open", assignee=""),
+            one("b", "3", provider="stripe", status="over", assignee="ana"),
+            one("c", "2", provider="adyen", status="open", assignee="ana"),
+            one("d", "1", provider="stripe", status="open", assignee="ana"),
+            one("e", "0", provider="stripe", status=None, assignee=1),
+            Create(Key(collection, "f"), {"provider": "stripe", "status": "open", "assignee": ""}),
+        ]
+    )
+
+    def listed(**where: str) -> list[str]:
+        return [one.key.id for one in documents.listed(collection, "queue", where, 9)]
+
+    assert listed() == ["e", "d", "c", "b", "a"]
+    assert listed(provider="stripe") == ["e", "d", "b", "a"]
+    assert listed(assignee="") == ["a"]
+    assert listed(status="open", assignee="ana") == ["d", "c"]
+    assert listed(status="open", provider="stripe", assignee="ana") == ["d"]
+    assert listed(status="ope") == listed(provider="é" * 600) == []
+    after = documents.listed(collection, "queue", {"status": "open", "provider": "stripe"}, 1)[0]
+    rest = documents.listed(collection, "queue", {"status": "open", "provider": "stripe"}, 9, ("1", after.key.id))
+    assert [one.key.id for one in rest] == ["a"]
+
+
+def test_what_was_changed_is_listed_as_it_is_now_only(documents: Documents, collection: str) -> None:
+    key = Key(collection, "a")
+
+    def listed(**where: str) -> list[str]:
+        return [one.key.id for one in documents.listed(collection, "queue", where, 9)]
+
+    documents.commit([Create(key, {"queue": "1", "status": "open"})])
+    documents.commit([Accumulate(key, put={("status",): "over"})])
+    assert (listed(status="open"), listed(status="over")) == ([], ["a"])
+    documents.commit([Replace(key, {"queue": "2", "status": "open"}, the(documents, key).version)])
+    assert (listed(status="open"), listed(status="over")) == (["a"], [])
+    documents.commit([Accumulate(key, drop=[("queue",)])])
+    assert listed() == listed(status="open") == []
+    documents.commit([Accumulate(key, put={("queue",): "3"})])
+    assert listed() == ["a"]
+    documents.commit([Delete(key)])
+    assert listed() == []
+
+
+def test_what_no_index_serves_is_a_mistake_to_list(documents: Documents, collection: str) -> None:
+    with pytest.raises(ValueError, match="listed by"):
+        documents.listed(collection, "at", {}, 9)
+    with pytest.raises(ValueError, match="listed by"):
+        documents.listed(collection, "queue", {"reason": "fraud"}, 9)
+
+
 IDS = [
     "a",
     "b",

@@ -19,6 +19,8 @@ from shared.flows.ports import Accumulate, Create, Delete, Key, Message, Replace
 from tests.builders import HOUR, NOON
 from tests.stack import postgres
 
+LISTED = {"queue": "1", "provider": "p", "status": "s", "assignee": ""}
+
 
 @dataclass
 class Told:
@@ -62,7 +64,7 @@ def _everything(database: Database) -> None:
     """Whatever the flows and those who deliver messages may ask of it."""
     documents, bus = SqlDocuments(database), LocalBus(database)
     keys = [Key(collection, f"{n}") for collection in ("a", "b", "c") for n in range(3)]
-    documents.commit([Create(key, {"at": NOON, "n": 1, "paid_by": "c"}) for key in keys])
+    documents.commit([Create(key, {"at": NOON, "n": 1, "paid_by": "c", **LISTED}) for key in keys])
     found = [one for one in documents.get(keys) if one]
     documents.get(keys[:1])
     documents.commit([Replace(one.key, {"at": NOON + HOUR}, one.version) for one in found[:5]])
@@ -70,6 +72,8 @@ def _everything(database: Database) -> None:
     documents.commit([Delete(keys[6]), Delete(keys[0])])
     documents.due("a", "at", NOON + HOUR, 10)
     documents.find("a", "paid_by", "c", 10)
+    documents.listed("a", "queue", {}, 10)
+    documents.listed("a", "queue", {"status": "s", "provider": "p", "assignee": ""}, 10, ("1", "1"))
     documents.scan("a", 10)
     documents.scan("a", 10, after="1")
     bus.subscribe("s", "t", max_attempts=1, dead_letter_topic="dead")

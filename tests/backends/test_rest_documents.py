@@ -177,6 +177,7 @@ READS: dict[str, Callable[[RestDocuments], object]] = {
     "get": lambda documents: documents.get([KEY]),
     "due": lambda documents: documents.due("c", "at", NOON, 9),
     "find": lambda documents: documents.find("c", "paid_by", "cus_1", 9),
+    "listed": lambda documents: documents.listed("c", "queue", {"status": "open"}, 9, ("1", "a")),
     "scan": lambda documents: documents.scan("c", 9),
 }
 

@@ -15,6 +15,7 @@ ON_REQUEST = (
     "night",
     "deadlines",
     "silence",
+    "lists",
 )  # takes minutes, and data that is not part of the project
 
 

@@ -14,12 +14,14 @@ from playwright.sync_api import Page
 from shared.domain.codec import from_document
 from shared.domain.reviews import Review
 from shared.flows.audit import SEEN, records
+from shared.flows.book_of_rules import standing_book
 from shared.flows.champions import Champion, Line, with_line
 from shared.flows.ports import Create, Key
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS
 from shared.fraud.features import SCHEMA_VERSION
+from shared.fraud.rules import State
 from tests.builders import DAY, a_payment_event
 from tests.cli.shop import Shop, a_shop
 from tests.cli.test_changing import give_up
@@ -28,7 +30,19 @@ from tests.fraud.forests import artifact, fitted
 
 HTTP = urllib3.PoolManager(retries=False, timeout=30.0)
 ANA, BO, PETRA, VERA = (f"{name}@shop.example" for name in ("ana", "bo", "petra", "vera"))
-SCREENS = ("/", "/reviews", "/find", "/deliveries", "/providers", "/letters", "/rules", "/lists", "/models", "/audit")
+SCREENS = (
+    "/",
+    "/reviews",
+    "/approvals",
+    "/find",
+    "/deliveries",
+    "/providers",
+    "/letters",
+    "/rules",
+    "/lists",
+    "/models",
+    "/audit",
+)
 LARGEST = 100_000
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=document.title='owned'>\"'>{{7*7}}"
 
@@ -268,6 +282,36 @@ def test_why_says_also_what_if(url: str, shop: Shop) -> None:
     assert b'role="status"' in told.data
     wrong = get(f"{url}/why?" + urlencode({"payment": f"stripe:{shop.payment}", "rules": "77"}))
     assert b'role="alert"' in wrong.data
+
+
+def test_a_rule_changes_when_another_person_agrees_and_not_before(url: str, shop: Shop) -> None:
+    told = form(url, "/rules", "/rules/put", ANA)
+    wish = {**told, "state": "shadow", "why": "it hinders renewals"}
+    assert [post(url, "/rules/put", wish, ANA).status for _ in range(2)] == [303, 303]
+    assert standing_book(shop.ports.documents).revision is None
+    agree = {
+        one.removeprefix('"')
+        for one in re.findall(r'action="(/approvals/[^"]+/agree)', _page(url, "/approvals", PETRA))
+    }
+    [path] = agree
+    assert post(url, path, {**form(url, "/approvals", path, PETRA), "why": "yes"}, ANA).status == 403
+    done = post(url, path, {**form(url, "/approvals", path, PETRA), "why": "so it does"}, PETRA)
+    assert done.status == 303
+    book = standing_book(shop.ports.documents)
+    assert book.revision == 1
+    [rule] = [one for one in book.contents.rules if one.code == told["code"]]
+    assert rule.state is State.SHADOW
+    assert told["code"] in _page(url, "/rules/diff?from=shipped&to=1", VERA)
+    back = form(url, "/rules", "/rules/put", ANA)
+    late = {**back, "state": "live", "after": "", "why": "the book is another one"}
+    assert post(url, "/rules/put", late, ANA).status == 303
+    [path] = set(re.findall(r'action="(/approvals/[^"]+/agree)', _page(url, "/approvals", PETRA)))
+    assert post(url, path, {**form(url, "/approvals", path, PETRA), "why": "so it is"}, PETRA).status == 303
+    assert standing_book(shop.ports.documents).revision == 1
+
+
+def _page(url: str, path: str, person: str) -> str:
+    return get(url + path, person).data.decode()
 
 
 def test_a_condition_is_tried_and_one_that_is_none_says_why(url: str) -> None:

@@ -1,6 +1,6 @@
 """Real documents that count how often they are asked, and how much they answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from shared.flows.ports import Documents, Key, Snapshot, Write
@@ -31,6 +31,14 @@ class Counting:
     def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
         self.reads += 1
         found = self._inner.find(collection, field, value, limit)
+        self.documents += len(found)
+        return found
+
+    def listed(
+        self, collection: str, order: str, where: Mapping[str, str], limit: int, after: tuple[str, str] | None = None
+    ) -> list[Snapshot]:
+        self.reads += 1
+        found = self._inner.listed(collection, order, where, limit, after)
         self.documents += len(found)
         return found
 

@@ -302,6 +302,9 @@ class Troubled:
     def find(self, *told: Any) -> list[Snapshot]:
         return self._real.find(*told)
 
+    def listed(self, *told: Any) -> list[Snapshot]:
+        return self._real.listed(*told)
+
     def scan(self, *told: Any) -> list[Snapshot]:
         return self._real.scan(*told)
 

@@ -1,6 +1,7 @@
 """Where the bytes of a story are looked for."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,4 +28,4 @@ def test_every_instant_lies_in_a_span_and_no_two_of_them_meet(minutes: list[int]
     instants = [NOON + timedelta(minutes=one) for one in minutes]
     found = spans(instants)
     assert not found or all(any(begin <= at < end for begin, end in found) for at in instants)
-    assert all(before[1] < after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in pairwise(found))

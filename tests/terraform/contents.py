@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shared import settings
+from shared.flows.ports import LISTED_BY
 from shared.operations.parking import SET_ASIDE  # of people's tools, which are no function
 from terraform.tools import bundle, policy
 
@@ -24,7 +25,7 @@ TAKEN = "TOPIC"
 """What a contract calls the topic that others publish to."""
 TABLES = Path("shared/learning/sql/tables")
 # Where topics, collections and ports are spoken of; the backends below only carry them out.
-QUERIES = ("due", "find")
+QUERIES = ("due", "find", "listed")
 # What could read any secret, for whoever asks.
 OFFERING = ("shared.settings", "shared.runtime.app")
 SAYING = ("shared.flows.", "shared.runtime.", "shared.learning.")
@@ -252,6 +253,8 @@ class _Known:
                 if collection is None or field is None:
                     raise AssertionError(f"{self._name}:{node.lineno}: which query this is cannot be read")
                 yield collection, field
+                if node.func.attr == "listed":
+                    yield from ((collection, f"{text}+{field}") for text in LISTED_BY[field])
 
     def expires(self) -> Iterator[tuple[str, str]]:
         """What the module's EXPIRES says: the field of each collection by which its documents go."""

@@ -19,7 +19,7 @@ from shared.flows import cohorts, freshness, monitor_model, watch_traffic
 from shared.flows.backtest import COUNT_SQL
 from shared.flows.explain_payouts import HEARD_SQL
 from shared.flows.payout_links import LINKS_SQL, UNPAID_SQL
-from shared.flows.ports import FOUND_BY
+from shared.flows.ports import FOUND_BY, LISTED_BY
 from shared.flows.recompute_decisions import NEWEST_SQL, replayed_sql
 from shared.flows.replay_deliveries import STORED_SQL, TOLD_SQL
 from shared.flows.rule_health import HITS_SQL, MEASURED_SQL
@@ -65,8 +65,16 @@ def test_the_topology_says_what_the_code_does() -> None:
         for name, c in TOPOLOGY["collections"].items()
         for part, word in (("due", ""), ("found", ""), ("expires", " expires"))
         for field in c.get(part, ())
+    } | {
+        f"{name}/{index}"
+        for name, c in TOPOLOGY["collections"].items()
+        for order, texts in c.get("listed", {}).items()
+        for index in (order, *(f"{text}+{order}" for text in texts))
     } == here.due
     assert {field for c in TOPOLOGY["collections"].values() for field in c.get("found", ())} == FOUND_BY
+    assert {
+        order: fields for c in TOPOLOGY["collections"].values() for order, fields in c.get("listed", {}).items()
+    } == {order: list(fields) for order, fields in LISTED_BY.items()}
     assert set(TOPOLOGY["tables"]) == here.tables
 
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -98,6 +98,11 @@ class Counted:
 
     def find(self, collection: str, field: str, value: str, limit: int) -> list[Snapshot]:
         return self._billed(self.inner.find(collection, field, value, limit))
+
+    def listed(
+        self, collection: str, order: str, where: Mapping[str, str], limit: int, after: tuple[str, str] | None = None
+    ) -> list[Snapshot]:
+        return self._billed(self.inner.listed(collection, order, where, limit, after))
 
     def _billed(self, found: list[Snapshot]) -> list[Snapshot]:
         """A query costs what it returns, and one read where that is nothing."""
@@ -654,6 +659,8 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
         "Cloud Run payout ticks",
         "Firestore readiness",
         "Firestore erasures",
+        # So many people look at what they can.
+        "Firestore console",
         # Of more decisions a smaller share is tried.
         "BigQuery backtests",
         "Monitoring metrics",

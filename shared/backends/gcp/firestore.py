@@ -4,11 +4,11 @@ import random
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from shared.backends.values import check_found_by, checked, findable
+from shared.backends.values import check_found_by, check_listed_by, checked, findable
 from shared.domain.errors import Conflict, Unavailable
 from shared.flows.ports import Key, Replace, Snapshot, Unchanged, Write
 
@@ -99,10 +99,32 @@ class Firestore(ABC):
         check_found_by(field)
         if not findable(value):
             return []
-        named = {"fieldPath": field_path((field,))}
-        where = {"fieldFilter": {"field": named, "op": "EQUAL", "value": {"stringValue": value}}}
         # Firestore's own order, which its index of the field has.
-        return self._asked({"where": where, "orderBy": [{"field": {"fieldPath": "__name__"}}]}, collection, limit)
+        return self._asked(
+            {"where": _is(field, value), "orderBy": [{"field": {"fieldPath": "__name__"}}]}, collection, limit
+        )
+
+    def listed(
+        self, collection: str, order: str, where: Mapping[str, str], limit: int, after: tuple[str, str] | None = None
+    ) -> list[Snapshot]:
+        check_listed_by(order, where)
+        if not all(map(findable, where.values())):
+            return []
+        filters = [_is(field, value) for field, value in where.items()]
+        query: Query = {
+            "orderBy": [{"field": {"fieldPath": field_path((order,))}}, {"field": {"fieldPath": "__name__"}}]
+        }
+        if filters:
+            # An index for each text with the order; of several Firestore merges theirs:
+            # https://cloud.google.com/firestore/docs/query-data/index-overview#taking_advantage_of_index_merging
+            query["where"] = {"compositeFilter": {"op": "AND", "filters": filters}}
+        # From the least text on: what is no text comes before it.
+        begin: list[Query] = [{"stringValue": ""}]
+        if after is not None:
+            place, own = after
+            begin = [{"stringValue": place}, {"referenceValue": self._name(Key(collection, own))}]
+        query["startAt"] = {"values": begin, "before": after is None}
+        return self._asked(query, collection, limit)
 
     def scan(self, collection: str, limit: int, after: str = "") -> list[Snapshot]:
         start = {"startAt": {"values": [{"referenceValue": self._name(Key(collection, after))}], "before": False}}
@@ -121,6 +143,13 @@ class Firestore(ABC):
     def _key(self, name: str) -> Key:
         collection, own = name.removeprefix(f"{self._root}/").split("/")
         return Key(_unescape_id(collection), _unescape_id(own))
+
+
+def _is(field: str, value: str) -> Query:
+    """Of a query: that the top-level `field` is the text `value`."""
+    return {
+        "fieldFilter": {"field": {"fieldPath": field_path((field,))}, "op": "EQUAL", "value": {"stringValue": value}}
+    }
 
 
 _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")

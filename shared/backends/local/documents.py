@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, assert_never
@@ -11,11 +11,23 @@ import msgspec
 import sqlalchemy as sa
 
 from shared.backends.accumulating import accumulated
-from shared.backends.local.sql import Database, TryAgain, documents, instants, texts
+from shared.backends.local.sql import Database, TryAgain, documents, instants, listings, texts
 from shared.backends.once import Once
-from shared.backends.values import check_found_by, checked, findable, in_order
+from shared.backends.values import check_found_by, check_listed_by, checked, findable, in_order, listing
 from shared.domain.errors import Conflict
-from shared.flows.ports import FOUND_BY, Accumulate, Create, Delete, Document, Key, Replace, Snapshot, Unchanged, Write
+from shared.flows.ports import (
+    FOUND_BY,
+    LISTED_BY,
+    Accumulate,
+    Create,
+    Delete,
+    Document,
+    Key,
+    Replace,
+    Snapshot,
+    Unchanged,
+    Write,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -53,19 +65,17 @@ _DELETE = sa.delete(documents).where(
 
 
 class _Index:
-    """A table of what documents are looked up by: a row for each field that `read` finds in one."""
+    """A table of what documents are looked up by: `read` tells the rows of one, without its name."""
 
-    def __init__(self, table: sa.Table, column: str, read: Callable[[Document], dict[str, Any]]) -> None:
+    def __init__(self, table: sa.Table, read: Callable[[Document], list[dict[str, Any]]]) -> None:
         self.read = read
         self.forget = sa.delete(table).where(
             table.c.collection == sa.bindparam("of"), table.c.id == sa.bindparam("named")
         )
         self.remember = sa.insert(table)
-        self._column = column
 
     def rows(self, key: Key, document: Document) -> list[dict[str, Any]]:
-        found = self.read(document).items()
-        return [_row(key) | {"field": _escape(field), self._column: value} for field, value in found]
+        return [_row(key) | row for row in self.read(document)]
 
 
 class SqlDocuments:
@@ -143,13 +153,27 @@ class SqlDocuments:
         check_found_by(field)
         return self._indexed(texts, collection, field, texts.c.text == _escape(value), (texts.c.id,), limit)
 
+    def listed(
+        self, collection: str, order: str, where: Mapping[str, str], limit: int, after: tuple[str, str] | None = None
+    ) -> list[Snapshot]:
+        check_listed_by(order, where)
+        # Read along the list that is the shortest by what is declared; each of its documents is looked up in the others.
+        along, *others = [one for one in LISTED_BY[order] if one in where] or [""]
+        page = listings.alias()
+        condition = sa.and_(page.c.narrowed == along, page.c.text == _escape(where.get(along, "")))
+        for other in others:
+            condition &= _is_listed(page, other, where[other])
+        if after is not None:
+            condition &= sa.tuple_(page.c.place, page.c.id) > sa.tuple_(*map(_escape, after))
+        return self._indexed(page, collection, order, condition, (page.c.place, page.c.id), limit)
+
     def _indexed(
         self,
-        index: sa.Table,
+        index: sa.FromClause,
         collection: str,
         field: str,
         condition: sa.ColumnElement[bool],
-        order: tuple[sa.Column[Any], ...],
+        order: tuple[sa.ColumnElement[Any], ...],
         limit: int,
     ) -> list[Snapshot]:
         found = (
@@ -171,6 +195,13 @@ class SqlDocuments:
         )
         with self._database.read() as connection:
             return [_snapshot(row) for row in connection.execute(page)]
+
+
+def _is_listed(page: sa.FromClause, narrowed: str, text: str) -> sa.ColumnElement[bool]:
+    """Whether the document of a row of `page` is in that list as well."""
+    other = listings.alias()
+    same = (getattr(other.c, name) == getattr(page.c, name) for name in ("collection", "id", "field"))
+    return sa.exists().where(*same, other.c.narrowed == narrowed, other.c.text == _escape(text))
 
 
 def _makes(write: Write) -> bool:
@@ -226,16 +257,34 @@ class _Changes:
                 connection.execute(statement, rows)
 
 
-def _instants(document: Document) -> dict[str, int]:
-    return {field: _microseconds(value) for field, value in document.items() if isinstance(value, datetime)}
+def _instants(document: Document) -> list[dict[str, Any]]:
+    told = ((field, value) for field, value in document.items() if isinstance(value, datetime))
+    return [{"field": _escape(field), "instant": _microseconds(value)} for field, value in told]
 
 
-def _texts(document: Document) -> dict[str, str]:
-    told = {field: document.get(field) for field in FOUND_BY}
-    return {field: _escape(text) for field, text in told.items() if isinstance(text, str) and findable(text)}
+def _texts(document: Document) -> list[dict[str, Any]]:
+    told = ((field, document.get(field)) for field in FOUND_BY)
+    return [{"field": field, "text": _escape(text)} for field, text in told if isinstance(text, str) and findable(text)]
 
 
-_INDEXES = (_Index(instants, "instant", _instants), _Index(texts, "text", _texts))
+def _listings(document: Document) -> list[dict[str, Any]]:
+    return [
+        {"field": order, "narrowed": narrowed, "text": _escape(text), "place": _escape(place)}
+        for order, narrowing in LISTED_BY.items()
+        if (place := listing(document, order, {})) is not None
+        for narrowed, text in _lists(document, narrowing)
+    ]
+
+
+def _lists(document: Document, narrowing: Sequence[str]) -> Iterator[tuple[str, str]]:
+    yield "", ""
+    for field in narrowing:
+        text = document.get(field)
+        if isinstance(text, str) and findable(text):
+            yield field, text
+
+
+_INDEXES = (_Index(instants, _instants), _Index(texts, _texts), _Index(listings, _listings))
 
 
 def _microseconds(instant: datetime) -> int:

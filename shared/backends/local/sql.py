@@ -51,6 +51,19 @@ texts = sa.Table(
     sa.Column("text", Exact, nullable=False),
     sa.Index("texts_find", "collection", "field", "text", "id"),
 )
+# In which order documents are listed: a row for each list that one is in, all of them (`narrowed` and `text` are empty) and those
+# of a text. What `listed` reads.
+listings = sa.Table(
+    "listings",
+    metadata,
+    sa.Column("collection", Exact, primary_key=True),
+    sa.Column("id", Exact, primary_key=True),
+    sa.Column("field", Exact, primary_key=True),
+    sa.Column("narrowed", Exact, primary_key=True),
+    sa.Column("text", Exact, nullable=False),
+    sa.Column("place", Exact, nullable=False),
+    sa.Index("listings_page", "collection", "field", "narrowed", "text", "place", "id"),
+)
 subscriptions = sa.Table(
     "subscriptions",
     metadata,

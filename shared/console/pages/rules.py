@@ -27,6 +27,7 @@ PUT, BACK = "rules put", "rules back"
 
 
 def register(site: Site) -> None:
+    site.carries |= {PUT: put, BACK: back}
     site.page(HERE, "rules", _rules, title="Rules")
     site.page(f"{HERE}/diff", "rules_diff", _diff)
     site.page(f"{HERE}/try", "rules_try", _try, role=Role.ANALYST)
@@ -258,7 +259,3 @@ def _remove(visit: Visit) -> str:
     rule = visit.asked.get("rule") or None
     asked(visit, "unlist", kind=kind, value=value, action=visit.asked.get("action", ""), rule=rule, reason=visit.why)
     return done(link(LISTS, kind=kind, value=value), "It holds no longer.")
-
-
-CARRIED_OUT = {PUT: put, BACK: back}
-"""By `Approval.what`: what is done when somebody has agreed."""

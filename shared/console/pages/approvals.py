@@ -1,0 +1,64 @@
+"""What one person asked for and another one has to agree to: read, agreed or refused, and carried out at once.
+
+What an approval's `what` does stands in `Site.carries`, put there by the page on which it is asked for.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from shared.console.site import Site, Visit, done
+from shared.domain.errors import Rejected
+from shared.domain.people import Role
+from shared.flows.approvals import Approval, ApprovalClosed, Stand, approval, carried_out, decide, unfinished
+
+PATH = "/approvals"
+
+
+def register(site: Site) -> None:
+    site.page(PATH, "approvals", _look, title="Approvals")
+    site.act(f"{PATH}/<name>/agree", "approval_agree", Role.APPROVER, partial(_agree, site))
+    site.act(f"{PATH}/<name>/refuse", "approval_refuse", Role.APPROVER, _refuse)
+    site.act(f"{PATH}/<name>/again", "approval_again", Role.APPROVER, partial(_again, site))
+
+
+def _look(visit: Visit) -> Mapping[str, Any]:
+    found = unfinished(visit.ports.documents, visit.now)
+    return {
+        "waiting": [one for one in found if one.stand is Stand.ASKED],
+        "agreed": [one for one in found if one.stand is Stand.AGREED],
+        "may": visit.may(Role.APPROVER),
+    }
+
+
+def _agree(site: Site, visit: Visit) -> str:
+    ports = visit.acting("approval agree", visit.why)
+    told = decide(ports, visit.asked["name"], visit.person.email, visit.now, agreed=True, why=visit.why)
+    return done(PATH, _carried(site, visit, told))
+
+
+def _refuse(visit: Visit) -> str:
+    ports = visit.acting("approval refuse", visit.why)
+    told = decide(ports, visit.asked["name"], visit.person.email, visit.now, agreed=False, why=visit.why)
+    return done(PATH, f"refused, and nothing is done: {told.says}")
+
+
+def _again(site: Site, visit: Visit) -> str:
+    told = approval(visit.ports.documents, visit.asked["name"])
+    if told.stand not in (Stand.AGREED, Stand.DONE):
+        raise ApprovalClosed(f"nobody has agreed to it: it is {told.stand}")
+    return done(PATH, _carried(site, visit, told))
+
+
+def _carried(site: Site, visit: Visit, told: Approval) -> str:
+    """What came of it, done now or before. What can never be done is over too, and says why; what cannot be done now (Unavailable)
+    stays agreed to, and is carried out again by whoever asks for that."""
+    if told.stand is Stand.DONE:
+        return told.outcome or "done"
+    carry = site.carries.get(told.what)
+    try:
+        outcome = carry(visit, told) if carry else f"nothing here does what is called {told.what}"
+    except Rejected as error:
+        outcome = f"it could not be done: {error}"
+    carried_out(visit.acting("approval carried out", told.decided_why or told.why), told.id, outcome)
+    return outcome
