@@ -317,6 +317,12 @@ TOPICS: Mapping[str, Topic] = {
                 attributes={"job": ["watch_traffic"]},
             ),
             Kind(
+                name="erase",
+                summary="Take names out of the rows of days that are past, and go on with those who asked to be erased",
+                of=(),
+                attributes={"job": ["erase"]},
+            ),
+            Kind(
                 name="canary",
                 summary="Look which canaries were heard, and send each provider's webhook the next",
                 of=(),

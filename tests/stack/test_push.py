@@ -180,7 +180,9 @@ def test_a_laptop_gives_up_where_the_cloud_does() -> None:
                 "explain-payouts",
                 "train-model",
                 "monitor-model",
+                "reconcile",
                 "watch-traffic",
+                "watch-providers",
                 "erase",
             )
         ),

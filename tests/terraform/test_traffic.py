@@ -136,16 +136,19 @@ def test_what_runs_by_schedule_or_on_call_gets_everything_unwatched(world: World
     names = [bundle_name.replace("_", "-") for bundle_name in bundle.deployments()]
     assert [name for name in names if not steady(name)] == [
         "check-deadlines",
+        "console",
+        "erase",
         "explain-payouts",
         "manage-dispute",
         "manage-rules",
         "monitor-model",
         "notify",
+        "reconcile",
         "replay-deliveries",
         "review-payment",
         "train-model",
-        "watch-traffic",
         "watch-providers",
+        "watch-traffic",
     ]
     world.deploy("check-deadlines", 2, r1=100)
     roll_out(run(world), ["check-deadlines"])
