@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from shared.operations.jobs import declared
 from shared.runtime.topology import ROOT
 from tests.cli.calling import payin, told
 from tests.cli.operated import filled_in, operated
-from tests.providers.kits import NOON
+from tests.providers.kits import NOON, a_kit
+from tests.simulator.apis import serving
+from tests.simulator.listing import ListApi, answering
 from tests.terraform import events
 
 ALERTS, SLOS = (
@@ -32,8 +35,13 @@ COMMANDS = sorted({command for commands in FIRST.values() for command in command
 
 
 @pytest.fixture(scope="module")
-def meant(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return operated(tmp_path_factory.mktemp("alarmed"))
+def meant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A shop's folder, and Stripe's list beside it."""
+    listed = ListApi("stripe", a_kit("stripe", tmp_path_factory.mktemp("listed")).simulator, frozenset())
+    with serving(answering(listed)) as api, pytest.MonkeyPatch.context() as environment:
+        for variable, value in api.environment("stripe").items():
+            environment.setenv(variable, value)
+        yield operated(tmp_path_factory.mktemp("alarmed"))
 
 
 @pytest.mark.parametrize("name", FIRST)

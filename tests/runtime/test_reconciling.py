@@ -5,8 +5,6 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -22,8 +20,7 @@ from tests.cli.shop import Shop
 from tests.providers.kits import NOON, a_fact, an_attempt
 from tests.simulator.apis import serving
 from tests.simulator.facts import FactKind
-from tests.simulator.listing import LISTS, ListApi
-from tests.simulator.providers.shaping import ApiReply
+from tests.simulator.listing import ListApi, answering
 
 
 @pytest.fixture
@@ -46,16 +43,6 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
         shop.run()
         shop.at(NOON + 2 * HOUR)
         yield shop
-
-
-def answering(listing: ListApi) -> Any:
-    def answer(method: str, path: str, headers: dict[str, str]) -> ApiReply:
-        url = urlsplit(path)
-        query = {name: ",".join(values) for name, values in parse_qs(url.query).items()}
-        assert headers["authorization"].startswith("Bearer ")
-        return LISTS[listing.name](listing, method, url.path, query, {})
-
-    return answer
 
 
 def test_every_provider_is_looked_at_and_one_that_refuses_keeps_nobody_else_waiting(

@@ -228,3 +228,15 @@ LISTS: dict[str, Callable[[ListApi, str, str, Query, Json], ApiReply]] = {
     "mollie": _mollie,
     "mercadopago": _mercadopago,
 }
+
+
+def answering(listing: ListApi) -> Any:
+    """The list over HTTP, to whoever has a token."""
+
+    def answer(method: str, path: str, headers: dict[str, str]) -> ApiReply:
+        url = urlsplit(path)
+        query = {name: ",".join(values) for name, values in parse_qs(url.query).items()}
+        assert headers["authorization"].startswith("Bearer ")
+        return LISTS[listing.name](listing, method, url.path, query, {})
+
+    return answer

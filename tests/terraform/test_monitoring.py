@@ -278,6 +278,7 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "five minutes": lambda: timedelta(minutes=5) == canaries.UNHEARD,
         "a minute": lambda: timedelta(minutes=1) == canaries.SLOW,
     },
+    "traffic_unwatched": {"three hours": lambda: ALERTS["traffic_unwatched"]["when"]["for"] == "10800s"},
     "canaries_unwatched": {"twenty minutes": lambda: ALERTS["canaries_unwatched"]["when"]["for"] == "1200s"},
     "subscription_drifted": {},
     "case_needs_a_person": {"24 hours": lambda: max(hours(after) for after in LOOKS.values()) == 24},
