@@ -123,13 +123,7 @@ def show(
             "late",
             "keys",
             "refused",
-            "today, usual",
-            "silent",
             "API",
-            "whole until",
-            "healed",
-            "canary",
-            "sends us",
             "parked",
         )
         rows = (
@@ -143,20 +137,28 @@ def show(
                 None if one.health.lag_seconds is None else timedelta(seconds=one.health.lag_seconds),
                 ", ".join(f"{key} {count}" for key, count in one.health.keys.items()),
                 ", ".join(f"{reason} {count}" for reason, count in one.health.refused.items()),
+                f"left alone since {at(one.health.breaker_open_since)}" if one.health.breaker_open_since else "",
+                state(one),
+            )
+            for one in found
+        )
+        console.print(table("", columns, rows))
+        arrives = ("provider", "today, usual", "silent", "whole until", "healed", "canary", "sends us")
+        whether = (
+            (
+                one.health.provider,
                 _usual(one.traffic),
                 _silent(one.silences, now),
-                f"left alone since {at(one.health.breaker_open_since)}" if one.health.breaker_open_since else "",
                 whole(one.reconciled),
                 healed(one.reconciled),
                 f"{since(one.canary.sent_at, now)}, took {one.canary.seconds:.1f} s" if one.canary else None,
                 ("; ".join(one.listening.differences) or f"all, as of {since(one.listening.read_at, now)}")
                 if one.listening
                 else None,
-                state(one),
             )
             for one in found
         )
-        console.print(table("", columns, rows))
+        console.print(table("\nwhether all of it arrives", arrives, whether))
 
     answer(found, tell, as_json=as_json)
 

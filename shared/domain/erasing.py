@@ -157,7 +157,23 @@ TABLES: Final[Mapping[str, Nameless]] = {
             "revision provider account dispute_id payment_id payment_known stage status told_status final "
             "expired_cause reason reason_code network respond_by deadline_unsigned deadline_estimated can_respond "
             "answered_by status_unknown answer_id same_as flags answer answer_state answer_by answered_at packet "
-            "status_since won_before alert"
+            "status_since won_before alert livemode"
+        ),
+    ),
+    "provider_traffic": Nameless(
+        at="day",
+        names=(),
+        stays=_columns(_BUS + "row_id day counted_at provider type deliveries hours expected"),
+    ),
+    # A payment by the provider's name of it, as in its document.
+    "payouts": Nameless(
+        at="paid_at",
+        names=(),
+        stays=_columns(
+            _BUS
+            + "row_id provider account payout_id part paid_at read_at status currency paid rest rest_since totals.kind "
+            "totals.minor totals.lines exchanged.currency exchanged.charged exchanged.moved exchanged.lines kind "
+            "charged_in lines.reference lines.minor"
         ),
     ),
     # A burst of new cards is told with the device or the address that it came from.
@@ -172,7 +188,7 @@ TABLES: Final[Mapping[str, Nameless]] = {
 ELSEWHERE: Final[Mapping[str, str]] = {
     "evidence that was sent": f"540 days after it was sent, {_CLAIMS}; the bucket refuses to delete it in the first 180",
     "Firestore, point-in-time recovery": "7 days after a document was changed",
-    "Firestore, backups": "28 days after the last one that was made before",
+    "Firestore, backups": "14 days after the last one that was made before",
     "BigQuery, time travel and fail-safe": "14 days after a row was changed",
     "messages that wait": "7 days after they were published, dead letters 31",
 }

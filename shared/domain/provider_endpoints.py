@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 # Cloud Run serves each service at two addresses: <service>-<project's number>.<region>.run.app and <service>-<hash>-<place>.a.run.app
 # (cloud.google.com/run/docs/triggering/https-request). What is before the last part, or the last two, is the service's name.
-_RUN = re.compile(r"(?P<by_number>.+)-[0-9]+\.[a-z0-9-]+\.run\.app|(?P<by_hash>.+)-[a-z0-9]+-[a-z]+\.a\.run\.app")
+_RUN = re.compile(
+    r"\A(?P<by_number>[^.]{1,63})-[0-9]{1,20}\.[a-z0-9-]{1,40}\.run\.app|\A(?P<by_hash>[^.]{1,63})-[a-z0-9]{1,20}-[a-z]{1,8}\.a\.run\.app"
+)
 
 
 MOST_PAGES = 10

@@ -20,7 +20,8 @@ TABLES: Mapping[str, str] = {
     "fraud_labels": "known_at",
     "dispute_updates": "occurred_at",
 }
-"""Each with its partition's column. `model_health` is not among them: what it holds are these counts."""
+"""Each with its partition's column. `model_health` is not among them, for what it holds are these counts; nor `provider_traffic` and
+`payouts`, which a job each writes: that one stands still is told of the job."""
 
 DAY = timedelta(days=1)
 WEEKS = 5

@@ -335,6 +335,7 @@ CHANGED = {
     "shared/providers/stripe/webhook.py": {
         "explain_payouts",
         "webhook-stripe",
+        "console",
         "fetch_resource",
         "reconcile",
         "replay_deliveries",
@@ -345,6 +346,7 @@ CHANGED = {
     "shared/providers/stripe/shape.json": {
         "explain_payouts",
         "webhook-stripe",
+        "console",
         "fetch_resource",
         "reconcile",
         "replay_deliveries",
@@ -354,6 +356,7 @@ CHANGED = {
     },
     "shared/providers/stripe/api.py": {
         "explain_payouts",
+        "console",
         "fetch_resource",
         "reconcile",
         "respond_dispute",
@@ -361,10 +364,11 @@ CHANGED = {
         "watch_providers",
     },
     "shared/providers/stripe/endpoint.py": {"watch_providers"},
-    "shared/providers/stripe/answer.py": {"respond_dispute", "manage_dispute"},
+    "shared/providers/stripe/answer.py": {"console", "respond_dispute", "manage_dispute"},
     "shared/providers/stripe/listing.py": {"reconcile"},
     # Nothing of Adyen's is read back.
     "shared/providers/adyen/webhook.py": {
+        "console",
         "explain_payouts",
         "webhook-adyen",
         "reconcile",
@@ -374,6 +378,7 @@ CHANGED = {
         "watch_providers",
     },
     "shared/providers/adyen/shape.json": {
+        "console",
         "explain_payouts",
         "webhook-adyen",
         "reconcile",
@@ -383,6 +388,7 @@ CHANGED = {
         "watch_providers",
     },
     "shared/providers/kit/countries.py": {
+        "console",
         "webhook-apple",
         "webhook-braintree",
         "reconcile",
@@ -393,6 +399,7 @@ CHANGED = {
     "shared/providers/kit/signing.py": {
         "explain_payouts",
         "webhook-*",
+        "console",
         "fetch_resource",
         "reconcile",
         "replay_deliveries",
@@ -400,7 +407,14 @@ CHANGED = {
         "manage_dispute",
         "watch_providers",
     },
-    "shared/flows/record_payment.py": {"record_payment", "respond_dispute", "manage_dispute", "monitor_model", "erase"},
+    "shared/flows/record_payment.py": {
+        "record_payment",
+        "console",
+        "respond_dispute",
+        "manage_dispute",
+        "monitor_model",
+        "erase",
+    },
     "functions/webhook/main.py": {"webhook-*"},
 }
 

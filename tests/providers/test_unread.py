@@ -146,7 +146,7 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
     },
     "square": {
         PERSONAL: "account_number_suffix account_ownership_type account_type buyer_cashtag buyer_full_name",
-        MERCHANT: "application_id device_id device_installation_id device_name employee_id location_id"
+        MERCHANT: "application_id device_id device_installation_id device_name employee_id"
         " team_member_id terminal_checkout_id terminal_id terminal_refund_id source_id",
         OTHER_MONEY: "buyer_currency_exchange",
         OTHER_TIME: "arrival_date authorized_at captured_at client_created_at disabled_at effective_at"
@@ -157,7 +157,7 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         PERSONAL: "billing_zip instructions_email shipping_address_zip shipping_from_zip tax_id",
         OTHER_MONEY: "amount_authorized amount_subtotal application_fee_amount maximum_amount_capturable"
         " shipping_amount",
-        OTHER_TIME: "arrival_date canceled_at completes_at expires_at stored_at",
+        OTHER_TIME: "canceled_at completes_at expires_at stored_at",
         OTHER_THING: "account_type customer_creation customer_reference user_report",
         PROOF: "application_preferred_name preferred preferred_locales transaction_id transaction_link_id",
         OF_CARD: "dynamic_last4",
