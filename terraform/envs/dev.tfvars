@@ -3,6 +3,11 @@ project        = "payin-dev-example" # yours
 project_number = "100000000001"      # yours
 scoring_model  = "none"              # until train_model has chosen a first champion
 
+# Pages for people, by groups of your organisation; leave it out where there are none.
+console = {
+  groups = { approver = ["payments-developers@example.com"] } # yours
+}
+
 # One entry for each adapter in shared/providers.
 payment_providers = {
   adyen       = { api_versions = ["1"] }

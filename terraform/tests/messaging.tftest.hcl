@@ -35,7 +35,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   }
   assert {
     condition = toset(keys(google_pubsub_subscription.push)) == toset([
-      "check-deadlines", "erase", "explain-payouts", "keep-evidence", "monitor-model", "reconcile", "respond-dispute", "train-model", "watch-providers",
+      "check-deadlines", "erase", "explain-payouts", "keep-evidence", "monitor-model", "reconcile", "respond-dispute", "train-model", "watch-providers", "watch-traffic",
       "fetch-resource-adyen", "record-payment-adyen", "score-payment-adyen", "track-dispute-adyen", "track-dispute-refunds-adyen",
       "fetch-resource-stripe", "record-payment-stripe", "score-payment-stripe", "track-dispute-stripe", "track-dispute-refunds-stripe",
     ])
@@ -44,7 +44,7 @@ run "every_message_has_somewhere_to_go_and_every_push_outlasts_its_function" {
   assert {
     condition = alltrue([for name, s in google_pubsub_subscription.push :
       s.topic == google_pubsub_topic.topic["payment-events/${regex("[a-z]+$", name)}"].id
-      if !contains(["check-deadlines", "erase", "explain-payouts", "keep-evidence", "monitor-model", "reconcile", "respond-dispute", "train-model", "watch-providers"], name)
+      if !contains(["check-deadlines", "erase", "explain-payouts", "keep-evidence", "monitor-model", "reconcile", "respond-dispute", "train-model", "watch-providers", "watch-traffic"], name)
     ])
     error_message = "A subscription takes another provider's events."
   }

@@ -28,7 +28,9 @@ TABLES = Path("shared/learning/sql/tables")
 QUERIES = ("due", "find", "listed")
 # What could read any secret, for whoever asks.
 OFFERING = ("shared.settings", "shared.runtime.app")
-SAYING = ("shared.flows.", "shared.runtime.", "shared.learning.")
+# What pages only rehearse, on a bus that reaches no topic (shared.operations.rehearsal).
+REHEARSED = frozenset({"console/fraud-decisions"})
+SAYING = ("shared.flows.", "shared.runtime.", "shared.learning.", "shared.operations.", "shared.console.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ def of_code(root: Path) -> Contents:
             if name != "main" and not name.startswith(SAYING):
                 continue
             known = _Known(name, modules[name], body, constants)
-            publishes |= {f"{function}/{topic}" for topic in known.first_of("Message")}
+            publishes |= {f"{function}/{topic}" for topic in known.first_of("Message")} - REHEARSED
             collections |= set(known.first_of("Key"))
             due |= {f"{one}/{field}" for one, field in known.due()}
             due |= {f"{one}/{field} expires" for one, field in known.expires()}
@@ -264,7 +266,17 @@ class _Known:
 
     def needs(self) -> Iterator[tuple[str, str]]:
         """Parts of the ports that are used, and whether to write."""
-        calls = {_name_of(node.func): node for node in ast.walk(self._tree) if isinstance(node, ast.Call)}
+        calls = {
+            _name_of(node.func)
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.Call)
+            # A list has an `append` too.
+            and not (
+                isinstance(node.func, ast.Attribute)
+                and node.func.attr == "append"
+                and _name_of(node.func.value) != "warehouse"
+            )
+        }
         writes = {
             "documents": {"change", "commit"},
             "models": {"store"},
@@ -273,7 +285,7 @@ class _Known:
         }
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Attribute) and node.attr in writes and _name_of(node.value) == "ports":
-                yield node.attr, "write" if writes[node.attr] & set(calls) else "read"
+                yield node.attr, "write" if writes[node.attr] & calls else "read"
 
 
 def _name_of(node: ast.expr) -> str:

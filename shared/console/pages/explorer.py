@@ -13,6 +13,7 @@ from shared.domain.people import Role
 from shared.flows.pseudonyms import PseudonymousBus
 from shared.flows.replay_deliveries import replay_deliveries
 from shared.operations import archive
+from shared.operations.archive import listed as received
 from shared.operations.explaining import explain, otherwise
 from shared.operations.finding import AHEAD, WITHIN, Found, Kind, decision_on, find
 from shared.operations.rehearsal import SHOWN_FIRST
@@ -105,7 +106,7 @@ def _why(visit: Visit) -> Mapping[str, Any]:
 def _deliveries(visit: Visit) -> Mapping[str, Any]:
     days = _days(visit, "1")
     asked = fields(visit.asked, ("provider", "outcome", "kind", "key_id"))
-    found = archive.listed(
+    found = received(
         visit.ports.warehouse, visit.now - timedelta(days=int(days)), visit.now + AHEAD, **asked, most=LISTED
     )
     return {
