@@ -114,7 +114,7 @@ def accept(context: typer.Context, name: str, reason: Reason, yes: Yes = False, 
         raise NotFound(f"no payout is called {name}: `payin payouts list --rest` names them")
     told = Money(found.rest, found.currency) if found.currency else "nothing"
     agreed(f"{told} of {name} would be taken for explained at {session.where}", yes=yes)
-    after = accept_rest(audited(session.ports, errand).documents, name)
+    after = accept_rest(audited(session.ports, errand).documents, name, found.rest)
     answer(after, lambda console: console.print(f"{told} of {name} is accepted"), as_json=as_json)
 
 

@@ -195,6 +195,10 @@ def usual(
     """
     session = session_of(context)
     day = instant(from_then, session.now()).astimezone(UTC).date()
+    if day > session.now().date():
+        raise typer.BadParameter(
+            "that day is yet to come: until then nothing would be expected", param_hint="'--since'"
+        )
     errand = Errand(who=session.person, why=reason, what="providers usual", at=session.now())
     what = f"{kind} of {provider}" if kind else f"all of {provider}"
     agreed(f"at {session.where} what comes of {what} from {day} on would be usual", yes=yes)

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 from zoneinfo import available_timezones
 
 from flask import Flask, Request, Response, g, redirect, render_template, request
@@ -244,7 +244,7 @@ class Site:
     def _zone(self) -> Response:
         self._same_site()
         zone = request.form.get("zone", "")
-        back = urlsplit(request.form.get("back", "/"))
+        back = _split(request.form.get("back", "/"))
         if zone not in available_timezones():
             raise Rejected(f"there is no time zone called {zone[:60]}: Europe/Berlin, for one", reason="bad_zone")
         answered = _to(back.path + (f"?{back.query}" if back.query else ""))
@@ -316,8 +316,16 @@ def _to(path: str) -> Response:
     return redirect(own, 303)  # type: ignore[return-value]
 
 
+def _split(url: str) -> SplitResult:
+    """What is no address leads nowhere."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("/")
+
+
 def _back() -> str:
-    told = urlsplit(request.headers.get("Referer", ""))
+    told = _split(request.headers.get("Referer", ""))
     if told.netloc == request.host and told.path and told.path != request.path:
         return "/" + told.path.lstrip("/") + (f"?{told.query}" if told.query else "")
     return "/"

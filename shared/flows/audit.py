@@ -5,9 +5,9 @@ outside of them (a message that is dropped, a subscription that is stopped) is w
 """
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.domain.codec import encode, from_document, to_document, utc_text
@@ -77,6 +77,7 @@ def ended(documents: Documents, key: Key, outcome: str) -> None:
     documents.commit([Accumulate(key, put={("outcome",): mask(outcome)[:LONGEST]})])
 
 
+PORTION, LOOKS = 1000, 40
 SEEN = "read"
 """`Record.what` where nothing was changed: somebody was shown what is known of a person."""
 
@@ -90,6 +91,28 @@ def seen(documents: Documents, who: str, at: datetime, names: Sequence[str]) -> 
 def records(documents: Documents, since: datetime, limit: int) -> list[Record]:
     """Of changes from `since` on, the oldest first, at most `limit`."""
     return [from_document(one.document, Record) for one in documents.scan(COLLECTION, limit, utc_text(since))]
+
+
+def newest(
+    documents: Documents, until: datetime, since: datetime, most: int, wanted: Callable[[Record], bool] = lambda _: True
+) -> tuple[list[Record], datetime]:
+    """Those `wanted` of the records before `until` and from `since` on, the newest first, `most` or somewhat more; and the instant
+    before which the next ones are: `since` where there are none. The times that are looked at grow where little happened."""
+    found: list[Record] = []
+    end, width = until, timedelta(minutes=10)
+    for _ in range(LOOKS):
+        if end <= since or len(found) >= most:
+            break
+        begin = max(end - width, since)
+        read = documents.scan(COLLECTION, PORTION, utc_text(begin))
+        inside = [one for one in read if one.key.id < utc_text(end)]
+        if len(inside) == PORTION and width > timedelta(seconds=1):
+            width /= 4  # more than one look sees: what is newest would be left out
+            continue
+        told = (from_document(one.document, Record) for one in reversed(inside))
+        found += [one for one in told if wanted(one)]
+        end, width = begin, width * 2
+    return found, end
 
 
 def about(documents: Documents, names: Collection[str], since: datetime, most: int) -> tuple[list[Record], bool]:

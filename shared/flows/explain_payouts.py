@@ -426,15 +426,17 @@ def _after(one: Payout, before: Payout | None) -> Payout:
     )
 
 
-def accept_rest(documents: Documents, name: str) -> Payout:
-    """Somebody knows what the rest of the payout called `name` is: it ages no more, and alarms no more. Raises Rejected where there is
-    none."""
+def accept_rest(documents: Documents, name: str, rest: int) -> Payout:
+    """Somebody knows what the `rest` (minor units) of the payout called `name` is: it ages no more, and alarms no more. Raises Rejected
+    where there is none, or another one by now."""
     key = key_of(name)
 
     def effect(seen: Seen) -> Decision[Payout]:
         before = _before(seen[key])
         if before is None or not before.rest:
             raise Rejected(f"{name} has no rest", reason="no_rest")
+        if before.rest != rest:
+            raise Rejected(f"the rest of {name} is another one by now: look at it again", reason="other_rest")
         after = replace(before, accepted=before.rest, rest_since=None)
         return Decision(after, [write(key, seen[key], to_document(after))])
 

@@ -28,6 +28,8 @@ SETTINGS = {
     "PAYIN_EVIDENCE_BUCKET": "bench",
     "PAYIN_MODEL": "none",
     "PROVIDERS": "stripe",
+    "PAYIN_CONSOLE": '{"audience": "bench", "groups": {"viewer": ["all@shop.example"]}}',
+    "PAYIN_CONSOLE_KEY": "k" * 32,
 }
 
 

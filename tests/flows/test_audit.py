@@ -1,11 +1,12 @@
 """Who changed what, when and why stands in the commit of the change, whatever flow makes it."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from shared.domain.errors import Conflict, Rejected
-from shared.flows.audit import MOST, Errand, audited, begun, changed, ended, records
+from shared.flows.audit import MOST, SEEN, Errand, audited, begun, changed, ended, newest, records, seen
 from shared.flows.ports import Accumulate, Create, Delete, Key, Ports, Replace, Unchanged
 from tests.builders import DAY, MINUTE, NOON
 
@@ -68,3 +69,20 @@ def test_records_are_read_by_time(ports: Ports) -> None:
     for days in (3, 1, 2):
         begun(ports.documents, replace(ERRAND, at=NOON + days * DAY), [])
     assert [one.at for one in records(ports.documents, NOON + 2 * DAY - MINUTE, 10)] == [NOON + 2 * DAY, NOON + 3 * DAY]
+
+
+def test_the_newest_records_are_read_first_however_many_there_are_and_none_is_left_out(ports: Ports) -> None:
+    every = [NOON - timedelta(seconds=37 * number) for number in range(400)]
+    for at in every:
+        seen(ports.documents, "ana@shop.example", at, ["payments:stripe:pi_1"])
+    ports = audited(
+        ports, Errand(who="bo@shop.example", why="a change", what="rules put", at=NOON - timedelta(hours=3))
+    )
+    ports.documents.commit([Create(Key("registry", "x"), {"a": 1})])
+    since, end, found = NOON - timedelta(days=7), NOON + timedelta(seconds=1), list[datetime]()
+    while end > since:
+        part, end = newest(ports.documents, end, since, 50)
+        found += [one.at for one in part]
+    assert found == sorted([*every, NOON - timedelta(hours=3)], reverse=True)
+    [change], _ = newest(ports.documents, NOON + timedelta(seconds=1), since, 50, lambda one: one.what != SEEN)
+    assert change.who == "bo@shop.example"

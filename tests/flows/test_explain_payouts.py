@@ -409,7 +409,9 @@ def test_a_rest_that_somebody_accepts_ages_no_more_until_it_is_another(make: Any
     book = a_book("square", unsaid=9)
     world = make("square", book)
     name = world.settled().name
-    assert accept_rest(world.ports.documents, name).rest_since is None
+    with pytest.raises(Rejected, match="another one by now"):
+        accept_rest(world.ports.documents, name, 8)
+    assert accept_rest(world.ports.documents, name, 9).rest_since is None
     world.now += 5 * DAY
     world.desk.asked.clear()
     world.run()
@@ -420,7 +422,7 @@ def test_a_rest_that_somebody_accepts_ages_no_more_until_it_is_another(make: Any
     [found] = world.payouts()
     assert (found.rest, found.accepted, found.rest_since) == (10, None, world.now)
     with pytest.raises(Rejected):
-        accept_rest(world.ports.documents, "square:main:none")
+        accept_rest(world.ports.documents, "square:main:none", 9)
 
 
 @pytest.mark.parametrize("trouble", [404, 200])

@@ -19,7 +19,8 @@ OF_THE_PLATFORM = {"LOG_EXECUTION_ID"}
 # Set by Cloud Run itself, and the local backend's own.
 NOT_DEPLOYED = {"K_SERVICE", "GCE_METADATA_HOST", "PAYIN_HOME", "PAYIN_DATABASE_URL"}
 # Secrets that are no provider's.
-OF_OURS = frozenset({"PAYIN_PSEUDONYM_KEYS", "PAYIN_CONSOLE_KEY"})
+PSEUDONYMS, CONSOLE_KEY = "PAYIN_PSEUDONYM_KEYS", "PAYIN_CONSOLE_KEY"
+OF_OURS = frozenset({PSEUDONYMS, CONSOLE_KEY})
 TICKS = "ticks"
 TAKEN = "TOPIC"
 """What a contract calls the topic that others publish to."""
@@ -302,7 +303,9 @@ def _secrets(root: Path, function: str, reached: Mapping[str, list[ast.stmt]]) -
     asking = [one for module, body in reached.items() if module not in OFFERING for one in body]
     named = {_name_of(node.func) for one in asking for node in ast.walk(one) if isinstance(node, ast.Call)}
     if {"keyring", "pseudonymous_bus"} & named:
-        yield from OF_OURS
+        yield PSEUDONYMS
+    if "admission" in named:
+        yield CONSOLE_KEY
     folder = root / "shared" / "providers"
     if function in bundle.BY_PROVIDER:
         yield from (f"WEBHOOK_{file.parent.name.upper()}" for file in folder.glob("*/webhook.py"))
@@ -312,7 +315,7 @@ def _secrets(root: Path, function: str, reached: Mapping[str, list[ast.stmt]]) -
     parts = [part for part, load in loads.items() if load in named]
     for part in parts if "Apis" in named else ():
         for file in folder.glob(f"*/{part}.py"):
-            if not _by_our_identity(file):
+            if file.parent.name != "kit" and not _by_our_identity(file):
                 yield f"API_{file.parent.name.upper()}"
 
 

@@ -209,9 +209,9 @@ DRIFT_IN_CODE = {
         "secrets: the code has fetch_resource/API_NEWPAY, Terraform has not",
     ),
     "a table": (
-        "shared/learning/sql/tables/payouts.json",
+        "shared/learning/sql/tables/invoices.json",
         "[]",
-        "tables: the code has payouts, Terraform has not",
+        "tables: the code has invoices, Terraform has not",
     ),
     "a column": (
         "shared/learning/sql/tables/deliveries.json",

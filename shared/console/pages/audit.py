@@ -1,14 +1,15 @@
 """Who changed what, when and why; and who was shown what is known of a person."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.console.site import Site, Visit
-from shared.flows.audit import SEEN, records
+from shared.console.site import Site, Visit, link
+from shared.flows.audit import SEEN, Record, newest
 
 DAYS = {"1": "a day", "7": "a week", "30": "a month", "90": "three months"}
-MOST = 500
+MOST = 50
+SOON = timedelta(seconds=1)
 
 
 def register(site: Site) -> None:
@@ -20,12 +21,25 @@ def _look(visit: Visit) -> Mapping[str, Any]:
     days = days if days in DAYS else "7"
     who, what = visit.asked.get("who", "").strip().lower(), visit.asked.get("what", "")
     since = visit.now - timedelta(days=int(days))
-    found = records(visit.ports.documents, since, MOST)
-    shown = [
-        one
-        for one in reversed(found)
-        if (not who or who in one.who.lower())
-        and (what != "changes" or one.what != SEEN)
-        and (what != "reads" or one.what == SEEN)
-    ]
-    return {"records": shown, "days": days, "who": who, "what": what, "choices": DAYS, "most": len(found) == MOST}
+    before = _before(visit)
+
+    def wanted(one: Record) -> bool:
+        return (
+            (not who or who in one.who.lower())
+            and (what != "changes" or one.what != SEEN)
+            and (what != "reads" or one.what == SEEN)
+        )
+
+    shown, left = newest(visit.ports.documents, before, since, MOST, wanted)
+    asked = {"days": days, "who": who, "what": what}
+    older = link("/audit", **asked, before=left.isoformat()) if left > since else ""
+    return {"records": shown, **asked, "choices": DAYS, "older": older}
+
+
+def _before(visit: Visit) -> datetime:
+    """From where the page goes back."""
+    try:
+        told = datetime.fromisoformat(visit.asked.get("before", ""))
+        return told.astimezone(UTC) if told.tzinfo else visit.now + SOON
+    except (ValueError, OverflowError):
+        return visit.now + SOON

@@ -6,7 +6,7 @@ takes two people where it is large, or costs more than the ordinary fees.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +27,7 @@ from shared.domain.events import DisputeStage
 from shared.domain.evidence import Item, Packet
 from shared.domain.money import Money
 from shared.domain.payments import Payment
-from shared.domain.people import Role
+from shared.domain.people import NotAllowed, Role
 from shared.domain.privacy import mask
 from shared.domain.reference_amount import reference_minor
 from shared.flows import cases
@@ -57,6 +57,8 @@ from shared.operations.stories import Story, kept_story, pauses, story
 from shared.runtime.answers import prepared
 from shared.runtime.responders import check_acceptance, responder, responder_of
 
+AHEAD = timedelta(minutes=5)
+"""So far may the clock of who records an answer be ahead of ours."""
 FINAL = {Act.SUBMIT: "dispute submit", Act.ACCEPT: "dispute accept"}
 KEPT_FOR = 10 * GOOD_FOR
 """An approval's document goes then; the audit keeps what was said."""
@@ -433,7 +435,15 @@ def _record(visit: Visit) -> str:
     act = {"submit": Act.SUBMIT, "accept": Act.ACCEPT}.get(visit.asked.get("act", ""))
     if act is None:
         raise Rejected("say what was done there: answered, or accepted", reason="no_act")
-    why, at, ports = mask(visit.why), _instant(visit, "at"), visit.acting("dispute record", visit.why)
+    dispute, at = _the(visit), _instant(visit, "at")
+    if at > visit.now + AHEAD or (dispute.first_at is not None and at < dispute.first_at - timedelta(days=1)):
+        raise Rejected(
+            "that is not when it was answered: it is yet to come, or was before the dispute", reason="bad_instant"
+        )
+    reason = _takes_two(dispute, act, visit) if act is Act.ACCEPT else None
+    if reason is not None and not visit.may(Role.APPROVER):
+        raise NotAllowed(f"that gives the money up, and cannot be taken back: it takes the role approver ({reason})")
+    why, ports = mask(visit.why), visit.acting("dispute record", visit.why)
     named = (ports, provider, dispute_id, visit.person.email, why, act, at, visit.now)
     recorded_elsewhere(*named, looked_at=visit.asked.get("_mark", ""))
     return done(path_of(provider, dispute_id), "recorded: it was answered elsewhere")
@@ -443,10 +453,10 @@ def _instant(visit: Visit, name: str) -> datetime:
     """Of a form, as the reader's clock shows it."""
     try:
         told = datetime.fromisoformat(visit.asked.get(name, ""))
-    except ValueError:
+        aware = told if told.tzinfo else told.replace(tzinfo=ZoneInfo(visit.reader.zone))
+        return aware.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Rejected("say when, as 2026-03-01 12:00", reason="no_instant") from None
-    aware = told if told.tzinfo else told.replace(tzinfo=ZoneInfo(visit.reader.zone))
-    return aware.astimezone(UTC)
 
 
 def _supply(visit: Visit) -> str:

@@ -95,14 +95,16 @@ def _telling(one: Knew) -> tuple[bool, str]:
 
 
 def _next(visit: Visit) -> str:
-    found = claim_next(visit.ports, visit.person.email, visit.now, visit.bench.settings.promise())
+    ports = visit.acting("review_payment claim", "the most urgent")
+    found = claim_next(ports, visit.person.email, visit.now, visit.bench.settings.promise())
     if found is None:
         return done(HERE, "Nothing waits that somebody else does not hold.")
     return done(at(found.id), _held(found, visit))
 
 
 def _claim(visit: Visit) -> str:
-    found = claim(visit.ports, visit.asked.get("review", ""), visit.person.email, visit.now)
+    ports = visit.acting("review_payment claim", "this one")
+    found = claim(ports, visit.asked.get("review", ""), visit.person.email, visit.now)
     return done(at(found.id), _held(found, visit))
 
 
@@ -112,7 +114,8 @@ def _held(review: Review, visit: Visit) -> str:
 
 
 def _release(visit: Visit) -> str:
-    release(visit.ports, visit.asked.get("review", ""), visit.person.email, visit.now, mask(visit.why))
+    ports = visit.acting("review_payment release", visit.why)
+    release(ports, visit.asked.get("review", ""), visit.person.email, visit.now, mask(visit.why))
     return done(HERE, "It waits again, for somebody else.")
 
 
@@ -137,7 +140,12 @@ def _decide(visit: Visit) -> str:
         f"{name} is {'released' if action == 'release' else 'refused'}, and learned from as {label.replace('_', ' ')}."
     )
     if visit.asked.get("then") == "next":
-        found = claim_next(visit.ports, visit.person.email, visit.now, visit.bench.settings.promise())
+        found = claim_next(
+            visit.acting("review_payment claim", "the next one"),
+            visit.person.email,
+            visit.now,
+            visit.bench.settings.promise(),
+        )
         if found is not None:
             return done(at(found.id), f"{told} This is the next one. {_held(found, visit)}")
         told += " Nothing else waits."

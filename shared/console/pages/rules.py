@@ -45,7 +45,7 @@ def asked(visit: Visit, act: str, /, by: str = "", **members: Any) -> Any:
 
 def _rules(visit: Visit) -> Mapping[str, Any]:
     number = visit.asked.get("revision", "")
-    revision = int(number) if number.isascii() and number.isdigit() and number != "0" else None
+    revision = int(number) if number.isascii() and number.isdigit() and len(number) <= 8 and int(number) else None
     shown: Shown = asked(visit, "show", revision=revision, health=visit.asked.get("health") == "yes")
     found: Revisions = asked(visit, "history", limit=20)
     return {
@@ -61,7 +61,7 @@ def _number(text: str) -> int | None:
     """A revision's number; None for what is shipped."""
     if text in ("", "shipped"):
         return None
-    if not (text.isascii() and text.isdigit() and int(text)):
+    if not (text.isascii() and text.isdigit() and len(text) <= 8 and int(text)):
         raise Rejected(f"{text[:20]} is no revision: give its number, or `shipped`", reason="bad_revision")
     return int(text)
 
@@ -170,8 +170,9 @@ def _wish_put(visit: Visit) -> str:
 
 def _wish_back(visit: Visit) -> str:
     to = visit.asked.get("to", "")
-    _number(to)
-    says = f"The book of revision {to} decides once more, as a new revision, within a minute."
+    asked(visit, "show", revision=_number(to))  # that there is one
+    book = f"The book of revision {to}" if _number(to) else "The shipped book"
+    says = f"{book} decides once more, as a new revision, within a minute."
     return _wish(visit, BACK, f"revision {to}", says, to=to)
 
 
@@ -246,7 +247,7 @@ def _entity(visit: Visit) -> tuple[str, str]:
 def _add(visit: Visit) -> str:
     kind, value = _entity(visit)
     days, action = visit.asked.get("days", ""), visit.asked.get("action", "")
-    if not days.isdigit() or not 1 <= int(days) <= 365:
+    if not (days.isascii() and days.isdigit() and len(days) <= 3 and 1 <= int(days) <= 365):
         raise Rejected("say for how many days: from 1 to 365", reason="bad_entry")
     until = utc_text(visit.now + timedelta(days=int(days)))
     said: dict[str, Any] = {"action": action, "kind": kind, "value": value, "rule": None, "until": until}

@@ -5,11 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from shared.console.site import Site, Visit
+from shared.domain.disputes import Dispute
+from shared.domain.events import DisputeStatus
 from shared.domain.health import HealthMeasured
 from shared.flows.approvals import waiting
 from shared.flows.dispute_desk import LISTED
 from shared.flows.review_desk import queue
-from shared.operations.deadlines import Due, deadlines
+from shared.flows.teamwork import in_queue
+from shared.operations.deadlines import deadlines
 from shared.operations.model_quality import measured
 from shared.operations.parking import parked
 from shared.providers import names
@@ -29,12 +32,15 @@ def register(site: Site) -> None:
 def _look(visit: Visit) -> Mapping[str, Any]:
     documents, now = visit.ports.documents, visit.now
     found = deadlines(documents, now, AHEAD)
+    open_ = in_queue(documents, {"status": DisputeStatus.NEEDS_RESPONSE.value}, LISTED)
+    missed = in_queue(documents, {"status": DisputeStatus.EXPIRED.value}, LISTED)
     promise = visit.bench.settings.promise()
     reviews = queue(documents, now, promise)
     rows = measured(visit.ports.warehouse, now - LOOKED_BACK, now, measure=None, unusual=False)
     return {
-        "due": _by_time(found, visit),
-        "full": len(found) == LISTED,
+        "due": _by_time([*missed, *open_], visit),
+        "full": len(open_) == LISTED and _soon(open_[-1], visit),
+        "many_missed": len(missed) == LISTED,
         "risky": [one for one in found if one.risks][:SHOWN],
         "shown": SHOWN,
         "reviews": len(reviews),
@@ -49,11 +55,15 @@ def _look(visit: Visit) -> Mapping[str, Any]:
     }
 
 
-def _by_time(found: Sequence[Due], visit: Visit) -> Mapping[str, list[Due]]:
-    """What has a deadline, by how near that is."""
-    parts: dict[str, list[Due]] = {"overdue": [], "day": [], "days": []}
+def _soon(dispute: Dispute, visit: Visit) -> bool:
+    return dispute.respond_by is not None and dispute.respond_by - visit.now < AHEAD
+
+
+def _by_time(found: Sequence[Dispute], visit: Visit) -> Mapping[str, list[Dispute]]:
+    """What is due within AHEAD, or was and nobody has ruled, by how near that is."""
+    parts: dict[str, list[Dispute]] = {"overdue": [], "day": [], "days": []}
     for one in found:
-        if one.respond_by is not None:
+        if one.respond_by is not None and _soon(one, visit):
             left = one.respond_by - visit.now
             parts["overdue" if left <= timedelta(0) else "day" if left < DAY else "days"].append(one)
     return parts
