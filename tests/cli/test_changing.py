@@ -106,7 +106,7 @@ def lines(place: Place) -> dict[str, Sequence[str]]:
         "replay": ["replay", "stripe", "--outcome", "accepted", "--again", "--since", "3650d"],
         "dead-letters requeue": ["dead-letters", "requeue", letters],
         "dead-letters drop": ["dead-letters", "drop", letters],
-        "providers usual": ["providers", "usual", "stripe", "--type", "charge.updated", "--since", "2026-11-01"],
+        "providers usual": ["providers", "usual", "stripe", "--type", "charge.updated", "--since", "2026-04-11"],
         "providers park": ["providers", "park", "stripe"],
         "providers drain": ["providers", "drain", "stripe"],
         "keys rotate": ["keys", "rotate", "stripe", "--add", "k2", "--secrets", str(secrets)],

@@ -241,7 +241,8 @@ def test_anything_is_found_by_any_id_and_who_looked_is_known(desk: Desk, shop: S
     with desk.sits(VERA) as page:
         page.goto("/")
         page.get_by_label("Find by any id").fill(shop.payment)
-        page.keyboard.press("Enter")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
         assert shop.payment in page.inner_text("h1")
         assert page.locator(".timeline li").count() > 3
         desk.picture(page, "story")

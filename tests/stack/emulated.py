@@ -27,7 +27,7 @@ DRAINS_WITHIN = 300.0
 
 _TRACE = re.compile(rb'"logging.googleapis.com/trace":"[^"]*/([0-9a-f]{32})"')
 _PUBLISHED = re.compile(rb'"event":"(?:delivery|resource_fetched)",.*"events":([0-9]+)')
-_ASSESSED = re.compile(rb'"event":"payment_assessed"')
+_TOLD = re.compile(rb'"event":"(?:payment_assessed|alert_heard)"')
 _ANSWER_ASKED = re.compile(rb'"event":"answer_asked",')
 # What is announced is either sent at once or waits, and says so.
 _ANSWER_LEFT = re.compile(
@@ -43,7 +43,8 @@ class Traces:
     """What functions still have to do, by their logs: the emulator tells no backlog.
 
     A message carries the trace of the request that published it, and whoever handles it logs one line under that trace
-    that names its event. The webhook and `fetch_resource`, which publish events, say how many; `assess_payment` publishes one.
+    that names its event. The webhook and `fetch_resource`, which publish events, say how many; `assess_payment`, and
+    `manage_dispute` of an alert, publish one.
     `check_deadlines` names each dispute that it has answered, and `respond_dispute` each with which it is done for now.
     """
 
@@ -66,7 +67,7 @@ class Traces:
     def left(self) -> dict[str, int]:
         """Messages that a function has not logged, by function."""
         for function in dict.fromkeys(
-            ["webhook", "assess_payment", *self._followers, *(function for function, _ in self._told)]
+            ["webhook", "assess_payment", "manage_dispute", *self._followers, *(function for function, _ in self._told)]
         ):
             for line in self._lines(function):
                 self._learn(function, line)
@@ -84,7 +85,7 @@ class Traces:
         if not trace or _NOT_DONE.search(line):
             return
         published = _PUBLISHED.search(line)
-        if published or _ASSESSED.search(line):
+        if published or _TOLD.search(line):
             for follower in self._followers:
                 self._tell(follower, trace[1], int(published[1]) if published else 1)
         if _ANSWER_ASKED.search(line):

@@ -11,7 +11,7 @@ TICK = "ab" * 16
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
-    for name in ("webhook", "assess_payment", "check_deadlines", "respond_dispute"):
+    for name in ("webhook", "assess_payment", "manage_dispute", "check_deadlines", "respond_dispute"):
         (tmp_path / f"{name}.log").touch()
     return tmp_path
 
@@ -41,3 +41,9 @@ def test_a_tick_is_done_when_its_last_line_is_there_and_every_answer_that_it_ask
     assert traces.left() == {"respond_dispute": 1}
     say(logs, "respond_dispute", "dispute_answered", outcome="taken", dispute_id="dp_2")
     assert traces.left() == {}
+
+
+def test_an_alert_that_was_heard_is_an_event_that_every_follower_has_to_handle(logs: Path) -> None:
+    traces = Traces(logs, ("respond_dispute",))
+    say(logs, "manage_dispute", "alert_heard", dispute_id="A-1")
+    assert traces.left() == {"respond_dispute": 1}

@@ -252,6 +252,7 @@ def test_an_alert_is_matched_by_its_card_refunded_once_and_its_network_told_once
         told = bridge.send(SignedRequest(f"{PATH}/alert", headers, json.dumps(alert).encode()))
         assert (told.status, json.loads(told.body)["payment_id"]) == (200, simulator.payment_id(attempt))
     bridge.close()
+    stack.drain()
     for hours in (2, 8, 12, 23):
         stack.set_clock(alerted_at + hours * HOUR)
         stack.tick("check_deadlines")

@@ -410,7 +410,7 @@ def test_the_first_deployment_makes_grants_and_the_bucket_before_anything_and_th
     deploy._prepared(at, {})
     assert terraform.ran[0] == ("plan", *(f"-target={address}" for address in deploy.FIRST))
     assert terraform.ran[1] == ("apply",)
-    assert agents == [("100000000001", "pubsub.googleapis.com")]
+    assert agents == [("100000000001", "pubsub.googleapis.com"), ("100000000001", "iap.googleapis.com")]
 
 
 def test_what_is_made_first_is_in_the_plan(planned: Callable[[str], dict[str, Any]]) -> None:
