@@ -11,7 +11,8 @@ import pytest
 import urllib3
 from playwright.sync_api import Page
 
-from shared.domain.codec import from_document
+from shared.domain.codec import from_document, to_document
+from shared.domain.health import HealthMeasured
 from shared.domain.reviews import Review
 from shared.flows.audit import SEEN, records
 from shared.flows.book_of_rules import standing_book
@@ -57,7 +58,43 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     line = Line(current=champion, former=(before,))
     made.ports.documents.commit([Create(CHAMPION, with_line(None, SCHEMA_VERSION, line))])
     give_up(made)
+    measured = (
+        health(made, "programme_items", "visa vamp main", 41.0, payments=12),
+        health(made, "programme_left", "visa vamp main", 3.0, unusual=True),
+        health(made, "programme_ratio", "visa vamp main", 0.0071),
+        health(made, "approved", "all", 0.93, low=0.9, high=0.95),
+        health(made, "declined", "all", 0.04, payments=0),
+        health(made, "deadlines_at_risk", "answer", 2.0, unusual=True),
+    )
+    made.ports.warehouse.append("model_health", [to_document(one) for one in measured])
     return made
+
+
+def health(
+    shop: Shop,
+    measure: str,
+    subject: str,
+    value: float,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    payments: int = 100,
+    unusual: bool = False,
+) -> HealthMeasured:
+    """What `monitor_model` tells of yesterday."""
+    return HealthMeasured(
+        row_id=f"{measure}/{subject}",
+        day=shop.now.replace(hour=0, minute=0, second=0, microsecond=0) - DAY,
+        measured_at=shop.now,
+        measure=measure,
+        subject=subject,
+        model=None,
+        value=value,
+        low=low,
+        high=high,
+        payments=payments,
+        unusual=unusual,
+    )
 
 
 def waits(shop: Shop, name: str, **fields: Any) -> str:
@@ -112,6 +149,14 @@ def test_each_screen_is_small_and_says_what_to_do_where_it_is_empty(path: str, u
     assert answer.status == 200, answer.data
     assert len(answer.data) < LARGEST
     assert b"<h1>" in answer.data
+
+
+def test_today_says_how_full_a_networks_programme_is_and_what_is_out_of_its_band(url: str) -> None:
+    words = " ".join(re.sub(r"<[^>]+>", " ", get(f"{url}/").data.decode()).split())
+    assert "visa vamp main 12 3 41" in words
+    assert "ratio 0.71%" in words
+    assert "93.00% of 100 usual is 90.00% to 95.00%" in words
+    assert "At today's pace 2 of the answer queue will miss their deadline" in words
 
 
 def test_what_a_viewer_may_not_do_is_not_offered_and_not_done(url: str, shop: Shop) -> None:

@@ -1,5 +1,6 @@
 """`make console`: the pages, on what a demo has left, until Ctrl-C.
 
+Of a demo, where nothing is open at the end, they show the day on which the most was under way.
 Everything is as deployed but for Google's part: a stand-in lets you choose who you are, and signs it as Identity-Aware Proxy does.
 What you do there is done to the demo's documents; functions that would carry it out further do not run.
 """
@@ -17,7 +18,7 @@ import urllib3
 
 from tests.stack import front
 from tests.stack.servers import free_port
-from tests.stack.stack import Process, orderly
+from tests.stack.stack import MIDWAY, Process, orderly, virtual_now
 from tests.stack.topology import ROOT
 
 HOME = ROOT / ".payin" / "demo-embedded"
@@ -67,11 +68,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, default=8090)
     asked = parser.parse_args(arguments)
     home: Path = asked.home.resolve()
+    if (home / MIDWAY).is_dir():
+        home = home / MIDWAY
     if not (home / "payin.sqlite").is_file():
         print(f"nothing has run in {home}: `make demo` first, or name another --home", file=sys.stderr)
         return 2
     with orderly(), pages(home, asked.port) as served:
         url = served.url
+        if (home / "clock").is_file():
+            print(f"as it stood on {virtual_now(home):%d %B %Y, %H:%M} UTC, in {home}")
         print(f"{url}/_who   who are you? then\n{url}/       the pages\nCtrl-C stops them.", flush=True)
         while True:
             time.sleep(1)

@@ -58,6 +58,8 @@ def plan_of(days: int) -> tuple[Plan, Chaos]:
         train=round(days * 0.68) * DAY,
         rotate=round(days * 0.4) * DAY,
         kill=14 * DAY + 7 * HOUR,  # in the morning on which the most renewals of the month run
+        keep=days * DAY
+        + 9 * HOUR,  # the morning after the last new payments: what was disputed lately is not answered yet
         training={
             "maturity_days": 12,
             "burn_in_days": 2,

@@ -123,12 +123,13 @@ class Plan:
     """When the operators do what, as offsets from the story's start.
 
     train: the model is fitted on all before, and decides from then on. rotate: providers begin to sign with their
-    next key. kill: `record_payment` is killed in the middle of its work.
+    next key. kill: `record_payment` is killed in the middle of its work. keep: what stands then is kept for people to look at.
     """
 
     train: timedelta
     rotate: timedelta
     kill: timedelta
+    keep: timedelta
     training: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -198,6 +199,11 @@ class Player:
                 self._stack.tick("canary")
                 self._stack.drain()
                 self._stack.store()
+            if now - STEP < start + plan.keep <= now:
+                self._stack.tick("monitor_model")
+                self._stack.drain()
+                self._stack.store()
+                self._stack.keep()
             show(
                 now,
                 f"{len(self.facts):,} facts, {len(self.sent.seconds):,} deliveries, {len(self.reminders)} reminders",

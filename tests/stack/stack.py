@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -35,6 +36,9 @@ from tests.stack.topology import ROOT
 
 TEAM = "dispute-actions"
 """The subscription of the people who answer disputes: their reminders, and what becomes of our own answers."""
+
+MIDWAY = "midway"
+"""In a demo's home: what stood while the most was under way."""
 
 STARTS_WITHIN = 60.0
 DRAINS_WITHIN = 180.0
@@ -226,6 +230,21 @@ class Stack:
                 self.ports.warehouse.append(table, rows)
                 stored += len(rows)
         return stored
+
+    def keep(self) -> None:
+        """What stands now on the embedded stack, in `MIDWAY` of its home, for whoever looks at it later. Everything must be
+        drained."""
+        file = self.home / "payin.sqlite"
+        if not file.is_file():
+            return
+        kept = self.home / MIDWAY
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(self.home, kept, ignore=shutil.ignore_patterns("payin.sqlite*", MIDWAY))
+        with (
+            contextlib.closing(sqlite3.connect(file)) as running,
+            contextlib.closing(sqlite3.connect(kept / file.name)) as copied,
+        ):
+            running.backup(copied)
 
     def _wait_for(self, name: str) -> None:
         """Any HTTP answer will do: functions refuse a GET, and so prove that they serve."""

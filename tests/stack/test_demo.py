@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from shared.disputes.strategy import SMALL, TOO_MUCH
 from shared.domain.decisions import Outcome
@@ -14,11 +15,13 @@ from tests.simulator.apis import ApiSimulator
 from tests.simulator.loading import load, names
 from tests.simulator.world import DAY, SCALES, START, Fraud, World
 from tests.stack import topology
+from tests.stack.console import pages
 from tests.stack.demo import MARK, done, fresh, said_of_answers
 from tests.stack.dev import SAID, Informed
 from tests.stack.report import Answers, Flagged, Judged, Report, judge_the_model, quality
 from tests.stack.send import catalogue, say
 from tests.stack.servers import Absent
+from tests.stack.stack import MIDWAY
 from tests.stack.topology import ROOT
 
 
@@ -237,3 +240,15 @@ def test_the_short_demo_keeps_every_promise(tmp_path: Path) -> None:
     [document] = (tmp_path / "home").glob("evidence-*.pdf")
     assert document.read_bytes().startswith(b"%PDF-")
     assert "(as it was sent)" in " ".join(told.split())  # wherever the line is broken
+    with pages(tmp_path / "home" / MIDWAY) as served:
+        shown = {
+            path: look(served.url + path) for path in ("/", "/disputes", "/reviews", "/providers", "/rules", "/models")
+        }
+    assert {path: status for path, (status, _) in shown.items()} == dict.fromkeys(shown, 200)
+    assert "Nothing was measured yet" not in shown["/"][1]
+    assert "announced" in shown["/disputes"][1]
+
+
+def look(url: str) -> tuple[int, str]:
+    answer = urllib3.request("GET", url, headers={"X-Stand-In-Person": "ana@shop.example"}, retries=False)
+    return answer.status, answer.data.decode()

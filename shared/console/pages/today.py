@@ -1,6 +1,7 @@
 """What is due, what may be lost, and what stands outside of its band."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -80,27 +81,44 @@ def _newest(
     return [one for one in kept if one.day == newest[one.measure]]
 
 
-def _programmes(rows: Iterable[HealthMeasured]) -> list[Mapping[str, Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauge:
+    """How full an account's programme of a network is. counted: items so far, `left` until it takes the account in; forecast, low,
+    high: at the month's end."""
+
+    subject: str
+    counted: int
+    left: float
+    forecast: float
+    low: float | None
+    high: float | None
+    ratio: float | None
+    risky: bool
+
+    @property
+    def full(self) -> float:
+        """From 0 to 1."""
+        limit = self.counted + self.left
+        return min(self.counted / limit, 1.0) if limit > 0 else 1.0
+
+
+def _programmes(rows: Iterable[HealthMeasured]) -> list[Gauge]:
     """A gauge for each account in each programme, the fullest first."""
     by_subject: dict[str, dict[str, HealthMeasured]] = {}
     for one in rows:
         by_subject.setdefault(one.subject, {})[one.measure] = one
     gauges = [
-        {
-            "subject": subject,
-            "items": found["programme_items"].payments,
-            "forecast": found["programme_items"].value,
-            "low": found["programme_items"].low,
-            "high": found["programme_items"].high,
-            "left": found["programme_left"].value,
-            "ratio": found["programme_ratio"].value if "programme_ratio" in found else None,
-            "risky": found["programme_left"].unusual,
-        }
+        Gauge(
+            subject=subject,
+            counted=found["programme_items"].payments,
+            left=found["programme_left"].value,
+            forecast=found["programme_items"].value,
+            low=found["programme_items"].low,
+            high=found["programme_items"].high,
+            ratio=found["programme_ratio"].value if "programme_ratio" in found else None,
+            risky=found["programme_left"].unusual,
+        )
         for subject, found in by_subject.items()
         if {"programme_items", "programme_left"} <= found.keys()
     ]
-    return sorted(gauges, key=_fullest)
-
-
-def _fullest(gauge: Mapping[str, Any]) -> tuple[float, str]:
-    return gauge["left"], gauge["subject"]
+    return sorted(gauges, key=lambda one: (one.left, one.subject))
