@@ -62,10 +62,13 @@ def files(deployment: str) -> dict[str, bytes]:
     folder = ROOT / "functions" / function
     bundle = {name: (folder / name).read_bytes() for name in ("main.py", "requirements.txt")}
     seen: set[Path] = set()
+    named: set[str] = set()
     waiting = [folder / "main.py"]
     while waiting:
         path = waiting.pop()
-        for module in _imports(path.read_bytes()):
+        fresh = set(_imports(path.read_bytes())) - named
+        named |= fresh
+        for module in fresh:
             for file in _files_of(module, provider or "*"):
                 if file not in seen:
                     seen.add(file)

@@ -137,11 +137,22 @@ def _reached(modules: Mapping[str, ast.Module]) -> dict[str, list[ast.stmt]]:
 
 
 @cache
+def _within(statement: ast.stmt) -> tuple[ast.AST, ...]:
+    """It, and all that it is made of."""
+    return tuple(ast.walk(statement))
+
+
+@cache
+def _calls(statement: ast.stmt) -> tuple[ast.Call, ...]:
+    return tuple(node for node in _within(statement) if isinstance(node, ast.Call))
+
+
+@cache
 def _named(statement: ast.stmt, module: str, tree: ast.Module) -> frozenset[tuple[str, str]]:
     """Module and name of everything that `statement` of `tree` names."""
     imported = _imported(tree)
     named: set[tuple[str, str]] = set()
-    for node in ast.walk(statement):
+    for node in _within(statement):
         match node:
             case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in imported:
                 named.add((".".join(imported[name]), attribute))
@@ -202,7 +213,7 @@ class _Known:
     ) -> None:
         self._name = name
         self._body = body
-        self._tree = ast.Module(body, [])
+        self._nodes = [node for statement in body for node in _within(statement)]
         self._constants = constants
         self._imported = _imported(tree)
 
@@ -223,8 +234,8 @@ class _Known:
     def first_of(self, called: str) -> Iterator[str]:
         """The text given first to every call of `called`; where it is a variable, every text in the function around."""
         for scope in self._body:
-            for node in ast.walk(scope):
-                if not isinstance(node, ast.Call) or not node.args or _name_of(node.func) != called:
+            for node in _calls(scope):
+                if not node.args or _name_of(node.func) != called:
                     continue
                 told = self.text(node.args[0])
                 if told is not None:
@@ -232,7 +243,7 @@ class _Known:
                 elif isinstance(node.args[0], ast.Name):
                     listed = [
                         one
-                        for outer in ast.walk(scope)
+                        for outer in _within(scope)
                         if isinstance(outer, ast.Tuple | ast.List)
                         for one in outer.elts
                     ]
@@ -244,11 +255,11 @@ class _Known:
         """Collection and field of every query of documents. Documents that hand a query on to others make none."""
         handed_on = {
             id(inner)
-            for outer in ast.walk(self._tree)
+            for outer in self._nodes
             if isinstance(outer, ast.FunctionDef) and outer.name in QUERIES
             for inner in ast.walk(outer)
         }
-        for node in ast.walk(self._tree):
+        for node in self._nodes:
             if id(node) in handed_on:
                 continue
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in QUERIES:
@@ -261,7 +272,7 @@ class _Known:
 
     def expires(self) -> Iterator[tuple[str, str]]:
         """What the module's EXPIRES says: the field of each collection by which its documents go."""
-        for node in self._tree.body:
+        for node in self._body:
             if isinstance(node, ast.Assign) and [_name_of(target) for target in node.targets] == ["EXPIRES"]:
                 yield from ast.literal_eval(node.value).items()
 
@@ -269,7 +280,7 @@ class _Known:
         """Parts of the ports that are used, and whether to write."""
         calls = {
             _name_of(node.func)
-            for node in ast.walk(self._tree)
+            for node in self._nodes
             if isinstance(node, ast.Call)
             # A list has an `append` too.
             and not (
@@ -284,7 +295,7 @@ class _Known:
             "evidence": {"store"},
             "warehouse": {"append", "blank"},
         }
-        for node in ast.walk(self._tree):
+        for node in self._nodes:
             if isinstance(node, ast.Attribute) and node.attr in writes and _name_of(node.value) == "ports":
                 yield node.attr, "write" if writes[node.attr] & calls else "read"
 
@@ -301,7 +312,7 @@ def _secrets(root: Path, function: str, reached: Mapping[str, list[ast.stmt]]) -
     """What a function reads by what it can come to: the keys of the providers whose objects it reads back, whose disputes it
     answers or whose lists it reads, where that is not done with our own identity; the word of each webhook; and our keys for what is published."""
     asking = [one for module, body in reached.items() if module not in OFFERING for one in body]
-    named = {_name_of(node.func) for one in asking for node in ast.walk(one) if isinstance(node, ast.Call)}
+    named = {_name_of(node.func) for one in asking for node in _calls(one)}
     if {"keyring", "pseudonymous_bus"} & named:
         yield PSEUDONYMS
     if "admission" in named:
