@@ -61,7 +61,7 @@ ops: $(VENV)/.ops ## The command line of people on call (ARGS="trace <any id>");
 	./shared/cli/payin $(ARGS)
 
 test: $(VENV)/.test ## Every test; what is skipped lacks a server or a data set, and says which (CI skips nothing)
-	$(PY) -m pytest -n $(JOBS) --dist loadgroup
+	$(PY) -m pytest -n $(JOBS) --dist worksteal
 
 check: $(VENV)/.check ## Format, lint, types, import contract, what we promise to others, then every test
 	$(VENV)/bin/ruff format --check .

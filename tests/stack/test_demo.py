@@ -221,7 +221,6 @@ def run(stack: str, home: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("embedded stack")
 def test_the_short_demo_keeps_every_promise(tmp_path: Path) -> None:
     told = run("embedded", tmp_path / "home")
     for line in (

@@ -77,10 +77,8 @@ class Business:
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("embedded", marks=[pytest.mark.slow, pytest.mark.xdist_group("embedded stack")]),
-        pytest.param(
-            "emulators", marks=[pytest.mark.slow, pytest.mark.emulators, pytest.mark.xdist_group("emulators")]
-        ),
+        pytest.param("embedded", marks=pytest.mark.slow),
+        pytest.param("emulators", marks=[pytest.mark.slow, pytest.mark.emulators]),
     ],
 )
 def business(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Business]:

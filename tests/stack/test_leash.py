@@ -142,7 +142,6 @@ def dev(home: Path, *more: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("embedded stack")
 def test_a_second_make_dev_leaves_the_first_alone_and_both_end_without_a_trace(tmp_path: Path) -> None:
     home, port = tmp_path / "dev", free_port()
     note = home / "running.json"

@@ -242,10 +242,7 @@ class _Known:
                     yield told
                 elif isinstance(node.args[0], ast.Name):
                     listed = [
-                        one
-                        for outer in _within(scope)
-                        if isinstance(outer, ast.Tuple | ast.List)
-                        for one in outer.elts
+                        one for outer in _within(scope) if isinstance(outer, ast.Tuple | ast.List) for one in outer.elts
                     ]
                     found = [text for one in listed if (text := self.text(one)) is not None]
                     assert found, f"{self._name}:{node.lineno}: which {called} this makes cannot be read"
