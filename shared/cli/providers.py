@@ -152,9 +152,7 @@ def show(
                 whole(one.reconciled),
                 healed(one.reconciled),
                 f"{since(one.canary.sent_at, now)}, took {one.canary.seconds:.1f} s" if one.canary else None,
-                ("; ".join(one.listening.differences) or f"all, as of {since(one.listening.read_at, now)}")
-                if one.listening
-                else None,
+                _sends(one.listening, now) if one.listening else None,
             )
             for one in found
         )
@@ -167,6 +165,15 @@ def _usual(one: Outlook | None) -> str:
     if one is None:
         return ""
     return f"{one.heard}, {one.expected:.0f}" if one.expected is not None else f"{one.heard}, {one.why}"
+
+
+def _sends(one: Listening, now: datetime) -> str:
+    """What is not sent, or since when nobody can say."""
+    found = "; ".join(one.differences)
+    if one.read_at and not found:
+        found = f"all, as of {since(one.read_at, now)}"
+    mute = f"does not answer since {since(one.unanswered_since, now)}" if one.unanswered_since else ""
+    return "; ".join(filter(None, (found, mute)))
 
 
 def _silent(silences: Sequence[Silence], now: datetime) -> str:
