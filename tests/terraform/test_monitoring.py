@@ -14,6 +14,7 @@ from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
 from shared.flows import canaries, freshness
 from shared.flows.explain_payouts import MAY_REST
+from shared.flows.monitor_model import UNTRAINED
 from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.reconcile import LATE
 from shared.flows.subscriptions import UNANSWERED
@@ -251,6 +252,8 @@ def test_a_job_that_stands_still_calls_somebody() -> None:
         for job in alert["when"]["values"]
     }
     assert set(missed) == set(GAPS) - set(ONCE_A_DAY)
+    assert {job for job in GAPS if GAPS[job] > LONGEST_ABSENCE} == set(ONCE_A_DAY)
+    assert set(ONCE_A_DAY.values()) <= {value for alert in ALERTS.values() for value in alert["when"].get("values", ())}
     for job, (after, first) in missed.items():
         # One run that is late, or has to be tried again, calls nobody.
         assert 1.5 * GAPS[job] <= after <= LONGEST_ABSENCE, job
@@ -259,7 +262,7 @@ def test_a_job_that_stands_still_calls_somebody() -> None:
 
 
 # And what calls somebody instead.
-ONCE_A_DAY = {"train_model": "champion_stale"}
+ONCE_A_DAY = {"train_model": "training_stands_still"}
 
 
 def test_a_longest_rest_is_known_of_each_kind_of_schedule() -> None:
@@ -371,7 +374,10 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "three days": lambda: timedelta(days=3) == MAY_REST,
         "nine days": lambda: timedelta(days=9) == SETTLED_WITHIN,
     },
-    "learning_stands_still": {"14 days": lambda: TrainingRequest().stale_days == 14},
+    "learning_stands_still": {
+        "14 days": lambda: TrainingRequest().stale_days == 14,
+        "two days": lambda: timedelta(days=2) == UNTRAINED,
+    },
     "requests_fail": {"twenty tries": lambda: tries() == 20},
     "dead_letters": {
         "twenty tries": lambda: tries() == 20,
