@@ -129,7 +129,11 @@ resource "google_monitoring_alert_policy" "alert" {
     dynamic "condition_absent" {
       for_each = can(each.value.when.absent) ? [each.value.when] : []
       content {
-        filter   = "metric.type=\"logging.googleapis.com/user/${google_logging_metric.ours[condition_absent.value.absent].name}\" AND resource.type=\"cloud_run_revision\""
+        filter = join(" AND ", [
+          "metric.type=\"logging.googleapis.com/user/${google_logging_metric.ours[condition_absent.value.absent].name}\"",
+          "resource.type=\"cloud_run_revision\"",
+          "metric.labels.${condition_absent.value.label}=one_of(${join(",", [for v in condition_absent.value.values : "\"${v}\""])})",
+        ])
         duration = condition_absent.value.for
         aggregations {
           alignment_period     = "300s"

@@ -6,8 +6,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, beside, cell, table
 from shared.cli.session import instant, session_of
+from shared.operations.facts import unknown
+from shared.runtime.topology import ROOT
 
 # Of the line's form, or told in a column of its own.
 _FORM = frozenset({"at", "event", "function", "severity", "time", "message"})
@@ -21,7 +24,7 @@ def facts(
     context: typer.Context,
     events: Annotated[list[str], typer.Argument(metavar="FACT...", help="One or more, as an alert names them.")],
     since: Annotated[str, typer.Option(help="2026-11-27, 2026-11-27T08:00Z, or how long ago: 6h.")] = "1h",
-    provider: Annotated[str, typer.Option(help="Only lines of one provider.")] = "",
+    provider: Annotated[ProviderName | None, typer.Option(help="Only lines of one provider.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
@@ -31,19 +34,26 @@ def facts(
     Examples: `payin facts deadline_missed`; `payin facts request_failed dependency_unavailable --since 6h --json`
     """
     session = session_of(context)
-    lines = session.logs.lines(events, instant(since, session.now()), limit)
-    found = [line for line in lines if not provider or line.get("provider") == provider]
+    if strange := unknown(events, ROOT):
+        raise typer.BadParameter(". ".join(map(_strange, strange.items())), param_hint="'FACT...'")
+    where = {"provider": provider} if provider else {}
+    found = session.logs.lines(events, instant(since, session.now()), limit, where)
 
     def tell(console: Console) -> None:
         if not found:
-            console.print(f"nobody told of {', '.join(events)} since {since}")
+            console.print(f"nobody told of {', '.join(events)}{f' of {provider}' if provider else ''} since {since}")
             return
         rows = ((line["at"], line.get("function"), line["event"], _fields(line)) for line in found)
         console.print(table("", ("at", "function", "fact", "with"), rows))
 
     answer(found, tell, as_json=as_json)
-    if len(lines) == limit:
+    if len(found) == limit:
         beside(f"these are the newest {limit}: --limit, or a shorter time")
+
+
+def _strange(one: tuple[str, list[str]]) -> str:
+    event, near = one
+    return f"nothing tells {event}" + (f": did you mean {', '.join(near)}?" if near else "")
 
 
 def _fields(line: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.output import Json, answer, table
 from shared.cli.session import instant, session_of
 from shared.flows.audit import Errand
-from shared.operations.jobs import declared, jobs, run
+from shared.operations.jobs import MOST_LINES, declared, jobs, run
 from shared.runtime import topology
 
 group = typer.Typer(no_args_is_help=True, help="What runs by schedule.")
@@ -26,7 +26,7 @@ def show(
     since: Annotated[str, typer.Option(help="2026-11-27, 2026-11-27T08:00Z, or how long ago: 6h.")] = "2d",
     as_json: Json = False,
 ) -> None:
-    """Each job on a line: its schedule, and when a run of it last told of itself, out of the functions' log.
+    """Each job on a line: its schedule, when a run of it last came to its end, and how many did, out of the functions' log.
 
     Example: `payin jobs show`
     """
@@ -36,10 +36,15 @@ def show(
 
     def tell(console: Console) -> None:
         rows = (
-            (one.name, one.schedule, output.since(one.last, now) if one.last else "not seen", one.told, one.runs)
+            (
+                one.name,
+                one.schedule,
+                output.since(one.last, now) if one.last else "not seen",
+                one.runs if one.runs < MOST_LINES else f"{MOST_LINES:,} or more",
+            )
             for one in found
         )
-        console.print(table(f"since {since}", ("job", "schedule, UTC", "last ran", "as told by", ">runs"), rows))
+        console.print(table(f"since {since}", ("job", "schedule, UTC", "last ended", ">runs"), rows))
 
     answer(found, tell, as_json=as_json)
 

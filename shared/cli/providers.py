@@ -17,7 +17,7 @@ from shared.flows.canaries import Heard, heard
 from shared.flows.event_messages import TOPIC
 from shared.flows.reconcile import Standing, standings
 from shared.flows.subscriptions import Listening, listening
-from shared.flows.watch_traffic import Outlook, Silence, accept, standing
+from shared.flows.watch_traffic import Outlook, Silence, accept, standing, types_of
 from shared.operations.parking import Parked, drain, ongoing, park, parked, unpark
 from shared.operations.provider_health import Health, health, told_by
 from shared.providers import names
@@ -152,9 +152,7 @@ def show(
                 whole(one.reconciled),
                 healed(one.reconciled),
                 f"{since(one.canary.sent_at, now)}, took {one.canary.seconds:.1f} s" if one.canary else None,
-                ("; ".join(one.listening.differences) or f"all, as of {since(one.listening.read_at, now)}")
-                if one.listening
-                else None,
+                _sends(one.listening, now) if one.listening else None,
             )
             for one in found
         )
@@ -167,6 +165,15 @@ def _usual(one: Outlook | None) -> str:
     if one is None:
         return ""
     return f"{one.heard}, {one.expected:.0f}" if one.expected is not None else f"{one.heard}, {one.why}"
+
+
+def _sends(one: Listening, now: datetime) -> str:
+    """What is not sent, or since when nobody can say."""
+    found = "; ".join(one.differences)
+    if one.read_at and not found:
+        found = f"all, as of {since(one.read_at, now)}"
+    mute = f"does not answer since {since(one.unanswered_since, now)}" if one.unanswered_since else ""
+    return "; ".join(filter(None, (found, mute)))
 
 
 def _silent(silences: Sequence[Silence], now: datetime) -> str:
@@ -199,6 +206,9 @@ def usual(
         raise typer.BadParameter(
             "that day is yet to come: until then nothing would be expected", param_hint="'--since'"
         )
+    if kind is not None and kind not in (known := types_of(session.ports.warehouse, provider, session.now())):
+        told = f"these were counted: {', '.join(known)}" if known else f"nothing of {provider} was counted by type"
+        raise typer.BadParameter(f"{kind!r} was never counted; {told}", param_hint="'--type'")
     errand = Errand(who=session.person, why=reason, what="providers usual", at=session.now())
     what = f"{kind} of {provider}" if kind else f"all of {provider}"
     agreed(f"at {session.where} what comes of {what} from {day} on would be usual", yes=yes)

@@ -1,12 +1,12 @@
 """Canaries: sent to every webhook each minute, heard where payments are recorded, missed by whoever sends them.
 
-What was heard last of a provider stands in `canaries/<provider>`, and since when its canaries are sent without a break in
-`canaries/sending`. A provider of which nothing is to be heard, for it is parked, is sent none. So an alarm is told of what
-was sent and did not arrive, and of nothing else: not of a pause of the sender, and not of a provider that just began.
+What was heard last of a provider stands in `canaries/<provider>`, and which canaries wait to be heard in `canaries/sending`. A
+provider of which nothing is to be heard, for it is parked, is sent none. So an alarm is told of what was sent and did not
+arrive, however often the sender sends, and of nothing else: not of a pause of the sender, and not of a provider that just began.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.canaries import HEADER, CanaryKeys, sign
@@ -19,13 +19,12 @@ from shared.flows.ports import Documents, Key, Ports, Snapshot
 COLLECTION = "canaries"
 
 UNHEARD = timedelta(minutes=5)
-"""Of several in a row nothing was heard: one that is lost, or an instance that starts, calls nobody."""
+"""For so long nothing was heard, of `SEVERAL` in a row: one that is lost, or an instance that starts, calls nobody."""
+
+SEVERAL = 3
 
 SLOW = timedelta(minutes=1)
 """From sent to heard, some hundred times of what it usually takes."""
-
-BREAK = timedelta(minutes=3)
-"""So long without a tick, and the sender itself was gone: what is missed counts from then on."""
 
 Post = Callable[[Mapping[str, tuple[str, bytes, Mapping[str, str]]]], Mapping[str, int]]
 """To each provider its URL, body and headers, all at once; answers each status, 0 where there was none."""
@@ -45,11 +44,19 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Canaries of a provider that were sent and not heard yet, the oldest of them at `since`."""
+
+    since: datetime
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Sending:
-    """at: the last tick. since: from when on each provider's canaries are sent without a break."""
+    """at: the last tick. waiting: of each provider that was sent one then."""
 
     at: datetime
-    since: Mapping[str, datetime] = field(default_factory=dict)
+    waiting: Mapping[str, _Waiting] = field(default_factory=dict)
 
 
 def hear(event: CanarySent, documents: Documents, now: datetime) -> None:
@@ -88,9 +95,12 @@ def watch(
     """
     names = sorted(urls)
     silent = set(parked(ports.documents, names))
-    sending = _resumed(_sending(ports.documents), [name for name in names if name not in silent], now)
-    last = heard(ports.documents, names)
-    _judge(sending, last, now)
+    before, last = _sending(ports.documents), heard(ports.documents, names)
+    waiting = _waiting(before, last) if before else {}
+    sent_to = [name for name in names if name not in silent]
+    for name in sent_to:
+        _judge(name, waiting.get(name), last.get(name), before, now)
+    sending = _Sending(now, {name: _one_more(waiting.get(name), now) for name in sent_to})
     body = encode({"canary": utc_text(now)})
     answers = post(
         {
@@ -103,7 +113,7 @@ def watch(
                     "user-agent": "pay-in-canary",
                 },
             )
-            for name in sending.since
+            for name in sent_to
         }
     )
     for name, status in answers.items():
@@ -113,19 +123,29 @@ def watch(
     fact("canaries_watched", sent=len(answers), parked=len(silent))
 
 
-def _judge(sending: _Sending, last: Mapping[str, Heard], now: datetime) -> None:
-    for name, since in sending.since.items():
-        found = last.get(name)
-        waiting_since = max(since, found.sent_at) if found else since
-        if now - waiting_since > UNHEARD:
-            alarm("canary_unheard", provider=name, minutes=int((now - waiting_since) / timedelta(minutes=1)))
-        elif found and found.sent_at >= since and found.heard_at - found.sent_at > SLOW:
-            alarm("canary_slow", provider=name, seconds=found.seconds)
+def _waiting(before: _Sending, last: Mapping[str, Heard]) -> dict[str, _Waiting]:
+    """Of each provider of which something is to be heard. What others have overtaken is waited for no more."""
+    found = {}
+    for name, waiting in before.waiting.items():
+        newest = last[name].sent_at if name in last else None
+        if newest is None or newest < waiting.since:
+            found[name] = waiting
+        elif newest < before.at:
+            # Some in between may wait as well: which they are was not written down.
+            found[name] = _Waiting(before.at, 1)
+    return found
 
 
-def _resumed(before: _Sending | None, names: Sequence[str], now: datetime) -> _Sending:
-    unbroken = before.since if before and now - before.at <= BREAK else {}
-    return _Sending(now, {name: unbroken.get(name, now) for name in names})
+def _one_more(waiting: _Waiting | None, now: datetime) -> _Waiting:
+    return replace(waiting, sent=waiting.sent + 1) if waiting else _Waiting(now, 1)
+
+
+def _judge(name: str, waiting: _Waiting | None, found: Heard | None, before: _Sending | None, now: datetime) -> None:
+    if waiting and waiting.sent >= SEVERAL and now - waiting.since >= UNHEARD:
+        alarm("canary_unheard", provider=name, minutes=int((now - waiting.since) / timedelta(minutes=1)))
+    elif found and before and found.heard_at > before.at and found.heard_at - found.sent_at > SLOW:
+        # Of what was heard since the last look alone, so that nobody is called twice for one.
+        alarm("canary_slow", provider=name, seconds=found.seconds)
 
 
 def _sending(documents: Documents) -> _Sending | None:

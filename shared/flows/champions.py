@@ -9,18 +9,22 @@ that a release that knows no other form goes on with it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from shared.domain.codec import from_document
 from shared.domain.errors import Misconfigured
 from shared.domain.telemetry import fact
 from shared.domain.timeline import compact
-from shared.flows.ports import Document, Models
+from shared.flows.ports import Document, Key, Models
 from shared.fraud import model as artifacts
 from shared.fraud.model import Model
 
 KEPT = 50
 SCHEMAS = "schemas"
 RULES_ALONE = "rules_alone"
+
+TRAINED: Final = Key("registry", "training")
+"""`trained_at`: when a training came to its end last, whatever it said of its model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

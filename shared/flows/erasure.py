@@ -327,7 +327,9 @@ def follow_up(ports: Ports, now: datetime, limit: int = PAGE) -> None:
     due = [one for found in ports.documents.due(COLLECTION, "due_at", now, limit) if (one := erasure_of(found))]
     looked = [_looked(ports, erasure, now) for erasure in due]
     sweep(ports, now)
-    _prove(ports, [(one, found) for one, found in looked if _ends(one, now)], now)
+    ending = [(one, found) for one, found in looked if _ends(one, now)]
+    _prove(ports, ending, now)
+    fact("erasures_followed", looked_at=len(looked), ending=len(ending))
 
 
 def _ends(erasure: Erasure, now: datetime) -> bool:

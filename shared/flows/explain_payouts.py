@@ -133,6 +133,7 @@ def explain_payouts(
             _provider(world, reader, apis, now - back)
     _old_rests(world)
     _link(world, at_once=asked.link)
+    fact("payouts_asked", providers=len(readers) if asked.provider is None else 1)
 
 
 def _read(parameters: bytes) -> PayoutsRequest:

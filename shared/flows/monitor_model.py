@@ -42,11 +42,11 @@ from shared.domain.telemetry import alarm, fact
 from shared.flows import cohorts, freshness, rule_health
 from shared.flows.backtest import sample_of
 from shared.flows.challengers import give_share, line_in
-from shared.flows.champions import Line, usable
+from shared.flows.champions import TRAINED, Line, usable
 from shared.flows.cohorts import both_of
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
-from shared.flows.ports import Key, Message, Ports
+from shared.flows.ports import Key, Message, Ports, Snapshot
 from shared.flows.readiness import panel_readiness
 from shared.flows.scorer import CHAMPION
 from shared.flows.skew import audit
@@ -73,6 +73,9 @@ LEAST_CANARY = 500
 NAMED = 5
 
 TICK_MINUTES = 15
+
+UNTRAINED = 2 * DAY
+"""Since the last training that came to its end, whatever it said of its model: one night may be missed."""
 
 _OF_THE_DAY = "occurred_at >= @since AND occurred_at < @until"
 
@@ -139,7 +142,7 @@ def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[
     asked = _read(parameters)
     if asked.day is not None and asked.day >= now.date():
         raise Rejected(f"{asked.day} is not over", reason="bad_health_request")
-    [registry, health] = ports.documents.get([CHAMPION, HEALTH])
+    [registry, health, trained] = ports.documents.get([CHAMPION, HEALTH, TRAINED])
     line = line_in(registry)
     found = [*_attacks(ports, now), *_guarded(ports, line, now), *_stale(ports, now)]
     _tell(ports, found)
@@ -149,11 +152,20 @@ def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[
         done = msgspec.convert(health.document, _State, strict=False).measured if health else date.min
         day = yesterday if done < yesterday else None
     if day is not None:
+        _watch_training(trained, now)
         measured = _day(ports, line, day, now)
         _tell(ports, measured)
         _remember(ports, day)
         found += measured
     return found
+
+
+def _watch_training(trained: Snapshot | None, now: datetime) -> None:
+    """A night's rest is longer than Monitoring can miss a job's end: told here, once a day. Where nobody ever trained,
+    `scoring_without_model` calls."""
+    if trained is not None and now - trained.document["trained_at"] > UNTRAINED:
+        days = (now - trained.document["trained_at"]) // DAY
+        alarm("training_stands_still", days=days)
 
 
 def _read(parameters: bytes) -> HealthRequest:

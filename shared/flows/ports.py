@@ -176,9 +176,11 @@ class Subscriptions(Protocol):
 class Logs(Protocol):
     """What functions have logged, for people and their tools."""
 
-    def lines(self, events: Sequence[str], since: datetime, most: int) -> list[dict[str, Any]]:
-        """Lines of those `events` from `since` on, the newest first, at most `most`: each with `event`, `at` (an aware instant)
-        and its fields."""
+    def lines(
+        self, events: Sequence[str], since: datetime, most: int, where: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        """Lines of those `events` from `since` on whose fields are as `where` says, the newest first, at most `most`: each with
+        `event`, `at` (an aware instant) and its fields."""
 
 
 class Models(Protocol):

@@ -1,11 +1,12 @@
-"""What providers send to our endpoints, read once a day where a provider tells, and held against what its adapter follows.
+"""What providers send to our endpoints, read twice a day where a provider tells, and held against what its adapter follows.
 
-What was found stands in `told_endpoints/<provider>`. A provider that cannot be asked keeps what was found before.
+What was found stands in `told_endpoints/<provider>`. A provider that cannot be asked keeps what was found before, and somebody
+is called when it has not answered for `UNANSWERED`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.domain.api import ApiCredentials, ApiRequest, Ask
@@ -18,6 +19,9 @@ from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.ports import Documents, Key, Ports, Snapshot
 
 COLLECTION = "told_endpoints"
+
+UNANSWERED = timedelta(days=2)
+"""An outage of a provider's ends sooner, and a look that fails once calls nobody."""
 
 
 class EndpointReader(Protocol):
@@ -38,10 +42,12 @@ class EndpointReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What was found of one provider. differences: each in a sentence; none: all that we follow is sent."""
+    """What was found of one provider. read_at: when it was asked and answered last, None where it never did. differences: each in
+    a sentence; none: all that we follow is sent. unanswered_since: when it was first asked in vain after that."""
 
-    read_at: datetime
+    read_at: datetime | None
     differences: tuple[str, ...] = ()
+    unanswered_since: datetime | None = None
 
 
 def look(
@@ -54,7 +60,9 @@ def look(
     livemode: bool,
 ) -> None:
     """Read each of `readers`, and alarm for what is not as it has to be. One that cannot be asked keeps nobody waiting: it is
-    asked again tomorrow, and where it refuses us, that is an alarm too. Raises Unavailable when documents are down."""
+    asked again the next time, and where it refuses us, or has not answered for `UNANSWERED`, that is an alarm too. Raises
+    Unavailable when documents are down."""
+    read = 0
     for name, reader in readers.items():
         try:
             api = api_of(reader)
@@ -63,16 +71,22 @@ def look(
             alarm("subscriptions_unread", provider=name, reason=error.reason, detail=str(error)[:300])
         except (Unavailable, Misconfigured) as error:
             fact("subscriptions_not_asked", provider=name, reason=error.reason)
+            since = _in_vain(ports.documents, name, now)
+            if now - since >= UNANSWERED:
+                days = (now - since) // timedelta(days=1)
+                alarm("subscriptions_unanswered", provider=name, reason=error.reason, days=days)
         else:
+            read += 1
             found = differences(urls[name], told, reader.FOLLOWED, reader.VERSIONS)
-            _keep(ports.documents, name, Listening(now, found))
+            _keep(ports.documents, name, now, found)
             fact("subscriptions_read", provider=name, endpoints=len(told), differences=len(found))
             if found:
                 alarm("subscription_drifted", provider=name, differences="; ".join(found)[:1000])
+    fact("subscriptions_asked", providers=len(readers), read=read)
 
 
 def listening(documents: Documents, providers: Sequence[str]) -> dict[str, Listening]:
-    """What was found last of each of `providers` that was ever read, in one read."""
+    """What was found last of each of `providers` that was ever asked, in one read."""
     found = documents.get([Key(COLLECTION, name) for name in providers])
     return {name: one for name, snapshot in zip(providers, found, strict=True) if (one := _of(snapshot))}
 
@@ -87,15 +101,28 @@ def _asking(api: Api) -> Ask:
     return ask
 
 
-def _keep(documents: Documents, name: str, found: Listening) -> None:
+def _keep(documents: Documents, name: str, now: datetime, found: tuple[str, ...]) -> None:
     key = Key(COLLECTION, name)
 
     def decide(seen: Seen) -> Decision[None]:
         before = _of(seen[key])
-        newer = before is None or before.read_at < found.read_at
-        return Decision(None, [write(key, seen[key], to_document(found))] if newer else [])
+        newer = before is None or before.read_at is None or before.read_at < now
+        return Decision(None, [write(key, seen[key], to_document(Listening(now, found)))] if newer else [])
 
     change(documents, [key], decide)
+
+
+def _in_vain(documents: Documents, name: str, now: datetime) -> datetime:
+    """Write down that `name` did not answer; answers since when."""
+    key = Key(COLLECTION, name)
+
+    def decide(seen: Seen) -> Decision[datetime]:
+        before = _of(seen[key]) or Listening(None)
+        if before.unanswered_since is not None:
+            return Decision(before.unanswered_since)
+        return Decision(now, [write(key, seen[key], to_document(replace(before, unanswered_since=now)))])
+
+    return change(documents, [key], decide)
 
 
 def _of(snapshot: Snapshot | None) -> Listening | None:

@@ -13,11 +13,11 @@ from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
 from shared.flows.audit import Errand, audited
 from shared.flows.challengers import dismiss, give_share, pin, promote, put_line, roll_back, standing_line
-from shared.flows.champions import Champion
+from shared.flows.champions import TRAINED, Champion
 from shared.flows.cohorts import compare_challenger
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change
-from shared.flows.ports import Ports
+from shared.flows.ports import Accumulate, Ports
 from shared.flows.recompute_decisions import recompute_decisions
 from shared.flows.scorer import CHAMPION
 from shared.fraud import model as artifacts
@@ -80,6 +80,7 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     if not isinstance(request, TrainingRequest):
         raise Rejected("not a training request: another thing is asked", reason="bad_training_request")
     report = _trained(ports, now, request)
+    ports.documents.commit([Accumulate(TRAINED, put={("trained_at",): now})])
     _watch_age(ports, now, request.stale_days)
     return report
 

@@ -23,7 +23,7 @@ from shared.domain.telemetry import alarm, fact
 from shared.domain.traffic import TrafficCounted
 from shared.flows.committing import Decision, Seen, change, write
 from shared.flows.parked import parked_key
-from shared.flows.ports import Documents, Key, Message, Ports, Warehouse
+from shared.flows.ports import ASKED, Documents, Key, Message, Ports, Warehouse
 
 if TYPE_CHECKING:
     from shared.learning.expectation import Judgement, Past
@@ -67,6 +67,10 @@ PAST_SQL = """SELECT provider, type, day, hours FROM provider_traffic
 WHERE day >= @since AND day < @until
   AND (day >= @recent OR provider = '' OR STRPOS(@silent, CONCAT(' ', provider, ' ')) > 0)
 QUALIFY ROW_NUMBER() OVER (PARTITION BY row_id ORDER BY counted_at DESC) = 1"""
+
+TYPES_SQL = """SELECT DISTINCT type FROM provider_traffic
+WHERE day >= @since AND day < @until AND provider = @provider AND type <> ''
+ORDER BY type"""
 
 
 class TrafficRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,6 +168,12 @@ def standing(documents: Documents) -> Standing | None:
     """What the last look left; None where nobody has looked yet."""
     [found] = documents.get([STATE])
     return None if found is None else from_document(found.document, Standing)
+
+
+def types_of(warehouse: Warehouse, provider: str, now: datetime) -> list[str]:
+    """The types that were counted of `provider` in the last `LOOKED_BACK` days, today's new ones left out."""
+    asked = {"provider": provider, "since": now - LOOKED_BACK * DAY, "until": now}
+    return [row["type"] for row in warehouse.query(TYPES_SQL, asked, bound=ASKED)]
 
 
 def accept(ports: Ports, provider: str, kind: str | None, since: date) -> list[Silence]:

@@ -3,33 +3,33 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from shared.domain.errors import Rejected
 from shared.flows.audit import Changed, Errand, begun, ended
 from shared.flows.ports import Bus, Documents, Logs, Message
 
 TICKS = "ticks"
+ENDED = "job_ended"
 MOST_LINES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """schedule: five fields of cron, in UTC. signs: the facts that a run of it tells."""
+    """schedule: five fields of cron, in UTC."""
 
     name: str
     schedule: str
-    signs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """last: when a run last told of itself, None where it did not since then. told: by which fact. runs: how many of the newest
-    `MOST_LINES` lines of all jobs are of it."""
+    """last: when a run last came to its end, None where none did since then. runs: how many did, of which the newest
+    `MOST_LINES` are counted."""
 
     name: str
     schedule: str
     last: datetime | None = None
-    told: str | None = None
     runs: int = 0
 
 
@@ -39,37 +39,23 @@ def declared(functions: Mapping[str, Mapping[str, object]]) -> list[Declared]:
 
 
 def _jobs_of(name: str, one: Mapping[str, object]) -> Iterator[Declared]:
-    schedules, signs = one.get("schedules"), one.get("signs")
+    schedules = one.get("schedules")
     if isinstance(schedules, dict):
-        by_job = signs if isinstance(signs, dict) else {}
         for job, schedule in schedules.items():
-            yield Declared(name=job, schedule=str(schedule), signs=tuple(_texts(by_job.get(job))))
+            yield Declared(name=job, schedule=str(schedule))
     elif "schedule" in one:
-        yield Declared(name=name, schedule=str(one["schedule"]), signs=tuple(_texts(signs)))
-
-
-def _texts(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list) else []
+        yield Declared(name=name, schedule=str(one["schedule"]))
 
 
 def jobs(every: Sequence[Declared], logs: Logs, since: datetime) -> list[Job]:
-    """Each job by the log's lines since then: one reading of it."""
-    by_sign = {sign: one.name for one in every for sign in one.signs}
-    lines = logs.lines(sorted(by_sign), since, MOST_LINES) if by_sign else []
-    found = []
-    for one in every:
-        own = [line for line in lines if by_sign[line["event"]] == one.name]
-        newest = own[0] if own else None
-        found.append(
-            Job(
-                name=one.name,
-                schedule=one.schedule,
-                last=newest["at"] if newest else None,
-                told=newest["event"] if newest else None,
-                runs=len(own),
-            )
-        )
-    return found
+    """Each job by the log's lines since then: one reading of it for each, so that none hides another."""
+    return [_seen(one, logs.lines([ENDED], since, MOST_LINES, {"job": one.name})) for one in every]
+
+
+def _seen(one: Declared, lines: Sequence[Mapping[str, Any]]) -> Job:
+    """lines: the newest first."""
+    last = lines[0]["at"] if lines else None
+    return Job(name=one.name, schedule=one.schedule, last=last, runs=len(lines))
 
 
 def run(every: Sequence[Declared], bus: Bus, documents: Documents, name: str, errand: Errand) -> None:

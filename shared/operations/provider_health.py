@@ -59,7 +59,7 @@ def told_by(logs: Logs, found: Sequence[Health], since: datetime) -> list[Health
     """`found`, with what only the log knows: there is no row of what was refused."""
     refused: dict[str, dict[str, int]] = {}
     opened: dict[str, datetime | None] = {}
-    for line in logs.lines((REFUSED, OPENED, CLOSED), since, MOST_LINES):
+    for line in logs.lines((REFUSED, OPENED, CLOSED), since, MOST_LINES, {}):
         provider = str(line.get("provider", ""))
         if line["event"] == REFUSED:
             reasons = refused.setdefault(provider, {})

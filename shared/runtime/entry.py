@@ -177,6 +177,7 @@ def on_tick(job: str, act: Callable[[bytes], object], clock: Callable[[], dateti
     `act` takes the JSON parameters (empty for the defaults). Another job's tick is acknowledged and left alone, as
     the subscription's filter would have done. `clock` is by which the job is about to act: a tick that Pub/Sub took in
     far from it is alarmed and left alone, for one of the two clocks is wrong, or the tick is so old that others came.
+    A run that came to its end says `job_ended`, by which `payin jobs show` and alerts know of it.
     """
     return _on_tick(job, lambda parameters, _: act(parameters), clock)
 
@@ -229,6 +230,7 @@ def _on_jobs(
             alarm("clocks_disagree", job=job, seconds=apart.total_seconds())
         else:
             jobs[job](parameters, published_at if clock else None)
+            fact("job_ended", job=job)
         return b"", 204, {}
 
     return _telling(handle)

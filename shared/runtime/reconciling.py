@@ -64,4 +64,13 @@ def reconcile_all(
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         running = {name: pool.submit(copy_context().run, one, name) for name in configured}
-        return {name: found.result() for name, found in running.items()}
+        ended = {name: future.result() for name, future in running.items()}
+    found = [one for one in ended.values() if one]
+    fact(
+        "lists_reconciled",
+        providers=len(ended),
+        stopped=len(ended) - len(found),
+        missing=sum(one.missing for one in found),
+        healed=sum(one.healed for one in found),
+    )
+    return ended

@@ -26,8 +26,11 @@ def watch_providers(app: App) -> Handler:
     """Ticks `canary` and `subscriptions`. Raises Misconfigured, at once, for settings that cannot be right."""
     urls, livemode = app.settings.webhook_urls(), app.settings.live()
     keys, apis, postman = derived(app.settings.keyring()), Apis(app.settings, app.now), Postman()
+    # Without a key nothing is asked, and nobody's answer is missed.
     readers: dict[str, EndpointReader] = {
-        name: one for name in urls if name in names() and (one := load_endpoint(name))
+        name: one
+        for name in urls
+        if name in names() and app.settings.environment.get(f"API_{name.upper()}") and (one := load_endpoint(name))
     }
 
     def canary(_: bytes) -> None:

@@ -362,6 +362,7 @@ LABELS = {
     "type": 2,
     "resource": 1,
     "event": 1,
+    "job": 9,
 }
 
 

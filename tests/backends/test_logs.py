@@ -34,7 +34,7 @@ def page(*providers: str, after: str = "") -> tuple[int, bytes]:
 
 def test_lines_are_read_page_by_page_until_there_are_enough() -> None:
     google = Google([page("adyen", "stripe", after="t1"), page("paypal", "square", after="t2")])
-    found = CloudLogs("p1", google).lines(["delivery_refused", "circuit_opened"], NOON - HOUR, 3)
+    found = CloudLogs("p1", google).lines(["delivery_refused", "circuit_opened"], NOON - HOUR, 3, {})
     assert [one["provider"] for one in found] == ["adyen", "stripe", "paypal"]
     assert found[0]["at"].isoformat() == "2026-11-02T11:00:00.123456+00:00"
     first, second = google.asked
@@ -45,10 +45,16 @@ def test_lines_are_read_page_by_page_until_there_are_enough() -> None:
 
 
 def test_no_lines_are_none() -> None:
-    assert CloudLogs("p1", Google([(200, b"{}")])).lines(["delivery_refused"], NOON, 10) == []
+    assert CloudLogs("p1", Google([(200, b"{}")])).lines(["delivery_refused"], NOON, 10, {}) == []
+
+
+def test_what_is_asked_of_their_fields_is_asked_of_google_as_a_text_whatever_is_in_it() -> None:
+    google = Google([page("adyen")])
+    CloudLogs("p1", google).lines(["job_ended"], NOON, 10, {"job": 'erase" OR "'})
+    assert r' AND jsonPayload.job="erase\" OR \"" AND ' in google.asked[0]["filter"]
 
 
 @pytest.mark.parametrize(("status", "error"), [(403, Misconfigured), (500, Unavailable)])
 def test_logs_that_are_not_read_say_whose_turn_it_is(status: int, error: type[Exception]) -> None:
     with pytest.raises(error):
-        CloudLogs("p1", Google([(status, b"")])).lines(["delivery_refused"], NOON, 10)
+        CloudLogs("p1", Google([(status, b"")])).lines(["delivery_refused"], NOON, 10, {})

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.domain.codec import utc_text
 from shared.flows.ports import Ports
-from shared.flows.watch_traffic import COUNTED_SQL, PAST_SQL
+from shared.flows.watch_traffic import COUNTED_SQL, LOOKED_BACK, PAST_SQL, types_of
 
 DAY = timedelta(days=1)
 _numbers = count(1)
@@ -70,3 +70,18 @@ def test_counted_days_are_read_by_their_last_word_and_long_ago_of_who_is_silent_
         ("adyen", "", since): [3] * 24,
         ("stripe", "a", since + 5 * DAY): [1] * 24,
     }
+
+
+def test_types_that_were_counted_are_known_each_once(warehouses: Ports) -> None:
+    now = datetime(2034, 5, 10, 7, tzinfo=UTC)
+
+    def counted(provider: str, kind: str, days: int) -> dict[str, Any]:
+        at = utc_text(now.replace(hour=0) - days * DAY)
+        row = {"row_id": f"{at}/{provider}/{kind}", "day": at, "provider": provider, "type": kind}
+        return row | {"hours": [1] * 24, "deliveries": 24, "counted_at": at}
+
+    rows = [counted("stripe", kind, days) for kind in ("", "b", "a") for days in (1, 2)]
+    rows += [counted("stripe", "forgotten", LOOKED_BACK + 1), counted("adyen", "other", 1)]
+    warehouses.warehouse.append("provider_traffic", rows)
+    assert types_of(warehouses.warehouse, "stripe", now) == ["a", "b"]
+    assert types_of(warehouses.warehouse, "paypal", now) == []

@@ -8,8 +8,9 @@ from shared.flows.explain_payouts import key_of
 from shared.flows.ports import Create
 from shared.flows.watch_traffic import watch_traffic
 from shared.runtime.rule_book import manage_rules
+from tests.builders import DAY
 from tests.cli.calling import told
-from tests.cli.shop import LATER, a_shop
+from tests.cli.shop import LATER, a_shop, count
 from tests.cli.test_changing import give_up
 from tests.cli.test_payouts import ONE as A_PAYOUT
 
@@ -22,6 +23,7 @@ def operated(folder: Path) -> dict[str, str]:
     manage_rules(json.dumps(call).encode(), shop.ports, shop.now)
     give_up(shop)
     watch_traffic(shop.ports, shop.now + LATER)
+    count(shop.ports, "stripe", "charge.updated", shop.now - DAY)
     shop.ports.documents.commit([Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT))])
     [letters] = told(shop.home, "dead-letters", "list")
     [unread, *_] = shop.ports.warehouse.query("SELECT body FROM deliveries WHERE outcome = 'unparsed'")

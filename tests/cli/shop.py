@@ -10,8 +10,9 @@ from typing import Any, cast
 from shared import settings
 from shared.backends.local import connect
 from shared.backends.local.bus import LocalBus
-from shared.domain.codec import decode_event, utc_text
+from shared.domain.codec import decode_event, encode, utc_text
 from shared.domain.errors import Unreadable
+from shared.domain.traffic import TrafficCounted
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Ports
 from shared.flows.receive_delivery import receive
@@ -147,3 +148,18 @@ def run_for_days(shop: Shop) -> Shop:
     shop.tell(a_fact(FactKind.CAPTURED, other, at=shop.now), unmended=True)
     shop.run()
     return shop
+
+
+def count(ports: Ports, provider: str, kind: str, day: datetime) -> None:
+    """As `watch_traffic` has counted that type on that day."""
+    row = TrafficCounted(
+        row_id=f"{day:%Y-%m-%d}/{provider}/{kind}",
+        day=day,
+        counted_at=day + timedelta(days=1),
+        provider=provider,
+        type=kind,
+        deliveries=24,
+        hours=(1,) * 24,
+        expected=None,
+    )
+    ports.warehouse.append("provider_traffic", [json.loads(encode(row))])

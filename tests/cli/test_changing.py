@@ -26,7 +26,7 @@ from shared.flows.watch_traffic import STATE, Silence, Standing, watch_traffic
 from shared.fraud.features import SCHEMA_VERSION
 from tests.builders import DAY, HOUR, MINUTE, SECOND
 from tests.cli.calling import payin, told
-from tests.cli.shop import Shop, a_shop
+from tests.cli.shop import Shop, a_shop, count
 from tests.cli.test_payouts import ONE as A_PAYOUT
 from tests.fraud.forests import artifact, fitted
 from tests.providers.kits import NOON
@@ -78,6 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     )
     give_up(shop)
     watch_traffic(shop.ports, shop.now + HOUR)
+    count(shop.ports, "stripe", "charge.updated", shop.now - DAY)
     shop.ports.documents.commit([Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT))])
     (shop.home / "book.json").write_text(json.dumps(BOOK))
     (shop.home / "secrets.json").write_text(json.dumps(SECRET))
@@ -269,6 +270,27 @@ def test_a_silence_is_shown_until_it_is_said_to_be_usual(place: Place) -> None:
     assert ended["type"] == "charge.updated"
     shown = {one["health"]["provider"]: one for one in told(place.home, "providers", "show", "--since", "1d")}
     assert shown["stripe"]["silences"] == []
+
+
+def test_a_type_that_was_never_counted_is_refused_and_those_that_were_are_named(place: Place) -> None:
+    asked = ("--yes", "--reason", "switched off", "--type", "charge.update")
+    refused = payin(place.home, "providers", "usual", "stripe", *asked)
+    said = " ".join(refused.stderr.replace("│", " ").split())
+    assert refused.exit_code == 2
+    assert "'charge.update' was never counted; these were counted: charge.updated" in said
+    refused = payin(place.home, "providers", "usual", "adyen", *asked)
+    said = " ".join(refused.stderr.replace("│", " ").split())
+    assert (refused.exit_code, "nothing of adyen was counted by type" in said) == (2, True)
+    [found] = place.ports.documents.get([STATE])
+    assert found is not None
+    assert from_document(found.document, Standing).usual_from == {}
+
+
+def test_since_when_a_provider_does_not_answer_is_on_the_same_screen(place: Place) -> None:
+    mute = [("stripe", Listening(None, (), NOON - DAY)), ("adyen", Listening(NOON - DAY, (), NOON - HOUR))]
+    place.ports.documents.commit([Create(Key("told_endpoints", name), to_document(one)) for name, one in mute])
+    said = " ".join(payin(place.home, "providers", "show", "--since", "3650d").stdout.split())
+    assert said.count("does not answer since") == 2, said
 
 
 def test_a_canary_and_what_a_provider_sends_us_are_on_the_same_screen(place: Place) -> None:

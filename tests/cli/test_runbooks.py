@@ -14,14 +14,14 @@ from shared import settings
 from shared.backends.local import connect
 from shared.domain.codec import utc_text
 from shared.flows.ports import Accumulate, Key
-from shared.operations.jobs import declared
+from shared.operations.facts import told as told_by_the_code
+from shared.operations.jobs import MOST_LINES
 from shared.runtime.topology import ROOT
 from tests.cli.calling import payin, told
 from tests.cli.operated import filled_in, operated
 from tests.providers.kits import NOON, a_kit
 from tests.simulator.apis import serving
 from tests.simulator.listing import ListApi, answering
-from tests.terraform import events
 
 ALERTS, SLOS = (
     json.loads((ROOT / "terraform" / "monitoring" / f"{name}.json").read_text()) for name in ("alerts", "slos")
@@ -30,7 +30,7 @@ FIRST: dict[str, list[str]] = {
     name: [command.replace("{provider}", "<provider>") for command in one["first"]]
     for name, one in (ALERTS | SLOS).items()
 }
-TOLD = {one.event for one in events.told(ROOT)}
+TOLD = {one.event for one in told_by_the_code(ROOT)}
 COMMANDS = sorted({command for commands in FIRST.values() for command in commands})
 
 
@@ -97,10 +97,30 @@ def test_facts_are_told_with_what_they_say_the_newest_first(meant: dict[str, str
     assert "nobody told of answer_delayed" in payin(home, "facts", "answer_delayed", "--since", "1m").stdout
 
 
+def test_what_a_rare_provider_says_is_found_behind_what_another_says_often(meant: dict[str, str]) -> None:
+    home = Path(meant["home"])
+    log(meant, "reconcile", "reconcile_stopped", timedelta(minutes=59), provider="klarna", reason="down")
+    for minute in range(3):
+        log(meant, "reconcile", "reconcile_stopped", timedelta(minutes=minute), provider="stripe", reason="down")
+    asked = ("facts", "reconcile_stopped", "--limit", "3")
+    assert {one["provider"] for one in told(home, *asked)} == {"stripe"}
+    [rare] = told(home, *asked, "--provider", "klarna")
+    assert rare["at"] == shown_at(NOON - timedelta(minutes=59))
+    assert "nobody told of reconcile_stopped of adyen" in payin(home, *asked, "--provider", "adyen").stdout
+
+
+def test_a_fact_that_nothing_tells_is_refused_and_near_ones_are_named(meant: dict[str, str]) -> None:
+    refused = payin(Path(meant["home"]), "facts", "deadline_mised", "job_ended")
+    said = " ".join(refused.stderr.replace("│", " ").split())
+    assert (refused.exit_code, "nothing tells deadline_mised: did you mean deadline_missed" in said) == (2, True), said
+    assert payin(Path(meant["home"]), "facts", "xyzzy").exit_code == 2
+    assert payin(Path(meant["home"]), "facts", "job_ended", "--provider", "stripes").exit_code == 2
+
+
 def test_a_job_that_stands_still_is_seen_and_can_be_run(meant: dict[str, str]) -> None:
     home = Path(meant["home"])
-    log(meant, "check_deadlines", "deadlines_checked", timedelta(minutes=3))
-    log(meant, "check_deadlines", "deadlines_checked", timedelta(minutes=8))
+    log(meant, "check_deadlines", "job_ended", timedelta(minutes=3), job="check_deadlines")
+    log(meant, "check_deadlines", "job_ended", timedelta(minutes=8), job="check_deadlines")
     shown = {one["name"]: one for one in told(home, "jobs", "show")}
     assert shown["check_deadlines"]["runs"] == 2
     assert shown["check_deadlines"]["last"] == shown_at(NOON - timedelta(minutes=3))
@@ -115,12 +135,14 @@ def test_a_job_that_stands_still_is_seen_and_can_be_run(meant: dict[str, str]) -
     assert (refused.exit_code, "check_deadlines" in refused.stderr) == (65, True)
 
 
-def test_every_job_says_by_which_facts_it_is_seen() -> None:
-    functions = json.loads((ROOT / "functions" / "topology.json").read_text())["functions"]
-    assert {one.name for one in declared(functions)} >= {"check_deadlines", "canary", "subscriptions"}
-    for one in declared(functions):
-        assert one.signs, one.name
-        assert set(one.signs) <= TOLD, one.name
+def test_a_rare_job_is_seen_beside_one_that_runs_each_minute(meant: dict[str, str]) -> None:
+    log(meant, "erase", "job_ended", timedelta(hours=20), job="erase")
+    for minute in range(MOST_LINES + 1):
+        log(meant, "watch_providers", "job_ended", timedelta(minutes=minute), job="canary")
+    shown = {one["name"]: one for one in told(Path(meant["home"]), "jobs", "show")}
+    assert shown["erase"]["last"] == shown_at(NOON - timedelta(hours=20))
+    assert shown["canary"]["runs"] == MOST_LINES
+    assert "1,000 or more" in payin(Path(meant["home"]), "jobs", "show").stdout
 
 
 def test_an_endpoint_that_is_gone_is_shown_until_somebody_enables_it(meant: dict[str, str]) -> None:

@@ -16,7 +16,7 @@ from shared.domain.delivery import Delivery
 from shared.domain.events import CanarySent
 from shared.domain.pseudonyms import DEVELOPMENT
 from shared.domain.telemetry import told_instead
-from shared.flows.canaries import BREAK, SLOW, UNHEARD, hear, heard, watch
+from shared.flows.canaries import SEVERAL, SLOW, UNHEARD, hear, heard, watch
 from shared.flows.ports import Documents, Ports
 from shared.flows.receive_canary import receive_canary
 from shared.flows.record_payment import record_payment
@@ -107,7 +107,7 @@ def test_of_the_provider_whose_canaries_are_lost_somebody_is_called_after_some_m
 
 def test_a_provider_that_was_never_heard_is_missed_as_soon(world: World) -> None:
     world.deaf = ["adyen", "stripe"]
-    assert [len(world.tick()) for _ in range(minutes(UNHEARD) + 2)] == [0] * (minutes(UNHEARD) + 1) + [2]
+    assert [len(world.tick()) for _ in range(minutes(UNHEARD) + 2)] == [0] * minutes(UNHEARD) + [2, 2]
 
 
 def test_a_parked_provider_is_sent_none_and_missed_only_from_when_it_goes_on(world: World) -> None:
@@ -126,7 +126,29 @@ def test_nobody_is_called_for_what_was_never_sent(world: World) -> None:
     assert world.tick(60 * MINUTE) == []
     assert world.tick() == []
     world.deaf = ["stripe"]
-    assert world.tick(BREAK) == []
+    assert world.tick(3 * MINUTE) == []
+
+
+@pytest.mark.parametrize("every", [2 * MINUTE, 4 * MINUTE, 10 * MINUTE])
+def test_a_sender_that_ticks_slowly_misses_what_is_not_heard_as_well(world: World, every: timedelta) -> None:
+    assert [alarm for _ in range(4) for alarm in world.tick(every)] == []
+    world.deaf = ["adyen"]
+    ticks = [world.tick(every) for _ in range(8)]
+    assert ticks[-1] == [("canary_unheard", "adyen")]
+    # Of several in a row nothing was heard, and for some minutes.
+    assert [bool(alarms) for alarms in ticks] == [False] * SEVERAL + [True] * 5
+    world.deaf = []
+    assert len(world.tick(every)) == 1
+    assert world.tick(every) == []
+
+
+def test_one_that_was_lost_before_a_pause_of_the_sender_calls_nobody(world: World) -> None:
+    world.tick()
+    world.deaf = ["adyen", "stripe"]
+    world.tick()
+    assert world.tick(60 * MINUTE) == []
+    world.deaf = []
+    assert [alarm for _ in range(10) for alarm in world.tick()] == []
 
 
 def test_a_canary_that_takes_long_calls_somebody_until_one_is_quick(world: World) -> None:

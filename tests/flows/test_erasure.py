@@ -22,6 +22,7 @@ from shared.domain.erasing import BATCH, COLLECTIONS, FRESH, SETTLED, TABLES
 from shared.domain.events import AnyEvent, DisputeStatus, PaymentAssessed, PaymentChanged, PaymentStep
 from shared.domain.payments import Payment
 from shared.domain.pseudonyms import DEVELOPMENT
+from shared.domain.telemetry import told_instead
 from shared.domain.usage import SignIn, Told
 from shared.flows.assess_payment import count
 from shared.flows.audit import Errand, audited, records
@@ -439,6 +440,16 @@ def test_the_report_is_the_same_whenever_it_is_asked_for_and_its_digest_proves_i
     assert kept is not None
     assert kept.document["digest"] == first.digest
     assert proof(world.ports, BOB, DEVELOPMENT) is None
+
+
+def test_a_run_says_how_many_it_looked_at_also_where_there_is_nobody(world: World) -> None:
+    told: list[tuple[str, Any]] = []
+    with told_instead(lambda _, event, fields: told.append((event, fields.get("looked_at")))):
+        follow_up(world.ports, world.now)
+        a_life(world)
+        begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+        follow_up(world.ports, world.now + 2 * DAY)
+    assert [looked_at for event, looked_at in told if event == "erasures_followed"] == [0, 1]
 
 
 def test_asking_again_is_one_request(world: World) -> None:

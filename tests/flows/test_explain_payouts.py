@@ -165,6 +165,12 @@ def test_each_module_that_explains_payouts_is_tried_here() -> None:
     assert [name for name in names() if load_payouts(name)] == PROVIDERS
 
 
+def test_a_run_says_that_it_asked_also_where_nothing_was_paid_out(make: Any) -> None:
+    world = make("gocardless")
+    world.run()
+    assert world.heard[-1] == ("payouts_asked", {"providers": 1})
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_payout_is_explained_to_the_minor_unit_by_kind(provider: str, make: Any) -> None:
     book = a_book(provider)

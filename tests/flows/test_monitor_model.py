@@ -14,9 +14,9 @@ from shared.domain.errors import Rejected
 from shared.domain.events import Initiator, PaymentStep
 from shared.flows import monitor_model as monitoring
 from shared.flows.challengers import line_in
-from shared.flows.champions import Canary, Champion, Line, with_line
+from shared.flows.champions import TRAINED, Canary, Champion, Line, with_line
 from shared.flows.monitor_model import monitor_model
-from shared.flows.ports import Create, Ports
+from shared.flows.ports import Accumulate, Create, Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
@@ -103,6 +103,21 @@ def rows(ports: Ports) -> dict[tuple[str, str], dict[str, Any]]:
 
 def alarms(caplog: pytest.LogCaptureFixture) -> list[tuple[str, Mapping[str, Any]]]:
     return [(one.message, one.fields) for one in caplog.records if one.levelno >= logging.ERROR]  # type: ignore[attr-defined]
+
+
+def test_when_nothing_was_trained_for_days_somebody_is_called_each_day(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor_model(ports, MORNING - DAY)
+    ports.documents.commit([Accumulate(TRAINED, put={("trained_at",): MORNING - 2 * DAY})])
+    monitor_model(ports, MORNING)
+    assert alarms(caplog) == []
+    for minutes in (0, 15, 30):
+        monitor_model(ports, MORNING + DAY + minutes * MINUTE)
+    assert alarms(caplog) == [("training_stands_still", {"days": 3})]
+    ports.documents.commit([Accumulate(TRAINED, put={("trained_at",): MORNING + DAY})])
+    monitor_model(ports, MORNING + 2 * DAY)
+    assert len(alarms(caplog)) == 1
 
 
 def test_a_day_like_those_the_champion_was_judged_on_is_measured_and_calls_nobody(

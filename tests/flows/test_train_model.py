@@ -17,7 +17,7 @@ from shared.domain.codec import utc_text
 from shared.domain.errors import Rejected
 from shared.flows import train_model as train_flow
 from shared.flows.challengers import roll_back
-from shared.flows.champions import Champion, Line, line_of, with_line
+from shared.flows.champions import TRAINED, Champion, Line, line_of, with_line
 from shared.flows.ports import Create, Ports, Replace
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
@@ -194,7 +194,10 @@ def test_too_few_frauds_are_refused_with_a_sentence_and_an_alarm(
     assert "training has" in report.objections[0]
     assert "needs 30" in report.objections[0]
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["training_refused"]
-    assert ports.documents.get([CHAMPION]) == [None]
+    [champion, trained] = ports.documents.get([CHAMPION, TRAINED])
+    assert champion is None
+    assert trained is not None
+    assert trained.document == {"trained_at": NOW}
 
 
 def test_a_worse_model_is_stored_and_does_not_decide(shop: tuple[Ports, TrainingReport], tmp_path: Path) -> None:

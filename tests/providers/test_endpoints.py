@@ -101,7 +101,7 @@ def test_where_all_that_we_follow_is_sent_nobody_is_called(world: World) -> None
     world.enter()
     assert world.look() == []
     assert world.found == Listening(NOON + DAY)
-    assert world.told[-1][0] == "subscriptions_read"
+    assert world.told[-2][0] == "subscriptions_read"
 
 
 def test_what_is_followed_is_what_the_adapter_has_in_its_tables(world: World) -> None:
@@ -171,8 +171,10 @@ def test_a_provider_that_refuses_us_calls_somebody_and_keeps_what_was_found(worl
     world.look()
     before = world.found
     [said] = world.look(ApiReply(status, b"{}"))
+    assert before is not None
+    assert world.found is not None
     assert said.startswith("subscriptions_unread" if world.name != "paypal" else "fetch_refused")
-    assert world.found == before
+    assert replace(world.found, unanswered_since=None) == before
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"data": [{}], "webhooks": [{"event_types": [{}]}]}'])
@@ -192,12 +194,38 @@ def test_a_provider_without_a_key_or_in_trouble_is_asked_again_tomorrow(ports: P
         def send(self, request: ApiRequest, *, once: bool = False) -> ApiAnswer:
             raise AssertionError("nobody is asked without credentials")
 
-    with told_instead(lambda level, event, fields: told.append((event, fields["reason"]))):
+    with told_instead(lambda level, event, fields: told.append((event, fields.get("reason")))):
         urls, readers = {"stripe": URL.format("stripe")}, {"stripe": reader("stripe")}
         look(readers, urls, Apis(settings.read({})), ports, NOON, livemode=True)
         look(readers, urls, lambda _: Down(), ports, NOON, livemode=True)
-    assert told == [("subscriptions_not_asked", "missing_secret"), ("subscriptions_not_asked", "provider_unavailable")]
-    assert listening(ports.documents, ["stripe"]) == {}
+    assert told[::2] == [
+        ("subscriptions_not_asked", "missing_secret"),
+        ("subscriptions_not_asked", "provider_unavailable"),
+    ]
+    assert listening(ports.documents, ["stripe"]) == {"stripe": Listening(None, (), NOON)}
+
+
+def test_a_provider_that_never_answers_calls_somebody_until_it_does(tmp_path: Any) -> None:
+    world = World("stripe", local_ports(tmp_path), Console("stripe"))
+    world.enter()
+    assert world.look() == []
+    down = ApiReply(503, b"")
+    assert world.look(down) == world.look(down) == []
+    assert world.found == Listening(NOON + DAY, (), NOON + 2 * DAY), "what was found before stands"
+    assert world.look(down) == ["subscriptions_unanswered: provider_unavailable"]
+    assert world.look(down) == ["subscriptions_unanswered: provider_unavailable"]
+    assert world.look() == []
+    assert world.found == Listening(NOON + 6 * DAY)
+    assert world.look(down) == []
+
+
+def test_a_run_says_how_many_were_asked_and_how_many_answered(tmp_path: Any) -> None:
+    world = World("stripe", local_ports(tmp_path), Console("stripe"))
+    world.enter()
+    world.look()
+    assert world.told[-1] == ("subscriptions_asked", {"providers": 1, "read": 1})
+    world.look(ApiReply(503, b""))
+    assert world.told[-1] == ("subscriptions_asked", {"providers": 1, "read": 0})
 
 
 @pytest.fixture

@@ -199,8 +199,25 @@ def test_a_tick_that_was_published_far_from_our_own_time_alarms_and_does_nothing
     assert client.post("/", json=tick).status_code == 204
     assert bool(ticks) is acts
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [] if acts else [("clocks_disagree", "ERROR", apart.total_seconds())]
-    assert [(line["event"], line["severity"], line["seconds"]) for line in lines] == told
+    told = ("job_ended", "INFO", None) if acts else ("clocks_disagree", "ERROR", apart.total_seconds())
+    assert [(line["event"], line["severity"], line.get("seconds")) for line in lines] == [told]
+
+
+def test_a_run_says_that_it_ended_and_one_that_breaks_off_or_is_of_another_job_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: bytes) -> None:
+        raise Unavailable("store is down")
+
+    jobs = [entry.Job("canary", lambda _: None), entry.Job("subscriptions", fail)]
+    client = serving(lambda _: entry.on_ticks(jobs), tmp_path)
+    for job in ("subscriptions", "train_model", "canary"):
+        client.post("/", json=push(b"", job=job))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line.get("job")) for line in lines] == [
+        ("dependency_unavailable", None),
+        ("job_ended", "canary"),
+    ]
 
 
 def test_a_tick_that_comes_again_is_of_the_same_instant_and_a_call_is_of_its_own(tmp_path: Path) -> None:

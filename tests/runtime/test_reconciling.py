@@ -5,12 +5,14 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shared import providers, settings
 from shared.cli.codes import Code
 from shared.domain.pseudonyms import Keyring
+from shared.domain.telemetry import told_instead
 from shared.flows.reconcile import standings
 from shared.runtime.apis import Apis
 from shared.runtime.reconciling import listed, ours, reconcile_all
@@ -51,7 +53,10 @@ def test_every_provider_is_looked_at_and_one_that_refuses_keeps_nobody_else_wait
     nowhere = json.dumps({"key": "a-key-of-ours", "base_url": "http://127.0.0.1:9"})
     read = settings.read({**os.environ, "PAYIN_HOME": str(shop.home), "API_STRIPE": nowhere})
     against = ours(shop.ports, shop.ports.bus, Keyring({"1": b"k" * 40}, "1"))
-    found = reconcile_all(b"", read, Apis(read, lambda: shop.now), against, lambda: shop.now)
+    told: list[tuple[str, Any]] = []
+    with told_instead(lambda _, event, fields: told.append((event, dict(fields)))):
+        found = reconcile_all(b"", read, Apis(read, lambda: shop.now), against, lambda: shop.now)
+    assert told[-1] == ("lists_reconciled", {"providers": 2, "stopped": 1, "missing": 1, "healed": 1})
     assert set(found) == {"gocardless", "stripe"}
     healed = found["gocardless"]
     assert healed is not None

@@ -14,14 +14,17 @@ from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
 from shared.flows import canaries, freshness
 from shared.flows.explain_payouts import MAY_REST
+from shared.flows.monitor_model import UNTRAINED
 from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.reconcile import LATE
+from shared.flows.subscriptions import UNANSWERED
 from shared.fraud.attacks import WATCHED
 from shared.learning.request import TrainingRequest
+from shared.operations.facts import Told, told
+from shared.operations.jobs import declared
 from shared.runtime import apis
 from shared.runtime.entry import FARTHEST_TICK
 from terraform.tools import bundle, tool
-from tests.terraform.events import Told, told
 
 FOLDER = tool.ROOT / "terraform" / "monitoring"
 METRICS: dict[str, Any] = json.loads((FOLDER / "metrics.json").read_text())
@@ -81,6 +84,13 @@ def test_every_alarm_is_counted() -> None:
 
 # Told for whoever reads the log of one payment or one run; a rate of them means nothing.
 READ_IN_THE_LOG = {
+    "traffic_watched",
+    "attacks_watched",
+    "canaries_watched",
+    "subscriptions_asked",
+    "payouts_asked",
+    "lists_reconciled",
+    "erasures_followed",
     "traffic_resumed",
     "usage_kept",
     "payout_explained",
@@ -172,7 +182,11 @@ def test_an_alert_waits_for_and_its_commands_look_for_nothing_that_no_code_tells
     events = {one.event for one in TOLD}
     for name, alert in ALERTS.items():
         when = alert["when"]
-        known = {"event": set(METRICS.get(when.get("metric"), {}).get("events", ())), "cause": {*ExpiredCause}}
+        known = {
+            "event": set(METRICS.get(when.get("metric"), {}).get("events", ())),
+            "cause": {*ExpiredCause},
+            "job": set(GAPS),
+        }
         assert set(when.get("values", ())) <= known.get(when.get("label"), set()), name
         for command in (*alert["first"], *alert.get("then", ())):
             assert looked_for(command) <= events, f"{name}: {command}"
@@ -195,7 +209,7 @@ def test_labels_that_are_watched_are_labels_of_the_metric() -> None:
                     }
                     assert by <= set(METRICS[name]["labels"]), f"{widget['title']}: {by}"
     for name, alert in ALERTS.items():
-        if metric := alert["when"].get("metric"):
+        if metric := alert["when"].get("metric") or alert["when"].get("absent"):
             used = {*alert["when"].get("by", ()), *([alert["when"]["label"]] if "label" in alert["when"] else [])}
             assert used <= set(METRICS[metric]["labels"]), name
 
@@ -209,6 +223,54 @@ def test_an_objective_is_made_of_what_monitoring_takes() -> None:
         for part, distributed in (("total", False), ("bad", False), ("distribution", True)):
             for metric in watched(slo.get(part, "")):
                 assert ("value" in METRICS[metric]) == distributed, f"{name}: {metric}"
+
+
+def gap(schedule: str) -> timedelta:
+    """The longest time between two runs of a job that runs each day by these minutes and hours."""
+    minutes, hours = (within(field, end) for field, end in zip(schedule.split(), (60, 24), strict=False))
+    assert schedule.split()[2:] == ["*"] * 3, "say here how long such a job rests"
+    runs = sorted(hour * 60 + minute for hour in hours for minute in minutes)
+    return timedelta(minutes=max(later - run for run, later in zip(runs, [*runs[1:], runs[0] + 24 * 60], strict=True)))
+
+
+def within(field: str, end: int) -> list[int]:
+    every, _, step = field.partition("/")
+    return list(range(0, end, int(step or 1))) if every == "*" else [int(one) for one in field.split(",")]
+
+
+GAPS = {one.name: gap(one.schedule) for one in declared(TOPOLOGY["functions"])}
+
+LONGEST_ABSENCE = timedelta(hours=23.5)
+"""https://docs.cloud.google.com/monitoring/alerts/metric-absence: a job that runs once a day cannot be missed by it."""
+
+
+def test_a_job_that_stands_still_calls_somebody() -> None:
+    missed = {
+        job: (timedelta(seconds=int(alert["when"]["for"].removesuffix("s"))), alert["first"])
+        for alert in ALERTS.values()
+        if alert["when"].get("absent") == "payin_jobs_ended"
+        for job in alert["when"]["values"]
+    }
+    assert set(missed) == set(GAPS) - set(ONCE_A_DAY)
+    assert {job for job in GAPS if GAPS[job] > LONGEST_ABSENCE} == set(ONCE_A_DAY)
+    assert set(ONCE_A_DAY.values()) <= {value for alert in ALERTS.values() for value in alert["when"].get("values", ())}
+    for job, (after, first) in missed.items():
+        # One run that is late, or has to be tried again, calls nobody.
+        assert 1.5 * GAPS[job] <= after <= LONGEST_ABSENCE, job
+        assert first[0].startswith("payin jobs show"), job
+        assert any(command.startswith(f"payin jobs run {job} ") for command in first), job
+
+
+# And what calls somebody instead.
+ONCE_A_DAY = {"train_model": "training_stands_still"}
+
+
+def test_a_longest_rest_is_known_of_each_kind_of_schedule() -> None:
+    rests = {
+        one: gap(one) / timedelta(minutes=1) for one in ("* * * * *", "*/5 * * * *", "40 */2 * * *", "20 4,16 * * *")
+    }
+    assert list(rests.values()) == [1, 5, 120, 720]
+    assert gap("15 3 * * *") == timedelta(days=1)
 
 
 def test_every_alert_says_what_it_means_what_to_do_first_and_how_to_go_back() -> None:
@@ -279,8 +341,25 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "a minute": lambda: timedelta(minutes=1) == canaries.SLOW,
     },
     "traffic_unwatched": {"three hours": lambda: ALERTS["traffic_unwatched"]["when"]["for"] == "10800s"},
+    "erasures_stand_still": {"three hours": lambda: ALERTS["erasures_stand_still"]["when"]["for"] == "10800s"},
+    "lists_unreconciled": {
+        "two hours": lambda: hours(GAPS["reconcile"]) == 2,
+        "six hours": lambda: ALERTS["lists_unreconciled"]["when"]["for"] == "21600s",
+    },
+    "payouts_unasked": {
+        "two hours": lambda: hours(GAPS["explain_payouts"]) == 2,
+        "six hours": lambda: ALERTS["payouts_unasked"]["when"]["for"] == "21600s",
+    },
+    "subscriptions_unasked": {
+        "a day": lambda: (
+            hours(GAPS["subscriptions"]) == 12 and ALERTS["subscriptions_unasked"]["when"]["for"] == "84600s"
+        )
+    },
     "canaries_unwatched": {"twenty minutes": lambda: ALERTS["canaries_unwatched"]["when"]["for"] == "1200s"},
-    "subscription_drifted": {},
+    "subscription_drifted": {
+        "a day": lambda: hours(GAPS["subscriptions"]) == 12,
+        "two days": lambda: timedelta(days=2) == UNANSWERED,
+    },
     "case_needs_a_person": {"24 hours": lambda: max(hours(after) for after in LOOKS.values()) == 24},
     "attack_suspected": {"half an hour": lambda: timedelta(minutes=30) == WATCHED},
     "model_unwatched": {
@@ -295,7 +374,10 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "three days": lambda: timedelta(days=3) == MAY_REST,
         "nine days": lambda: timedelta(days=9) == SETTLED_WITHIN,
     },
-    "learning_stands_still": {"14 days": lambda: TrainingRequest().stale_days == 14},
+    "learning_stands_still": {
+        "14 days": lambda: TrainingRequest().stale_days == 14,
+        "two days": lambda: timedelta(days=2) == UNTRAINED,
+    },
     "requests_fail": {"twenty tries": lambda: tries() == 20},
     "dead_letters": {
         "twenty tries": lambda: tries() == 20,
@@ -348,6 +430,7 @@ def test_an_event_that_is_renamed_in_the_code_or_invented_here_is_seen() -> None
 def test_both_sides_of_a_choice_are_told(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "choice.py").write_text(
+        "from shared.domain.telemetry import alarm, fact\n"
         "def f(bad):\n    say = alarm if bad else fact\n    name = 'a' if bad else 'b'\n    say(name, x=1)\n"
     )
     assert {(one.event, one.by) for one in told(tmp_path)} == {

@@ -1,6 +1,6 @@
 """Cloud Logging, read: what functions have said of themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -35,12 +35,19 @@ class CloudLogs:
     def __init__(self, project: str, http: Asking) -> None:
         self._project, self._http = project, http
 
-    def lines(self, events: Sequence[str], since: datetime, most: int) -> list[dict[str, Any]]:
+    def lines(
+        self, events: Sequence[str], since: datetime, most: int, where: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
         """Raises Unavailable, and Misconfigured for whoever may not read logs."""
-        named = " OR ".join(f'"{event}"' for event in events)
+        filters = [
+            'resource.type="cloud_run_revision"',
+            f"jsonPayload.event=({' OR '.join(map(_quoted, events))})",
+            *(f"jsonPayload.{name}={_quoted(value)}" for name, value in where.items()),
+            f'timestamp>="{utc_text(since)}"',
+        ]
         asked = {
             "resourceNames": [f"projects/{self._project}"],
-            "filter": f'resource.type="cloud_run_revision" AND jsonPayload.event=({named}) AND timestamp>="{utc_text(since)}"',
+            "filter": " AND ".join(filters),
             "orderBy": "timestamp desc",
             "pageSize": min(most, _PAGE),
         }
@@ -62,3 +69,8 @@ class CloudLogs:
         if status != 200:
             raise Unavailable(f"Cloud Logging answers with {status}", reason="logs_down")
         return msgspec.json.decode(answer, type=_Page)
+
+
+def _quoted(text: str) -> str:
+    """A text of Logging's query language, whose strings are JSON's: https://cloud.google.com/logging/docs/view/logging-query-language."""
+    return msgspec.json.encode(text).decode()

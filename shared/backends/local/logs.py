@@ -1,6 +1,6 @@
 """The log files of a local stack."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +17,11 @@ class LogFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def lines(self, events: Sequence[str], since: datetime, most: int) -> list[dict[str, Any]]:
+    def lines(
+        self, events: Sequence[str], since: datetime, most: int, where: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
         found = [one for file in sorted(self._folder.glob("*.log")) for one in self._of(file, frozenset(events))]
-        told = [one for one in found if one["at"] >= since]
+        told = [one for one in found if one["at"] >= since and where.items() <= one.items()]
         return sorted(told, key=lambda one: one["at"], reverse=True)[:most]
 
     @staticmethod
