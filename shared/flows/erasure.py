@@ -157,7 +157,7 @@ def name_of(customer: str, keyring: Keyring) -> str:
 class Traces:
     """What documents hold of a customer from before they asked. decisions: with what they link. owned: histories of entities that nobody
     else has used. lists, standing: their entries, those that have ended and those that hold. fought: disputes that are.
-    returned: paid again since."""
+    returned: paid again since. more: there may be payments or requests that this look has not seen."""
 
     payments: tuple[Snapshot, ...] = ()
     decisions: tuple[Snapshot, ...] = ()
@@ -168,6 +168,7 @@ class Traces:
     reviews: tuple[Snapshot, ...] = ()
     fought: tuple[str, ...] = ()
     returned: bool = False
+    more: bool = False
 
     def counts(self) -> dict[str, int]:
         """Of each collection that is looked through, of which something has to go."""
@@ -190,9 +191,10 @@ NOTHING: Final = Traces()
 
 def traces(documents: Documents, names: Sequence[str], asked_at: datetime, now: datetime) -> Traces:
     """Look, in some ten round trips, some more a name and as many as there are hundreds of payments. Raises Unavailable."""
-    paid = _by_key(one for name in names for one in documents.find(cases.PAYMENTS, "paid_by", name, MOST))
-    paid |= _by_key(one for name in names for one in documents.find(cases.PAYMENTS, TRIED_BY, name, MOST))
-    asked = _by_key(one for name in names for one in documents.find("decisions", TRIED_BY, name, MOST))
+    pages = [documents.find(cases.PAYMENTS, "paid_by", name, MOST) for name in names]
+    pages += [documents.find(cases.PAYMENTS, TRIED_BY, name, MOST) for name in names]
+    requested = [documents.find("decisions", TRIED_BY, name, MOST) for name in names]
+    paid, asked = _by_key(pages), _by_key(requested)
     own = [one for one in paid.values() if not _since(one, asked_at)]
     requests = [one for one in asked.values() if _judged_by(one, asked_at)]
     later = _decisions(
@@ -230,11 +232,12 @@ def traces(documents: Documents, names: Sequence[str], asked_at: datetime, now: 
         reviews=tuple(_reviews(documents, decisions)),
         fought=tuple(_fought(documents, own)),
         returned=returned,
+        more=any(len(page) == MOST for page in (*pages, *requested)),
     )
 
 
-def _by_key(found: Iterable[Snapshot]) -> dict[Key, Snapshot]:
-    return {one.key: one for one in found}
+def _by_key(pages: Iterable[Sequence[Snapshot]]) -> dict[Key, Snapshot]:
+    return {one.key: one for page in pages for one in page}
 
 
 def _judged_by(decision: Snapshot, asked_at: datetime) -> bool:
@@ -639,8 +642,10 @@ def _prove(ports: Ports, ending: Sequence[tuple[Erasure, Traces]], now: datetime
             for row in rows
             if row["customer"] in erasure.names and _is_of(row, payments.get(_paid(row)), erasure.asked_at)
         ]
-        counts = traces(ports.documents, erasure.names, erasure.asked_at, now).counts()
-        left = {place: number for place, number in counts.items() if number}
+        again = traces(ports.documents, erasure.names, erasure.asked_at, now)
+        left = {place: number for place, number in again.counts().items() if number}
+        if again.more:
+            left["payments that were not seen"] = 1
         if theirs:
             left["rows of payment_events"] = len(theirs)
             for row in theirs:

@@ -430,6 +430,24 @@ def test_whoever_goes_on_paying_while_a_dispute_is_fought_loses_what_is_of_befor
     assert from_document(documents[Key("payments", "stripe:pi_8")], Payment).paid_by == ANA
 
 
+def test_nothing_is_proved_while_payments_of_before_may_hide_behind_those_of_after(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.flows.erasure.MOST", 2)
+    sign_in(world, NOON - DAY, "192.0.2.44")
+    begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    for number in range(2):
+        since = of(ANA, payment_id=f"pi_{number}", occurred_at=NOON + DAY)
+        world.hear(a_payment_event(event_id=f"stripe:acct_1:{number}", **since))
+    world.hear(a_payment_event(event_id="stripe:acct_1:late", **of(ANA, payment_id="pi_9")))
+    world.nights(NOON + SETTLED + 9 * DAY)
+    assert proved(world).stage is Stage.ERASED
+    monkeypatch.undo()
+    world.nights(NOON + 2 * SETTLED + BATCH)
+    assert proved(world).stage is Stage.PROVED
+    assert from_document(world.documents()[Key("payments", "stripe:pi_9")], Payment).nameless
+
+
 def sign_in(world: World, at: datetime, ip: str) -> None:
     seen = SignIn(first_at=at, last_at=at, ip=ip)
     keep_evidence(Told(message_id=ip, source="player", customer_id=ANA, sign_ins=(seen,)), world.ports, world.now)
