@@ -20,6 +20,10 @@ SETTLED: Final = FRESH + timedelta(days=7)
 """After a request: what was on its way then has come (Pub/Sub keeps messages for a week), and lies in rows without names."""
 
 
+RAW: Final = timedelta(days=180)
+"""So long bytes stay that nobody could read: as `functions/retention.json` has it of raw bytes."""
+
+
 class Fate(StrEnum):
     """What becomes of a document of the person's."""
 
@@ -43,7 +47,9 @@ COLLECTIONS: Final[Mapping[str, Rule]] = {
     "payments": Rule(Fate.UNLINKED, f"amount, state, order and what the card is like stay, {_ACCOUNTS}"),
     "payment_aliases": Rule(Fate.KEPT, f"other names of a payment, {_ACCOUNTS}"),
     "decisions": Rule(Fate.UNLINKED, "numbers, reasons and outcome stay: a decision has to be accounted for"),
-    "feature_state": Rule(Fate.REMOVED, "what others use too stays theirs; of what is listed the entry stays"),
+    "feature_state": Rule(
+        Fate.REMOVED, "it goes whole; what others use too stays theirs; of what is listed the entry stays"
+    ),
     "known_frauds": Rule(Fate.KEPT, f"fraud that was claimed of a payment, {_CLAIMS}; {_NOBODY}"),
     "fraud_claims": Rule(Fate.KEPT, f"fraud that was claimed in a dispute, {_CLAIMS}; {_NOBODY}"),
     "registry": Rule(Fate.KEPT, _NOBODY),
@@ -54,7 +60,7 @@ COLLECTIONS: Final[Mapping[str, Rule]] = {
     "cases": Rule(Fate.KEPT, f"{_CLAIMS}; {_NOBODY}"),
     "assessments": Rule(Fate.EXPIRES, "48 hours after its payment or request"),
     "reviews": Rule(Fate.UNLINKED, "who decided what, and when, stays; what was said in free words goes"),
-    "usage": Rule(Fate.REMOVED, "nothing is left of it"),
+    "usage": Rule(Fate.REMOVED, "nothing is left of it; of who has paid again, what is of after they asked"),
     "audit": Rule(Fate.UNLINKED, "who changed what, and when, stays; the person goes by the erasure's name"),
     "notifications": Rule(Fate.EXPIRES, f"30 days after it was sent; {_NOBODY}"),
     "endpoints": Rule(Fate.KEPT, _NOBODY),
@@ -186,6 +192,9 @@ TABLES: Final[Mapping[str, Nameless]] = {
 }
 
 ELSEWHERE: Final[Mapping[str, str]] = {
+    "bytes of deliveries that could not be read": (
+        f"{RAW.days} days after they came: they cannot be attributed to a person, and money may hang on them"
+    ),
     "evidence that was sent": f"540 days after it was sent, {_CLAIMS}; the bucket refuses to delete it in the first 180",
     "Firestore, point-in-time recovery": "7 days after a document was changed",
     "Firestore, backups": "14 days after the last one that was made before",

@@ -95,8 +95,8 @@ class Payment:
     authorized: what is held, or was until it was captured or canceled as a whole: `state` says whether it still is, and
     what was held tells a person, and a capture that comes too late, of how much. captured, refunded, reversed:
     totals, see `totals`; None where no such step was told or no amount known. first_at, last_at: the provider's times
-    of its first and last fact. paid_by: the customer, of a payment of which something can be given back; `subscribers`
-    finds it by that. tried_by: the customer of any other, so that nobody who is erased is missed. nameless: whoever paid was
+    of its first and last fact. paid_by: the customer, by their address's pseudonym where no id of theirs is told, of a
+    payment of which something can be given back; `subscribers` finds it by that. tried_by: the customer of any other, so that nobody who is erased is missed. nameless: whoever paid was
     erased, and what is told later does not bring them back. known: of how many different words all this is made; it rises whenever a total
     changes, and never falls.
     inconsistent: what does not add up, for a person: `currency_disagreement` (amounts in another currency than the
@@ -235,6 +235,8 @@ def settle(payment: Payment) -> Payment:
     troubles |= {_UNSIGNED} if proved != listed else set()
     instants = [fact.occurred_at for fact in facts]
     held = takeable(money(PaymentStep.CAPTURED, captured.minor), money(PaymentStep.AUTHORIZED, authorized))
+    # As histories have it: the same address is the same customer where a provider gives no id of theirs.
+    customer = latest.details.customer_id or latest.details.email_hash
     return replace(
         payment,
         state=_state(last, authorized, captured, refunded, reversed_),
@@ -246,8 +248,8 @@ def settle(payment: Payment) -> Payment:
         last_at=max(instants, default=None),
         review_open=latest.review_open,
         details=latest.details,
-        paid_by=latest.details.customer_id if held and held.minor > 0 else None,
-        tried_by=None if held and held.minor > 0 else latest.details.customer_id,
+        paid_by=customer if held and held.minor > 0 else None,
+        tried_by=None if held and held.minor > 0 else customer,
         inconsistent=tuple(sorted(troubles)),
         known=known,
     )

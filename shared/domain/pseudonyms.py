@@ -43,10 +43,17 @@ class Keyring:
         """`data` with every marked digest replaced: the same digest by the same text, wherever it stands."""
         return _UNKEYED.sub(self._replacement, data) if MARK in data else data
 
+    def every(self, marked: str) -> tuple[str, ...]:
+        """All that this marked digest may have become, a name a version; of another text that text itself."""
+        found = _UNKEYED.fullmatch(marked.encode("utf-8", "surrogatepass"))
+        return tuple(self._under(version, found).decode() for version in self.keys) if found else (marked,)
+
     def _replacement(self, found: re.Match[bytes]) -> bytes:
-        kind = found[1].decode()
-        version = self.current if kind == MAIL else next(iter(self.keys))
-        return f"{kind}-{version}-{hmac.digest(self.keys[version], found[2], 'sha256').hex()}".encode()
+        return self._under(self.current if found[1].decode() == MAIL else next(iter(self.keys)), found)
+
+    def _under(self, version: str, found: re.Match[bytes]) -> bytes:
+        digest = hmac.digest(self.keys[version], found[2], "sha256").hex()
+        return f"{found[1].decode()}-{version}-{digest}".encode()
 
 
 def names_in(data: bytes) -> int:

@@ -173,6 +173,20 @@ def record(usage: Usage, told: Told) -> Usage:
 F = TypeVar("F")
 
 
+def after(usage: Usage, at: datetime) -> Usage | None:
+    """What of it began after `at`: a span that reaches over it goes whole. None where nothing did."""
+    kept: dict[str, Any] = {
+        name: {key: one for key, one in getattr(usage, name).items() if _began(one) > at}
+        for name in ("sign_ins", "plays", *_FACTS)
+    }
+    ends = [one.last_at if isinstance(one, SignIn | Played) else one.at for of in kept.values() for one in of.values()]
+    return replace(usage, **kept, newest_at=max(ends)) if ends else None
+
+
+def _began(one: SignIn | Played | Fact) -> datetime:
+    return one.first_at if isinstance(one, SignIn | Played) else one.at
+
+
 def _join(kept: dict[str, F], key: str, told: F, join: Callable[[F, F], F]) -> None:
     kept[key] = join(kept[key], told) if key in kept else told
 

@@ -243,7 +243,8 @@ def count(
             link = Link(paid.decision.event_id, paid.decision.payment_id, microseconds(paid.decision.occurred_at))
             writes.append(Create(own, {**document, "link": to_document(link)}))
         else:
-            who = {TRIED_BY: asked.customer_id} if asked.customer_id else {}
+            customer = asked.customer_id or asked.email_hash
+            who = {TRIED_BY: customer} if customer else {}
             writes = [Create(own, {**document, **who})]
             writes += (write(name, seen[name], {"same_as": asked.payment_id}) for name in found.missing)
             writes += counted(known, found.claims, own)

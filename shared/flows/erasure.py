@@ -4,18 +4,18 @@ its ground, and a report proves it.
 Four stages: `look` says what there is and changes nothing; `begin` writes the request down and erases; `follow_up` looks again,
 after a day, a week, and when rows are nameless (`shared.flows.nameless`), so that what was on its way is found; and when nothing is
 left it proves so, and forgets the person's name. Every step may be repeated: names go last from what the others are found by.
-While a dispute is fought nothing goes: what was paid and used before is its evidence.
+While a dispute is fought nothing goes: what was paid and used before is its evidence. Whoever goes on paying loses what is of before all the
+same: a history that began before they asked goes whole, and begins anew with their next payment, as everybody's does who is new.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from shared.domain import timeline
+from shared.domain import timeline, usage
 from shared.domain.codec import encode, from_document, utc_text
 from shared.domain.disputes import Dispute
 from shared.domain.erasing import BATCH, COLLECTIONS, ELSEWHERE, FRESH, SETTLED, TABLES, Fate
@@ -23,9 +23,11 @@ from shared.domain.errors import Rejected
 from shared.domain.events import DisputeStatus
 from shared.domain.instants import microseconds
 from shared.domain.payments import Payment, without_person
+from shared.domain.privacy import email_parts, nameable
 from shared.domain.pseudonyms import NAME, Keyring, unkeyed
 from shared.domain.reviews import CLOCK, Review
 from shared.domain.telemetry import alarm, fact
+from shared.domain.usage import Usage
 from shared.flows import audit as audits
 from shared.flows import cases
 from shared.flows.audit import Errand, begun, ended
@@ -34,6 +36,7 @@ from shared.flows.committing import Seen, change, write
 from shared.flows.filing import dispute_of, key_of
 from shared.flows.judged import EXPIRES, NAMELESS, TRIED_BY, Judged, decision_key, entity_key, nameless
 from shared.flows.keep_evidence import COLLECTION as USAGE
+from shared.flows.keep_evidence import document_of
 from shared.flows.listing import LISTS, ListedEntity
 from shared.flows.nameless import nameless_until
 from shared.flows.ports import Accumulate, Create, Delete, Document, Documents, Key, Ports, Snapshot, Write
@@ -63,6 +66,12 @@ LATEST: Final = 21 * DAY
 _FOUGHT: Final = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW})
 
 
+class Nobody(Rejected):
+    """Nothing at all is known of whom an erasure was asked for."""
+
+    reason = "nobody_known"
+
+
 class Stage(StrEnum):
     FOUND = "found"  # looked for, and nothing was changed
     WAITS = "waits"  # a dispute is being fought
@@ -72,7 +81,8 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What was found in one place, and what becomes of it. ends_at: when that is gone which goes by itself."""
+    """What was found in one place, and what becomes of it. found: None where nobody counts. ends_at: when that is gone which
+    goes by itself."""
 
     place: str
     found: int | None
@@ -99,16 +109,20 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """A request and how far it is. customer: whom to look for, until nothing is left; then nobody can say who it was without
-    knowing the name already. due_at: when it is looked at again. found: how many documents of each collection, by the look that found most.
-    days: on which the payments had events, by which names; rows_at: by when these rows are to be rewritten, with those of others."""
+    """A request and how far it is. customer, also: the names to look for, until nothing is left; then nobody can say who it was without
+    knowing one already. due_at: when it is looked at again. found: how many documents of each collection that is looked through, by the look
+    that found most. kept: entries of lists that hold, the last one of them until kept_until. days: on which the payments had events, by
+    which names; rows_at: by when these rows are to be rewritten, with those of others."""
 
     person: str
     stage: Stage
     asked_at: datetime
     customer: str | None = None
+    also: tuple[str, ...] = ()
     due_at: datetime | None = None
     found: Mapping[str, int] = field(default_factory=dict)
+    kept: int = 0
+    kept_until: datetime | None = None
     days: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows_at: datetime | None = None
     digest: str | None = None
@@ -116,75 +130,132 @@ class Erasure:
     returned: bool = False
     fought: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.customer, *self.also) if self.customer else ()
+
+
+def names_of(customer: str, keyring: Keyring) -> tuple[str, ...]:
+    """Under which names they may be kept: an address, or what could be a card's number, is kept as a pseudonym alone, under any of the
+    keys. Raises Rejected where nobody is named."""
+    given = customer.strip()
+    if not given:
+        raise Rejected("an erasure says whom", reason="no_customer")
+    mail, _ = email_parts(given)
+    # The address is one in whatever case; an id that was told is a text.
+    marked = [nameable(given), *([mail, nameable(given.lower())] if mail else [])]
+    return tuple(dict.fromkeys(name for one in marked for name in keyring.every(one)))
+
 
 def name_of(customer: str, keyring: Keyring) -> str:
     """What an erasure is called: nobody learns from it who it was, and who asks again for the same person finds it."""
-    return keyring.keyed(unkeyed(NAME, f"{WORDS}:{customer}").encode()).decode()
+    given = customer.strip()
+    return keyring.keyed(unkeyed(NAME, f"{WORDS}:{email_parts(given)[0] or given}").encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What documents hold of a customer. judged: decisions and what they link. owned: entities that nobody else has used, by
-    their documents' names. fought: disputes that are. returned: paid again since."""
+    """What documents hold of a customer from before they asked. decisions: with what they link. owned: histories of entities that nobody
+    else has used. lists, standing: their entries, those that have ended and those that hold. fought: disputes that are.
+    returned: paid again since. more: there may be payments or requests that this look has not seen."""
 
-    customer: str
-    payments: tuple[Snapshot, ...]
-    decisions: tuple[Snapshot, ...]
-    owned: tuple[Snapshot, ...]
-    lists: tuple[Snapshot, ...]
-    usage: tuple[Snapshot, ...]
-    reviews: tuple[Snapshot, ...]
-    fought: tuple[str, ...]
-    returned: bool
+    payments: tuple[Snapshot, ...] = ()
+    decisions: tuple[Snapshot, ...] = ()
+    owned: tuple[Snapshot, ...] = ()
+    lists: tuple[Snapshot, ...] = ()
+    standing: tuple[Snapshot, ...] = ()
+    usage: tuple[Snapshot, ...] = ()
+    reviews: tuple[Snapshot, ...] = ()
+    fought: tuple[str, ...] = ()
+    returned: bool = False
+    more: bool = False
 
     def counts(self) -> dict[str, int]:
-        found = {
-            "payments": self.payments,
-            "decisions": self.decisions,
-            "feature_state": self.owned,
-            LISTS: self.lists,
-            USAGE: self.usage,
-            REVIEWS: self.reviews,
+        """Of each collection that is looked through, of which something has to go."""
+        return {
+            "payments": len(self.payments),
+            "decisions": len(self.decisions),
+            "feature_state": len(self.owned),
+            LISTS: len(self.lists),
+            USAGE: len(self.usage),
+            REVIEWS: len(self.reviews),
         }
-        return {collection: len(snapshots) for collection, snapshots in found.items() if snapshots}
+
+    @property
+    def something(self) -> bool:
+        return self.returned or bool(self.standing) or any(self.counts().values())
 
 
-NOTHING: Final = Traces("", (), (), (), (), (), (), (), returned=False)
+NOTHING: Final = Traces()
 
 
-def traces(documents: Documents, customer: str, asked_at: datetime, now: datetime) -> Traces:
-    """Look, in some ten round trips and as many more as there are hundreds of payments. Raises Unavailable."""
-    found = documents.find(cases.PAYMENTS, "paid_by", customer, MOST)
-    found += documents.find(cases.PAYMENTS, TRIED_BY, customer, MOST)
-    asked = documents.find("decisions", TRIED_BY, customer, MOST)
-    own = [one for one in found if not _since(one, asked_at)]
-    requests = [one for one in asked if (made := Judged.of(one)) and made.decision.occurred_at <= asked_at]
-    decisions = _decisions(documents, own, requests)
-    returned = len(own) < len(found) or len(requests) < len(asked)
-    keyed = entity_key(Entity.CUSTOMER, document_name(customer))
-    theirs = {} if returned else {keyed: ()}
-    used = _used(decisions)
-    read = _read(documents, [*used, *theirs, *(Key(LISTS, key.id) for key in (*used, *theirs)), Key(USAGE, customer)])
+def traces(documents: Documents, names: Sequence[str], asked_at: datetime, now: datetime) -> Traces:
+    """Look, in some ten round trips, some more a name and as many as there are hundreds of payments. Raises Unavailable."""
+    pages = [documents.find(cases.PAYMENTS, "paid_by", name, MOST) for name in names]
+    pages += [documents.find(cases.PAYMENTS, TRIED_BY, name, MOST) for name in names]
+    requested = [documents.find("decisions", TRIED_BY, name, MOST) for name in names]
+    paid, asked = _by_key(pages), _by_key(requested)
+    own = [one for one in paid.values() if not _since(one, asked_at)]
+    requests = [one for one in asked.values() if _judged_by(one, asked_at)]
+    later = _decisions(
+        documents,
+        [one for one in paid.values() if _since(one, asked_at)],
+        [one for one in asked.values() if not _judged_by(one, asked_at)],
+    )
+    # A payment of after may have been asked about before.
+    decisions = _decisions(documents, own, [*requests, *(one for one in later if _judged_by(one, asked_at))])
+    returned = len(own) < len(paid) or len(requests) < len(asked)
+    keyed = {entity_key(Entity.CUSTOMER, document_name(name)) for name in names}
+    used, since = _used(decisions), _used([one for one in later if not _judged_by(one, asked_at)])
+    keys = sorted({*used, *keyed})
+    read = _read(documents, [*keys, *(Key(LISTS, key.id) for key in keys), *(Key(USAGE, name) for name in names)])
     owned = [
         one
-        for key in dict.fromkeys((*used, *theirs))
+        for key in keys
         if (one := read.get(key)) is not None
-        and ((key == keyed and not returned) or (key != keyed and _alone(one.document, used[key])))
+        and (key in keyed or _alone(one.document, [*used[key], *since.get(key, ())]))
+        and (not returned or _began(one.document, asked_at))
     ]
-    names = {one.key for one in owned} | set(theirs)
-    listed = [one for key in sorted(names) if (one := read.get(Key(LISTS, key.id))) is not None]
-    standing = {one.key.id for one in listed if _said(one).standing(now)}
+    listed = [
+        found
+        for key in sorted({one.key for one in owned} | keyed)
+        if (found := read.get(Key(LISTS, key.id))) is not None
+    ]
+    kept = [read[key] for name in names if (key := Key(USAGE, name)) in read]
     return Traces(
-        customer=customer,
         payments=tuple(own),
         decisions=tuple(one for one in decisions if not one.document.get(NAMELESS)),
         owned=tuple(one for one in owned if one.document != _listed_alone(one.document, now)),
-        lists=tuple(one for one in listed if one.key.id not in standing),
-        usage=() if returned or (one := read.get(Key(USAGE, customer))) is None else (one,),
+        lists=tuple(one for one in listed if not _said(one).standing(now)),
+        standing=tuple(one for one in listed if _said(one).standing(now)),
+        usage=tuple(one for one in kept if not returned or _cut(one.document, asked_at, now) != one.document),
         reviews=tuple(_reviews(documents, decisions)),
         fought=tuple(_fought(documents, own)),
         returned=returned,
+        more=any(len(page) == MOST for page in (*pages, *requested)),
     )
+
+
+def _by_key(pages: Iterable[Sequence[Snapshot]]) -> dict[Key, Snapshot]:
+    return {one.key: one for page in pages for one in page}
+
+
+def _judged_by(decision: Snapshot, asked_at: datetime) -> bool:
+    judged = Judged.of(decision)
+    return judged is not None and judged.decision.occurred_at <= asked_at
+
+
+def _began(document: Document, asked_at: datetime) -> bool:
+    """Whether a history began by then. One without a beginning has only heard of payments that it does not know any more."""
+    first: int | None = document.get("first")
+    return first is not None and first <= microseconds(asked_at)
+
+
+def _cut(document: Document, asked_at: datetime, now: datetime) -> Document | None:
+    """The use since."""
+    before = from_document(document, Usage)
+    after = usage.after(before, asked_at)
+    return document if after == before else document_of(after, now) if after else None
 
 
 def _since(payment: Snapshot, asked_at: datetime) -> bool:
@@ -293,19 +364,43 @@ def _is_fought(dispute: Dispute) -> bool:
 
 
 def look(ports: Ports, customer: str, keyring: Keyring, now: datetime) -> Report:
-    """What an erasure of `customer` would come to. Nothing is changed. Raises Unavailable."""
-    found = traces(ports.documents, customer, now, now)
-    asked = Erasure(person=name_of(customer, keyring), stage=Stage.FOUND, asked_at=now, found=found.counts())
-    return report_of(asked, found, now)
+    """What an erasure of `customer` would come to. Nothing is changed. Raises Rejected where nothing at all is known of them,
+    Unavailable."""
+    person, names = name_of(customer, keyring), names_of(customer, keyring)
+    found = _known(ports.documents, person, names, now)
+    return report_of(_counted(Erasure(person=person, stage=Stage.FOUND, asked_at=now), found, now), found, now)
+
+
+def _known(documents: Documents, person: str, names: Sequence[str], now: datetime) -> Traces:
+    """What there is of somebody; of whom there is nothing is refused, unless their erasure is on its way."""
+    found = traces(documents, names, now, now)
+    [known] = documents.get([Key(COLLECTION, person)])
+    before = erasure_of(known)
+    if not found.something and (before is None or before.stage is Stage.PROVED):
+        raise Nobody(
+            "nothing at all is known under that name, so nothing was erased and nothing written down: give the customer's id as"
+            " payments have it, or their e-mail address; --show tells of an erasure that was proved"
+        )
+    return found
+
+
+def _counted(erasure: Erasure, found: Traces, now: datetime) -> Erasure:
+    until = [one.until for listed in found.standing for one in _said(listed).standing(now).values() if one.until]
+    return replace(
+        erasure,
+        found={place: max(number, erasure.found.get(place, 0)) for place, number in found.counts().items()},
+        kept=max(erasure.kept, len(found.standing)),
+        kept_until=max([*until, *([erasure.kept_until] if erasure.kept_until else [])], default=None),
+    )
 
 
 def begin(ports: Ports, customer: str, keyring: Keyring, now: datetime, *, who: str, why: str) -> Report:
     """Write the request down, and erase what may go at once. Again is the same request, unless that was proved: then it is another
-    one. The audit names the person by the erasure's name. Raises Rejected where nobody says why, Unavailable."""
-    if not customer.strip():
-        raise Rejected("an erasure says whom", reason="no_customer")
-    person = name_of(customer, keyring)
-    errand = Errand(who=who, why=why.replace(customer, person), what="erase", at=now)
+    one. The audit names the person by the erasure's name. Raises Rejected where nobody says why or nothing is known of whom,
+    Unavailable."""
+    person, names = name_of(customer, keyring), names_of(customer, keyring)
+    errand = Errand(who=who, why=_renamed(why, (customer.strip(), *names), person), what="erase", at=now)
+    _known(ports.documents, person, names, now)
     record = begun(ports.documents, errand, [audits.Changed(name=f"{COLLECTION}:{person}")])
     key = Key(COLLECTION, person)
 
@@ -313,7 +408,7 @@ def begin(ports: Ports, customer: str, keyring: Keyring, now: datetime, *, who: 
         before = erasure_of(seen[key])
         if before is not None and before.stage is not Stage.PROVED:
             return Effect(before)
-        made = Erasure(person=person, stage=Stage.WAITS, asked_at=now, customer=customer, due_at=now)
+        made = Erasure(person=person, stage=Stage.WAITS, asked_at=now, customer=names[0], also=names[1:], due_at=now)
         return Effect(made, [write(key, seen[key], timeline.compact(made))])
 
     after, found = _looked(ports, change(ports.documents, [key], asked), now)
@@ -342,20 +437,20 @@ def erasure_of(found: Snapshot | None) -> Erasure | None:
 
 def _looked(ports: Ports, erasure: Erasure, now: datetime) -> tuple[Erasure, Traces]:
     """What there is of them goes, unless a dispute is fought."""
-    if (customer := erasure.customer) is None:
+    if not erasure.names:
         raise Rejected("this erasure is proved: nobody knows any more whose it was", reason="already_proved")
-    found = traces(ports.documents, customer, erasure.asked_at, now)
+    found = traces(ports.documents, erasure.names, erasure.asked_at, now)
+    erasure = _counted(erasure, found, now)
     if found.fought:
         after = replace(erasure, stage=Stage.WAITS, due_at=now + 7 * DAY, fought=found.fought)
         _written(ports.documents, after)
     else:
-        counts, days = Counter(erasure.found) | Counter(found.counts()), _days(found)
+        days = _days(found)
         after = replace(
             erasure,
             stage=Stage.ERASED,
             fought=(),
             due_at=_due(erasure.asked_at, now),
-            found=dict(counts),
             days={
                 day: tuple(sorted({*erasure.days.get(day, ()), *days.get(day, ())})) for day in {*erasure.days, *days}
             },
@@ -363,7 +458,7 @@ def _looked(ports: Ports, erasure: Erasure, now: datetime) -> tuple[Erasure, Tra
         )
         # Before: payments are not found again once they name nobody, and their rows still do.
         _written(ports.documents, replace(after, due_at=erasure.due_at or now))
-        _erase(ports.documents, found, erasure.person, now)
+        _erase(ports.documents, found, erasure, now)
         _written(ports.documents, after)
     fact("person_erased", person=erasure.person, stage=after.stage, found=sum(found.counts().values()))
     return after, found
@@ -454,21 +549,29 @@ def _due(asked_at: datetime, now: datetime) -> datetime:
     return next((at for at in (*(asked_at + wait for wait in AGAIN), last) if at > now), now + 7 * DAY)
 
 
-def _erase(documents: Documents, found: Traces, person: str, now: datetime) -> None:
+def _erase(documents: Documents, found: Traces, erasure: Erasure, now: datetime) -> None:
     """By what others are found goes last, so that whoever is killed finds the rest again."""
-    for one in found.lists:
-        _unlink_audit(documents, one, person)
-        documents.commit([Delete(one.key)])
+    for one in (*found.lists, *found.standing):
+        _unlink_audit(documents, one, erasure.person)
+        _replaced(documents, one.key, lambda document: _while_it_holds(document, now))
     for one in found.owned:
         _replaced(documents, one.key, lambda document: _listed_alone(document, now))
     for one in found.usage:
-        documents.commit([Delete(one.key)])
+        _replaced(
+            documents, one.key, lambda document: _cut(document, erasure.asked_at, now) if found.returned else None
+        )
     for one in found.reviews:
         _replaced(documents, one.key, lambda document: timeline.compact(_wordless(from_document(document, Review))))
     for one in found.decisions:
         _replaced(documents, one.key, nameless)
     for one in found.payments:
         _replaced(documents, one.key, _payment_without_person)
+
+
+def _while_it_holds(document: Document, now: datetime) -> Document | None:
+    """What was said of an entity, while any of it holds: of who was not erased it is kept for longer."""
+    until = [one.until for one in from_document(document, ListedEntity).standing(now).values() if one.until]
+    return {**document, EXPIRES[LISTS]: max(until)} if until else None
 
 
 def _payment_without_person(document: Document) -> Document:
@@ -495,30 +598,36 @@ def _unlink_audit(documents: Documents, listed: Snapshot, person: str) -> None:
     value = listed.key.id.partition(":")[2]
     for said in _said(listed).changes:
         since = utc_text(said.at - timedelta(minutes=1))
-        for record in documents.scan(audits.COLLECTION, PAGE, since):
-            if record.key.id > utc_text(said.at + timedelta(minutes=1)):
+        while page := documents.scan(audits.COLLECTION, PAGE, since):
+            around = [one for one in page if one.key.id <= utc_text(said.at + timedelta(minutes=1))]
+            for record in around:
+                if value in encode(record.document).decode():
+                    _replaced(documents, record.key, lambda document: _renamed(document, [value], person))
+            if len(around) < PAGE:
                 break
-            if value in encode(record.document).decode():
-                _replaced(documents, record.key, lambda document: _renamed(document, value, person))
+            since = around[-1].key.id
 
 
-def _renamed(document: Any, value: str, person: str) -> Any:
+def _renamed(document: Any, values: Sequence[str], person: str) -> Any:
     match document:
         case str():
-            return document.replace(value, person)
+            for value in values:
+                document = document.replace(value, person)
+            return document
         case dict():
-            return {name: _renamed(item, value, person) for name, item in document.items()}
+            return {name: _renamed(item, values, person) for name, item in document.items()}
         case list():
-            return [_renamed(item, value, person) for item in document]
+            return [_renamed(item, values, person) for item in document]
         case _:
             return document
 
 
 # What is proved.
 
-ROWS_SQL: Final = """SELECT DISTINCT customer_id AS customer, provider, payment_id, TIMESTAMP_TRUNC(occurred_at, DAY) AS day
+ROWS_SQL: Final = """SELECT DISTINCT COALESCE(customer_id, email_hash) AS customer, provider, payment_id,
+  TIMESTAMP_TRUNC(occurred_at, DAY) AS day
 FROM payment_events
-WHERE occurred_at <= @until AND occurred_at >= @since AND customer_id IN ({names})"""
+WHERE occurred_at <= @until AND occurred_at >= @since AND COALESCE(customer_id, email_hash) IN ({names})"""
 BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -526,16 +635,19 @@ def _prove(ports: Ports, ending: Sequence[tuple[Erasure, Traces]], now: datetime
     """Search everything again, the rows for all of them at once. What came late goes, and is proved a week later."""
     if not ending:
         return
-    rows = _rows_of(ports, [one.customer or "" for one, _ in ending], now)
+    rows = _rows_of(ports, [name for one, _ in ending for name in one.names], now)
     payments = _read(ports.documents, [_paid(row) for row in rows])
     for erasure, found in ending:
         # What they have paid since they asked is named in its document.
         theirs = [
             row
             for row in rows
-            if row["customer"] == erasure.customer and _is_of(row, payments.get(_paid(row)), erasure.asked_at)
+            if row["customer"] in erasure.names and _is_of(row, payments.get(_paid(row)), erasure.asked_at)
         ]
-        left = traces(ports.documents, erasure.customer or "", erasure.asked_at, now).counts()
+        again = traces(ports.documents, erasure.names, erasure.asked_at, now)
+        left = {place: number for place, number in again.counts().items() if number}
+        if again.more:
+            left["payments that were not seen"] = 1
         if theirs:
             left["rows of payment_events"] = len(theirs)
             for row in theirs:
@@ -553,6 +665,7 @@ def _prove(ports: Ports, ending: Sequence[tuple[Erasure, Traces]], now: datetime
             erasure,
             stage=Stage.PROVED,
             customer=None,
+            also=(),
             due_at=None,
             days={},
             rows_at=None,
@@ -594,16 +707,20 @@ def proof(ports: Ports, customer: str, keyring: Keyring) -> Report | None:
 
 TOLD: Final = ("payment_aliases", "disputes", "cases", "known_frauds", "fraud_claims")
 """What stays as it is, and is of payments."""
+HOLDS: Final = f"{LISTS}, entries that hold"
 
 
 def report_of(erasure: Erasure, found: Traces, now: datetime) -> Report:
     midnight = erasure.asked_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     by_day, by_batch = midnight + FRESH + 2 * DAY, erasure.asked_at + BATCH + DAY
     lines = [
-        Line(place=collection, found=erasure.found.get(collection, 0), fate=rule.fate, ground=rule.ground)
+        Line(place=collection, found=erasure.found.get(collection), fate=rule.fate, ground=rule.ground)
         for collection, rule in COLLECTIONS.items()
         if rule.fate is not Fate.KEPT or collection in TOLD
     ]
+    if erasure.kept:
+        held = Line(place=HOLDS, found=erasure.kept, fate=Fate.KEPT, ground=COLLECTIONS[LISTS].ground)
+        lines.append(replace(held, ends_at=erasure.kept_until))
     for table, rule in TABLES.items():
         what, ends = f"loses {', '.join(rule.names)}", by_batch if rule.by_person else by_day
         if rule.names:

@@ -8,7 +8,7 @@ from shared.domain.errors import Unreadable
 from shared.domain.telemetry import fact
 from shared.domain.usage import Told, Usage
 from shared.flows.committing import Decision, Seen, change, write
-from shared.flows.ports import Key, Ports, Snapshot
+from shared.flows.ports import Document, Key, Ports, Snapshot
 
 COLLECTION = "usage"
 EXPIRES = {"usage": "expires_at"}
@@ -30,11 +30,14 @@ def keep_evidence(told: Told, ports: Ports, now: datetime) -> None:
         after = usage.record(before, told)
         if after == before:
             return Decision(True)
-        kept = (after.newest_at or now) + usage.KEPT
-        return Decision(False, [write(key, seen[key], {**timeline.compact(after), EXPIRES[COLLECTION]: kept})])
+        return Decision(False, [write(key, seen[key], document_of(after, now))])
 
     known = change(ports.documents, [key], decide)
     fact("usage_kept", source=told.source, outcome="duplicate" if known else "kept")
+
+
+def document_of(kept: Usage, now: datetime) -> Document:
+    return {**timeline.compact(kept), EXPIRES[COLLECTION]: (kept.newest_at or now) + usage.KEPT}
 
 
 def usage_of(snapshot: Snapshot | None) -> Usage | None:

@@ -130,7 +130,7 @@ class Each:
     hit_decision: int = 430  # what the rules' health reads, of a day's decisions and of those that became old enough
     tried_decision: int = 3_300  # what a backtest reads, of the sample
     unlinked_event: int = 160  # of an event's row, what is read to rewrite it without names
-    proved_event: int = 45  # and to look for a customer
+    proved_event: int = 140  # and to look for a customer, by id or by address
     nameless_delivery: int = 25  # the same of a delivery's, and of a decision's
     nameless_decision: int = 420
     trained_decision: int = 3_200  # of a decision's row, what training reads of the sample

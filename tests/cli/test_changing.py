@@ -387,7 +387,10 @@ def test_a_customer_is_looked_for_and_erased_and_the_report_is_shown_to_whoever_
     assert (refused.exit_code, "says why" in refused.stderr) == (Code.REFUSED, True)
     done = payin(home, "erase", "customer-1", "--yes", "-r", "customer-1 asked for it")
     assert (done.exit_code, "waits for the end of" in done.stdout) == (Code.DONE, True), done.output
-    shown = told(home, "erase", "customer-1", "--show")
+    shown = told(home, "erase", " customer-1 ", "--show")
     assert (shown["stage"], shown["person"]) == ("waits", looked["person"])
+    assert "not counted" in done.stdout
+    nobody = payin(home, "erase", "custommer-1", "--yes", "-r", "asked")
+    assert (nobody.exit_code, "nothing at all is known" in nobody.stderr) == (Code.NOTHING, True)
     [said] = [one for one in told(home, "audit", "--since", "3650d") if one["what"] == "erase"]
     assert (said["outcome"], "customer-1" in json.dumps(said)) == ("waits", False)

@@ -18,15 +18,18 @@ from shared.backends.overlay import Overlay
 from shared.domain.codec import decode, encode, encode_event, from_document
 from shared.domain.decisions import Action
 from shared.domain.disputes import Dispute
-from shared.domain.erasing import BATCH, COLLECTIONS, FRESH, SETTLED, TABLES
+from shared.domain.erasing import BATCH, COLLECTIONS, FRESH, SETTLED, TABLES, Fate
+from shared.domain.errors import Rejected
 from shared.domain.events import AnyEvent, DisputeStatus, PaymentAssessed, PaymentChanged, PaymentStep
+from shared.domain.instants import microseconds
 from shared.domain.payments import Payment
-from shared.domain.pseudonyms import DEVELOPMENT
+from shared.domain.privacy import email_parts, nameable
+from shared.domain.pseudonyms import DEVELOPMENT, Keyring
 from shared.domain.telemetry import told_instead
-from shared.domain.usage import SignIn, Told
+from shared.domain.usage import Consent, CustomerMessage, Played, SignIn, Told, Usage, after, record
 from shared.flows.assess_payment import count
 from shared.flows.audit import Errand, audited, records
-from shared.flows.erasure import Report, Stage, begin, follow_up, look, name_of, proof
+from shared.flows.erasure import Nobody, Report, Stage, begin, follow_up, look, name_of, proof
 from shared.flows.judged import Judged
 from shared.flows.keep_evidence import keep_evidence
 from shared.flows.listing import list_entity
@@ -392,6 +395,157 @@ def test_a_payment_made_after_they_asked_is_no_part_of_it(world: World) -> None:
     assert b"r7" in unpacked(world)
 
 
+def test_whoever_goes_on_paying_while_a_dispute_is_fought_loses_what_is_of_before_all_the_same(
+    world: World, tmp_path: Path
+) -> None:
+    old = {"device_id": "a-device-of-before", "ip": "192.0.2.44"}
+    world.hear(
+        a_payment_event(event_id="stripe:acct_1:e1", **of(ANA, payment_id="pi_1", **old)),
+        a_dispute_event(event_id="stripe:acct_1:e2", payment_id="pi_1"),
+    )
+    sign_in(world, NOON - DAY, "192.0.2.44")
+    assert begin(world.ports, ANA, DEVELOPMENT, NOON + DAY, **WHY).stage is Stage.WAITS
+    world.now = NOON + 3 * DAY
+    world.hear(a_payment_event(event_id="stripe:acct_1:e3", **of(ANA, payment_id="pi_7", occurred_at=world.now)))
+    sign_in(world, world.now, "203.0.113.7")
+    won = a_dispute_event(
+        event_id="stripe:acct_1:e4", payment_id="pi_1", status=DisputeStatus.WON, occurred_at=world.now
+    )
+    world.hear(won)
+    world.nights(NOON + 9 * DAY)
+    # They go on: with the same card, which is theirs alone.
+    world.hear(a_payment_event(event_id="stripe:acct_1:e5", **of(ANA, payment_id="pi_8", occurred_at=world.now)))
+    world.nights(NOON + SETTLED + 20 * DAY)
+    told = proved(world)
+    assert (told.stage, told.returned) == (Stage.PROVED, True)
+    found = {one.place: one.found for one in told.lines}
+    assert (found["payments"], found["usage"]) == (1, 1)
+    left = everywhere(tmp_path) + unpacked(world)
+    assert [name for name in old.values() if name.encode() in left] == []
+    documents = world.documents()
+    [seen] = documents[Key("usage", ANA)]["sign_ins"].values()
+    assert seen["ip"] == "203.0.113.7"
+    began = {key.id: one["first"] for key, one in documents.items() if key.collection == "feature_state"}
+    assert began.keys() >= {f"customer:{ANA}", f"card:{ANA}-card", f"device:{ANA}-device"}
+    assert min(began.values()) > microseconds(told.asked_at)
+    assert from_document(documents[Key("payments", "stripe:pi_8")], Payment).paid_by == ANA
+
+
+def test_nothing_is_proved_while_payments_of_before_may_hide_behind_those_of_after(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.flows.erasure.MOST", 2)
+    sign_in(world, NOON - DAY, "192.0.2.44")
+    begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    for number in range(2):
+        since = of(ANA, payment_id=f"pi_{number}", occurred_at=NOON + DAY)
+        world.hear(a_payment_event(event_id=f"stripe:acct_1:{number}", **since))
+    world.hear(a_payment_event(event_id="stripe:acct_1:late", **of(ANA, payment_id="pi_9")))
+    world.nights(NOON + SETTLED + 9 * DAY)
+    assert proved(world).stage is Stage.ERASED
+    monkeypatch.undo()
+    world.nights(NOON + 2 * SETTLED + BATCH)
+    assert proved(world).stage is Stage.PROVED
+    assert from_document(world.documents()[Key("payments", "stripe:pi_9")], Payment).nameless
+
+
+def sign_in(world: World, at: datetime, ip: str) -> None:
+    seen = SignIn(first_at=at, last_at=at, ip=ip)
+    keep_evidence(Told(message_id=ip, source="player", customer_id=ANA, sign_ins=(seen,)), world.ports, world.now)
+
+
+def test_use_that_began_before_they_asked_is_cut_and_what_is_of_after_is_as_it_was() -> None:
+    def told(at: datetime, name: str) -> Told:
+        return Told(
+            message_id=name,
+            source="player",
+            customer_id=ANA,
+            sign_ins=(SignIn(first_at=at, last_at=at + HOUR, ip=name),),
+            plays=(Played(count=1, first_at=at, last_at=at + HOUR),),
+            consents=(Consent(at=at, purpose="app_stores", given=True),),
+            messages=(CustomerMessage(at=at, from_customer=True, channel="chat", text=name),),
+        )
+
+    before, over, since = told(NOON - 2 * DAY, "before"), told(NOON, "over"), told(NOON + DAY, "since")
+    empty = Usage(customer_id=ANA)
+    both = record(record(record(empty, before), over), since)
+    assert after(both, NOON) == record(empty, since)
+    assert after(record(record(empty, before), over), NOON) is None
+
+
+RING = Keyring({"1": b"a" * 32, "2": b"b" * 32}, "2")
+
+
+def test_a_customer_who_is_known_by_an_address_alone_is_found_by_it_under_each_key(
+    world: World, tmp_path: Path
+) -> None:
+    address = "ana@music.example"
+    mail, _ = email_parts(address)
+    assert mail is not None
+    mails, [named, *_] = RING.every(mail), RING.every(nameable(address))
+    before = Keyring({"1": b"a" * 32}, "1")
+    assert mails == tuple(ring.keyed(mail.encode()).decode() for ring in (before, RING))
+    # One provider tells of no id, another has the address for one; usage and a request name it in their own way.
+    world.hear(
+        a_payment_event(event_id="stripe:acct_1:e1", **of(ANA, customer_id=None, email_hash=mails[0])),
+        a_payment_event(
+            event_id="adyen:acct_1:e2",
+            provider="adyen",
+            **of(ANA, payment_id="pi_2", customer_id=mails[1], email_hash=mails[1]),
+        ),
+        a_payment_event(event_id="stripe:acct_1:e9", **of(BOB, payment_id="pi_9")),
+    )
+    world.ask(an_assessment(**of(ANA, request_id="r1", customer_id=None, email_hash=mails[1])))
+    world.ask(an_assessment(**of(ANA, request_id="r2", customer_id=named, email_hash=mails[1])))
+    seen = SignIn(first_at=NOON, last_at=NOON)
+    keep_evidence(Told(message_id="m1", source="player", customer_id=named, sign_ins=(seen,)), world.ports, NOON)
+    told = begin(world.ports, "  Ana@Music.example ", RING, NOON, who="eve", why=f"{address} asked")
+    found = {one.place: one.found for one in told.lines}
+    assert (found["payments"], found["decisions"], found["usage"]) == (2, 4, 1)
+    world.nights(NOON + SETTLED + 9 * DAY)
+    shown = proof(world.ports, address, RING)
+    assert shown is not None
+    assert shown.stage is Stage.PROVED
+    left = everywhere(tmp_path) + unpacked(world)
+    assert [name for name in (*NAMES, address, named, *mails) if name.encode() in left] == []
+    assert BOB.encode() in left
+
+
+def test_of_whom_nothing_at_all_is_known_no_erasure_is_written_down(world: World) -> None:
+    a_life(world)
+    before = world.documents()
+    for nobody in ("customer-an", "nobody@music.example"):
+        with pytest.raises(Nobody):
+            look(world.ports, nobody, DEVELOPMENT, NOON)
+        with pytest.raises(Nobody):
+            begin(world.ports, nobody, DEVELOPMENT, NOON, **WHY)
+    with pytest.raises(Rejected):
+        begin(world.ports, "  ", DEVELOPMENT, NOON, **WHY)
+    assert world.documents() == before
+    # Spaces are no part of a name; and whoever is erased already is not refused.
+    assert begin(world.ports, f" {ANA}\n", DEVELOPMENT, NOON, **WHY).person == name_of(ANA, DEVELOPMENT)
+    assert begin(world.ports, ANA, DEVELOPMENT, NOON + HOUR, **WHY).asked_at == NOON
+
+
+def test_a_report_counts_what_was_looked_through_and_nothing_else(world: World) -> None:
+    a_life(world)
+    world.hear(a_dispute_event(event_id="stripe:acct_1:f1", dispute_id="du_2", payment_id="pi_1"))
+    told = begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    found = {one.place: one.found for one in told.lines}
+    assert (told.stage, found["payments"], found["usage"], found["reviews"]) == (Stage.WAITS, 2, 1, 0)
+    counted = {place for place, number in found.items() if number is not None}
+    assert counted == {"payments", "decisions", "feature_state", "lists", "usage", "reviews"}
+
+
+def test_a_report_tells_of_bytes_that_nobody_could_read(world: World) -> None:
+    a_life(world)
+    told = look(world.ports, ANA, DEVELOPMENT, NOON)
+    [raw] = [one for one in told.lines if one.place == "bytes of deliveries that could not be read"]
+    kept = msgspec.json.decode((ROOT / "functions" / "retention.json").read_bytes())["classes"]["raw bytes"]["days"]
+    assert raw.ground.startswith(f"{kept} days after they came: they cannot be attributed to a person")
+    assert (raw.found, raw.fate) == (None, Fate.EXPIRES)
+
+
 def test_nothing_goes_while_a_dispute_is_fought_and_all_of_it_when_that_ends(world: World, tmp_path: Path) -> None:
     a_life(world)
     fought = a_dispute_event(event_id="stripe:acct_1:f1", dispute_id="du_2", payment_id="pi_1")
@@ -425,8 +579,15 @@ def test_an_entry_that_holds_stays_and_one_that_has_ended_goes_with_its_audit(wo
     assert kept == {Key("lists", f"customer:{BOB}"), Key("feature_state", f"customer:{BOB}")}
     assert set(world.documents()[Key("feature_state", f"customer:{BOB}")]) == {"listed", "expires_at"}
     told = encode(records(world.ports.documents, NOON - DAY, 50)).decode()
-    assert ANA not in told
-    assert name_of(ANA, DEVELOPMENT) in told
+    for customer in (ANA, BOB):
+        assert customer not in told
+        assert name_of(customer, DEVELOPMENT) in told
+    bobs = proof(world.ports, BOB, DEVELOPMENT)
+    assert bobs is not None
+    [held] = [one for one in bobs.lines if one.place == "lists, entries that hold"]
+    assert (held.found, held.fate, held.ends_at) == (1, Fate.KEPT, NOON + 200 * DAY)
+    # And no longer than it holds.
+    assert world.documents()[Key("lists", f"customer:{BOB}")]["expires_at"] == NOON + 200 * DAY
 
 
 def test_the_report_is_the_same_whenever_it_is_asked_for_and_its_digest_proves_it(world: World) -> None:
@@ -504,6 +665,8 @@ def test_a_batch_of_rows_that_takes_several_runs_goes_on_where_it_ended(
     for hour in range(4):
         follow_up(world.ports, NOON + BATCH + hour * HOUR)
         # Who is asked for meanwhile is of the next batch.
+        told = Told(message_id="m1", source="player", customer_id=BOB, sign_ins=(SignIn(first_at=NOON, last_at=NOON),))
+        keep_evidence(told, world.ports, NOON)
         begin(world.ports, BOB, DEVELOPMENT, NOON + BATCH + hour * HOUR, who="eve", why="asked")
         left += [row["n"] for row in world.ports.warehouse.query(named)]
     assert left == [2, 1, 0, 0]
