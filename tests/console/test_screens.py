@@ -1,7 +1,9 @@
 """What stands on each screen, from a cold start, and what people do there."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -274,6 +276,16 @@ def test_what_was_given_up_is_sent_again(desk: Desk, shop: Shop) -> None:
         page.get_by_role("button", name="Publish 1 again").click()
         assert "1 published again" in page.get_by_role("status").inner_text()
         assert "Nothing was given up" in page.inner_text("main")
+
+
+def test_dead_letters_that_are_missing_are_named_and_hide_no_others(url: str, shop: Shop) -> None:
+    give_up(shop)
+    with closing(sqlite3.connect(shop.home / "payin.sqlite")) as database, database:
+        database.execute("DELETE FROM subscriptions WHERE name = 'dead-letter-track-dispute'")
+    found = get(f"{url}/letters", ANA)
+    assert found.status == 200
+    assert b"Nobody looked into dead-letter-track-dispute" in found.data
+    assert re.search(rb"Publish \d again", found.data)
 
 
 def test_why_says_also_what_if(url: str, shop: Shop) -> None:

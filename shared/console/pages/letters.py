@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.console.site import Site, Visit, done
+from shared.domain.errors import Misconfigured
 from shared.domain.people import Role
 from shared.flows.audit import Errand
 from shared.operations.dead_letters import dead_letters, drop, requeue
-from shared.operations.parking import ongoing, parked
+from shared.operations.parking import Parked, ongoing, parked
 from shared.providers import names
 from shared.runtime import topology
 from shared.runtime.rehearsing import diagnosing
@@ -26,11 +27,22 @@ def register(site: Site) -> None:
 def _look(visit: Visit) -> Mapping[str, Any]:
     bench = visit.bench
     stopped = parked(bench.ports.documents, names())
+    found = dead_letters(bench.subscriptions, topology.dead_letters(), diagnosing(bench), PORTION)
     return {
-        "groups": dead_letters(bench.subscriptions, topology.dead_letters(), diagnosing(bench), PORTION),
+        "groups": found.groups,
+        "unseen": found.unseen,
         "parked": stopped,
-        "pushed": {name: ongoing(one, bench.subscriptions) for name, one in stopped.items()},
+        "pushed": {name: _pushed(one, visit) for name, one in stopped.items()},
     }
+
+
+def _pushed(one: Parked, visit: Visit) -> str:
+    """What a parked provider's words still reach; or why nobody can say."""
+    try:
+        found = ongoing(one, visit.bench.subscriptions)
+    except Misconfigured as error:
+        return f"Nobody can say whether all of it is stopped: {error}."
+    return f"But pushed all the same: {', '.join(found)}." if found else ""
 
 
 def _errand(visit: Visit, act: str) -> Errand:
