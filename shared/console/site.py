@@ -36,6 +36,9 @@ from shared.runtime.workbench import Workbench
 HERE = Path(__file__).parent
 LARGEST = 8 << 20
 """Bytes of a form, with the file that is put to an answer."""
+LONGEST_WHY = 1000
+LONGEST_KEPT = 40_000
+"""Characters of a field that are shown to whoever has to send it again."""
 ZONE, DONE = "zone", "done"
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none';"
@@ -87,7 +90,11 @@ class Visit:
 
     @cached_property
     def why(self) -> str:
-        return self.asked.get("why", "")
+        """Whole, for it is kept as it stands. Raises Rejected for more than anybody would read."""
+        told = self.asked.get("why", "")
+        if len(told) > LONGEST_WHY:
+            raise Rejected(f"say why in {LONGEST_WHY} characters at most: these are {len(told)}", reason="why_too_long")
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,7 @@ class Site:
         """What a form at `path` does; where `do` says leads next, an own path, with a word on what was done as its `done`."""
 
         def done(**named: str) -> Response:
-            fields = {key: value.strip() for key, value in request.form.items()}
+            fields = {key: _written(value) for key, value in request.form.items()}
             files = {
                 key: (one.filename or "", one.mimetype, one.read())
                 for key, one in request.files.items()
@@ -335,7 +342,12 @@ def _typed() -> dict[str, str]:
     """What somebody wrote into a form that is refused: it is shown, so that nobody writes it again. What we wrote there ourselves
     begins with `_`."""
     own = {name: value for name, value in request.form.items() if name != "form" and not name.startswith("_")}
-    return {name: value[:4000] for name, value in own.items() if value.strip()}
+    return {name: value[:LONGEST_KEPT] for name, value in own.items() if value.strip()}
+
+
+def _written(value: str) -> str:
+    """As a browser counts it: one character for an end of line, whatever it is sent as."""
+    return value.replace("\r\n", "\n").strip()
 
 
 def _guarded(response: Response) -> Response:

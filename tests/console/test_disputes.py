@@ -366,6 +366,22 @@ def test_a_form_that_is_stale_does_nothing_and_keeps_what_was_typed(
         assert post(url + action, {**typed, "form": fields["form"]}, BO).status == 403
 
 
+def test_what_is_too_long_is_refused_and_shown_whole_to_whoever_wrote_it(
+    url: str, shop: Shop, named: dict[str, str]
+) -> None:
+    dispute_id = named["look"]
+    page = get(url + path(dispute_id))
+    [most] = re.findall(r'<textarea name="text" rows="4" maxlength="(\d+)"', page)
+    text = "word " * (int(most) // 5) + "and the end of it"
+    fields = {**form_on(page, path(dispute_id, "evidence")), "item": "usage", "text": text}
+    with nothing_new(shop, dispute_id):
+        told = post(url + path(dispute_id, "evidence"), fields)
+        assert (told.status, str(len(text)) in told.data.decode()) == (422, True)
+        assert text in told.data.decode()
+        hold = {**form_on(page, path(dispute_id, "hold")), "why": "x" * 1001, "until": f"{shop.now:%Y-%m-%dT%H:%M}"}
+        assert b"1000 characters" in post(url + path(dispute_id, "hold"), hold).data
+
+
 def test_who_may_only_look_finds_no_button_and_is_refused(
     desk: Desk, url: str, shop: Shop, named: dict[str, str]
 ) -> None:

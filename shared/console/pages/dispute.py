@@ -32,6 +32,7 @@ from shared.domain.privacy import mask
 from shared.domain.reference_amount import reference_minor
 from shared.flows import cases
 from shared.flows.answering import (
+    LONGEST_TEXT,
     AnswerTaken,
     accept,
     colleague,
@@ -51,7 +52,7 @@ from shared.flows.keep_evidence import usage_of
 from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import payment_of
 from shared.flows.respond_dispute import contest_of
-from shared.flows.teamwork import assign, comment, comments
+from shared.flows.teamwork import LONGEST, assign, comment, comments
 from shared.operations.finding import Found, Kind
 from shared.operations.stories import Story, kept_story, pauses, story
 from shared.runtime.answers import prepared
@@ -133,6 +134,8 @@ def _look(visit: Visit) -> Mapping[str, Any]:
         "limits": ANYWHERE,
         "problems": problems,
         "supplied": _supplied(dispute),
+        "longest": LONGEST_TEXT,
+        "longest_comment": LONGEST,
         "items": [(item.value, title) for item, title in TITLES.items()],
         "comments": comments(documents, dispute.provider, dispute.dispute_id),
         "asked_for": asked,
