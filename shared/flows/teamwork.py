@@ -13,7 +13,7 @@ from shared.disputes import lifecycle
 from shared.domain import timeline
 from shared.domain.codec import from_document, to_document
 from shared.domain.disputes import Dispute
-from shared.domain.errors import Rejected
+from shared.domain.errors import Rejected, UsedOtherwise
 from shared.domain.privacy import mask
 from shared.flows.answering import DisputeUnknown
 from shared.flows.committing import Decision, Seen, change, write
@@ -91,8 +91,8 @@ def assign(ports: Ports, disputes: Sequence[tuple[str, str]], to: str) -> int:
 
 
 def comment(ports: Ports, provider: str, dispute_id: str, once: str, by: str, text: str, now: datetime) -> None:
-    """Keep `text`, with what names a person in it masked; under the same `once` again nothing is added. Raises NotKept, and
-    DisputeUnknown."""
+    """Keep `text`, with what names a person in it masked; under the same `once` again nothing is added. Raises NotKept,
+    DisputeUnknown, and UsedOtherwise where `once` has brought another text."""
     told = mask(text.strip())
     if not told or len(told) > LONGEST:
         raise NotKept(f"a comment has {LONGEST} characters at most, and says something")
@@ -103,7 +103,11 @@ def comment(ports: Ports, provider: str, dispute_id: str, once: str, by: str, te
             raise DisputeUnknown("no dispute of this name was ever told of")
         found = seen[key]
         there = from_document(found.document, _Comments).comments if found else {}
-        if once in there:
+        if (before := there.get(once)) is not None:
+            if (before.by, before.text) != (by, told):
+                raise UsedOtherwise(
+                    "this form has brought another comment already, which stands: nothing was changed, open the page again"
+                )
             return Decision(None)
         if len(there) >= MOST_COMMENTS:
             raise NotKept(f"a dispute has {MOST_COMMENTS} comments at most")

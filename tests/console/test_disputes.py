@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
-from urllib.parse import quote, urlencode
+from typing import Any
+from urllib.parse import quote, unquote_plus, urlencode
 
 import pytest
 import urllib3
@@ -20,7 +21,7 @@ from shared.domain.codec import decode
 from shared.domain.disputes import AnswerAsked, AnswerState, Dispute
 from shared.domain.money import Money
 from shared.flows.approvals import COLLECTION as APPROVALS
-from shared.flows.approvals import approval, decide
+from shared.flows.approvals import Stand, approval, decide
 from shared.flows.audit import records
 from shared.flows.dispute_desk import view
 from shared.flows.filing import key_of
@@ -38,7 +39,7 @@ from tests.stack import topology
 HTTP = urllib3.PoolManager(retries=False, timeout=30.0)
 ANA, BO, VERA, PETRA, PAUL = (f"{name}@shop.example" for name in ("ana", "bo", "vera", "petra", "paul"))
 EVIL = "<script>window.hit=1</script><img src=x onerror='window.hit=1'>\"'><svg onload=window.hit=1>"
-AT_A_DESK = ("plain", "quick", "two", "back", "bare", "large", "other", "evil", "look")
+AT_A_DESK = ("plain", "quick", "two", "back", "bare", "large", "other", "evil", "look", "wish")
 """A dispute for each test that changes one."""
 
 
@@ -102,12 +103,12 @@ def asked_for(shop: Shop) -> list[AnswerAsked]:
     return [decode(one.data, AnswerAsked) for one in pulled]
 
 
-def dear(shop: Shop, dispute_id: str, minor: int) -> None:
-    """The provider tells another amount."""
+def dear(shop: Shop, dispute_id: str, minor: int, **told: Any) -> None:
+    """The provider tells another amount, and what else is `told`."""
     [found] = shop.ports.documents.get([key_of("stripe", dispute_id)])
     assert found is not None
     before = standing(shop, dispute_id)
-    facts = {event: replace(fact, amount=Money(minor, "EUR")) for event, fact in before.facts.items()}
+    facts = {event: replace(fact, amount=Money(minor, "EUR"), **told) for event, fact in before.facts.items()}
     after = lifecycle.settle(replace(before, facts=facts))
     shop.ports.documents.commit([Replace(found.key, timeline.compact(after), found.version)])
 
@@ -295,6 +296,37 @@ def test_what_was_agreed_to_and_died_is_carried_out_again_once(url: str, shop: S
     assert answer is not None
     assert (answer.act, answer.by) == (Act.ACCEPT, ANA)
     assert "nobody knows" not in get(f"{url}/approvals", PAUL)
+
+
+def test_a_wish_ends_before_the_deadline_shows_what_is_given_up_and_is_withdrawn_by_who_asked(
+    url: str, shop: Shop, named: dict[str, str]
+) -> None:
+    dispute_id, action = named["wish"], path(named["wish"], "accept")
+    until = shop.now + timedelta(hours=20)
+    dear(shop, dispute_id, 70_000, respond_by=until)
+    wish = {**form_on(get(url + action), action), "why": "they are right"}
+    assert [post(url + action, wish).status for _ in range(2)] == [303, 303]
+    other = post(url + action, {**wish, "why": "they are wrong"})
+    assert (other.status, b"used for something else already" in other.data) == (409, True)
+    [kept] = [one for one in shop.ports.documents.scan(APPROVALS, 10) if dispute_id in str(one.document["about"])]
+    wanted = approval(shop.ports.documents, kept.key.id)
+    assert wanted.why == "they are right"
+    assert wanted.open_until == until - timedelta(hours=1)
+    page = get(f"{url}/approvals", PAUL)
+    assert "EUR 700.00" in page.partition("What is given up")[2][:60]
+    assert "due in 20 h" in page.partition("Deadline, as it stood then")[2][:80]
+    withdraw = f"/approvals/{kept.key.id}/withdraw"
+    assert withdraw not in page
+    own = {**form_on(get(f"{url}/approvals"), withdraw), "why": "they have paid"}
+    not_theirs = {**own, "form": form_on(get(url + path(dispute_id), BO), path(dispute_id, "comment"))["form"]}
+    with nothing_new(shop, dispute_id):
+        assert post(url + withdraw, not_theirs, BO).status == 409
+        assert post(url + withdraw, own).status == 303
+        assert "was asked for already" in unquote_plus(post(url + action, wish).headers["Location"])
+    assert approval(shop.ports.documents, kept.key.id).stand is Stand.WITHDRAWN
+    said = [(one.who, one.what) for one in records(shop.ports.documents, shop.now - timedelta(days=1), 500)]
+    assert said.count((ANA, "approval withdraw")) == 1
+    assert kept.key.id not in get(f"{url}/approvals", PAUL)
 
 
 def test_what_was_agreed_to_is_not_done_for_another_amount(url: str, shop: Shop, named: dict[str, str]) -> None:

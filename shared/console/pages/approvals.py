@@ -10,7 +10,8 @@ from typing import Any
 from shared.console.site import Site, Visit, done
 from shared.domain.errors import Rejected
 from shared.domain.people import Role
-from shared.flows.approvals import Approval, ApprovalClosed, Stand, approval, carried_out, decide, unfinished
+from shared.domain.privacy import mask
+from shared.flows.approvals import Approval, ApprovalClosed, Stand, approval, carried_out, decide, unfinished, withdraw
 
 PATH = "/approvals"
 
@@ -19,6 +20,7 @@ def register(site: Site) -> None:
     site.page(PATH, "approvals", _look, title="Approvals")
     site.act(f"{PATH}/<name>/agree", "approval_agree", Role.APPROVER, partial(_agree, site))
     site.act(f"{PATH}/<name>/refuse", "approval_refuse", Role.APPROVER, _refuse)
+    site.act(f"{PATH}/<name>/withdraw", "approval_withdraw", Role.ANALYST, _withdraw)
     site.act(f"{PATH}/<name>/again", "approval_again", Role.APPROVER, partial(_again, site))
 
 
@@ -33,14 +35,20 @@ def _look(visit: Visit) -> Mapping[str, Any]:
 
 def _agree(site: Site, visit: Visit) -> str:
     ports = visit.acting("approval agree", visit.why)
-    told = decide(ports, visit.asked["name"], visit.person.email, visit.now, agreed=True, why=visit.why)
+    told = decide(ports, visit.asked["name"], visit.person.email, visit.now, agreed=True, why=mask(visit.why))
     return done(PATH, _carried(site, visit, told))
 
 
 def _refuse(visit: Visit) -> str:
     ports = visit.acting("approval refuse", visit.why)
-    told = decide(ports, visit.asked["name"], visit.person.email, visit.now, agreed=False, why=visit.why)
+    told = decide(ports, visit.asked["name"], visit.person.email, visit.now, agreed=False, why=mask(visit.why))
     return done(PATH, f"refused, and nothing is done: {told.says}")
+
+
+def _withdraw(visit: Visit) -> str:
+    ports = visit.acting("approval withdraw", visit.why)
+    told = withdraw(ports, visit.asked["name"], visit.person.email, visit.now, mask(visit.why))
+    return done(PATH, f"withdrawn, and nothing is done: {told.says}")
 
 
 def _again(site: Site, visit: Visit) -> str:

@@ -44,7 +44,7 @@ from shared.flows.answering import (
     supply,
     withdraw,
 )
-from shared.flows.approvals import GOOD_FOR, Approval, ask, waiting
+from shared.flows.approvals import GOOD_FOR, Approval, Stand, ask, waiting
 from shared.flows.dispute_desk import view
 from shared.flows.evidence import kept
 from shared.flows.keep_evidence import COLLECTION as USAGE
@@ -61,6 +61,8 @@ from shared.runtime.responders import check_acceptance, responder, responder_of
 AHEAD = timedelta(minutes=5)
 """So far may the clock of who records an answer be ahead of ours."""
 FINAL = {Act.SUBMIT: "dispute submit", Act.ACCEPT: "dispute accept"}
+LEFT_TO_ACT = timedelta(hours=1)
+"""Between the last word of a second person and the deadline, where there is so long."""
 KEPT_FOR = 10 * GOOD_FOR
 """An approval's document goes then; the audit keeps what was said."""
 _ONE = "<provider>/<path:dispute_id>"
@@ -383,6 +385,7 @@ def _asked(visit: Visit, dispute: Dispute, act: Act, seen: str, reason: str) -> 
         what=what,
         about=_about(dispute),
         says=says,
+        gives_up=_gives_up(dispute, act),
         parameters={
             "provider": dispute.provider,
             "dispute_id": dispute.dispute_id,
@@ -394,11 +397,34 @@ def _asked(visit: Visit, dispute: Dispute, act: Act, seen: str, reason: str) -> 
         by=visit.person.email,
         why=mask(visit.why),
         asked_at=visit.now,
-        open_until=visit.now + GOOD_FOR,
+        deadline=dispute.respond_by,
+        open_until=_open_until(dispute, visit.now),
         expires_at=visit.now + KEPT_FOR,
     )
-    ask(visit.acting(f"{what} asked", visit.why), wanted)
+    told = ask(visit.acting(f"{what} asked", visit.why), wanted)
+    if told.stand is not Stand.ASKED:
+        return f"that was asked for already: it is {told.stand}"
     return "asked for: nothing is done until another person agrees, under Approvals"
+
+
+def _open_until(dispute: Dispute, now: datetime) -> datetime:
+    """How long another person may agree: never beyond the deadline, and with time left to act. Raises AnswerTaken where it has
+    passed."""
+    until = dispute.respond_by
+    if until is None or (dispute.deadline_estimated and until <= now):
+        return now + GOOD_FOR
+    if until <= now:
+        raise AnswerTaken("its deadline has passed: the provider takes no answer any more", reason="too_late")
+    return min(now + GOOD_FOR, max(until - LEFT_TO_ACT, now + (until - now) / 2))
+
+
+def _gives_up(dispute: Dispute, act: Act) -> str:
+    """What nobody gets back, for whoever agrees to it."""
+    if act is Act.SUBMIT:
+        return f"no other answer can be given; {_costs(dispute) or 'nothing beside the ordinary fees'}"
+    fees = f", and {dispute.fees} of fees" if dispute.fees else ""
+    expected = dispute.answer.expected if dispute.answer else None
+    return f"{dispute.amount or 'an amount nobody knows'}{fees}{f'; an answer would be worth {expected}' if expected else ''}"
 
 
 def _takes_two(dispute: Dispute, act: Act, visit: Visit) -> str | None:

@@ -12,7 +12,7 @@ from shared.domain.errors import Rejected
 from shared.domain.money import Money
 from shared.domain.people import Role
 from shared.domain.privacy import mask
-from shared.flows.approvals import GOOD_FOR, Approval, ask
+from shared.flows.approvals import GOOD_FOR, Approval, Stand, ask
 from shared.flows.backtest import Backtested
 from shared.fraud.backtest import Fate, Tried
 from shared.fraud.rules import State
@@ -189,7 +189,9 @@ def _wish(visit: Visit, what: str, about: str, says: str, **parameters: str) -> 
         open_until=visit.now + GOOD_FOR,
         expires_at=visit.now + KEPT_FOR,
     )
-    ask(visit.acting(f"ask for {what}", visit.why), wanted)
+    told = ask(visit.acting(f"ask for {what}", visit.why), wanted)
+    if told.stand is not Stand.ASKED:
+        return done(HERE, f"That was asked for already: it is {told.stand}.")
     return done(HERE, "Asked for: it is done when an approver agrees, who is not you.")
 
 
