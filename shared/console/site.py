@@ -6,18 +6,21 @@ a form posted there reaches `do(visit)` only from somebody of that role, with a 
 next, as every form does (https://en.wikipedia.org/wiki/Post/Redirect/Get), so that neither reload nor the back button acts again.
 """
 
+import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 from zoneinfo import available_timezones
 
 from flask import Flask, Request, Response, g, redirect, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import PathConverter, ValidationError
 
 from shared.console import words
 from shared.console.forms import Forms, FormStale
@@ -133,6 +136,7 @@ class Site:
         self.carries: dict[str, Carry] = {}
         """What takes two, by `Approval.what`."""
         flask = self.flask = Flask("console", template_folder=str(HERE / "templates"), static_folder=None)
+        flask.url_map.converters["name"] = Wrapped
         flask.config.update(MAX_CONTENT_LENGTH=LARGEST, MAX_FORM_MEMORY_SIZE=LARGEST, TRAP_HTTP_EXCEPTIONS=False)
         flask.jinja_env.trim_blocks = flask.jinja_env.lstrip_blocks = True
         flask.jinja_env.filters.update(words.filters())
@@ -170,7 +174,7 @@ class Site:
         def given(**named: str) -> Response:
             found = give(self._visit({**request.args.to_dict(), **named}, role))
             answered = Response(found.data, content_type=found.media_type)
-            answered.headers.set("Content-Disposition", "attachment", filename=found.name)
+            answered.headers["Content-Disposition"] = _kept_as(found.name)
             return answered
 
         self.flask.add_url_rule(path, name, given, methods=["GET"])
@@ -236,6 +240,7 @@ class Site:
             "until": lambda at: words.until(at, now),
             "ago": lambda at: words.ago(at, now),
             "link": link,
+            "address": address,
             "roles": Role,
         }
         assert not frame.keys() & shown.keys(), "a page has no words of the frame's own"
@@ -306,6 +311,34 @@ class Site:
         return Response(page, status=status, content_type="text/html; charset=utf-8")
 
 
+def address(*names: str) -> str:
+    """Of what is called so: `/disputes/stripe/dp_1`, whatever stands in the names."""
+    return "/" + "/".join(map(_segment, names))
+
+
+def _segment(name: str) -> str:
+    """`name` as one step of a path. Browsers and proxies take dots for a step up, and slashes for steps of their own: what has
+    such is wrapped, as `Wrapped` reads it."""
+    if name.startswith("~") or name in (".", "..") or _STEPS.search(name):
+        return "~" + base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+    return quote(name, safe=":")
+
+
+_STEPS = re.compile(r"[/\\\x00-\x1f\x7f]")
+
+
+class Wrapped(PathConverter):
+    """A step of a path as `address` writes it."""
+
+    def to_python(self, value: str) -> str:
+        if not value.startswith("~"):
+            return value
+        try:
+            return base64.b64decode(value[1:] + "=" * (-len(value[1:]) % 4), b"-_", validate=True).decode()
+        except ValueError:
+            raise ValidationError(value) from None
+
+
 def link(path: str, **query: object) -> str:
     """`path` with what of `query` is said."""
     told = {name: str(value) for name, value in query.items() if value not in (None, "")}
@@ -315,6 +348,16 @@ def link(path: str, **query: object) -> str:
 def done(path: str, word: str) -> str:
     """Where to go after an act, and what was done."""
     return f"{path}{'&' if '?' in path else '?'}{urlencode({DONE: word})}"
+
+
+_OUTSIDE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def _kept_as(name: str) -> str:
+    """A header has Latin-1 alone: whoever reads RFC 6266 has the whole name, others what of it ASCII has."""
+    told = re.sub(r"[\x00-\x1f\x7f/\\]+", "_", name.encode(errors="replace").decode())
+    plain = _OUTSIDE.sub("_", told)
+    return f'attachment; filename="{plain}"' + ("" if plain == told else f"; filename*=UTF-8''{quote(told, safe='')}")
 
 
 def _to(path: str) -> Response:

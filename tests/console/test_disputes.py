@@ -14,6 +14,8 @@ import pytest
 import urllib3
 from playwright.sync_api import Page, expect
 
+from shared.console.pages.disputes import path_of
+from shared.console.site import address
 from shared.disputes import lifecycle
 from shared.domain import timeline
 from shared.domain.answers import Act
@@ -25,7 +27,7 @@ from shared.flows.approvals import Stand, approval, decide
 from shared.flows.audit import records
 from shared.flows.dispute_desk import view
 from shared.flows.filing import key_of
-from shared.flows.ports import Replace
+from shared.flows.ports import Create, Replace
 from shared.flows.respond_dispute import respond_dispute
 from shared.flows.teamwork import in_queue
 from shared.runtime.answers import clerk
@@ -438,6 +440,23 @@ def test_what_would_be_sent_is_read_before(url: str, named: dict[str, str]) -> N
         assert found.status == 200
         assert found.data.startswith(begin)
         assert found.headers["Content-Disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "~dp", "a/../b//c", "a?b#c%2F", "争议-ä\u2028", "x" * 200])
+def test_a_dispute_is_reached_and_its_evidence_kept_whatever_it_is_called(url: str, shop: Shop, name: str) -> None:
+    model = standing(shop, in_queue(shop.ports.documents, {}, 1)[0].dispute_id)
+    other = replace(model, dispute_id=name, queue=None, next_action_at=None)
+    shop.ports.documents.commit([Create(key_of("stripe", name), timeline.compact(other))])
+    own = path_of("stripe", name)
+    assert name in unescape(get(url + own))
+    for kind, file in (("packet.pdf", "pdf"), ("packet.json", "json")):
+        found = HTTP.request("GET", url + address("dispute", kind, "stripe", name), headers={"X-Stand-In-Person": ANA})
+        assert found.status == 200, found.data
+        told = found.headers["Content-Disposition"]
+        assert re.fullmatch(rf'attachment; filename="evidence-[\w.-]+\.{file}"(; filename\*=UTF-8\'\'\S+)?', told, re.A)
+    action = address("dispute", "comment", "stripe", name)
+    said = post(url + action, {**form_on(get(url + own), action), "text": "hello"})
+    assert (said.status, said.headers["Location"].partition("?")[0]) == (303, own)
 
 
 def test_the_whole_story_goes_back_to_the_deliveries(url: str, named: dict[str, str]) -> None:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from shared.console.pages.disputes import MINE, NOBODY, path_of, whose
-from shared.console.site import File, Site, Visit, done
+from shared.console.site import File, Site, Visit, address, done
 from shared.disputes import evidence
 from shared.disputes.deadlines import is_ours
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, SOURCES, Source
@@ -65,7 +64,7 @@ LEFT_TO_ACT = timedelta(hours=1)
 """Between the last word of a second person and the deadline, where there is so long."""
 KEPT_FOR = 10 * GOOD_FOR
 """An approval's document goes then; the audit keeps what was said."""
-_ONE = "<provider>/<path:dispute_id>"
+_ONE = "<provider>/<name:dispute_id>"
 
 
 class AskedAlready(Rejected):
@@ -183,7 +182,7 @@ def _about(dispute: Dispute) -> str:
 
 
 def _act_path(dispute: Dispute, act: str) -> str:
-    return f"/dispute/{act}/{quote(dispute.provider, safe='')}/{quote(dispute.dispute_id, safe='')}"
+    return address("dispute", act, dispute.provider, dispute.dispute_id)
 
 
 def _is_free(dispute: Dispute) -> bool:

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
-from shared.console.site import Site, Visit, done, fields, link
+from shared.console.site import Site, Visit, address, done, fields, link
 from shared.disputes.queue import place_of
 from shared.domain.disputes import Dispute
 from shared.domain.errors import Rejected
@@ -57,7 +56,7 @@ def register(site: Site) -> None:
 
 
 def path_of(provider: str, dispute_id: str) -> str:
-    return f"{PATH}/{quote(provider, safe='')}/{quote(dispute_id, safe='')}"
+    return address("disputes", provider, dispute_id)
 
 
 def _look(visit: Visit) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from shared.console.site import Site, Visit, done, link
+from shared.console.site import Site, Visit, address, done, link
 from shared.domain.decisions import Action
 from shared.domain.errors import Rejected
 from shared.domain.people import Role
@@ -39,7 +39,7 @@ DAYS = 90
 
 def register(site: Site) -> None:
     site.page(HERE, "reviews", _queue, title="Review")
-    site.page(f"{HERE}/<path:name>", "review", _one)
+    site.page(f"{HERE}/<name:name>", "review", _one)
     site.act(f"{HERE}/next", "review_next", Role.ANALYST, _next)
     site.act(f"{HERE}/claim", "review_claim", Role.ANALYST, _claim)
     site.act(f"{HERE}/release", "review_release", Role.ANALYST, _release)
@@ -47,7 +47,7 @@ def register(site: Site) -> None:
 
 
 def at(review_id: str) -> str:
-    return f"{HERE}/{review_id}"
+    return address("reviews", review_id)
 
 
 def _queue(visit: Visit) -> Mapping[str, Any]:
