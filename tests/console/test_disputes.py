@@ -19,7 +19,7 @@ from shared.console.site import address
 from shared.disputes import lifecycle
 from shared.domain import timeline
 from shared.domain.answers import Act
-from shared.domain.codec import decode
+from shared.domain.codec import decode, to_document
 from shared.domain.disputes import AnswerAsked, AnswerState, Dispute
 from shared.domain.money import Money
 from shared.flows.approvals import COLLECTION as APPROVALS
@@ -27,9 +27,9 @@ from shared.flows.approvals import Stand, approval, decide
 from shared.flows.audit import records
 from shared.flows.dispute_desk import view
 from shared.flows.filing import key_of
-from shared.flows.ports import Create, Replace
+from shared.flows.ports import Create, Key, Replace
 from shared.flows.respond_dispute import respond_dispute
-from shared.flows.teamwork import in_queue
+from shared.flows.teamwork import COMMENTS, MOST_COMMENTS, Comment, in_queue
 from shared.runtime.answers import clerk
 from shared.runtime.workbench import Workbench
 from tests.cli.shop import Shop, a_shop
@@ -461,6 +461,34 @@ def test_a_dispute_is_reached_and_its_evidence_kept_whatever_it_is_called(url: s
 
 def test_the_whole_story_goes_back_to_the_deliveries(url: str, named: dict[str, str]) -> None:
     assert "received, " in get(url + path(named["look"], "story"))
+
+
+def test_a_dispute_with_many_long_comments_is_a_small_page_and_none_is_out_of_reach(url: str, shop: Shop) -> None:
+    model = standing(shop, in_queue(shop.ports.documents, {}, 1)[0].dispute_id)
+    other = replace(model, dispute_id="dp_talk", queue=None, next_action_at=None)
+    told = {
+        f"f-{n}": Comment(by=ANA, at=shop.now + timedelta(seconds=n), text=f"<{n}>" + "é'" * 990)
+        for n in range(MOST_COMMENTS)
+    }
+    shop.ports.documents.commit(
+        [
+            Create(key_of("stripe", "dp_talk"), timeline.compact(other)),
+            Create(
+                Key(COMMENTS, "stripe:dp_talk"), {"comments": {name: to_document(one) for name, one in told.items()}}
+            ),
+        ]
+    )
+    page = get(url + path("dp_talk"))
+    assert f"<{MOST_COMMENTS - 1}>" in unescape(page)
+    assert len(page.encode()) < 100_000
+    seen: set[str] = set()
+    where: str | None = path("dp_talk", "comments")
+    while where:
+        page = get(url + where)
+        assert len(page.encode()) < 100_000
+        seen |= set(re.findall(r"<(\d+)>", unescape(page)))
+        where = next(iter(re.findall(r'<a href="([^"]+)" rel="prev">', unescape(page))), None)
+    assert len(seen) == MOST_COMMENTS
 
 
 def test_a_first_page_is_small(url: str) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.console.pages.disputes import MINE, NOBODY, path_of, whose
-from shared.console.site import File, Site, Visit, address, done
+from shared.console.site import File, Site, Visit, address, done, link
 from shared.disputes import evidence
 from shared.disputes.deadlines import is_ours
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, SOURCES, Source
@@ -51,7 +52,7 @@ from shared.flows.keep_evidence import usage_of
 from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import payment_of
 from shared.flows.respond_dispute import contest_of
-from shared.flows.teamwork import LONGEST, assign, comment, comments
+from shared.flows.teamwork import LONGEST, Comment, assign, comment, comments
 from shared.operations.finding import Found, Kind
 from shared.operations.stories import Story, kept_story, pauses, story
 from shared.runtime.answers import prepared
@@ -65,6 +66,12 @@ LEFT_TO_ACT = timedelta(hours=1)
 KEPT_FOR = 10 * GOOD_FOR
 """An approval's document goes then; the audit keeps what was said."""
 _ONE = "<provider>/<name:dispute_id>"
+
+
+SAID_HERE, SAID_THERE = 12_000, 50_000
+"""Bytes of comments on the dispute's page, and on one of their own: a page has 100 kB at most."""
+SHOWN = 1_500
+"""Characters of a piece of evidence: the whole is in the packet."""
 
 
 class AskedAlready(Rejected):
@@ -88,6 +95,7 @@ class Checked:
 def register(site: Site) -> None:
     site.page(f"/disputes/{_ONE}", "dispute", _look)
     site.page(f"/dispute/story/{_ONE}", "dispute_story", _whole_story)
+    site.page(f"/dispute/comments/{_ONE}", "dispute_comments", _all_said)
     site.file(f"/dispute/packet.pdf/{_ONE}", "dispute_pdf", partial(_packet, as_json=False))
     site.file(f"/dispute/packet.json/{_ONE}", "dispute_json", partial(_packet, as_json=True))
     for act, name in FINAL.items():
@@ -113,6 +121,8 @@ def _look(visit: Visit) -> Mapping[str, Any]:
     dispute = _the(visit)
     documents = visit.ports.documents
     visit.saw(*_read(dispute))
+    said = comments(documents, dispute.provider, dispute.dispute_id)
+    first = _newest(said, len(said), SAID_HERE)
     asked = [one for one in waiting(documents, visit.now) if one.about == _about(dispute)]
     told = kept_story(visit.ports, dispute, visit.now)
     packet, trouble = _best(visit, dispute)
@@ -138,7 +148,9 @@ def _look(visit: Visit) -> Mapping[str, Any]:
         "longest": LONGEST_TEXT,
         "longest_comment": LONGEST,
         "items": [(item.value, title) for item, title in TITLES.items()],
-        "comments": comments(documents, dispute.provider, dispute.dispute_id),
+        "comments": said[first:],
+        "earlier": first,
+        "shown": SHOWN,
         "asked_for": asked,
         "facts": [
             (event_id, {name: value for name, value in to_document(fact).items() if value not in (None, [], ())})
@@ -164,6 +176,32 @@ def _whole_story(visit: Visit) -> Mapping[str, Any]:
         "story": told,
         "moments": list(pauses(told.moments)),
     }
+
+
+def _all_said(visit: Visit) -> Mapping[str, Any]:
+    """Comments, the newest of those that stand before the place `until`, in the order in which they were written."""
+    dispute = _the(visit)
+    visit.saw(*_read(dispute))
+    said, told = comments(visit.ports.documents, dispute.provider, dispute.dispute_id), visit.asked.get("until", "")
+    end = min(int(told), len(said)) if told.isascii() and told.isdigit() and len(told) < 5 else len(said)
+    first = _newest(said, end, SAID_THERE)
+    return {
+        "one": dispute,
+        "path": path_of(dispute.provider, dispute.dispute_id),
+        "comments": said[first:end],
+        "first": first,
+        "end": end,
+        "all": len(said),
+        "earlier": link(_act_path(dispute, "comments"), until=first) if first else "",
+    }
+
+
+def _newest(said: Sequence[Comment], end: int, most: int) -> int:
+    """The place of the first of those before `end` that fit into `most` bytes of a page; one always does."""
+    first, size = end, 0
+    while first > 0 and (size := size + len(escape(said[first - 1].text).encode()) + 300) <= most:
+        first -= 1
+    return first if first < end else max(end - 1, 0)
 
 
 def _the(visit: Visit) -> Dispute:
