@@ -42,7 +42,8 @@ LARGEST = 8 << 20
 LONGEST_WHY = 1000
 LONGEST_KEPT = 40_000
 """Characters of a field that are shown to whoever has to send it again."""
-ZONE, DONE = "zone", "done"
+ZONE, DONE, FAILED, SEAL = "zone", "done", "failed", "seal"
+LONGEST_WORD = 300
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none';"
     " base-uri 'none'"
@@ -109,8 +110,17 @@ class File:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Went:
+    """Where an act leads next, an own path, and a word on what came of it."""
+
+    path: str
+    word: str
+    failed: bool = False
+
+
 Look = Callable[[Visit], Mapping[str, Any]]
-Do = Callable[[Visit], str]
+Do = Callable[[Visit], Went]
 Give = Callable[[Visit], File]
 Carry = Callable[[Visit, Approval], str]
 """Does what two people have agreed on, once however often it is asked for, and answers what came of it, in words."""
@@ -180,7 +190,8 @@ class Site:
         self.flask.add_url_rule(path, name, given, methods=["GET"])
 
     def act(self, path: str, name: str, role: Role, do: Do) -> None:
-        """What a form at `path` does; where `do` says leads next, an own path, with a word on what was done as its `done`."""
+        """What a form at `path` does, and where that leads. The word on what came of it goes along sealed: nobody else's words are
+        ever shown as ours."""
 
         def done(**named: str) -> Response:
             fields = {key: _written(value) for key, value in request.form.items()}
@@ -193,7 +204,10 @@ class Site:
             visit = self._visit({**fields, **named}, role)
             once = self._forms.once(fields.get("form", ""), visit.person.email, visit.now)
             visit = Visit(visit.bench, visit.admission, visit.person, visit.now, visit.reader, visit.asked, files, once)
-            return _to(do(visit))
+            went = do(visit)
+            word, name = mask(went.word)[:LONGEST_WORD], FAILED if went.failed else DONE
+            seal = self._forms.sealed(f"{name}:{word}", visit.person.email)
+            return _to(f"{went.path}{'&' if '?' in went.path else '?'}{urlencode({name: word, SEAL: seal})}")
 
         self.flask.add_url_rule(path, name, done, methods=["POST"])
 
@@ -229,7 +243,8 @@ class Site:
             "now": now,
             "entries": self.entries,
             "here": request.path,
-            "done": request.args.get(DONE, "")[:300],
+            "done": self._said(DONE, visit.person.email),
+            "failed": self._said(FAILED, visit.person.email),
             "token": lambda: self._forms.handed_to(visit.person.email, now),
             "static": lambda file: f"/assets/{self._stamps[file]}/{file}",
             "money": reader.money,
@@ -245,6 +260,11 @@ class Site:
         }
         assert not frame.keys() & shown.keys(), "a page has no words of the frame's own"
         return render_template(f"{name}.html", **frame, **shown)
+
+    def _said(self, name: str, email: str) -> str:
+        """What we have told this person on their way here; nothing where the words are not ours."""
+        word = request.args.get(name, "")
+        return word if self._forms.are_ours(f"{name}:{word}", email, request.args.get(SEAL, "")) else ""
 
     def _file(self, stamp: str, name: str) -> Response:
         data = self._static.get(name)
@@ -305,6 +325,7 @@ class Site:
             static=lambda file: f"/assets/{self._stamps[file]}/{file}",
             back=_back(),
             done="",
+            failed="",
             kept=kept,
             roles=Role,
         )
@@ -345,9 +366,9 @@ def link(path: str, **query: object) -> str:
     return f"{path}?{urlencode(told)}" if told else path
 
 
-def done(path: str, word: str) -> str:
+def done(path: str, word: str) -> Went:
     """Where to go after an act, and what was done."""
-    return f"{path}{'&' if '?' in path else '?'}{urlencode({DONE: word})}"
+    return Went(path, word)
 
 
 _OUTSIDE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -376,7 +397,7 @@ def _split(url: str) -> SplitResult:
 
 def _back() -> str:
     told = _split(request.headers.get("Referer", ""))
-    if told.netloc == request.host and told.path and told.path != request.path:
+    if told.netloc == request.host and told.path and (request.method == "POST" or told.path != request.path):
         return "/" + told.path.lstrip("/") + (f"?{told.query}" if told.query else "")
     return "/"
 

@@ -30,6 +30,11 @@ class Stand(StrEnum):
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"  # by who asked
     DONE = "done"
+    FAILED = "failed"  # agreed to, and it can never be done
+
+
+CARRIED = frozenset({Stand.DONE, Stand.FAILED})
+"""Agreed to, and tried: what came of it is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +109,7 @@ def decide(ports: Ports, name: str, by: str, now: datetime, *, agreed: bool, why
                 "who asks for it does not decide on it: that takes another person; it can be withdrawn"
             )
         if one.stand is not Stand.ASKED:
-            if one.decided_by == by and (one.stand is stand or (agreed and one.stand is Stand.DONE)):
+            if one.decided_by == by and (one.stand is stand or (agreed and one.stand in CARRIED)):
                 return Decision(one)
             raise _closed(one)
         if one.open_until is None or one.open_until <= now:
@@ -135,18 +140,16 @@ def withdraw(ports: Ports, name: str, by: str, now: datetime, why: str) -> Appro
     return change(ports.documents, [key], taken_back)
 
 
-def carried_out(ports: Ports, name: str, outcome: str) -> None:
-    """What was agreed to is done, or can never be; outcome: what came of it. Raises ApprovalUnknown."""
-    key = _key(name)
+def carried_out(ports: Ports, name: str, outcome: str, *, failed: bool = False) -> None:
+    """What was agreed to is done, or can never be (`failed`); outcome: what came of it. Raises ApprovalUnknown."""
+    key, stand = _key(name), Stand.FAILED if failed else Stand.DONE
 
     def done(seen: Seen) -> Decision[None]:
         found = seen[key]
         one = _read(found)
         if one.stand is not Stand.AGREED:
             return Decision(None)
-        return Decision(
-            None, _written(found, replace(one, stand=Stand.DONE, open_until=None, outcome=mask(outcome)[:500]))
-        )
+        return Decision(None, _written(found, replace(one, stand=stand, open_until=None, outcome=mask(outcome)[:500])))
 
     change(ports.documents, [key], done)
 

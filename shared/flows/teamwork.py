@@ -71,7 +71,7 @@ def assign(ports: Ports, disputes: Sequence[tuple[str, str]], to: str) -> int:
     many that changed. Raises NotKept, and DisputeUnknown."""
     to = to.strip().lower()
     if to and not _PERSON.fullmatch(to):
-        raise NotKept("whose it is is said by an e-mail address: ana@shop.example, for one")
+        raise NotKept("whose it is is said by an e-mail address: a name, an @, and a domain")
     if len(disputes) > MOST_AT_ONCE:
         raise NotKept(f"{MOST_AT_ONCE} disputes at once, at most")
     keys = list(dict.fromkeys(key_of(*one) for one in disputes))

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.console.pages.disputes import MINE, NOBODY, path_of, whose
-from shared.console.site import File, Site, Visit, address, done, link
+from shared.console.site import File, Site, Visit, Went, address, done, link
 from shared.disputes import evidence
 from shared.disputes.deadlines import is_ours
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, SOURCES, Source
@@ -348,7 +348,7 @@ def _confirm(act: Act, visit: Visit) -> Mapping[str, Any]:
     }
 
 
-def _final(act: Act, visit: Visit) -> str:
+def _final(act: Act, visit: Visit) -> Went:
     dispute = _the(visit)
     page = path_of(dispute.provider, dispute.dispute_id)
     seen, why = visit.asked.get("_mark", ""), mask(visit.why)
@@ -488,7 +488,7 @@ def _costs(dispute: Dispute) -> str | None:
 # What can be changed again
 
 
-def _hold(visit: Visit) -> str:
+def _hold(visit: Visit) -> Went:
     provider, dispute_id = visit.asked["provider"], visit.asked["dispute_id"]
     until, why = _instant(visit, "until"), mask(visit.why)
     ports = visit.acting("dispute hold", visit.why)
@@ -496,7 +496,7 @@ def _hold(visit: Visit) -> str:
     return done(path_of(provider, dispute_id), f"held until {visit.reader.instant(until)}")
 
 
-def _record(visit: Visit) -> str:
+def _record(visit: Visit) -> Went:
     provider, dispute_id = visit.asked["provider"], visit.asked["dispute_id"]
     act = {"submit": Act.SUBMIT, "accept": Act.ACCEPT}.get(visit.asked.get("act", ""))
     if act is None:
@@ -525,7 +525,7 @@ def _instant(visit: Visit, name: str) -> datetime:
         raise Rejected("say when, as 2026-03-01 12:00", reason="no_instant") from None
 
 
-def _supply(visit: Visit) -> str:
+def _supply(visit: Visit) -> Went:
     provider, dispute_id = visit.asked["provider"], visit.asked["dispute_id"]
     try:
         item = Item(visit.asked.get("item", ""))
@@ -540,20 +540,20 @@ def _supply(visit: Visit) -> str:
     return done(path_of(provider, dispute_id), f"it goes with the answer: {TITLES[item]}")
 
 
-def _withdraw(visit: Visit) -> str:
+def _withdraw(visit: Visit) -> Went:
     provider, dispute_id, name = visit.asked["provider"], visit.asked["dispute_id"], visit.asked.get("name", "")
     ports = visit.acting("dispute withdraw", f"evidence {name[:60]} is not sent")
     withdraw(ports, provider, dispute_id, visit.person.email, visit.now, name)
     return done(path_of(provider, dispute_id), "it does not go with the answer any more")
 
 
-def _assign(visit: Visit) -> str:
+def _assign(visit: Visit) -> Went:
     provider, dispute_id, to = visit.asked["provider"], visit.asked["dispute_id"], whose(visit)
     assign(visit.acting("dispute assign", f"for {colleague(to) or 'nobody'}"), [(provider, dispute_id)], to)
-    return done(path_of(provider, dispute_id), f"it is {to}'s now" if to else "it is nobody's now")
+    return done(path_of(provider, dispute_id), f"it is {colleague(to)}'s now" if to else "it is nobody's now")
 
 
-def _comment(visit: Visit) -> str:
+def _comment(visit: Visit) -> Went:
     provider, dispute_id = visit.asked["provider"], visit.asked["dispute_id"]
     ports = visit.acting("dispute comment", "a comment")
     comment(ports, provider, dispute_id, visit.once, visit.person.email, visit.asked.get("text", ""), visit.now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.console.site import Site, Visit, address, done, fields, link
+from shared.console.site import Site, Visit, Went, address, done, fields, link
 from shared.disputes.queue import place_of
 from shared.domain.disputes import Dispute
 from shared.domain.errors import Rejected
@@ -120,14 +120,14 @@ def _rows(documents: Documents, found: list[Dispute]) -> list[Row]:
     ]
 
 
-def _assign(visit: Visit) -> str:
+def _assign(visit: Visit) -> Went:
     chosen = [value for name, value in visit.asked.items() if name.startswith("case:")]
     to = whose(visit)
     if not chosen:
         raise Rejected("no dispute is chosen: tick some in the list first", reason="nothing_chosen")
     named = [(provider, own) for one in chosen for provider, _, own in (one.partition(":"),)]
     count = assign(visit.acting("dispute assign", f"for {colleague(to) or 'nobody'}"), named, to)
-    return done(_back(visit), f"{count} of {len(named)} now {f'with {to}' if to else 'with nobody'}")
+    return done(_back(visit), f"{count} of {len(named)} now {f'with {colleague(to)}' if to else 'with nobody'}")
 
 
 def whose(visit: Visit) -> str:
@@ -136,7 +136,7 @@ def whose(visit: Visit) -> str:
     return {MINE: visit.person.email, NOBODY: ""}.get(told, told or visit.person.email)
 
 
-def _keep(visit: Visit) -> str:
+def _keep(visit: Visit) -> Went:
     name, asked = visit.asked.get("name", ""), fields(visit.asked, FILTERS)
     drops = visit.asked.get("drop") == "yes"
     keep_view(visit.acting("views", "a list of one's own"), visit.person.email, name, None if drops else asked)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.console.site import Site, Visit, done
+from shared.console.site import Site, Visit, Went, done
 from shared.domain.errors import Misconfigured
 from shared.domain.people import Role
 from shared.flows.audit import Errand
@@ -49,14 +49,14 @@ def _errand(visit: Visit, act: str) -> Errand:
     return Errand(who=visit.person.email, why=visit.why, what=f"dead-letters {act}", at=visit.now)
 
 
-def _requeue(visit: Visit) -> str:
+def _requeue(visit: Visit) -> Went:
     bench, topics = visit.bench, {name: topic for name, (_, topic) in topology.given_up_from().items()}
     named = (bench.subscriptions, bench.ports.bus, bench.ports.documents, topics, visit.asked.get("group", ""))
     found = requeue(*named, diagnosing(bench), _errand(visit, "requeue"), PORTION)
     return done(HERE, f"{found.count} published again.")
 
 
-def _drop(visit: Visit) -> str:
+def _drop(visit: Visit) -> Went:
     bench = visit.bench
     named = (bench.subscriptions, bench.ports.documents, topology.dead_letters(), visit.asked.get("group", ""))
     found = drop(*named, diagnosing(bench), _errand(visit, "drop"), PORTION)

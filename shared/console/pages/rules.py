@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.console.site import Site, Visit, done, link
+from shared.console.site import Site, Visit, Went, done, link
 from shared.domain.codec import encode, utc_text
 from shared.domain.errors import Rejected
 from shared.domain.money import Money
 from shared.domain.people import Role
 from shared.domain.privacy import mask
+from shared.flows.answering import colleague
 from shared.flows.approvals import GOOD_FOR, Approval, Stand, ask
 from shared.flows.backtest import Backtested
 from shared.fraud.backtest import Fate, Tried
@@ -155,7 +156,7 @@ def _money(tried: Tried) -> Mapping[str, Sequence[Money]]:
     }
 
 
-def _wish_put(visit: Visit) -> str:
+def _wish_put(visit: Visit) -> Went:
     """A rule's state, as somebody wishes it: another one has to agree."""
     code, state, after = (visit.asked.get(name, "") for name in ("code", "state", "after"))
     shown: Shown = asked(visit, "show")
@@ -168,7 +169,7 @@ def _wish_put(visit: Visit) -> str:
     return _wish(visit, PUT, f"rule {code}", says, code=code, state=state, after=after)
 
 
-def _wish_back(visit: Visit) -> str:
+def _wish_back(visit: Visit) -> Went:
     to = visit.asked.get("to", "")
     asked(visit, "show", revision=_number(to))  # that there is one
     book = f"The book of revision {to}" if _number(to) else "The shipped book"
@@ -176,7 +177,7 @@ def _wish_back(visit: Visit) -> str:
     return _wish(visit, BACK, f"revision {to}", says, to=to)
 
 
-def _wish(visit: Visit, what: str, about: str, says: str, **parameters: str) -> str:
+def _wish(visit: Visit, what: str, about: str, says: str, **parameters: str) -> Went:
     wanted = Approval(
         id=visit.once,
         what=what,
@@ -215,7 +216,7 @@ def back(visit: Visit, agreed: Approval) -> str:
 
 
 def _why(agreed: Approval) -> str:
-    return f"{agreed.why} (agreed to by {agreed.decided_by})"
+    return f"{agreed.why} (agreed to by {colleague(agreed.decided_by or '')})"
 
 
 def _lists(visit: Visit) -> Mapping[str, Any]:
@@ -246,7 +247,7 @@ def _entity(visit: Visit) -> tuple[str, str]:
     return kind, value
 
 
-def _add(visit: Visit) -> str:
+def _add(visit: Visit) -> Went:
     kind, value = _entity(visit)
     days, action = visit.asked.get("days", ""), visit.asked.get("action", "")
     if not (days.isascii() and days.isdigit() and len(days) <= 3 and 1 <= int(days) <= 365):
@@ -257,7 +258,7 @@ def _add(visit: Visit) -> str:
     return done(link(LISTS, kind=kind, value=value), f"It holds for {days} days, from the next payment on.")
 
 
-def _remove(visit: Visit) -> str:
+def _remove(visit: Visit) -> Went:
     kind, value = _entity(visit)
     rule = visit.asked.get("rule") or None
     asked(visit, "unlist", kind=kind, value=value, action=visit.asked.get("action", ""), rule=rule, reason=visit.why)
