@@ -10,13 +10,12 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
-from zoneinfo import available_timezones
 
 from flask import Flask, Request, Response, g, redirect, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -76,6 +75,8 @@ class Visit:
     """Of a form: a file's own name, its media type as the browser says it, and its bytes."""
     once: str = ""
     """Names what is sent by this form: the same for each copy of it."""
+    role_of: Callable[[str], Role | None] = field(default=lambda _: None, repr=False)
+    """What the person of an address may do here; None where they are in none of the groups. Raises Unavailable."""
 
     @property
     def ports(self) -> Ports:
@@ -203,8 +204,7 @@ class Site:
             self._same_site()
             visit = self._visit({**fields, **named}, role)
             once = self._forms.once(fields.get("form", ""), visit.person.email, visit.now)
-            visit = Visit(visit.bench, visit.admission, visit.person, visit.now, visit.reader, visit.asked, files, once)
-            went = do(visit)
+            went = do(replace(visit, files=files, once=once))
             word, name = mask(went.word)[:LONGEST_WORD], FAILED if went.failed else DONE
             seal = self._forms.sealed(f"{name}:{word}", visit.person.email)
             return _to(f"{went.path}{'&' if '?' in went.path else '?'}{urlencode({name: word, SEAL: seal})}")
@@ -219,7 +219,9 @@ class Site:
         person: Person = g.person
         if person.role < role:
             raise NotAllowed(f"that takes the role {role.name.lower()}; yours is {person.role.name.lower()}")
-        return Visit(self.bench, self.admission, person, self.bench.now(), _reader(request), asked)
+        return Visit(
+            self.bench, self.admission, person, self.bench.now(), _reader(request), asked, role_of=self._doorman.role_of
+        )
 
     def _admit(self) -> None:
         if request.endpoint != "static":
@@ -277,7 +279,7 @@ class Site:
         self._same_site()
         zone = request.form.get("zone", "")
         back = _split(request.form.get("back", "/"))
-        if zone not in available_timezones():
+        if zone not in words.zones():
             raise Rejected(f"there is no time zone called {zone[:60]}: Europe/Berlin, for one", reason="bad_zone")
         answered = _to(back.path + (f"?{back.query}" if back.query else ""))
         answered.set_cookie(ZONE, zone, max_age=31_536_000, secure=request.is_secure, httponly=True, samesite="Strict")
@@ -426,7 +428,7 @@ def _reader(told: Request) -> Reader:
     wanted = [one.replace("-", "_") for one in told.accept_languages.values()]
     zone = told.cookies.get(ZONE, words.UTC_NAME)
     locale = negotiate_locale(wanted, words.LOCALES) if wanted else None
-    return Reader(locale or "en_GB", zone if zone in available_timezones() else words.UTC_NAME)
+    return Reader(locale or "en_GB", zone if zone in words.zones() else words.UTC_NAME)
 
 
 def fields(asked: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:

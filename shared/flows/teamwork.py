@@ -66,12 +66,18 @@ def in_queue(
     return [dispute for one in found if (dispute := dispute_of(one)) is not None]
 
 
-def assign(ports: Ports, disputes: Sequence[tuple[str, str]], to: str) -> int:
-    """Each of `disputes`, by provider and id, is `to`'s from now on, an e-mail address, or nobody's (""): all of them or none. How
-    many that changed. Raises NotKept, and DisputeUnknown."""
+def named(to: str) -> str:
+    """`to`, an e-mail address or nobody's (""), as it is kept. Raises NotKept."""
     to = to.strip().lower()
     if to and not _PERSON.fullmatch(to):
         raise NotKept("whose it is is said by an e-mail address: a name, an @, and a domain")
+    return to
+
+
+def assign(ports: Ports, disputes: Sequence[tuple[str, str]], to: str) -> int:
+    """Each of `disputes`, by provider and id, is `to`'s from now on, an e-mail address, or nobody's (""): all of them or none. How
+    many that changed. Raises NotKept, and DisputeUnknown."""
+    to = named(to)
     if len(disputes) > MOST_AT_ONCE:
         raise NotKept(f"{MOST_AT_ONCE} disputes at once, at most")
     keys = list(dict.fromkeys(key_of(*one) for one in disputes))

@@ -251,6 +251,34 @@ def test_everything_is_done_without_scripts_as_well(desk: Desk, shop: Shop, name
     assert (answer.act, answer.by) == (Act.SUBMIT, ANA)
 
 
+def test_a_dispute_is_given_to_whoever_may_answer_it_and_to_nobody_else(
+    url: str, shop: Shop, named: dict[str, str]
+) -> None:
+    dispute_id, action = named["bare"], path(named["bare"], "assign")
+    before = standing(shop, dispute_id).assignee
+    for to in (VERA, "stranger@shop.example", "anybody@elsewhere.example", "a b", "x' || 'y@shop.example", "@"):
+        fields = {**form_on(get(url + path(dispute_id)), action), "to": to}
+        assert (to, post(url + action, fields).status) == (to, 422)
+        chosen = {"form": fields["form"], "case:1": f"stripe:{dispute_id}", "to": to}
+        assert post(f"{url}/disputes/assign", chosen).status == 422
+    assert standing(shop, dispute_id).assignee == before
+    for to, whose in (("petra", PETRA), (BO.upper(), BO), ("nobody", ""), ("", ANA)):
+        fields = {**form_on(get(url + path(dispute_id)), action), "to": to}
+        assert post(url + action, fields).status == 303
+        assert standing(shop, dispute_id).assignee == whose
+
+
+def test_no_address_stands_in_the_url_of_a_list(url: str, shop: Shop) -> None:
+    page = get(f"{url}/disputes?who={BO}&status=all")
+    where = [*re.findall(r'(?:href|action)="([^"]+)"', page), *re.findall(r'name="who" value="([^"]*)"', page)]
+    assert "bo" in where
+    kept = post(f"{url}/disputes/views", {**form_on(page, "/disputes/views"), "name": "Of Bo", "who": BO})
+    where += [kept.headers["Location"], *re.findall(r'href="([^"]+)"', get(f"{url}/disputes"))]
+    where += re.findall(r'href="([^"]+)"', get(f"{url}/audit?who={BO}"))
+    assert not [one for one in where if "@" in one or "%40" in one]
+    assert "who=bo" in kept.headers["Location"]
+
+
 def test_what_takes_two_is_done_when_another_person_agrees(
     desk: Desk, url: str, shop: Shop, named: dict[str, str]
 ) -> None:

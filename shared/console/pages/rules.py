@@ -27,6 +27,13 @@ KEPT_FOR = timedelta(days=400)
 PUT, BACK = "rules put", "rules back"
 
 
+class BookChanged(Rejected):
+    """What somebody looked at does not decide any more. Answered 409; nothing was done."""
+
+    reason = "book_changed"
+    status = 409
+
+
 def register(site: Site) -> None:
     site.carries |= {PUT: put, BACK: back}
     site.page(HERE, "rules", _rules, title="Rules")
@@ -158,15 +165,18 @@ def _money(tried: Tried) -> Mapping[str, Sequence[Money]]:
 
 def _wish_put(visit: Visit) -> Went:
     """A rule's state, as somebody wishes it: another one has to agree."""
-    code, state, after = (visit.asked.get(name, "") for name in ("code", "state", "after"))
+    code, state = (visit.asked.get(name, "") for name in ("code", "state"))
     shown: Shown = asked(visit, "show")
+    after = _number(visit.asked.get("after", ""))
+    if after != shown.revision:
+        raise BookChanged("the book is another one by now: look at it, and ask again")
     before = {one["code"]: one["state"] for one in shown.book["rules"]}
     if code not in before or state not in set(State):
         raise Rejected(f"there is no rule {code[:60]}, or no state {state[:20]}", reason="bad_rule")
     if before[code] == state:
         raise Rejected(f"{code} is {state} already", reason="bad_rule")
     says = f"The rule {code} becomes {state} instead of {before[code]}, for every payment, within a minute."
-    return _wish(visit, PUT, f"rule {code}", says, code=code, state=state, after=after)
+    return _wish(visit, PUT, f"rule {code}", says, code=code, state=state, after=str(after or ""))
 
 
 def _wish_back(visit: Visit) -> Went:
@@ -201,7 +211,7 @@ def put(visit: Visit, agreed: Approval) -> str:
     told = agreed.parameters
     shown: Shown = asked(visit, "show")
     if str(shown.revision or "") != told["after"]:
-        raise Rejected("the book is another one by now: look at it, and ask again", reason="book_changed")
+        raise BookChanged("the book is another one by now: look at it, and ask again")
     rules = [{**one, "state": told["state"]} if one["code"] == told["code"] else one for one in shown.book["rules"]]
     why = _why(agreed)
     book = {**shown.book, "rules": rules}
