@@ -344,7 +344,11 @@ def test_a_wish_ends_before_the_deadline_shows_what_is_given_up_and_is_withdrawn
     assert wanted.open_until == until - timedelta(hours=1)
     page = get(f"{url}/approvals", PAUL)
     assert "EUR 700.00" in page.partition("What is given up")[2][:60]
-    assert "due in 20 h" in page.partition("Deadline, as it stood then")[2][:80]
+    assert "due in 20 h" in page.partition("<dt>Deadline</dt>")[2][:80]
+    dear(shop, dispute_id, 70_000, respond_by=until - timedelta(hours=9))
+    moved = get(f"{url}/approvals", PAUL)
+    assert "due in 11 h" in moved.partition("<dt>Deadline</dt>")[2][:80]
+    assert "another one than when it was asked for" in moved
     withdraw = f"/approvals/{kept.key.id}/withdraw"
     assert withdraw not in page
     own = {**form_on(get(f"{url}/approvals"), withdraw), "why": "they have paid"}
@@ -497,7 +501,9 @@ def test_the_whole_story_goes_back_to_the_deliveries(url: str, named: dict[str, 
     assert "received, " in get(url + path(named["look"], "story"))
 
 
-def test_a_dispute_with_many_long_comments_is_a_small_page_and_none_is_out_of_reach(url: str, shop: Shop) -> None:
+def test_a_dispute_with_many_long_comments_is_a_small_page_and_none_is_out_of_reach(
+    desk: Desk, url: str, shop: Shop
+) -> None:
     model = standing(shop, in_queue(shop.ports.documents, {}, 1)[0].dispute_id)
     other = replace(model, dispute_id="dp_talk", queue=None, next_action_at=None)
     told = {
@@ -523,6 +529,10 @@ def test_a_dispute_with_many_long_comments_is_a_small_page_and_none_is_out_of_re
         seen |= set(re.findall(r"<(\d+)>", unescape(page)))
         where = next(iter(re.findall(r'<a href="([^"]+)" rel="prev">', unescape(page))), None)
     assert len(seen) == MOST_COMMENTS
+    with desk.sits(ANA, size=NARROW) as narrow:
+        narrow.goto(path("dp_talk", "comments"))
+        assert barriers(narrow) == []
+        assert overflows(narrow) <= 0
 
 
 def test_a_first_page_is_small(url: str) -> None:

@@ -3,7 +3,8 @@
 What an approval's `what` does stands in `Site.carries`, put there by the page on which it is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from shared.flows.approvals import (
     unfinished,
     withdraw,
 )
+from shared.flows.filing import dispute_of, key_of
 
 PATH = "/approvals"
 
@@ -39,8 +41,18 @@ def _look(visit: Visit) -> Mapping[str, Any]:
     return {
         "waiting": [one for one in found if one.stand is Stand.ASKED],
         "agreed": [one for one in found if one.stand is Stand.AGREED],
+        "deadlines": _deadlines(visit, found),
         "may": visit.may(Role.APPROVER),
     }
+
+
+def _deadlines(visit: Visit, found: Sequence[Approval]) -> Mapping[str, datetime | None]:
+    """Of the disputes that are asked about, as they stand now, by the approval's id. One read."""
+    told = {one.id: one.parameters for one in found if "dispute_id" in one.parameters}
+    keys = {name: key_of(one["provider"], one["dispute_id"]) for name, one in told.items()}
+    names = list(dict.fromkeys(keys.values()))
+    disputes = dict(zip(names, map(dispute_of, visit.ports.documents.get(names)), strict=True)) if names else {}
+    return {name: dispute.respond_by for name, key in keys.items() if (dispute := disputes[key]) is not None}
 
 
 def _agree(site: Site, visit: Visit) -> Went:
