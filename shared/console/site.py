@@ -378,7 +378,7 @@ _OUTSIDE = re.compile(r"[^A-Za-z0-9._-]+")
 
 def _kept_as(name: str) -> str:
     """A header has Latin-1 alone: whoever reads RFC 6266 has the whole name, others what of it ASCII has."""
-    told = re.sub(r"[\x00-\x1f\x7f/\\]+", "_", name.encode(errors="replace").decode())
+    told = _STEPS.sub("_", name.encode(errors="replace").decode())
     plain = _OUTSIDE.sub("_", told)
     return f'attachment; filename="{plain}"' + ("" if plain == told else f"; filename*=UTF-8''{quote(told, safe='')}")
 
