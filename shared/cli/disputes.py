@@ -22,7 +22,7 @@ def deadlines(
     at_risk: Annotated[bool, typer.Option("--at-risk", help="Only those that may end without an answer.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What is due next in disputes, and what is at risk.
+    """The disputes of which something is to be done next, by the clock or a person, and what is at risk; the first deadline first.
 
     Examples: `payin deadlines`; `payin deadlines --days 14 --at-risk`
     """
@@ -35,12 +35,12 @@ def deadlines(
 
     def tell(console: Console) -> None:
         if not found:
-            console.print(f"nothing is due within {days:g} days")
+            console.print(f"nothing is {'at risk' if at_risk else 'to be done'} within {days:g} days")
             return
         columns = ("respond by", "dispute", "stage", "status", ">amount", "our answer", "at risk")
         console.print(
             table(
-                f"{len(found)} due within {days:g} days",
+                f"{len(found)} of which something is to be done within {days:g} days",
                 columns,
                 (
                     (

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from shared.cli.changing import Reason, Yes, agreed
-from shared.cli.output import Json, answer, table
+from shared.cli.output import Json, answer, beside, table
 from shared.cli.session import Session, session_of
 from shared.flows.audit import Errand
 from shared.operations.dead_letters import PORTION, Group, dead_letters, drop, requeue
@@ -23,8 +23,11 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="dead-letters")
 
 
-def _found(session: Session, limit: int) -> list[Group]:
-    return dead_letters(session.subscriptions, topology.dead_letters(), diagnosing(session.bench), limit)
+def _found(session: Session, limit: int) -> tuple[Group, ...]:
+    found = dead_letters(session.subscriptions, topology.dead_letters(), diagnosing(session.bench), limit)
+    for name, why in found.unseen.items():
+        beside(f"nobody looked into {name}: {why}")
+    return found.groups
 
 
 @group.command("list")

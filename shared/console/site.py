@@ -6,18 +6,20 @@ a form posted there reaches `do(visit)` only from somebody of that role, with a 
 next, as every form does (https://en.wikipedia.org/wiki/Post/Redirect/Get), so that neither reload nor the back button acts again.
 """
 
+import base64
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlencode, urlsplit
-from zoneinfo import available_timezones
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from flask import Flask, Request, Response, g, redirect, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import PathConverter, ValidationError
 
 from shared.console import words
 from shared.console.forms import Forms, FormStale
@@ -36,7 +38,11 @@ from shared.runtime.workbench import Workbench
 HERE = Path(__file__).parent
 LARGEST = 8 << 20
 """Bytes of a form, with the file that is put to an answer."""
-ZONE, DONE = "zone", "done"
+LONGEST_WHY = 1000
+LONGEST_KEPT = 40_000
+"""Characters of a field that are shown to whoever has to send it again."""
+ZONE, DONE, FAILED, SEAL = "zone", "done", "failed", "seal"
+LONGEST_WORD = 300
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none';"
     " base-uri 'none'"
@@ -69,6 +75,8 @@ class Visit:
     """Of a form: a file's own name, its media type as the browser says it, and its bytes."""
     once: str = ""
     """Names what is sent by this form: the same for each copy of it."""
+    role_of: Callable[[str], Role | None] = field(default=lambda _: None, repr=False)
+    """What the person of an address may do here; None where they are in none of the groups. Raises Unavailable."""
 
     @property
     def ports(self) -> Ports:
@@ -87,7 +95,11 @@ class Visit:
 
     @cached_property
     def why(self) -> str:
-        return self.asked.get("why", "")
+        """Whole, for it is kept as it stands. Raises Rejected for more than anybody would read."""
+        told = self.asked.get("why", "")
+        if len(told) > LONGEST_WHY:
+            raise Rejected(f"say why in {LONGEST_WHY} characters at most: these are {len(told)}", reason="why_too_long")
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +111,17 @@ class File:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Went:
+    """Where an act leads next, an own path, and a word on what came of it."""
+
+    path: str
+    word: str
+    failed: bool = False
+
+
 Look = Callable[[Visit], Mapping[str, Any]]
-Do = Callable[[Visit], str]
+Do = Callable[[Visit], Went]
 Give = Callable[[Visit], File]
 Carry = Callable[[Visit, Approval], str]
 """Does what two people have agreed on, once however often it is asked for, and answers what came of it, in words."""
@@ -126,6 +147,7 @@ class Site:
         self.carries: dict[str, Carry] = {}
         """What takes two, by `Approval.what`."""
         flask = self.flask = Flask("console", template_folder=str(HERE / "templates"), static_folder=None)
+        flask.url_map.converters["name"] = Wrapped
         flask.config.update(MAX_CONTENT_LENGTH=LARGEST, MAX_FORM_MEMORY_SIZE=LARGEST, TRAP_HTTP_EXCEPTIONS=False)
         flask.jinja_env.trim_blocks = flask.jinja_env.lstrip_blocks = True
         flask.jinja_env.filters.update(words.filters())
@@ -163,16 +185,17 @@ class Site:
         def given(**named: str) -> Response:
             found = give(self._visit({**request.args.to_dict(), **named}, role))
             answered = Response(found.data, content_type=found.media_type)
-            answered.headers.set("Content-Disposition", "attachment", filename=found.name)
+            answered.headers["Content-Disposition"] = _kept_as(found.name)
             return answered
 
         self.flask.add_url_rule(path, name, given, methods=["GET"])
 
     def act(self, path: str, name: str, role: Role, do: Do) -> None:
-        """What a form at `path` does; where `do` says leads next, an own path, with a word on what was done as its `done`."""
+        """What a form at `path` does, and where that leads. The word on what came of it goes along sealed: nobody else's words are
+        ever shown as ours."""
 
         def done(**named: str) -> Response:
-            fields = {key: value.strip() for key, value in request.form.items()}
+            fields = {key: _written(value) for key, value in request.form.items()}
             files = {
                 key: (one.filename or "", one.mimetype, one.read())
                 for key, one in request.files.items()
@@ -181,8 +204,10 @@ class Site:
             self._same_site()
             visit = self._visit({**fields, **named}, role)
             once = self._forms.once(fields.get("form", ""), visit.person.email, visit.now)
-            visit = Visit(visit.bench, visit.admission, visit.person, visit.now, visit.reader, visit.asked, files, once)
-            return _to(do(visit))
+            went = do(replace(visit, files=files, once=once))
+            word, name = mask(went.word)[:LONGEST_WORD], FAILED if went.failed else DONE
+            seal = self._forms.sealed(f"{name}:{word}", visit.person.email)
+            return _to(f"{went.path}{'&' if '?' in went.path else '?'}{urlencode({name: word, SEAL: seal})}")
 
         self.flask.add_url_rule(path, name, done, methods=["POST"])
 
@@ -194,7 +219,9 @@ class Site:
         person: Person = g.person
         if person.role < role:
             raise NotAllowed(f"that takes the role {role.name.lower()}; yours is {person.role.name.lower()}")
-        return Visit(self.bench, self.admission, person, self.bench.now(), _reader(request), asked)
+        return Visit(
+            self.bench, self.admission, person, self.bench.now(), _reader(request), asked, role_of=self._doorman.role_of
+        )
 
     def _admit(self) -> None:
         if request.endpoint != "static":
@@ -218,7 +245,8 @@ class Site:
             "now": now,
             "entries": self.entries,
             "here": request.path,
-            "done": request.args.get(DONE, "")[:300],
+            "done": self._said(DONE, visit.person.email),
+            "failed": self._said(FAILED, visit.person.email),
             "token": lambda: self._forms.handed_to(visit.person.email, now),
             "static": lambda file: f"/assets/{self._stamps[file]}/{file}",
             "money": reader.money,
@@ -229,10 +257,16 @@ class Site:
             "until": lambda at: words.until(at, now),
             "ago": lambda at: words.ago(at, now),
             "link": link,
+            "address": address,
             "roles": Role,
         }
         assert not frame.keys() & shown.keys(), "a page has no words of the frame's own"
         return render_template(f"{name}.html", **frame, **shown)
+
+    def _said(self, name: str, email: str) -> str:
+        """What we have told this person on their way here; nothing where the words are not ours."""
+        word = request.args.get(name, "")
+        return word if self._forms.are_ours(f"{name}:{word}", email, request.args.get(SEAL, "")) else ""
 
     def _file(self, stamp: str, name: str) -> Response:
         data = self._static.get(name)
@@ -245,7 +279,7 @@ class Site:
         self._same_site()
         zone = request.form.get("zone", "")
         back = _split(request.form.get("back", "/"))
-        if zone not in available_timezones():
+        if zone not in words.zones():
             raise Rejected(f"there is no time zone called {zone[:60]}: Europe/Berlin, for one", reason="bad_zone")
         answered = _to(back.path + (f"?{back.query}" if back.query else ""))
         answered.set_cookie(ZONE, zone, max_age=31_536_000, secure=request.is_secure, httponly=True, samesite="Strict")
@@ -293,10 +327,39 @@ class Site:
             static=lambda file: f"/assets/{self._stamps[file]}/{file}",
             back=_back(),
             done="",
+            failed="",
             kept=kept,
             roles=Role,
         )
         return Response(page, status=status, content_type="text/html; charset=utf-8")
+
+
+def address(*names: str) -> str:
+    """Of what is called so: `/disputes/stripe/dp_1`, whatever stands in the names."""
+    return "/" + "/".join(map(_segment, names))
+
+
+def _segment(name: str) -> str:
+    """`name` as one step of a path. Browsers and proxies take dots for a step up, and slashes for steps of their own: what has
+    such is wrapped, as `Wrapped` reads it."""
+    if name.startswith("~") or name in (".", "..") or _STEPS.search(name):
+        return "~" + base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+    return quote(name, safe=":")
+
+
+_STEPS = re.compile(r"[/\\\x00-\x1f\x7f]")
+
+
+class Wrapped(PathConverter):
+    """A step of a path as `address` writes it."""
+
+    def to_python(self, value: str) -> str:
+        if not value.startswith("~"):
+            return value
+        try:
+            return base64.b64decode(value[1:] + "=" * (-len(value[1:]) % 4), b"-_", validate=True).decode()
+        except ValueError:
+            raise ValidationError(value) from None
 
 
 def link(path: str, **query: object) -> str:
@@ -305,9 +368,19 @@ def link(path: str, **query: object) -> str:
     return f"{path}?{urlencode(told)}" if told else path
 
 
-def done(path: str, word: str) -> str:
+def done(path: str, word: str) -> Went:
     """Where to go after an act, and what was done."""
-    return f"{path}{'&' if '?' in path else '?'}{urlencode({DONE: word})}"
+    return Went(path, word)
+
+
+_OUTSIDE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def _kept_as(name: str) -> str:
+    """A header has Latin-1 alone: whoever reads RFC 6266 has the whole name, others what of it ASCII has."""
+    told = _STEPS.sub("_", name.encode(errors="replace").decode())
+    plain = _OUTSIDE.sub("_", told)
+    return f'attachment; filename="{plain}"' + ("" if plain == told else f"; filename*=UTF-8''{quote(told, safe='')}")
 
 
 def _to(path: str) -> Response:
@@ -326,7 +399,7 @@ def _split(url: str) -> SplitResult:
 
 def _back() -> str:
     told = _split(request.headers.get("Referer", ""))
-    if told.netloc == request.host and told.path and told.path != request.path:
+    if told.netloc == request.host and told.path and (request.method == "POST" or told.path != request.path):
         return "/" + told.path.lstrip("/") + (f"?{told.query}" if told.query else "")
     return "/"
 
@@ -335,7 +408,12 @@ def _typed() -> dict[str, str]:
     """What somebody wrote into a form that is refused: it is shown, so that nobody writes it again. What we wrote there ourselves
     begins with `_`."""
     own = {name: value for name, value in request.form.items() if name != "form" and not name.startswith("_")}
-    return {name: value[:4000] for name, value in own.items() if value.strip()}
+    return {name: value[:LONGEST_KEPT] for name, value in own.items() if value.strip()}
+
+
+def _written(value: str) -> str:
+    """As a browser counts it: one character for an end of line, whatever it is sent as."""
+    return value.replace("\r\n", "\n").strip()
 
 
 def _guarded(response: Response) -> Response:
@@ -350,7 +428,7 @@ def _reader(told: Request) -> Reader:
     wanted = [one.replace("-", "_") for one in told.accept_languages.values()]
     zone = told.cookies.get(ZONE, words.UTC_NAME)
     locale = negotiate_locale(wanted, words.LOCALES) if wanted else None
-    return Reader(locale or "en_GB", zone if zone in available_timezones() else words.UTC_NAME)
+    return Reader(locale or "en_GB", zone if zone in words.zones() else words.UTC_NAME)
 
 
 def fields(asked: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:

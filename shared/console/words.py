@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from shared.domain.money import Money, exponent
 from shared.domain.privacy import mask
@@ -25,41 +27,61 @@ class Reader:
     zone: str = UTC_NAME
 
     def money(self, money: Money | None) -> str:
-        """In the currency's own decimals: `€9.99`, `JP¥1,999`."""
-        from babel.numbers import format_currency
+        """In the currency's own decimals: `€9.99`, `JP¥1,999`, `9,99 €`."""
+        from babel import Locale
 
         if money is None:
             return "–"
-        amount = Decimal(money.minor).scaleb(-exponent(money.currency))
-        places = f"¤#,##0{'.' + '0' * exponent(money.currency) if exponent(money.currency) else ''}"
-        return format_currency(amount, money.currency, format=places, locale=self.locale, currency_digits=False)
+        places = exponent(money.currency)
+        amount, locale = Decimal(money.minor).scaleb(-places), Locale.parse(self.locale)
+        pattern = _with(locale.currency_formats["standard"], places)
+        return str(pattern.apply(amount, locale, currency=money.currency, currency_digits=False))
 
     def instant(self, at: datetime | None) -> str:
         """In the reader's zone, with its name."""
-        from babel.dates import format_datetime
+        from babel.dates import format_date, format_time, get_datetime_format
 
         if at is None:
             return "–"
-        return format_datetime(at, "d MMM y, HH:mm z", tzinfo=ZoneInfo(self.zone), locale=self.locale)
+        zone = ZoneInfo(self.zone)
+        day = format_date(at.astimezone(zone), "medium", locale=self.locale)
+        time = format_time(at, "short", tzinfo=zone, locale=self.locale)
+        name = format_time(at, "z", tzinfo=zone, locale=self.locale)
+        return str(get_datetime_format("medium", locale=self.locale)).format(f"{time} {name}", day)
 
     def day(self, at: datetime | None) -> str:
         from babel.dates import format_date
 
-        return "–" if at is None else format_date(at.astimezone(ZoneInfo(self.zone)), "d MMM y", locale=self.locale)
+        return "–" if at is None else format_date(at.astimezone(ZoneInfo(self.zone)), "medium", locale=self.locale)
 
     def number(self, value: float | None, places: int = 0) -> str:
-        from babel.numbers import format_decimal
+        from babel import Locale
 
         if value is None:
             return "–"
-        return format_decimal(value, format=f"#,##0{'.' + '0' * places if places else ''}", locale=self.locale)
+        locale = Locale.parse(self.locale)
+        return str(_with(locale.decimal_formats[None], places).apply(value, locale))
 
     def percent(self, share: float | None, places: int = 1) -> str:
-        from babel.numbers import format_percent
+        from babel import Locale
 
         if share is None:
             return "–"
-        return format_percent(share, format=f"#,##0{'.' + '0' * places if places else ''}%", locale=self.locale)
+        locale = Locale.parse(self.locale)
+        return str(_with(locale.percent_formats[None], places).apply(share, locale))
+
+
+def _with(pattern: Any, places: int) -> Any:
+    """A locale's own way of writing a number, with so many decimals."""
+    own = copy(pattern)
+    own.frac_prec = (places, places)
+    return own
+
+
+@cache
+def zones() -> frozenset[str]:
+    """Names of the IANA time zone database: hundreds of files, looked for once."""
+    return frozenset(available_timezones())
 
 
 def utc(at: datetime | None) -> str:

@@ -55,6 +55,13 @@ class PayloadTooLarge(Rejected):
     status = 413
 
 
+class UsedOtherwise(Rejected):
+    """What names this request brought something else before, which stands. Answered 409; nothing was changed."""
+
+    reason = "used_otherwise"
+    status = 409
+
+
 class Unreadable(PayInError):
     """Authentic, but not in a shape we can read. Stored as `unparsed`, alarmed, acknowledged; never raised to a sender."""
 

@@ -108,13 +108,13 @@ def is_card_number(digits: str) -> bool:
     ) and luhn(digits)
 
 
-def mask(text: str) -> str:
-    """`text` with every card number, IBAN, e-mail address and digest of one replaced; of a long text, its first LONGEST
-    characters."""
-    until = len(text)
-    if until > LONGEST:
+def mask(text: str, longest: int | None = None) -> str:
+    """`text` with every card number, IBAN, e-mail address and digest of one replaced; of a long text, its first
+    `longest` characters, or LONGEST. Whoever keeps what somebody wrote refuses what is longer before."""
+    until, most = len(text), LONGEST if longest is None else longest
+    if until > most:
         # What the cut might halve is left out as well: half a card number is none that anybody would know.
-        text, until = text[:LONGEST], LONGEST - _LONGEST_MARK
+        text, until = text[:most], most - _LONGEST_MARK
     parts: list[str] = []
     place = 0
     for start, end, word in sorted((*_cards(text), *_ibans(text), *_addresses(text), *_digests(text))):

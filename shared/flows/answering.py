@@ -56,6 +56,8 @@ class NotTaken(Rejected):
 
 # What is put to one answer: live pieces, their bytes together, and all that ever were.
 MOST_PIECES, MOST_BYTES, MOST_EVER = 8, 10_000_000, 30
+LONGEST_TEXT = 20_000
+"""Characters of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,16 @@ class Piece:
 
 
 def piece_of(item: Item, *, text: str | None = None, data: bytes | None = None) -> Piece:
-    """A person's text, what names a person in it masked, or the bytes of their file. Raises NotTaken for a file that is none."""
+    """A person's text, whole, with what names a person in it masked, or the bytes of their file. Raises NotTaken for a text that
+    is too long, and for a file that is none."""
     if data is None:
-        return Piece(item, mask(text or "").encode(), TEXT, 0)
+        told = text or ""
+        if len(told) > LONGEST_TEXT:
+            raise NotTaken(
+                f"a text has {LONGEST_TEXT} characters at most, and this one has {len(told)}: nothing of it was kept",
+                reason="text_too_long",
+            )
+        return Piece(item, mask(told, LONGEST_TEXT).encode(), TEXT, 0)
     try:
         media_type, pages = files.read(data)
     except files.NotTaken as error:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.codec import from_document, to_document
-from shared.domain.errors import Rejected
+from shared.domain.errors import Rejected, UsedOtherwise
 from shared.domain.money import Money
 from shared.domain.privacy import mask
 from shared.flows.committing import Decision, Seen, change
@@ -28,24 +28,33 @@ class Stand(StrEnum):
     ASKED = "asked"
     AGREED = "agreed"  # and not known to be carried out
     REFUSED = "refused"
+    WITHDRAWN = "withdrawn"  # by who asked
     DONE = "done"
+    FAILED = "failed"  # agreed to, and it can never be done
+
+
+CARRIED = frozenset({Stand.DONE, Stand.FAILED})
+"""Agreed to, and tried: what came of it is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """id: of the form by which it was asked for. what: the act, `dispute accept`; about: the document that it changes, or a name of
-    it for people; says: what comes of it, in a sentence; parameters: all that carrying it out takes. open_until: until when
+    it for people; says: what comes of it, in a sentence; gives_up: what it costs for good, in words; parameters: all that
+    carrying it out takes. deadline: of what it is about, as it stood then: open_until lies before it. open_until: until when
     somebody may agree; None as soon as nothing is left to be done about it."""
 
     id: str
     what: str
     about: str
     says: str
+    gives_up: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     amount: Money | None = None
     by: str
     why: str
     asked_at: datetime
+    deadline: datetime | None = None
     open_until: datetime | None
     expires_at: datetime
     stand: Stand = Stand.ASKED
@@ -70,13 +79,19 @@ class ApprovalClosed(Rejected):
 
 
 def ask(ports: Ports, wanted: Approval) -> Approval:
-    """Keep it; asked by the same form again, what is kept already."""
+    """Keep it; asked by the same form again, what is kept already, as it stands now. Raises UsedOtherwise where that form has
+    asked for something else, or for another reason."""
     key = _key(wanted.id)
 
     def kept(seen: Seen) -> Decision[Approval]:
         found = seen[key]
         if found is not None:
-            return Decision(from_document(found.document, Approval))
+            there = from_document(found.document, Approval)
+            if _asked(there) != _asked(wanted):
+                raise UsedOtherwise(
+                    "this form was used for something else already, and nothing was changed: open the page again, and ask there"
+                )
+            return Decision(there)
         return Decision(wanted, [Create(key, {**to_document(wanted), EXPIRES[COLLECTION]: wanted.expires_at})])
 
     return change(ports.documents, [key], kept)
@@ -90,11 +105,13 @@ def decide(ports: Ports, name: str, by: str, now: datetime, *, agreed: bool, why
         found = seen[key]
         one = _read(found)
         if one.by == by:
-            raise ApprovalClosed("who asks for it does not agree to it: that takes another person")
+            raise ApprovalClosed(
+                "who asks for it does not decide on it: that takes another person; it can be withdrawn"
+            )
         if one.stand is not Stand.ASKED:
-            if one.decided_by == by and (one.stand is stand or (agreed and one.stand is Stand.DONE)):
+            if one.decided_by == by and (one.stand is stand or (agreed and one.stand in CARRIED)):
                 return Decision(one)
-            raise ApprovalClosed(f"{(one.decided_by or '').partition('@')[0]} has said so already: it is {one.stand}")
+            raise _closed(one)
         if one.open_until is None or one.open_until <= now:
             raise ApprovalClosed("nobody agreed in time: it has to be asked for again")
         until = one.open_until if agreed else None
@@ -104,18 +121,35 @@ def decide(ports: Ports, name: str, by: str, now: datetime, *, agreed: bool, why
     return change(ports.documents, [key], said)
 
 
-def carried_out(ports: Ports, name: str, outcome: str) -> None:
-    """What was agreed to is done, or can never be; outcome: what came of it. Raises ApprovalUnknown."""
+def withdraw(ports: Ports, name: str, by: str, now: datetime, why: str) -> Approval:
+    """Who asked for it asks no more, and nobody may agree. Again it is harmless. Raises ApprovalUnknown, ApprovalClosed."""
     key = _key(name)
+
+    def taken_back(seen: Seen) -> Decision[Approval]:
+        found = seen[key]
+        one = _read(found)
+        if one.by != by:
+            raise ApprovalClosed("only who asked for it withdraws it: an approver refuses it")
+        if one.stand is Stand.WITHDRAWN:
+            return Decision(one)
+        if one.stand is not Stand.ASKED:
+            raise _closed(one)
+        told = replace(one, stand=Stand.WITHDRAWN, open_until=None, decided_by=by, decided_at=now, decided_why=why)
+        return Decision(told, _written(found, told))
+
+    return change(ports.documents, [key], taken_back)
+
+
+def carried_out(ports: Ports, name: str, outcome: str, *, failed: bool = False) -> None:
+    """What was agreed to is done, or can never be (`failed`); outcome: what came of it. Raises ApprovalUnknown."""
+    key, stand = _key(name), Stand.FAILED if failed else Stand.DONE
 
     def done(seen: Seen) -> Decision[None]:
         found = seen[key]
         one = _read(found)
         if one.stand is not Stand.AGREED:
             return Decision(None)
-        return Decision(
-            None, _written(found, replace(one, stand=Stand.DONE, open_until=None, outcome=mask(outcome)[:500]))
-        )
+        return Decision(None, _written(found, replace(one, stand=stand, open_until=None, outcome=mask(outcome)[:500])))
 
     change(ports.documents, [key], done)
 
@@ -136,6 +170,15 @@ def approval(documents: Documents, name: str) -> Approval:
     """Raises ApprovalUnknown."""
     [found] = documents.get([_key(name)])
     return _read(found)
+
+
+def _asked(one: Approval) -> tuple[object, ...]:
+    """What a person said by it: the rest is as things stood when they did."""
+    return one.what, one.about, one.by, one.why, one.parameters
+
+
+def _closed(one: Approval) -> ApprovalClosed:
+    return ApprovalClosed(f"{(one.decided_by or '').partition('@')[0]} was quicker: it is {one.stand}")
 
 
 def _read(found: Snapshot | None) -> Approval:

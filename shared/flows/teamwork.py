@@ -13,7 +13,7 @@ from shared.disputes import lifecycle
 from shared.domain import timeline
 from shared.domain.codec import from_document, to_document
 from shared.domain.disputes import Dispute
-from shared.domain.errors import Rejected
+from shared.domain.errors import Rejected, UsedOtherwise
 from shared.domain.privacy import mask
 from shared.flows.answering import DisputeUnknown
 from shared.flows.committing import Decision, Seen, change, write
@@ -66,12 +66,18 @@ def in_queue(
     return [dispute for one in found if (dispute := dispute_of(one)) is not None]
 
 
+def named(to: str) -> str:
+    """`to`, an e-mail address or nobody's (""), as it is kept. Raises NotKept."""
+    to = to.strip().lower()
+    if to and not _PERSON.fullmatch(to):
+        raise NotKept("whose it is is said by an e-mail address: a name, an @, and a domain")
+    return to
+
+
 def assign(ports: Ports, disputes: Sequence[tuple[str, str]], to: str) -> int:
     """Each of `disputes`, by provider and id, is `to`'s from now on, an e-mail address, or nobody's (""): all of them or none. How
     many that changed. Raises NotKept, and DisputeUnknown."""
-    to = to.strip().lower()
-    if to and not _PERSON.fullmatch(to):
-        raise NotKept("whose it is is said by an e-mail address: ana@shop.example, for one")
+    to = named(to)
     if len(disputes) > MOST_AT_ONCE:
         raise NotKept(f"{MOST_AT_ONCE} disputes at once, at most")
     keys = list(dict.fromkeys(key_of(*one) for one in disputes))
@@ -91,8 +97,8 @@ def assign(ports: Ports, disputes: Sequence[tuple[str, str]], to: str) -> int:
 
 
 def comment(ports: Ports, provider: str, dispute_id: str, once: str, by: str, text: str, now: datetime) -> None:
-    """Keep `text`, with what names a person in it masked; under the same `once` again nothing is added. Raises NotKept, and
-    DisputeUnknown."""
+    """Keep `text`, with what names a person in it masked; under the same `once` again nothing is added. Raises NotKept,
+    DisputeUnknown, and UsedOtherwise where `once` has brought another text."""
     told = mask(text.strip())
     if not told or len(told) > LONGEST:
         raise NotKept(f"a comment has {LONGEST} characters at most, and says something")
@@ -103,7 +109,11 @@ def comment(ports: Ports, provider: str, dispute_id: str, once: str, by: str, te
             raise DisputeUnknown("no dispute of this name was ever told of")
         found = seen[key]
         there = from_document(found.document, _Comments).comments if found else {}
-        if once in there:
+        if (before := there.get(once)) is not None:
+            if (before.by, before.text) != (by, told):
+                raise UsedOtherwise(
+                    "this form has brought another comment already, which stands: nothing was changed, open the page again"
+                )
             return Decision(None)
         if len(there) >= MOST_COMMENTS:
             raise NotKept(f"a dispute has {MOST_COMMENTS} comments at most")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.errors import Rejected
+from shared.domain.errors import Misconfigured, Rejected
 from shared.flows.audit import Changed, Errand, begun, ended
 from shared.flows.ports import Bus, Documents, Message, Pulled, Subscriptions
 
@@ -42,6 +42,15 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Lying:
+    """What lies there, the largest group first. unseen: why some dead letters could not be looked into, by their name: a
+    subscription that is missing hides none of the others."""
+
+    groups: tuple[Group, ...]
+    unseen: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Letter:
     name: str
     pulled: Pulled
@@ -71,12 +80,10 @@ class _Letter:
         return self.pulled.attributes.get("event_id") or self.pulled.message_id
 
 
-def dead_letters(
-    subscriptions: Subscriptions, names: Sequence[str], diagnose: Diagnose, limit: int = PORTION
-) -> list[Group]:
-    """What lies in the dead letters of `names`, the largest group first, at most `limit` of each. They stay where they are."""
-    with _taken(subscriptions, names, diagnose, limit) as letters:
-        return _groups(letters)
+def dead_letters(subscriptions: Subscriptions, names: Sequence[str], diagnose: Diagnose, limit: int = PORTION) -> Lying:
+    """What lies in the dead letters of `names`, at most `limit` of each. They stay where they are."""
+    with _taken(subscriptions, names, diagnose, limit) as (letters, unseen):
+        return Lying(tuple(_groups(letters)), unseen)
 
 
 def requeue(
@@ -91,7 +98,7 @@ def requeue(
 ) -> Group:
     """Publish the letters of that fingerprint once more, where they came from (`topics`, by the name of the letters), and take
     them away then. All who follow that topic hear them; each knows what it has had. Raises Rejected where there are none."""
-    with _taken(subscriptions, tuple(topics), diagnose, limit) as letters:
+    with _taken(subscriptions, tuple(topics), diagnose, limit) as (letters, _):
         group, chosen = _chosen(letters, fingerprint)
         record = begun(documents, errand, _audit(chosen))
         bus.publish([Message(topics[one.name], one.pulled.data, _own(one.pulled.attributes)) for one in chosen])
@@ -110,7 +117,7 @@ def drop(
     limit: int = PORTION,
 ) -> Group:
     """Take the letters of that fingerprint away for good; the audit keeps their ids. Raises Rejected where there are none."""
-    with _taken(subscriptions, names, diagnose, limit) as letters:
+    with _taken(subscriptions, names, diagnose, limit) as (letters, _):
         group, chosen = _chosen(letters, fingerprint)
         record = begun(documents, errand, _audit(chosen))
         _gone(subscriptions, letters, chosen)
@@ -121,22 +128,28 @@ def drop(
 @contextmanager
 def _taken(
     subscriptions: Subscriptions, names: Sequence[str], diagnose: Diagnose, limit: int
-) -> Iterator[list[_Letter]]:
-    """What lies there, leased until the end; what is left in the list then waits again."""
+) -> Iterator[tuple[list[_Letter], Mapping[str, str]]]:
+    """What lies there, leased until the end, and what could not be looked into; what is left in the list then waits again."""
     letters: list[_Letter] = []
+    unseen: dict[str, str] = {}
 
     def take(name: str) -> None:
         own = 0
-        while own < limit and (taken := subscriptions.take(name, limit - own)):
-            own += len(taken)
-            letters.extend(_Letter(name, one, "") for one in taken)
+        try:
+            while own < limit and (taken := subscriptions.take(name, limit - own)):
+                own += len(taken)
+                letters.extend(_Letter(name, one, "") for one in taken)
+        except Misconfigured as error:
+            unseen[name] = str(error)
 
     try:
         # Side by side: of an empty one it takes Pub/Sub seconds to say so.
         with ThreadPoolExecutor(len(names) or 1) as threads:
             list(threads.map(take, names))
+        if unseen and len(unseen) == len(names):
+            raise Misconfigured("; ".join(dict.fromkeys(unseen.values())), reason="no_dead_letters")
         letters[:] = [_Letter(one.name, one.pulled, diagnose(one.name, one.pulled)) for one in letters]
-        yield letters
+        yield letters, dict(sorted(unseen.items()))
     finally:
         for name in names:
             if left := [one.pulled.ack_id for one in letters if one.name == name]:

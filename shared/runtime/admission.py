@@ -51,7 +51,7 @@ class Doorman:
         """Whose word `assertion`, the proxy's header, is. Raises Unproven, NotAllowed where they are in none of our groups, and
         Unavailable."""
         email = self._proved(assertion)
-        role = self._role(email)
+        role = self.role_of(email)
         if role is None:
             raise NotAllowed("you are in none of the groups that look at these pages: ask who runs them")
         return Person(email=email, role=role)
@@ -90,7 +90,8 @@ class Doorman:
                 self._keys, self._asked_at = msgspec.json.decode(body, type=dict[str, str]), time.monotonic()
             return self._keys
 
-    def _role(self, email: str) -> Role | None:
+    def role_of(self, email: str) -> Role | None:
+        """What whoever has this address may do here; None where they are in none of our groups. Raises Unavailable."""
         now = time.monotonic()
         found = self._known.get(email)
         if found is not None and now - found[0] < REMEMBERED:

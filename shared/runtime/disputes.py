@@ -25,6 +25,7 @@ from shared.domain.evidence import Item
 from shared.domain.money import Money
 from shared.domain.privacy import mask
 from shared.flows.answering import (
+    LONGEST_TEXT,
     Piece,
     accept,
     hold,
@@ -114,7 +115,7 @@ class Evidence(Named):
     """A piece of people's own evidence: a text, or a file. With it the answer is decided anew."""
 
     item: Literal[tuple(one.value for one in Item)] = Field(description="What it is about")  # type: ignore[valid-type]
-    text: Annotated[Prose, StringConstraints(max_length=20_000)] | None = Field(
+    text: Annotated[Prose, StringConstraints(max_length=LONGEST_TEXT)] | None = Field(
         None, repr=False, description="In the place of ours. Card numbers, IBANs and e-mail addresses in it are masked"
     )
     file: (

@@ -110,7 +110,7 @@ def test_dead_letters_are_looked_at_and_stay(place: Place) -> None:
     place.subscriptions.push_to(place.name, None)
     place.publish("a", "b")
     for _ in range(2):
-        [group] = dead_letters(place.subscriptions, [place.name], lambda *_: "malformed_message")
+        [group] = dead_letters(place.subscriptions, [place.name], lambda *_: "malformed_message").groups
         assert (group.count, group.reason, group.letters) == (2, "malformed_message", place.name)
 
 

@@ -127,7 +127,8 @@ def test_what_is_due_is_told_the_first_deadline_first(shop: Shop, home: Path) ->
     assert (due["amount"], due["risks"]) == ({"minor": 1999, "currency": "EUR"}, [])
     assert told(home, "deadlines", "--days", "30", "--at-risk") == []
     assert "EUR 19.99" in payin(home, "deadlines", "--days", "30").stdout
-    assert "nothing is due" in payin(home, "deadlines", "--days", "0").stdout
+    assert "1 of which something is to be done within 30 days" in payin(home, "deadlines", "--days", "30").stdout
+    assert "nothing is to be done" in payin(home, "deadlines", "--days", "0").stdout
 
 
 def open_dispute(**fields: Any) -> Dispute:

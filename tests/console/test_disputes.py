@@ -7,26 +7,29 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
-from urllib.parse import quote, urlencode
+from typing import Any
+from urllib.parse import quote, unquote_plus, urlencode
 
 import pytest
 import urllib3
 from playwright.sync_api import Page, expect
 
+from shared.console.pages.disputes import path_of
+from shared.console.site import address
 from shared.disputes import lifecycle
 from shared.domain import timeline
 from shared.domain.answers import Act
-from shared.domain.codec import decode
+from shared.domain.codec import decode, to_document
 from shared.domain.disputes import AnswerAsked, AnswerState, Dispute
 from shared.domain.money import Money
 from shared.flows.approvals import COLLECTION as APPROVALS
-from shared.flows.approvals import approval, decide
+from shared.flows.approvals import Stand, approval, decide
 from shared.flows.audit import records
 from shared.flows.dispute_desk import view
 from shared.flows.filing import key_of
-from shared.flows.ports import Replace
+from shared.flows.ports import Create, Key, Replace
 from shared.flows.respond_dispute import respond_dispute
-from shared.flows.teamwork import in_queue
+from shared.flows.teamwork import COMMENTS, MOST_COMMENTS, Comment, in_queue
 from shared.runtime.answers import clerk
 from shared.runtime.workbench import Workbench
 from tests.cli.shop import Shop, a_shop
@@ -38,7 +41,7 @@ from tests.stack import topology
 HTTP = urllib3.PoolManager(retries=False, timeout=30.0)
 ANA, BO, VERA, PETRA, PAUL = (f"{name}@shop.example" for name in ("ana", "bo", "vera", "petra", "paul"))
 EVIL = "<script>window.hit=1</script><img src=x onerror='window.hit=1'>\"'><svg onload=window.hit=1>"
-AT_A_DESK = ("plain", "quick", "two", "back", "bare", "large", "other", "evil", "look")
+AT_A_DESK = ("plain", "quick", "two", "back", "bare", "large", "other", "evil", "look", "wish")
 """A dispute for each test that changes one."""
 
 
@@ -102,12 +105,12 @@ def asked_for(shop: Shop) -> list[AnswerAsked]:
     return [decode(one.data, AnswerAsked) for one in pulled]
 
 
-def dear(shop: Shop, dispute_id: str, minor: int) -> None:
-    """The provider tells another amount."""
+def dear(shop: Shop, dispute_id: str, minor: int, **told: Any) -> None:
+    """The provider tells another amount, and what else is `told`."""
     [found] = shop.ports.documents.get([key_of("stripe", dispute_id)])
     assert found is not None
     before = standing(shop, dispute_id)
-    facts = {event: replace(fact, amount=Money(minor, "EUR")) for event, fact in before.facts.items()}
+    facts = {event: replace(fact, amount=Money(minor, "EUR"), **told) for event, fact in before.facts.items()}
     after = lifecycle.settle(replace(before, facts=facts))
     shop.ports.documents.commit([Replace(found.key, timeline.compact(after), found.version)])
 
@@ -135,7 +138,7 @@ def test_an_analyst_takes_a_dispute_puts_evidence_to_it_and_sends_it(
         page.keyboard.press("Enter")
         page.wait_for_url(f"**{path(dispute_id)}")
         page.get_by_role("button", name="Take it").click()
-        expect(page.get_by_role("status")).to_contain_text(f"it is {ANA}'s now")
+        expect(page.get_by_role("status")).to_contain_text("it is ana's now")
         page.get_by_text("Put evidence to the answer").click()
         page.get_by_label("About").select_option("usage")
         page.get_by_label("A text, in the place of ours").fill("She played 40 hours of music since.")
@@ -228,7 +231,7 @@ def test_everything_is_done_without_scripts_as_well(desk: Desk, shop: Shop, name
         page.get_by_label(f"Choose {dispute_id}").check()
         page.get_by_label("are with").fill(BO)
         page.get_by_role("button", name="Assign").click()
-        expect(page.get_by_role("status")).to_contain_text(f"1 of 1 now with {BO}")
+        expect(page.get_by_role("status")).to_contain_text("1 of 1 now with bo")
         page.goto(f"/disputes?who={BO}")
         page.get_by_text("Lists of your own").click()
         page.get_by_label("Keep this list as").fill("What Bo does")
@@ -246,6 +249,34 @@ def test_everything_is_done_without_scripts_as_well(desk: Desk, shop: Shop, name
     answer = standing(shop, dispute_id).answer
     assert answer is not None
     assert (answer.act, answer.by) == (Act.SUBMIT, ANA)
+
+
+def test_a_dispute_is_given_to_whoever_may_answer_it_and_to_nobody_else(
+    url: str, shop: Shop, named: dict[str, str]
+) -> None:
+    dispute_id, action = named["bare"], path(named["bare"], "assign")
+    before = standing(shop, dispute_id).assignee
+    for to in (VERA, "stranger@shop.example", "anybody@elsewhere.example", "a b", "x' || 'y@shop.example", "@"):
+        fields = {**form_on(get(url + path(dispute_id)), action), "to": to}
+        assert (to, post(url + action, fields).status) == (to, 422)
+        chosen = {"form": fields["form"], "case:1": f"stripe:{dispute_id}", "to": to}
+        assert post(f"{url}/disputes/assign", chosen).status == 422
+    assert standing(shop, dispute_id).assignee == before
+    for to, whose in (("petra", PETRA), (BO.upper(), BO), ("nobody", ""), ("", ANA)):
+        fields = {**form_on(get(url + path(dispute_id)), action), "to": to}
+        assert post(url + action, fields).status == 303
+        assert standing(shop, dispute_id).assignee == whose
+
+
+def test_no_address_stands_in_the_url_of_a_list(url: str, shop: Shop) -> None:
+    page = get(f"{url}/disputes?who={BO}&status=all")
+    where = [*re.findall(r'(?:href|action)="([^"]+)"', page), *re.findall(r'name="who" value="([^"]*)"', page)]
+    assert "bo" in where
+    kept = post(f"{url}/disputes/views", {**form_on(page, "/disputes/views"), "name": "Of Bo", "who": BO})
+    where += [kept.headers["Location"], *re.findall(r'href="([^"]+)"', get(f"{url}/disputes"))]
+    where += re.findall(r'href="([^"]+)"', get(f"{url}/audit?who={BO}"))
+    assert not [one for one in where if "@" in one or "%40" in one]
+    assert "who=bo" in kept.headers["Location"]
 
 
 def test_what_takes_two_is_done_when_another_person_agrees(
@@ -297,6 +328,41 @@ def test_what_was_agreed_to_and_died_is_carried_out_again_once(url: str, shop: S
     assert "nobody knows" not in get(f"{url}/approvals", PAUL)
 
 
+def test_a_wish_ends_before_the_deadline_shows_what_is_given_up_and_is_withdrawn_by_who_asked(
+    url: str, shop: Shop, named: dict[str, str]
+) -> None:
+    dispute_id, action = named["wish"], path(named["wish"], "accept")
+    until = shop.now + timedelta(hours=20)
+    dear(shop, dispute_id, 70_000, respond_by=until)
+    wish = {**form_on(get(url + action), action), "why": "they are right"}
+    assert [post(url + action, wish).status for _ in range(2)] == [303, 303]
+    other = post(url + action, {**wish, "why": "they are wrong"})
+    assert (other.status, b"used for something else already" in other.data) == (409, True)
+    [kept] = [one for one in shop.ports.documents.scan(APPROVALS, 10) if dispute_id in str(one.document["about"])]
+    wanted = approval(shop.ports.documents, kept.key.id)
+    assert wanted.why == "they are right"
+    assert wanted.open_until == until - timedelta(hours=1)
+    page = get(f"{url}/approvals", PAUL)
+    assert "EUR 700.00" in page.partition("What is given up")[2][:60]
+    assert "due in 20 h" in page.partition("<dt>Deadline</dt>")[2][:80]
+    dear(shop, dispute_id, 70_000, respond_by=until - timedelta(hours=9))
+    moved = get(f"{url}/approvals", PAUL)
+    assert "due in 11 h" in moved.partition("<dt>Deadline</dt>")[2][:80]
+    assert "another one than when it was asked for" in moved
+    withdraw = f"/approvals/{kept.key.id}/withdraw"
+    assert withdraw not in page
+    own = {**form_on(get(f"{url}/approvals"), withdraw), "why": "they have paid"}
+    not_theirs = {**own, "form": form_on(get(url + path(dispute_id), BO), path(dispute_id, "comment"))["form"]}
+    with nothing_new(shop, dispute_id):
+        assert post(url + withdraw, not_theirs, BO).status == 409
+        assert post(url + withdraw, own).status == 303
+        assert "was asked for already" in unquote_plus(post(url + action, wish).headers["Location"])
+    assert approval(shop.ports.documents, kept.key.id).stand is Stand.WITHDRAWN
+    said = [(one.who, one.what) for one in records(shop.ports.documents, shop.now - timedelta(days=1), 500)]
+    assert said.count((ANA, "approval withdraw")) == 1
+    assert kept.key.id not in get(f"{url}/approvals", PAUL)
+
+
 def test_what_was_agreed_to_is_not_done_for_another_amount(url: str, shop: Shop, named: dict[str, str]) -> None:
     dispute_id, action = named["other"], path(named["other"], "accept")
     dear(shop, dispute_id, 70_000)
@@ -306,8 +372,13 @@ def test_what_was_agreed_to_is_not_done_for_another_amount(url: str, shop: Shop,
     agree = f"/approvals/{kept.key.id}/agree"
     with nothing_new(shop, dispute_id):
         fields = {**form_on(get(f"{url}/approvals", PAUL), agree), "why": "so they are"}
-        assert "could+not+be+done" in post(url + agree, fields, PAUL).headers["Location"]
-    assert "another amount" in str(approval(shop.ports.documents, kept.key.id).outcome)
+        went = [post(url + agree, fields, PAUL).headers["Location"] for _ in range(2)]
+    for where in went:
+        page = get(url + where, PAUL)
+        assert '<p role="alert">it could not be done: meanwhile it is about another amount' in page
+        assert 'role="status"' not in page
+    told = approval(shop.ports.documents, kept.key.id)
+    assert (told.stand, "another amount" in str(told.outcome)) == (Stand.FAILED, True)
 
 
 def test_hostile_text_in_any_field_is_text(desk: Desk, url: str, shop: Shop, named: dict[str, str]) -> None:
@@ -363,7 +434,24 @@ def test_a_form_that_is_stale_does_nothing_and_keeps_what_was_typed(
             told = post(url + action, {**typed, "form": stale})
             assert told.status == 403
             assert b"typed with care" in told.data
+            assert b"go back to its page" in told.data
         assert post(url + action, {**typed, "form": fields["form"]}, BO).status == 403
+
+
+def test_what_is_too_long_is_refused_and_shown_whole_to_whoever_wrote_it(
+    url: str, shop: Shop, named: dict[str, str]
+) -> None:
+    dispute_id = named["look"]
+    page = get(url + path(dispute_id))
+    [most] = re.findall(r'<textarea name="text" rows="4" maxlength="(\d+)"', page)
+    text = "word " * (int(most) // 5) + "and the end of it"
+    fields = {**form_on(page, path(dispute_id, "evidence")), "item": "usage", "text": text}
+    with nothing_new(shop, dispute_id):
+        told = post(url + path(dispute_id, "evidence"), fields)
+        assert (told.status, str(len(text)) in told.data.decode()) == (422, True)
+        assert text in told.data.decode()
+        hold = {**form_on(page, path(dispute_id, "hold")), "why": "x" * 1001, "until": f"{shop.now:%Y-%m-%dT%H:%M}"}
+        assert b"1000 characters" in post(url + path(dispute_id, "hold"), hold).data
 
 
 def test_who_may_only_look_finds_no_button_and_is_refused(
@@ -392,8 +480,59 @@ def test_what_would_be_sent_is_read_before(url: str, named: dict[str, str]) -> N
         assert found.headers["Content-Disposition"].startswith("attachment")
 
 
+@pytest.mark.parametrize("name", ["..", ".", "~dp", "a/../b//c", "a?b#c%2F", "争议-ä\u2028", "x" * 200])
+def test_a_dispute_is_reached_and_its_evidence_kept_whatever_it_is_called(url: str, shop: Shop, name: str) -> None:
+    model = standing(shop, in_queue(shop.ports.documents, {}, 1)[0].dispute_id)
+    other = replace(model, dispute_id=name, queue=None, next_action_at=None)
+    shop.ports.documents.commit([Create(key_of("stripe", name), timeline.compact(other))])
+    own = path_of("stripe", name)
+    assert name in unescape(get(url + own))
+    for kind, file in (("packet.pdf", "pdf"), ("packet.json", "json")):
+        found = HTTP.request("GET", url + address("dispute", kind, "stripe", name), headers={"X-Stand-In-Person": ANA})
+        assert found.status == 200, found.data
+        told = found.headers["Content-Disposition"]
+        assert re.fullmatch(rf'attachment; filename="evidence-[\w.-]+\.{file}"(; filename\*=UTF-8\'\'\S+)?', told, re.A)
+    action = address("dispute", "comment", "stripe", name)
+    said = post(url + action, {**form_on(get(url + own), action), "text": "hello"})
+    assert (said.status, said.headers["Location"].partition("?")[0]) == (303, own)
+
+
 def test_the_whole_story_goes_back_to_the_deliveries(url: str, named: dict[str, str]) -> None:
     assert "received, " in get(url + path(named["look"], "story"))
+
+
+def test_a_dispute_with_many_long_comments_is_a_small_page_and_none_is_out_of_reach(
+    desk: Desk, url: str, shop: Shop
+) -> None:
+    model = standing(shop, in_queue(shop.ports.documents, {}, 1)[0].dispute_id)
+    other = replace(model, dispute_id="dp_talk", queue=None, next_action_at=None)
+    told = {
+        f"f-{n}": Comment(by=ANA, at=shop.now + timedelta(seconds=n), text=f"<{n}>" + "é'" * 990)
+        for n in range(MOST_COMMENTS)
+    }
+    shop.ports.documents.commit(
+        [
+            Create(key_of("stripe", "dp_talk"), timeline.compact(other)),
+            Create(
+                Key(COMMENTS, "stripe:dp_talk"), {"comments": {name: to_document(one) for name, one in told.items()}}
+            ),
+        ]
+    )
+    page = get(url + path("dp_talk"))
+    assert f"<{MOST_COMMENTS - 1}>" in unescape(page)
+    assert len(page.encode()) < 100_000
+    seen: set[str] = set()
+    where: str | None = path("dp_talk", "comments")
+    while where:
+        page = get(url + where)
+        assert len(page.encode()) < 100_000
+        seen |= set(re.findall(r"<(\d+)>", unescape(page)))
+        where = next(iter(re.findall(r'<a href="([^"]+)" rel="prev">', unescape(page))), None)
+    assert len(seen) == MOST_COMMENTS
+    with desk.sits(ANA, size=NARROW) as narrow:
+        narrow.goto(path("dp_talk", "comments"))
+        assert barriers(narrow) == []
+        assert overflows(narrow) <= 0
 
 
 def test_a_first_page_is_small(url: str) -> None:

@@ -68,6 +68,29 @@ def test_a_form_leads_to_no_other_host(url: str) -> None:
         assert re.match(r"/(?![/\\])", answer.headers["Location"]), answer.headers["Location"]
 
 
+def test_nobody_elses_words_are_shown_as_ours(url: str) -> None:
+    told = {"name": "Late ones", "due": "over", "form": _token(url, ANA)}
+    where = post(f"{url}/disputes/views", told).headers["Location"]
+    assert b"the list Late ones is kept" in get(url + where, ANA).data
+    assert b"the list Late ones is kept" not in get(url + where, BO).data
+    words = "Call+this+number+at+once"
+    for forged in (f"/?done={words}", f"/?failed={words}", where.replace("Late+ones", words), f"/?done={words}&seal=x"):
+        assert words.replace("+", " ").encode() not in get(url + forged, ANA).data
+    assert b"is kept" not in get(url + where.replace("done=", "failed="), ANA).data
+
+
+def test_who_is_refused_finds_the_way_back_to_the_page_of_the_form(url: str) -> None:
+    told = post(f"{url}/disputes/views", {"name": "Late ones", "form": "old"}, Referer=f"{url}/disputes?due=over")
+    assert told.status == 403
+    assert b"go back to its page" in told.data
+    assert b'href="/disputes?due=over"' in told.data
+
+
+def _token(url: str, person: str) -> str:
+    [token, *_] = re.findall(r'name="form" value="([^"]+)"', get(f"{url}/disputes", person).data.decode())
+    return str(token)
+
+
 def test_a_page_that_is_not_there_says_where_to_go(url: str) -> None:
     answer = get(f"{url}/nowhere")
     assert answer.status == 404

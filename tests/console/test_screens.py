@@ -1,8 +1,11 @@
 """What stands on each screen, from a cold start, and what people do there."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode
@@ -317,6 +320,16 @@ def test_what_was_given_up_is_sent_again(desk: Desk, shop: Shop) -> None:
         assert "Nothing was given up" in page.inner_text("main")
 
 
+def test_dead_letters_that_are_missing_are_named_and_hide_no_others(url: str, shop: Shop) -> None:
+    give_up(shop)
+    with closing(sqlite3.connect(shop.home / "payin.sqlite")) as database, database:
+        database.execute("DELETE FROM subscriptions WHERE name = 'dead-letter-track-dispute'")
+    found = get(f"{url}/letters", ANA)
+    assert found.status == 200
+    assert b"Nobody looked into dead-letter-track-dispute" in found.data
+    assert re.search(rb"Publish \d again", found.data)
+
+
 def test_why_says_also_what_if(url: str, shop: Shop) -> None:
     told = get(f"{url}/why?" + urlencode({"payment": f"stripe:{shop.payment}", "rules": "shipped", "model": "none"}))
     assert told.status == 200
@@ -344,12 +357,17 @@ def test_a_rule_changes_when_another_person_agrees_and_not_before(url: str, shop
     [rule] = [one for one in book.contents.rules if one.code == told["code"]]
     assert rule.state is State.SHADOW
     assert told["code"] in _page(url, "/rules/diff?from=shipped&to=1", VERA)
-    back = form(url, "/rules", "/rules/put", ANA)
-    late = {**back, "state": "live", "after": "", "why": "the book is another one"}
-    assert post(url, "/rules/put", late, ANA).status == 303
-    [path] = set(re.findall(r'action="(/approvals/[^"]+/agree)', _page(url, "/approvals", PETRA)))
-    assert post(url, path, {**form(url, "/approvals", path, PETRA), "why": "so it is"}, PETRA).status == 303
-    assert standing_book(shop.ports.documents).revision == 1
+    wishes = [{**form(url, "/rules", "/rules/put", ANA), "state": "live", "why": "it hinders none"} for _ in range(2)]
+    for junk in ("", "x" * 20_000, "-1", "1.5", "²", "\x00", "0", "99999999999", "2", "shipped"):
+        assert post(url, "/rules/put", {**wishes[0], "after": junk}, ANA).status in (400, 409), junk
+    assert [post(url, "/rules/put", wish, ANA).status for wish in wishes] == [303, 303]
+    went = []
+    for path in sorted(set(re.findall(r'action="(/approvals/[^"]+/agree)', _page(url, "/approvals", PETRA)))):
+        said = post(url, path, {**form(url, "/approvals", path, PETRA), "why": "so it is"}, PETRA)
+        went.append(unescape(_page(url, said.headers["Location"], PETRA)))
+    assert sum("revision 2 decides" in page for page in went) == 1
+    assert sum('role="alert">it could not be done: the book is another one by now' in page for page in went) == 1
+    assert standing_book(shop.ports.documents).revision == 2
 
 
 def _page(url: str, path: str, person: str) -> str:

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.errors import UsedOtherwise
 from shared.flows.approvals import (
     COLLECTION,
     GOOD_FOR,
@@ -19,6 +21,7 @@ from shared.flows.approvals import (
     carried_out,
     decide,
     waiting,
+    withdraw,
 )
 from shared.flows.ports import Ports
 from tests.local import wipe
@@ -50,7 +53,38 @@ def test_what_is_agreed_to_is_what_was_asked(ports: Ports) -> None:
 def test_the_same_form_asks_once(ports: Ports) -> None:
     ask(ports, WANTED)
     decide(ports, "f-1", PETRA, NOON, agreed=False, why="they are not")
-    assert ask(ports, replace(WANTED, why="again")).stand is Stand.REFUSED
+    assert ask(ports, replace(WANTED, asked_at=NOON + timedelta(hours=1), says="in other words")).stand is Stand.REFUSED
+
+
+@pytest.mark.parametrize(
+    "other", [{"why": "for another reason"}, {"about": "disputes:stripe:dp_2"}, {"parameters": {}}, {"by": PAUL}]
+)
+def test_a_form_that_was_used_for_something_else_changes_nothing_and_says_so(
+    ports: Ports, other: dict[str, Any]
+) -> None:
+    ask(ports, WANTED)
+    with pytest.raises(UsedOtherwise, match="nothing was changed"):
+        ask(ports, replace(WANTED, **other))
+    assert waiting(ports.documents, NOON) == [WANTED]
+
+
+def test_who_asked_withdraws_it_and_nobody_else_does(ports: Ports) -> None:
+    ask(ports, WANTED)
+    with pytest.raises(ApprovalClosed, match="only who asked"):
+        withdraw(ports, "f-1", PETRA, NOON, "I would not")
+    for _ in range(2):
+        told = withdraw(ports, "f-1", ANA, NOON, "they have paid")
+    assert (told.stand, told.decided_by, told.decided_why) == (Stand.WITHDRAWN, ANA, "they have paid")
+    assert waiting(ports.documents, NOON) == []
+    with pytest.raises(ApprovalClosed, match="ana was quicker: it is withdrawn"):
+        decide(ports, "f-1", PETRA, NOON, agreed=True, why="so they are")
+
+
+def test_what_another_person_agreed_to_is_not_withdrawn(ports: Ports) -> None:
+    ask(ports, WANTED)
+    decide(ports, "f-1", PETRA, NOON, agreed=True, why="so they are")
+    with pytest.raises(ApprovalClosed, match="petra"):
+        withdraw(ports, "f-1", ANA, NOON, "they have paid")
 
 
 def test_nobody_agrees_to_their_own_wish(ports: Ports) -> None:
@@ -82,7 +116,7 @@ def test_what_was_never_asked_is_unknown(ports: Ports) -> None:
         approval(ports.documents, "f-2")
 
 
-@given(st.lists(st.sampled_from(["ask", "agree", "refuse", "done", "own"]), max_size=8))
+@given(st.lists(st.sampled_from(["ask", "agree", "refuse", "done", "own", "withdraw"]), max_size=8))
 def test_nothing_is_done_that_another_person_did_not_agree_to(shared_ports: Ports, words: list[str]) -> None:
     wipe(shared_ports, (COLLECTION,))
     agreed = False
@@ -92,6 +126,8 @@ def test_nothing_is_done_that_another_person_did_not_agree_to(shared_ports: Port
                 ask(shared_ports, WANTED)
             elif word == "done":
                 carried_out(shared_ports, "f-1", "accepted")
+            elif word == "withdraw":
+                withdraw(shared_ports, "f-1", ANA, NOON, "no more")
             else:
                 by = ANA if word == "own" else PETRA
                 decide(shared_ports, "f-1", by, NOON, agreed=word != "refuse", why="because")

@@ -22,6 +22,7 @@ from shared.domain.events import Alert, DisputeStage, DisputeStatus
 from shared.domain.evidence import Item, Own, Packet
 from shared.domain.usage import APP_STORES, Consent
 from shared.flows.answering import (
+    LONGEST_TEXT,
     MOST_PIECES,
     Acted,
     AnswerTaken,
@@ -30,6 +31,7 @@ from shared.flows.answering import (
     PieceUnknown,
     accept,
     hold,
+    piece_of,
     recorded_elsewhere,
     submit,
     supply,
@@ -620,6 +622,15 @@ def test_a_text_takes_the_place_of_the_one_before_and_the_same_piece_again_is_th
     own = own_of(pieces, office.ports)
     assert own.texts == {Item.USAGE: "On 13 days."}
     assert [one.data for one in own.documents] == [SHOWN.data]
+
+
+def test_a_persons_text_is_kept_whole_or_not_at_all() -> None:
+    told = "word " * (LONGEST_TEXT // 5)
+    assert len(piece_of(Item.USAGE, text=told).data) == LONGEST_TEXT
+    assert piece_of(Item.USAGE, text=told[:-20] + " ana@shop.example").data.endswith(b"[e-mail]")
+    with pytest.raises(NotTaken, match="20001") as error:
+        piece_of(Item.USAGE, text=told + "x")
+    assert error.value.reason == "text_too_long"
 
 
 def test_what_is_withdrawn_is_not_sent_and_both_names_stay(office: Office) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain import timeline
 from shared.domain.disputes import Dispute
-from shared.domain.errors import Rejected
+from shared.domain.errors import Rejected, UsedOtherwise
 from shared.domain.events import DisputeStatus
 from shared.flows.answering import AnswerTaken, DisputeUnknown, hold, mark, submit
 from shared.flows.audit import Errand, audited, records
@@ -107,6 +107,9 @@ def test_a_comment_is_kept_once_and_names_nobody(ports: Ports, opened: Dispute) 
     comment(*named, "f-2", BO, "write to customer@music.example", NOON + HOUR)
     comment(*named, "f-1", ANA, "look at the login", NOON)
     comment(*named, "f-1", ANA, "look at the login", NOON + DAY)
+    for by, text in ((ANA, "look at the invoice"), (BO, "look at the login")):
+        with pytest.raises(UsedOtherwise, match="nothing was changed"):
+            comment(*named, "f-1", by, text, NOON + DAY)
     told = comments(ports.documents, opened.provider, opened.dispute_id)
     assert [(one.by, one.text) for one in told] == [(ANA, "look at the login"), (BO, "write to [e-mail]")]
 

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from shared.backends.local.bus import LocalBus
-from shared.domain.errors import Rejected
+from shared.domain.errors import Misconfigured, Rejected
 from shared.flows.audit import Errand, records
 from shared.flows.ports import Message, Ports, Pulled
 from shared.operations.dead_letters import dead_letters, drop, requeue
@@ -48,7 +48,7 @@ def give_up(bus: LocalBus, *bodies: bytes, kind: str = "payment") -> None:
 
 
 def look(bus: LocalBus) -> Sequence[tuple[str, str, str, int, str]]:
-    found = dead_letters(bus, NAMES, diagnose)
+    found = dead_letters(bus, NAMES, diagnose).groups
     return [(one.letters, one.kind, one.reason, one.count, one.example) for one in found]
 
 
@@ -64,7 +64,7 @@ def test_letters_are_told_by_what_they_have_in_common_and_stay(ports: Ports, bus
         found = look(bus)
         assert found[0] == told[0]
         assert sorted(found) == sorted(told)
-    [first, *_] = dead_letters(bus, NAMES, diagnose)
+    [first, *_] = dead_letters(bus, NAMES, diagnose).groups
     assert (first.source, first.provider) == ("dead-letter-record-payment-stripe", "stripe")
     assert first.first <= first.last
     assert first.last - first.first < timedelta(minutes=1)
@@ -73,7 +73,7 @@ def test_letters_are_told_by_what_they_have_in_common_and_stay(ports: Ports, bus
 def test_one_group_is_published_again_as_it_was_and_the_others_stay(ports: Ports, bus: LocalBus) -> None:
     give_up(bus, b'{"n": "nameless"}', b'{"n": 1}', b'{"n": 2}')
     before = len(bus.pull("payment-events", 10, 60))
-    [group] = [one for one in dead_letters(bus, NAMES, diagnose) if one.reason == "goes through now"]
+    [group] = [one for one in dead_letters(bus, NAMES, diagnose).groups if one.reason == "goes through now"]
     done = requeue(bus, bus, ports.documents, LETTERS, group.fingerprint, diagnose, errand("requeue"))
     assert done.count == 2
     assert (before, [json.loads(one.data)["n"] for one in bus.pull("payment-events", 10, 60)]) == (3, [1, 2])
@@ -88,7 +88,7 @@ def test_one_group_is_published_again_as_it_was_and_the_others_stay(ports: Ports
 
 def test_one_group_is_dropped_and_its_ids_are_kept(ports: Ports, bus: LocalBus) -> None:
     give_up(bus, b"nameless", b"whole")
-    [group] = [one for one in dead_letters(bus, NAMES, diagnose) if one.reason == "no_name"]
+    [group] = [one for one in dead_letters(bus, NAMES, diagnose).groups if one.reason == "no_name"]
     drop(bus, ports.documents, NAMES, group.fingerprint, diagnose, errand("drop"))
     assert [one[2:4] for one in look(bus)] == [("goes through now", 1)]
     [told] = records(ports.documents, NOON - MINUTE, 10)
@@ -115,3 +115,16 @@ def test_a_diagnosis_that_fails_loses_no_letter(ports: Ports, bus: LocalBus) -> 
     with pytest.raises(ZeroDivisionError):
         dead_letters(bus, NAMES, failing)
     assert [one[3] for one in look(bus)] == [1]
+
+
+def test_a_subscription_that_is_missing_hides_none_of_the_others(ports: Ports, bus: LocalBus) -> None:
+    give_up(bus, b"whole")
+    names = ("dead-letter-of-nobody", *NAMES)
+    found = dead_letters(bus, names, diagnose)
+    assert [(one.letters, one.count) for one in found.groups] == [("dead-letter-record-payment", 1)]
+    assert found.unseen == {"dead-letter-of-nobody": "there is no subscription dead-letter-of-nobody"}
+    topics = {**LETTERS, "dead-letter-of-nobody": "payment-events"}
+    [group] = found.groups
+    assert requeue(bus, bus, ports.documents, topics, group.fingerprint, diagnose, errand("requeue")).count == 1
+    with pytest.raises(Misconfigured, match="dead-letter-of-nobody"):
+        dead_letters(bus, names[:1], diagnose)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.console.site import Site, Visit, link
+from shared.flows.answering import colleague
 from shared.flows.audit import SEEN, Record, newest
 
 DAYS = {"1": "a day", "7": "a week", "30": "a month", "90": "three months"}
@@ -19,7 +20,8 @@ def register(site: Site) -> None:
 def _look(visit: Visit) -> Mapping[str, Any]:
     days = visit.asked.get("days", "")
     days = days if days in DAYS else "7"
-    who, what = visit.asked.get("who", "").strip().lower(), visit.asked.get("what", "")
+    # What stands in a URL is kept by logs and browsers: no address.
+    who, what = colleague(visit.asked.get("who", "").strip().lower()), visit.asked.get("what", "")
     since = visit.now - timedelta(days=int(days))
     before = _before(visit)
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from html import escape
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from shared.console.pages.disputes import MINE, NOBODY, path_of, whose
-from shared.console.site import File, Site, Visit, done
+from shared.console.site import File, Site, Visit, Went, address, done, link
 from shared.disputes import evidence
 from shared.disputes.deadlines import is_ours
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, SOURCES, Source
@@ -32,6 +32,7 @@ from shared.domain.privacy import mask
 from shared.domain.reference_amount import reference_minor
 from shared.flows import cases
 from shared.flows.answering import (
+    LONGEST_TEXT,
     AnswerTaken,
     accept,
     colleague,
@@ -43,7 +44,7 @@ from shared.flows.answering import (
     supply,
     withdraw,
 )
-from shared.flows.approvals import GOOD_FOR, Approval, ask, waiting
+from shared.flows.approvals import GOOD_FOR, Approval, Stand, ask, waiting
 from shared.flows.dispute_desk import view
 from shared.flows.evidence import kept
 from shared.flows.keep_evidence import COLLECTION as USAGE
@@ -51,7 +52,7 @@ from shared.flows.keep_evidence import usage_of
 from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import payment_of
 from shared.flows.respond_dispute import contest_of
-from shared.flows.teamwork import assign, comment, comments
+from shared.flows.teamwork import LONGEST, Comment, assign, comment, comments
 from shared.operations.finding import Found, Kind
 from shared.operations.stories import Story, kept_story, pauses, story
 from shared.runtime.answers import prepared
@@ -60,9 +61,17 @@ from shared.runtime.responders import check_acceptance, responder, responder_of
 AHEAD = timedelta(minutes=5)
 """So far may the clock of who records an answer be ahead of ours."""
 FINAL = {Act.SUBMIT: "dispute submit", Act.ACCEPT: "dispute accept"}
+LEFT_TO_ACT = timedelta(hours=1)
+"""Between the last word of a second person and the deadline, where there is so long."""
 KEPT_FOR = 10 * GOOD_FOR
 """An approval's document goes then; the audit keeps what was said."""
-_ONE = "<provider>/<path:dispute_id>"
+_ONE = "<provider>/<name:dispute_id>"
+
+
+SAID_HERE, SAID_THERE = 12_000, 50_000
+"""Bytes of comments on the dispute's page, and on one of their own: a page has 100 kB at most."""
+SHOWN = 1_500
+"""Characters of a piece of evidence: the whole is in the packet."""
 
 
 class AskedAlready(Rejected):
@@ -86,6 +95,7 @@ class Checked:
 def register(site: Site) -> None:
     site.page(f"/disputes/{_ONE}", "dispute", _look)
     site.page(f"/dispute/story/{_ONE}", "dispute_story", _whole_story)
+    site.page(f"/dispute/comments/{_ONE}", "dispute_comments", _all_said)
     site.file(f"/dispute/packet.pdf/{_ONE}", "dispute_pdf", partial(_packet, as_json=False))
     site.file(f"/dispute/packet.json/{_ONE}", "dispute_json", partial(_packet, as_json=True))
     for act, name in FINAL.items():
@@ -111,6 +121,8 @@ def _look(visit: Visit) -> Mapping[str, Any]:
     dispute = _the(visit)
     documents = visit.ports.documents
     visit.saw(*_read(dispute))
+    said = comments(documents, dispute.provider, dispute.dispute_id)
+    first = _newest(said, len(said), SAID_HERE)
     asked = [one for one in waiting(documents, visit.now) if one.about == _about(dispute)]
     told = kept_story(visit.ports, dispute, visit.now)
     packet, trouble = _best(visit, dispute)
@@ -133,8 +145,12 @@ def _look(visit: Visit) -> Mapping[str, Any]:
         "limits": ANYWHERE,
         "problems": problems,
         "supplied": _supplied(dispute),
+        "longest": LONGEST_TEXT,
+        "longest_comment": LONGEST,
         "items": [(item.value, title) for item, title in TITLES.items()],
-        "comments": comments(documents, dispute.provider, dispute.dispute_id),
+        "comments": said[first:],
+        "earlier": first,
+        "shown": SHOWN,
         "asked_for": asked,
         "facts": [
             (event_id, {name: value for name, value in to_document(fact).items() if value not in (None, [], ())})
@@ -162,6 +178,32 @@ def _whole_story(visit: Visit) -> Mapping[str, Any]:
     }
 
 
+def _all_said(visit: Visit) -> Mapping[str, Any]:
+    """Comments, the newest of those that stand before the place `until`, in the order in which they were written."""
+    dispute = _the(visit)
+    visit.saw(*_read(dispute))
+    said, told = comments(visit.ports.documents, dispute.provider, dispute.dispute_id), visit.asked.get("until", "")
+    end = min(int(told), len(said)) if told.isascii() and told.isdigit() and len(told) < 5 else len(said)
+    first = _newest(said, end, SAID_THERE)
+    return {
+        "one": dispute,
+        "path": path_of(dispute.provider, dispute.dispute_id),
+        "comments": said[first:end],
+        "first": first,
+        "end": end,
+        "all": len(said),
+        "earlier": link(_act_path(dispute, "comments"), until=first) if first else "",
+    }
+
+
+def _newest(said: Sequence[Comment], end: int, most: int) -> int:
+    """The place of the first of those before `end` that fit into `most` bytes of a page; one always does."""
+    first, size = end, 0
+    while first > 0 and (size := size + len(escape(said[first - 1].text).encode()) + 300) <= most:
+        first -= 1
+    return first if first < end else max(end - 1, 0)
+
+
 def _the(visit: Visit) -> Dispute:
     """Raises DisputeUnknown."""
     return view(visit.ports.documents, visit.asked["provider"], visit.asked["dispute_id"])
@@ -178,7 +220,7 @@ def _about(dispute: Dispute) -> str:
 
 
 def _act_path(dispute: Dispute, act: str) -> str:
-    return f"/dispute/{act}/{quote(dispute.provider, safe='')}/{quote(dispute.dispute_id, safe='')}"
+    return address("dispute", act, dispute.provider, dispute.dispute_id)
 
 
 def _is_free(dispute: Dispute) -> bool:
@@ -306,7 +348,7 @@ def _confirm(act: Act, visit: Visit) -> Mapping[str, Any]:
     }
 
 
-def _final(act: Act, visit: Visit) -> str:
+def _final(act: Act, visit: Visit) -> Went:
     dispute = _the(visit)
     page = path_of(dispute.provider, dispute.dispute_id)
     seen, why = visit.asked.get("_mark", ""), mask(visit.why)
@@ -380,6 +422,7 @@ def _asked(visit: Visit, dispute: Dispute, act: Act, seen: str, reason: str) -> 
         what=what,
         about=_about(dispute),
         says=says,
+        gives_up=_gives_up(dispute, act),
         parameters={
             "provider": dispute.provider,
             "dispute_id": dispute.dispute_id,
@@ -391,11 +434,34 @@ def _asked(visit: Visit, dispute: Dispute, act: Act, seen: str, reason: str) -> 
         by=visit.person.email,
         why=mask(visit.why),
         asked_at=visit.now,
-        open_until=visit.now + GOOD_FOR,
+        deadline=dispute.respond_by,
+        open_until=_open_until(dispute, visit.now),
         expires_at=visit.now + KEPT_FOR,
     )
-    ask(visit.acting(f"{what} asked", visit.why), wanted)
+    told = ask(visit.acting(f"{what} asked", visit.why), wanted)
+    if told.stand is not Stand.ASKED:
+        return f"that was asked for already: it is {told.stand}"
     return "asked for: nothing is done until another person agrees, under Approvals"
+
+
+def _open_until(dispute: Dispute, now: datetime) -> datetime:
+    """How long another person may agree: never beyond the deadline, and with time left to act. Raises AnswerTaken where it has
+    passed."""
+    until = dispute.respond_by
+    if until is None or (dispute.deadline_estimated and until <= now):
+        return now + GOOD_FOR
+    if until <= now:
+        raise AnswerTaken("its deadline has passed: the provider takes no answer any more", reason="too_late")
+    return min(now + GOOD_FOR, max(until - LEFT_TO_ACT, now + (until - now) / 2))
+
+
+def _gives_up(dispute: Dispute, act: Act) -> str:
+    """What nobody gets back, for whoever agrees to it."""
+    if act is Act.SUBMIT:
+        return f"no other answer can be given; {_costs(dispute) or 'nothing beside the ordinary fees'}"
+    fees = f", and {dispute.fees} of fees" if dispute.fees else ""
+    expected = dispute.answer.expected if dispute.answer else None
+    return f"{dispute.amount or 'an amount nobody knows'}{fees}{f'; an answer would be worth {expected}' if expected else ''}"
 
 
 def _takes_two(dispute: Dispute, act: Act, visit: Visit) -> str | None:
@@ -422,7 +488,7 @@ def _costs(dispute: Dispute) -> str | None:
 # What can be changed again
 
 
-def _hold(visit: Visit) -> str:
+def _hold(visit: Visit) -> Went:
     provider, dispute_id = visit.asked["provider"], visit.asked["dispute_id"]
     until, why = _instant(visit, "until"), mask(visit.why)
     ports = visit.acting("dispute hold", visit.why)
@@ -430,7 +496,7 @@ def _hold(visit: Visit) -> str:
     return done(path_of(provider, dispute_id), f"held until {visit.reader.instant(until)}")
 
 
-def _record(visit: Visit) -> str:
+def _record(visit: Visit) -> Went:
     provider, dispute_id = visit.asked["provider"], visit.asked["dispute_id"]
     act = {"submit": Act.SUBMIT, "accept": Act.ACCEPT}.get(visit.asked.get("act", ""))
     if act is None:
@@ -459,7 +525,7 @@ def _instant(visit: Visit, name: str) -> datetime:
         raise Rejected("say when, as 2026-03-01 12:00", reason="no_instant") from None
 
 
-def _supply(visit: Visit) -> str:
+def _supply(visit: Visit) -> Went:
     provider, dispute_id = visit.asked["provider"], visit.asked["dispute_id"]
     try:
         item = Item(visit.asked.get("item", ""))
@@ -474,20 +540,20 @@ def _supply(visit: Visit) -> str:
     return done(path_of(provider, dispute_id), f"it goes with the answer: {TITLES[item]}")
 
 
-def _withdraw(visit: Visit) -> str:
+def _withdraw(visit: Visit) -> Went:
     provider, dispute_id, name = visit.asked["provider"], visit.asked["dispute_id"], visit.asked.get("name", "")
     ports = visit.acting("dispute withdraw", f"evidence {name[:60]} is not sent")
     withdraw(ports, provider, dispute_id, visit.person.email, visit.now, name)
     return done(path_of(provider, dispute_id), "it does not go with the answer any more")
 
 
-def _assign(visit: Visit) -> str:
+def _assign(visit: Visit) -> Went:
     provider, dispute_id, to = visit.asked["provider"], visit.asked["dispute_id"], whose(visit)
     assign(visit.acting("dispute assign", f"for {colleague(to) or 'nobody'}"), [(provider, dispute_id)], to)
-    return done(path_of(provider, dispute_id), f"it is {to}'s now" if to else "it is nobody's now")
+    return done(path_of(provider, dispute_id), f"it is {colleague(to)}'s now" if to else "it is nobody's now")
 
 
-def _comment(visit: Visit) -> str:
+def _comment(visit: Visit) -> Went:
     provider, dispute_id = visit.asked["provider"], visit.asked["dispute_id"]
     ports = visit.acting("dispute comment", "a comment")
     comment(ports, provider, dispute_id, visit.once, visit.person.email, visit.asked.get("text", ""), visit.now)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
-from shared.console.site import Site, Visit, done, fields, link
+from shared.console.site import Site, Visit, Went, address, done, fields, link
 from shared.disputes.queue import place_of
 from shared.domain.disputes import Dispute
 from shared.domain.errors import Rejected
@@ -19,7 +18,7 @@ from shared.domain.people import Role
 from shared.flows import cases
 from shared.flows.answering import colleague
 from shared.flows.ports import Documents, Key
-from shared.flows.teamwork import assign, in_queue, keep_view, views
+from shared.flows.teamwork import NotKept, assign, in_queue, keep_view, named, views
 
 PATH = "/disputes"
 PAGE = 50
@@ -57,11 +56,11 @@ def register(site: Site) -> None:
 
 
 def path_of(provider: str, dispute_id: str) -> str:
-    return f"{PATH}/{quote(provider, safe='')}/{quote(dispute_id, safe='')}"
+    return address("disputes", provider, dispute_id)
 
 
 def _look(visit: Visit) -> Mapping[str, Any]:
-    asked = fields(visit.asked, FILTERS)
+    asked = _filters(visit)
     documents = visit.ports.documents
     place, last = visit.asked.get("after", ""), visit.asked.get("last", "")
     after = (place, last) if place and last else None
@@ -80,7 +79,10 @@ def _look(visit: Visit) -> Mapping[str, Any]:
         "more": more,
         "first": link(PATH, **asked) if after else None,
         "names": [(name, link(PATH, **view), dict(view) == asked) for name, view in OWN_NAMES],
-        "own": [(name, link(PATH, **view)) for name, view in sorted(views(documents, visit.person.email).items())],
+        "own": [
+            (name, link(PATH, **_shortened(view, visit)))
+            for name, view in sorted(views(documents, visit.person.email).items())
+        ],
         "providers": visit.bench.settings.providers,
         "statuses": STATUSES,
         "dues": DUE,
@@ -97,7 +99,7 @@ def _where(asked: Mapping[str, str], visit: Visit) -> dict[str, str]:
         missed = status == DisputeStatus.EXPIRED
         where["status"] = (DisputeStatus.EXPIRED if missed else DisputeStatus.NEEDS_RESPONSE).value
     if who := asked.get("who"):
-        where["assignee"] = {MINE: visit.person.email, NOBODY: ""}.get(who, who.lower())
+        where["assignee"] = {MINE: visit.person.email, NOBODY: ""}.get(who, whole(who, visit))
     return where
 
 
@@ -121,24 +123,51 @@ def _rows(documents: Documents, found: list[Dispute]) -> list[Row]:
     ]
 
 
-def _assign(visit: Visit) -> str:
+def _assign(visit: Visit) -> Went:
     chosen = [value for name, value in visit.asked.items() if name.startswith("case:")]
     to = whose(visit)
     if not chosen:
         raise Rejected("no dispute is chosen: tick some in the list first", reason="nothing_chosen")
     named = [(provider, own) for one in chosen for provider, _, own in (one.partition(":"),)]
     count = assign(visit.acting("dispute assign", f"for {colleague(to) or 'nobody'}"), named, to)
-    return done(_back(visit), f"{count} of {len(named)} now {f'with {to}' if to else 'with nobody'}")
+    return done(_back(visit), f"{count} of {len(named)} now {f'with {colleague(to)}' if to else 'with nobody'}")
 
 
 def whose(visit: Visit) -> str:
-    """Whom a form names: oneself, nobody, or an address."""
-    told = visit.asked.get("to", "")
-    return {MINE: visit.person.email, NOBODY: ""}.get(told, told or visit.person.email)
+    """Whom a form names: oneself, nobody, or a colleague who may answer. Raises NotKept for anybody else."""
+    told = visit.asked.get("to", "") or MINE
+    if told in (MINE, NOBODY):
+        return visit.person.email if told == MINE else ""
+    to = named(whole(told, visit))
+    if (visit.role_of(to) or Role.VIEWER) < Role.ANALYST:
+        raise NotKept(
+            "nobody of this name answers disputes: whoever is given one is in the group of analysts, or of approvers"
+        )
+    return to
 
 
-def _keep(visit: Visit) -> str:
-    name, asked = visit.asked.get("name", ""), fields(visit.asked, FILTERS)
+def whole(name: str, visit: Visit) -> str:
+    """An address; of a name alone, that of a colleague with the reader's own domain."""
+    return (name if "@" in name else f"{name}@{_domain(visit)}").lower()
+
+
+def _domain(visit: Visit) -> str:
+    return visit.person.email.partition("@")[2]
+
+
+def _filters(visit: Visit, *more: str) -> dict[str, str]:
+    return _shortened(fields(visit.asked, (*FILTERS, *more)), visit)
+
+
+def _shortened(asked: Mapping[str, str], visit: Visit) -> dict[str, str]:
+    """As it stands in a URL, which logs and browsers keep: a colleague's name without the domain."""
+    return {
+        name: told.lower().removesuffix(f"@{_domain(visit)}") if name == "who" else told for name, told in asked.items()
+    }
+
+
+def _keep(visit: Visit) -> Went:
+    name, asked = visit.asked.get("name", ""), _filters(visit)
     drops = visit.asked.get("drop") == "yes"
     keep_view(visit.acting("views", "a list of one's own"), visit.person.email, name, None if drops else asked)
     return done(link(PATH, **asked), f"the list {name} is {'gone' if drops else 'kept'}")
@@ -146,4 +175,4 @@ def _keep(visit: Visit) -> str:
 
 def _back(visit: Visit) -> str:
     """To the page of the list on which the form stood."""
-    return link(PATH, **fields(visit.asked, (*FILTERS, "after", "last")))
+    return link(PATH, **_filters(visit, "after", "last"))

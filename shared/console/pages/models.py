@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.console.site import Site, Visit, done
+from shared.console.site import Site, Visit, Went, done
 from shared.domain.errors import Rejected
 from shared.domain.health import HealthMeasured
 from shared.domain.people import Role
@@ -112,7 +112,7 @@ def _card(visit: Visit) -> bytes:
     return visit.ports.models.load(kept[0])
 
 
-def _roll_back(visit: Visit) -> str:
+def _roll_back(visit: Visit) -> Went:
     line = standing(visit.ports.documents).line
     told = visit.asked.get("digest", "")
     if line.current is None or line.current.digest != told:
@@ -121,7 +121,7 @@ def _roll_back(visit: Visit) -> str:
     return done(HERE, "The one before decides within a minute, and stays until its pin is taken out.")
 
 
-def _pin(visit: Visit) -> str:
+def _pin(visit: Visit) -> Went:
     pinned = visit.asked.get("pinned") == "yes"
     pin(
         visit.acting("models pin" if pinned else "models unpin", visit.why),

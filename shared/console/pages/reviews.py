@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from shared.console.site import Site, Visit, done, link
+from shared.console.site import Site, Visit, Went, address, done, link
 from shared.domain.decisions import Action
 from shared.domain.errors import Rejected
 from shared.domain.people import Role
@@ -39,7 +39,7 @@ DAYS = 90
 
 def register(site: Site) -> None:
     site.page(HERE, "reviews", _queue, title="Review")
-    site.page(f"{HERE}/<path:name>", "review", _one)
+    site.page(f"{HERE}/<name:name>", "review", _one)
     site.act(f"{HERE}/next", "review_next", Role.ANALYST, _next)
     site.act(f"{HERE}/claim", "review_claim", Role.ANALYST, _claim)
     site.act(f"{HERE}/release", "review_release", Role.ANALYST, _release)
@@ -47,7 +47,7 @@ def register(site: Site) -> None:
 
 
 def at(review_id: str) -> str:
-    return f"{HERE}/{review_id}"
+    return address("reviews", review_id)
 
 
 def _queue(visit: Visit) -> Mapping[str, Any]:
@@ -94,7 +94,7 @@ def _telling(one: Knew) -> tuple[bool, str]:
     return one.freshness is None, one.name
 
 
-def _next(visit: Visit) -> str:
+def _next(visit: Visit) -> Went:
     ports = visit.acting("review_payment claim", "the most urgent")
     found = claim_next(ports, visit.person.email, visit.now, visit.bench.settings.promise())
     if found is None:
@@ -102,7 +102,7 @@ def _next(visit: Visit) -> str:
     return done(at(found.id), _held(found, visit))
 
 
-def _claim(visit: Visit) -> str:
+def _claim(visit: Visit) -> Went:
     ports = visit.acting("review_payment claim", "this one")
     found = claim(ports, visit.asked.get("review", ""), visit.person.email, visit.now)
     return done(at(found.id), _held(found, visit))
@@ -113,13 +113,13 @@ def _held(review: Review, visit: Visit) -> str:
     return f"It is yours until {visit.reader.instant(review.lease.until)}."
 
 
-def _release(visit: Visit) -> str:
+def _release(visit: Visit) -> Went:
     ports = visit.acting("review_payment release", visit.why)
     release(ports, visit.asked.get("review", ""), visit.person.email, visit.now, mask(visit.why))
     return done(HERE, "It waits again, for somebody else.")
 
 
-def _decide(visit: Visit) -> str:
+def _decide(visit: Visit) -> Went:
     name, action = visit.asked.get("review", ""), visit.asked.get("action", "")
     if action not in CODES:
         raise Rejected("say what becomes of the payment: it is released or refused", reason="no_action")

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.console.site import Site, Visit, done, link
+from shared.console.site import Site, Visit, Went, done, link
 from shared.domain.codec import encode, utc_text
 from shared.domain.errors import Rejected
 from shared.domain.money import Money
 from shared.domain.people import Role
 from shared.domain.privacy import mask
-from shared.flows.approvals import GOOD_FOR, Approval, ask
+from shared.flows.answering import colleague
+from shared.flows.approvals import GOOD_FOR, Approval, Stand, ask
 from shared.flows.backtest import Backtested
 from shared.fraud.backtest import Fate, Tried
 from shared.fraud.rules import State
@@ -24,6 +25,13 @@ OUTCOMES = ("challenge", "review", "decline")
 WINDOWS: Mapping[str, str] = {"14": "two weeks", "30": "a month", "60": "two months", "90": "three months"}
 KEPT_FOR = timedelta(days=400)
 PUT, BACK = "rules put", "rules back"
+
+
+class BookChanged(Rejected):
+    """What somebody looked at does not decide any more. Answered 409; nothing was done."""
+
+    reason = "book_changed"
+    status = 409
 
 
 def register(site: Site) -> None:
@@ -155,20 +163,23 @@ def _money(tried: Tried) -> Mapping[str, Sequence[Money]]:
     }
 
 
-def _wish_put(visit: Visit) -> str:
+def _wish_put(visit: Visit) -> Went:
     """A rule's state, as somebody wishes it: another one has to agree."""
-    code, state, after = (visit.asked.get(name, "") for name in ("code", "state", "after"))
+    code, state = (visit.asked.get(name, "") for name in ("code", "state"))
     shown: Shown = asked(visit, "show")
+    after = _number(visit.asked.get("after", ""))
+    if after != shown.revision:
+        raise BookChanged("the book is another one by now: look at it, and ask again")
     before = {one["code"]: one["state"] for one in shown.book["rules"]}
     if code not in before or state not in set(State):
         raise Rejected(f"there is no rule {code[:60]}, or no state {state[:20]}", reason="bad_rule")
     if before[code] == state:
         raise Rejected(f"{code} is {state} already", reason="bad_rule")
     says = f"The rule {code} becomes {state} instead of {before[code]}, for every payment, within a minute."
-    return _wish(visit, PUT, f"rule {code}", says, code=code, state=state, after=after)
+    return _wish(visit, PUT, f"rule {code}", says, code=code, state=state, after=str(after or ""))
 
 
-def _wish_back(visit: Visit) -> str:
+def _wish_back(visit: Visit) -> Went:
     to = visit.asked.get("to", "")
     asked(visit, "show", revision=_number(to))  # that there is one
     book = f"The book of revision {to}" if _number(to) else "The shipped book"
@@ -176,7 +187,7 @@ def _wish_back(visit: Visit) -> str:
     return _wish(visit, BACK, f"revision {to}", says, to=to)
 
 
-def _wish(visit: Visit, what: str, about: str, says: str, **parameters: str) -> str:
+def _wish(visit: Visit, what: str, about: str, says: str, **parameters: str) -> Went:
     wanted = Approval(
         id=visit.once,
         what=what,
@@ -189,7 +200,9 @@ def _wish(visit: Visit, what: str, about: str, says: str, **parameters: str) -> 
         open_until=visit.now + GOOD_FOR,
         expires_at=visit.now + KEPT_FOR,
     )
-    ask(visit.acting(f"ask for {what}", visit.why), wanted)
+    told = ask(visit.acting(f"ask for {what}", visit.why), wanted)
+    if told.stand is not Stand.ASKED:
+        return done(HERE, f"That was asked for already: it is {told.stand}.")
     return done(HERE, "Asked for: it is done when an approver agrees, who is not you.")
 
 
@@ -198,7 +211,7 @@ def put(visit: Visit, agreed: Approval) -> str:
     told = agreed.parameters
     shown: Shown = asked(visit, "show")
     if str(shown.revision or "") != told["after"]:
-        raise Rejected("the book is another one by now: look at it, and ask again", reason="book_changed")
+        raise BookChanged("the book is another one by now: look at it, and ask again")
     rules = [{**one, "state": told["state"]} if one["code"] == told["code"] else one for one in shown.book["rules"]]
     why = _why(agreed)
     book = {**shown.book, "rules": rules}
@@ -213,7 +226,7 @@ def back(visit: Visit, agreed: Approval) -> str:
 
 
 def _why(agreed: Approval) -> str:
-    return f"{agreed.why} (agreed to by {agreed.decided_by})"
+    return f"{agreed.why} (agreed to by {colleague(agreed.decided_by or '')})"
 
 
 def _lists(visit: Visit) -> Mapping[str, Any]:
@@ -244,7 +257,7 @@ def _entity(visit: Visit) -> tuple[str, str]:
     return kind, value
 
 
-def _add(visit: Visit) -> str:
+def _add(visit: Visit) -> Went:
     kind, value = _entity(visit)
     days, action = visit.asked.get("days", ""), visit.asked.get("action", "")
     if not (days.isascii() and days.isdigit() and len(days) <= 3 and 1 <= int(days) <= 365):
@@ -255,7 +268,7 @@ def _add(visit: Visit) -> str:
     return done(link(LISTS, kind=kind, value=value), f"It holds for {days} days, from the next payment on.")
 
 
-def _remove(visit: Visit) -> str:
+def _remove(visit: Visit) -> Went:
     kind, value = _entity(visit)
     rule = visit.asked.get("rule") or None
     asked(visit, "unlist", kind=kind, value=value, action=visit.asked.get("action", ""), rule=rule, reason=visit.why)
