@@ -13,7 +13,7 @@ from shared.cli.session import session_of
 from shared.domain.money import Money
 from shared.domain.payouts import Payout
 from shared.flows.audit import Errand, audited
-from shared.flows.explain_payouts import accept_rest
+from shared.flows.explain_payouts import accept_rest, accept_unpaid
 from shared.operations.payouts import not_paid, paid_out, payout, with_rest
 
 group = typer.Typer(no_args_is_help=True, help="What providers paid us, and what nobody explains.")
@@ -120,25 +120,52 @@ def accept(context: typer.Context, name: str, reason: Reason, yes: Yes = False, 
 
 @group.command("unpaid")
 def unpaid(context: typer.Context, as_json: Json = False) -> None:
-    """What was captured and is in no payout, although it is old enough: as of the weekly look.
+    """What was captured and is in no payout, although it is old enough, until it is paid or somebody accepts it: as of the weekly
+    look.
 
     Example: `payin payouts unpaid`
     """
     session = session_of(context)
-    found = not_paid(session.ports.documents)
+    found, now = not_paid(session.ports.documents), session.now()
 
     def tell(console: Console) -> None:
         if found.linked_at is None:
             console.print("nobody has looked yet")
             return
+        whose = ", ".join(found.providers) or "no provider: of none payouts are read"
         if not found.found:
-            console.print(f"everything that was old enough was paid, as of {at(found.linked_at)}")
+            console.print(f"everything that was old enough was paid, as of {at(found.linked_at)}, by {whose}")
             return
         rows = (
-            (one.provider, one.account, one.payments, Money(one.minor, one.currency), at(one.oldest), one.example)
+            (one.name, one.payments, one.captured, at(one.oldest), since(one.oldest, now), one.example)
             for one in found.found
         )
-        columns = ("provider", "account", ">payments", ">captured", "oldest", "one of them")
-        console.print(table(f"as of {at(found.linked_at)}", columns, rows))
+        columns = ("unpaid", ">payments", ">captured", "oldest", "", "one of them")
+        console.print(table(f"as of {at(found.linked_at)}, by {whose}", columns, rows))
 
     answer(found, tell, as_json=as_json)
+
+
+@group.command("accept-unpaid")
+def accept_not_paid(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="As `payin payouts unpaid` has it.")],
+    reason: Reason,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Say that somebody knows why captures of one account and currency are in no payout: they are listed and alarm no more; later
+    ones do.
+
+    Example: `payin payouts accept-unpaid stripe:main:EUR --reason "paid to the old bank account, letter of 2026-11-20"`
+    """
+    session = session_of(context)
+    errand = Errand(who=session.person, why=reason, what="payouts accept-unpaid", at=session.now())
+    found = [one for one in not_paid(session.ports.documents).found if one.name == name]
+    if not found:
+        raise NotFound(f"nothing unpaid is called {name}: `payin payouts unpaid` names it")
+    [one] = found
+    agreed(f"{one.payments} payments, {one.captured} of {name} would be taken for settled at {session.where}", yes=yes)
+    documents = audited(session.ports, errand).documents
+    accept_unpaid(documents, name, one.payments, one.captured.minor)
+    answer(one, lambda console: console.print(f"{one.captured} of {name} is accepted"), as_json=as_json)

@@ -10,7 +10,8 @@ A payout is read once, when it is paid; again each day while it has a rest, and 
 reading counts as a whole or not at all: rows first, the document last, and what breaks off is read anew. What is read
 later takes the place of what was read before.
 
-Alarms: `payout_unexplained` for a rest older than `MAY_REST`; `captures_unpaid`; `payouts_unread` where a provider's report
+Alarms: `payout_unexplained` for a rest older than `MAY_REST`; `captures_unpaid` at each run until it is paid or somebody
+accepts it; `payouts_unread` where a provider's report
 cannot be read. A provider that does not answer is asked again at the next run, and no other waits for it.
 """
 
@@ -42,7 +43,7 @@ from shared.domain.payouts import (
 from shared.domain.telemetry import alarm, fact
 from shared.flows.apis import ReportApi
 from shared.flows.committing import Decision, Seen, change, write
-from shared.flows.payout_links import linked, unpaid
+from shared.flows.payout_links import Owed, linked, owed
 from shared.flows.ports import Bus, Documents, Key, Message, Ports, Snapshot
 
 TOPIC = "payouts"
@@ -66,13 +67,15 @@ ORDER BY at, account, payout_id"""
 class PayoutReader(Protocol):
     """What a provider's module offers as well, where we explain its payouts: how they are listed, and what is in one.
 
-    HEARD: nothing lists them; they are those that its messages have named (`PayoutChanged`). API_HOSTS: the only hosts that a
-    request of its own may go to. Every `read_...` raises Unreadable, and nothing else.
+    HEARD: nothing lists them; they are those that its messages have named (`PayoutChanged`). NAMED: lines name the payments that
+    they pay, so that one can be missed. API_HOSTS: the only hosts that a request of its own may go to. Every `read_...` raises
+    Unreadable, and nothing else.
     """
 
     NAME: str
     API_HOSTS: frozenset[str]
     HEARD: bool
+    NAMED: bool
 
     def payouts_request(
         self, since: datetime, until: datetime, after: str | None, api: ApiCredentials, *, livemode: bool
@@ -132,7 +135,7 @@ def explain_payouts(
             back = usual if asked.days is None else timedelta(days=asked.days)
             _provider(world, reader, apis, now - back)
     _old_rests(world)
-    _link(world, at_once=asked.link)
+    _link(world, [name for name, reader in readers.items() if reader.NAMED], at_once=asked.link)
 
 
 def _read(parameters: bytes) -> PayoutsRequest:
@@ -463,21 +466,12 @@ def _old_rests(world: _World) -> None:
         )
 
 
-def _link(world: _World, *, at_once: bool) -> None:
-    [state] = world.ports.documents.get([STATE])
-    done = state.document["linked_at"] if state else None
-    if done is not None and world.now - done < LINKED_EVERY and not at_once:
-        return
-    found = linked(world.ports.warehouse, world.now, livemode=world.livemode)
-    for name, lines in found.items():
-        _note(world, name, lines)
-    missing = unpaid(world.ports.warehouse, world.now, livemode=world.livemode)
-    lost = sum(one.lines for lines in found.values() for one in lines)
-    fact("payouts_linked", payouts=len(found), unlinked=lost, unpaid=sum(one.payments for one in missing))
-    if lost:
-        worst = max(found, key=lambda name: sum(one.lines for one in found[name]))
-        alarm("payout_unlinked", lines=lost, payout_id=worst)
-    for one in missing:
+def _link(world: _World, providers: list[str], *, at_once: bool) -> None:
+    known = owed_to_us(world.ports.documents)
+    if known.linked_at is None or world.now - known.linked_at >= LINKED_EVERY or at_once:
+        known = _looked(world, providers)
+    # It is looked for once a week, and somebody is called until it is paid.
+    for one in known.found:
         alarm(
             "captures_unpaid",
             provider=one.provider,
@@ -485,14 +479,48 @@ def _link(world: _World, *, at_once: bool) -> None:
             minor=one.minor,
             currency=one.currency,
             payment_id=one.example,
+            days=(world.now - one.oldest).days,
         )
 
-    def effect(seen: Seen) -> Decision[None]:
-        before = seen[STATE]
-        document = {"linked_at": world.now, "unpaid": [to_document(one) for one in missing]}
-        return Decision(None, [write(STATE, before, document)])
 
-    change(world.ports.documents, [STATE], effect)
+def _looked(world: _World, providers: list[str]) -> Owed:
+    found = linked(world.ports.warehouse, world.now, livemode=world.livemode)
+    for name, lines in found.items():
+        _note(world, name, lines)
+
+    def effect(seen: Seen) -> Decision[Owed]:
+        before = _owed(seen[STATE])
+        after = owed(world.ports.warehouse, world.now, before, providers, livemode=world.livemode)
+        return Decision(after, [write(STATE, seen[STATE], to_document(after))])
+
+    after = change(world.ports.documents, [STATE], effect)
+    lost = sum(one.lines for lines in found.values() for one in lines)
+    fact("payouts_linked", payouts=len(found), unlinked=lost, unpaid=sum(one.payments for one in after.found))
+    if lost:
+        worst = max(found, key=lambda name: sum(one.lines for one in found[name]))
+        alarm("payout_unlinked", lines=lost, payout_id=worst)
+    return after
+
+
+def _owed(state: Snapshot | None) -> Owed:
+    return from_document(state.document, Owed) if state else Owed()
+
+
+def owed_to_us(documents: Documents) -> Owed:
+    """What was captured and is in no payout, as of the last look."""
+    [state] = documents.get([STATE])
+    return _owed(state)
+
+
+def accept_unpaid(documents: Documents, name: str, payments: int, minor: int) -> Owed:
+    """Somebody knows why what is called `name` (`Unpaid.name`) is not paid, as it was seen: it is listed no more, and alarms no
+    more. Raises Rejected where there is none, or another by now."""
+
+    def effect(seen: Seen) -> Decision[Owed]:
+        after = _owed(seen[STATE]).accept(name, payments, minor)
+        return Decision(after, [write(STATE, seen[STATE], to_document(after))])
+
+    return change(documents, [STATE], effect)
 
 
 def _note(world: _World, name: str, lines: tuple[Unlinked, ...]) -> None:

@@ -8,8 +8,7 @@ from typing import Final
 from shared.domain.codec import from_document
 from shared.domain.money import Money
 from shared.domain.payouts import Payout
-from shared.flows.explain_payouts import COLLECTION, STATE, key_of
-from shared.flows.payout_links import Unpaid
+from shared.flows.explain_payouts import COLLECTION, key_of, owed_to_us
 from shared.flows.ports import Bound, Documents, Warehouse
 
 MOST: Final = 1000
@@ -36,11 +35,23 @@ class Paid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """`Unpaid`, as a person accepts it: by `name`."""
+
+    name: str
+    payments: int
+    captured: Money
+    oldest: datetime
+    example: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnpaidAsOf:
-    """linked_at: when it was looked for; None: never yet."""
+    """linked_at: when it was looked for; None: never yet. providers: at which; what others paid nobody can say."""
 
     linked_at: datetime | None
-    found: tuple[Unpaid, ...]
+    providers: tuple[str, ...]
+    found: tuple[Missing, ...]
 
 
 def paid_out(warehouse: Warehouse, since: datetime, until: datetime, *, provider: str | None = None) -> Sequence[Paid]:
@@ -85,9 +96,16 @@ def payout(documents: Documents, name: str) -> Payout | None:
 
 
 def not_paid(documents: Documents) -> UnpaidAsOf:
-    """What was captured and is in no payout, as of the last look."""
-    [found] = documents.get([STATE])
-    if found is None:
-        return UnpaidAsOf(linked_at=None, found=())
-    rows = tuple(from_document(one, Unpaid) for one in found.document["unpaid"])
-    return UnpaidAsOf(linked_at=found.document["linked_at"], found=rows)
+    """What was captured and is in no payout, as of the last look, the oldest first."""
+    owed = owed_to_us(documents)
+    found = tuple(
+        Missing(
+            name=one.name,
+            payments=one.payments,
+            captured=Money(one.minor, one.currency),
+            oldest=one.oldest,
+            example=one.example,
+        )
+        for one in sorted(owed.found, key=lambda one: (one.oldest, one.name))
+    )
+    return UnpaidAsOf(linked_at=owed.linked_at, providers=owed.providers, found=found)

@@ -9,7 +9,7 @@ from shared.domain.events import PaymentStep
 from shared.domain.money import Money
 from shared.domain.payouts import LineKind, LinkedLine, PayoutExplained, Unlinked
 from shared.flows.explain_payouts import HEARD_SQL
-from shared.flows.payout_links import SETTLED_WITHIN, Unpaid, linked, unpaid
+from shared.flows.payout_links import SETTLED_WITHIN, Owed, Unpaid, linked, owed
 from shared.flows.ports import Ports
 from shared.operations.payouts import paid_out
 from tests.builders import DAY, NOON, a_payment_event, a_payout_event
@@ -81,7 +81,7 @@ def test_lines_are_found_by_any_name_and_missed_by_both_warehouses_alike(warehou
             Unlinked(why="unknown", minor=11, example="ch_none", **common),
         )
     }
-    [missed] = unpaid(warehouse, NOON, livemode=False)
+    [missed] = owed(warehouse, NOON, Owed(), ["stripe"], livemode=False).found
     wanted: dict[str, Any] = {
         "provider": "stripe",
         "currency": "EUR",

@@ -9,7 +9,7 @@ from shared.domain.codec import to_document
 from shared.domain.money import Money
 from shared.domain.payouts import Exchanged, LineKind, Payout, PayoutExplained, PayoutTotal, Unlinked
 from shared.flows.explain_payouts import STATE, key_of
-from shared.flows.payout_links import Unpaid
+from shared.flows.payout_links import Owed, Unpaid
 from shared.flows.ports import Create
 from tests.builders import DAY
 from tests.cli.calling import payin, told
@@ -41,6 +41,11 @@ ONE = Payout(
     unlinked=(Unlinked(kind=LineKind.CAPTURE, why="unknown", currency="EUR", minor=1999, lines=1, example="ch_1"),),
 )
 
+MISSED = Unpaid(
+    provider="stripe", account="main", currency="EUR", payments=1, minor=250, oldest=NOON - 9 * DAY, example="pi_1"
+)
+OWED = Owed(linked_at=NOON, until=NOON, providers=("stripe",), unpaid=(MISSED,))
+
 
 @pytest.fixture(scope="module")
 def paid(tmp_path_factory: pytest.TempPathFactory) -> Shop:
@@ -55,13 +60,10 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         heard_at=NOON,
         waits_for="frr_1",
     )
-    missed = Unpaid(
-        provider="stripe", account="main", currency="EUR", payments=1, minor=250, oldest=NOON - 9 * DAY, example="pi_1"
-    )
     shop.ports.documents.commit(
         [
             *(Create(key_of(one.name), to_document(one)) for one in (ONE, waiting)),
-            Create(STATE, {"linked_at": NOON, "unpaid": [to_document(missed)]}),
+            Create(STATE, to_document(OWED)),
         ]
     )
     row = PayoutExplained(
@@ -103,6 +105,8 @@ def test_one_payout_is_shown_to_its_last_unit(paid: Shop) -> None:
 
 def test_what_was_not_paid_is_told_as_of_the_last_look(paid: Shop, home: Path) -> None:
     [one] = told(paid.home, "payouts", "unpaid")["found"]
-    assert (one["example"], one["minor"]) == ("pi_1", 250)
-    assert "EUR 2.50" in payin(paid.home, "payouts", "unpaid").stdout
+    assert (one["name"], one["example"], one["captured"]["minor"]) == ("stripe:main:EUR", "pi_1", 250)
+    said = payin(paid.home, "payouts", "unpaid").stdout
+    for words in ("EUR 2.50", "ago", "by stripe"):
+        assert words in said
     assert "nobody has looked yet" in payin(home, "payouts", "unpaid").stdout

@@ -18,10 +18,11 @@ from shared.domain.pseudonyms import DEVELOPMENT
 from shared.domain.telemetry import told_instead
 from shared.flows import explain_payouts as flow
 from shared.flows.apis import Streamed
-from shared.flows.explain_payouts import AGAIN, MAY_REST, STATE, PayoutReader, accept_rest, explain_payouts
+from shared.flows.explain_payouts import AGAIN, MAY_REST, PayoutReader, accept_rest, accept_unpaid, explain_payouts
 from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.ports import Ports
 from shared.flows.pseudonyms import PseudonymousBus
+from shared.operations.payouts import not_paid
 from shared.providers import load_payouts, names
 from tests.builders import a_payment_event, a_payout_event
 from tests.local import local_ports, published
@@ -88,10 +89,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.heard: list[tuple[str, dict[str, Any]]] = []
-
-    @property
-    def reader(self) -> PayoutReader:
-        return cast(PayoutReader, load_payouts(self.desk.provider))
+        self.readers = {self.desk.provider: cast(PayoutReader, load_payouts(self.desk.provider))}
 
     def event(self, **members: Any) -> None:
         self.ports.warehouse.append(
@@ -105,9 +103,7 @@ class World:
         bus = PseudonymousBus(self.ports.bus, DEVELOPMENT)
         parameters = json.dumps({"livemode": False, **asked}).encode()
         with told_instead(hear):
-            explain_payouts(
-                self.ports, bus, {self.desk.provider: self.reader}, lambda _: self.desk, self.now, parameters
-            )
+            explain_payouts(self.ports, bus, self.readers, lambda _: self.desk, self.now, parameters)
         self.rows = published(self.ports, "payouts")
         self.ports.warehouse.append("payouts", self.rows)
 
@@ -338,12 +334,75 @@ def test_what_was_captured_and_is_in_no_payout_is_the_second_finding(make: Any) 
     world.event(payment_id="ch_lost", step=PaymentStep.CAPTURED, amount=Money(2500, "EUR"), occurred_at=old)
     world.event(payment_id="ch_young", step=PaymentStep.CAPTURED, amount=Money(1, "EUR"), occurred_at=NOON - DAY)
     world.settled()
+    world.heard.clear()
     world.run(link=True)
     [told] = world.alarms("captures_unpaid")
     assert (told["payments"], told["minor"], told["payment_id"]) == (1, 2500, "ch_lost")
-    [state] = world.ports.documents.get([STATE])
-    assert state is not None
-    assert [one["example"] for one in state.document["unpaid"]] == ["ch_lost"]
+    assert [one.example for one in not_paid(world.ports.documents).found] == ["ch_lost"]
+
+
+def test_a_provider_that_pays_nothing_any_more_is_told_of_until_it_pays(make: Any) -> None:
+    world = make("square")
+    sold = NOON - SETTLED_WITHIN - 2 * DAY
+    world.event(payment_id="ch_a", step=PaymentStep.CAPTURED, amount=Money(1999, "EUR"), occurred_at=sold)
+    for day in (0, 1, 30, 60):  # long after everything has left the window of a usual look
+        world.now = NOON + day * DAY
+        world.run()
+        [told] = world.alarms("captures_unpaid")
+        assert (told["payment_id"], told["days"]) == ("ch_a", 11 + day)
+    assert [one.name for one in not_paid(world.ports.documents).found] == ["square:acct_1:EUR"]
+    world.desk.books = [replace(a_book("square"), paid_at=world.now - DAY)]
+    world.run()
+    world.heard.clear()
+    world.run(link=True)
+    assert not world.alarms("captures_unpaid")
+    assert not_paid(world.ports.documents).found == ()
+
+
+def test_what_is_too_old_to_be_looked_for_stays_unpaid_and_is_counted_once(make: Any) -> None:
+    world = make("square")
+    for day in (10, 12):
+        sold = NOON - day * DAY
+        world.event(payment_id=f"p{day}", step=PaymentStep.CAPTURED, amount=Money(100, "EUR"), occurred_at=sold)
+    for day in (0, 149, 156, 170, 200):
+        world.now = NOON + day * DAY
+        world.run()
+        [told] = world.alarms("captures_unpaid")
+        assert (told["payments"], told["minor"], told["days"]) == (2, 200, 12 + day)
+
+
+def test_what_somebody_accepts_as_not_paid_is_listed_no_more_and_later_payments_are(make: Any) -> None:
+    world = make("square")
+    sold = NOON - SETTLED_WITHIN - DAY
+    world.event(payment_id="ch_lost", step=PaymentStep.CAPTURED, amount=Money(2500, "EUR"), occurred_at=sold)
+    world.run()
+    [one] = not_paid(world.ports.documents).found
+    with pytest.raises(Rejected, match="another sum by now"):
+        accept_unpaid(world.ports.documents, one.name, 2, 2500)
+    accept_unpaid(world.ports.documents, one.name, 1, 2500)
+    with pytest.raises(Rejected, match="nothing that is not paid"):
+        accept_unpaid(world.ports.documents, one.name, 1, 2500)
+    world.heard.clear()
+    world.run(link=True)
+    assert not world.alarms("captures_unpaid")
+    world.event(payment_id="ch_later", step=PaymentStep.CAPTURED, amount=Money(7, "EUR"), occurred_at=NOON)
+    world.now = NOON + SETTLED_WITHIN + DAY
+    world.run(link=True)
+    [told] = world.alarms("captures_unpaid")
+    assert (told["payment_id"], told["payments"]) == ("ch_later", 1)
+
+
+def test_a_provider_without_a_key_owes_what_it_owed(make: Any) -> None:
+    world = make("square")
+    sold = NOON - SETTLED_WITHIN - DAY
+    world.event(payment_id="ch_lost", step=PaymentStep.CAPTURED, amount=Money(2500, "EUR"), occurred_at=sold)
+    world.run()
+    world.heard.clear()
+    world.readers = {}
+    world.now += 30 * DAY
+    world.run(link=True)
+    assert [one["payment_id"] for one in world.alarms("captures_unpaid")] == ["ch_lost"]
+    assert not_paid(world.ports.documents).providers == ()
 
 
 def test_of_a_report_of_a_whole_day_a_settlement_takes_its_own_lines(make: Any) -> None:

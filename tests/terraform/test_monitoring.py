@@ -13,7 +13,7 @@ from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
 from shared.flows import canaries, freshness
-from shared.flows.explain_payouts import MAY_REST
+from shared.flows.explain_payouts import LINKED_EVERY, MAY_REST
 from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.reconcile import LATE
 from shared.fraud.attacks import WATCHED
@@ -294,6 +294,7 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
     "payouts_unexplained": {
         "three days": lambda: timedelta(days=3) == MAY_REST,
         "nine days": lambda: timedelta(days=9) == SETTLED_WITHIN,
+        "a week": lambda: timedelta(days=7) == LINKED_EVERY,
     },
     "learning_stands_still": {"14 days": lambda: TrainingRequest().stale_days == 14},
     "requests_fail": {"twenty tries": lambda: tries() == 20},
