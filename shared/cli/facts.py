@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, beside, cell, table
 from shared.cli.session import instant, session_of
 
@@ -21,7 +22,7 @@ def facts(
     context: typer.Context,
     events: Annotated[list[str], typer.Argument(metavar="FACT...", help="One or more, as an alert names them.")],
     since: Annotated[str, typer.Option(help="2026-11-27, 2026-11-27T08:00Z, or how long ago: 6h.")] = "1h",
-    provider: Annotated[str, typer.Option(help="Only lines of one provider.")] = "",
+    provider: Annotated[ProviderName | None, typer.Option(help="Only lines of one provider.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
@@ -32,7 +33,7 @@ def facts(
     """
     session = session_of(context)
     lines = session.logs.lines(events, instant(since, session.now()), limit)
-    found = [line for line in lines if not provider or line.get("provider") == provider]
+    found = [line for line in lines if provider is None or line.get("provider") == provider]
 
     def tell(console: Console) -> None:
         if not found:

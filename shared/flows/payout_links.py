@@ -134,7 +134,7 @@ class Owed:
 
     def accept(self, name: str, payments: int, minor: int) -> "Owed":
         """Without what is called `name`, as it was seen. Raises Rejected where there is none, or another by now."""
-        [one] = [one for one in self.found if one.name == name] or [None]
+        one = next((one for one in self.found if one.name == name), None)
         if one is None or self.until is None:
             raise Rejected(f"{name} has nothing that is not paid", reason="no_unpaid")
         if (one.payments, one.minor) != (payments, minor):

@@ -1,13 +1,13 @@
 """What was paid out, of what it is made, what of it nobody explains, and what of ours was not paid."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from shared.domain.codec import from_document
 from shared.domain.money import Money
-from shared.domain.payouts import Payout
+from shared.domain.payouts import Payout, name_of
 from shared.flows.explain_payouts import COLLECTION, key_of, owed_to_us
 from shared.flows.ports import Bound, Documents, Warehouse
 
@@ -23,7 +23,7 @@ ORDER BY paid_at DESC, provider, account, payout_id"""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """A payout, in short. rest: what no line explains; rest_since: since when there is one."""
+    """A payout, in short. rest: what no line explains; rest_since: since when there is one that nobody has accepted."""
 
     name: str
     provider: str
@@ -32,6 +32,18 @@ class Paid:
     paid: Money
     rest: Money
     rest_since: datetime | None
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A payout that is to be read, and is not. prepared: its provider prepares a report of it."""
+
+    name: str
+    provider: str
+    paid_at: datetime
+    unread_since: datetime
+    prepared: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +66,14 @@ class UnpaidAsOf:
     found: tuple[Missing, ...]
 
 
-def paid_out(warehouse: Warehouse, since: datetime, until: datetime, *, provider: str | None = None) -> Sequence[Paid]:
+def paid_out(
+    warehouse: Warehouse, documents: Documents, since: datetime, until: datetime, *, provider: str | None = None
+) -> Sequence[Paid]:
     """What was paid from `since` to before `until`, the latest first, MOST at most."""
     asked = {"since": since, "until": until, "provider": provider or ""}
-    return [
+    found = [
         Paid(
-            name=f"{row['provider']}:{row['account']}:{row['payout_id']}",
+            name=name_of(row["provider"], row["account"], row["payout_id"]),
             provider=row["provider"],
             paid_at=row["paid_at"],
             status=row["status"],
@@ -69,6 +83,19 @@ def paid_out(warehouse: Warehouse, since: datetime, until: datetime, *, provider
         )
         for row in warehouse.query(PAID_SQL, asked, bound=BOUND)[:MOST]
     ]
+    # A row tells what was read; what a person has said since then is in the document.
+    known = _known(documents, [one.name for one in found if one.rest.minor])
+    return [
+        replace(one, rest_since=known[one.name].rest_since, accepted=known[one.name].accepted == one.rest.minor)
+        if one.name in known and known[one.name].rest == one.rest.minor
+        else one
+        for one in found
+    ]
+
+
+def _known(documents: Documents, names: Sequence[str]) -> dict[str, Payout]:
+    found = documents.get([key_of(name) for name in names]) if names else []
+    return {one.key.id: from_document(one.document, Payout) for one in found if one is not None}
 
 
 def with_rest(documents: Documents, now: datetime, *, provider: str | None = None) -> Sequence[Paid]:
@@ -86,6 +113,22 @@ def with_rest(documents: Documents, now: datetime, *, provider: str | None = Non
         )
         for one in found
         if provider in (None, one.provider)
+    ]
+
+
+def with_unread(documents: Documents, now: datetime, *, provider: str | None = None) -> Sequence[Unread]:
+    """Those that are to be read, and are not, the longest first, MOST at most."""
+    found = [from_document(one.document, Payout) for one in documents.due(COLLECTION, "unread_since", now, MOST)]
+    return [
+        Unread(
+            name=one.name,
+            provider=one.provider,
+            paid_at=one.paid_at,
+            unread_since=one.unread_since,
+            prepared=one.waits_for is not None,
+        )
+        for one in found
+        if one.unread_since is not None and provider in (None, one.provider)
     ]
 
 

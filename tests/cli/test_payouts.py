@@ -1,10 +1,12 @@
 """`payin payouts`: what was paid, what of it nobody explains, and what was not paid."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from shared.cli.codes import Code
 from shared.domain.codec import to_document
 from shared.domain.money import Money
 from shared.domain.payouts import Exchanged, LineKind, Payout, PayoutExplained, PayoutTotal, Unlinked
@@ -59,6 +61,7 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         status="paid",
         heard_at=NOON,
         waits_for="frr_1",
+        unread_since=NOON,
     )
     shop.ports.documents.commit(
         [
@@ -91,6 +94,33 @@ def test_payouts_are_listed_with_what_is_not_explained(paid: Shop) -> None:
     assert told(paid.home, "payouts", "list", "--rest", "--provider", "adyen") == []
     assert "EUR 0.12" in payin(paid.home, "payouts", "list").stdout
     assert "every payout is explained" in payin(paid.home, "payouts", "list", "--rest", "--provider", "adyen").stdout
+
+
+def test_a_rest_that_somebody_accepted_is_open_no_more(paid: Shop, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(paid.home, home)
+    assert payin(home, "payouts", "accept", ONE.name, "--yes", "-r", "a fee by letter").exit_code == 0
+    [one] = told(home, "payouts", "list")
+    assert (one["rest"]["minor"], one["rest_since"], one["accepted"]) == (12, None, True)
+    assert "accepted" in payin(home, "payouts", "list").stdout
+    assert told(home, "payouts", "list", "--rest") == []
+
+
+def test_what_could_not_be_read_is_listed_until_it_is_or_somebody_gives_it_up(paid: Shop, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(paid.home, home)
+    [one] = told(home, "payouts", "list", "--unread")
+    assert (one["name"], one["prepared"]) == ("stripe:main:po_2", True)
+    assert "its report is prepared" in payin(home, "payouts", "list", "--unread").stdout
+    assert payin(home, "payouts", "accept", one["name"], "--yes", "-r", "the report is gone").exit_code == 0
+    assert "is read" in payin(home, "payouts", "list", "--unread").stdout
+    assert "somebody has accepted" in payin(home, "payouts", "show", one["name"]).stdout
+
+
+@pytest.mark.parametrize("line", [["payouts", "list"], ["payouts", "list", "--rest"], ["facts", "payout_unlinked"]])
+def test_a_provider_that_nobody_knows_is_no_empty_list(line: list[str], home: Path) -> None:
+    result = payin(home, *line, "--provider", "nosuch")
+    assert (result.exit_code, "gocardless" in result.output) == (Code.USAGE, True)
 
 
 def test_one_payout_is_shown_to_its_last_unit(paid: Shop) -> None:

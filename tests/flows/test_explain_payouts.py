@@ -18,11 +18,19 @@ from shared.domain.pseudonyms import DEVELOPMENT
 from shared.domain.telemetry import told_instead
 from shared.flows import explain_payouts as flow
 from shared.flows.apis import Streamed
-from shared.flows.explain_payouts import AGAIN, MAY_REST, PayoutReader, accept_rest, accept_unpaid, explain_payouts
+from shared.flows.explain_payouts import (
+    AGAIN,
+    MAY_REST,
+    TRIED_FOR,
+    PayoutReader,
+    accept_rest,
+    accept_unpaid,
+    explain_payouts,
+)
 from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.ports import Ports
 from shared.flows.pseudonyms import PseudonymousBus
-from shared.operations.payouts import not_paid
+from shared.operations.payouts import not_paid, with_unread
 from shared.providers import load_payouts, names
 from tests.builders import a_payment_event, a_payout_event
 from tests.local import local_ports, published
@@ -86,6 +94,7 @@ class World:
     ports: Ports
     desk: Desk
     now: datetime = NOON
+    livemode: bool = False
 
     def __post_init__(self) -> None:
         self.heard: list[tuple[str, dict[str, Any]]] = []
@@ -101,9 +110,11 @@ class World:
             self.heard.append((event, dict(fields)))
 
         bus = PseudonymousBus(self.ports.bus, DEVELOPMENT)
-        parameters = json.dumps({"livemode": False, **asked}).encode()
+        parameters = json.dumps(asked).encode()
         with told_instead(hear):
-            explain_payouts(self.ports, bus, self.readers, lambda _: self.desk, self.now, parameters)
+            explain_payouts(
+                self.ports, bus, self.readers, lambda _: self.desk, self.now, parameters, livemode=self.livemode
+            )
         self.rows = published(self.ports, "payouts")
         self.ports.warehouse.append("payouts", self.rows)
 
@@ -443,9 +454,11 @@ def test_a_reading_that_breaks_off_tells_nothing_and_is_begun_anew(make: Any) ->
 
     world.desk.stream = breaking
     world.run()
-    assert world.payouts() == []
+    assert [(one.read_at, one.unread_since) for one in world.payouts()] == [(None, NOON)]
+    assert world.rows == []
     assert world.alarms("fetch_refused")
-    assert world.settled().rest == 0
+    found = world.settled()
+    assert (found.rest, found.unread_since) == (0, None)
 
 
 def test_one_unreadable_payout_is_told_and_no_others_trouble(make: Any) -> None:
@@ -454,7 +467,115 @@ def test_one_unreadable_payout_is_told_and_no_others_trouble(make: Any) -> None:
     world = make("square", bad, good)
     world.run()
     assert [one["payout_id"] for one in world.alarms("payouts_unread")] == ["po_bad"]
-    assert [one.payout_id for one in world.payouts()] == ["po_1"]
+    assert {one.payout_id: one.unread_since for one in world.payouts()} == {"po_bad": NOON, "po_1": None}
+
+
+def heard_again(world: World, at: datetime) -> None:
+    told = {"provider": "adyen", "account": "main", "payout_id": REPORT, "status": "report_available"}
+    again = a_payout_event(**told, occurred_at=at, event_id="evt_again")
+    world.ports.warehouse.append("payment_events", [json.loads(encode_event(again))])
+
+
+def down(world: World) -> None:
+    world.desk.troubles = [503] * 9
+
+
+@pytest.mark.parametrize("provider", ["adyen", "square"])
+def test_what_could_not_be_read_for_weeks_is_read_when_its_provider_answers(provider: str, make: Any) -> None:
+    world = make(provider, a_book(provider))
+    for day in (0, 1, 4, 20):
+        world.now = NOON + day * DAY
+        down(world)
+        world.run()
+        told = world.alarms("payouts_delayed")
+        assert {one["provider"] for one in told} == {provider}
+    world.desk.troubles = []
+    world.run()
+    assert not world.alarms("payouts_delayed")
+    world.run()
+    [found] = [one for one in world.payouts() if one.currency]
+    assert (found.paid, found.rest) == (world.desk.books[0].paid, 0)
+    assert not [one for one in world.payouts() if one.unread_since]
+
+
+def test_a_provider_that_stands_still_for_hours_is_told_of_and_one_run_is_not(make: Any) -> None:
+    world = make("square", a_book("square"))
+    world.run()
+    world.heard.clear()
+    world.now += timedelta(hours=2)
+    down(world)
+    world.run()
+    assert [name for name, _ in world.heard if name.startswith("payouts_")] == ["payouts_put_off"]
+    world.now += timedelta(hours=11)
+    down(world)
+    world.run()
+    [told] = world.alarms("payouts_delayed")
+    assert (told["provider"], told["hours"]) == ("square", 13)
+
+
+def test_what_is_heard_of_while_we_stand_still_is_read_after_all(make: Any) -> None:
+    world = make("adyen", a_book("adyen"))
+    world.readers = {}
+    world.run()
+    world.readers = {"adyen": cast(PayoutReader, load_payouts("adyen"))}
+    world.now += 9 * DAY
+    world.run()
+    assert [one.rest for one in world.payouts() if one.currency] == [0]
+
+
+def test_one_payout_that_is_not_answered_for_keeps_no_other_from_being_read(make: Any) -> None:
+    good = a_book("square")
+    world = make("square", replace(good, payout_id="po_gone", paid_at=NOON - DAY), good)
+    genuine = world.desk.stream
+    world.desk.stream = lambda one: Streamed(404, iter([b"{}"])) if "po_gone" in one.url else genuine(one)
+    world.run()
+    assert {one.payout_id: one.unread_since for one in world.payouts()} == {"po_gone": NOON, "po_1": None}
+
+
+def test_what_is_not_read_for_a_month_is_given_up_by_name_until_somebody_says_so(make: Any) -> None:
+    world = make("adyen", a_book("adyen"))
+    down(world)
+    world.run()
+    world.now = NOON + TRIED_FOR + timedelta(hours=1)
+    world.desk.asked.clear()
+    world.run()
+    [told] = world.alarms("payout_given_up")
+    assert (told["payout_id"], world.desk.asked) == (REPORT, [])
+    world.desk.troubles = []
+    [one] = with_unread(world.ports.documents, world.now)
+    accept_rest(world.ports.documents, one.name, 0)
+    world.run(days=60)
+    assert not world.alarms("payout_given_up")
+    assert (world.desk.asked, with_unread(world.ports.documents, world.now)) == ([], [])
+    heard_again(world, world.now - timedelta(hours=1))
+    world.run()
+    assert [one.rest for one in world.payouts() if one.currency] == [0]
+
+
+def test_a_corrected_report_of_the_same_name_is_read_again(make: Any) -> None:
+    world = make("adyen", a_book("adyen"))
+    first = world.settled()
+    world.desk.books[0].movements.append(Movement(WORDS["adyen"][LineKind.CAPTURE], 700, 10, "ch_c"))
+    world.now += 5 * DAY
+    heard_again(world, world.now - timedelta(hours=1))
+    down(world)  # and not lost with its first try
+    world.run()
+    world.desk.troubles = []
+    world.run()
+    [found] = [one for one in world.payouts() if one.currency]
+    assert (found.paid, found.rest, found.paid_at) == (first.paid + 690, 0, first.paid_at)
+    world.desk.asked.clear()
+    world.now += DAY
+    world.run()
+    assert world.desk.asked == []
+
+
+@pytest.mark.parametrize(("livemode", "read"), [(True, 0), (False, 1)])
+def test_of_test_data_only_where_test_data_is_read(make: Any, livemode: bool, read: int) -> None:
+    world = make("adyen", a_book("adyen"))
+    world.livemode = livemode
+    world.run()
+    assert len([one for one in world.payouts() if one.currency]) == read
 
 
 def test_what_leads_in_a_circle_ends(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,6 +629,6 @@ def test_a_repeated_run_changes_nothing(make: Any) -> None:
 
 def test_what_is_asked_otherwise_is_refused(make: Any) -> None:
     world = make("square")
-    for asked in ({"days": 0}, {"provider": "klarna"}, {"since": "yesterday"}):
+    for asked in ({"days": 0}, {"provider": "klarna"}, {"since": "yesterday"}, {"livemode": True}):
         with pytest.raises(Rejected):
             world.run(**asked)
