@@ -12,9 +12,12 @@ from shared.runtime.payouts import readers
 
 def build(app: App) -> entry.Handler:
     apis, found, bus = Apis(app.settings, app.now), readers(app.settings), app.pseudonymous_bus()
-    return entry.on_tick(
-        "explain_payouts", lambda parameters: explain(app.ports, bus(), found, apis, app.now(), parameters), app.clock
-    )
+    livemode = app.settings.live()
+
+    def due(parameters: bytes) -> None:
+        explain(app.ports, bus(), found, apis, app.now(), parameters, livemode=livemode)
+
+    return entry.on_tick("explain_payouts", due, app.clock)
 
 
 handle = entry.start("explain_payouts", build)

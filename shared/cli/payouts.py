@@ -1,6 +1,6 @@
 """`payin payouts`: what providers paid us, explained to the minor unit."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -8,13 +8,14 @@ from rich.console import Console
 
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.codes import NotFound
+from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, at, since, table
-from shared.cli.session import session_of
+from shared.cli.session import Session, session_of
 from shared.domain.money import Money
 from shared.domain.payouts import Payout
 from shared.flows.audit import Errand, audited
-from shared.flows.explain_payouts import accept_rest
-from shared.operations.payouts import not_paid, paid_out, payout, with_rest
+from shared.flows.explain_payouts import accept_rest, accept_unpaid
+from shared.operations.payouts import Paid, not_paid, paid_out, payout, with_rest, with_unread
 
 group = typer.Typer(no_args_is_help=True, help="What providers paid us, and what nobody explains.")
 
@@ -28,29 +29,59 @@ def list_payouts(
     context: typer.Context,
     days: Annotated[int, typer.Option(min=1, max=180, help="How many days back.")] = 30,
     rest: Annotated[bool, typer.Option("--rest", help="Only what is not explained, whenever it was paid.")] = False,
-    provider: Annotated[str | None, typer.Option(help="Of one provider.")] = None,
+    unread: Annotated[bool, typer.Option("--unread", help="Only what could not be read yet.")] = False,
+    provider: Annotated[ProviderName | None, typer.Option(help="Of one provider.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Payouts, the latest first; with --rest those that no line explains, the oldest rest first.
+    """Payouts, the latest first; with --rest those that no line explains, the oldest rest first; with --unread those whose lines could
+    not be read.
 
     Examples: `payin payouts list`; `payin payouts list --rest`; `payin payouts list --provider stripe --days 90`
     """
     session = session_of(context)
     now = session.now()
+    if unread:
+        _list_unread(session, now, provider, as_json=as_json)
+        return
     if rest:
         found = with_rest(session.ports.documents, now, provider=provider)
     else:
-        found = paid_out(session.ports.warehouse, now - timedelta(days=days), now, provider=provider)
+        from_then = now - timedelta(days=days)
+        found = paid_out(session.ports.warehouse, session.ports.documents, from_then, now, provider=provider)
 
     def tell(console: Console) -> None:
         if not found:
             console.print("every payout is explained" if rest else f"nothing was paid within {days} days")
             return
+        rows = ((at(one.paid_at), one.name, one.paid, one.rest, _standing(one, now)) for one in found)
+        console.print(table("", ("paid at", "payout", ">paid", ">not explained", "since"), rows))
+
+    answer(found, tell, as_json=as_json)
+
+
+def _standing(one: Paid, now: datetime) -> str | None:
+    if one.accepted:
+        return "accepted"
+    return since(one.rest_since, now) if one.rest_since else None
+
+
+def _list_unread(session: Session, now: datetime, provider: str | None, *, as_json: bool) -> None:
+    found = with_unread(session.ports.documents, now, provider=provider)
+
+    def tell(console: Console) -> None:
+        if not found:
+            console.print("every payout that we know of is read")
+            return
         rows = (
-            (at(one.paid_at), one.name, one.paid, one.rest, since(one.rest_since, now) if one.rest_since else None)
+            (
+                at(one.paid_at),
+                one.name,
+                since(one.unread_since, now),
+                "its report is prepared" if one.prepared else None,
+            )
             for one in found
         )
-        console.print(table("", ("paid at", "payout", ">paid", ">not explained", "since"), rows))
+        console.print(table("", ("paid at", "payout", "not read since", ""), rows))
 
     answer(found, tell, as_json=as_json)
 
@@ -68,8 +99,12 @@ def show(context: typer.Context, name: str, as_json: Json = False) -> None:
     one = found
 
     def tell(console: Console) -> None:
+        if one.unread_since is not None:
+            why = "its provider prepares the report" if one.waits_for else "it could not be read"
+            console.print(f"{name}: {why}, since {at(one.unread_since)}; it is asked for at the next run")
         if one.read_at is None:
-            console.print(f"{name}: its provider prepares the report; it is asked for at the next run")
+            if one.forgone:
+                console.print(f"{name}: it was never read, and somebody has accepted that")
         elif one.currencies:
             console.print(
                 f"{name}: one payout for each currency: {', '.join(one.currencies)}, after the id and a stroke"
@@ -103,7 +138,8 @@ def _tell(console: Console, one: Payout) -> None:
 
 @group.command("accept")
 def accept(context: typer.Context, name: str, reason: Reason, yes: Yes = False, as_json: Json = False) -> None:
-    """Say that somebody knows what the rest of a payout is: it ages and alarms no more, until it is another one.
+    """Say that somebody knows what the rest of a payout is: it ages and alarms no more, until it is another one. Of one that cannot be
+    read: it is asked for no more, until its provider tells of it anew.
 
     Example: `payin payouts accept stripe:main:po_1 --reason "a fee by letter of 2026-11-20"`
     """
@@ -112,7 +148,7 @@ def accept(context: typer.Context, name: str, reason: Reason, yes: Yes = False, 
     found = payout(session.ports.documents, name)
     if found is None:
         raise NotFound(f"no payout is called {name}: `payin payouts list --rest` names them")
-    told = Money(found.rest, found.currency) if found.currency else "nothing"
+    told = Money(found.rest, found.currency) if found.currency else "all"
     agreed(f"{told} of {name} would be taken for explained at {session.where}", yes=yes)
     after = accept_rest(audited(session.ports, errand).documents, name, found.rest)
     answer(after, lambda console: console.print(f"{told} of {name} is accepted"), as_json=as_json)
@@ -120,25 +156,52 @@ def accept(context: typer.Context, name: str, reason: Reason, yes: Yes = False, 
 
 @group.command("unpaid")
 def unpaid(context: typer.Context, as_json: Json = False) -> None:
-    """What was captured and is in no payout, although it is old enough: as of the weekly look.
+    """What was captured and is in no payout, although it is old enough, until it is paid or somebody accepts it: as of the weekly
+    look.
 
     Example: `payin payouts unpaid`
     """
     session = session_of(context)
-    found = not_paid(session.ports.documents)
+    found, now = not_paid(session.ports.documents), session.now()
 
     def tell(console: Console) -> None:
         if found.linked_at is None:
             console.print("nobody has looked yet")
             return
+        whose = ", ".join(found.providers) or "no provider: of none payouts are read"
         if not found.found:
-            console.print(f"everything that was old enough was paid, as of {at(found.linked_at)}")
+            console.print(f"everything that was old enough was paid, as of {at(found.linked_at)}, by {whose}")
             return
         rows = (
-            (one.provider, one.account, one.payments, Money(one.minor, one.currency), at(one.oldest), one.example)
+            (one.name, one.payments, one.captured, at(one.oldest), since(one.oldest, now), one.example)
             for one in found.found
         )
-        columns = ("provider", "account", ">payments", ">captured", "oldest", "one of them")
-        console.print(table(f"as of {at(found.linked_at)}", columns, rows))
+        columns = ("unpaid", ">payments", ">captured", "oldest", "", "one of them")
+        console.print(table(f"as of {at(found.linked_at)}, by {whose}", columns, rows))
 
     answer(found, tell, as_json=as_json)
+
+
+@group.command("accept-unpaid")
+def accept_not_paid(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="As `payin payouts unpaid` has it.")],
+    reason: Reason,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Say that somebody knows why captures of one account and currency are in no payout: they are listed and alarm no more; later
+    ones do.
+
+    Example: `payin payouts accept-unpaid stripe:main:EUR --reason "paid to the old bank account, letter of 2026-11-20"`
+    """
+    session = session_of(context)
+    errand = Errand(who=session.person, why=reason, what="payouts accept-unpaid", at=session.now())
+    found = [one for one in not_paid(session.ports.documents).found if one.name == name]
+    if not found:
+        raise NotFound(f"nothing unpaid is called {name}: `payin payouts unpaid` names it")
+    [one] = found
+    agreed(f"{one.payments} payments, {one.captured} of {name} would be taken for settled at {session.where}", yes=yes)
+    documents = audited(session.ports, errand).documents
+    accept_unpaid(documents, name, one.payments, one.captured.minor)
+    answer(one, lambda console: console.print(f"{one.captured} of {name} is accepted"), as_json=as_json)

@@ -14,12 +14,16 @@ from shared.cli.session import Session, instant, session_of
 from shared.domain.codec import encode, utc_text
 from shared.domain.errors import Rejected
 from shared.flows.audit import Changed, Errand, begun, ended
-from shared.flows.reconcile import Budget, Reconciled, reconcile_by_hand
+from shared.flows.reconcile import NO_ENDPOINT, TOO_YOUNG, Budget, Reconciled, reconcile_by_hand
 from shared.runtime.apis import Apis
 from shared.runtime.reconciling import listed, ours, source
 
 MOST_CALLS = 50_000
 SHOWN = 50
+NOT_ASKED = {
+    NO_ENDPOINT: "nothing of it was ever delivered here, so nobody knows which endpoint's list is ours",
+    TOO_YOUNG: "all of that time is younger than half an hour, and may be on its way",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -79,6 +83,9 @@ def _run(session: Session, name: str, begin: datetime, end: datetime | None, *, 
 
 
 def _tell(where: Console, found: Reconciled) -> None:
+    if found.not_asked:
+        where.print(f"{found.provider} was not asked: {NOT_ASKED[found.not_asked]}")
+        return
     where.print(
         f"{found.provider} told {found.listed} in that time, by {found.calls} requests; {found.missing} never arrived"
         f"{f', {found.healed} of them are told now' if found.healed else ''}"
@@ -89,5 +96,7 @@ def _tell(where: Console, found: Reconciled) -> None:
         where.print(f"  and {len(found.gaps) - SHOWN} more")
     if found.unread:
         beside(f"{found.unread} things in the list cannot be read")
-    if not found.complete:
+    if found.endless:
+        beside("the list leads in a circle: what may be behind that nobody knows")
+    elif not found.complete:
         beside("the list is longer than this looked: ask for a shorter time")

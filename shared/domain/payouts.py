@@ -72,7 +72,8 @@ class PayoutLine:
 class PaidOut:
     """A payout as its provider lists it, before its lines are read. currency, paid: what it comes to, in
     minor units; None where only its lines tell, which may then be of several payouts, one a currency. arrives: what the bank
-    gets, where it is exchanged on its way there."""
+    gets, where it is exchanged on its way there. told_at: of one that is heard of, when its provider last said that it can be read: a
+    corrected report has the same name."""
 
     provider: str
     account: str
@@ -82,6 +83,7 @@ class PaidOut:
     currency: str | None = None
     paid: int | None = None
     arrives: Money | None = None
+    told_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,8 +177,9 @@ class Unlinked:
 class Payout:
     """The document of a payout, `payouts/<provider>:<account>:<payout id>`.
 
-    waits_for: what the provider prepares for us, to be asked for at the next run; then nothing is read yet. read_at: of
-    the reading that is told. currencies: where one report tells several payouts, a currency each, their documents have these
+    waits_for: what the provider prepares for us, to be asked for at the next run; then nothing is read yet. unread_since: since when
+    it is to be read, and is not. forgone: somebody has said that it will not be. told_at: `PaidOut.told_at` as it was when it was
+    last asked for. read_at: of the reading that is told. currencies: where one report tells several payouts, a currency each, their documents have these
     after the id (`<id>/EUR`), and this one says only that it was read. rest_since: None too
     of a rest that somebody has `accepted`, who knows what it is; another rest than that one ages anew. words: the provider's words that we do not know, and their money. unlinked: what the
     warehouse did not find among our events, as of `linked_at`.
@@ -189,6 +192,9 @@ class Payout:
     status: str
     heard_at: datetime
     waits_for: str | None = None
+    unread_since: datetime | None = None
+    forgone: bool = False
+    told_at: datetime | None = None
     read_at: datetime | None = None
     currencies: tuple[str, ...] = ()
     currency: str = ""

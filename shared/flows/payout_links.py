@@ -2,18 +2,19 @@
 
 A day's payouts have as many lines as there are payments, and a read of each would cost more than the rest of this together; so lines
 travel in rows of thousands, and are joined with events there, all of them, exactly. Weekly, for the join reads two weeks of
-events: payments are paid out within days, and a week's payouts are looked at together.
+events: payments are paid out within days, and a week's payouts are looked at together. What was not paid is looked for from its own
+day on, until it is paid or somebody accepts it: a provider that pays nothing at all any more is the one to be told of longest.
 
 A line is found by any name that an event gives a payment: its id, an alias, or that of the capture or refund. Lines of one name in
 one payout are one, and their sum has to be an amount that was told, in the currency in which the customer paid.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from shared.domain.codec import from_document
+from shared.domain.errors import Rejected
 from shared.domain.payouts import LISTED, Unlinked, name_of
 from shared.flows.ports import Warehouse
 
@@ -23,6 +24,9 @@ PAID_SINCE = timedelta(days=8)
 HAPPENED_SINCE = timedelta(days=16)
 SETTLED_WITHIN = timedelta(days=9)
 """When a capture is to be in a payout: the longest cycle of those we read is seven working days."""
+
+SOUGHT_FOR = timedelta(days=160)
+"""How long a payment is looked for: rows of lines are kept for 180 days. What is older stays unpaid until somebody accepts it."""
 
 # Of a payout the newest reading that came to its end: its part 0 is told last. Copies of a part are alike.
 _LINES = """SELECT told.provider, told.account, told.payout_id, told.kind, line.reference, told.charged_in AS currency,
@@ -68,7 +72,6 @@ FROM (
 GROUP BY provider, account, payout_id, kind, why, currency
 ORDER BY provider, account, payout_id, kind, why, currency"""  # noqa: S608 - constants of ours
 
-# Of providers whose lines have names: where none has, nothing can be missed.
 UNPAID_SQL = f"""SELECT provider, account, currency, COUNT(*) AS payments, SUM(minor) AS minor, MIN(at) AS oldest,
   MIN(payment_id) AS example
 FROM (
@@ -78,22 +81,23 @@ FROM (
     SELECT provider, account, payment_id, amount.minor AS minor, amount.currency AS currency, occurred_at AS at,
       {_NAMES} AS names
     FROM payment_events
-    WHERE occurred_at >= @happened_since AND occurred_at < @settled AND livemode = @livemode AND step = 'captured'
+    WHERE occurred_at >= @paid_since AND occurred_at < @settled AND livemode = @livemode AND step = 'captured'
+      AND provider IN UNNEST(SPLIT(@providers, '\\n'))
   ) AS captured
   CROSS JOIN UNNEST(captured.names) AS name
   LEFT JOIN (SELECT DISTINCT provider, reference FROM ({_LINES}) AS lines WHERE kind = 'capture') AS paid
     ON paid.provider = captured.provider AND paid.reference = name
   GROUP BY captured.provider, captured.account, captured.payment_id, captured.currency
 ) AS found
-WHERE paid = 0 AND provider IN (SELECT provider FROM ({_LINES}) AS named WHERE kind = 'capture')
-GROUP BY provider, account, currency
-ORDER BY provider, account, currency"""  # noqa: S608 - constants of ours
+WHERE paid = 0
+GROUP BY provider, account, currency, TIMESTAMP_TRUNC(at, DAY)
+ORDER BY provider, account, currency, oldest"""  # noqa: S608 - constants of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpaid:
-    """Captures of a week that no payout has paid although they are older than `SETTLED_WITHIN`. minor: what they came to.
-    example: one of their payments."""
+    """Captures of one account in one currency that no payout has paid although they are older than `SETTLED_WITHIN`. minor: what
+    they came to. example: one of the oldest day's payments."""
 
     provider: str
     account: str
@@ -102,6 +106,45 @@ class Unpaid:
     minor: int
     oldest: datetime
     example: str
+
+    @property
+    def name(self) -> str:
+        return name_of(self.provider, self.account, self.currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """What is owed to us as of `linked_at`: captures before `until`, whole days, at `providers`, whose lines name payments.
+
+    unpaid: those that are looked for again, from the day of the oldest. forgone: those that are not, for lines as old are not
+    kept. accepted: by `Unpaid.name`, before when somebody knows of all that is not paid.
+    """
+
+    linked_at: datetime | None = None
+    until: datetime | None = None
+    providers: tuple[str, ...] = ()
+    unpaid: tuple[Unpaid, ...] = ()
+    forgone: tuple[Unpaid, ...] = ()
+    accepted: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def found(self) -> tuple[Unpaid, ...]:
+        """Both, one of each name."""
+        return _together((*self.unpaid, *self.forgone))
+
+    def accept(self, name: str, payments: int, minor: int) -> "Owed":
+        """Without what is called `name`, as it was seen. Raises Rejected where there is none, or another by now."""
+        one = next((one for one in self.found if one.name == name), None)
+        if one is None or self.until is None:
+            raise Rejected(f"{name} has nothing that is not paid", reason="no_unpaid")
+        if (one.payments, one.minor) != (payments, minor):
+            raise Rejected(f"what is not paid of {name} is another sum by now: look at it again", reason="other_unpaid")
+        return replace(
+            self,
+            unpaid=tuple(other for other in self.unpaid if other.name != name),
+            forgone=tuple(other for other in self.forgone if other.name != name),
+            accepted={**self.accepted, name: self.until},
+        )
 
 
 def linked(warehouse: Warehouse, now: datetime, *, livemode: bool) -> Mapping[str, tuple[Unlinked, ...]]:
@@ -115,13 +158,43 @@ def linked(warehouse: Warehouse, now: datetime, *, livemode: bool) -> Mapping[st
     return {name: tuple(rows[:LISTED]) for name, rows in found.items()}
 
 
-def unpaid(warehouse: Warehouse, now: datetime, *, livemode: bool) -> tuple[Unpaid, ...]:
-    """What was captured in the week that ended `SETTLED_WITHIN` ago, and is in no payout since."""
-    asked: dict[str, Any] = {
-        "happened_since": now - HAPPENED_SINCE,
-        "settled": now - SETTLED_WITHIN,
-        "paid_since": now - HAPPENED_SINCE,
+def owed(warehouse: Warehouse, now: datetime, before: Owed, providers: Collection[str], *, livemode: bool) -> Owed:
+    """What is owed at `providers` by now, with what was already `before`. What somebody has accepted is not told again."""
+    until = _day(now - SETTLED_WITHIN)
+    since = min((_day(one.oldest) for one in before.unpaid), default=before.until or _day(now - HAPPENED_SINCE))
+    asked = {
+        "paid_since": since,
+        "settled": until,
         "until": now,
         "livemode": livemode,
+        "providers": "\n".join(providers),
     }
-    return tuple(from_document(row, Unpaid) for row in warehouse.query(UNPAID_SQL, asked))
+    days = [from_document(row, Unpaid) for row in warehouse.query(UNPAID_SQL, asked)] if providers else []
+    open_ = [one for one in days if one.oldest >= before.accepted.get(one.name, one.oldest)]
+    # Nobody reads payouts there any more: what is owed is as it was.
+    open_ += [one for one in before.unpaid if one.provider not in providers]
+    kept_from = _day(now - SOUGHT_FOR)
+    sought = _together(one for one in open_ if _day(one.oldest) >= kept_from)
+    again = min((_day(one.oldest) for one in sought), default=until)
+    return Owed(
+        linked_at=now,
+        until=until,
+        providers=tuple(sorted(providers)),
+        unpaid=sought,
+        forgone=_together((*before.forgone, *(one for one in open_ if _day(one.oldest) < kept_from))),
+        accepted={name: then for name, then in before.accepted.items() if then > again},
+    )
+
+
+def _together(rows: Iterable[Unpaid]) -> tuple[Unpaid, ...]:
+    """One for each name."""
+    found: dict[str, Unpaid] = {}
+    for one in sorted(rows, key=lambda one: (one.name, one.oldest)):
+        known = found.get(one.name)
+        together = (known.payments + one.payments, known.minor + one.minor) if known else (one.payments, one.minor)
+        found[one.name] = replace(known or one, payments=together[0], minor=together[1])
+    return tuple(found.values())
+
+
+def _day(instant: datetime) -> datetime:
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -52,7 +52,10 @@ MOST_REMEMBERED: Final = 2000
 BY_HAND: Final = "by hand"
 KEY_ID: Final = "listed"
 """Stands for the key that proved a delivery: its provider's own list did."""
-_NEVER_DELIVERED: Final = "no_endpoint"
+MOST_STALE: Final = 50
+"""So many pages with nothing new on them, one after the other, are of a list that has no end."""
+NO_ENDPOINT: Final = "no_endpoint"
+TOO_YOUNG: Final = "too_young"
 
 # What we have of a window, by when it happened. What happened outside of it is asked for by its id.
 HAD_SQL: Final = """SELECT DISTINCT event_id AS id
@@ -120,18 +123,33 @@ class Ours:
 
 @dataclass
 class Budget:
-    """What is left of a run: requests to the providers, and seconds by `clock`. Shared by threads: at its end each may take one
-    request more."""
+    """What is left of a run: requests to the providers, and seconds by `clock`. common: what there is beside its own requests, shared
+    by threads: at its end each may take one request more."""
 
     calls: int
     until: float
     clock: Callable[[], float]
+    common: "Budget | None" = None
 
     def take(self) -> bool:
-        if self.calls <= 0 or self.clock() >= self.until:
+        if self.clock() >= self.until:
             return False
+        if self.calls <= 0:
+            return self.common is not None and self.common.take()
         self.calls -= 1
         return True
+
+    def shares(self, number: int) -> tuple["Budget", ...]:
+        """So many, which have half of it alike, that nobody else can use up; the other half is whose who needs it first."""
+        own = self.calls // (2 * max(1, number))
+        self.calls -= own * number
+        return tuple(Budget(own, self.until, self.clock, common=self) for _ in range(number))
+
+    def release(self) -> None:
+        """What is left of its own is for the others."""
+        if self.common is not None:
+            self.common.calls += self.calls
+            self.calls = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +197,8 @@ class Reconciliation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
     """What a run found. missing: gaps, of which `healed` were published now; `unread` are items that nobody can read. complete: no
-    list was left before its end. gaps: their names, of a dry run."""
+    list was left before its end. gaps: their names, of a dry run. endless: lists that lead in a circle. not_asked: why no list was asked at all, `NO_ENDPOINT` or
+    `TOO_YOUNG`: then nobody knows what is missing."""
 
     provider: str
     listed: int = 0
@@ -189,6 +208,8 @@ class Reconciled:
     calls: int = 0
     complete: bool = True
     gaps: tuple[str, ...] = ()
+    endless: tuple[str, ...] = ()
+    not_asked: str = ""
 
 
 class ReconcileRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -360,6 +381,8 @@ class _Run:
     def between(self, stream: Stream, since: datetime, until: datetime) -> None:
         """A person's window, in slices; nothing of it is remembered but what was healed."""
         begins, until = _whole(max(since, self._now - stream.back)), _whole(until)
+        if begins >= until:
+            self._found = replace(self._found, not_asked=TOO_YOUNG)
         while begins < until:
             ends = until if stream.from_newest else min(until, begins + SLICE)
             if not self._look(stream, BY_HAND, Window(since=begins, until=ends)):
@@ -367,21 +390,26 @@ class _Run:
             begins = ends
 
     def _look(self, stream: Stream, name: str, window: Window) -> bool:
-        """Page by page. False: the budget ended before the list did."""
+        """Page by page. False: the budget ended before the list did, or it has no end: what is on it is healed, and the next run begins
+        it anew."""
         if not self._state.account:
-            fact("reconcile_ignored", provider=self._provider, reason=_NEVER_DELIVERED)
-            self._found = replace(self._found, complete=False)
+            fact("reconcile_ignored", provider=self._provider, reason=NO_ENDPOINT)
+            self._found = replace(self._found, complete=False, not_asked=NO_ENDPOINT)
             return False
         had = _Had(self._ours, self._provider, window, part=stream.part)
         waiting: list[_Expected] = []
+        trail = _Trail()
         while True:
-            page = self._ask(stream, window)
+            page = self._ask(stream, window, trail)
             if page is not None:
                 waiting += self._expected(stream, page.items)
                 self._found = replace(self._found, listed=self._found.listed + len(page.items))
                 window = replace(window, cursor=page.cursor or "")
             ended = page is not None and page.cursor is None
-            if page is None or ended or len(waiting) >= BATCH:
+            endless = page is not None and trail.leads_nowhere(page)
+            if endless:
+                window = replace(window, cursor="")
+            if page is None or ended or endless or len(waiting) >= BATCH:
                 self._heal(had.missing(waiting, self._now))
                 # Kept with the next commit, and never before what was healed: a page that is read twice costs a request.
                 self._state = self._with(name, replace(self._progress(name), window=None if ended else window))
@@ -389,10 +417,14 @@ class _Run:
             if page is None:
                 self._found = replace(self._found, complete=False)
                 return False
+            if endless:
+                alarm("reconcile_endless", provider=self._provider, reason=stream.name, calls=self._found.calls)
+                self._found = replace(self._found, complete=False, endless=(*self._found.endless, stream.name))
+                return False
             if ended:
                 return True
 
-    def _ask(self, stream: Stream, window: Window) -> Page | None:
+    def _ask(self, stream: Stream, window: Window, trail: "_Trail") -> Page | None:
         """A page; None where the budget is over. A page that is larger than an answer may be is asked for in halves."""
         lister, api = self._of.lister, self._of.api
         while True:
@@ -411,10 +443,11 @@ class _Run:
                 continue
             if answer.status == 200:
                 return lister.read_page(asked, answer.body)
-            if answer.status in (400, 404, 422) and window.cursor:
+            if answer.status in (400, 404, 422) and window.cursor and not trail.begun_anew:
                 # A cursor that the provider has forgotten: what is before it is known by now, and costs calls only.
                 fact("reconcile_begun_anew", provider=self._provider, status=answer.status)
                 window = replace(window, cursor="")
+                trail.begin_anew()
                 continue
             self._refused(stream, answer)
 
@@ -527,8 +560,37 @@ class _Run:
             unread=found.unread,
             calls=found.calls,
             complete=found.complete,
+            not_asked=found.not_asked,
         )
         return found
+
+
+@dataclass
+class _Trail:
+    """Where a look at a list came from: a list leads on, or it has no end. Begun anew, once, it may lead where it was."""
+
+    begun_anew: bool = False
+    _cursors: set[str] = field(default_factory=set)
+    _pages: set[bytes] = field(default_factory=set)
+    _stale: int = 0
+
+    def begin_anew(self) -> None:
+        self.begun_anew = True
+        self._cursors.clear()
+        self._pages.clear()
+        self._stale = 0
+
+    def leads_nowhere(self, page: Page) -> bool:
+        """Whether `page` leads on where this has been, or is one of too many with nothing new; one may be the same again where what
+        changes at one instant lies on two."""
+        if page.cursor is None:
+            return False
+        content = hashlib.sha256(repr([(one.resource_id, one.body) for one in page.items]).encode()).digest()
+        circles = page.cursor in self._cursors
+        self._stale = self._stale + 1 if content in self._pages or not page.items else 0
+        self._cursors.add(page.cursor)
+        self._pages.add(content)
+        return circles or self._stale > MOST_STALE
 
 
 class _Had:

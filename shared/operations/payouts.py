@@ -1,15 +1,14 @@
 """What was paid out, of what it is made, what of it nobody explains, and what of ours was not paid."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from shared.domain.codec import from_document
 from shared.domain.money import Money
-from shared.domain.payouts import Payout
-from shared.flows.explain_payouts import COLLECTION, STATE, key_of
-from shared.flows.payout_links import Unpaid
+from shared.domain.payouts import Payout, name_of
+from shared.flows.explain_payouts import COLLECTION, key_of, owed_to_us
 from shared.flows.ports import Bound, Documents, Warehouse
 
 MOST: Final = 1000
@@ -24,7 +23,7 @@ ORDER BY paid_at DESC, provider, account, payout_id"""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paid:
-    """A payout, in short. rest: what no line explains; rest_since: since when there is one."""
+    """A payout, in short. rest: what no line explains; rest_since: since when there is one that nobody has accepted."""
 
     name: str
     provider: str
@@ -33,22 +32,48 @@ class Paid:
     paid: Money
     rest: Money
     rest_since: datetime | None
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A payout that is to be read, and is not. prepared: its provider prepares a report of it."""
+
+    name: str
+    provider: str
+    paid_at: datetime
+    unread_since: datetime
+    prepared: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """`Unpaid`, as a person accepts it: by `name`."""
+
+    name: str
+    payments: int
+    captured: Money
+    oldest: datetime
+    example: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpaidAsOf:
-    """linked_at: when it was looked for; None: never yet."""
+    """linked_at: when it was looked for; None: never yet. providers: at which; what others paid nobody can say."""
 
     linked_at: datetime | None
-    found: tuple[Unpaid, ...]
+    providers: tuple[str, ...]
+    found: tuple[Missing, ...]
 
 
-def paid_out(warehouse: Warehouse, since: datetime, until: datetime, *, provider: str | None = None) -> Sequence[Paid]:
+def paid_out(
+    warehouse: Warehouse, documents: Documents, since: datetime, until: datetime, *, provider: str | None = None
+) -> Sequence[Paid]:
     """What was paid from `since` to before `until`, the latest first, MOST at most."""
     asked = {"since": since, "until": until, "provider": provider or ""}
-    return [
+    found = [
         Paid(
-            name=f"{row['provider']}:{row['account']}:{row['payout_id']}",
+            name=name_of(row["provider"], row["account"], row["payout_id"]),
             provider=row["provider"],
             paid_at=row["paid_at"],
             status=row["status"],
@@ -58,6 +83,19 @@ def paid_out(warehouse: Warehouse, since: datetime, until: datetime, *, provider
         )
         for row in warehouse.query(PAID_SQL, asked, bound=BOUND)[:MOST]
     ]
+    # A row tells what was read; what a person has said since then is in the document.
+    known = _known(documents, [one.name for one in found if one.rest.minor])
+    return [
+        replace(one, rest_since=known[one.name].rest_since, accepted=known[one.name].accepted == one.rest.minor)
+        if one.name in known and known[one.name].rest == one.rest.minor
+        else one
+        for one in found
+    ]
+
+
+def _known(documents: Documents, names: Sequence[str]) -> dict[str, Payout]:
+    found = documents.get([key_of(name) for name in names]) if names else []
+    return {one.key.id: from_document(one.document, Payout) for one in found if one is not None}
 
 
 def with_rest(documents: Documents, now: datetime, *, provider: str | None = None) -> Sequence[Paid]:
@@ -78,6 +116,22 @@ def with_rest(documents: Documents, now: datetime, *, provider: str | None = Non
     ]
 
 
+def with_unread(documents: Documents, now: datetime, *, provider: str | None = None) -> Sequence[Unread]:
+    """Those that are to be read, and are not, the longest first, MOST at most."""
+    found = [from_document(one.document, Payout) for one in documents.due(COLLECTION, "unread_since", now, MOST)]
+    return [
+        Unread(
+            name=one.name,
+            provider=one.provider,
+            paid_at=one.paid_at,
+            unread_since=one.unread_since,
+            prepared=one.waits_for is not None,
+        )
+        for one in found
+        if one.unread_since is not None and provider in (None, one.provider)
+    ]
+
+
 def payout(documents: Documents, name: str) -> Payout | None:
     """All that is known of one, by `<provider>:<account>:<payout id>`."""
     [found] = documents.get([key_of(name)])
@@ -85,9 +139,16 @@ def payout(documents: Documents, name: str) -> Payout | None:
 
 
 def not_paid(documents: Documents) -> UnpaidAsOf:
-    """What was captured and is in no payout, as of the last look."""
-    [found] = documents.get([STATE])
-    if found is None:
-        return UnpaidAsOf(linked_at=None, found=())
-    rows = tuple(from_document(one, Unpaid) for one in found.document["unpaid"])
-    return UnpaidAsOf(linked_at=found.document["linked_at"], found=rows)
+    """What was captured and is in no payout, as of the last look, the oldest first."""
+    owed = owed_to_us(documents)
+    found = tuple(
+        Missing(
+            name=one.name,
+            payments=one.payments,
+            captured=Money(one.minor, one.currency),
+            oldest=one.oldest,
+            example=one.example,
+        )
+        for one in sorted(owed.found, key=lambda one: (one.oldest, one.name))
+    )
+    return UnpaidAsOf(linked_at=owed.linked_at, providers=owed.providers, found=found)

@@ -48,22 +48,28 @@ def reconcile_all(
     clock: Callable[[], float] = time.monotonic,
 ) -> Mapping[str, Reconciled | None]:
     """Each provider whose API has a key here, by name; None where something kept it from its end, which the next run finds where this
-    one stopped. Raises Rejected."""
+    one stopped. Each has a share of the run's requests that no other can use up. Raises Rejected."""
     asked = read(parameters)
-    budget = Budget(asked.calls, clock() + asked.seconds, clock)
     configured = [name for name in listed() if settings.environment.get(f"API_{name.upper()}")]
 
-    def one(name: str) -> Reconciled | None:
+    shares = Budget(asked.calls, clock() + asked.seconds, clock).shares(len(configured))
+
+    def one(name: str, share: Budget) -> Reconciled | None:
         try:
-            return reconcile(source(name, apis), ours, now(), budget)
+            return reconcile(source(name, apis), ours, now(), share)
         except PayInError as error:
             fact("reconcile_stopped", provider=name, reason=error.reason)
         except Exception as error:  # noqa: BLE001 - one provider's answer that breaks us is not to hide the others' gaps
             failure("reconcile_failed", error, provider=name)
+        finally:
+            share.release()
         return None
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        running = {name: pool.submit(copy_context().run, one, name) for name in configured}
+        running = {
+            name: pool.submit(copy_context().run, one, name, share)
+            for name, share in zip(configured, shares, strict=True)
+        }
         ended = {name: future.result() for name, future in running.items()}
     found = [one for one in ended.values() if one]
     fact(

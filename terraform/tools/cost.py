@@ -674,12 +674,13 @@ def costs(plan: Plan) -> Iterator[Line]:
     ]
     of = f"{kept.payouts_days:g} days of payouts' lines"
     yield growing("BigQuery payouts", yearly, "GiB", price.bigquery_gib_month, of)
-    # What was captured, that it may be found, and once more that it may be missed; lines for the one, and twice for the other.
+    # What was captured, that it may be found, and once more that it may be missed; lines for each. While something is owed, from its
+    # day on.
     days = 2 * HAPPENED_SINCE.days - SETTLED_WITHIN.days
     looked = days * plan.events_a_day * each.linked_event
-    looked += (PAID_SINCE.days + 2 * HAPPENED_SINCE.days) * paid_lines * each.payout_line_row
+    looked += (PAID_SINCE.days + HAPPENED_SINCE.days) * paid_lines * each.payout_line_row
     weekly = DAYS / LINKED_EVERY.days
-    of = f"{days} days of events and {PAID_SINCE.days + 2 * HAPPENED_SINCE.days} of lines, each week once"
+    of = f"{days} days of events and {PAID_SINCE.days + HAPPENED_SINCE.days} of lines, each week once"
     yield line("BigQuery payout links", looked * weekly / TIB, "TiB", price.bigquery_scanned_tib, of)
     dollars = price.run_vcpu_second + _gib(plan.functions[PAYOUTS]["memory"]) * price.run_gib_second
     of = f"{paid_lines / 1e6:g} M lines a day of {each.payout_line_seconds * 1e6:g} microseconds"

@@ -1,7 +1,9 @@
 """Lines of payouts joined with our events, alike on both warehouses."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from shared.domain.codec import encode, encode_event
@@ -9,10 +11,11 @@ from shared.domain.events import PaymentStep
 from shared.domain.money import Money
 from shared.domain.payouts import LineKind, LinkedLine, PayoutExplained, Unlinked
 from shared.flows.explain_payouts import HEARD_SQL
-from shared.flows.payout_links import SETTLED_WITHIN, Unpaid, linked, unpaid
+from shared.flows.payout_links import SETTLED_WITHIN, Owed, Unpaid, linked, owed
 from shared.flows.ports import Ports
 from shared.operations.payouts import paid_out
 from tests.builders import DAY, NOON, a_payment_event, a_payout_event
+from tests.local import local_ports
 
 NAME = "stripe:main:po_1"
 
@@ -41,8 +44,8 @@ def an_event(payment_id: str, step: PaymentStep, minor: int, **members: Any) -> 
     return found
 
 
-def test_lines_are_found_by_any_name_and_missed_by_both_warehouses_alike(warehouses: Ports) -> None:
-    warehouse = warehouses.warehouse
+def test_lines_are_found_by_any_name_and_missed_by_both_warehouses_alike(warehouses: Ports, tmp_path: Path) -> None:
+    warehouse, documents = warehouses.warehouse, local_ports(tmp_path).documents
     captured = lines(("ch_alias", 1999), ("pi_id", 500), ("pi_other", 700), ("ch_none", 11))
     whole = a_row(0, paid=3000, rest=7, rest_since=NOON)
     part = a_row(1, kind=LineKind.CAPTURE, charged_in="EUR", lines=captured)
@@ -81,7 +84,7 @@ def test_lines_are_found_by_any_name_and_missed_by_both_warehouses_alike(warehou
             Unlinked(why="unknown", minor=11, example="ch_none", **common),
         )
     }
-    [missed] = unpaid(warehouse, NOON, livemode=False)
+    [missed] = owed(warehouse, NOON, Owed(), ["stripe"], livemode=False).found
     wanted: dict[str, Any] = {
         "provider": "stripe",
         "currency": "EUR",
@@ -91,11 +94,14 @@ def test_lines_are_found_by_any_name_and_missed_by_both_warehouses_alike(warehou
     }
     assert missed == Unpaid(**wanted, account=missed.account, oldest=then)
 
-    [paid] = paid_out(warehouse, NOON - 2 * DAY, NOON)
+    [paid] = paid_out(warehouse, documents, NOON - 2 * DAY, NOON)
     assert (paid.name, paid.paid, paid.rest, paid.rest_since) == (NAME, Money(3000, "EUR"), Money(7, "EUR"), NOON)
-    assert paid_out(warehouse, NOON - 2 * DAY, NOON, provider="adyen") == []
+    assert paid_out(warehouse, documents, NOON - 2 * DAY, NOON, provider="adyen") == []
 
     heard = a_payout_event(provider="adyen", account="shop", payout_id="report", occurred_at=NOON - DAY)
-    warehouse.append("payment_events", [json.loads(encode_event(heard))] * 2)
+    again = replace(heard, occurred_at=NOON - timedelta(hours=1))
+    warehouse.append("payment_events", [json.loads(encode_event(one)) for one in (heard, heard, again)])
     asked = {"since": NOON - 2 * DAY, "until": NOON, "provider": "adyen", "livemode": False}
-    assert warehouse.query(HEARD_SQL, asked) == [{"account": "shop", "payout_id": "report", "at": NOON - DAY}]
+    assert warehouse.query(HEARD_SQL, asked) == [
+        {"account": "shop", "payout_id": "report", "at": NOON - DAY, "told_at": NOON - timedelta(hours=1)}
+    ]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from shared.domain.codec import to_document
-from shared.flows.explain_payouts import key_of
+from shared.flows.explain_payouts import STATE, key_of
 from shared.flows.ports import Create
 from shared.flows.watch_traffic import watch_traffic
 from shared.runtime.rule_book import manage_rules
@@ -13,6 +13,7 @@ from tests.cli.calling import told
 from tests.cli.shop import LATER, a_shop, count
 from tests.cli.test_changing import give_up
 from tests.cli.test_payouts import ONE as A_PAYOUT
+from tests.cli.test_payouts import OWED
 
 
 def operated(folder: Path) -> dict[str, str]:
@@ -24,7 +25,9 @@ def operated(folder: Path) -> dict[str, str]:
     give_up(shop)
     watch_traffic(shop.ports, shop.now + LATER)
     count(shop.ports, "stripe", "charge.updated", shop.now - DAY)
-    shop.ports.documents.commit([Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT))])
+    shop.ports.documents.commit(
+        [Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT)), Create(STATE, to_document(OWED))]
+    )
     [letters] = told(shop.home, "dead-letters", "list")
     [unread, *_] = shop.ports.warehouse.query("SELECT body FROM deliveries WHERE outcome = 'unparsed'")
     return {

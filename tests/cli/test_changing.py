@@ -15,6 +15,7 @@ from shared.backends.local.bus import LocalBus
 from shared.cli.codes import Code
 from shared.domain.codec import from_document, to_document
 from shared.domain.events import CanarySent
+from shared.flows import explain_payouts
 from shared.flows.canaries import hear
 from shared.flows.champions import Champion, Line, with_line
 from shared.flows.explain_payouts import key_of
@@ -28,6 +29,7 @@ from tests.builders import DAY, HOUR, MINUTE, SECOND
 from tests.cli.calling import payin, told
 from tests.cli.shop import Shop, a_shop, count
 from tests.cli.test_payouts import ONE as A_PAYOUT
+from tests.cli.test_payouts import OWED
 from tests.fraud.forests import artifact, fitted
 from tests.providers.kits import NOON
 
@@ -79,7 +81,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     give_up(shop)
     watch_traffic(shop.ports, shop.now + HOUR)
     count(shop.ports, "stripe", "charge.updated", shop.now - DAY)
-    shop.ports.documents.commit([Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT))])
+    shop.ports.documents.commit(
+        [Create(key_of(A_PAYOUT.name), to_document(A_PAYOUT)), Create(explain_payouts.STATE, to_document(OWED))]
+    )
     (shop.home / "book.json").write_text(json.dumps(BOOK))
     (shop.home / "secrets.json").write_text(json.dumps(SECRET))
     place = Place(shop.home, champion.digest, challenger.digest)
@@ -125,6 +129,7 @@ def lines(place: Place) -> dict[str, Sequence[str]]:
         "jobs run": ["jobs", "run", "monitor_model"],
         "endpoints enable": ["endpoints", "enable", "crm"],
         "payouts accept": ["payouts", "accept", A_PAYOUT.name],
+        "payouts accept-unpaid": ["payouts", "accept-unpaid", "stripe:main:EUR"],
     }
 
 

@@ -18,10 +18,19 @@ from shared.domain.pseudonyms import DEVELOPMENT
 from shared.domain.telemetry import told_instead
 from shared.flows import explain_payouts as flow
 from shared.flows.apis import Streamed
-from shared.flows.explain_payouts import AGAIN, MAY_REST, STATE, PayoutReader, accept_rest, explain_payouts
+from shared.flows.explain_payouts import (
+    AGAIN,
+    MAY_REST,
+    TRIED_FOR,
+    PayoutReader,
+    accept_rest,
+    accept_unpaid,
+    explain_payouts,
+)
 from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.ports import Ports
 from shared.flows.pseudonyms import PseudonymousBus
+from shared.operations.payouts import not_paid, with_unread
 from shared.providers import load_payouts, names
 from tests.builders import a_payment_event, a_payout_event
 from tests.local import local_ports, published
@@ -85,13 +94,11 @@ class World:
     ports: Ports
     desk: Desk
     now: datetime = NOON
+    livemode: bool = False
 
     def __post_init__(self) -> None:
         self.heard: list[tuple[str, dict[str, Any]]] = []
-
-    @property
-    def reader(self) -> PayoutReader:
-        return cast(PayoutReader, load_payouts(self.desk.provider))
+        self.readers = {self.desk.provider: cast(PayoutReader, load_payouts(self.desk.provider))}
 
     def event(self, **members: Any) -> None:
         self.ports.warehouse.append(
@@ -103,10 +110,10 @@ class World:
             self.heard.append((event, dict(fields)))
 
         bus = PseudonymousBus(self.ports.bus, DEVELOPMENT)
-        parameters = json.dumps({"livemode": False, **asked}).encode()
+        parameters = json.dumps(asked).encode()
         with told_instead(hear):
             explain_payouts(
-                self.ports, bus, {self.desk.provider: self.reader}, lambda _: self.desk, self.now, parameters
+                self.ports, bus, self.readers, lambda _: self.desk, self.now, parameters, livemode=self.livemode
             )
         self.rows = published(self.ports, "payouts")
         self.ports.warehouse.append("payouts", self.rows)
@@ -344,12 +351,75 @@ def test_what_was_captured_and_is_in_no_payout_is_the_second_finding(make: Any) 
     world.event(payment_id="ch_lost", step=PaymentStep.CAPTURED, amount=Money(2500, "EUR"), occurred_at=old)
     world.event(payment_id="ch_young", step=PaymentStep.CAPTURED, amount=Money(1, "EUR"), occurred_at=NOON - DAY)
     world.settled()
+    world.heard.clear()
     world.run(link=True)
     [told] = world.alarms("captures_unpaid")
     assert (told["payments"], told["minor"], told["payment_id"]) == (1, 2500, "ch_lost")
-    [state] = world.ports.documents.get([STATE])
-    assert state is not None
-    assert [one["example"] for one in state.document["unpaid"]] == ["ch_lost"]
+    assert [one.example for one in not_paid(world.ports.documents).found] == ["ch_lost"]
+
+
+def test_a_provider_that_pays_nothing_any_more_is_told_of_until_it_pays(make: Any) -> None:
+    world = make("square")
+    sold = NOON - SETTLED_WITHIN - 2 * DAY
+    world.event(payment_id="ch_a", step=PaymentStep.CAPTURED, amount=Money(1999, "EUR"), occurred_at=sold)
+    for day in (0, 1, 30, 60):  # long after everything has left the window of a usual look
+        world.now = NOON + day * DAY
+        world.run()
+        [told] = world.alarms("captures_unpaid")
+        assert (told["payment_id"], told["days"]) == ("ch_a", 11 + day)
+    assert [one.name for one in not_paid(world.ports.documents).found] == ["square:acct_1:EUR"]
+    world.desk.books = [replace(a_book("square"), paid_at=world.now - DAY)]
+    world.run()
+    world.heard.clear()
+    world.run(link=True)
+    assert not world.alarms("captures_unpaid")
+    assert not_paid(world.ports.documents).found == ()
+
+
+def test_what_is_too_old_to_be_looked_for_stays_unpaid_and_is_counted_once(make: Any) -> None:
+    world = make("square")
+    for day in (10, 12):
+        sold = NOON - day * DAY
+        world.event(payment_id=f"p{day}", step=PaymentStep.CAPTURED, amount=Money(100, "EUR"), occurred_at=sold)
+    for day in (0, 149, 156, 170, 200):
+        world.now = NOON + day * DAY
+        world.run()
+        [told] = world.alarms("captures_unpaid")
+        assert (told["payments"], told["minor"], told["days"]) == (2, 200, 12 + day)
+
+
+def test_what_somebody_accepts_as_not_paid_is_listed_no_more_and_later_payments_are(make: Any) -> None:
+    world = make("square")
+    sold = NOON - SETTLED_WITHIN - DAY
+    world.event(payment_id="ch_lost", step=PaymentStep.CAPTURED, amount=Money(2500, "EUR"), occurred_at=sold)
+    world.run()
+    [one] = not_paid(world.ports.documents).found
+    with pytest.raises(Rejected, match="another sum by now"):
+        accept_unpaid(world.ports.documents, one.name, 2, 2500)
+    accept_unpaid(world.ports.documents, one.name, 1, 2500)
+    with pytest.raises(Rejected, match="nothing that is not paid"):
+        accept_unpaid(world.ports.documents, one.name, 1, 2500)
+    world.heard.clear()
+    world.run(link=True)
+    assert not world.alarms("captures_unpaid")
+    world.event(payment_id="ch_later", step=PaymentStep.CAPTURED, amount=Money(7, "EUR"), occurred_at=NOON)
+    world.now = NOON + SETTLED_WITHIN + DAY
+    world.run(link=True)
+    [told] = world.alarms("captures_unpaid")
+    assert (told["payment_id"], told["payments"]) == ("ch_later", 1)
+
+
+def test_a_provider_without_a_key_owes_what_it_owed(make: Any) -> None:
+    world = make("square")
+    sold = NOON - SETTLED_WITHIN - DAY
+    world.event(payment_id="ch_lost", step=PaymentStep.CAPTURED, amount=Money(2500, "EUR"), occurred_at=sold)
+    world.run()
+    world.heard.clear()
+    world.readers = {}
+    world.now += 30 * DAY
+    world.run(link=True)
+    assert [one["payment_id"] for one in world.alarms("captures_unpaid")] == ["ch_lost"]
+    assert not_paid(world.ports.documents).providers == ()
 
 
 def test_of_a_report_of_a_whole_day_a_settlement_takes_its_own_lines(make: Any) -> None:
@@ -390,9 +460,11 @@ def test_a_reading_that_breaks_off_tells_nothing_and_is_begun_anew(make: Any) ->
 
     world.desk.stream = breaking
     world.run()
-    assert world.payouts() == []
+    assert [(one.read_at, one.unread_since) for one in world.payouts()] == [(None, NOON)]
+    assert world.rows == []
     assert world.alarms("fetch_refused")
-    assert world.settled().rest == 0
+    found = world.settled()
+    assert (found.rest, found.unread_since) == (0, None)
 
 
 def test_one_unreadable_payout_is_told_and_no_others_trouble(make: Any) -> None:
@@ -401,7 +473,115 @@ def test_one_unreadable_payout_is_told_and_no_others_trouble(make: Any) -> None:
     world = make("square", bad, good)
     world.run()
     assert [one["payout_id"] for one in world.alarms("payouts_unread")] == ["po_bad"]
-    assert [one.payout_id for one in world.payouts()] == ["po_1"]
+    assert {one.payout_id: one.unread_since for one in world.payouts()} == {"po_bad": NOON, "po_1": None}
+
+
+def heard_again(world: World, at: datetime) -> None:
+    told = {"provider": "adyen", "account": "main", "payout_id": REPORT, "status": "report_available"}
+    again = a_payout_event(**told, occurred_at=at, event_id="evt_again")
+    world.ports.warehouse.append("payment_events", [json.loads(encode_event(again))])
+
+
+def down(world: World) -> None:
+    world.desk.troubles = [503] * 9
+
+
+@pytest.mark.parametrize("provider", ["adyen", "square"])
+def test_what_could_not_be_read_for_weeks_is_read_when_its_provider_answers(provider: str, make: Any) -> None:
+    world = make(provider, a_book(provider))
+    for day in (0, 1, 4, 20):
+        world.now = NOON + day * DAY
+        down(world)
+        world.run()
+        told = world.alarms("payouts_delayed")
+        assert {one["provider"] for one in told} == {provider}
+    world.desk.troubles = []
+    world.run()
+    assert not world.alarms("payouts_delayed")
+    world.run()
+    [found] = [one for one in world.payouts() if one.currency]
+    assert (found.paid, found.rest) == (world.desk.books[0].paid, 0)
+    assert not [one for one in world.payouts() if one.unread_since]
+
+
+def test_a_provider_that_stands_still_for_hours_is_told_of_and_one_run_is_not(make: Any) -> None:
+    world = make("square", a_book("square"))
+    world.run()
+    world.heard.clear()
+    world.now += timedelta(hours=2)
+    down(world)
+    world.run()
+    assert [name for name, _ in world.heard if name.startswith("payouts_")] == ["payouts_put_off"]
+    world.now += timedelta(hours=11)
+    down(world)
+    world.run()
+    [told] = world.alarms("payouts_delayed")
+    assert (told["provider"], told["hours"]) == ("square", 13)
+
+
+def test_what_is_heard_of_while_we_stand_still_is_read_after_all(make: Any) -> None:
+    world = make("adyen", a_book("adyen"))
+    world.readers = {}
+    world.run()
+    world.readers = {"adyen": cast(PayoutReader, load_payouts("adyen"))}
+    world.now += 9 * DAY
+    world.run()
+    assert [one.rest for one in world.payouts() if one.currency] == [0]
+
+
+def test_one_payout_that_is_not_answered_for_keeps_no_other_from_being_read(make: Any) -> None:
+    good = a_book("square")
+    world = make("square", replace(good, payout_id="po_gone", paid_at=NOON - DAY), good)
+    genuine = world.desk.stream
+    world.desk.stream = lambda one: Streamed(404, iter([b"{}"])) if "po_gone" in one.url else genuine(one)
+    world.run()
+    assert {one.payout_id: one.unread_since for one in world.payouts()} == {"po_gone": NOON, "po_1": None}
+
+
+def test_what_is_not_read_for_a_month_is_given_up_by_name_until_somebody_says_so(make: Any) -> None:
+    world = make("adyen", a_book("adyen"))
+    down(world)
+    world.run()
+    world.now = NOON + TRIED_FOR + timedelta(hours=1)
+    world.desk.asked.clear()
+    world.run()
+    [told] = world.alarms("payout_given_up")
+    assert (told["payout_id"], world.desk.asked) == (REPORT, [])
+    world.desk.troubles = []
+    [one] = with_unread(world.ports.documents, world.now)
+    accept_rest(world.ports.documents, one.name, 0)
+    world.run(days=60)
+    assert not world.alarms("payout_given_up")
+    assert (world.desk.asked, with_unread(world.ports.documents, world.now)) == ([], [])
+    heard_again(world, world.now - timedelta(hours=1))
+    world.run()
+    assert [one.rest for one in world.payouts() if one.currency] == [0]
+
+
+def test_a_corrected_report_of_the_same_name_is_read_again(make: Any) -> None:
+    world = make("adyen", a_book("adyen"))
+    first = world.settled()
+    world.desk.books[0].movements.append(Movement(WORDS["adyen"][LineKind.CAPTURE], 700, 10, "ch_c"))
+    world.now += 5 * DAY
+    heard_again(world, world.now - timedelta(hours=1))
+    down(world)  # and not lost with its first try
+    world.run()
+    world.desk.troubles = []
+    world.run()
+    [found] = [one for one in world.payouts() if one.currency]
+    assert (found.paid, found.rest, found.paid_at) == (first.paid + 690, 0, first.paid_at)
+    world.desk.asked.clear()
+    world.now += DAY
+    world.run()
+    assert world.desk.asked == []
+
+
+@pytest.mark.parametrize(("livemode", "read"), [(True, 0), (False, 1)])
+def test_of_test_data_only_where_test_data_is_read(make: Any, livemode: bool, read: int) -> None:
+    world = make("adyen", a_book("adyen"))
+    world.livemode = livemode
+    world.run()
+    assert len([one for one in world.payouts() if one.currency]) == read
 
 
 def test_what_leads_in_a_circle_ends(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,6 +635,6 @@ def test_a_repeated_run_changes_nothing(make: Any) -> None:
 
 def test_what_is_asked_otherwise_is_refused(make: Any) -> None:
     world = make("square")
-    for asked in ({"days": 0}, {"provider": "klarna"}, {"since": "yesterday"}):
+    for asked in ({"days": 0}, {"provider": "klarna"}, {"since": "yesterday"}, {"livemode": True}):
         with pytest.raises(Rejected):
             world.run(**asked)

@@ -391,7 +391,90 @@ def test_whoever_was_never_heard_of_has_no_endpoint_yet(world: World) -> None:
     world.fact_told(FactKind.CAPTURED, 0, arrives=False)
     world.memory.heard = False
     done = world.run()
-    assert (done.calls, done.complete) == (0, False)
+    assert (done.calls, done.complete, done.not_asked) == (0, False, flow.NO_ENDPOINT)
+
+
+@dataclass
+class Circling:
+    """Stripe's list, whose last page is never told to be the last: `after` is what each leads to."""
+
+    lister: Any
+    after: Callable[[str], str]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.lister, name)
+
+    def read_page(self, asked: Any, body: bytes) -> Page:
+        page = cast(Page, self.lister.read_page(asked, body))
+        circles = page.items or asked.cursor
+        return replace(page, cursor=page.cursor or self.after(asked.cursor)) if circles else page
+
+
+@pytest.mark.parametrize(
+    ("most", "after"),
+    [(1000, lambda cursor: "evt_same"), (1, lambda cursor: cursor), (1000, lambda cursor: f"{cursor or 'evt_'}x")],
+    ids=["leads to a place of its own", "leads to itself", "leads on and on"],
+)
+def test_a_list_without_an_end_is_told_of_and_what_is_on_it_is_healed(most: int, after: Callable[[str], str]) -> None:
+    world = a_world("stripe", most)
+    tell(world, {0, 4})
+    # Of a cursor that it does not know the simulator says so; a list that circles answers with the same again.
+    genuine = world.api.send
+    last: list[Any] = []
+
+    def send(request: Any, *, once: bool = False) -> Any:
+        answer = genuine(request, once=once)
+        last.append(answer if answer.status == 200 else last[-1])
+        return last[-1]
+
+    world.api.send = send  # type: ignore[method-assign]
+    source = replace(world.source, lister=cast(Lister, Circling(world.source.lister, after)))
+    told: list[str] = []
+    budget = Budget(1000, 1.0, lambda: 0.0)
+    with told_instead(lambda level, event, fields: told.append(event)):
+        found = reconcile(source, world.ours, world.now, budget)
+    assert (found.complete, set(found.endless), found.healed) == (False, {"disputes", "undelivered"}, 3)
+    assert told.count("reconcile_endless") == len(found.endless)
+    assert budget.calls > 700
+    world.api.send = genuine  # type: ignore[method-assign]
+    assert world.run().complete
+    world.read_back()
+    assert world.known == whole("stripe")
+
+
+def test_pages_with_nothing_on_them_end_some_time() -> None:
+    trail = flow._Trail()
+    pages = [Page((), str(number)) for number in range(200)]
+    assert next(number for number, page in enumerate(pages) if trail.leads_nowhere(page)) == flow.MOST_STALE
+
+
+def test_a_list_that_is_forgotten_at_each_page_does_not_begin_anew_for_ever() -> None:
+    world = a_world("stripe", 1)
+    tell(world, {0, 1, 4})
+    genuine = world.api.send
+
+    def send(request: Any, *, once: bool = False) -> Any:
+        world.api.troubles = [ApiReply(400)] if "starting_after" in request.url else []
+        return genuine(request, once=once)
+
+    world.api.send = send  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="400"):
+        world.run()
+    assert len(world.api.asked) < 20
+
+
+def test_nobody_uses_up_anothers_share_and_what_is_left_of_one_is_everybodys() -> None:
+    greedy, modest = Budget(100, 1.0, lambda: 0.0).shares(2)
+    assert sum(greedy.take() for _ in range(1000)) == 75
+    assert sum(modest.take() for _ in range(5)) == 5
+    modest.release()
+    assert sum(greedy.take() for _ in range(1000)) == 20
+    assert not modest.take()
+
+
+def test_a_time_that_is_too_young_was_not_looked_at(world: World) -> None:
+    found = world.by_hand(LATER - timedelta(minutes=20), dry_run=True)
+    assert (found.calls, found.not_asked) == (0, flow.TOO_YOUNG)
 
 
 def test_what_failed_is_looked_for_again_every_day_for_thirty_days() -> None:

@@ -81,6 +81,15 @@ def test_by_hand_the_gaps_are_named_then_told_once_and_shown(shop: Shop) -> None
     assert "0 never arrived" in payin(shop.home, *asked, "--dry-run").stdout
 
 
+def test_where_nobody_was_asked_nobody_says_that_all_arrived(shop: Shop) -> None:
+    asked = ("reconcile", "square", "--reason", "x", "--dry-run")
+    assert told(shop.home, *asked)["not_asked"] == "no_endpoint"
+    said = payin(shop.home, *asked)
+    assert ("square was not asked: nothing of it was ever delivered" in said.stdout, said.stderr) == (True, "")
+    young = payin(shop.home, "reconcile", "stripe", "--since", "20m", "--reason", "x", "--dry-run").stdout
+    assert "stripe was not asked: all of that time is younger than half an hour" in young
+
+
 def test_a_provider_without_a_list_is_refused_by_name(shop: Shop) -> None:
     result = payin(shop.home, "reconcile", "adyen", "--reason", "x", "--dry-run")
     assert result.exit_code == Code.REFUSED

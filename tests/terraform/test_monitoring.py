@@ -13,7 +13,7 @@ from shared import providers
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
 from shared.flows import canaries, freshness
-from shared.flows.explain_payouts import MAY_REST
+from shared.flows.explain_payouts import LINKED_EVERY, MAY_REST, MAY_WAIT, TRIED_FOR
 from shared.flows.monitor_model import UNTRAINED
 from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.reconcile import LATE
@@ -95,7 +95,7 @@ READ_IN_THE_LOG = {
     "usage_kept",
     "payout_explained",
     "payouts_linked",
-    "payouts_delayed",
+    "payouts_put_off",
     "changed_by_person",
     "notification_sent",
     "notification_withheld",
@@ -373,6 +373,12 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
     "payouts_unexplained": {
         "three days": lambda: timedelta(days=3) == MAY_REST,
         "nine days": lambda: timedelta(days=9) == SETTLED_WITHIN,
+        "a week": lambda: timedelta(days=7) == LINKED_EVERY,
+    },
+    "payouts_delayed": {
+        "12 hours": lambda: hours(MAY_WAIT) == 12,
+        "two hours": lambda: TOPOLOGY["functions"]["explain_payouts"]["schedule"] == "40 */2 * * *",
+        "30 days": lambda: timedelta(days=30) == TRIED_FOR,
     },
     "learning_stands_still": {
         "14 days": lambda: TrainingRequest().stale_days == 14,

@@ -29,6 +29,7 @@ from shared.providers.kit.reports import minor, rows
 
 API_HOSTS = frozenset({"ca-live.adyen.com", "ca-test.adyen.com"})
 HEARD = True
+NAMED = True
 _ACCOUNT = re.compile(r"[A-Za-z0-9_\-]{1,80}", flags=re.ASCII)
 _K = LineKind
 KINDS = {

@@ -27,6 +27,7 @@ from shared.providers.kit.filing import harmless, proved_id
 from shared.providers.kit.reading import Node, minor_money, parse, unreadable
 
 HEARD = False
+NAMED = True
 _ID = re.compile(r"[A-Za-z0-9_\-]{1,64}", flags=re.ASCII)
 _K = LineKind
 KINDS = {

@@ -26,6 +26,7 @@ from shared.providers.mollie.api import API_HOSTS as API_HOSTS
 from shared.providers.mollie.webhook import NAME as NAME
 
 HEARD = False
+NAMED = False
 ACCOUNT = "main"
 SETTLEMENT = re.compile(r"stl_[A-Za-z0-9]{1,64}", flags=re.ASCII)
 KINDS = {

@@ -22,6 +22,7 @@ from shared.providers.razorpay.answer import API_HOSTS as API_HOSTS
 from shared.providers.razorpay.webhook import NAME as NAME
 
 HEARD = False
+NAMED = True
 ACCOUNT = "main"
 LISTED, LINES = 100, 1000
 INDIA = timezone(timedelta(hours=5, minutes=30))

@@ -25,6 +25,7 @@ from shared.providers.square.webhook import ID
 from shared.providers.square.webhook import NAME as NAME
 
 HEARD = False
+NAMED = True
 _K = LineKind
 KINDS = {
     "CHARGE": _K.CAPTURE,

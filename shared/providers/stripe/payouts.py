@@ -29,6 +29,7 @@ from shared.providers.stripe.webhook import SENT_WITH
 
 API_HOSTS = frozenset({"api.stripe.com", "files.stripe.com"})
 HEARD = False
+NAMED = True
 REPORT = "payout_reconciliation.by_id.itemized.4"
 ACCOUNT = "main"
 _K = LineKind
