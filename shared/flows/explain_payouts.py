@@ -530,7 +530,7 @@ def _after(one: Payout, before: Payout | None) -> Payout:
 
 def accept_rest(documents: Documents, name: str, rest: int) -> Payout:
     """Somebody knows what the `rest` (minor units) of the payout called `name` is: it ages no more, and alarms no more. One that could
-    not be read, and has none, is not asked for any more. Raises Rejected where there is none, or another one by now."""
+    not be read, and has none, or one that is accepted, is not asked for any more. Raises Rejected where there is none, or another one by now."""
     key = key_of(name)
 
     def effect(seen: Seen) -> Decision[Payout]:
@@ -539,10 +539,10 @@ def accept_rest(documents: Documents, name: str, rest: int) -> Payout:
             raise Rejected(f"{name} has no rest", reason="no_rest")
         if before.rest != rest:
             raise Rejected(f"the rest of {name} is another one by now: look at it again", reason="other_rest")
-        if before.rest:
-            after = replace(before, accepted=before.rest, rest_since=None)
-        else:
+        if before.unread_since is not None and before.rest in (0, before.accepted):
             after = replace(before, waits_for=None, unread_since=None, forgone=True)
+        else:
+            after = replace(before, accepted=before.rest, rest_since=None)
         return Decision(after, [write(key, seen[key], to_document(after))])
 
     return change(documents, [key], effect)
