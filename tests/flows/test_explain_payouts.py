@@ -511,7 +511,7 @@ def test_a_provider_that_stands_still_for_hours_is_told_of_and_one_run_is_not(ma
     world.now += timedelta(hours=2)
     down(world)
     world.run()
-    assert [name for name, _ in world.heard if name.startswith("payouts_")] == ["payouts_put_off"]
+    assert [name for name, _ in world.heard if name.startswith("payouts_")] == ["payouts_put_off", "payouts_asked"]
     world.now += timedelta(hours=11)
     down(world)
     world.run()
