@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from shared.cli.output import Json, answer, table
+from shared.cli.output import Json, Staff, answer, table
 from shared.cli.session import instant, session_of
 from shared.flows.audit import records
 
@@ -34,7 +34,7 @@ def audit(
         rows = [
             (
                 one.at,
-                one.who,
+                Staff(one.who),
                 one.what,
                 one.why,
                 change.name if change else None,

@@ -13,7 +13,7 @@ from rich.console import Console
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.codes import NotFound
 from shared.cli.models import group as models
-from shared.cli.output import Json, answer, table
+from shared.cli.output import Json, Staff, answer, table
 from shared.cli.rules import Number, asking, lists, revision_of, rules
 from shared.cli.session import Session, instant, session_of
 from shared.domain.codec import encode, utc_text
@@ -364,7 +364,7 @@ def remove_from_list(
 
 def _standing(done: Standing, *, as_json: bool) -> None:
     def tell(console: Console) -> None:
-        rows = [(name, one.until, one.author, one.reason) for name, one in done.standing.items()]
+        rows = [(name, one.until, Staff(one.author), one.reason) for name, one in done.standing.items()]
         title = f"{done.kind} {done.value}"
         console.print(table(title, ("what", "until", "by", "why"), rows) if rows else f"of {title} nothing stands")
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Protocol
 import typer
 from rich.console import Console
 
-from shared.cli.output import Json, answer, beside, since, table
+from shared.cli.output import Json, Staff, answer, beside, since, table
 from shared.cli.session import session_of
 from shared.domain.codec import encode
 from shared.flows.listing import Change
@@ -87,7 +87,7 @@ def rules_history(
         if not found.revisions:
             console.print("nothing was published: the rules are as shipped")
             return
-        rows = ((one.revision, one.after or "shipped", one.at, one.author, one.why) for one in found.revisions)
+        rows = ((one.revision, one.after or "shipped", one.at, Staff(one.author), one.why) for one in found.revisions)
         console.print(table("", (">revision", ">after", "at", "by", "why"), rows))
 
     answer(found, tell, as_json=as_json)
@@ -158,7 +158,7 @@ def show_lists(
 
     def row(one: Standing, change: Change) -> tuple[object, ...]:
         until = since(change.until, now) if change.until else "taken back"
-        return one.kind, one.value, change.name, until, change.at, change.author, change.reason
+        return one.kind, one.value, change.name, until, change.at, Staff(change.author), change.reason
 
     def tell(console: Console) -> None:
         if not changes:

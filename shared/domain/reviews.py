@@ -62,7 +62,7 @@ class Step:
 class Verdict:
     """The last word. request_id: the reviewer's own name of it, for one that is sent again. code: for machines, reason: for
     people. label: what the payment was, in the reviewer's eyes, as `FraudLabel` names it; None where nobody looked. payment_id: what the provider
-    called the payment then, `request:<request_id>` while it had not heard of it."""
+    called the payment then, `request:<request_id>` while it had not heard of it. listed: whom it lists with that, `allow card 90`, in order."""
 
     request_id: str
     action: ReviewAction
@@ -72,6 +72,7 @@ class Verdict:
     at: datetime
     payment_id: str
     label: str | None = None
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,8 @@ COLLECTION = "approvals"
 EXPIRES = {"approvals": "expires_at"}
 """By which of its members a document goes, as Terraform has it: what was said stays in the audit."""
 GOOD_FOR = timedelta(days=3)
+LEFT_TO_ACT = timedelta(hours=1)
+"""Before a deadline: whoever agrees just so in time agrees to what still can be done."""
 LISTED = 500
 
 
@@ -78,6 +80,20 @@ class ApprovalClosed(Rejected):
     status = 409
 
 
+def good_until(asked_at: datetime, deadline: datetime | None) -> datetime:
+    """How long another person may agree to what was asked for then: never beyond the deadline of what it is about."""
+    if deadline is None:
+        return asked_at + GOOD_FOR
+    return min(asked_at + GOOD_FOR, max(deadline - LEFT_TO_ACT, asked_at + (deadline - asked_at) / 2))
+
+
+def closes_at(one: Approval, deadline: datetime | None) -> datetime | None:
+    """Until when somebody may agree to it, where the `deadline` is another one by now; None where nothing is left to be done."""
+    if one.open_until is None or deadline is None or deadline == one.deadline:
+        return one.open_until
+    return min(one.open_until, good_until(one.asked_at, deadline))
+
+
 def ask(ports: Ports, wanted: Approval) -> Approval:
     """Keep it; asked by the same form again, what is kept already, as it stands now. Raises UsedOtherwise where that form has
     asked for something else, or for another reason."""
@@ -97,8 +113,11 @@ def ask(ports: Ports, wanted: Approval) -> Approval:
     return change(ports.documents, [key], kept)
 
 
-def decide(ports: Ports, name: str, by: str, now: datetime, *, agreed: bool, why: str) -> Approval:
-    """`by` agrees, or does not. The same word of the same person again is harmless. Raises ApprovalUnknown, ApprovalClosed."""
+def decide(
+    ports: Ports, name: str, by: str, now: datetime, *, agreed: bool, why: str, deadline: datetime | None = None
+) -> Approval:
+    """`by` agrees, or does not. deadline: of what it is about, as it stands now. The same word of the same person again is harmless.
+    Raises ApprovalUnknown, ApprovalClosed."""
     stand, key = Stand.AGREED if agreed else Stand.REFUSED, _key(name)
 
     def said(seen: Seen) -> Decision[Approval]:
@@ -112,7 +131,8 @@ def decide(ports: Ports, name: str, by: str, now: datetime, *, agreed: bool, why
             if one.decided_by == by and (one.stand is stand or (agreed and one.stand in CARRIED)):
                 return Decision(one)
             raise _closed(one)
-        if one.open_until is None or one.open_until <= now:
+        closes = closes_at(one, deadline)
+        if closes is None or closes <= now:
             raise ApprovalClosed("nobody agreed in time: it has to be asked for again")
         until = one.open_until if agreed else None
         told = replace(one, stand=stand, open_until=until, decided_by=by, decided_at=now, decided_why=why)

@@ -2,7 +2,7 @@
 and what they say of those whom it names."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.codec import from_document
@@ -62,13 +62,15 @@ def decide_and_list(
 ) -> Review:
     """The last word (`decide`), and then an entry for each of `listings`, from the verdict on: the same again lists the same.
 
-    Raises Rejected, before anything is done, for one whom the payment does not name.
+    Raises Rejected, before anything is done, for one whom the payment does not name; ReviewTaken as `decide`, also where the word
+    that stands listed others.
     """
     named = _named(ports.documents, review_id) if listings else {}
     for one in listings:
         if one.kind not in named:
             raise Rejected(f"the payment names no {one.kind}", reason="bad_entry")
-    review = decide(ports, review_id, by, now, word)
+    listed = tuple(sorted(f"{one.action} {one.kind} {one.days}" for one in listings))
+    review = decide(ports, review_id, by, now, replace(word, listed=listed))
     assert review.verdict is not None
     for one in listings:
         until = review.verdict.at + timedelta(days=one.days)

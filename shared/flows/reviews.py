@@ -78,6 +78,7 @@ class Word:
     code: str
     reason: str = ""
     label: str | None = None
+    listed: tuple[str, ...] = ()
 
 
 def decide(ports: Ports, review_id: str, by: str, now: datetime, word: Word) -> Review:
@@ -103,6 +104,7 @@ def _decided(seen: Seen, review: Review, by: str, now: datetime, word: Word) -> 
             code=word.code,
             reason=word.reason,
             label=word.label,
+            listed=word.listed,
             by=by,
             at=now,
             payment_id=_paid(seen.glance(decision_of(review.id)), review),

@@ -181,6 +181,7 @@ def test_every_command_asks_says_why_and_is_in_the_audit(made: Place, tmp_path: 
         new = [one for one in place.audit() if one["why"] == "it has to be"]
         assert AUDITED.get(command, command) in {one["what"] for one in new}, command
         assert all(one["who"] for one in new)
+        assert "[e-mail]" not in payin(place.home, "audit", "--since", "1d").stdout
 
 
 @pytest.mark.parametrize("command", ["replay", "models roll-back", "rules shadow", "keys rotate", "providers park"])

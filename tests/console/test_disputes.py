@@ -349,8 +349,14 @@ def test_a_wish_ends_before_the_deadline_shows_what_is_given_up_and_is_withdrawn
     moved = get(f"{url}/approvals", PAUL)
     assert "due in 11 h" in moved.partition("<dt>Deadline</dt>")[2][:80]
     assert "another one than when it was asked for" in moved
-    withdraw = f"/approvals/{kept.key.id}/withdraw"
+    withdraw, agree = (f"/approvals/{kept.key.id}/{act}" for act in ("withdraw", "agree"))
     assert withdraw not in page
+    fields = {**form_on(moved, agree), "why": "so they are"}
+    dear(shop, dispute_id, 70_000, respond_by=shop.now - timedelta(minutes=1))
+    assert agree not in get(f"{url}/approvals", PAUL)
+    with nothing_new(shop, dispute_id):
+        assert post(url + agree, fields, PAUL).status == 409
+    dear(shop, dispute_id, 70_000, respond_by=until)
     own = {**form_on(get(f"{url}/approvals"), withdraw), "why": "they have paid"}
     not_theirs = {**own, "form": form_on(get(url + path(dispute_id), BO), path(dispute_id, "comment"))["form"]}
     with nothing_new(shop, dispute_id):

@@ -209,6 +209,9 @@ def test_the_same_form_twice_is_one_verdict(url: str, shop: Shop) -> None:
     said = {**told, "action": "release", "release_code": "known_customer", "why": "called them"}
     assert [post(url, "/reviews/decide", said, ANA).status for _ in range(2)] == [303, 303]
     assert len([step for step in review(shop, name).trail if step.act == "release"]) == 1
+    also = {**said, "list_customer": "1"}
+    assert post(url, "/reviews/decide", also, ANA).status == 409
+    assert "cus_pi_twice" not in get(f"{url}/lists").data.decode()
     handed_anew = form(url, f"/reviews/{waits(shop, 'pi_twice_more')}", "/reviews/claim", ANA)
     other = {**said, "action": "refuse", "refuse_code": "stolen_card", "form": handed_anew.get("form", told["form"])}
     assert post(url, "/reviews/decide", other, ANA).status in (403, 409)

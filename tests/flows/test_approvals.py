@@ -109,6 +109,22 @@ def test_too_late_is_never(ports: Ports) -> None:
         decide(ports, "f-1", PETRA, late, agreed=True, why="so they are")
 
 
+def test_a_deadline_that_was_moved_nearer_ends_the_wish_earlier_and_one_that_was_moved_away_does_not(
+    ports: Ports,
+) -> None:
+    hours = timedelta(hours=1)
+    ask(ports, replace(WANTED, deadline=NOON + 30 * hours, open_until=NOON + 29 * hours))
+    with pytest.raises(ApprovalClosed, match="in time"):
+        decide(ports, "f-1", PETRA, NOON + 5 * hours, agreed=True, why="", deadline=NOON + 6 * hours)
+    assert approval(ports.documents, "f-1").stand is Stand.ASKED
+    with pytest.raises(ApprovalClosed, match="in time"):
+        decide(ports, "f-1", PETRA, NOON + 29 * hours, agreed=True, why="", deadline=NOON + 90 * hours)
+    assert (
+        decide(ports, "f-1", PETRA, NOON + 4 * hours, agreed=True, why="", deadline=NOON + 6 * hours).stand
+        is Stand.AGREED
+    )
+
+
 def test_what_was_never_asked_is_unknown(ports: Ports) -> None:
     with pytest.raises(ApprovalUnknown):
         decide(ports, "f-2", PETRA, NOON, agreed=True, why="so they are")

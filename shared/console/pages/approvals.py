@@ -19,6 +19,7 @@ from shared.flows.approvals import (
     Stand,
     approval,
     carried_out,
+    closes_at,
     decide,
     unfinished,
     withdraw,
@@ -38,10 +39,12 @@ def register(site: Site) -> None:
 
 def _look(visit: Visit) -> Mapping[str, Any]:
     found = unfinished(visit.ports.documents, visit.now)
+    deadlines = _deadlines(visit, found)
     return {
         "waiting": [one for one in found if one.stand is Stand.ASKED],
         "agreed": [one for one in found if one.stand is Stand.AGREED],
-        "deadlines": _deadlines(visit, found),
+        "deadlines": deadlines,
+        "closes": {one.id: closes_at(one, deadlines.get(one.id)) for one in found},
         "may": visit.may(Role.APPROVER),
     }
 
@@ -57,7 +60,9 @@ def _deadlines(visit: Visit, found: Sequence[Approval]) -> Mapping[str, datetime
 
 def _agree(site: Site, visit: Visit) -> Went:
     ports = visit.acting("approval agree", visit.why)
-    told = decide(ports, visit.asked["name"], visit.person.email, visit.now, agreed=True, why=mask(visit.why))
+    name = visit.asked["name"]
+    deadline = _deadlines(visit, [approval(visit.ports.documents, name)]).get(name)
+    told = decide(ports, name, visit.person.email, visit.now, agreed=True, why=mask(visit.why), deadline=deadline)
     return _carried(site, visit, told)
 
 

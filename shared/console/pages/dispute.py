@@ -44,7 +44,7 @@ from shared.flows.answering import (
     supply,
     withdraw,
 )
-from shared.flows.approvals import GOOD_FOR, Approval, Stand, ask, waiting
+from shared.flows.approvals import GOOD_FOR, Approval, Stand, ask, good_until, waiting
 from shared.flows.dispute_desk import view
 from shared.flows.evidence import kept
 from shared.flows.keep_evidence import COLLECTION as USAGE
@@ -61,8 +61,6 @@ from shared.runtime.responders import check_acceptance, responder, responder_of
 AHEAD = timedelta(minutes=5)
 """So far may the clock of who records an answer be ahead of ours."""
 FINAL = {Act.SUBMIT: "dispute submit", Act.ACCEPT: "dispute accept"}
-LEFT_TO_ACT = timedelta(hours=1)
-"""Between the last word of a second person and the deadline, where there is so long."""
 KEPT_FOR = 10 * GOOD_FOR
 """An approval's document goes then; the audit keeps what was said."""
 _ONE = "<provider>/<name:dispute_id>"
@@ -449,10 +447,10 @@ def _open_until(dispute: Dispute, now: datetime) -> datetime:
     passed."""
     until = dispute.respond_by
     if until is None or (dispute.deadline_estimated and until <= now):
-        return now + GOOD_FOR
+        return good_until(now, None)
     if until <= now:
         raise AnswerTaken("its deadline has passed: the provider takes no answer any more", reason="too_late")
-    return min(now + GOOD_FOR, max(until - LEFT_TO_ACT, now + (until - now) / 2))
+    return good_until(now, until)
 
 
 def _gives_up(dispute: Dispute, act: Act) -> str:

@@ -264,12 +264,14 @@ def _add(visit: Visit) -> Went:
         raise Rejected("say for how many days: from 1 to 365", reason="bad_entry")
     until = utc_text(visit.now + timedelta(days=int(days)))
     said: dict[str, Any] = {"action": action, "kind": kind, "value": value, "rule": None, "until": until}
-    asked(visit, "list", **said, owner=visit.person.email, reason=visit.why)
+    asked(visit, "list", **said, owner=visit.person.email, reason=mask(visit.why))
     return done(link(LISTS, kind=kind, value=value), f"It holds for {days} days, from the next payment on.")
 
 
 def _remove(visit: Visit) -> Went:
     kind, value = _entity(visit)
     rule = visit.asked.get("rule") or None
-    asked(visit, "unlist", kind=kind, value=value, action=visit.asked.get("action", ""), rule=rule, reason=visit.why)
+    asked(
+        visit, "unlist", kind=kind, value=value, action=visit.asked.get("action", ""), rule=rule, reason=mask(visit.why)
+    )
     return done(link(LISTS, kind=kind, value=value), "It holds no longer.")
