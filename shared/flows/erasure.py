@@ -16,14 +16,14 @@ from enum import StrEnum
 from typing import Any, Final
 
 from shared.domain import timeline, usage
-from shared.domain.codec import encode, from_document, utc_text
+from shared.domain.codec import encode, from_document, to_document, utc_text
 from shared.domain.disputes import Dispute
 from shared.domain.erasing import BATCH, COLLECTIONS, ELSEWHERE, FRESH, SETTLED, TABLES, Fate
 from shared.domain.errors import Rejected
 from shared.domain.events import DisputeStatus
 from shared.domain.instants import microseconds
 from shared.domain.payments import Payment, without_person
-from shared.domain.privacy import email_parts, nameable
+from shared.domain.privacy import email_parts, mask, nameable
 from shared.domain.pseudonyms import NAME, Keyring, unkeyed
 from shared.domain.reviews import CLOCK, Review
 from shared.domain.telemetry import alarm, fact
@@ -553,7 +553,7 @@ def _erase(documents: Documents, found: Traces, erasure: Erasure, now: datetime)
     """By what others are found goes last, so that whoever is killed finds the rest again."""
     for one in (*found.lists, *found.standing):
         _unlink_audit(documents, one, erasure.person)
-        _replaced(documents, one.key, lambda document: _while_it_holds(document, now))
+        _replaced(documents, one.key, lambda document: _while_it_holds(document, erasure.person, now))
     for one in found.owned:
         _replaced(documents, one.key, lambda document: _listed_alone(document, now))
     for one in found.usage:
@@ -568,10 +568,15 @@ def _erase(documents: Documents, found: Traces, erasure: Erasure, now: datetime)
         _replaced(documents, one.key, _payment_without_person)
 
 
-def _while_it_holds(document: Document, now: datetime) -> Document | None:
-    """What was said of an entity, while any of it holds: of who was not erased it is kept for longer."""
-    until = [one.until for one in from_document(document, ListedEntity).standing(now).values() if one.until]
-    return {**document, EXPIRES[LISTS]: max(until)} if until else None
+def _while_it_holds(document: Document, person: str, now: datetime) -> Document | None:
+    """What was said of an entity, while any of it holds: of who was not erased it is kept for longer. Why it was said names nobody."""
+    entity = from_document(document, ListedEntity)
+    until = [one.until for one in entity.standing(now).values() if one.until]
+    if not until:
+        return None
+    said = [replace(one, reason=_renamed(mask(one.reason), [entity.value], person)) for one in entity.changes]
+    kept = to_document(replace(entity, changes=tuple(said)))
+    return {**document, **kept, EXPIRES[LISTS]: max(until)}
 
 
 def _payment_without_person(document: Document) -> Document:
@@ -705,7 +710,7 @@ def proof(ports: Ports, customer: str, keyring: Keyring) -> Report | None:
     return report_of(erasure, NOTHING, erasure.proved_at or erasure.asked_at)
 
 
-TOLD: Final = ("payment_aliases", "disputes", "cases", "known_frauds", "fraud_claims")
+TOLD: Final = ("payment_aliases", "disputes", "cases", "comments", "known_frauds", "fraud_claims")
 """What stays as it is, and is of payments."""
 HOLDS: Final = f"{LISTS}, entries that hold"
 

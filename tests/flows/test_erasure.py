@@ -569,7 +569,12 @@ def test_an_entry_that_holds_stays_and_one_that_has_ended_goes_with_its_audit(wo
     a_life(world)
     for customer, until in ((ANA, NOON + DAY), (BOB, NOON + 200 * DAY)):
         entry = Entry(
-            kind="customer", value=customer, action=Action.BLOCK, until=until, owner="fraud", reason=f"{customer} stole"
+            kind="customer",
+            value=customer,
+            action=Action.BLOCK,
+            until=until,
+            owner="fraud",
+            reason=f"{customer} stole, says bob@music.example",
         )
         errand = Errand(who="ben", why="a wave", what="lists add", at=NOON)
         list_entity(audited(world.ports, errand), entry, NOON, author="ben")
@@ -586,6 +591,9 @@ def test_an_entry_that_holds_stays_and_one_that_has_ended_goes_with_its_audit(wo
     assert bobs is not None
     [held] = [one for one in bobs.lines if one.place == "lists, entries that hold"]
     assert (held.found, held.fate, held.ends_at) == (1, Fate.KEPT, NOON + 200 * DAY)
+    assert "comments" in {one.place for one in bobs.lines}
+    [said] = world.documents()[Key("lists", f"customer:{BOB}")]["changes"]
+    assert said["reason"] == f"{name_of(BOB, DEVELOPMENT)} stole, says [e-mail]"
     # And no longer than it holds.
     assert world.documents()[Key("lists", f"customer:{BOB}")]["expires_at"] == NOON + 200 * DAY
 
