@@ -24,6 +24,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="payouts")
 
 
+READ = "of what was asked for: `payin jobs show` says when that was last done"
+"""Nothing is no news where nobody has looked."""
+
+
 @group.command("list")
 def list_payouts(
     context: typer.Context,
@@ -40,6 +44,8 @@ def list_payouts(
     """
     session = session_of(context)
     now = session.now()
+    if rest and unread:
+        raise typer.BadParameter("what is not read has no rest yet: one of the two", param_hint="'--rest', '--unread'")
     if unread:
         _list_unread(session, now, provider, as_json=as_json)
         return
@@ -51,7 +57,9 @@ def list_payouts(
 
     def tell(console: Console) -> None:
         if not found:
-            console.print("every payout is explained" if rest else f"nothing was paid within {days} days")
+            console.print(
+                f"every payout is explained, {READ}" if rest else f"nothing was paid within {days} days, {READ}"
+            )
             return
         rows = ((at(one.paid_at), one.name, one.paid, one.rest, _standing(one, now)) for one in found)
         console.print(table("", ("paid at", "payout", ">paid", ">not explained", "since"), rows))
@@ -70,7 +78,7 @@ def _list_unread(session: Session, now: datetime, provider: str | None, *, as_js
 
     def tell(console: Console) -> None:
         if not found:
-            console.print("every payout that we know of is read")
+            console.print(f"every payout that we know of is read, {READ}")
             return
         rows = (
             (

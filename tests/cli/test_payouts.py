@@ -93,6 +93,8 @@ def test_payouts_are_listed_with_what_is_not_explained(paid: Shop) -> None:
     assert told(paid.home, "payouts", "list", "--rest") == [one]
     assert told(paid.home, "payouts", "list", "--rest", "--provider", "adyen") == []
     assert "EUR 0.12" in payin(paid.home, "payouts", "list").stdout
+    assert payin(paid.home, "payouts", "list", "--rest", "--unread").exit_code == 2
+    assert "jobs show" in payin(paid.home, "payouts", "list", "--unread", "--provider", "adyen").stdout
     assert "every payout is explained" in payin(paid.home, "payouts", "list", "--rest", "--provider", "adyen").stdout
 
 
