@@ -110,6 +110,10 @@ class Settings:
             url=read.url,
         )
 
+    def has_api(self, provider: str) -> bool:
+        """Whether there is a key of `provider`'s API."""
+        return bool(self.environment.get(f"API_{provider.upper()}"))
+
     def api(self, provider: str) -> ApiCredentials:
         """API_<PROVIDER>: a JSON object, `{"key": "<secret or access token>", "base_url": ""}`. Only a local stack may
         set `base_url`, where a simulator answers in the provider's place."""
@@ -300,7 +304,7 @@ class Settings:
 
     def api_base_url(self, provider: str) -> str:
         """Where a simulator stands in for the provider's API; empty for the provider's own address."""
-        return self.api(provider).base_url if self.environment.get(f"API_{provider.upper()}") else ""
+        return self.api(provider).base_url if self.has_api(provider) else ""
 
     def certificates(self, provider: str) -> str | None:
         """PAYIN_<PROVIDER>_CERTIFICATES: the folder where a local stack's simulator leaves its throw-away

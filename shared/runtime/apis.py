@@ -65,7 +65,7 @@ class Apis:
 
     def __init__(self, settings: Settings, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         for name in names():
-            if settings.environment.get(f"API_{name.upper()}"):
+            if settings.has_api(name):
                 settings.api(name)
         self._settings = settings
         self._now = now
@@ -107,7 +107,7 @@ class ProviderApi:
     def credentials(self, *, livemode: bool) -> ApiCredentials:
         """The configured key, the token that it signs or that the provider wants in its place or, where there is no key and
         the provider takes it, our service account's token."""
-        if self._scope is not None and not self._settings.environment.get(f"API_{self._of.NAME.upper()}"):
+        if self._scope is not None and not self._settings.has_api(self._of.NAME):
             return ApiCredentials(key=self._tokens().token())
         configured = self._settings.api(self._of.NAME)
         if hasattr(self._of, "signed_token"):

@@ -10,5 +10,5 @@ from shared.settings import Settings
 
 def readers(settings: Settings) -> Mapping[str, PayoutReader]:
     """By provider, in order."""
-    found = {name: load_payouts(name) for name in names() if settings.environment.get(f"API_{name.upper()}")}
+    found = {name: load_payouts(name) for name in names() if settings.has_api(name)}
     return {name: cast(PayoutReader, module) for name, module in found.items() if module is not None}

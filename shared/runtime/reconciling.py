@@ -50,7 +50,7 @@ def reconcile_all(
     """Each provider whose API has a key here, by name; None where something kept it from its end, which the next run finds where this
     one stopped. Each has a share of the run's requests that no other can use up. Raises Rejected."""
     asked = read(parameters)
-    configured = [name for name in listed() if settings.environment.get(f"API_{name.upper()}")]
+    configured = [name for name in listed() if settings.has_api(name)]
 
     shares = Budget(asked.calls, clock() + asked.seconds, clock).shares(len(configured))
 

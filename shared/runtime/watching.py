@@ -28,9 +28,7 @@ def watch_providers(app: App) -> Handler:
     keys, apis, postman = derived(app.settings.keyring()), Apis(app.settings, app.now), Postman()
     # Without a key nothing is asked, and nobody's answer is missed.
     readers: dict[str, EndpointReader] = {
-        name: one
-        for name in urls
-        if name in names() and app.settings.environment.get(f"API_{name.upper()}") and (one := load_endpoint(name))
+        name: one for name in urls if name in names() and app.settings.has_api(name) and (one := load_endpoint(name))
     }
 
     def canary(_: bytes) -> None:
