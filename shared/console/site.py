@@ -431,6 +431,12 @@ def _reader(told: Request) -> Reader:
     return Reader(locale or "en_GB", zone if zone in words.zones() else words.UTC_NAME)
 
 
+def whole_number(text: str, most: int) -> int | None:
+    """The number from 0 to `most` that `text` writes in digits; None for anything else, however long."""
+    fits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    return number if fits and (number := int(text)) <= most else None
+
+
 def fields(asked: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
     """Those of `names` that are said."""
     return {name: asked[name] for name in names if asked.get(name)}

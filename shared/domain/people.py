@@ -41,6 +41,11 @@ class Admission:
     directory_url: str = ""
 
 
+def colleague(email: str) -> str:
+    """How people call each other: what stands before the `@`, for whole addresses are masked wherever something is told."""
+    return email.partition("@")[0]
+
+
 class Unproven(Rejected):
     """Nobody proves who is there: the proxy's token is missing, or is none of its own. Answered 401."""
 

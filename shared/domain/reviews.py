@@ -12,6 +12,7 @@ from enum import StrEnum
 from shared.domain.decisions import Decision
 from shared.domain.errors import Rejected
 from shared.domain.money import Money
+from shared.domain.people import colleague
 
 MOST_STEPS = 200
 """Of more steps than this the oldest are forgotten: none of them is the verdict, which is the last."""
@@ -168,22 +169,19 @@ class Review:
 
     def _still_open(self) -> None:
         if self.verdict is not None:
-            raise ReviewTaken(f"{named(self.verdict.by)} has decided: {self.verdict.action}", reason="review_decided")
+            raise ReviewTaken(
+                f"{colleague(self.verdict.by)} has decided: {self.verdict.action}", reason="review_decided"
+            )
         if self.closed is not None:
             raise ReviewTaken(f"there is nothing left to decide: {self.closed}", reason="review_closed")
 
     def _held(self) -> ReviewTaken:
         assert self.lease is not None
-        return ReviewTaken(f"{named(self.lease.by)} holds it until {self.lease.until:%H:%M:%S} UTC")
+        return ReviewTaken(f"{colleague(self.lease.by)} holds it until {self.lease.until:%H:%M:%S} UTC")
 
     def _stepped(self, at: datetime, by: str, act: str, why: str = "", **changes: object) -> "Review":
         trail = (*self.trail, Step(at=at, by=by, act=act, why=why))[-MOST_STEPS:]
         return replace(self, trail=trail, **changes)  # type: ignore[arg-type]
-
-
-def named(by: str) -> str:
-    """A reviewer as colleagues are told of them, in what may be logged on its way: no address."""
-    return by.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

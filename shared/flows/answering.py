@@ -18,6 +18,7 @@ from shared.domain.disputes import GIVEN, Answer, AnswerAsked, AnswerState, Disp
 from shared.domain.errors import Rejected
 from shared.domain.events import DisputeStatus
 from shared.domain.evidence import Document, Item, Own, Packet
+from shared.domain.people import colleague
 from shared.domain.privacy import mask
 from shared.domain.telemetry import fact
 from shared.flows.committing import Decision, Seen, change, write
@@ -397,11 +398,6 @@ def _committed(
 def mark(dispute: Dispute) -> str:
     """Of the answer as it stands: another one as soon as anybody, a person or the clock, has changed it."""
     return f"{dispute.round or ''}:{dispute.answer.changes if dispute.answer else 0}"
-
-
-def colleague(email: str) -> str:
-    """How people call each other: what stands before the `@`, for whole addresses are masked wherever something is told."""
-    return email.partition("@")[0]
 
 
 _UNRULED = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW, DisputeStatus.EXPIRED})

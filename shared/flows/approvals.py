@@ -13,6 +13,7 @@ from enum import StrEnum
 from shared.domain.codec import from_document, to_document
 from shared.domain.errors import Rejected, UsedOtherwise
 from shared.domain.money import Money
+from shared.domain.people import colleague
 from shared.domain.privacy import mask
 from shared.flows.committing import Decision, Seen, change
 from shared.flows.ports import Create, Documents, Key, Ports, Replace, Snapshot
@@ -198,7 +199,7 @@ def _asked(one: Approval) -> tuple[object, ...]:
 
 
 def _closed(one: Approval) -> ApprovalClosed:
-    return ApprovalClosed(f"{(one.decided_by or '').partition('@')[0]} was quicker: it is {one.stand}")
+    return ApprovalClosed(f"{colleague(one.decided_by or '')} was quicker: it is {one.stand}")
 
 
 def _read(found: Snapshot | None) -> Approval:

@@ -1,6 +1,6 @@
 """What was paid out, of what it is made, what of it nobody explains, and what of ours was not paid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -100,7 +100,6 @@ def _known(documents: Documents, names: Sequence[str]) -> dict[str, Payout]:
 
 def with_rest(documents: Documents, now: datetime, *, provider: str | None = None) -> Sequence[Paid]:
     """Those that are not explained, whose rest is the oldest first, MOST at most."""
-    found = [from_document(one.document, Payout) for one in documents.due(COLLECTION, "rest_since", now, MOST)]
     return [
         Paid(
             name=one.name,
@@ -111,14 +110,12 @@ def with_rest(documents: Documents, now: datetime, *, provider: str | None = Non
             rest=Money(one.rest, one.currency),
             rest_since=one.rest_since,
         )
-        for one in found
-        if provider in (None, one.provider)
+        for one in _waiting(documents, "rest_since", now, provider)
     ]
 
 
 def with_unread(documents: Documents, now: datetime, *, provider: str | None = None) -> Sequence[Unread]:
     """Those that are to be read, and are not, the longest first, MOST at most."""
-    found = [from_document(one.document, Payout) for one in documents.due(COLLECTION, "unread_since", now, MOST)]
     return [
         Unread(
             name=one.name,
@@ -127,9 +124,15 @@ def with_unread(documents: Documents, now: datetime, *, provider: str | None = N
             unread_since=one.unread_since,
             prepared=one.waits_for is not None,
         )
-        for one in found
-        if one.unread_since is not None and provider in (None, one.provider)
+        for one in _waiting(documents, "unread_since", now, provider)
+        if one.unread_since is not None
     ]
+
+
+def _waiting(documents: Documents, since: str, now: datetime, provider: str | None) -> Iterator[Payout]:
+    """Of one `provider` or all, those with an instant in `since`, the oldest first; of MOST."""
+    payouts = (from_document(one.document, Payout) for one in documents.due(COLLECTION, since, now, MOST))
+    return (one for one in payouts if provider in (None, one.provider))
 
 
 def payout(documents: Documents, name: str) -> Payout | None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.console.site import Site, Visit, link
-from shared.flows.answering import colleague
+from shared.domain.people import colleague
 from shared.flows.audit import SEEN, Record, newest
 
 DAYS = {"1": "a day", "7": "a week", "30": "a month", "90": "three months"}

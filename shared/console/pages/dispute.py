@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared.console.pages.disputes import MINE, NOBODY, path_of, whose
-from shared.console.site import File, Site, Visit, Went, address, done, link
+from shared.console.site import File, Site, Visit, Went, address, done, link, whole_number
 from shared.disputes import evidence
 from shared.disputes.deadlines import is_ours
 from shared.disputes.evidence import DIGITAL_SUBSCRIPTION, SOURCES, Source
@@ -27,7 +27,7 @@ from shared.domain.events import DisputeStage
 from shared.domain.evidence import Item, Packet
 from shared.domain.money import Money
 from shared.domain.payments import Payment
-from shared.domain.people import NotAllowed, Role
+from shared.domain.people import NotAllowed, Role, colleague
 from shared.domain.privacy import mask
 from shared.domain.reference_amount import reference_minor
 from shared.flows import cases
@@ -35,7 +35,6 @@ from shared.flows.answering import (
     LONGEST_TEXT,
     AnswerTaken,
     accept,
-    colleague,
     hold,
     mark,
     piece_of,
@@ -180,8 +179,9 @@ def _all_said(visit: Visit) -> Mapping[str, Any]:
     """Comments, the newest of those that stand before the place `until`, in the order in which they were written."""
     dispute = _the(visit)
     visit.saw(*_read(dispute))
-    said, told = comments(visit.ports.documents, dispute.provider, dispute.dispute_id), visit.asked.get("until", "")
-    end = min(int(told), len(said)) if told.isascii() and told.isdigit() and len(told) < 5 else len(said)
+    said = comments(visit.ports.documents, dispute.provider, dispute.dispute_id)
+    until = whole_number(visit.asked.get("until", ""), len(said))
+    end = len(said) if until is None else until
     first = _newest(said, end, SAID_THERE)
     return {
         "one": dispute,

@@ -14,9 +14,8 @@ from shared.domain.disputes import Dispute
 from shared.domain.errors import Rejected
 from shared.domain.events import DisputeStatus
 from shared.domain.money import Money
-from shared.domain.people import Role
+from shared.domain.people import Role, colleague
 from shared.flows import cases
-from shared.flows.answering import colleague
 from shared.flows.ports import Documents, Key
 from shared.flows.teamwork import NotKept, assign, in_queue, keep_view, named, views
 

@@ -7,9 +7,9 @@ from typing import Any
 from shared.console.site import Site, Visit, Went, address, done, link
 from shared.domain.decisions import Action
 from shared.domain.errors import Rejected
-from shared.domain.people import Role
+from shared.domain.people import Role, colleague
 from shared.domain.privacy import mask
-from shared.domain.reviews import Review, ReviewAction, named
+from shared.domain.reviews import Review, ReviewAction
 from shared.flows.judged import Judged
 from shared.flows.review_desk import Listing, claim_next, decide_and_list, queue, view
 from shared.flows.reviews import LEASE, Word, claim, decision_of, release
@@ -58,7 +58,7 @@ def _queue(visit: Visit) -> Mapping[str, Any]:
         "reviews": [(one, one.holder(visit.now)) for one in found],
         "late": {one.id for one in late},
         "promise": promise,
-        "named": named,
+        "colleague": colleague,
     }
 
 
@@ -78,7 +78,7 @@ def _one(visit: Visit) -> Mapping[str, Any]:
         "holder": review.holder(visit.now),
         "mine": review.holder(visit.now) == visit.person.email,
         "open": review.verdict is None and review.closed is None,
-        "named": named,
+        "colleague": colleague,
         "codes": CODES,
         "labels": LABELS,
         "days": DAYS,

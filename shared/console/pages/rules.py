@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.console.site import Site, Visit, Went, done, link
+from shared.console.site import Site, Visit, Went, done, link, whole_number
 from shared.domain.codec import encode, utc_text
 from shared.domain.errors import Rejected
 from shared.domain.money import Money
-from shared.domain.people import Role
+from shared.domain.people import Role, colleague
 from shared.domain.privacy import mask
-from shared.flows.answering import colleague
 from shared.flows.approvals import GOOD_FOR, Approval, Stand, ask
 from shared.flows.backtest import Backtested
 from shared.fraud.backtest import Fate, Tried
@@ -25,6 +24,8 @@ OUTCOMES = ("challenge", "review", "decline")
 WINDOWS: Mapping[str, str] = {"14": "two weeks", "30": "a month", "60": "two months", "90": "three months"}
 KEPT_FOR = timedelta(days=400)
 PUT, BACK = "rules put", "rules back"
+LAST = 99_999_999
+"""No book has as many revisions."""
 
 
 class BookChanged(Rejected):
@@ -52,8 +53,7 @@ def asked(visit: Visit, act: str, /, by: str = "", **members: Any) -> Any:
 
 
 def _rules(visit: Visit) -> Mapping[str, Any]:
-    number = visit.asked.get("revision", "")
-    revision = int(number) if number.isascii() and number.isdigit() and len(number) <= 8 and int(number) else None
+    revision = whole_number(visit.asked.get("revision", ""), LAST) or None
     shown: Shown = asked(visit, "show", revision=revision, health=visit.asked.get("health") == "yes")
     found: Revisions = asked(visit, "history", limit=20)
     return {
@@ -69,9 +69,10 @@ def _number(text: str) -> int | None:
     """A revision's number; None for what is shipped."""
     if text in ("", "shipped"):
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 8 and int(text)):
+    number = whole_number(text, LAST)
+    if not number:
         raise Rejected(f"{text[:20]} is no revision: give its number, or `shipped`", reason="bad_revision")
-    return int(text)
+    return number
 
 
 def _diff(visit: Visit) -> Mapping[str, Any]:
@@ -259,10 +260,10 @@ def _entity(visit: Visit) -> tuple[str, str]:
 
 def _add(visit: Visit) -> Went:
     kind, value = _entity(visit)
-    days, action = visit.asked.get("days", ""), visit.asked.get("action", "")
-    if not (days.isascii() and days.isdigit() and len(days) <= 3 and 1 <= int(days) <= 365):
+    days, action = whole_number(visit.asked.get("days", ""), 365), visit.asked.get("action", "")
+    if not days:
         raise Rejected("say for how many days: from 1 to 365", reason="bad_entry")
-    until = utc_text(visit.now + timedelta(days=int(days)))
+    until = utc_text(visit.now + timedelta(days=days))
     said: dict[str, Any] = {"action": action, "kind": kind, "value": value, "rule": None, "until": until}
     asked(visit, "list", **said, owner=visit.person.email, reason=mask(visit.why))
     return done(link(LISTS, kind=kind, value=value), f"It holds for {days} days, from the next payment on.")
