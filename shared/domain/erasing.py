@@ -61,7 +61,11 @@ COLLECTIONS: Final[Mapping[str, Rule]] = {
     "assessments": Rule(Fate.EXPIRES, "48 hours after its payment or request"),
     "reviews": Rule(Fate.UNLINKED, "who decided what, and when, stays; what was said in free words goes"),
     "usage": Rule(Fate.REMOVED, "nothing is left of it; of who has paid again, what is of after they asked"),
-    "audit": Rule(Fate.UNLINKED, "who changed what, and when, stays; the person goes by the erasure's name"),
+    "audit": Rule(
+        Fate.UNLINKED,
+        "who changed or looked at what, and when, stays; the person goes by the erasure's name, and what was said in free words of"
+        " a review goes; what staff said of a dispute stays with it",
+    ),
     "notifications": Rule(Fate.EXPIRES, f"30 days after it was sent; {_NOBODY}"),
     "endpoints": Rule(Fate.KEPT, _NOBODY),
     "comments": Rule(Fate.KEPT, f"what staff said of a dispute, masked when it was written, {_CLAIMS}"),

@@ -4,6 +4,7 @@ Flows need not know of it: they are given documents that write the record along 
 outside of them (a message that is dropped, a subscription that is stopped) is written down before it is done.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,11 +13,17 @@ from typing import Any
 
 from shared.domain.codec import encode, from_document, to_document, utc_text
 from shared.domain.errors import Rejected
+from shared.domain.people import colleague
 from shared.domain.privacy import mask
 from shared.domain.telemetry import fact
 from shared.flows.ports import Accumulate, Create, Delete, Document, Documents, Key, Ports, Replace, Snapshot, Write
 
 COLLECTION = "audit"
+LISTS = "lists"
+SUBJECT = "subject"
+NOBODY: Mapping[str, str] = {}
+_WHO = ("by", "author", "owner")
+"""How members are called that say who of us did something, or in what."""
 LONGEST = 2000
 """Characters that are kept of how a document was, or is; what it was whole is kept by whoever owns it."""
 MOST = 100
@@ -58,6 +65,9 @@ class Record:
     changes: tuple[Changed, ...] = ()
     outcome: str | None = None
     """What came of something that is no document; None while that is not known, or was never to be."""
+    subject: str | None = None
+    """Whom it names: a card, a customer, a device or an address by `<kind>:<value>`, or a review by `reviews:<id>`. Who is erased is
+    found by it."""
 
 
 def audited(ports: Ports, errand: Errand) -> Ports:
@@ -83,9 +93,12 @@ SEEN = "read"
 
 
 def seen(documents: Documents, who: str, at: datetime, names: Sequence[str]) -> None:
-    """Write down that `who` is shown those documents, by `<collection>:<id>`."""
+    """Write down that `who` is shown those documents, by `<collection>:<id>`. One read more where that is what lists say of
+    somebody."""
     errand = Errand(who=who, why="looked at", what=SEEN, at=at)
-    documents.commit([_made(_key(errand), errand, [Changed(name=name) for name in names])])
+    listed = [Key(LISTS, rest) for kind, _, rest in (one.partition(":") for one in names) if kind == LISTS]
+    people = dict(_erased(one.document for one in documents.get(listed) if one is not None) if listed else ())
+    documents.commit([_made(_key(errand), errand, [Changed(name=name) for name in names], people)])
 
 
 def records(documents: Documents, since: datetime, limit: int) -> list[Record]:
@@ -152,7 +165,10 @@ class AuditedDocuments:
         if not changes:
             self._documents.commit(writes)
             return
-        self._documents.commit([*writes, _made(_key(self._errand), self._errand, changes)])
+        people = dict(
+            _erased(self._read[one.key] for one in writes if one.key in self._read and one.key.collection == LISTS)
+        )
+        self._documents.commit([*writes, _made(_key(self._errand), self._errand, changes, people)])
         _tell(self._errand)
 
     def due(self, collection: str, field: str, until: datetime, limit: int) -> list[Snapshot]:
@@ -220,8 +236,21 @@ def _differing(before: Mapping[str, Any], after: Mapping[str, Any], at: str = ""
 def _text(value: Mapping[str, Any] | None) -> str | None:
     if value is None:
         return None
-    text = mask(encode(value).decode())
+    text = mask(encode(_colleagues(value)).decode())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
+
+
+def _colleagues(value: Any, name: str = "") -> Any:
+    """Who of us did something is told by their name: a whole address would be masked like a customer's."""
+    match value:
+        case dict():
+            return {member: _colleagues(item, member) for member, item in value.items()}
+        case list() | tuple():
+            return [_colleagues(item, name) for item in value]
+        case str() if name.endswith(_WHO):
+            return colleague(value)
+        case _:
+            return value
 
 
 def _name(key: Key) -> str:
@@ -233,14 +262,53 @@ def _key(errand: Errand) -> Key:
     return Key(COLLECTION, f"{utc_text(errand.at)}-{secrets.token_hex(4)}")
 
 
-def _made(key: Key, errand: Errand, changes: Sequence[Changed]) -> Create:
+def _made(key: Key, errand: Errand, changes: Sequence[Changed], people: Mapping[str, str] = NOBODY) -> Create:
+    """people: by their name, as what those are known who were erased."""
     kept = tuple(changes[:MOST])
     if len(changes) > MOST:
         kept = (*kept, Changed(name=f"and {len(changes) - MOST} more"))
     record = Record(
-        who=errand.who, why=mask(errand.why)[:LONGEST], what=errand.what, at=errand.at.astimezone(UTC), changes=kept
+        who=errand.who,
+        why=mask(errand.why)[:LONGEST],
+        what=errand.what,
+        at=errand.at.astimezone(UTC),
+        changes=kept,
+        subject=next((one for change in kept if (one := _subject(change.name)) is not None), None),
     )
-    return Create(key, to_document(record))
+    document: Document = renamed(to_document(record), people)
+    return Create(key, document)
+
+
+def _subject(name: str) -> str | None:
+    collection, _, rest = name.partition(":")
+    return rest if collection in (LISTS, "feature_state") else name if collection == "reviews" else None
+
+
+def _erased(listed: Iterable[Document]) -> Iterator[tuple[str, str]]:
+    """What lists go on saying of who was erased names them; the audit of it does not."""
+    return ((one["value"], one["erased_as"]) for one in listed if one.get("erased_as"))
+
+
+def renamed(told: Any, people: Mapping[str, str]) -> Any:
+    """`told` with each of `people` called otherwise, wherever their name stands as a word, also in the text of a JSON value."""
+    names = {form: other for name, other in people.items() for form in (name, encode(name).decode()[1:-1])}
+    if not names:
+        return told
+    # The longest first, for one may begin with another.
+    words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return _renamed(told, re.compile(rf"(?<!\w)(?:{words})(?!\w)"), names)
+
+
+def _renamed(told: Any, words: re.Pattern[str], names: Mapping[str, str]) -> Any:
+    match told:
+        case str():
+            return words.sub(lambda found: names[found[0]], told)
+        case dict():
+            return {name: _renamed(item, words, names) for name, item in told.items()}
+        case list() | tuple():
+            return [_renamed(item, words, names) for item in told]
+        case _:
+            return told
 
 
 def _tell(errand: Errand) -> None:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from shared.domain import timeline, usage
-from shared.domain.codec import encode, from_document, to_document, utc_text
+from shared.domain.codec import encode, from_document, to_document
 from shared.domain.disputes import Dispute
 from shared.domain.erasing import BATCH, COLLECTIONS, ELSEWHERE, FRESH, SETTLED, TABLES, Fate
 from shared.domain.errors import Rejected
@@ -58,6 +58,8 @@ PAGE: Final = 200
 AGAIN: Final = (DAY, 7 * DAY)
 """After a request: what was on its way when it was made has come by then, or is found when rows are nameless."""
 WORDS: Final = "erased"
+WORDLESS: Final = "(erased)"
+"""Why, of which nothing may be said any more."""
 NAMES: Final = 5_000
 """Texts that one statement names: BigQuery takes 10,000 parameters."""
 LATEST: Final = 21 * DAY
@@ -156,7 +158,7 @@ def name_of(customer: str, keyring: Keyring) -> str:
 @dataclass(frozen=True, slots=True)
 class Traces:
     """What documents hold of a customer from before they asked. decisions: with what they link. owned: histories of entities that nobody
-    else has used. lists, standing: their entries, those that have ended and those that hold. fought: disputes that are.
+    else has used. lists, standing: their entries, those that have ended and those that hold. audited: who looked at these or changed them, or decided their reviews. fought: disputes that are.
     returned: paid again since. more: there may be payments or requests that this look has not seen."""
 
     payments: tuple[Snapshot, ...] = ()
@@ -166,6 +168,7 @@ class Traces:
     standing: tuple[Snapshot, ...] = ()
     usage: tuple[Snapshot, ...] = ()
     reviews: tuple[Snapshot, ...] = ()
+    audited: tuple[Snapshot, ...] = ()
     fought: tuple[str, ...] = ()
     returned: bool = False
     more: bool = False
@@ -179,6 +182,7 @@ class Traces:
             LISTS: len(self.lists),
             USAGE: len(self.usage),
             REVIEWS: len(self.reviews),
+            audits.COLLECTION: len(self.audited),
         }
 
     @property
@@ -190,7 +194,8 @@ NOTHING: Final = Traces()
 
 
 def traces(documents: Documents, names: Sequence[str], asked_at: datetime, now: datetime) -> Traces:
-    """Look, in some ten round trips, some more a name and as many as there are hundreds of payments. Raises Unavailable."""
+    """Look, in some ten round trips, some more a name and as many as there are hundreds of payments, and one for each that
+    nobody else has used and each review. Raises Unavailable."""
     pages = [documents.find(cases.PAYMENTS, "paid_by", name, MOST) for name in names]
     pages += [documents.find(cases.PAYMENTS, TRIED_BY, name, MOST) for name in names]
     requested = [documents.find("decisions", TRIED_BY, name, MOST) for name in names]
@@ -222,6 +227,12 @@ def traces(documents: Documents, names: Sequence[str], asked_at: datetime, now: 
         if (found := read.get(Key(LISTS, key.id))) is not None
     ]
     kept = [read[key] for name in names if (key := Key(USAGE, name)) in read]
+    reviews = list(_reviews(documents, decisions))
+    subjects = [
+        *sorted({one.key.id for one in owned} | {key.id for key in keyed}),
+        *(f"{REVIEWS}:{one.key.id}" for one in reviews),
+    ]
+    audited = [documents.find(audits.COLLECTION, audits.SUBJECT, one, MOST) for one in subjects]
     return Traces(
         payments=tuple(own),
         decisions=tuple(one for one in decisions if not one.document.get(NAMELESS)),
@@ -229,10 +240,11 @@ def traces(documents: Documents, names: Sequence[str], asked_at: datetime, now: 
         lists=tuple(one for one in listed if not _said(one).standing(now)),
         standing=tuple(one for one in listed if _said(one).standing(now)),
         usage=tuple(one for one in kept if not returned or _cut(one.document, asked_at, now) != one.document),
-        reviews=tuple(_reviews(documents, decisions)),
+        reviews=tuple(reviews),
+        audited=tuple(_by_key(audited).values()),
         fought=tuple(_fought(documents, own)),
         returned=returned,
-        more=any(len(page) == MOST for page in (*pages, *requested)),
+        more=any(len(page) == MOST for page in (*pages, *requested, *audited)),
     )
 
 
@@ -367,21 +379,43 @@ def look(ports: Ports, customer: str, keyring: Keyring, now: datetime) -> Report
     """What an erasure of `customer` would come to. Nothing is changed. Raises Rejected where nothing at all is known of them,
     Unavailable."""
     person, names = name_of(customer, keyring), names_of(customer, keyring)
-    found = _known(ports.documents, person, names, now)
+    found = _known(ports, customer, person, names, now)
     return report_of(_counted(Erasure(person=person, stage=Stage.FOUND, asked_at=now), found, now), found, now)
 
 
-def _known(documents: Documents, person: str, names: Sequence[str], now: datetime) -> Traces:
+def _known(ports: Ports, customer: str, person: str, names: Sequence[str], now: datetime) -> Traces:
     """What there is of somebody; of whom there is nothing is refused, unless their erasure is on its way."""
-    found = traces(documents, names, now, now)
-    [known] = documents.get([Key(COLLECTION, person)])
+    found = traces(ports.documents, names, now, now)
+    [known] = ports.documents.get([Key(COLLECTION, person)])
     before = erasure_of(known)
-    if not found.something and (before is None or before.stage is Stage.PROVED):
+    if found.something or (before is not None and before.stage is not Stage.PROVED):
+        return found
+    if ids := _beside(ports, customer, names, now):
         raise Nobody(
-            "nothing at all is known under that name, so nothing was erased and nothing written down: give the customer's id as"
-            " payments have it, or their e-mail address; --show tells of an erasure that was proved"
+            "under that address alone nothing is kept, so nothing was erased and nothing written down: payments name it beside an"
+            f" id of the customer's, and are erased by that: {', '.join(ids)}"
         )
-    return found
+    raise Nobody(
+        "nothing at all is known under that name, so nothing was erased and nothing written down: give the customer's id as"
+        " payments have it, or their e-mail address; --show tells of an erasure that was proved"
+    )
+
+
+BESIDE_SQL: Final = """SELECT DISTINCT customer_id FROM payment_events
+WHERE occurred_at >= @since AND occurred_at <= @until AND customer_id IS NOT NULL AND email_hash IN ({names})
+ORDER BY customer_id LIMIT 10"""
+PAYS_WITHIN: Final = 35 * DAY
+"""A subscriber pays once within it, and to look further back costs as much again each month."""
+
+
+def _beside(ports: Ports, customer: str, names: Sequence[str], now: datetime) -> list[str]:
+    """The ids beside which an address was told of late."""
+    if not email_parts(customer.strip())[0]:
+        return []
+    told = {f"c{number}": name for number, name in enumerate(names)}
+    sql = BESIDE_SQL.format(names=", ".join(f"@{name}" for name in told))
+    rows = ports.warehouse.query(sql, {"since": now - PAYS_WITHIN, "until": now, **told})
+    return [row["customer_id"] for row in rows]
 
 
 def _counted(erasure: Erasure, found: Traces, now: datetime) -> Erasure:
@@ -399,8 +433,10 @@ def begin(ports: Ports, customer: str, keyring: Keyring, now: datetime, *, who: 
     one. The audit names the person by the erasure's name. Raises Rejected where nobody says why or nothing is known of whom,
     Unavailable."""
     person, names = name_of(customer, keyring), names_of(customer, keyring)
-    errand = Errand(who=who, why=_renamed(why, (customer.strip(), *names), person), what="erase", at=now)
-    _known(ports.documents, person, names, now)
+    errand = Errand(
+        who=who, why=audits.renamed(why, dict.fromkeys((customer.strip(), *names), person)), what="erase", at=now
+    )
+    _known(ports, customer, person, names, now)
     record = begun(ports.documents, errand, [audits.Changed(name=f"{COLLECTION}:{person}")])
     key = Key(COLLECTION, person)
 
@@ -551,8 +587,9 @@ def _due(asked_at: datetime, now: datetime) -> datetime:
 
 def _erase(documents: Documents, found: Traces, erasure: Erasure, now: datetime) -> None:
     """By what others are found goes last, so that whoever is killed finds the rest again."""
+    for one in found.audited:
+        _replaced(documents, one.key, lambda document: _unlinked(document, erasure.names, erasure.person))
     for one in (*found.lists, *found.standing):
-        _unlink_audit(documents, one, erasure.person)
         _replaced(documents, one.key, lambda document: _while_it_holds(document, erasure.person, now))
     for one in found.owned:
         _replaced(documents, one.key, lambda document: _listed_alone(document, now))
@@ -574,8 +611,8 @@ def _while_it_holds(document: Document, person: str, now: datetime) -> Document 
     until = [one.until for one in entity.standing(now).values() if one.until]
     if not until:
         return None
-    said = [replace(one, reason=_renamed(mask(one.reason), [entity.value], person)) for one in entity.changes]
-    kept = to_document(replace(entity, changes=tuple(said)))
+    said = [replace(one, reason=audits.renamed(mask(one.reason), {entity.value: person})) for one in entity.changes]
+    kept = to_document(replace(entity, changes=tuple(said), erased_as=person))
     return {**document, **kept, EXPIRES[LISTS]: max(until)}
 
 
@@ -598,33 +635,15 @@ def _replaced(documents: Documents, key: Key, made: Any) -> None:
     change(documents, [key], effect)
 
 
-def _unlink_audit(documents: Documents, listed: Snapshot, person: str) -> None:
-    """The records of whoever changed that list go on by the erasure's name."""
-    value = listed.key.id.partition(":")[2]
-    for said in _said(listed).changes:
-        since = utc_text(said.at - timedelta(minutes=1))
-        while page := documents.scan(audits.COLLECTION, PAGE, since):
-            around = [one for one in page if one.key.id <= utc_text(said.at + timedelta(minutes=1))]
-            for record in around:
-                if value in encode(record.document).decode():
-                    _replaced(documents, record.key, lambda document: _renamed(document, [value], person))
-            if len(around) < PAGE:
-                break
-            since = around[-1].key.id
-
-
-def _renamed(document: Any, values: Sequence[str], person: str) -> Any:
-    match document:
-        case str():
-            for value in values:
-                document = document.replace(value, person)
-            return document
-        case dict():
-            return {name: _renamed(item, values, person) for name, item in document.items()}
-        case list():
-            return [_renamed(item, values, person) for item in document]
-        case _:
-            return document
+def _unlinked(document: Document, names: Sequence[str], person: str) -> Document:
+    """A record of the audit. Who did what, and when, stays: of a list by the erasure's name, of a review without its words."""
+    kind, _, subject = document.get(audits.SUBJECT, "").partition(":")
+    if kind == REVIEWS:
+        named = [{"name": one["name"]} for one in document["changes"]]
+        kept = {**document, "why": WORDLESS, "changes": named}
+    else:
+        kept = audits.renamed(document, dict.fromkeys((*names, *([subject] if subject else [])), person))
+    return {name: value for name, value in kept.items() if name != audits.SUBJECT}
 
 
 # What is proved.

@@ -5,7 +5,7 @@ and what stood before, is kept beside: `lists/<kind>:<value>`, for as long as th
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,11 +49,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedEntity:
-    """All that was said of one entity, the oldest first. The last word on each action and rule stands, until its instant."""
+    """All that was said of one entity, the oldest first. The last word on each action and rule stands, until its instant.
+    erased_as: how the audit calls whoever it is, once they were erased."""
 
     kind: str
     value: str
     changes: tuple[Change, ...] = ()
+    erased_as: str | None = None
 
     def standing(self, now: datetime) -> dict[str, Change]:
         last = {change.name: change for change in self.changes}
@@ -114,7 +116,7 @@ def _changed(ports: Ports, kind: str, value: str, made: Change) -> ListedEntity:
             raise Rejected("nothing of this kind is said of it now", reason="bad_entry")
         if stands is not None and _content(stands) == _content(made):
             return Effect(before)
-        after = ListedEntity(kind=kind, value=value, changes=(*before.changes, made))
+        after = replace(before, changes=(*before.changes, made))
         standing = {name: one.until for name, one in after.standing(made.at).items() if one.until is not None}
         if len(standing) > MOST_STANDING or len(encode(after)) > LARGEST_AUDIT:
             raise Rejected("of one entity no more than this can be said", reason="bad_entry")

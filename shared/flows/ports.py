@@ -83,7 +83,7 @@ class Unchanged:
 Write = Create | Replace | Accumulate | Delete | Unchanged
 
 
-FOUND_BY = frozenset({"paid_by", "tried_by"})
+FOUND_BY = frozenset({"paid_by", "tried_by", "subject"})
 """The top-level texts by which documents may be found: whatever else is asked for is no index, and would be a scan."""
 
 FINDABLE = 1000

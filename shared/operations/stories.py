@@ -10,6 +10,7 @@ from shared.domain.delivery import DeliveryOutcome
 from shared.domain.disputes import ActionState, Dispute
 from shared.domain.money import Money
 from shared.domain.payments import Payment
+from shared.domain.people import colleague
 from shared.domain.reviews import Review
 from shared.flows import cases
 from shared.flows.audit import about, names_one
@@ -442,7 +443,7 @@ def _tell_dispute(telling: _Telling, dispute: Dispute) -> None:
     for round_, answer in dispute.answers.items():
         act = answer.act or "undecided"
         why = f": {'; '.join(answer.why)}" if answer.why else ""
-        by = f" by {answer.by}" if answer.by else ""
+        by = f" by {colleague(answer.by)}" if answer.by else ""
         telling.moments.append(Moment(at=answer.at, kind="answer", what=f"{round_} {act}{by}{why}", id=name))
         if answer.sent_at is not None:
             told = Moment(at=answer.sent_at, kind="answer", what=f"{round_} on its way ({answer.intent})", id=name)

@@ -19,7 +19,7 @@ from shared.console.site import address
 from shared.disputes import lifecycle
 from shared.domain import timeline
 from shared.domain.answers import Act
-from shared.domain.codec import decode, to_document
+from shared.domain.codec import decode, encode, to_document
 from shared.domain.disputes import AnswerAsked, AnswerState, Dispute
 from shared.domain.money import Money
 from shared.flows.approvals import COLLECTION as APPROVALS
@@ -32,6 +32,7 @@ from shared.flows.respond_dispute import respond_dispute
 from shared.flows.teamwork import COMMENTS, MOST_COMMENTS, Comment, in_queue
 from shared.runtime.answers import clerk
 from shared.runtime.workbench import Workbench
+from tests.builders import DAY
 from tests.cli.shop import Shop, a_shop
 from tests.console.browser import NARROW, WIDE, Desk, barriers, overflows
 from tests.providers.kits import a_dispute, an_attempt
@@ -308,6 +309,11 @@ def test_what_takes_two_is_done_when_another_person_agrees(
     assert answer is not None
     assert (answer.act, answer.by, answer.why) == (Act.ACCEPT, PETRA, ("they are right, I think (paul agreed)",))
     assert approval(shop.ports.documents, str(kept["id"])).outcome == "the claim is accepted: it goes out now"
+    # Colleagues are called by name wherever it is told of: a masked address would say nothing.
+    told = encode(records(shop.ports.documents, shop.now - DAY, 1000)).decode()
+    assert '\\"decided_by\\":\\"paul\\"' in told
+    assert '"by\\":\\"[e-mail]' not in told
+    assert f"accept by {PETRA.partition('@')[0]}" in get(f"{url}/find?id={dispute_id}")
 
 
 def test_what_was_agreed_to_and_died_is_carried_out_again_once(url: str, shop: Shop, named: dict[str, str]) -> None:

@@ -25,11 +25,12 @@ from shared.domain.instants import microseconds
 from shared.domain.payments import Payment
 from shared.domain.privacy import email_parts, nameable
 from shared.domain.pseudonyms import DEVELOPMENT, Keyring
+from shared.domain.reviews import ReviewAction
 from shared.domain.telemetry import told_instead
 from shared.domain.usage import Consent, CustomerMessage, Played, SignIn, Told, Usage, after, record
 from shared.flows.assess_payment import count
-from shared.flows.audit import Errand, audited, records
-from shared.flows.erasure import Nobody, Report, Stage, begin, follow_up, look, name_of, proof
+from shared.flows.audit import Errand, audited, records, seen
+from shared.flows.erasure import Nobody, Report, Stage, begin, follow_up, look, name_of, names_of, proof
 from shared.flows.judged import Judged
 from shared.flows.keep_evidence import keep_evidence
 from shared.flows.listing import list_entity
@@ -37,6 +38,8 @@ from shared.flows.nameless import make_nameless, nameless_until
 from shared.flows.ports import Delete, Key, Ports
 from shared.flows.recompute_decisions import recompute_decisions
 from shared.flows.record_payment import record_payment
+from shared.flows.reviews import Word, claim
+from shared.flows.reviews import decide as decide_review
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
@@ -527,6 +530,15 @@ def test_of_whom_nothing_at_all_is_known_no_erasure_is_written_down(world: World
     assert begin(world.ports, ANA, DEVELOPMENT, NOON + HOUR, **WHY).asked_at == NOON
 
 
+def test_of_an_address_that_stands_only_beside_an_id_it_is_said_by_which_id_to_ask(world: World) -> None:
+    hashed = next(name for name in names_of("ana@music.example", DEVELOPMENT))
+    world.hear(a_payment_event(**of(ANA, payment_id="pi_1", email_hash=hashed)))
+    with pytest.raises(Nobody, match=f"beside an id of the customer's, and are erased by that: {ANA}$"):
+        look(world.ports, "Ana@music.example", DEVELOPMENT, NOON + DAY)
+    with pytest.raises(Nobody, match="nothing at all is known"):
+        look(world.ports, "bob@music.example", DEVELOPMENT, NOON + DAY)
+
+
 def test_a_report_counts_what_was_looked_through_and_nothing_else(world: World) -> None:
     a_life(world)
     world.hear(a_dispute_event(event_id="stripe:acct_1:f1", dispute_id="du_2", payment_id="pi_1"))
@@ -534,7 +546,7 @@ def test_a_report_counts_what_was_looked_through_and_nothing_else(world: World) 
     found = {one.place: one.found for one in told.lines}
     assert (told.stage, found["payments"], found["usage"], found["reviews"]) == (Stage.WAITS, 2, 1, 0)
     counted = {place for place, number in found.items() if number is not None}
-    assert counted == {"payments", "decisions", "feature_state", "lists", "usage", "reviews"}
+    assert counted == {"payments", "decisions", "feature_state", "lists", "usage", "reviews", "audit"}
 
 
 def test_a_report_tells_of_bytes_that_nobody_could_read(world: World) -> None:
@@ -596,6 +608,79 @@ def test_an_entry_that_holds_stays_and_one_that_has_ended_goes_with_its_audit(wo
     assert said["reason"] == f"{name_of(BOB, DEVELOPMENT)} stole, says [e-mail]"
     # And no longer than it holds.
     assert world.documents()[Key("lists", f"customer:{BOB}")]["expires_at"] == NOON + 200 * DAY
+
+
+def listed(world: World, customer: str, until: datetime, reason: str) -> None:
+    entry = Entry(kind="customer", value=customer, action=Action.BLOCK, until=until, owner="fraud", reason=reason)
+    errand = Errand(who="ben", why=reason, what="lists add", at=world.now)
+    list_entity(audited(world.ports, errand), entry, world.now, author="ben")
+
+
+def told_by_audit(world: World) -> str:
+    return encode(records(world.ports.documents, NOON - DAY, 50)).decode()
+
+
+def test_who_looked_at_somebody_of_whom_nothing_was_ever_listed_is_told_and_whom_they_looked_at_is_not(
+    world: World, tmp_path: Path
+) -> None:
+    a_life(world)
+    longer = f"{ANA}2"
+    for number, name in enumerate((ANA, f"{ANA}-device", longer)):
+        kind = "device" if name.endswith("device") else "customer"
+        seen(world.ports.documents, "eve", NOON + number * HOUR, [f"lists:{kind}:{name}"])
+    begin(world.ports, ANA, DEVELOPMENT, NOON + DAY, **WHY)
+    assert told_by_audit(world).replace(longer, "").count(ANA) == 0
+    looks = [one for one in records(world.ports.documents, NOON - DAY, 50) if one.who == "eve"]
+    person = name_of(ANA, DEVELOPMENT)
+    assert [one.changes[0].name for one in looks] == [
+        f"lists:customer:{person}",
+        f"lists:device:{person}",
+        f"lists:customer:{longer}",
+    ]
+    # And what is looked at while the erasure is on its way.
+    seen(world.ports.documents, "eve", NOON + 2 * DAY, [f"lists:customer:{ANA}"])
+    world.nights(NOON + SETTLED + 9 * DAY)
+    assert proved(world).stage is Stage.PROVED
+    left = everywhere(tmp_path) + unpacked(world)
+    assert ANA.encode() not in left.replace(longer.encode(), b"")
+    [counted] = [one.found for one in proved(world).lines if one.place == "audit"]
+    assert counted == 2
+
+
+def test_what_is_done_after_an_erasure_to_an_entry_that_holds_is_audited_by_the_erasures_name(world: World) -> None:
+    a_life(world)
+    listed(world, ANA, NOON + 300 * DAY, "stolen cards")
+    begin(world.ports, ANA, DEVELOPMENT, NOON + HOUR, **WHY)
+    world.nights(NOON + SETTLED + 9 * DAY)
+    assert proved(world).stage is Stage.PROVED
+    listed(world, ANA, NOON + 310 * DAY, f"{ANA}: more of them")
+    seen(world.ports.documents, "eve", world.now, [f"lists:customer:{ANA}", "lists:all"])
+    person, told = name_of(ANA, DEVELOPMENT), told_by_audit(world)
+    assert ANA not in told
+    for words in (f"{person}: more of them", f'"lists:customer:{person}"', f'"feature_state:customer:{person}"'):
+        assert words in told
+    # It is the one that decides all the same.
+    [state] = world.ports.documents.get([Key("feature_state", f"customer:{ANA}")])
+    assert state is not None
+    assert list(state.document["listed"].values()) == [NOON + 310 * DAY]
+
+
+def test_of_a_review_the_audit_keeps_who_and_when_and_no_words(world: World) -> None:
+    told = of(ANA, payment_id="pi_1", three_d_secure="failed")
+    world.hear(a_payment_event(PaymentStep.CAPTURED, event_id="stripe:acct_1:e1", **told))
+    word = Word(
+        request_id="w", action=ReviewAction.REFUSE, code="stolen_card", reason="Ana called", label="third_party_fraud"
+    )
+    errand = Errand(who="eve", why="Ana called", what="review_payment refuse", at=NOON)
+    kept = audited(world.ports, errand)
+    claim(kept, "stripe:pi_1", "eve", NOON, HOUR)
+    decide_review(kept, "stripe:pi_1", "eve", NOON, word)
+    assert "Ana called" in told_by_audit(world)
+    begin(world.ports, ANA, DEVELOPMENT, NOON + DAY, who="ben", why="it was asked for")
+    assert "Ana called" not in told_by_audit(world)
+    *by_eve, _ = records(world.ports.documents, NOON - DAY, 50)
+    assert {(one.who, one.what, one.at) for one in by_eve} == {("eve", "review_payment refuse", NOON)}
+    assert "reviews:stripe:pi_1" in {changed.name for one in by_eve for changed in one.changes}
 
 
 def test_the_report_is_the_same_whenever_it_is_asked_for_and_its_digest_proves_it(world: World) -> None:

@@ -235,7 +235,7 @@ def _lists(visit: Visit) -> Mapping[str, Any]:
     one: Standing | None = None
     if kind in KINDS and value:
         one = asked(visit, "listed", kind=kind, value=value)
-        visit.saw(f"lists:{kind}:{value}")
+        visit.saw(f"lists:{kind}:{one.value}")
     page: Entities = asked(visit, "listed", after=visit.asked.get("after", ""))
     if page.entities:
         visit.saw("lists:all")
