@@ -7,7 +7,7 @@ import typer
 
 from shared.cli.codes import NotFound, Several
 from shared.cli.output import cell
-from shared.cli.session import Session, instant
+from shared.cli.session import Session, past
 from shared.operations.finding import WITHIN, Found, find
 
 AnyId = Annotated[
@@ -43,4 +43,4 @@ def the_one(session: Session, text: str, since: str | None) -> Found:
 
 
 def since_of(text: str | None, now: datetime) -> datetime | None:
-    return instant(text, now) if text else None
+    return past(text, now) if text else None

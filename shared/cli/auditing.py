@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from shared.cli.output import Json, Staff, answer, table
-from shared.cli.session import instant, session_of
+from shared.cli.session import past, session_of
 from shared.flows.audit import records
 
 
@@ -25,7 +25,7 @@ def audit(
     Examples: `payin audit`; `payin audit --since 30d --json`
     """
     session = session_of(context)
-    found = records(session.ports.documents, instant(since, session.now()), limit)
+    found = records(session.ports.documents, past(since, session.now()), limit)
 
     def tell(console: Console) -> None:
         if not found:

@@ -15,7 +15,7 @@ from shared.cli.codes import NotFound
 from shared.cli.models import group as models
 from shared.cli.output import Json, Staff, answer, table
 from shared.cli.rules import Number, asking, lists, revision_of, rules
-from shared.cli.session import Session, instant, session_of
+from shared.cli.session import Session, instant, past, session_of
 from shared.domain.codec import encode, utc_text
 from shared.domain.decisions import Action
 from shared.domain.errors import Rejected
@@ -298,7 +298,7 @@ def backtest_rule(
     found: Backtested = asking(context)(
         "backtest",
         rules=[{"code": "tried", "outcome": outcome, "sql": sql}],
-        since=utc_text(instant(since, now)),
+        since=utc_text(past(since, now)),
         until=utc_text(instant(until, now) if until else now),
         maturity_days=maturity_days,
     )

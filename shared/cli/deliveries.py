@@ -11,7 +11,7 @@ from rich.markup import escape
 from shared.cli.asking import AnyId, Since, since_of
 from shared.cli.codes import NotFound, Several
 from shared.cli.output import Json, answer, beside, cell, table
-from shared.cli.session import instant, session_of
+from shared.cli.session import instant, past, session_of
 from shared.domain.codec import encode
 from shared.domain.delivery import DeliveryOutcome
 from shared.operations import archive
@@ -49,7 +49,7 @@ def list_deliveries(
     now = session.now()
     found = archive.listed(
         session.ports.warehouse,
-        instant(since, now),
+        past(since, now),
         instant(until, now) if until else now + AHEAD,
         provider=provider or "",
         outcome=outcome or "",

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, beside, cell, table
-from shared.cli.session import instant, session_of
+from shared.cli.session import past, session_of
 from shared.operations.facts import unknown
 from shared.runtime.topology import ROOT
 
@@ -37,7 +37,7 @@ def facts(
     if strange := unknown(events, ROOT):
         raise typer.BadParameter(". ".join(map(_strange, strange.items())), param_hint="'FACT...'")
     where = {"provider": provider} if provider else {}
-    found = session.logs.lines(events, instant(since, session.now()), limit, where)
+    found = session.logs.lines(events, past(since, session.now()), limit, where)
 
     def tell(console: Console) -> None:
         if not found:

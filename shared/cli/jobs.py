@@ -8,7 +8,7 @@ from rich.console import Console
 from shared.cli import output
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.output import Json, answer, table
-from shared.cli.session import instant, session_of
+from shared.cli.session import past, session_of
 from shared.flows.audit import Errand
 from shared.operations.jobs import MOST_LINES, declared, jobs, run
 from shared.runtime import topology
@@ -32,7 +32,7 @@ def show(
     """
     session = session_of(context)
     now = session.now()
-    found = jobs(declared(topology.read()["functions"]), session.logs, instant(since, now))
+    found = jobs(declared(topology.read()["functions"]), session.logs, past(since, now))
 
     def tell(console: Console) -> None:
         rows = (

@@ -13,7 +13,7 @@ from rich.console import Console
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, since, table
-from shared.cli.session import Session, instant, session_of
+from shared.cli.session import Session, past, session_of
 from shared.domain.delivery import Credentials
 from shared.domain.errors import Misconfigured, Rejected
 from shared.flows.audit import Changed, Errand, begun, ended
@@ -47,7 +47,7 @@ def show(
     """
     session = session_of(context)
     now = session.now()
-    found = used(session.ports.warehouse, provider, instant(from_then, now), now + timedelta(days=1))
+    found = used(session.ports.warehouse, provider, past(from_then, now), now + timedelta(days=1))
     traits = load(provider).TRAITS
 
     def tell(console: Console) -> None:

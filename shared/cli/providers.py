@@ -11,7 +11,7 @@ from rich.console import Console
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, at, since, table
-from shared.cli.session import instant, session_of
+from shared.cli.session import instant, past, session_of
 from shared.flows.audit import Errand, audited
 from shared.flows.canaries import Heard, heard
 from shared.flows.event_messages import TOPIC
@@ -69,7 +69,7 @@ def show(
     """
     session = session_of(context)
     now = session.now()
-    then = instant(from_then, now)
+    then = past(from_then, now)
     documents = session.ports.documents
     kept = parked(documents, names())
     canaries, listened = heard(documents, names()), listening(documents, names())

@@ -10,7 +10,7 @@ from rich.console import Console
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, beside, console
-from shared.cli.session import Session, instant, session_of
+from shared.cli.session import Session, instant, past, session_of
 from shared.domain.codec import encode, utc_text
 from shared.domain.errors import Rejected
 from shared.flows.audit import Changed, Errand, begun, ended
@@ -54,7 +54,7 @@ def reconcile(
     name, now = str(provider), session.now()
     if name not in listed():
         raise Rejected(f"{name} has no list: there are {', '.join(listed())}", reason="no_list")
-    begin, end = instant(since, now), instant(until, now) if until else None
+    begin, end = past(since, now), instant(until, now) if until else None
     if end is not None and end <= begin:
         raise typer.BadParameter("the time ends before it begins", param_hint="'--until'")
     errand = Errand(who=session.person, why=reason, what="reconcile", at=now)

@@ -10,7 +10,7 @@ from rich.console import Console
 from shared.cli.changing import Reason, Yes, agreed
 from shared.cli.deliveries import ProviderName
 from shared.cli.output import Json, answer, beside, console, table
-from shared.cli.session import instant, session_of
+from shared.cli.session import instant, past, session_of
 from shared.domain.codec import encode, utc_text
 from shared.domain.events import KINDS
 from shared.flows.audit import Changed, Errand, begun, ended
@@ -64,7 +64,7 @@ def replay(
     """
     session = session_of(context)
     now = session.now()
-    begin, end = instant(since, now), instant(until, now) if until else now + timedelta(microseconds=1)
+    begin, end = past(since, now), instant(until, now) if until else now + timedelta(microseconds=1)
     if end <= begin:
         raise typer.BadParameter("the time ends before it begins", param_hint="'--until'")
     asked: dict[str, Any] = {

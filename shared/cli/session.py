@@ -131,6 +131,15 @@ def _google_account(metadata_host: str | None) -> str:
     return email.lower()
 
 
+def past(text: str, now: datetime) -> datetime:
+    """An instant from which on something is looked for. Raises BadParameter for one that lies ahead too: an empty answer would
+    say that nothing happened."""
+    found = instant(text, now)
+    if found > now:
+        raise typer.BadParameter(f"{text!r} lies ahead: nothing has happened since")
+    return found
+
+
 def instant(text: str, now: datetime) -> datetime:
     """`2026-11-27`, `2026-11-27T08:00Z`, or how long ago: `90s`, `15m`, `6h`, `7d`. Raises BadParameter."""
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

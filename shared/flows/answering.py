@@ -126,12 +126,14 @@ def hold(
     *,
     looked_at: str | None = None,
 ) -> Dispute:
-    """Nothing goes out until `until`; then it is decided anew. Raises as `submit`, and AnswerTaken for a hold that would lose
-    the case: one that leaves no six hours before the deadline."""
+    """Nothing goes out until `until`; then it is decided anew. Raises as `submit`, and AnswerTaken for a hold that is over, and for one
+    that would lose the case: one that leaves no six hours before the deadline."""
 
     def held(dispute: Dispute, answer: Answer) -> Answer:
         latest = dispute.respond_by - deadlines.SENT_BEFORE if dispute.respond_by else until
-        if until > latest or until <= now:
+        if until <= now:
+            raise AnswerTaken("it is held until an instant that lies ahead", reason="hold_past")
+        if until > latest:
             raise AnswerTaken("the answer is not held for so long: its deadline would pass", reason="hold_too_long")
         return replace(answer, state=AnswerState.HELD, act=None, due_at=until, wake_at=until)
 

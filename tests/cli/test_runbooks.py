@@ -115,6 +115,8 @@ def test_a_fact_that_nothing_tells_is_refused_and_near_ones_are_named(meant: dic
     assert (refused.exit_code, "nothing tells deadline_mised: did you mean deadline_missed" in said) == (2, True), said
     assert payin(Path(meant["home"]), "facts", "xyzzy").exit_code == 2
     assert payin(Path(meant["home"]), "facts", "job_ended", "--provider", "stripes").exit_code == 2
+    ahead = payin(Path(meant["home"]), "facts", "job_ended", "--since", "2999-01-01")
+    assert (ahead.exit_code, "lies ahead" in ahead.stderr) == (2, True)
 
 
 def test_a_job_that_stands_still_is_seen_and_can_be_run(meant: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote_plus, urlencode
 
 import pytest
 import urllib3
@@ -200,6 +200,15 @@ def test_a_reviewer_takes_a_case_and_decides_it_once(desk: Desk, shop: Shop, url
         one.what for one in records(shop.ports.documents, shop.now - DAY, 99) if one.what.startswith("review_payment")
     ]
     assert "cus_pi_decided" in get(f"{url}/lists").data.decode()
+
+
+def test_who_is_to_be_let_pass_and_to_be_stopped_is_told_to_whoever_does_both(url: str, shop: Shop) -> None:
+    at, told = "/lists?" + urlencode({"kind": "customer", "value": "cus_both"}), []
+    for action in ("allow", "block"):
+        fields = {**form(url, at, "/lists/add", ANA), "action": action, "days": "30", "why": "it was asked for"}
+        told.append(unquote_plus(post(url, "/lists/add", fields, ANA).headers["Location"]))
+    assert ["at once" in one for one in told] == [False, True]
+    assert "it is stopped" in get(url + at, ANA).data.decode()
 
 
 def test_the_same_form_twice_is_one_verdict(url: str, shop: Shop) -> None:

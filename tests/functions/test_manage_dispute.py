@@ -97,6 +97,8 @@ def test_of_two_people_the_later_one_has_the_last_word_until_it_is_on_its_way(
 def test_a_hold_never_loses_the_case(desk: FlaskClient, named: dict[str, str]) -> None:
     status, problem = ask(desk, "hold", ANA, reason="let it rest", until=(NOON + 20 * DAY).isoformat(), **named)
     assert (status, problem["reason"]) == (409, "hold_too_long")
+    status, problem = ask(desk, "hold", ANA, reason="let it rest", until=(NOON - DAY).isoformat(), **named)
+    assert (status, problem["reason"]) == (409, "hold_past")
 
 
 def test_what_was_answered_elsewhere_is_recorded_and_closed_to_everybody(

@@ -98,7 +98,9 @@ def _next(visit: Visit) -> Went:
     ports = visit.acting("review_payment claim", "the most urgent")
     found = claim_next(ports, visit.person.email, visit.now, visit.bench.settings.promise())
     if found is None:
-        return done(HERE, "Nothing waits that somebody else does not hold.")
+        return done(
+            HERE, "Nothing waits that somebody else does not hold; where nothing was left to decide it is closed now."
+        )
     return done(at(found.id), _held(found, visit))
 
 

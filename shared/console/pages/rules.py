@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.console.site import Site, Visit, Went, done, link, whole_number
 from shared.domain.codec import encode, utc_text
+from shared.domain.decisions import Action
 from shared.domain.errors import Rejected
 from shared.domain.money import Money
 from shared.domain.people import Role, colleague
@@ -20,6 +21,7 @@ from shared.runtime.rule_book import Changed, Entities, Published, Revisions, Sh
 
 HERE, LISTS = "/rules", "/lists"
 KINDS = ("card", "customer", "device", "ip")
+BOTH = "It is to be let pass and to be stopped at once: it is stopped. Take back the one that is wrong."
 OUTCOMES = ("challenge", "review", "decline")
 WINDOWS: Mapping[str, str] = {"14": "two weeks", "30": "a month", "60": "two months", "90": "three months"}
 KEPT_FOR = timedelta(days=400)
@@ -243,6 +245,7 @@ def _lists(visit: Visit) -> Mapping[str, Any]:
         "kind": kind,
         "value": value,
         "one": one,
+        "both": BOTH if one and _contradicts(one) else "",
         "page": page,
         "kinds": KINDS,
         "after": visit.asked.get("after", ""),
@@ -265,8 +268,13 @@ def _add(visit: Visit) -> Went:
         raise Rejected("say for how many days: from 1 to 365", reason="bad_entry")
     until = utc_text(visit.now + timedelta(days=days))
     said: dict[str, Any] = {"action": action, "kind": kind, "value": value, "rule": None, "until": until}
-    asked(visit, "list", **said, owner=visit.person.email, reason=mask(visit.why))
-    return done(link(LISTS, kind=kind, value=value), f"It holds for {days} days, from the next payment on.")
+    stands: Standing = asked(visit, "list", **said, owner=visit.person.email, reason=mask(visit.why))
+    both = f" {BOTH}" if _contradicts(stands) else ""
+    return done(link(LISTS, kind=kind, value=value), f"It holds for {days} days, from the next payment on.{both}")
+
+
+def _contradicts(one: Standing) -> bool:
+    return {Action.BLOCK, Action.ALLOW} <= {change.action for change in one.standing.values()}
 
 
 def _remove(visit: Visit) -> Went:
