@@ -25,6 +25,7 @@ from shared.learning.data_set import Flags, Table
 from shared.learning.fit import calibrated, calibration, fit
 from shared.learning.request import TrainingRequest
 from tests.benchmarks.fraud_quality import thinned
+from tests.benchmarks.labeled_data import Names
 from tests.benchmarks.simulated_shop import BURN_IN, TESTED_FROM, TRAINED_UNTIL, Shop, shop
 from tests.simulator.world import THIRD_PARTY, Fraud
 
@@ -54,6 +55,7 @@ def main() -> None:
         both = {outcome: stopped[outcome] | scored[outcome] for outcome in HARDER}
         for name, by in (("rules", stopped), ("score", scored), ("both", both)):
             show(name, {outcome: held[tested] for outcome, held in by.items()}, fraud[tested], genuine[tested])
+            by_kind(name, by[Outcome.CHALLENGE][tested], told.pattern[tested])
 
 
 def since(told: Shop, day: int) -> Flags:
@@ -110,6 +112,11 @@ def by_score(told: Shop) -> tuple[Thresholds, Mapping[Outcome, Flags]]:
         Outcome.REVIEW: score >= limits.review,
         Outcome.DECLINE: score >= limits.decline,
     }
+
+
+def by_kind(name: str, held: Flags, pattern: Names) -> None:
+    parts = (f"{kind.value} {held[pattern == kind.value].mean():.3f}" for kind in Fraud)
+    print(f"  by {name:5} not approved, of each kind: {', '.join(parts)}")
 
 
 def show(name: str, stopped: Mapping[Outcome, Flags], fraud: Flags, genuine: Flags) -> None:

@@ -138,7 +138,7 @@ def test_a_decision_of_a_release_with_other_features_is_computed_by_its_own(
     assert alarms(caplog) == ["scoring_without_model", "decisions_differ"]
 
 
-RELEASED = frozenset({"c58d3059f0b7768e", "30ef5ab28bda833a", "70c5df32fe709864"})
+RELEASED = frozenset({"c58d3059f0b7768e", "30ef5ab28bda833a", "70c5df32fe709864", "01529ed923f8dbb9"})
 """Every version of rules that was ever shipped, and that decisions therefore name."""
 
 

@@ -76,7 +76,8 @@ def test_what_says_nothing_of_later_members_has_the_version_that_it_had() -> Non
     exploring = Policy(limits=(earlier,), exploration=Exploration(share=0.01, most=5000))
     # As they were shipped then.
     changed = {f"known_fraud_{whose}": [">=", f"{whose[3:]}_frauds_ever", 1] for whose in ("on_card", "of_customer")}
-    before = [replace(rule, tree=changed.get(rule.code, rule.tree)) for rule in SHIPPED.contents.rules]
+    then = [rule for rule in SHIPPED.contents.rules if rule.code != "many_customers_on_device"]
+    before = [replace(rule, tree=changed.get(rule.code, rule.tree)) for rule in then]
     assert Table(before).version == "30ef5ab28bda833a"
     assert exploring.version(DEFAULT_THRESHOLDS) == "7f537412baa716b3"
     more = [
