@@ -321,7 +321,7 @@ def _named(key: Key) -> dict[str, Any]:
 def _snapshot(row: Sequence[Any]) -> Snapshot:
     """The document in a row of `documents`."""
     collection, id_, version, body = row
-    return Snapshot(Key(_unescape(collection), _unescape(id_)), _untagged(msgspec.json.decode(body)), version)
+    return Snapshot(Key(_unescape(collection), _unescape(id_)), _read(body), version)
 
 
 def _written(document: Document) -> dict[str, Any]:
@@ -331,20 +331,31 @@ def _written(document: Document) -> dict[str, Any]:
 
 def _tagged(value: Any) -> Any:
     """JSON of `value`: what JSON has no word for is a map with the one key `$`, and keys beginning with `$` get one more."""
-    match value:
-        case datetime():
-            return {"$": _microseconds(value)}
-        case float() if not math.isfinite(value):
-            return {"$": str(value)}
-        case list():
-            return [_tagged(item) for item in value]
-        case dict():
-            return {
-                f"${key}" if key.startswith("$") else key: item if type(item) in _PLAIN else _tagged(item)
-                for key, item in value.items()
-            }
-        case _:
-            return value
+    kind = type(value)
+    if kind is dict:
+        told = {}
+        for key, item in value.items():
+            plain = type(item) in _PLAIN
+            told[f"${key}" if key.startswith("$") else key] = item if plain else _tagged(item)
+        return told
+    if kind is list:
+        return [_tagged(item) for item in value]
+    if isinstance(value, datetime):
+        return {"$": _microseconds(value)}
+    return {"$": str(value)} if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read(body: str) -> Document:
+    """The document of which `_tagged` made `body`."""
+    document: Document = msgspec.json.decode(body)
+    # As many as there may be to be read back, and nearly all of them stand at the top: further down is seldom looked.
+    tags = body.count('"$')
+    if tags:
+        for name, value in document.items():
+            if type(value) is dict and "$" in value:
+                document[name] = _untagged(value)
+                tags -= 1
+    return _untagged(document) if tags else document
 
 
 def _untagged(value: Any) -> Any:
