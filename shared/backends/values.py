@@ -17,9 +17,16 @@ _SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
 
 def checked(value: Any) -> Any:
     """`value`, with instants in UTC. Raises TypeError or ValueError for what no store of ours can give back unchanged."""
-    kind = type(value)
-    if kind in _PLAIN or (kind is int and _SMALLEST <= value <= _LARGEST):
-        return value
+    if type(value) is dict:
+        # Written out, for every document goes through here, and most of what it holds are maps of plain values.
+        told = {}
+        for key, item in value.items():
+            if type(key) is not str and not isinstance(key, str):
+                raise TypeError("the keys of a document are text")
+            kind = type(item)
+            plain = kind in _PLAIN or (kind is int and _SMALLEST <= item <= _LARGEST)
+            told[key] = item if plain else checked(item)
+        return told
     match value:
         case None | bool() | float() | str():
             return value
@@ -37,9 +44,7 @@ def checked(value: Any) -> Any:
                 raise TypeError("a list in a document holds no list directly")
             return [checked(item) for item in value]
         case Mapping():
-            if not all(isinstance(key, str) for key in value):
-                raise TypeError("the keys of a document are text")
-            return {key: checked(item) for key, item in value.items()}
+            return checked(dict(value))
         case _:
             raise TypeError(f"a document holds no {type(value).__name__}")
 

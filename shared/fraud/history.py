@@ -9,7 +9,7 @@ being scored at that very moment; a decision records what it saw.
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
@@ -34,6 +34,7 @@ from shared.fraud.features import (
     AmountDeviation,
     AmountRatio,
     Attempt,
+    Cell,
     Clock,
     Differs,
     Entity,
@@ -56,7 +57,15 @@ from shared.fraud.lists import LISTED
 
 Document = Mapping[str, Any]
 Path = tuple[str, ...]
-Sums = dict[tuple[Entity, Measure, Window], int]
+
+_PLACE: Mapping[Cell, int] = {
+    cell: place for place, cell in enumerate((entity, *sum_of) for entity, cells in CELLS.items() for sum_of in cells)
+}
+"""Of every sum that is read, its place among them all."""
+
+Sums = Sequence[int | None]
+"""By place; None of an entity without a past."""
+Reader = Callable[["Known", Sums], float | None]
 
 _READS: Mapping[Entity, Mapping[Grain, tuple[tuple[Measure, Window, int], ...]]] = {
     entity: {
@@ -79,6 +88,23 @@ KEPT: Mapping[Entity, Mapping[Grain, int]] = {
     for entity, grains in _READS.items()
 }
 """Entity → width of bucket → how many are ever read; older ones are dropped."""
+
+_OWN: Mapping[Entity, range] = {
+    entity: range(min(places), max(places) + 1)
+    for entity in Entity
+    if (places := [place for cell, place in _PLACE.items() if cell[0] is entity])
+}
+_COUNTED_IN: Mapping[Entity, Mapping[Grain, Mapping[str, tuple[tuple[int, int], ...]]]] = {
+    entity: {
+        grain: {
+            measure: tuple((_PLACE[entity, one, window], count) for one, window, count in reads if one is measure)
+            for measure in {row[0] for row in reads}
+        }
+        for grain, reads in grains.items()
+    }
+    for entity, grains in _READS.items()
+}
+"""Entity → width of bucket → what a bucket holds → the places of the sums that it is part of, and of how many buckets they are."""
 
 _GRAINS: Mapping[Entity, Mapping[Measure, tuple[Grain, ...]]] = {
     entity: {
@@ -148,7 +174,10 @@ class Known:
     def features(self) -> tuple[FeatureValue, ...]:
         """The vector, in the order of FEATURES."""
         sums = self._sums()
-        return tuple(FeatureValue(name=feature.name, value=self._value(feature, sums)) for feature in FEATURES)
+        return tuple(
+            usual.get(value := read(self, sums)) or FeatureValue(name=name, value=value)
+            for name, read, usual in _FEATURES_READ
+        )
 
     def history(self) -> tuple[History, ...]:
         return tuple(self._history(entity) for entity in Entity)
@@ -196,76 +225,33 @@ class Known:
         return seen
 
     def _sums(self) -> Sums:
-        sums: Sums = {}
+        sums: list[Any] = [None] * len(_PLACE)
         for entity in self.documents:
             if (document := self.past(entity)) is None:
                 continue
-            for grain, reads in _READS[entity].items():
-                current = self.attempt.at // GRAIN_MICROSECONDS[grain]
+            for place in _OWN[entity]:
+                sums[place] = 0
+            for grain, counted_in in _COUNTED_IN[entity].items():
+                width = GRAIN_MICROSECONDS[grain]
+                current = self.attempt.at // width
                 # What the entity's newest payment has made too old is gone, whether or not it was dropped yet.
-                gone = (
-                    int(document.get(Moment.LAST, self.attempt.at)) // GRAIN_MICROSECONDS[grain] - KEPT[entity][grain]
-                )
-                totals = dict.fromkeys(reads, 0)
+                gone = int(document.get(Moment.LAST, self.attempt.at)) // width - KEPT[entity][grain]
                 for index, bucket in document.get(grain, {}).items():
-                    age = current - int(index)
-                    if age >= 0 and int(index) > gone:
-                        for read in reads:
-                            if age < read[2]:
-                                totals[read] += bucket.get(read[0], 0)
-                for (measure, window, _), total in totals.items():
-                    sums[entity, measure, window] = max(total, 0)
+                    number = int(index)
+                    age = current - number
+                    if age >= 0 and number > gone:
+                        for measure, value in bucket.items():
+                            for place, count in counted_in.get(measure, ()):
+                                if age < count:
+                                    sums[place] += value
             ever = document.get("ever", {})
             for measure in _EVER[entity]:
+                sums[_PLACE[entity, measure, Window.EVER]] = ever.get(measure, 0)
+            for place in _OWN[entity]:
                 # Below nothing: fraud was disproved after what had counted it was forgotten.
-                sums[entity, measure, Window.EVER] = max(ever.get(measure, 0), 0)
+                if sums[place] < 0:
+                    sums[place] = 0
         return sums
-
-    def _value(self, feature: Feature, sums: Sums) -> float | None:
-        attempt = self.attempt
-        match feature:
-            case Total():
-                total = sums.get((feature.entity, feature.measure, feature.window))
-                return None if total is None else float(total)
-            case Share():
-                among = sums.get((feature.entity, Measure.PAYMENTS, feature.window))
-                return sums[feature.entity, feature.measure, feature.window] / among if among else None
-            case MaturedShare():
-                return _matured(sums, feature.entity, feature.window)
-            case AmountRatio():
-                mean = _mean(sums, feature.entity)
-                return attempt.amount / mean if mean and attempt.amount is not None else None
-            case AmountDeviation():
-                mean = _mean(sums, feature.entity)
-                if mean is None or attempt.amount is None:
-                    return None
-                squares = float(sums[feature.entity, Measure.AMOUNT_SQUARED, Window.EVER])
-                payments = float(sums[feature.entity, Measure.PAYMENTS, Window.EVER])
-                variance = max(squares / payments - mean * mean, 0.0)
-                spread = math.sqrt(variance + (mean / 4) * (mean / 4))
-                return (attempt.amount - mean) / spread if spread else None
-            case Since():
-                then = (self.documents.get(feature.entity) or {}).get(feature.moment)
-                # An event may be late: something that came in before may have happened after.
-                return None if then is None else max(attempt.at - int(then), 0) / 1_000_000
-            case Novelty():
-                new = self.novelty(feature.keeper, feature.other)
-                return None if new is None else float(new)
-            case Amount():
-                return None if attempt.amount is None else float(attempt.amount)
-            case Clock():
-                return float((attempt.at // feature.unit + feature.shift) % feature.cycle)
-            case Is():
-                value = member(attempt.event, feature.member)
-                return None if value is None else float(value in feature.values)
-            case Differs():
-                left, right = member(attempt.event, feature.left), member(attempt.event, feature.right)
-                return None if left is None or right is None else float(left != right)
-            case Number():
-                number = member(attempt.event, feature.member)
-                return float(number) if isinstance(number, int | float) and math.isfinite(number) else None
-            case _:
-                assert_never(feature)
 
     def _history(self, entity: Entity) -> History:
         if entity in self.attempt.shared:
@@ -326,17 +312,123 @@ def _token(other: Entity, value: str) -> str:
     return f"{other}:{hashlib.sha256(value.encode()).hexdigest()[:16]}"
 
 
-def _matured(sums: Sums, entity: Entity, window: Window) -> float | None:
-    if (entity, Measure.CONFIRMED, window) not in sums:
-        return None
-    confirmed, early = (sums[entity, Measure.CONFIRMED, one] for one in (window, Window.WEEK))
-    labeled = sums[entity, Measure.PAYMENTS, window] - sums[entity, Measure.PAYMENTS, Window.WEEK] + early
-    return confirmed / labeled if labeled > 0 else None
+def _reader(feature: Feature) -> Reader:
+    """What reads `feature`: what can be known of it before any payment is looked up here, once."""
+    match feature:
+        case Total():
+            total = _PLACE[feature.entity, feature.measure, feature.window]
+            return lambda _, sums: None if (found := sums[total]) is None else float(found)
+        case Share():
+            part = _PLACE[feature.entity, feature.measure, feature.window]
+            whole = _PLACE[feature.entity, Measure.PAYMENTS, feature.window]
+
+            def share(_: Known, sums: Sums) -> float | None:
+                found, among = sums[part], sums[whole]
+                return found / among if found is not None and among else None
+
+            return share
+        case MaturedShare():
+            return _matured(feature)
+        case AmountRatio():
+            amounts, payments = _usual(feature.entity)
+
+            def ratio(known: Known, sums: Sums) -> float | None:
+                amount, mean = known.attempt.amount, _mean(sums[amounts], sums[payments])
+                return amount / mean if mean and amount is not None else None
+
+            return ratio
+        case AmountDeviation():
+            return _deviation(feature)
+        case Since():
+            entity, moment = feature.entity, feature.moment
+
+            def since(known: Known, _: Sums) -> float | None:
+                then = (known.documents.get(entity) or {}).get(moment)
+                # An event may be late: something that came in before may have happened after.
+                return None if then is None else max(known.attempt.at - int(then), 0) / 1_000_000
+
+            return since
+        case Novelty():
+            keeper, other = feature.keeper, feature.other
+            return lambda known, _: None if (new := known.novelty(keeper, other)) is None else float(new)
+        case Amount():
+            return lambda known, _: None if known.attempt.amount is None else float(known.attempt.amount)
+        case Clock():
+            unit, shift, cycle = feature.unit, feature.shift, feature.cycle
+            return lambda known, _: float((known.attempt.at // unit + shift) % cycle)
+        case Is():
+            named, values = feature.member, feature.values
+            return lambda known, _: (
+                None if (value := member(known.attempt.event, named)) is None else float(value in values)
+            )
+        case Differs():
+            one, another = feature.left, feature.right
+
+            def differs(known: Known, _: Sums) -> float | None:
+                left, right = member(known.attempt.event, one), member(known.attempt.event, another)
+                return None if left is None or right is None else float(left != right)
+
+            return differs
+        case Number():
+            told = feature.member
+
+            def number(known: Known, _: Sums) -> float | None:
+                found = member(known.attempt.event, told)
+                return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+
+            return number
+        case _:
+            assert_never(feature)
 
 
-def _mean(sums: Sums, entity: Entity) -> float | None:
-    payments = sums.get((entity, Measure.PAYMENTS, Window.EVER))
-    return float(sums[entity, Measure.AMOUNT, Window.EVER]) / float(payments) if payments else None
+def _mean(amounts: int | None, payments: int | None) -> float | None:
+    return float(amounts) / float(payments) if amounts is not None and payments else None
+
+
+def _usual(entity: Entity) -> tuple[int, int]:
+    """The places of what an entity's mean is made of."""
+    return _PLACE[entity, Measure.AMOUNT, Window.EVER], _PLACE[entity, Measure.PAYMENTS, Window.EVER]
+
+
+def _matured(feature: MaturedShare) -> Reader:
+    entity, window = feature.entity, feature.window
+    confirmed_in, early_in = (_PLACE[entity, Measure.CONFIRMED, one] for one in (window, Window.WEEK))
+    among_in, late_in = (_PLACE[entity, Measure.PAYMENTS, one] for one in (window, Window.WEEK))
+
+    def matured(_: Known, sums: Sums) -> float | None:
+        confirmed, early, among, late = sums[confirmed_in], sums[early_in], sums[among_in], sums[late_in]
+        if confirmed is None or early is None or among is None or late is None:
+            return None
+        labeled = among - late + early
+        return confirmed / labeled if labeled > 0 else None
+
+    return matured
+
+
+def _deviation(feature: AmountDeviation) -> Reader:
+    amounts, payments = _usual(feature.entity)
+    squares_in = _PLACE[feature.entity, Measure.AMOUNT_SQUARED, Window.EVER]
+
+    def deviation(known: Known, sums: Sums) -> float | None:
+        amount, mean, squares = known.attempt.amount, _mean(sums[amounts], sums[payments]), sums[squares_in]
+        if mean is None or squares is None or amount is None:
+            return None
+        variance = max(float(squares) / float(sums[payments] or 0) - mean * mean, 0.0)
+        spread = math.sqrt(variance + (mean / 4) * (mean / 4))
+        return (amount - mean) / spread if spread else None
+
+    return deviation
+
+
+_FEATURES_READ: Sequence[tuple[str, Reader, Mapping[float | None, FeatureValue]]] = [
+    (
+        feature.name,
+        _reader(feature),
+        # Most of a vector is one of these, made once.
+        {value: FeatureValue(name=feature.name, value=value) for value in (None, 0.0, 1.0)},
+    )
+    for feature in FEATURES
+]
 
 
 def _change(

@@ -3,7 +3,7 @@ what is stored."""
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from shared.backends.local.bus import LocalBus
 from shared.backends.local.documents import SqlDocuments
-from shared.backends.local.sql import Database
+from shared.backends.local.sql import Database, Direct
 from shared.flows.ports import Accumulate, Create, Delete, Key, Message, Replace
 from tests.builders import HOUR, NOON
 from tests.stack import postgres
@@ -32,7 +32,7 @@ class Told:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Told]:
+def told(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     url = f"sqlite:///{tmp_path}/plans.sqlite"
     if request.param == "postgresql":
         host, port = request.getfixturevalue("postgres_url").split("@")[1].split("/")[0].split(":")
@@ -45,6 +45,19 @@ def told(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Told]:
     def tell(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
         statements.setdefault(statement, values[0] if many else values)
 
+    run, each = Direct._run, Direct.each
+
+    def directly(connection: Direct, statement: sa.ClauseElement, values: Mapping[str, Any]) -> Any:
+        statements.setdefault(connection._text_of(statement), values)
+        return run(connection, statement, values)
+
+    def each_directly(connection: Direct, statement: sa.ClauseElement, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            statements.setdefault(connection._text_of(statement), rows[0])
+        each(connection, statement, rows)
+
+    monkeypatch.setattr(Direct, "_run", directly)
+    monkeypatch.setattr(Direct, "each", each_directly)
     yield Told(database, engine, statements)
     engine.dispose()
 

@@ -4,13 +4,14 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from shared.backends.local.filters import compiled
-from shared.backends.local.sql import Database, queue, stopped, subscriptions
+from shared.backends.local.sql import Database, Direct, queue, stopped, subscriptions
 from shared.backends.values import attributes
 from shared.domain.errors import Misconfigured
 from shared.flows.ports import Message, Pulled
@@ -59,7 +60,7 @@ class LocalBus:
     def publish(self, messages: Sequence[Message]) -> None:
         if messages:
             now = _instant(None)
-            self._database.write(lambda connection: _publish(connection, messages, now))
+            self._database.writing(lambda connection: _publish(connection, messages, now))
 
     def pull(self, name: str, limit: int, lease_seconds: float, now: datetime | None = None) -> list[Pulled]:
         """Up to `limit` messages, hidden from others for `lease_seconds`, the longest waiting first: what would be pushed, so
@@ -106,7 +107,8 @@ class LocalBus:
             own = connection.execute(sa.select(subscriptions).where(subscriptions.c.name == name)).one()
             spent = [row for row in rows if own.dead_letter_topic is not None and row.attempts >= own.max_attempts]
             if spent:
-                _publish(connection, [_dead_letter(row, own.dead_letter_topic) for row in spent], at)
+                dead = [_dead_letter(row, own.dead_letter_topic) for row in spent]
+                _publish(self._database.beneath(connection), dead, at)
                 connection.execute(sa.delete(queue).where(queue.c.seq.in_([row.seq for row in spent])))
             leased = [row for row in rows if row not in spent]
             if not leased:
@@ -143,9 +145,20 @@ def _stopped(name: str) -> sa.Select[Any]:
     return sa.select(stopped.c.subscription).where(stopped.c.subscription == name)
 
 
-def _publish(connection: sa.Connection, messages: Sequence[Message], now: int) -> None:
-    topics = {message.topic for message in messages}
-    wanting = connection.execute(sa.select(subscriptions).where(subscriptions.c.topic.in_(topics))).all()
+@cache
+def _wanting(topics: int) -> sa.Select[Any]:
+    among: list[sa.BindParameter[str]] = [sa.bindparam(f"topic{number}") for number in range(topics)]
+    columns = (subscriptions.c.name, subscriptions.c.topic, subscriptions.c.filter)
+    return sa.select(*columns).where(subscriptions.c.topic.in_(among))
+
+
+_ROW = ("subscription", "message_id", "published_at", "data", "attributes", "attempts", "visible_at", "lease")
+_QUEUE = sa.insert(queue).values({name: sa.bindparam(name) for name in _ROW}).inline()
+
+
+def _publish(connection: Direct, messages: Sequence[Message], now: int) -> None:
+    topics = sorted({message.topic for message in messages})
+    wanting = connection.rows(_wanting(len(topics)), {f"topic{place}": topic for place, topic in enumerate(topics)})
     rows = []
     for message in messages:
         told = attributes(message.attributes)
@@ -159,12 +172,11 @@ def _publish(connection: sa.Connection, messages: Sequence[Message], now: int) -
             "lease": "",
         }
         rows += [
-            {"subscription": own.name, **row}
-            for own in wanting
-            if own.topic == message.topic and compiled(own.filter)(told)
+            {"subscription": name, **row}
+            for name, topic, only in wanting
+            if topic == message.topic and compiled(only)(told)
         ]
-    if rows:
-        connection.execute(sa.insert(queue), rows)
+    connection.each(_QUEUE, rows)
 
 
 def _dead_letter(row: sa.Row[Any], topic: str) -> Message:

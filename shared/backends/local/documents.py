@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from shared.backends.accumulating import accumulated
-from shared.backends.local.sql import Database, TryAgain, documents, instants, listings, texts
+from shared.backends.local.sql import Database, Direct, TryAgain, documents, instants, listings, texts
 from shared.backends.once import Once
 from shared.backends.values import check_found_by, check_listed_by, checked, findable, in_order, listing
 from shared.domain.errors import Conflict
@@ -36,22 +36,22 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @cache
-def _among(collections: int) -> sa.Select[Any]:
-    """Documents by id, out of so many collections. Equalities and nothing else: SQLite looks up each of them by the
+def _among(shape: tuple[int, ...]) -> sa.Select[Any]:
+    """Documents by id, so many out of each collection. Equalities and nothing else: SQLite looks up each of them by the
     primary key, while for a list of pairs it reads the whole table."""
     named = [
         sa.and_(
             documents.c.collection == sa.bindparam(f"of{n}"),
-            documents.c.id.in_(sa.bindparam(f"named{n}", expanding=True)),
+            documents.c.id.in_([sa.bindparam(f"named{n}_{place}") for place in range(ids)]),
         )
-        for n in range(collections)
+        for n, ids in enumerate(shape)
     ]
     return sa.select(documents).where(sa.or_(*named))
 
 
 @cache
-def _locked(collections: int) -> sa.Select[Any]:
-    return _among(collections).order_by(documents.c.collection, documents.c.id).with_for_update()
+def _locked(shape: tuple[int, ...]) -> sa.Select[Any]:
+    return _among(shape).order_by(documents.c.collection, documents.c.id).with_for_update()
 
 
 _UPDATE = (
@@ -72,7 +72,7 @@ class _Index:
         self.forget = sa.delete(table).where(
             table.c.collection == sa.bindparam("of"), table.c.id == sa.bindparam("named")
         )
-        self.remember = sa.insert(table)
+        self.remember = sa.insert(table).inline()
 
     def rows(self, key: Key, document: Document) -> list[dict[str, Any]]:
         return [_row(key) | row for row in self.read(document)]
@@ -88,23 +88,24 @@ class SqlDocuments:
     def get(self, keys: Sequence[Key]) -> list[Snapshot | None]:
         if not keys:
             return []
-        names = _names(keys)
-        with self._database.read() as connection:
-            found = {_key(row): _snapshot(row) for row in connection.execute(_among(len(names) // 2), names)}
+        shape, names = _names(keys)
+        with self._database.reading() as connection:
+            rows = connection.rows(_among(shape), names)
+        found = {one.key: one for one in map(_snapshot, rows)}
         return [found.get(key) for key in keys]
 
     def commit(self, writes: Sequence[Write]) -> None:
         # Everybody takes keys in the same order, so that nobody waits in a circle.
         ordered = in_order(writes)
         if ordered:
-            self._database.write(lambda connection: self._commit(connection, ordered))
+            self._database.writing(lambda connection: self._commit(connection, ordered))
 
-    def _commit(self, connection: sa.Connection, writes: Sequence[Write]) -> None:
+    def _commit(self, connection: Direct, writes: Sequence[Write]) -> None:
         held = {}
         standing = [write.key for write in writes if not _makes(write)]
         if standing:
-            names = _names(standing)
-            held = {_key(row): _snapshot(row) for row in connection.execute(_locked(len(names) // 2), names)}
+            shape, names = _names(standing)
+            held = {one.key: one for one in map(_snapshot, connection.rows(_locked(shape), names))}
         changes = _Changes()
         for write in writes:
             before = held.get(write.key)
@@ -126,7 +127,7 @@ class SqlDocuments:
                     # Its place is taken for a moment: that keeps out who would create it beside us.
                     if not self._inserted(connection, write.key, {}, changes):
                         raise Conflict("a document that was not there is there")
-                    connection.execute(_DELETE, _named(write.key))
+                    connection.changed(_DELETE, _named(write.key))
                 case Unchanged():
                     if before is None or before.version != write.version:
                         raise Conflict("a document that was decided on has changed")
@@ -137,10 +138,10 @@ class SqlDocuments:
                     assert_never(write)
         changes.make(connection)
 
-    def _inserted(self, connection: sa.Connection, key: Key, document: Document, changes: "_Changes") -> bool:
+    def _inserted(self, connection: Direct, key: Key, document: Document, changes: "_Changes") -> bool:
         """At once, for only the database can say whether somebody else was first."""
         row = _row(key) | _written(document)
-        if connection.execute(self._insert(), row, execution_options={"preserve_rowcount": True}).rowcount != 1:
+        if connection.changed(self._insert(), row) != 1:
             return False
         changes.remember(key, document)
         return True
@@ -209,15 +210,20 @@ def _makes(write: Write) -> bool:
     return isinstance(write, Create) or (isinstance(write, Unchanged) and write.version is None)
 
 
-def _names(keys: Iterable[Key]) -> dict[str, Any]:
-    """`of0`, `named0`, `of1`, ...: each collection and the ids out of it."""
+def _names(keys: Iterable[Key]) -> tuple[tuple[int, ...], dict[str, str]]:
+    """How many ids of each collection, and by the statement's names what they are. Of each a power of two, the last one being
+    said again: there are few such statements then."""
     ids: dict[str, list[str]] = {}
     for key in keys:
         ids.setdefault(_escape(key.collection), []).append(_escape(key.id))
-    names: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    shape = []
     for number, (collection, named) in enumerate(ids.items()):
-        names |= {f"of{number}": collection, f"named{number}": named}
-    return names
+        names[f"of{number}"] = collection
+        shape.append(1 << (len(named) - 1).bit_length())
+        named += [named[-1]] * (shape[-1] - len(named))
+        names |= {f"named{number}_{place}": id_ for place, id_ in enumerate(named)}
+    return tuple(shape), names
 
 
 class _Changes:
@@ -248,13 +254,12 @@ class _Changes:
         for place, index in enumerate(_INDEXES):
             self._remembers[place] += index.rows(key, document)
 
-    def make(self, connection: sa.Connection) -> None:
+    def make(self, connection: Direct) -> None:
         statements: list[tuple[Any, list[dict[str, Any]]]] = [(_UPDATE, self._updates), (_DELETE, self._deletes)]
         for place, index in enumerate(_INDEXES):
             statements += [(index.forget, self._forgets[place]), (index.remember, self._remembers[place])]
         for statement, rows in statements:
-            if rows:
-                connection.execute(statement, rows)
+            connection.each(statement, rows)
 
 
 def _instants(document: Document) -> list[dict[str, Any]]:
@@ -313,12 +318,10 @@ def _named(key: Key) -> dict[str, Any]:
     return {"of": _escape(key.collection), "named": _escape(key.id)}
 
 
-def _key(row: sa.Row[Any]) -> Key:
-    return Key(_unescape(row.collection), _unescape(row.id))
-
-
-def _snapshot(row: sa.Row[Any]) -> Snapshot:
-    return Snapshot(_key(row), _untagged(msgspec.json.decode(row.body)), row.version)
+def _snapshot(row: Sequence[Any]) -> Snapshot:
+    """The document in a row of `documents`."""
+    collection, id_, version, body = row
+    return Snapshot(Key(_unescape(collection), _unescape(id_)), _read(body), version)
 
 
 def _written(document: Document) -> dict[str, Any]:
@@ -328,20 +331,31 @@ def _written(document: Document) -> dict[str, Any]:
 
 def _tagged(value: Any) -> Any:
     """JSON of `value`: what JSON has no word for is a map with the one key `$`, and keys beginning with `$` get one more."""
-    match value:
-        case datetime():
-            return {"$": _microseconds(value)}
-        case float() if not math.isfinite(value):
-            return {"$": str(value)}
-        case list():
-            return [_tagged(item) for item in value]
-        case dict():
-            return {
-                f"${key}" if key.startswith("$") else key: item if type(item) in _PLAIN else _tagged(item)
-                for key, item in value.items()
-            }
-        case _:
-            return value
+    kind = type(value)
+    if kind is dict:
+        told = {}
+        for key, item in value.items():
+            plain = type(item) in _PLAIN
+            told[f"${key}" if key.startswith("$") else key] = item if plain else _tagged(item)
+        return told
+    if kind is list:
+        return [_tagged(item) for item in value]
+    if isinstance(value, datetime):
+        return {"$": _microseconds(value)}
+    return {"$": str(value)} if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read(body: str) -> Document:
+    """The document of which `_tagged` made `body`."""
+    document: Document = msgspec.json.decode(body)
+    # As many as there may be to be read back, and nearly all of them stand at the top: further down is seldom looked.
+    tags = body.count('"$')
+    if tags:
+        for name, value in document.items():
+            if type(value) is dict and "$" in value:
+                document[name] = _untagged(value)
+                tags -= 1
+    return _untagged(document) if tags else document
 
 
 def _untagged(value: Any) -> Any:

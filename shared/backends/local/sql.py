@@ -3,7 +3,7 @@
 import random
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -137,6 +137,35 @@ def _alone(lock: Lock) -> Iterator[None]:
         lock.release()
 
 
+class Direct:
+    """A connection as its driver has it, for what is done with every event: SQLAlchemy writes a statement once, and running
+    it through SQLAlchemy takes ten times as long as SQLite does. Values are by the names of its parameters."""
+
+    def __init__(self, driver: Any, text_of: Callable[[sa.ClauseElement], str]) -> None:
+        self._driver = driver
+        self._text_of = text_of
+
+    def rows(self, statement: sa.ClauseElement, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = self._run(statement, values).fetchall()
+        return found
+
+    def changed(self, statement: sa.ClauseElement, values: Mapping[str, Any]) -> int:
+        """How many rows the statement changed."""
+        return int(self._run(statement, values).rowcount)
+
+    def each(self, statement: sa.ClauseElement, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run the statement with each of `rows`."""
+        if len(rows) == 1:
+            self._run(statement, rows[0])
+        elif rows:
+            self._driver.cursor().executemany(self._text_of(statement), rows)
+
+    def _run(self, statement: sa.ClauseElement, values: Mapping[str, Any]) -> Any:
+        cursor = self._driver.cursor()
+        cursor.execute(self._text_of(statement), values)
+        return cursor
+
+
 class Database:
     """Connects at first use. Thread-safe; several processes may share the database. Reads and writes take no longer
     than PATIENCE, or raise Unavailable."""
@@ -147,6 +176,9 @@ class Database:
         self._connecting = Lock()
         # SQLite has one writer at a time and lets the others poll; within a process a lock is fair and quicker.
         self._writer = Lock() if url.startswith("sqlite") else None
+        self._texts: dict[sa.ClauseElement, str] = {}
+        # And the driver's own, once there is one.
+        self._troubles: tuple[type[Exception], ...] = (exc.OperationalError, exc.InterfaceError, exc.InternalError)
 
     def _engine(self) -> sa.Engine:
         if self._connected is None:
@@ -166,19 +198,42 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection for reading. One statement sees one instant."""
-        with _patient(), _translated(), self._engine().connect() as connection:
+        with _patient(), self._translated(), self._engine().connect() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Direct]:
+        """As `read`, directly."""
+        with _patient(), self._direct() as connection:
             yield connection
 
     def write(self, body: Callable[[sa.Connection], T]) -> T:
         """Run `body` in one transaction and commit; again when it lost to another writer, so `body` must bear that."""
+
+        def written() -> T:
+            with self._translated(), self._engine().execution_options(payin_writes=True).begin() as connection:
+                return body(connection)
+
+        return self._until_written(written)
+
+    def writing(self, body: Callable[[Direct], T]) -> T:
+        """As `write`, directly."""
+
+        def written() -> T:
+            with self._direct(writes=True) as connection:
+                return body(connection)
+
+        return self._until_written(written)
+
+    def _until_written(self, written: Callable[[], T]) -> T:
         with _patient():
             attempt = 0
             while True:
                 try:
                     if self._writer is None:
-                        return self._written(body)
+                        return written()
                     with _alone(self._writer):
-                        return self._written(body)
+                        return written()
                 except TryAgain:
                     pause = random.uniform(0, 0.01 * 2 ** min(attempt, 5))  # noqa: S311 - jitter
                     if pause >= _left():
@@ -186,12 +241,34 @@ class Database:
                     time.sleep(pause)
                     attempt += 1
 
-    def _written(self, body: Callable[[sa.Connection], T]) -> T:
-        with _translated(), self._engine().execution_options(payin_writes=True).begin() as connection:
-            return body(connection)
+    @contextmanager
+    def _direct(self, *, writes: bool = False) -> Iterator[Direct]:
+        with self._translated():
+            pooled = self._engine().raw_connection()
+            try:
+                connection: Any = pooled.driver_connection
+                if writes and self._writer is not None:
+                    connection.execute(_busy_timeout())
+                    connection.execute("BEGIN IMMEDIATE")
+                yield Direct(connection, self._text_of)
+                if writes:
+                    connection.commit()
+            finally:
+                # What was not committed is rolled back, and a connection that is broken is not kept.
+                pooled.close()
+
+    def beneath(self, connection: sa.Connection) -> Direct:
+        """The same connection, in the same transaction, directly."""
+        return Direct(connection.connection.driver_connection, self._text_of)
+
+    def _text_of(self, statement: sa.ClauseElement) -> str:
+        if (text := self._texts.get(statement)) is None:
+            dialect = sqlite.dialect(paramstyle="named") if self._writer is not None else self._engine().dialect
+            text = self._texts[statement] = str(statement.compile(dialect=dialect))
+        return text
 
     def _connect(self) -> sa.Engine:
-        with _translated():
+        with self._translated():
             try:
                 url = sa.make_url(self._url)
                 engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _server(url)
@@ -201,10 +278,24 @@ class Database:
                     "postgresql+psycopg://<user>@<host>/<name>",
                     reason="bad_database_url",
                 ) from error
+            driver: Any = engine.dialect.loaded_dbapi
+            self._troubles += (driver.OperationalError, driver.InterfaceError, driver.InternalError)
             # Whoever forgets the database gives its connections back, rather than leave them to the garbage collector.
             weakref.finalize(self, engine.dispose)
             _create_schema(engine)
         return engine
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.TimeoutError as error:
+            raise Unavailable("no database connection is free", reason="database_busy") from error
+        except self._troubles as error:
+            told = getattr(error, "orig", error)
+            if getattr(told, "sqlstate", None) in _TRY_AGAIN:
+                raise TryAgain from error
+            raise Unavailable(f"the database does not answer: {type(told).__name__}", reason="database_down") from error
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
@@ -289,17 +380,3 @@ def _create_schema(engine: sa.Engine) -> None:
             if engine.dialect.name != "sqlite" or "locked" not in str(error.orig) or not _left():
                 raise
             time.sleep(random.uniform(0, 0.05))  # noqa: S311 - jitter
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except exc.TimeoutError as error:
-        raise Unavailable("no database connection is free", reason="database_busy") from error
-    except (exc.OperationalError, exc.InterfaceError, exc.InternalError) as error:
-        if getattr(error.orig, "sqlstate", None) in _TRY_AGAIN:
-            raise TryAgain from error
-        raise Unavailable(
-            f"the database does not answer: {type(error.orig).__name__}", reason="database_down"
-        ) from error
