@@ -17,7 +17,7 @@ from terraform.tools import bundle, policy
 # The framework's, not read by our settings.
 OF_THE_PLATFORM = {"LOG_EXECUTION_ID"}
 # Set by Cloud Run itself, and the local backend's own.
-NOT_DEPLOYED = {"K_SERVICE", "GCE_METADATA_HOST", "PAYIN_HOME", "PAYIN_DATABASE_URL"}
+NOT_DEPLOYED = {"K_SERVICE", "K_REVISION", "GCE_METADATA_HOST", "PAYIN_HOME", "PAYIN_DATABASE_URL"}
 # Secrets that are no provider's.
 PSEUDONYMS, CONSOLE_KEY = "PAYIN_PSEUDONYM_KEYS", "PAYIN_CONSOLE_KEY"
 OF_OURS = frozenset({PSEUDONYMS, CONSOLE_KEY})
@@ -372,7 +372,7 @@ def of_plan(plan: Mapping[str, Any]) -> Contents:
 
     def source(key: str) -> str:
         """The function whose code a deployment runs."""
-        return re.sub(r"^webhook-\w+", "webhook", key)
+        return re.sub(r"^webhook-\w+", "webhook", key).removesuffix("-job")
 
     deployed = world.of("google_cloudfunctions2_function")
     services = [one.block("service_config") for one in deployed]
