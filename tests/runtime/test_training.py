@@ -3,15 +3,16 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from shared.backends.local import connect
 from shared.domain.errors import Misconfigured, PayInError, Unavailable
 from shared.flows.champions import TRAINED, Champion
-from shared.flows.ports import Ports
+from shared.flows.ports import Ports, Warehouse
 from shared.flows.scorer import CHAMPION
 from shared.flows.train_model import on_request, train_model
 from shared.flows.training_job import Elsewhere
@@ -42,11 +43,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def in_the_function(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Champion, dict[str, Any]]:
-    """The champion of a night in the function, and what the night left besides."""
+    """The champion of a night that the function can take, and what the night left besides. No job was started."""
     folder = tmp_path_factory.mktemp("function") / "shop"
     shutil.copytree(filled, folder)
+    with vertex({}) as google:
+        tick(folder, google, above=3_000)  # the shop has fewer payments; the request would take a hundred thousand
+        assert not google.jobs
     ports = ports_in(folder)
-    assert train_model(ports, NOW, ASKED).promoted
     return champion(ports), trained(ports)
 
 
@@ -88,33 +91,22 @@ def tick(shop: Path, google: Vertex, **job: object) -> None:
     on_request(ports_in(shop), NOW, ASKED, elsewhere(google, **job))
 
 
-def test_a_night_of_too_many_rows_ends_in_the_same_champion_and_a_redelivery_starts_no_second_job(
-    shop: Path, google: Vertex, in_the_function: tuple[Champion, Mapping[str, Any]]
-) -> None:
-    tick(shop, google)
-    [job] = google.jobs
-    tick(shop, google)  # while it runs
-    assert google.ended() == [0]
-    tick(shop, google)  # and when it has ended
-    assert google.jobs == [job]
-    ports = ports_in(shop)
-    assert (champion(ports), trained(ports)) == in_the_function
-    assert job["jobSpec"]["serviceAccount"] == JOB["service_account"]
-
-
-def test_a_killed_job_is_started_again_by_the_next_delivery_and_promotes_once(
+def test_a_night_of_too_many_rows_ends_in_the_champion_of_the_function_killed_once_and_delivered_four_times(
     shop: Path, google: Vertex, in_the_function: tuple[Champion, Mapping[str, Any]]
 ) -> None:
     tick(shop, google)
     [process] = google.processes.values()
     assert process.stdout is not None
-    # Between two fits: the model that is judged is stored, and nobody is crowned.
+    # Between two fits: nobody is crowned yet.
     assert any('"model_fitted"' in said for said in iter(process.stdout.readline, ""))
     process.kill()
     assert google.ended() == [-9]
     assert ports_in(shop).documents.get([CHAMPION]) == [None]
-    tick(shop, google)
+    tick(shop, google)  # starts it again
+    tick(shop, google)  # while it runs
     assert google.ended() == [-9, 0]
+    tick(shop, google)  # and when it has ended well
+    assert len(google.jobs) == 2
     ports = ports_in(shop)
     assert (champion(ports), trained(ports)) == in_the_function
     assert line(ports).former == ()
@@ -160,10 +152,19 @@ def test_a_job_that_somebody_stopped_stays_stopped_for_its_tick(shop: Path, goog
     assert len(google.jobs) == 1
 
 
-def test_a_night_that_the_function_can_take_stays_there(shop: Path, google: Vertex) -> None:
-    tick(shop, google, above=3_000)  # the shop has fewer payments; the request would take a hundred thousand
+def test_a_request_that_can_never_be_too_large_counts_nothing_beforehand(shop: Path, google: Vertex) -> None:
+    asked: list[str] = []
+    ports = ports_in(shop)
+
+    class Counting:
+        def query(self, sql: str, *_: object, **__: object) -> list[dict[str, Any]]:
+            asked.append(sql)
+            raise Unavailable("down", reason="test")
+
+    with pytest.raises(Unavailable):
+        on_request(replace(ports, warehouse=cast(Warehouse, Counting())), NOW, b"{}", elsewhere(google, above=200_000))
+    assert len(asked) == 1
     assert not google.jobs
-    assert champion(ports_in(shop)).since == NOW
 
 
 def test_a_job_is_told_where_to_work_and_no_secret() -> None:
