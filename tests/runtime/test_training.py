@@ -14,7 +14,7 @@ from shared.domain.errors import Misconfigured, PayInError, Unavailable
 from shared.flows.champions import TRAINED, Champion
 from shared.flows.ports import Ports, Warehouse
 from shared.flows.scorer import CHAMPION
-from shared.flows.train_model import on_request, train_model
+from shared.flows.train_model import on_request
 from shared.flows.training_job import Elsewhere
 from shared.runtime import training
 from shared.runtime.app import App
