@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -286,6 +286,34 @@ class Settings:
         """PAYIN_LIVE: on or off: whether providers' endpoints take real money. Raises Misconfigured."""
         return _one_of(self.environment, "PAYIN_LIVE", ("on", "off"), "off") == "on"
 
+    def training_job(self) -> "TrainingJob | None":
+        """PAYIN_TRAINING_JOB: a JSON object, `{"above": 400000, "region": "europe-west1", "machine": "n1-highmem-8",
+        "service_account": "..."}`: from how many rows on a night of training is a job of its own, and on what. Unset: none is.
+        Raises Misconfigured."""
+        text = self.environment.get("PAYIN_TRAINING_JOB", "")
+        if not text:
+            return None
+        try:
+            read = msgspec.json.decode(text, type=TrainingJob)
+        except msgspec.MsgspecError:
+            read = None
+        if read is None or not _REGION.fullmatch(read.region) or "@" not in read.service_account:
+            raise Misconfigured(
+                'PAYIN_TRAINING_JOB is not the JSON object it should be: give it {"above": 400000, "region": "<region>",'
+                ' "machine": "n1-highmem-8", "service_account": "<e-mail address>"}',
+                reason="bad_setting",
+            )
+        return read
+
+    @property
+    def revision(self) -> tuple[str, str]:
+        """Cloud Run's names of the service and of the revision that runs here; empty elsewhere."""
+        return self.environment.get("K_SERVICE", ""), self.environment.get("K_REVISION", "")
+
+    def of_a_job(self) -> dict[str, str]:
+        """What a process of ours is told that works on what this one works on; no secret is among it."""
+        return {name: self.environment[name] for name in _OF_A_JOB if self.environment.get(name)}
+
     def model_bucket(self) -> str:
         """The bucket that holds the models; empty for the local backend, which has a folder. Raises Misconfigured."""
         if self.backend is BackendName.GCP and not self.bucket:
@@ -310,6 +338,30 @@ class Settings:
         """PAYIN_<PROVIDER>_CERTIFICATES: the folder where a local stack's simulator leaves its throw-away
         certificates, root.pem among them; None for the real ones."""
         return self.environment.get(f"PAYIN_{provider.upper()}_CERTIFICATES")
+
+
+class TrainingJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """above: rows from which a night of training is a job of Vertex AI in `region`, on a `machine` and as a `service_account`
+    of its own."""
+
+    above: Annotated[int, msgspec.Meta(ge=1)]
+    region: str
+    machine: Annotated[str, msgspec.Meta(min_length=1)]
+    service_account: str
+
+
+_REGION = re.compile("[a-z]{2,20}-[a-z]{2,20}[0-9]{1,2}", flags=re.ASCII)
+# GOOGLE_CLOUD_PROJECT is set by hand outside of Cloud Run, and the last two are the local backend's.
+_OF_A_JOB = (
+    "GOOGLE_CLOUD_PROJECT",
+    "PAYIN_BACKEND",
+    "PAYIN_DATASET",
+    "PAYIN_FIRESTORE_DATABASE",
+    "PAYIN_FIRESTORE_TRANSPORT",
+    "PAYIN_MODEL_BUCKET",
+    "PAYIN_HOME",
+    "PAYIN_DATABASE_URL",
+)
 
 
 class _Reviews(msgspec.Struct, forbid_unknown_fields=True):
@@ -455,7 +507,7 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 
 _LOCAL_ONLY = re.compile(
-    "PAYIN_CLOCK|PAYIN_IAP_KEYS_URL|PAYIN_DIRECTORY_URL|PAYIN_[A-Z]+_CERTIFICATES|(FIRESTORE|PUBSUB|BIGQUERY)_EMULATOR_HOST"
+    "PAYIN_CLOCK|PAYIN_IAP_KEYS_URL|PAYIN_DIRECTORY_URL|PAYIN_JOBS_URL|PAYIN_[A-Z]+_CERTIFICATES|(FIRESTORE|PUBSUB|BIGQUERY)_EMULATOR_HOST"
 )
 
 

@@ -4,11 +4,14 @@ locals {
   deployed = merge(
     { for name, f in module.function : name => { member = f.member, of = name } },
     { for provider, f in module.webhook : "webhook-${provider}" => { member = f.member, of = "webhook" } },
+    { (local.training) = { member = google_service_account.training.member, of = local.trainer } },
   )
   # Keys must be known before anything exists, so they come from the configuration and not from the modules.
   runs = merge(
     { for name in concat(keys(local.consumers), keys(local.callable), keys(local.pages)) : name => name },
     { for provider in keys(var.payment_providers) : "webhook-${provider}" => "webhook" },
+    # A job works on what its function works on.
+    { (local.training) = local.trainer },
   )
   publishes = { for pair in flatten([for name, of in local.runs : [
     # A webhook speaks for its own provider alone; who serves all publishes to all.

@@ -9,6 +9,7 @@ module "function" {
   labels          = local.labels
   bundle          = { bucket = google_storage_bucket.source.name, object = var.bundles[each.key] }
   build           = local.build
+  whole_image     = each.key == local.trainer
   environment     = local.environment[each.key]
   memory          = each.value.memory
   cpu             = each.value.cpu

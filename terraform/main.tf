@@ -68,6 +68,11 @@ locals {
       ? "https://webhook-${replace(provider, "_", "-")}-${var.project_number}.${var.region}.run.app/${provider}"
       : "https://${try(var.edge.domain, "")}/${provider}"
     ) if p.enabled })
+    PAYIN_TRAINING_JOB = jsonencode({
+      above = var.training_job.above, region = var.region, machine = var.training_job.machine
+      # By its name, which a plan knows.
+      service_account = "job-train-model@${var.project}.iam.gserviceaccount.com"
+    })
     PAYIN_LIVE    = local.is_prod ? "on" : "off"
     PROVIDERS     = join(",", keys(var.payment_providers))
     PAYIN_CONSOLE = jsonencode({ audience = local.console_audience, groups = try(var.console.groups, {}), four_eyes_above = try(var.console.four_eyes_above, 0) })
@@ -83,6 +88,7 @@ locals {
 
 resource "google_project_service" "used" {
   for_each = toset(concat([
+    "aiplatform.googleapis.com",
     "artifactregistry.googleapis.com",
     "bigquery.googleapis.com",
     "cloudbuild.googleapis.com",

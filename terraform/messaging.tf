@@ -211,6 +211,7 @@ resource "google_cloud_scheduler_job" "tick" {
     topic_name = google_pubsub_topic.topic[local.functions[each.value.function].topic].id
     # A message needs data or an attribute; the attribute is what the subscription filters by.
     attributes = { job = each.key }
+    data       = each.key == local.trainer && var.training_job.rows != null ? base64encode(jsonencode({ max_rows = var.training_job.rows })) : null
   }
   retry_config {
     retry_count          = 5

@@ -262,6 +262,20 @@ variable "console" {
   }
 }
 
+variable "training_job" {
+  description = "rows: what a night learns from at most, of genuine payments and of frauds each; null: 100,000. From how many rows of both on (above) it is a custom job of Vertex AI, and on what machine; fewer are a run of train_model, whose limits README derives."
+  type = object({
+    rows    = optional(number)
+    above   = optional(number, 400000)
+    machine = optional(string, "n1-highmem-8")
+  })
+  default = {}
+  validation {
+    condition     = var.training_job.above >= 1 && var.training_job.above <= 400000 && floor(var.training_job.above) == var.training_job.above
+    error_message = "above is a whole number of rows, 400,000 at most: more do not fit into train_model's time and memory."
+  }
+}
+
 variable "alert_emails" {
   description = "Who is told when an alert fires."
   type        = list(string)

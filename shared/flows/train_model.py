@@ -20,6 +20,7 @@ from shared.flows.committing import Seen, change
 from shared.flows.ports import Accumulate, Ports
 from shared.flows.recompute_decisions import recompute_decisions
 from shared.flows.scorer import CHAMPION
+from shared.flows.training_job import Elsewhere, hand_over
 from shared.fraud import model as artifacts
 from shared.fraud.features import LONG_TAILED, NAMES, SCHEMA_VERSION, TRAINING_EXCLUDED, microseconds
 from shared.fraud.model import Model
@@ -41,7 +42,7 @@ from shared.learning.request import (
 if TYPE_CHECKING:
     from shared.learning.card import Card
     from shared.learning.compare import Comparison, Interval
-    from shared.learning.data_set import Floats, Table
+    from shared.learning.data_set import Floats, Sampling, Table
     from shared.learning.evaluate import Quality
     from shared.learning.fit import Fitted
     from shared.learning.maturity import Maturity
@@ -255,8 +256,8 @@ def _store(ports: Ports, learned: _Learned, golden: "Table", origin: Mapping[str
     return digest
 
 
-def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
-    """Train, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"pin": "<digest>"}`, `{"unpin": "<digest>"}`,
+def on_request(ports: Ports, now: datetime, parameters: bytes = b"", elsewhere: Elsewhere | None = None) -> None:
+    """Train, where that takes too many rows `elsewhere`, or whatever else an operator asks: `{"roll_back": "<digest>"}`, `{"pin": "<digest>"}`, `{"unpin": "<digest>"}`,
     `{"canary": "<digest>", "share": 0.05}`, `{"promote": "<digest>"}`, `{"dismiss": "<digest>"}`, `{"compare": "<digest>"}`,
     `{"recompute": 1000}`. What came of it is told by facts; what changes who decides, by the audit. Raises Rejected,
     Misconfigured, Unavailable."""
@@ -283,7 +284,18 @@ def on_request(ports: Ports, now: datetime, parameters: bytes = b"") -> None:
         case Recompute(recompute=decisions, days=days):
             recompute_decisions(ports, now, decisions, timedelta(days=days))
         case TrainingRequest():
-            train_model(ports, now, parameters)
+            if elsewhere is None or _expected(ports, now, asked, elsewhere.above) <= elsewhere.above:
+                train_model(ports, now, parameters)
+                return
+            hand_over(elsewhere.jobs, now, parameters)
+            # Told here as well: what a job says is in its own log, which no metric counts.
+            _watch_age(ports, now, asked.stale_days)
+
+
+def _expected(ports: Ports, now: datetime, request: TrainingRequest, above: int) -> int:
+    """How many rows `request` will be learned from; of one that can never be as many as `above`, the most."""
+    most = 2 * request.max_rows
+    return most if most <= above else _kept(ports, now, request).sampling.rows
 
 
 NAMES_FOR_PEOPLE = ("provider", "network", "country")
@@ -323,35 +335,49 @@ AGES = (7, 14, 30, 60, 90)
 """Days at which people ask what is known."""
 
 
-def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> _Labeled:
-    """What became of the payments of the last `history_days`, as it is known now."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Which payments are learned from. logged: decisions recorded all that we would take. first: when the oldest happened."""
+
+    sampling: "Sampling"
+    logged: bool
+    first: datetime | None
+
+
+def _kept(ports: Ports, now: datetime, request: TrainingRequest) -> _Kept:
     from shared.learning import data_set
 
-    seen = {"since": now - timedelta(days=request.history_days), "as_of": now}
-    part, part_frauds, first = _count(
-        ports, data_set.LOGGED_SQL, since=seen["since"], until=now, schema_version=SCHEMA_VERSION
-    )
+    seen = {"since": now - timedelta(days=request.history_days)}
+    part, part_frauds, first = _count(ports, data_set.LOGGED_SQL, **seen, until=now, schema_version=SCHEMA_VERSION)
     logged, frauds = part * data_set.SAMPLES, part_frauds * data_set.SAMPLES
     # Where decisions recorded all that we would take, nothing has to be computed. Else payments are few, or of before the
     # schema changed.
     enough = logged >= request.max_rows
     payments = logged
     if not enough:
-        payments, frauds, first = _count(ports, data_set.COUNT_SQL, **seen)
-    learned_from = (first or now) + timedelta(days=request.burn_in_days)
-    kept = data_set.sampling(payments, frauds, request.max_rows)
+        payments, frauds, first = _count(ports, data_set.COUNT_SQL, **seen, as_of=now)
+    return _Kept(data_set.sampling(payments, frauds, request.max_rows), enough, first)
+
+
+def _labeled(ports: Ports, now: datetime, request: TrainingRequest) -> _Labeled:
+    """What became of the payments of the last `history_days`, as it is known now."""
+    from shared.learning import data_set
+
+    kept = _kept(ports, now, request)
+    learned_from = (kept.first or now) + timedelta(days=request.burn_in_days)
     rows = ports.warehouse.query(
-        data_set.labeled_sql(logged_sql() if enough else data_set.named_sql(served_sql())),
+        data_set.labeled_sql(logged_sql() if kept.logged else data_set.named_sql(served_sql())),
         {
-            **seen,
+            "since": now - timedelta(days=request.history_days),
+            "as_of": now,
             "until": now,
             "learned_from": microseconds(learned_from),
-            "below": kept.below,
-            "sample": kept.sample,
+            "below": kept.sampling.below,
+            "sample": kept.sampling.sample,
         },
         once=True,
     )
-    return _matured(rows, kept.share, now, request)
+    return _matured(rows, kept.sampling.share, now, request)
 
 
 def _matured(rows: Sequence[Mapping[str, Any]], share: float, now: datetime, request: TrainingRequest) -> _Labeled:

@@ -63,11 +63,12 @@ LEFT JOIN (
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """sample: the greatest first two digits of a payment's hash that are looked at; below: the hash that genuine ones stay
-    below. share: how many of the genuine payments looked at are kept."""
+    below. share: how many of the genuine payments looked at are kept. rows: some so many in all, frauds among them."""
 
     share: float
     sample: str
     below: str
+    rows: int
 
 
 def sampling(payments: int, frauds: int, max_rows: int) -> Sampling:
@@ -77,9 +78,10 @@ def sampling(payments: int, frauds: int, max_rows: int) -> Sampling:
     looked_at = min(_parts(LOOKED_AT * max_rows, payments), _parts(max_rows, frauds))
     sample = f"{looked_at - 1:02x}"
     if payments * looked_at <= max_rows * SAMPLES:
-        return Sampling(1.0, sample, "g")  # above every hexadecimal digit
+        return Sampling(1.0, sample, "g", payments * looked_at // SAMPLES)  # above every hexadecimal digit
     below = max(int(max_rows / payments * 2**32), 1)
-    return Sampling(below / 2**32 / (looked_at / SAMPLES), sample, f"{below:08x}")
+    rows = max_rows + frauds * looked_at // SAMPLES
+    return Sampling(below / 2**32 / (looked_at / SAMPLES), sample, f"{below:08x}", rows)
 
 
 def _parts(wanted: int, there: int) -> int:
@@ -115,9 +117,9 @@ class Table:
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], share: float) -> Table:
     """`rows` of the labeled query as arrays; genuine ones stand for 1/share payments each."""
-    values = np.array(
-        [[np.nan if row[name] is None else row[name] for name in columns] for row in rows], dtype=np.float64
-    ).reshape(len(rows), len(columns))
+    values = np.empty((len(rows), len(columns)))
+    for place, row in enumerate(rows):  # one at a time: a list of them all would be as large again
+        values[place] = [np.nan if row[name] is None else row[name] for name in columns]
     fraud = np.array([row["fraud_known_at"] is not None for row in rows], dtype=np.bool_)
     at = np.array([row["at_us"] for row in rows], dtype=np.int64)
     return Table(tuple(columns), values, fraud, at, np.where(fraud, 1.0, 1.0 / share))

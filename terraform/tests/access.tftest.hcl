@@ -83,13 +83,58 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
     error_message = "Only erasing changes rows."
   }
   assert {
-    condition     = keys(google_storage_bucket_iam_member.models_write) == ["train_model"]
-    error_message = "Only training stores models."
+    condition     = keys(google_storage_bucket_iam_member.models_write) == ["train_model", "train_model-job"]
+    error_message = "Only training stores models, in its function or its job."
   }
   assert {
     condition     = keys(google_storage_bucket_iam_member.evidence_write) == ["manage_dispute", "respond_dispute"] && keys(google_storage_bucket_iam_member.evidence_read) == ["manage_dispute", "respond_dispute"]
     error_message = "Only who answers disputes, by the clock or for people, keeps evidence, and reads it."
   }
+}
+
+run "a_night_that_is_too_large_for_its_function_is_a_job_with_an_identity_of_its_own" {
+  command = apply
+  variables {
+    training_job = { rows = 1000000, above = 100000, machine = "n1-highmem-16" }
+  }
+  assert {
+    condition     = [for name, job in google_cloud_scheduler_job.tick : name if job.pubsub_target[0].data != null] == ["train_model"] && jsondecode(base64decode(google_cloud_scheduler_job.tick["train_model"].pubsub_target[0].data)) == { max_rows = 1000000 }
+    error_message = "The nightly tick does not ask for as many rows as are wanted."
+  }
+  assert {
+    condition = jsondecode(module.function["train_model"].environment.PAYIN_TRAINING_JOB) == {
+      above = 100000, machine = "n1-highmem-16", region = "europe-west1", service_account = "job-train-model@payin-test.iam.gserviceaccount.com"
+    }
+    error_message = "train_model is not told from when on, where, on what and as whom its job runs."
+  }
+  assert {
+    condition     = [for name, f in module.function : name if can(f.environment.PAYIN_TRAINING_JOB)] == ["train_model"] && [for name, f in module.function : name if f.whole_image] == ["train_model"]
+    error_message = "Another function starts jobs, or the image of the one that does has no base of its own to run on."
+  }
+  assert {
+    condition = (google_service_account.training.account_id == "job-train-model"
+      && google_service_account_iam_member.training.role == "roles/iam.serviceAccountUser"
+      && google_service_account_iam_member.training.service_account_id == google_service_account.training.name
+      && google_project_iam_member.training.role == "roles/aiplatform.user"
+      && google_cloud_run_service_iam_member.training.role == "roles/run.viewer"
+    && toset([google_service_account_iam_member.training.member, google_project_iam_member.training.member, google_cloud_run_service_iam_member.training.member]) == toset([module.function["train_model"].member]))
+    error_message = "train_model alone starts jobs, as their account, and reads the image of its own revisions."
+  }
+  assert {
+    condition = alltrue([for grant in [
+      google_project_iam_member.documents, google_project_iam_member.queries, google_bigquery_dataset_iam_member.warehouse,
+      google_storage_bucket_iam_member.models_read, google_storage_bucket_iam_member.models_write,
+    ] : grant["train_model-job"].member == google_service_account.training.member && grant["train_model-job"].role == grant["train_model"].role])
+    error_message = "A job may do something else than its function."
+  }
+}
+
+run "the_function_is_given_no_more_rows_than_it_can_take" {
+  command = plan
+  variables {
+    training_job = { above = 400001 }
+  }
+  expect_failures = [var.training_job]
 }
 
 run "what_subscribers_did_is_told_by_those_who_are_named" {
@@ -163,7 +208,7 @@ run "what_people_read_is_on_record_and_functions_are_not" {
   }
   assert {
     condition = alltrue([for one in google_project_iam_audit_config.access["datastore.googleapis.com"].audit_log_config :
-    toset(one.exempted_members) == toset(concat(values(module.function)[*].member, values(module.webhook)[*].member))])
+    toset(one.exempted_members) == toset(concat(values(module.function)[*].member, values(module.webhook)[*].member, [google_service_account.training.member]))])
     error_message = "What functions read would be logged, at more than it costs to read, or what a person reads would not."
   }
   assert {

@@ -26,6 +26,7 @@ PROJECT_ROLES = {
     "roles/bigquery.jobUser": "a query is run, and paid for, by a project",
     "roles/logging.viewer": "the console shows what was refused, of which only the log knows",
     "roles/pubsub.viewer": "the console shows whether a parked provider's subscriptions are pushed all the same",
+    "roles/aiplatform.user": "a custom job is a project's; the function that trains starts one and sees them",
     "roles/telemetry.tracesWriter": "spans are a project's; it adds to them and reads none",
 }
 CONDITIONED = {"roles/datastore.user", "roles/datastore.viewer"}
@@ -91,10 +92,10 @@ RESOURCE_ROLES = {
     "google_secret_manager_secret_iam_member": {"roles/secretmanager.secretAccessor"},
     "google_bigquery_dataset_iam_member": {"roles/bigquery.dataViewer", "roles/bigquery.dataEditor"},
     "google_bigquery_table_iam_member": {"roles/bigquery.dataEditor"},
-    "google_cloud_run_service_iam_member": {"roles/run.invoker"},
+    "google_cloud_run_service_iam_member": {"roles/run.invoker", "roles/run.viewer"},
     "google_iap_web_cloud_run_service_iam_member": {"roles/iap.httpsResourceAccessor"},
     "google_artifact_registry_repository_iam_member": {"roles/artifactregistry.writer"},
-    "google_service_account_iam_member": {"roles/iam.workloadIdentityUser"},
+    "google_service_account_iam_member": {"roles/iam.workloadIdentityUser", "roles/iam.serviceAccountUser"},
     "google_kms_crypto_key_iam_member": {"roles/cloudkms.cryptoKeyEncrypterDecrypter"},
 }
 # The API that a kind of resource is made through. A kind that is not listed is refused until somebody lists it.

@@ -23,6 +23,12 @@ resource "google_cloudfunctions2_function" "this" {
     entry_point       = var.entry_point
     service_account   = var.build.service_account
     docker_repository = var.build.repository
+    # By default Google changes the base under a function, so the image that is built has none and runs nowhere else.
+    # cloud.google.com/run/docs/configuring/services/automatic-base-image-updates
+    dynamic "on_deploy_update_policy" {
+      for_each = var.whole_image ? [1] : []
+      content {}
+    }
     source {
       storage_source {
         bucket = var.bundle.bucket

@@ -50,6 +50,10 @@ output "invokers" {
   value = { for name, grant in google_cloud_run_service_iam_member.invoker : name => grant.member }
 }
 
+output "whole_image" {
+  value = length(google_cloudfunctions2_function.this.build_config[0].on_deploy_update_policy) > 0
+}
+
 output "build_service_account" {
   value = google_cloudfunctions2_function.this.build_config[0].service_account
 }

@@ -34,6 +34,12 @@ variable "build" {
   type        = object({ service_account = string, repository = string })
 }
 
+variable "whole_image" {
+  description = "Build an image that runs elsewhere as well; its base is patched when it is deployed, and not in between."
+  type        = bool
+  default     = false
+}
+
 variable "environment" {
   description = "Settings; see shared/settings.py."
   type        = map(string)
