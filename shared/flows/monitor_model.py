@@ -164,31 +164,6 @@ def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[
     return found
 
 
-def _flagged(ports: Ports, make: _Rows) -> list[HealthMeasured]:
-    """Who could be defended at the end of that day: derived and told of once."""
-    if readiness.is_flagged(ports, make.day):
-        return []
-    readiness.flag(ports, make.day)
-    told = _readiness(ports, make)
-    readiness.flagged(ports, make.day)
-    return told
-
-
-def _readiness(ports: Ports, make: _Rows) -> list[HealthMeasured]:
-    """Of everybody, by the flags of that day, as long as they are kept; payments: how many subscribers."""
-    told = []
-    for one in readiness.measured(ports.warehouse, make.day):
-        short = one.subscribers - one.ready
-        told.append(make.row("readiness", one.rule, one.ready / one.subscribers, one.subscribers))
-        told += [
-            make.row("readiness_unfit", f"{one.rule}: {why}", count / short, short) for why, count in one.unfit.items()
-        ]
-    # No model's: a network's rule is the same whoever decides.
-    rows = [replace(row, model=None) for row in told]
-    _tell(ports, rows)
-    return rows
-
-
 def _watch_training(trained: Snapshot | None, now: datetime) -> None:
     """A night's rest is longer than Monitoring can miss a job's end: told here, once a day. Where nobody ever trained,
     `scoring_without_model` calls."""
@@ -401,6 +376,31 @@ def _programmes(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
         yield make.row("programme_left", subject, one.left, one.items, unusual=one.at_risk)
         if one.ratio_forecast is not None:
             yield make.row("programme_ratio", subject, one.ratio_forecast, one.items)
+
+
+def _flagged(ports: Ports, make: _Rows) -> list[HealthMeasured]:
+    """Who could be defended at the end of that day: derived and told of once."""
+    if readiness.is_flagged(ports, make.day):
+        return []
+    readiness.flag(ports, make.day)
+    told = _readiness(ports, make)
+    readiness.flagged(ports, make.day)
+    return told
+
+
+def _readiness(ports: Ports, make: _Rows) -> list[HealthMeasured]:
+    """Of everybody, by the flags of that day, as long as they are kept; payments: how many subscribers."""
+    told = []
+    for one in readiness.measured(ports.warehouse, make.day):
+        short = one.subscribers - one.ready
+        told.append(make.row("readiness", one.rule, one.ready / one.subscribers, one.subscribers))
+        told += [
+            make.row("readiness_unfit", f"{one.rule}: {why}", count / short, short) for why, count in one.unfit.items()
+        ]
+    # No model's: a network's rule is the same whoever decides.
+    rows = [replace(row, model=None) for row in told]
+    _tell(ports, rows)
+    return rows
 
 
 def _at_risk(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
