@@ -100,7 +100,9 @@ def public_sql(ip: str, network: str) -> str:
 def _first(value: str, went_through: str, at: str) -> str:
     """What was first told of `value` by who knows best what a payment was made with (`shared.domain.payments`): the attempt that went
     through, then any other, then what came back, of which it is null whether it went through."""
-    told = [f"{value} IS NOT NULL AND {one}" for one in (went_through, f"NOT {went_through}", f"{went_through} IS NULL")]
+    told = [
+        f"{value} IS NOT NULL AND {one}" for one in (went_through, f"NOT {went_through}", f"{went_through} IS NULL")
+    ]
     return f"COALESCE({', '.join(f'MIN_BY({value}, CASE WHEN {one} THEN {at} END)' for one in told)})"
 
 

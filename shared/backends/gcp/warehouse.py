@@ -17,7 +17,7 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud import bigquery
 
 from shared.backends.once import Once
-from shared.backends.tables import Column, columns, declared, members_of, names
+from shared.backends.tables import Column, columns, declared, members_of, names, of_the_day
 from shared.domain.errors import Misconfigured, Rejected, Unavailable
 from shared.flows.ports import Bound
 
@@ -171,11 +171,7 @@ def _deriving(table: str, at: str, sql: str) -> str:
     a partition as well, but of the emulator's none may."""
     names = [column.name for column in columns(table)]
     # NOT MATCHED BY SOURCE reads the partition alone: cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables
-    return f"""MERGE {table} AS kept
-USING (
-  WITH answered AS ({sql})
-  SELECT {", ".join(names)} FROM answered WHERE {at} >= @day_begins AND {at} < @day_ends
-) AS made ON FALSE
+    return f"""MERGE {table} AS kept USING ({of_the_day(table, at, sql)}) AS made ON FALSE
 WHEN NOT MATCHED BY TARGET THEN INSERT ({", ".join(names)}) VALUES ({", ".join(f"made.{name}" for name in names)})
 WHEN NOT MATCHED BY SOURCE AND kept.{at} >= @day_begins AND kept.{at} < @day_ends THEN DELETE"""  # noqa: S608 - names of our own declarations
 

@@ -21,7 +21,7 @@ import sqlglot
 from sqlglot import exp
 
 from shared.backends.once import Once
-from shared.backends.tables import Column, blanked, columns, declared, members_of
+from shared.backends.tables import Column, blanked, columns, declared, members_of, of_the_day
 from shared.domain.codec import utc_text
 from shared.domain.errors import Misconfigured, Unavailable
 from shared.flows.ports import Bound
@@ -83,7 +83,8 @@ class LocalWarehouse:
     ) -> None:
         # One file holds the day, and is another one at once.
         of, folder = columns(table), self._folder / table
-        rows = [row for row in self.query(sql, parameters) if day <= row[at] < day + timedelta(days=1)]
+        asked = {**(parameters or {}), "day_begins": day, "day_ends": day + timedelta(days=1)}
+        rows = self.query(of_the_day(table, at, sql), asked)
         name = f"{day:%Y-%m-%d}.ndjson"
         try:
             folder.mkdir(parents=True, exist_ok=True)
