@@ -1,7 +1,7 @@
 """Each night everybody's flags are derived, once, whatever is killed; and erased people have none."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 import msgspec
