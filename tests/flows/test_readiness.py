@@ -1,5 +1,6 @@
 """Each night everybody's flags are derived, once, whatever is killed; and erased people have none."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
@@ -28,6 +29,7 @@ from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from tests.builders import DAY, HOUR, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event, eur
 from tests.local import local_ports, published
+from tests.stack.topology import ROOT
 
 TODAY = NOON.astimezone(UTC).replace(hour=0)
 NIGHT = TODAY + DAY + 4 * HOUR
@@ -176,3 +178,17 @@ def test_who_is_forgotten_has_no_purchase_of_that_day_and_no_flag_the_next_night
     day = TODAY + DAY
     assert [one.day for one in flags_of(ports.warehouse, "cus_stays", NIGHT)] == [day]
     assert [one.day for one in flags_of(ports.warehouse, "cus_gone", NIGHT)] == [TODAY]
+
+
+def test_the_question_of_the_page_is_answered(told: Ports) -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    [sql] = [one for one in re.findall(r"```sql\n(.*?)```", page, flags=re.DOTALL) if "payin.readiness" in one]
+    at = re.findall(r'TIMESTAMP "([\d-]+)"', sql)
+    for asked, day in zip(at, (TODAY, TODAY + DAY), strict=True):
+        sql = sql.replace(f'"{asked}"', f'"{day:%Y-%m-%d}"')
+    rows = told.warehouse.query(sql.replace("payin.readiness", "readiness"))
+    assert [list(row.values())[:4] for row in rows] == [
+        ["mastercard_fpt", True, "ip, device, login", 1],
+        ["visa_ce3", False, None, 4],
+        ["visa_ce3", True, "ip, device, login", 1],
+    ]
