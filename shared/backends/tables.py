@@ -58,6 +58,14 @@ def _declared(value: Any, column: Column) -> Any:
     return declared(value, column.fields)
 
 
+def of_the_day(table: str, at: str, sql: str) -> str:
+    """What `sql` answers of each column of `table`, of the day from @day_begins until @day_ends."""
+    named = ", ".join(column.name for column in columns(table))
+    # As a table of its own: the emulator takes a column of a subquery for one of what that reads.
+    return f"""WITH answered AS ({sql})
+SELECT {named} FROM answered WHERE {at} >= @day_begins AND {at} < @day_ends"""  # noqa: S608 - names of our own declarations
+
+
 def members_of(table: str, paths: Sequence[str]) -> dict[str, frozenset[str]]:
     """Top-level column to those of its members that `paths` name, none where it is named itself. Raises Misconfigured for what is
     not declared, or may not be null."""

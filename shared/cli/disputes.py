@@ -1,4 +1,4 @@
-"""`payin deadlines`."""
+"""`payin deadlines`, `payin ready`."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -9,11 +9,13 @@ from rich.console import Console
 from shared.cli.output import Json, answer, beside, since, table
 from shared.cli.session import session_of
 from shared.flows.dispute_desk import LISTED
+from shared.flows.readiness import flags_of
 from shared.operations.deadlines import deadlines as due_until
 
 
 def register(app: typer.Typer) -> None:
     app.command()(deadlines)
+    app.command()(ready)
 
 
 def deadlines(
@@ -56,5 +58,31 @@ def deadlines(
                 ),
             )
         )
+
+    answer(found, tell, as_json=as_json)
+
+
+def ready(
+    context: typer.Context,
+    customer: Annotated[str, typer.Argument(help="The customer's id, as providers have it.")],
+    as_json: Json = False,
+) -> None:
+    """Whether a subscriber's newest payment could be defended by its network's own rule, were it called fraud: last night's flag.
+
+    Examples: `payin ready cus_9fQ2`; `payin ready cus_9fQ2 --json`
+    """
+    session = session_of(context)
+    found = flags_of(session.ports.warehouse, customer, session.now())
+
+    def tell(console: Console) -> None:
+        if not found:
+            console.print("no flag: they paid through neither network in the last year, or not before last night")
+            return
+        columns = ("rule", "as of the end of", "ready", ">earlier payments", "alike", "what is missing")
+        rows = (
+            (one.rule, f"{one.day:%Y-%m-%d}", "yes" if one.ready else "no", one.priors, one.matched, one.missing)
+            for one in found
+        )
+        console.print(table("why, payment by payment: /v1/disputes/readiness", columns, rows))
 
     answer(found, tell, as_json=as_json)

@@ -15,7 +15,7 @@ kinds of proof (device, identity, delivery) a subscription is delivered to the a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -34,7 +34,7 @@ DEVICE_CHARACTERS = 15
 """A shorter device id is none that a network takes for one."""
 
 IP, DEVICE, LOGIN = "ip", "device", "login"
-_ELEMENTS = (IP, DEVICE, LOGIN)
+ELEMENTS = (IP, DEVICE, LOGIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Rule:
 
     def combinations(self) -> list[frozenset[str]]:
         """What may be alike, the most convincing first."""
-        sizes = (combinations(_ELEMENTS, size) for size in (3, 2))
+        sizes = (combinations(ELEMENTS, size) for size in (3, 2))
         every = [frozenset(one) for several in sizes for one in several]
         return [one for one in every if all(one & group for group in self.alike)]
 
@@ -113,7 +113,7 @@ def apply(rule: Rule, disputed: Purchase, opened_at: datetime, history: Iterable
         usable = [earlier[name] for name, elements in fit.items() if wanted <= elements]
         if len(usable) >= PRIORS:
             priors = sorted(usable, key=lambda one: _preference(one, disputed))[:PRIORS]
-            matched = tuple(one for one in _ELEMENTS if one in wanted)
+            matched = tuple(one for one in ELEMENTS if one in wanted)
             evidence = CompellingEvidence(rule=rule.name, disputed=disputed, priors=tuple(priors), matched=matched)
             return Finding(rule=rule.name, evidence=evidence, unfit=unfit)
     return Finding(rule=rule.name, missing=tuple(_missing(rule, disputed, unfit, list(fit.values()))), unfit=unfit)
@@ -131,13 +131,13 @@ def alike(one: Purchase, other: Purchase) -> frozenset[str]:
 
 def elements(purchase: Purchase) -> Mapping[str, str]:
     """What `purchase` can show: a public address in its usual form, a device id that is long enough, a login."""
-    told = {IP: _public(purchase.ip), DEVICE: (purchase.device_id or "").strip(), LOGIN: (purchase.login or "").strip()}
+    told = {IP: public(purchase.ip), DEVICE: (purchase.device_id or "").strip(), LOGIN: (purchase.login or "").strip()}
     if len(told[DEVICE]) < DEVICE_CHARACTERS:
         told[DEVICE] = ""
     return {name: text for name, text in told.items() if text}
 
 
-def _public(ip: str | None) -> str:
+def public(ip: str | None) -> str:
     """An address that means somebody: a private one is everybody's."""
     found = address(ip or "")
     if found is None:
@@ -155,27 +155,36 @@ def same_card(one: Purchase, other: Purchase) -> bool:
     return known and (one.bin, one.last4) == (other.bin, other.last4)
 
 
+OTHER_CARD = "was paid with another card, or with one of which too little is known"
+TOO_YOUNG = f"is younger than {YOUNGEST.days} days"
+TOO_OLD = f"is older than {OLDEST.days} days"
+DISPUTED = "was disputed itself"
+REPORTED = "was reported as fraud"
+UNSETTLED = "did not settle, or was given back"
+UNREFERENCED = "was made at another provider, which told no reference of the network"
+
+
 def _unfit(rule: Rule, prior: Purchase, disputed: Purchase, opened_at: datetime) -> str | None:
     """The first criterion that `prior` does not meet, in words."""
     ages = (disputed.at - prior.at, opened_at - prior.at)
     if list_of(prior.network or "") != rule.network:
         return f"was not paid through {rule.network}"
     if not same_card(prior, disputed):
-        return "was paid with another card, or with one of which too little is known"
+        return OTHER_CARD
     if min(ages) < YOUNGEST:
-        return f"is younger than {YOUNGEST.days} days"
+        return TOO_YOUNG
     if max(ages) > OLDEST:
-        return f"is older than {OLDEST.days} days"
+        return TOO_OLD
     if prior.disputed:
-        return "was disputed itself"
+        return DISPUTED
     if prior.fraud_reported:
-        return "was reported as fraud"
+        return REPORTED
     if not prior.settled:
-        return "did not settle, or was given back"
+        return UNSETTLED
     if prior.amount.minor <= 0:
         return "moved no money"
     if prior.provider != disputed.provider and prior.network_reference is None:
-        return "was made at another provider, which told no reference of the network"
+        return UNREFERENCED
     return None
 
 
@@ -185,29 +194,48 @@ def _preference(prior: Purchase, disputed: Purchase) -> tuple[bool, bool, float,
     return away, prior.network_reference is None, -prior.at.timestamp(), name_of(prior)
 
 
+NO_CARD = "the disputed payment tells nothing by which its card could be known again"
+TOO_FEW_ELEMENTS = "the disputed payment tells fewer than two of address, device and login"
+
+
+def untold(group: Set[str]) -> str:
+    """That the disputed payment has none of `group`, of which the rule wants one."""
+    return f"the disputed payment tells no {' and no '.join(WORDS[one] for one in ELEMENTS if one in group)}"
+
+
+def too_few(priors: int) -> str:
+    """That so many earlier payments can be used, and no more."""
+    return f"{PRIORS} earlier payments are needed that can be used, and there {_are(priors)}"
+
+
+def too_little_alike(priors: object, *alike: object) -> str:
+    """alike: on how many of the `priors` each of ELEMENTS is."""
+    told = ", ".join(f"{WORDS[name]} on {count}" for name, count in zip(ELEMENTS, alike, strict=True))
+    return f"of {priors} earlier payments that can be used, alike are: {told}; two must share enough"
+
+
 def _missing(rule: Rule, disputed: Purchase, unfit: Mapping[str, str], fit: Sequence[frozenset[str]]) -> Iterable[str]:
     there = elements(disputed)
     if disputed.credential is None and None in (disputed.bin, disputed.last4):
-        yield "the disputed payment tells nothing by which its card could be known again"
+        yield NO_CARD
     if list_of(disputed.network or "") != rule.network:
         yield f"the disputed payment is not known to have gone through {rule.network}"
     for group in rule.alike:
         if not group & there.keys():
-            yield f"the disputed payment tells no {' and no '.join(_WORDS[one] for one in _ELEMENTS if one in group)}"
+            yield untold(group)
     if len(there) < PRIORS:
-        yield "the disputed payment tells fewer than two of address, device and login"
+        yield TOO_FEW_ELEMENTS
     if len(fit) < PRIORS:
-        yield f"{PRIORS} earlier payments are needed that can be used, and there {_are(len(fit))}"
+        yield too_few(len(fit))
         counted = Counter(unfit.values())
         yield from (f"of the others {count}: {why}" for why, count in sorted(counted.items()))
         return
     counted = Counter(name for one in fit for name in one)
-    told = ", ".join(f"{_WORDS[name]} on {counted[name]}" for name in _ELEMENTS)
-    yield f"of {len(fit)} earlier payments that can be used, alike are: {told}; two must share enough"
+    yield too_little_alike(len(fit), *(counted[name] for name in ELEMENTS))
 
 
 def _are(count: int) -> str:
     return {0: "are none", 1: "is one"}.get(count, f"are {count}")
 
 
-_WORDS = {IP: "public address", DEVICE: f"device id of {DEVICE_CHARACTERS} characters", LOGIN: "login"}
+WORDS = {IP: "public address", DEVICE: f"device id of {DEVICE_CHARACTERS} characters", LOGIN: "login"}

@@ -85,7 +85,7 @@ COLLECTIONS: Final[Mapping[str, Rule]] = {
 class Nameless:
     """What leaves a table's rows. at: the column of its partitions. names: what goes; a member of a repeated record goes in
     each of its items. only: of rows alone in which that column is one of these texts. repeated: the records that are. by_person: it
-    leaves the rows of those who asked, and not every day's. stays: every other column."""
+    leaves the rows of those who asked, and not every day's. after: so much later than the rows that these are made of. stays: every other column."""
 
     at: str
     names: tuple[str, ...]
@@ -93,6 +93,7 @@ class Nameless:
     only: tuple[str, tuple[str, ...]] | None = None
     repeated: frozenset[str] = frozenset()
     by_person: bool = False
+    after: timedelta = timedelta(0)
 
 
 _BUS = "subscription_name message_id publish_time attributes "
@@ -184,6 +185,25 @@ TABLES: Final[Mapping[str, Nameless]] = {
             + "row_id provider account payout_id part paid_at read_at status currency paid rest rest_since totals.kind "
             "totals.minor totals.lines exchanged.currency exchanged.charged exchanged.moved exchanged.lines kind "
             "charged_in lines.reference lines.minor"
+        ),
+    ),
+    # Whole rows go, with those of the events that they are made of.
+    "purchases": Nameless(
+        at="at",
+        names=("subscriber", "card", "digits", "ip", "device"),
+        by_person=True,
+        stays=_columns(
+            "at provider payment login went_through network referenced authorized captured returned failed_at"
+        ),
+    ),
+    # Nobody takes them out: a night later there is no flag of whoever has no purchases, and those before expire.
+    "readiness": Nameless(
+        at="day",
+        names=("subscriber",),
+        by_person=True,
+        after=timedelta(days=3),
+        stays=_columns(
+            "day rule ready priors matched missing other_card too_young too_old disputed reported unsettled unreferenced"
         ),
     ),
     # A burst of new cards is told with the device or the address that it came from.

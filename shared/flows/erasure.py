@@ -40,6 +40,7 @@ from shared.flows.keep_evidence import document_of
 from shared.flows.listing import LISTS, ListedEntity
 from shared.flows.nameless import nameless_until
 from shared.flows.ports import Accumulate, Create, Delete, Document, Documents, Key, Ports, Snapshot, Write
+from shared.flows.readiness import forget
 from shared.flows.record_payment import ROWS
 from shared.flows.reviews import REVIEWS
 from shared.fraud.features import GRAIN_MICROSECONDS, Entity, Grain, Measure, document_name
@@ -549,7 +550,7 @@ def sweep(ports: Ports, now: datetime) -> None:
             days.setdefault(day, set()).update(payments)
     open_days = sorted(day for day in days if day > batch["done"])
     for day in open_days[:DAYS_A_RUN]:
-        _blank(ports, day, sorted(days[day]))
+        _blank(ports, day, sorted(days[day]), now)
         documents.commit([Accumulate(BATCHED, put={("done",): day})])
     if len(open_days) > DAYS_A_RUN:
         return
@@ -565,17 +566,19 @@ def _sweep_heard(ports: Ports, now: datetime) -> None:
     if heard is None or heard.document.get("since", microseconds(now)) > microseconds(now - BATCH):
         return
     for day, payments in sorted(heard.document.get("days", {}).items())[:DAYS_A_RUN]:
-        _blank(ports, day, sorted(payments))
+        _blank(ports, day, sorted(payments), now)
         ports.documents.commit([Accumulate(ROWS, drop=[("days", day, payment) for payment in payments])])
     if len(heard.document.get("days", {})) <= DAYS_A_RUN:
         ports.documents.commit([Accumulate(ROWS, drop=[("since",)])])
 
 
-def _blank(ports: Ports, day: str, payments: Sequence[str]) -> None:
+def _blank(ports: Ports, day: str, payments: Sequence[str], now: datetime) -> None:
     since, rule = datetime.fromisoformat(day).replace(tzinfo=UTC), TABLES["payment_events"]
     for start in range(0, len(payments), NAMES):
         only = {"payment_id": payments[start : start + NAMES]}
         ports.warehouse.blank("payment_events", rule.names, rule.at, since, since + DAY, only)
+    # After what they are made of: derived anew they would have come back.
+    forget(ports.warehouse, since, payments, as_of=now)
 
 
 def _due(asked_at: datetime, now: datetime) -> datetime:
@@ -675,7 +678,7 @@ def _prove(ports: Ports, ending: Sequence[tuple[Erasure, Traces]], now: datetime
         if theirs:
             left["rows of payment_events"] = len(theirs)
             for row in theirs:
-                _blank(ports, _day(row["day"]), [row["payment_id"]])
+                _blank(ports, _day(row["day"]), [row["payment_id"]], now)
         for table, rule in TABLES.items():
             until_then = nameless_until(ports.documents, table) if rule.names and not rule.by_person else None
             if until_then is not None and until_then <= erasure.asked_at:
@@ -749,7 +752,8 @@ def report_of(erasure: Erasure, found: Traces, now: datetime) -> Report:
         what, ends = f"loses {', '.join(rule.names)}", by_batch if rule.by_person else by_day
         if rule.names:
             fate = Fate.UNLINKED if rule.by_person else Fate.EXPIRES
-            lines.append(Line(place=f"rows of {table}", found=None, fate=fate, ground=what, ends_at=ends))
+            line = Line(place=f"rows of {table}", found=None, fate=fate, ground=what, ends_at=ends + rule.after)
+            lines.append(line)
         else:
             lines.append(Line(place=f"rows of {table}", found=None, fate=Fate.KEPT, ground="it names no customer"))
     lines += [Line(place=place, found=None, fate=Fate.EXPIRES, ground=ground) for place, ground in ELSEWHERE.items()]

@@ -21,7 +21,7 @@ TABLES: Mapping[str, str] = {
     "dispute_updates": "occurred_at",
 }
 """Each with its partition's column. `model_health` is not among them, for what it holds are these counts; nor `provider_traffic` and
-`payouts`, which a job each writes: that one stands still is told of the job."""
+`payouts`, which a job each writes, and `purchases` and `readiness`, which one derives: that one stands still is told of the job."""
 
 DAY = timedelta(days=1)
 WEEKS = 5

@@ -14,7 +14,7 @@ What is measured becomes rows of `model_health`, and what is unusual an alarm:
 | `canary` | by how much more the canary approves than the champion | beyond a hundredth: the canary ends |
 | `programme_items`, `programme_ratio` | each account in each network's monitoring programme: how many items there will be at the month's end, and of how many payments (`shared.disputes.programmes`) | – |
 | `programme_left` | how many more items until it is in the programme | the forecast's interval reaches it |
-| `readiness`, `readiness_unfit` | by network's rule, what share of a panel of the day's subscribers could be defended were their newest payment called fraud; and of what share of the others an earlier payment cannot be used, by why (`shared.flows.readiness`) | – |
+| `readiness`, `readiness_unfit` | by network's rule, what share of all subscribers who pay through it could be defended were their newest payment called fraud; and of what share of the others an earlier payment cannot be used, by why (`shared.flows.readiness`) | – |
 | `deadlines_at_risk` | each queue of open disputes: how many will miss their deadline at the pace at which it is answered (`shared.disputes.at_risk`) | some would at the quickest plausible pace too |
 | `deadline_at_risk` | each of those, with its queue: the hours that are left; of as many as are due until then | – |
 | `rule_hits`, `rule_precision`, `rule_dead` | each rule that judged, in its version (`shared.flows.rule_health`) | – |
@@ -39,7 +39,7 @@ from shared.domain.events import PaymentStep
 from shared.domain.health import HealthMeasured
 from shared.domain.instants import MICROSECOND
 from shared.domain.telemetry import alarm, fact
-from shared.flows import cohorts, freshness, rule_health
+from shared.flows import cohorts, freshness, readiness, rule_health
 from shared.flows.backtest import sample_of
 from shared.flows.challengers import give_share, line_in
 from shared.flows.champions import TRAINED, Line, usable
@@ -47,7 +47,6 @@ from shared.flows.cohorts import both_of
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Key, Message, Ports, Snapshot
-from shared.flows.readiness import panel_readiness
 from shared.flows.scorer import CHAMPION
 from shared.flows.skew import audit
 from shared.fraud.attacks import BEFORE, LEAST, NEWCOMERS_SQL, WATCHED, Newcomers, bursts
@@ -157,6 +156,11 @@ def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[
         _tell(ports, measured)
         _remember(ports, day)
         found += measured
+    # After the rest, which does not wait for it: it has the one query that may take longer than a run, and the next run goes on.
+    if asked.day is not None:
+        found += _readiness(ports, _Rows.of(asked.day, now, line))
+    elif now.hour >= FROM_HOUR:
+        found += _flagged(ports, _Rows.of((now - DAY).date(), now, line))
     return found
 
 
@@ -311,7 +315,7 @@ def _day(ports: Ports, line: Line, day: date, now: datetime) -> list[HealthMeasu
     sample = sample_of(ports.warehouse, make.day, make.day + DAY, VECTORS)
     measured = [*_spreads(ports, line, make, sample), *_rates(ports, make), *_shadow(ports, line, make)]
     measured += [*_skew(ports, make, sample), *_programmes(ports, make)]
-    measured += [*_readiness(ports, make), *_at_risk(ports, make)]
+    measured += _at_risk(ports, make)
     measured += _cohorts(ports, line, make)
     measured += _rules(ports, make)
     measured += _volumes(ports, make)
@@ -374,13 +378,29 @@ def _programmes(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
             yield make.row("programme_ratio", subject, one.ratio_forecast, one.items)
 
 
-def _readiness(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:
-    """Of subscribers who paid that day, as their payments are known now; payments: how many subscribers."""
-    for one in panel_readiness(ports, make.day, make.day + DAY, make.now):
-        yield make.row("readiness", one.rule, one.share, one.subscribers, usual=(one.low, one.high))
+def _flagged(ports: Ports, make: _Rows) -> list[HealthMeasured]:
+    """Who could be defended at the end of that day: derived and told of once."""
+    if readiness.is_flagged(ports, make.day):
+        return []
+    readiness.flag(ports, make.day)
+    told = _readiness(ports, make)
+    readiness.flagged(ports, make.day)
+    return told
+
+
+def _readiness(ports: Ports, make: _Rows) -> list[HealthMeasured]:
+    """Of everybody, by the flags of that day, as long as they are kept; payments: how many subscribers."""
+    told = []
+    for one in readiness.measured(ports.warehouse, make.day):
         short = one.subscribers - one.ready
-        for why, count in sorted(one.unfit.items()):
-            yield make.row("readiness_unfit", f"{one.rule}: {why}", count / short, short)
+        told.append(make.row("readiness", one.rule, one.ready / one.subscribers, one.subscribers))
+        told += [
+            make.row("readiness_unfit", f"{one.rule}: {why}", count / short, short) for why, count in one.unfit.items()
+        ]
+    # No model's: a network's rule is the same whoever decides.
+    rows = [replace(row, model=None) for row in told]
+    _tell(ports, rows)
+    return rows
 
 
 def _at_risk(ports: Ports, make: _Rows) -> Iterator[HealthMeasured]:

@@ -231,6 +231,22 @@ class Warehouse(Protocol):
         """Add rows to a declared table (`shared/learning/sql/tables/<table>.json`); members that the table does
         not declare are dropped, as a BigQuery subscription does. Values are JSON values: instants as RFC 3339 text."""
 
+    def derive(
+        self,
+        table: str,
+        at: str,
+        day: datetime,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        as_of: datetime,
+    ) -> None:
+        """The rows of the day that begins at `day`, by the instant `at`, the column of its partitions, of a declared table that
+        nothing else writes become what one SELECT answers of each of its columns, of that day. It may read the table itself. All rows or none; a repeat changes nothing.
+
+        as_of: of what instant the rows are. The same question of the same instant may be answered by the run that another
+        caller has begun, which goes on when its caller is killed, or is told Unavailable because it takes longer than a caller waits."""
+
     def blank(
         self,
         table: str,

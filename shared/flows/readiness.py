@@ -1,72 +1,131 @@
-"""How many subscribers' payments could be defended by a network's own rule, were they called fraud today.
+"""Each night: which subscribers' payments could be defended by a network's own rule, were they called fraud today.
 
-Each of a panel is looked at by the rule itself, over their payments at all providers as they are stored. The warehouse could tell
-of everybody, at a year of events each night.
+`shared.disputes.ready_flags` says what is derived. `registry/readiness` says which days of `purchases` there are, and of which day
+the flags are; whoever is killed between two steps does the last one again, which changes nothing. A day's words are derived the
+day after, and a week later once more, for what came late. Days before the first night are made up for, FILLED each night, the
+latest first: until then a flag knows of fewer earlier payments than there are, and says no where more of them would say yes.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import groupby
+from datetime import datetime, timedelta
+from typing import Final
 
-from shared.disputes.compelling import Finding, readiness
-from shared.disputes.strategy import beta_quantile
-from shared.flows.ports import Ports
-from shared.flows.subscribers import purchases_of
+from shared.disputes.ready_flags import (
+    FLAG_SQL,
+    LOOKED,
+    MEASURED_SQL,
+    PURCHASES_SQL,
+    READINESS_SQL,
+    WHY_UNFIT,
+    asked_at,
+)
+from shared.domain.telemetry import fact
+from shared.flows.ports import ASKED, Accumulate, Key, Ports, Warehouse
 
-PANEL = 400
-"""A share lies within a twentieth of what is measured of so many."""
-
-UNPROVEN = 0.05
-"""What an interval leaves out, on each side."""
-
-# By a hash of who paid, so that the panel of a day is much the same subscribers a month later, and no provider's more than another's.
-PANEL_SQL = """SELECT customer_id FROM payment_events
-WHERE occurred_at >= @since AND occurred_at < @until AND kind = 'payment' AND step = 'captured' AND customer_id IS NOT NULL
-GROUP BY customer_id ORDER BY TO_HEX(MD5(customer_id)), customer_id LIMIT @panel"""
+MARK: Final = Key("registry", "readiness")
+DAY: Final = timedelta(days=1)
+LATE: Final = timedelta(days=7)
+"""Pub/Sub keeps messages for so long."""
+FILLED: Final = 14
+KEPT: Final = timedelta(days=3)
+"""Flags are of the newest night; those before are there for whoever reads one while the next is made."""
+GONE: Final = 5_000
+"""Payments that one statement names: BigQuery takes 10,000 parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """Of the `subscribers` of the panel who pay through the rule's network: those `ready`, as a share with its interval, and how
-    many of the others have an earlier payment that cannot be used, by why."""
+    """Of the `subscribers` who pay through the rule's network: those `ready`, and how many of the others have an earlier payment
+    that cannot be used, by why."""
 
     rule: str
     subscribers: int
     ready: int
-    low: float
-    high: float
     unfit: Mapping[str, int]
 
-    @property
-    def share(self) -> float:
-        return self.ready / self.subscribers
 
-    @classmethod
-    def of(cls, rule: str, findings: Sequence[Finding]) -> "Readiness":
-        ready = sum(one.evidence is not None for one in findings)
-        # Jeffreys' interval.
-        alpha, beta = ready + 0.5, len(findings) - ready + 0.5
-        short = [one for one in findings if one.evidence is None]
-        return cls(
-            rule=rule,
-            subscribers=len(findings),
-            ready=ready,
-            low=beta_quantile(UNPROVEN, alpha, beta) if ready else 0.0,
-            high=beta_quantile(1 - UNPROVEN, alpha, beta) if short else 1.0,
-            unfit=Counter(why for one in short for why in set(one.unfit.values())),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """As of the end of `day`: whether a subscriber is `ready` by `rule`, by how many earlier payments that can be used and by
+    what is alike; otherwise what is `missing`."""
+
+    day: datetime
+    rule: str
+    ready: bool
+    priors: int
+    matched: str | None
+    missing: str | None
+
+
+REST_SQL: Final = "SELECT * FROM purchases WHERE at >= @since AND at < @until AND payment NOT IN ({gone})"
+
+
+def is_flagged(ports: Ports, day: datetime) -> bool:
+    """Whether the flags as of the end of the day that begins at `day`, or of a later one, were derived and told of."""
+    [mark] = ports.documents.get([MARK])
+    return mark is not None and "flagged" in mark.document and bool(mark.document["flagged"] >= day)
+
+
+def flag(ports: Ports, day: datetime) -> None:
+    """Derive the flags of everybody as of the end of the day that begins at `day`, and what they are made of where it is not there.
+    A repeat changes nothing, and goes on where the one before was killed; `flagged` says that there is no need of one. Raises Unavailable."""
+    [mark] = ports.documents.get([MARK])
+    known = mark.document if mark else {}
+    begun, until, oldest = known.get("begun", day), known.get("until", day), day + DAY - LOOKED
+    while until <= day:
+        derive_purchases(ports.warehouse, until, as_of=day)
+        until += DAY
+        _remember(ports, begun=begun, until=until)
+    derive_purchases(ports.warehouse, day - LATE, as_of=day)
+    for _ in range(FILLED):
+        if begun - DAY < oldest:
+            break
+        begun -= DAY
+        derive_purchases(ports.warehouse, begun, as_of=day)
+        _remember(ports, begun=begun, until=until)
+    ports.warehouse.derive("readiness", "day", day, READINESS_SQL, asked_at(day + DAY), as_of=day)
+    fact("readiness_flagged", day=f"{day:%Y-%m-%d}", missing_days=max((begun - oldest).days, 0))
+
+
+def flagged(ports: Ports, day: datetime) -> None:
+    """What was to be told of the flags as of that day's end was told."""
+    _remember(ports, flagged=day)
+
+
+def derive_purchases(warehouse: Warehouse, day: datetime, *, as_of: datetime) -> None:
+    """The words of the day that begins at `day`, as they are known at `as_of`."""
+    warehouse.derive("purchases", "at", day, PURCHASES_SQL, {"since": day, "until": day + DAY}, as_of=as_of)
+
+
+def forget(warehouse: Warehouse, day: datetime, payments: Sequence[str], *, as_of: datetime) -> None:
+    """The rows of the day that begins at `day` without those of `payments`, by their providers' names for them: whoever made them was
+    erased. Flags that were made of them are gone after KEPT."""
+    for start in range(0, len(payments), GONE):
+        names = {f"gone{number}": name for number, name in enumerate(payments[start : start + GONE])}
+        sql = REST_SQL.format(gone=", ".join(f"FARM_FINGERPRINT(@{name})" for name in names))
+        warehouse.derive("purchases", "at", day, sql, {"since": day, "until": day + DAY, **names}, as_of=as_of)
+
+
+def measured(warehouse: Warehouse, day: datetime) -> list[Readiness]:
+    """By rule, of everybody, as of the end of the day that begins at `day`; nothing where there are no flags of it."""
+    return [
+        Readiness(
+            rule=row["rule"],
+            subscribers=row["subscribers"],
+            ready=row["ready"],
+            unfit={words: row[why] for why, words in WHY_UNFIT.items() if row[why]},
         )
+        for row in warehouse.query(MEASURED_SQL, {"since": day, "until": day + DAY})
+    ]
 
 
-def panel_readiness(ports: Ports, since: datetime, until: datetime, now: datetime) -> list[Readiness]:
-    """Of PANEL of those who paid from `since` to before `until`, by rule, as their payments are stored `now`. One query of the
-    warehouse, and a query and a read for each of them. Raises Unavailable."""
-    rows = ports.warehouse.query(PANEL_SQL, {"since": since, "until": until, "panel": PANEL})
-    found = [one for row in rows for one in readiness(purchases_of(row["customer_id"], ports), now)]
-    by_rule = groupby(sorted(found, key=_rule), key=_rule)
-    return [Readiness.of(rule, list(findings)) for rule, findings in by_rule]
+def flags_of(warehouse: Warehouse, customer_id: str, now: datetime) -> list[Flag]:
+    """The newest flags of `customer_id`, by rule. Nothing of who paid through neither network in the last year, or not before
+    last night. Raises Unavailable."""
+    rows = warehouse.query(FLAG_SQL, {"since": now - KEPT, "customer_id": customer_id}, bound=ASKED)
+    return [Flag(**row) for row in rows]
 
 
-def _rule(finding: Finding) -> str:
-    return finding.rule or ""
+def _remember(ports: Ports, **days: datetime) -> None:
+    ports.documents.commit([Accumulate(MARK, put={(name,): day for name, day in days.items()})])

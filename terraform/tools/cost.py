@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.disputes.at_risk import OPEN_SINCE
 from shared.disputes.programmes import BEFORE
+from shared.disputes.ready_flags import LOOKED
 from shared.domain.erasing import BATCH, FRESH
 from shared.domain.payouts import LINES_EACH
 from shared.flows.backtest import MOST_DECISIONS
@@ -25,7 +26,6 @@ from shared.flows.cohorts import ROWS
 from shared.flows.explain_payouts import LINKED_EVERY
 from shared.flows.monitor_model import AGES
 from shared.flows.payout_links import HAPPENED_SINCE, PAID_SINCE, SETTLED_WITHIN
-from shared.flows.readiness import PANEL
 from shared.flows.skew import HISTORY
 from shared.learning.data_set import SAMPLES, sampling
 from shared.learning.request import TrainingRequest
@@ -124,7 +124,13 @@ class Each:
     audited_decision: int = 90  # of a decision's row, what it reads of all of them; vectors only of the sample
     standing_event: int = 140  # of an event's row, what the networks' programmes are counted from
     partition_instant: int = 8  # of any row, when it was: what tells whether its table is fresh
-    panel_event: int = 50  # of an event's row, what is read to know who paid on a day
+    purchase_event: int = 330  # of an event's row, what the day's purchases are derived from
+    purchase_row: int = 100
+    """Rows of a payment: a day of which something is told. Assumed: most are captured on the day, one in five is heard of again."""
+    purchase_rows: float = 1.2
+    wrong_update: int = 80  # of a dispute's row, what says whose payment it is
+    flag_row: int = 120  # a third has two networks and most have a reason why not
+    measured_flag: int = 28  # of it, what is counted each night
     standing_update: int = 160  # of a dispute's
     waiting_update: int = 190  # of a dispute's row, what says which deadlines are at risk
     hit_decision: int = 430  # what the rules' health reads, of a day's decisions and of those that became old enough
@@ -233,6 +239,8 @@ class Kept:
     archive_days: int  # of topics that only the warehouse reads
     deliveries_days: float
     payouts_days: float
+    purchases_days: float
+    flags_days: float
     entities_days: int
     usage_days: int
     evidence_days: int
@@ -336,6 +344,8 @@ def _kept(root: Path) -> Kept:
         archive_days=days("topics", "deliveries"),
         deliveries_days=days("tables", "deliveries"),
         payouts_days=days("tables", "payouts"),
+        purchases_days=days("tables", "purchases"),
+        flags_days=days("tables", "readiness"),
         entities_days=int(entities),
         usage_days=int(usage),
         evidence_days=days("buckets", "evidence"),
@@ -606,12 +616,30 @@ def costs(plan: Plan) -> Iterator[Line]:
     standing += OPEN_SINCE.days * plan.disputes_a_day * each.waiting_update
     of = f"{days:g} days of events and {BEFORE.days} of disputes, and {OPEN_SINCE.days} for deadlines at risk, each day once"
     yield line("BigQuery programmes", standing * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
-    panel = plan.events_a_day * each.panel_event
-    of = "who paid yesterday, to look at some of them"
-    yield line("BigQuery readiness", panel * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
-    looked_up = [PANEL * each.history_reads / 2 * month * DAYS / MILLION for month in MONTHS]
-    of = f"{PANEL} subscribers a night, {each.history_reads / 2:g} for each month's payment"
-    yield growing("Firestore readiness", looked_up, "M", price.firestore_million_reads, of)
+    purchases = traffic.payments_a_day * each.purchase_rows * each.purchase_row
+    # Yesterday's, and those of a week before once more, whose rows go then.
+    days_words = 2 * plan.events_a_day * each.purchase_event + purchases
+    of = "yesterday's words of payments, and those of a week before"
+    yield line("BigQuery purchases", days_words * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
+    a_day = purchases + plan.disputes_a_day * each.wrong_update
+    looked, kept_days = LOOKED.days / DAYS, kept.purchases_days / DAYS
+    nights = [a_day * DAYS * held(month, 0, looked) * DAYS / TIB for month in MONTHS]
+    of = f"{LOOKED.days} days of them each night"
+    yield growing("BigQuery readiness", nights, "TiB", price.bigquery_scanned_tib, of)
+    flagged = [payments * (min(month - 0.5, 1) + new * held(month, 1, looked)) for month in MONTHS]
+    counts = [one * each.measured_flag * DAYS / TIB for one in flagged]
+    yield growing("BigQuery flags", counts, "TiB", price.bigquery_scanned_tib, "everybody's, counted each night")
+    lasting = [
+        (purchases * DAYS * held(month, 0, kept_days) + one * each.flag_row * kept.flags_days) / GIB
+        for month, one in zip(MONTHS, flagged, strict=True)
+    ]
+    of = f"{kept.purchases_days:g} days of purchases, {kept.flags_days:g} of flags"
+    yield growing("BigQuery purchases kept", lasting, "GiB", price.bigquery_gib_month, of)
+    if traffic.erasures_a_month:
+        # What is read of a day, and what is written anew.
+        anew = [2 * purchases * DAYS * held(month, 0, kept_days) * DAYS / BATCH.days / TIB for month in MONTHS]
+        of = f"all purchases every {BATCH.days} days, without those of who was erased"
+        yield growing("BigQuery purchases erased", anew, "TiB", price.bigquery_scanned_tib, of)
     frauds = int(7 * traffic.payments_a_day * traffic.disputes_a_payment)
     share = (int(sampling(int(7 * traffic.payments_a_day), frauds, ROWS).sample, 16) + 1) / SAMPLES
     cohort = 7 * min(share * traffic.payments_a_day + each.trained_beside, traffic.payments_a_day)

@@ -1,6 +1,5 @@
 """What the warehouse counts of disputes, against cases counted by hand; on both warehouses."""
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,7 +33,6 @@ from shared.domain.disputes import Dispute
 from shared.domain.events import DisputeStage, DisputeStatus
 from shared.domain.money import Money
 from shared.flows.ports import Ports, Warehouse
-from shared.flows.readiness import PANEL_SQL
 from tests.backends.declared import FOLDER
 from tests.builders import a_dispute_event, eur
 
@@ -221,33 +219,6 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
         ("acct_2", "mastercard", "USD"): (0, 0, 0, 1, 0, 1, 5000),
         ("acct_2", "mastercard", "UGX"): (0, 0, 0, 1, 0, 1, 5000),
     }
-
-
-def test_a_panel_is_who_paid_that_day_each_once_and_the_same_ones_whoever_asks(warehouses: Ports) -> None:
-    found, since = warehouses.warehouse, datetime(2029, 5, 1, tzinfo=UTC)
-
-    def paid(customer_id: str | None, hours: int = 1, **fields: Any) -> dict[str, Any]:
-        at = utc_text(since + timedelta(hours=hours))
-        row = {"event_id": f"e{next(_numbers)}", "occurred_at": at, "kind": "payment", "step": "captured"}
-        return {**row, "provider": "stripe", "account": "acct_1", "customer_id": customer_id, **fields}
-
-    rows = [paid(f"cus_{number}") for number in range(9)]
-    others = [
-        paid("before", -1),
-        paid("after", 24),
-        paid("refused", step="declined"),
-        paid("disputed", kind="dispute"),
-        paid(None),
-    ]
-    found.append("payment_events", [*rows, rows[0], paid("cus_0", 2), *others])
-    asked = {"since": since, "until": since + DAY}
-    by_hash = sorted(
-        (hashlib.md5(name.encode(), usedforsecurity=False).hexdigest(), name)
-        for name in {row["customer_id"] for row in rows}
-    )
-    for panel in (4, 100):
-        told = [row["customer_id"] for row in found.query(PANEL_SQL, {**asked, "panel": panel})]
-        assert told == [name for _, name in by_hash][:panel]
 
 
 def ledger_of(found: Warehouse, since: datetime, until: datetime) -> dict[tuple[Any, ...], dict[str, Any]]:

@@ -157,3 +157,20 @@ def test_what_fails_each_time_is_not_asked_for_ever(jobs: Jobs) -> None:
     with pytest.raises(Unavailable, match="has failed 5 times"):
         asked(jobs, patience=0.05)
     assert len(jobs.scans) == 5
+
+
+def test_what_is_derived_goes_on_when_its_caller_has_no_more_time_and_the_next_one_finds_it(jobs: Jobs) -> None:
+    def derive() -> None:
+        found = BigQueryWarehouse("p", "d", jobs.origin, patience=0.3)
+        found.derive("purchases", "at", NOON, "SELECT @n AS payment", {"n": 7}, as_of=NOON)
+
+    jobs.hangs = True
+    with pytest.raises(Unavailable):
+        derive()
+    assert jobs.canceled == set()
+    jobs.hangs = False
+    derive()
+    assert len(jobs.scans) == 1
+    [asked] = jobs.configurations
+    assert asked["jobTimeoutMs"] == "1800000"
+    assert asked["query"]["query"].startswith("MERGE purchases AS kept")

@@ -542,3 +542,69 @@ def test_a_member_of_a_repeated_record_is_blanked_in_each_item_in_their_order(wa
 def test_only_what_is_declared_and_may_be_null_is_blanked(path: str, warehouses: Ports) -> None:
     with pytest.raises(Misconfigured):
         warehouses.warehouse.blank("payment_events", [path], "occurred_at", NOON, NOON + HOUR)
+
+
+# Every column is told, those of which there is nothing too.
+OTHERS = [one for one in tables.columns("purchases") if one.name not in ("at", "provider", "payment", "captured")]
+NOTHING = ", ".join(f"CAST(NULL AS {one.type}) AS {one.name}" for one in OTHERS)
+DERIVED = f"""SELECT occurred_at AS at, provider, FARM_FINGERPRINT(payment_id) AS payment, amount.minor > 1 AS captured, {NOTHING}
+FROM payment_events WHERE occurred_at >= @since AND provider = @provider"""
+KEPT = "SELECT provider, payment, captured, at, card FROM purchases WHERE at >= @since AND provider = @provider ORDER BY at"
+
+
+def test_a_day_of_a_derived_table_becomes_what_is_selected_and_no_other_day_does(warehouses: Ports) -> None:
+    found, day = warehouses.warehouse, datetime(2027, 6, 1, tzinfo=UTC)
+    asked = {"since": day, "provider": "derived"}
+    rows = [
+        payment(number, provider="derived", payment_id=f"p{number}", occurred_at=utc_text(day + number * 12 * HOUR))
+        for number in (0, 1, 2, 5)
+    ]
+    found.append("payment_events", rows)
+    # What it tells of other days is left out.
+    for _ in range(2):
+        found.derive("purchases", "at", day, DERIVED, asked, as_of=day)
+    first = found.query(KEPT, asked)
+    assert [(row["at"], row["captured"], row["card"]) for row in first] == [
+        (day, False, None),
+        (day + 12 * HOUR, True, None),
+    ]
+    found.derive("purchases", "at", day + 24 * HOUR, DERIVED, asked, as_of=day)
+    assert [row["at"] for row in found.query(KEPT, asked)] == [day, day + 12 * HOUR, day + 24 * HOUR]
+    # From the table itself, and again.
+    rest = "SELECT * FROM purchases WHERE at >= @since AND payment <> FARM_FINGERPRINT(@gone)"
+    for _ in range(2):
+        found.derive("purchases", "at", day, rest, {"since": day, "gone": "p0"}, as_of=day)
+    assert [row["at"] for row in found.query(KEPT, asked)] == [day + 12 * HOUR, day + 24 * HOUR]
+    assert found.query(KEPT, asked)[0] == first[1]
+    # Of a later instant the same is asked anew.
+    found.derive("purchases", "at", day, DERIVED, asked, as_of=day + HOUR)
+    assert found.query(KEPT, asked)[:2] == first
+
+
+def test_what_does_not_tell_of_every_column_derives_nothing(warehouses: Ports) -> None:
+    day = datetime(2027, 7, 1, tzinfo=UTC)
+    with pytest.raises(Misconfigured):
+        warehouses.warehouse.derive("purchases", "at", day, "SELECT @at AS at, 1 AS payment", {"at": day}, as_of=day)
+    assert (
+        warehouses.warehouse.query(
+            "SELECT payment FROM purchases WHERE at >= @at AND at < @until", {"at": day, "until": day + HOUR}
+        )
+        == []
+    )
+
+
+def test_a_text_has_one_fingerprint_and_nothing_has_none(warehouses: Ports) -> None:
+    sql = "SELECT FARM_FINGERPRINT(@one) = FARM_FINGERPRINT(@same) AS same, FARM_FINGERPRINT(@one) = FARM_FINGERPRINT(@other) AS other, FARM_FINGERPRINT(CAST(NULL AS STRING)) AS of_nothing"
+    assert warehouses.warehouse.query(sql, {"one": "a", "same": "a", "other": "b"}) == [
+        {"same": True, "other": False, "of_nothing": None}
+    ]
+
+
+def test_what_was_derived_is_seen_by_who_has_read_it_before(tmp_path: Path) -> None:
+    """Two processes in one folder: one has the rows in memory, the other writes the day anew."""
+    writer, reader, day = LocalWarehouse(tmp_path), LocalWarehouse(tmp_path), datetime(2027, 6, 1, tzinfo=UTC)
+    nothing = ", ".join(f"NULL AS {name}" for name in ("provider", "captured", *(one.name for one in OTHERS)))
+    sql = f"SELECT @at AS at, @n AS payment, {nothing}"
+    for number in (1, 2):
+        writer.derive("purchases", "at", day, sql, {"at": day, "n": number}, as_of=day)
+        assert [row["payment"] for row in reader.query("SELECT payment FROM purchases")] == [number]

@@ -33,6 +33,7 @@ class Answered:
         self._rows = rows
         self.append = behind.append
         self.blank = behind.blank
+        self.derive = behind.derive
 
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, once: bool = False, bound: Bound | None = None

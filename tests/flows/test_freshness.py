@@ -31,7 +31,7 @@ def measured(ports: Ports, day: datetime, table: str, rows: float, revision: int
 
 def test_the_tables_are_those_of_the_topology() -> None:
     topology = json.loads((Path(__file__).parents[2] / "functions" / "topology.json").read_text())["tables"]
-    watched_by_their_own = {"model_health", "payouts", "provider_traffic"}
+    watched_by_their_own = {"model_health", "payouts", "provider_traffic", "purchases", "readiness"}
     assert {name: of["partition"] for name, of in topology.items() if name not in watched_by_their_own} == TABLES
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from shared.domain.codec import encode, encode_event, utc_text
-from shared.domain.errors import Rejected
+from shared.domain.errors import Rejected, Unavailable
 from shared.domain.events import Initiator, PaymentStep
 from shared.flows import monitor_model as monitoring
 from shared.flows.challengers import line_in
@@ -386,7 +387,8 @@ def test_an_account_that_comes_near_a_networks_programme_calls_somebody_and_one_
 
 def test_how_many_subscribers_could_be_defended_is_told_each_day_with_why_not(ports: Ports) -> None:
     noon = YESTERDAY + 12 * HOUR
-    for customer, ages in (("cus_1", (0, 150, 200)), ("cus_2", (0, 30, 60))):
+    # Of days that a first night makes up for.
+    for customer, ages in (("cus_1", (0,)), ("cus_2", (0, 5))):
         for age in ages:
             event = a_payment_event(
                 payment_id=f"pi_{customer}_{age}",
@@ -401,9 +403,28 @@ def test_how_many_subscribers_could_be_defended_is_told_each_day_with_why_not(po
     monitor_model(ports, MORNING)
     found = rows(ports)
     ready, young = found["readiness", "visa_ce3"], found["readiness_unfit", "visa_ce3: is younger than 120 days"]
-    assert (ready["value"], ready["payments"], ready["unusual"]) == (0.5, 2, False)
-    assert ready["low"] < 0.5 < ready["high"]
-    assert (young["value"], young["payments"]) == (1.0, 1)
+    assert (ready["value"], ready["payments"], ready["unusual"], ready["model"]) == (0.0, 2, False, None)
+    assert (young["value"], young["payments"]) == (0.5, 2)
+    # Once; and again for who asks, as long as there are flags of that day.
+    monitor_model(ports, MORNING + HOUR)
+    assert ("readiness", "visa_ce3") not in rows(ports)
+    monitor_model(ports, MORNING + HOUR, b'{"day": "2026-11-24"}')
+    assert rows(ports)["readiness", "visa_ce3"]["value"] == 0.0
+
+
+def test_flags_that_take_longer_than_a_run_keep_nothing_else_waiting(ports: Ports) -> None:
+    class Slow:
+        def derive(self, *_: Any, **__: Any) -> None:
+            raise Unavailable("BigQuery does not answer", reason="bigquery")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(ports.warehouse, name)
+
+    with pytest.raises(Unavailable):
+        monitor_model(replace(ports, warehouse=Slow()), MORNING)
+    assert ("deadlines_at_risk", "people") in rows(ports)
+    monitor_model(ports, MORNING + HOUR)
+    assert ("deadlines_at_risk", "people") not in rows(ports)
 
 
 @pytest.mark.parametrize(("parked", "calls"), [(2, []), (40, ["deadlines_at_risk"])])

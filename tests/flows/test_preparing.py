@@ -108,6 +108,9 @@ def test_a_warehouse_that_is_down_loses_no_case(ports: Ports, caplog: pytest.Log
         def append(self, *_: object) -> None:
             raise Unavailable("no warehouse")
 
+        def derive(self, *_: object, **__: object) -> None:
+            raise Unavailable("no warehouse")
+
         def blank(self, *_: object) -> None:
             raise Unavailable("no warehouse")
 

@@ -290,7 +290,7 @@ class _Known:
             "documents": {"change", "commit"},
             "models": {"store"},
             "evidence": {"store"},
-            "warehouse": {"append", "blank"},
+            "warehouse": {"append", "blank", "derive"},
         }
         for node in self._nodes:
             if isinstance(node, ast.Attribute) and node.attr in writes and _name_of(node.value) == "ports":

@@ -19,7 +19,9 @@ from sqlglot.optimizer.qualify import qualify
 from shared import providers, settings
 from shared.backends.tables import Column, columns, names
 from shared.disputes.at_risk import AT_RISK_SQL
+from shared.disputes.compelling import too_few
 from shared.disputes.programmes import COUNTS_SQL
+from shared.disputes.ready_flags import MEASURED_SQL, PURCHASES_SQL, READINESS_SQL
 from shared.disputes.strategy import Outcomes, Strategy
 from shared.domain.canaries import derived
 from shared.domain.codec import decode, decode_event, encode, encode_event
@@ -46,7 +48,6 @@ from shared.flows.judged import FORGOTTEN_AFTER
 from shared.flows.keep_evidence import keep_evidence
 from shared.flows.ports import FOUND_BY, Documents, Key, Message, Ports, Snapshot, Write
 from shared.flows.preparing import judge, prepare
-from shared.flows.readiness import PANEL_SQL
 from shared.flows.receive_delivery import receive
 from shared.flows.reconcile import HAD_SQL
 from shared.flows.record_payment import record_payment
@@ -335,9 +336,9 @@ def test_a_consumer_pays_for_what_its_filter_takes_out_too() -> None:
 
 def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str, Any]]) -> None:
     w = policy.world(planned("prod"), prod=True)
-    table, payouts = (
+    table, payouts, purchases, flags = (
         next(one for one in w.of("google_bigquery_table") if one.values["table_id"] == name)
-        for name in ("deliveries", "payouts")
+        for name in ("deliveries", "payouts", "purchases", "readiness")
     )
     topics = {
         one.values["name"]: int(one.values["message_retention_duration"][:-1]) // 86_400
@@ -355,6 +356,8 @@ def test_what_is_kept_is_what_prods_plan_keeps(planned: Callable[[str], dict[str
         archive_days=topics["deliveries"],
         deliveries_days=table.block("time_partitioning")["expiration_ms"] / 86_400_000,
         payouts_days=payouts.block("time_partitioning")["expiration_ms"] / 86_400_000,
+        purchases_days=purchases.block("time_partitioning")["expiration_ms"] / 86_400_000,
+        flags_days=flags.block("time_partitioning")["expiration_ms"] / 86_400_000,
         entities_days=FORGOTTEN_AFTER.days,
         usage_days=KEPT.days,
         evidence_days=bucket.block("lifecycle_rule")["condition"][0]["age"],
@@ -410,6 +413,10 @@ def row_bytes(message: Message, table: str, only: Collection[str] | None = None)
     metadata = {"subscription_name": "projects/payin-prod-example/subscriptions/warehouse-payment-events-stripe"}
     metadata |= {"message_id": "12345678901234567", "publish_time": "x", "attributes": json.dumps(message.attributes)}
     row = json.loads(message.data) | metadata
+    return sum(in_bigquery(row.get(one.name), one) for one in columns(table) if only is None or one.name in only)
+
+
+def in_row(table: str, row: dict[str, Any], only: Collection[str] | None = None) -> int:
     return sum(in_bigquery(row.get(one.name), one) for one in columns(table) if only is None or one.name in only)
 
 
@@ -538,8 +545,21 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     assert 0.5 * each.proved_event < proved <= each.proved_event
     nameless = row_bytes(decision, "fraud_decisions", {"occurred_at", "history", "newcomer"})
     assert 0.5 * each.nameless_decision < nameless <= each.nameless_decision
-    panel = read_of(PANEL_SQL)["payment_events"]
-    assert 0.7 * each.panel_event < row_bytes(told, "payment_events", panel) <= each.panel_event
+    of_the_day = row_bytes(told, "payment_events", read_of(PURCHASES_SQL)["payment_events"])
+    assert 0.7 * each.purchase_event < of_the_day <= each.purchase_event
+    assert read_of(READINESS_SQL).keys() == {"purchases", "dispute_updates"}
+    purchase = dict.fromkeys((one.name for one in columns("purchases")), True) | {
+        "provider": "stripe",
+        "network": "visa",
+    }
+    # No capture of it failed, and nothing was given back.
+    purchase = {name: value for name, value in purchase.items() if name not in ("failed_at", "returned")}
+    assert 0.7 * each.purchase_row < in_row("purchases", purchase) <= each.purchase_row
+    flag = dict.fromkeys((one.name for one in columns("readiness")), True) | {"rule": "visa_ce3", "matched": None}
+    flag |= {"missing": too_few(0)}
+    assert 0.7 * each.flag_row < in_row("readiness", flag) <= each.flag_row
+    flagged = read_of(MEASURED_SQL)["readiness"]
+    assert 0.7 * each.measured_flag < in_row("readiness", flag, flagged) <= each.measured_flag
     # A vector is read of the sample alone, and so is what else is asked of its decision.
     of_all = row_bytes(decision, "fraud_decisions", AUDITED_OF_ALL)
     assert read["fraud_decisions"] > AUDITED_OF_ALL
@@ -658,7 +678,6 @@ def test_twice_the_traffic_costs_twice_as_much_wherever_traffic_is_what_costs() 
         "Cloud Run watch_providers",
         "Canaries",
         "Cloud Run payout ticks",
-        "Firestore readiness",
         "Firestore erasures",
         # So many people look at what they can.
         "Firestore console",

@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -17,12 +17,13 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud import bigquery
 
 from shared.backends.once import Once
-from shared.backends.tables import Column, columns, declared, members_of, names
+from shared.backends.tables import Column, columns, declared, members_of, names, of_the_day
 from shared.domain.errors import Misconfigured, Rejected, Unavailable
 from shared.flows.ports import Bound
 
 _TYPES: Final = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
 _PATIENCE: Final = 300.0  # a training query may run for minutes; nobody waits for an answer
+_DERIVING: Final = 1800.0  # nobody waits for all of it: whoever asks again finds the job
 _ATTEMPTS: Final = 5
 _TOO_DEAR: Final = "bytesBilledLimitExceeded"  # cloud.google.com/bigquery/docs/best-practices-costs#limit_query_costs_by_restricting_the_number_of_bytes_billed
 _AGAIN: Final = Retry(initial=0.5, maximum=10.0, timeout=60.0)
@@ -60,19 +61,41 @@ class BigQueryWarehouse:
         bound: Bound | None = None,
     ) -> list[dict[str, Any]]:
         patience = bound.seconds if bound else self._patience
-        config = bigquery.QueryJobConfig(
+        # BigQuery stops it by itself too: whoever asks may be killed while it waits, and would not cancel.
+        config = self._config(parameters, patience, bound.bytes if bound else None)
+        return self._run(sql, config, _named(sql, parameters or {}) if once else None, patience, cancel=True)
+
+    def derive(
+        self,
+        table: str,
+        at: str,
+        day: datetime,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        as_of: datetime,
+    ) -> None:
+        merge = _deriving(table, at, sql)
+        asked = {**(parameters or {}), "day_begins": day, "day_ends": day + timedelta(days=1)}
+        name = _named(merge, {**asked, "as_of": as_of})
+        self._run(merge, self._config(asked, _DERIVING, None), name, self._patience, cancel=False)
+
+    def _config(self, parameters: Mapping[str, Any] | None, seconds: float, most: int | None) -> Any:
+        return bigquery.QueryJobConfig(
             default_dataset=self._dataset,
             query_parameters=[_parameter(name, value) for name, value in (parameters or {}).items()],
-            # BigQuery stops it by itself too: whoever asks may be killed while it waits, and would not cancel.
-            job_timeout_ms=int(patience * 1000),
-            maximum_bytes_billed=bound.bytes if bound else None,
+            job_timeout_ms=int(seconds * 1000),
+            maximum_bytes_billed=most,
         )
+
+    def _run(self, sql: str, config: Any, name: str | None, patience: float, *, cancel: bool) -> list[dict[str, Any]]:
         try:
-            job = self._begun(sql, config, _named(sql, parameters or {}) if once else None)
+            job = self._begun(sql, config, name)
             try:
                 return [dict(row) for row in job.result(timeout=patience, retry=_AGAIN, job_retry=None)]
             except _TROUBLE:
-                _cancel(job)
+                if cancel:
+                    _cancel(job)
                 raise
         except _TROUBLE as error:
             if any(told.get("reason") == _TOO_DEAR for told in getattr(error, "errors", ())):
@@ -141,6 +164,16 @@ class BigQueryWarehouse:
         for table in names():
             schema = [bigquery.SchemaField.from_api_repr(msgspec.to_builtins(column)) for column in columns(table)]
             client.create_table(bigquery.Table(f"{self._dataset}.{table}", schema), exists_ok=True)
+
+
+def _deriving(table: str, at: str, sql: str) -> str:
+    """One MERGE that matches nothing: all rows of the day go and those of `sql` come, in one statement. A query's destination may be
+    a partition as well, but of the emulator's none may."""
+    names = [column.name for column in columns(table)]
+    # NOT MATCHED BY SOURCE reads the partition alone: cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables
+    return f"""MERGE {table} AS kept USING ({of_the_day(table, at, sql)}) AS made ON FALSE
+WHEN NOT MATCHED BY TARGET THEN INSERT ({", ".join(names)}) VALUES ({", ".join(f"made.{name}" for name in names)})
+WHEN NOT MATCHED BY SOURCE AND kept.{at} >= @day_begins AND kept.{at} < @day_ends THEN DELETE"""  # noqa: S608 - names of our own declarations
 
 
 def _blanking(table: str, members: Sequence[str], where: str) -> str:

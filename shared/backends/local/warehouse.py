@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -21,7 +21,8 @@ import sqlglot
 from sqlglot import exp
 
 from shared.backends.once import Once
-from shared.backends.tables import Column, blanked, columns, declared, members_of
+from shared.backends.tables import Column, blanked, columns, declared, members_of, of_the_day
+from shared.domain.codec import utc_text
 from shared.domain.errors import Misconfigured, Unavailable
 from shared.flows.ports import Bound
 
@@ -70,6 +71,27 @@ class LocalWarehouse:
         except OSError as error:
             raise Unavailable(f"the warehouse's folder cannot be written: {error.strerror}") from error
 
+    def derive(
+        self,
+        table: str,
+        at: str,
+        day: datetime,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        as_of: datetime,
+    ) -> None:
+        # One file holds the day, and is another one at once.
+        of, folder = columns(table), self._folder / table
+        asked = {**(parameters or {}), "day_begins": day, "day_ends": day + timedelta(days=1)}
+        rows = self.query(of_the_day(table, at, sql), asked)
+        name = f"{day:%Y-%m-%d}.ndjson"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._put(folder, name, [declared({key: _told(one) for key, one in row.items()}, of) for row in rows])
+        except OSError as error:
+            raise Unavailable(f"the warehouse's folder cannot be written: {error.strerror}") from error
+
     def blank(
         self,
         table: str,
@@ -93,12 +115,16 @@ class LocalWarehouse:
                 rows = [msgspec.json.decode(line) for line in (folder / name).read_bytes().splitlines()]
                 after = [blanked(row, named) if meant(row) else row for row in rows]
                 if after != rows:
-                    (folder / f".{name}").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in after))
-                    os.replace(folder / f".{name}", folder / name)
-                    # What others have read of it is no longer so.
-                    (folder / REWRITTEN).write_text(secrets.token_hex(8), encoding="ascii")
+                    self._put(folder, name, after)
         except OSError as error:
             raise Unavailable(f"the warehouse's folder cannot be written: {error.strerror}") from error
+
+    def _put(self, folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The file `name` holds `rows` and nothing else from now on."""
+        (folder / f".{name}").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        os.replace(folder / f".{name}", folder / name)
+        # What others have read of it is no longer so.
+        (folder / REWRITTEN).write_text(secrets.token_hex(8), encoding="ascii")
 
     def query(
         self,
@@ -207,6 +233,10 @@ def _value(column: Column) -> str:
 def _exact(node: exp.Expression) -> exp.Expression:
     """`node` in DuckDB's words, where sqlglot's own translation would answer differently from BigQuery's reference."""
     match node:
+        case exp.FarmFingerprint():
+            # Another number for a text, and the same one for the same text: nobody compares those of two warehouses. Null stays null.
+            number = exp.func("MD5_NUMBER_LOWER", *node.expressions)
+            return exp.cast(exp.BitwiseRightShift(this=number, expression=exp.Literal.number(1)), "BIGINT")
         case exp.UnixSeconds():
             # Rounded down (sqlglot rounds to the nearest), so that an event's own second never holds later ones.
             return exp.cast(
@@ -257,6 +287,11 @@ def _rows(result: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
         {name: _aware(value) if is_aware else value for name, value, is_aware in zip(names, row, aware, strict=True)}
         for row in result.project(plain).fetchall()
     ]
+
+
+def _told(value: Any) -> Any:
+    """An instant as rows have it."""
+    return utc_text(value) if isinstance(value, datetime) else value
 
 
 def _aware(value: Any) -> Any:
