@@ -309,8 +309,13 @@ def test_an_operator_rolls_back_by_a_message_that_may_come_twice(
     with caplog.at_level("INFO", logger="payin"):
         for _ in range(3):
             on_request(ports, NOW, message)
-    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("champion_")]
-    assert told == ["champion_rolled_back", "champion_kept", "champion_kept"]
+    told = [
+        (record.getMessage(), record.fields)  # type: ignore[attr-defined]
+        for record in caplog.records
+        if record.getMessage().startswith("champion_")
+    ]
+    kept = ("champion_kept", {"digest": old, "unwanted": new})
+    assert told == [("champion_rolled_back", {"digest": old}), kept, kept]
     assert champion(ports).digest == old
     assert [past.digest for past in line(ports).former] == [old]
 
