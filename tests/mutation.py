@@ -146,7 +146,7 @@ def sooner(self, mutant, tests, *limits):
         together[file[test]] += took[test]
     own = "/test_" + mutant.split(".x")[0].rpartition(".")[2] + ".py"
     def turn(test):
-        return not file[test].endswith(own), together[file[test]], file[test], took[test]
+        return took[test] > 5, not file[test].endswith(own), together[file[test]], file[test], took[test]
     submit(self, mutant, sorted(tests, key=turn), *limits)
 ForkServerRunner.submit = sooner
 watch = isolation.register_timeout

@@ -15,6 +15,7 @@ import pytest
 
 from shared.domain.codec import utc_text
 from shared.domain.errors import Rejected
+from shared.domain.telemetry import told_instead
 from shared.flows import train_model as train_flow
 from shared.flows.challengers import roll_back
 from shared.flows.champions import TRAINED, Champion, Line, line_of, with_line
@@ -380,8 +381,14 @@ def test_what_a_payment_was_served_is_what_it_trains_with(tmp_path: Path) -> Non
 def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: Path) -> None:
     ports = local_ports(tmp_path)
     fill(ports, past())
-    report = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "max_rows": 900}).encode())
+    said: dict[str, Mapping[str, Any]] = {}
+    with told_instead(lambda _, event, fields: said.update({event: fields})):
+        report = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "max_rows": 900}).encode())
     assert report.digest is not None
+    assert report.judged is not None
+    train = json.loads(ports.models.load(report.judged))["learning"]["slices"]["train"]
+    assert said["model_fitted"] == {"trees": 40, "rows": train["rows"], "frauds": train["frauds"]}
+    assert said["model_refitted"] == {"trees": 40, "rows": report.payments, "frauds": report.frauds}
     assert report.frauds == 150
     assert report.payments < 1200
     assert report.quality is not None
