@@ -128,6 +128,14 @@ def test_what_cannot_be_tried_is_named(judged: Shop, asked: tuple[str, ...], cod
     assert says in result.stderr
 
 
+def test_a_model_that_asks_what_was_never_recorded_is_refused_with_what_it_asks(judged: Shop) -> None:
+    columns = ("never_recorded", *COLUMNS[1:])
+    digest = judged.ports.models.store(artifact(columns, fitted(columns, rows=1500, iterations=5)))
+    result = payin(judged.home, "why", "attempt-2", "--what-if", "--model", digest)
+    assert (result.exit_code, result.stdout) == (65, "")
+    assert "stored no feature 'never_recorded'" in result.stderr
+
+
 def test_of_a_dispute_the_decision_on_its_payment_is_explained(shop: Shop, home: Path) -> None:
     assert told(home, "why", shop.dispute) == told(home, "why", shop.payment)
 

@@ -25,9 +25,10 @@ from shared.domain.instants import microseconds
 from shared.domain.payments import Payment
 from shared.domain.privacy import email_parts, nameable
 from shared.domain.pseudonyms import DEVELOPMENT, Keyring
-from shared.domain.reviews import ReviewAction
+from shared.domain.reviews import Review, ReviewAction
 from shared.domain.telemetry import told_instead
 from shared.domain.usage import Consent, CustomerMessage, Played, SignIn, Told, Usage, after, record
+from shared.flows import reviews
 from shared.flows.assess_payment import count
 from shared.flows.audit import Errand, audited, records, seen
 from shared.flows.erasure import Nobody, Report, Stage, begin, follow_up, look, name_of, names_of, proof
@@ -238,6 +239,29 @@ def test_nothing_that_names_a_customer_is_left_and_what_has_to_stay_is(world: Wo
     assert Key("disputes", "stripe:dp_1") in world.documents()
     # Bob is there.
     assert all(name in left for name in (BOB.encode(), b"8022"))
+
+
+def test_what_people_wrote_of_them_in_a_review_goes_and_what_they_decided_stays(world: World, tmp_path: Path) -> None:
+    for payment_id in ("pi_3", "pi_4"):
+        doubtful = of(ANA, payment_id=payment_id, three_d_secure="failed")
+        world.hear(a_payment_event(event_id=f"stripe:acct_1:{payment_id}", **doubtful))
+    word = reviews.Word(
+        request_id="w1", action=ReviewAction.RELEASE, code="known_customer", reason=f"{ANA} called", label="genuine"
+    )
+    reviews.claim(world.ports, "stripe:pi_3", "eve@shop.example", NOON)
+    reviews.decide(world.ports, "stripe:pi_3", "eve@shop.example", NOON, word)
+    key, waiting = Key("reviews", "stripe:pi_3"), Key("reviews", "stripe:pi_4")
+    before = world.documents()
+    told = begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    assert {one.place: one.found for one in told.lines}["reviews"] == 1
+    after = world.documents()
+    assert after[waiting] == before[waiting]
+    kept, was = (from_document(found[key], Review) for found in (after, before))
+    assert was.verdict is not None
+    assert was.verdict.reason == f"{ANA} called"
+    assert kept.verdict == replace(was.verdict, reason="")
+    assert [(step.at, step.by, step.act) for step in kept.trail] == [(step.at, step.by, step.act) for step in was.trail]
+    assert f"{ANA} called".encode() not in encode(after[key])
 
 
 def test_a_dry_run_changes_nothing(world: World, tmp_path: Path) -> None:

@@ -73,9 +73,9 @@ def test_a_difference_is_an_alarm_that_names_the_event(ports: Ports, caplog: pyt
 def test_what_was_decided_by_what_is_not_kept_is_counted_and_left(
     changes: dict[str, str], ports: Ports, caplog: pytest.LogCaptureFixture
 ) -> None:
-    [row] = decided(ports, 1, a_champion(ports))
-    ports.warehouse.append("fraud_decisions", [{**row, **changes}])
-    assert recompute_decisions(ports, NOON + HOUR, 10, DAY) == Recomputed(1, 0, 0, 1)
+    rows = decided(ports, 3, a_champion(ports))
+    ports.warehouse.append("fraud_decisions", [rows[0], *({**row, **changes} for row in rows[1:])])
+    assert recompute_decisions(ports, NOON + HOUR, 10, DAY) == Recomputed(3, 1, 0, 2)
     assert alarms(caplog) == []
 
 

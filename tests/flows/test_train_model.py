@@ -15,6 +15,7 @@ import pytest
 
 from shared.domain.codec import utc_text
 from shared.domain.errors import Rejected
+from shared.domain.telemetry import told_instead
 from shared.flows import train_model as train_flow
 from shared.flows.challengers import roll_back
 from shared.flows.champions import TRAINED, Champion, Line, line_of, with_line
@@ -309,8 +310,13 @@ def test_an_operator_rolls_back_by_a_message_that_may_come_twice(
     with caplog.at_level("INFO", logger="payin"):
         for _ in range(3):
             on_request(ports, NOW, message)
-    told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("champion_")]
-    assert told == ["champion_rolled_back", "champion_kept", "champion_kept"]
+    told = [
+        (record.getMessage(), record.fields)  # type: ignore[attr-defined]
+        for record in caplog.records
+        if record.getMessage().startswith("champion_")
+    ]
+    kept = ("champion_kept", {"digest": old, "unwanted": new})
+    assert told == [("champion_rolled_back", {"digest": old}), kept, kept]
     assert champion(ports).digest == old
     assert [past.digest for past in line(ports).former] == [old]
 
@@ -375,8 +381,14 @@ def test_what_a_payment_was_served_is_what_it_trains_with(tmp_path: Path) -> Non
 def test_genuine_payments_are_thinned_out_and_probabilities_put_right(tmp_path: Path) -> None:
     ports = local_ports(tmp_path)
     fill(ports, past())
-    report = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "max_rows": 900}).encode())
+    said: dict[str, Mapping[str, Any]] = {}
+    with told_instead(lambda _, event, fields: said.update({event: fields})):
+        report = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "max_rows": 900}).encode())
     assert report.digest is not None
+    assert report.judged is not None
+    train = json.loads(ports.models.load(report.judged))["learning"]["slices"]["train"]
+    assert said["model_fitted"] == {"trees": 40, "rows": train["rows"], "frauds": train["frauds"]}
+    assert said["model_refitted"] == {"trees": 40, "rows": report.payments, "frauds": report.frauds}
     assert report.frauds == 150
     assert report.payments < 1200
     assert report.quality is not None

@@ -55,6 +55,8 @@ def test_what_an_analyst_writes_becomes_a_tree_and_its_sql_becomes_the_same_tree
         ("amount > TRUE", "not a number"),
         ("(amount > 1) > 1", "not a number"),
         ("amount = 'x'", "features are numbers, and 'x' is a text"),
+        # As in the warehouse, where it is no name of a column.
+        ('amount = "weekday"', "features are numbers, and 'weekday' is a text"),
         ("amount = NULL", "write IS NULL"),
         ("amount / 2 > 1", "rules do not know DIV"),
         ("amount * weekday > 1", "a product is of a literal"),

@@ -26,7 +26,7 @@ from shared.fraud.policy import (
     hardest,
     within_capacity,
 )
-from shared.fraud.rules import Rule, Scope, Segment
+from shared.fraud.rules import Rule, Scope, Segment, Table
 
 NOTHING: dict[str, float | None] = dict.fromkeys(NAMES)
 
@@ -61,6 +61,12 @@ def test_every_shipped_rule_is_what_its_sql_says_and_says_why_it_is_there(rule: 
     assert rule.owner
     assert rule.reason
     assert rule.measured.startswith("Simulated world, ")
+
+
+def test_two_rules_of_one_code_are_refused_by_that_code() -> None:
+    first, second, *others = shipped_rules()
+    with pytest.raises(ValueError, match=f"two rules have one code: {first.code}, {second.code}$"):
+        Table([second, first, *others, second, first])
 
 
 @pytest.mark.parametrize("whose", ["card", "customer"])

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from functions_framework import create_app
 
 from shared.domain.codec import decode_event
 from shared.domain.events import DisputeReason, DisputeStatus
+from shared.domain.telemetry import told_instead
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from shared.runtime.disputes import PATH, openapi
@@ -230,9 +231,13 @@ def test_an_alert_is_news_of_the_payment_that_it_names_and_its_copies_are_one(
 ) -> None:
     ports, payment_id = local_ports(home), named["dispute_id"].replace("dp_", "pi_")
     published(ports, "payment-events")
+    said: list[tuple[str, Mapping[str, Any]]] = []
     for _ in range(2):
-        status, told = ask(desk, "alert", ANA, alert_id="C 1", payment_id=payment_id, **ALERT)
+        with told_instead(lambda _, event, fields: said.append((event, fields))):
+            status, told = ask(desk, "alert", ANA, alert_id="C 1", payment_id=payment_id, **ALERT)
         assert (status, told["dispute_id"], told["payment_id"]) == (200, "cdrn:C 1", payment_id)
+    heard = {"provider": "stripe", "dispute_id": "cdrn:C 1", "payment_id": payment_id, "outcome": "matched"}
+    assert said.count(("alert_heard", heard)) == 2
     first, second = published(ports, "payment-events")
     assert first == second
     assert (first["alert"], first["stage"], first["status"]) == ("cdrn", "inquiry", "needs_response")
