@@ -20,7 +20,8 @@ What `compelling` says of stored payments differs, by nature, in this:
 - A payment is among the earlier ones for LOOKED days, those through other networks never are. A subscriber whose newest payment is older has no flag.
 - Whose dispute it is, is what `dispute_updates` told last: a dispute that came before its payment counts from its next word on.
 
-But for the capture that failed, each of these makes a flag say no where the rule, asked of one subscriber, says yes.
+Most of these make a flag say no where the rule, asked of one subscriber, says yes. A capture that failed before another one came, a
+running total that fell and amounts in two currencies may make it say yes where the rule says no: who answers a dispute asks the rule.
 """
 
 from datetime import datetime, timedelta
