@@ -28,12 +28,23 @@ Scores of 2026-11-27, on a busy machine:
   has a test since (88.3 %), 7 change what an error says to people, which no stranger and no line of the log is told.
 - domain, a sample of 25 by seed 1: 19 noticed, none cut off, 76.0 % (57 to 89 %). Of the 6 others 3 are noticed by the
   tests of reviews, which this part was tried without, and 1 has a test since (92.0 %, 75 to 98 %); 2 mean the same.
-- fraud, the same sample again, cut off after 24: 18 noticed, 1 cut off by the clock and not tried again, 3 without a test,
-  2 survived. Of these 5 the words of `fraud.words` and a sum that never ends have tests since, 1 means the same, and 2 are of
-  `audited_sql`, which is the matter of `test_skew.py`: this part has it now, and has not been tried with it. No score.
-- flows, a sample by each module's own tests: 1 of 1 noticed when it was stopped. No score.
 
-Not scored: fraud, flows, and the rest of learning.
+Scores of 2026-11-28, on a busy machine, each a sample of 60 by seed 1, none of it cut off:
+
+- flows and operations, of 23,714 changes: 44 noticed, 73.3 % (61 to 83 %). Of the 16 others 7 are noticed by tests that this
+  part is tried without (those of functions, of the command line and of providers' endpoints) and 7 have a test since
+  (58 of 60, 96.7 %, 89 to 99 %); 2 mean the same: `strict` of lists of one length, a query's parameter in capitals.
+- fraud, of 3,277: 47 noticed, 78.3 % (66 to 87 %). Of the 13 others 3 are noticed by tests of other parts and 2 have a test
+  since (52 of 60, 86.7 %, 76 to 93 %); 2 mean the same: columns in capitals, a draw of exactly the share. 6 are open: the
+  provider of a segment in `decide`, the revision that `judged_by` gives, `Known.past` of what holds nothing but lists,
+  `Known.saturated` where no minutes are kept, and, each also tried by hand, `_magnitude_sql` from 2 on and `_late_sql`
+  with a bucket more.
+- learning, of 2,887, with what was scored before: 50 noticed, 83.3 % (72 to 91 %). Of the 10 others 1 is noticed by the tests
+  of `monitor_model` (51 of 60, 85.0 %, 74 to 92 %); 2 mean the same: `strict`, the type of what is text already. 7 are open:
+  numbers of `expectation` (dispersion, quiet days, the weight of all days in a share, how sure a rate is), payments of age 0 in
+  `maturity._curve`, the weight by which `card._grouped` ranks, what stands between the heads of `page._table`.
+
+Not scored: nothing. The 13 that are open want a test, or the proof that they mean the same.
 """
 
 import argparse
@@ -98,7 +109,8 @@ GROUPS = {
     "learning": Group(
         ("shared/learning/*",), ("tests/learning", "tests/flows/test_train_model.py", "tests/fraud/test_model.py")
     ),
-    # What the emulators' copies of these tests notice, those on the embedded backend do.
+    # What the emulators' copies of these tests notice, those on the embedded backend do. What kills processes takes minutes, and
+    # what they reach is not seen.
     "flows": Group(
         ("shared/flows/*", "shared/operations/*"),
         ("tests/flows", "tests/operations"),
