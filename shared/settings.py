@@ -341,7 +341,7 @@ class Settings:
 
 
 class TrainingJob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """above: rows from which a night of training is a job of Vertex AI in `region`, on a `machine` and as a `service_account`
+    """above: rows beyond which a night of training is a job of Vertex AI in `region`, on a `machine` and as a `service_account`
     of its own."""
 
     above: Annotated[int, msgspec.Meta(ge=1)]

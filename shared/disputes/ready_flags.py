@@ -18,10 +18,11 @@ What `compelling` says of stored payments differs, by nature, in this:
 - What a payment was made with is, of one day, what the best witness of each member told; of two words at one instant either counts.
 - An address of IPv6 is the same where its text is, and public within 2000::/3 (what is handed out today).
 - A payment is among the earlier ones for LOOKED days, those through other networks never are. A subscriber whose newest payment is older has no flag.
+- What is heard more than a month late is not heard; of two newest payments at one instant either counts as the newest.
 - Whose dispute it is, is what `dispute_updates` told last: a dispute that came before its payment counts from its next word on.
 
 Most of these make a flag say no where the rule, asked of one subscriber, says yes. A capture that failed before another one came, a
-running total that fell and amounts in two currencies may make it say yes where the rule says no: who answers a dispute asks the rule.
+running total that fell, amounts in two currencies and what came too late may make it say yes where the rule says no: who answers a dispute asks the rule.
 """
 
 from datetime import datetime, timedelta

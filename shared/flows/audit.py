@@ -4,7 +4,6 @@ Flows need not know of it: they are given documents that write the record along 
 outside of them (a message that is dropped, a subscription that is stopped) is written down before it is done.
 """
 
-import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -275,8 +274,10 @@ def _made(key: Key, errand: Errand, changes: Sequence[Changed], people: Mapping[
         changes=kept,
         subject=next((one for change in kept if (one := _subject(change.name)) is not None), None),
     )
-    document: Document = renamed(to_document(record), people)
-    return Create(key, document)
+    document = to_document(record)
+    return Create(
+        key, unnamed(document, people) | {SUBJECT: renamed(document[SUBJECT], people)} if people else document
+    )
 
 
 def _subject(name: str) -> str | None:
@@ -292,23 +293,49 @@ def _erased(listed: Iterable[Document]) -> Iterator[tuple[str, str]]:
 def renamed(told: Any, people: Mapping[str, str]) -> Any:
     """`told` with each of `people` called otherwise, wherever their name stands as a word, also in the text of a JSON value."""
     names = {form: other for name, other in people.items() for form in (name, encode(name).decode()[1:-1])}
-    if not names:
-        return told
     # The longest first, for one may begin with another.
-    words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return _renamed(told, re.compile(rf"(?<!\w)(?:{words})(?!\w)"), names)
+    return _renamed(told, sorted(names.items(), key=lambda one: -len(one[0])))
 
 
-def _renamed(told: Any, words: re.Pattern[str], names: Mapping[str, str]) -> Any:
+def _renamed(told: Any, names: Sequence[tuple[str, str]]) -> Any:
     match told:
         case str():
-            return words.sub(lambda found: names[found[0]], told)
+            for name, other in names:
+                told = _replaced(told, name, other)
+            return told
         case dict():
-            return {name: _renamed(item, words, names) for name, item in told.items()}
+            return {name: _renamed(item, names) for name, item in told.items()}
         case list() | tuple():
-            return [_renamed(item, words, names) for item in told]
+            return [_renamed(item, names) for item in told]
         case _:
             return told
+
+
+def _replaced(text: str, name: str, other: str) -> str:
+    parts, begin = [], 0
+    while (at := text.find(name, begin)) >= 0:
+        end = at + len(name)
+        alone = not (_in_word(text[at - 1 : at]) or _in_word(text[end : end + 1]))
+        parts.append(text[begin:at] + (other if alone else name))
+        begin = end
+    return "".join([*parts, text[begin:]])
+
+
+def _in_word(character: str) -> bool:
+    """Of names and dates, which go on behind a hyphen."""
+    return character.isalnum() or character in ("_", "-")
+
+
+def unnamed(document: Document, people: Mapping[str, str]) -> Document:
+    """A record without these names: in its words and in what it changed, and not in who did what, and when."""
+    return {
+        **document,
+        "why": renamed(document["why"], people),
+        "changes": [
+            {member: renamed(text, people) for member, text in change.items()} for change in document["changes"]
+        ],
+        "outcome": renamed(document.get("outcome"), people),
+    }
 
 
 def _tell(errand: Errand) -> None:

@@ -59,6 +59,7 @@ PAGE: Final = 200
 AGAIN: Final = (DAY, 7 * DAY)
 """After a request: what was on its way when it was made has come by then, or is found when rows are nameless."""
 WORDS: Final = "erased"
+_REVIEW: Final = f"{REVIEWS}:"
 WORDLESS: Final = "(erased)"
 """Why, of which nothing may be said any more."""
 NAMES: Final = 5_000
@@ -115,7 +116,7 @@ class Erasure:
     """A request and how far it is. customer, also: the names to look for, until nothing is left; then nobody can say who it was without
     knowing one already. due_at: when it is looked at again. found: how many documents of each collection that is looked through, by the look
     that found most. kept: entries of lists that hold, the last one of them until kept_until. days: on which the payments had events, by
-    which names; rows_at: by when these rows are to be rewritten, with those of others."""
+    which names; subjects: whom and which reviews a record of the audit may name that is written before the end; rows_at: by when these rows are to be rewritten, with those of others."""
 
     person: str
     stage: Stage
@@ -132,6 +133,7 @@ class Erasure:
     proved_at: datetime | None = None
     returned: bool = False
     fought: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -170,6 +172,7 @@ class Traces:
     usage: tuple[Snapshot, ...] = ()
     reviews: tuple[Snapshot, ...] = ()
     audited: tuple[Snapshot, ...] = ()
+    subjects: tuple[str, ...] = ()
     fought: tuple[str, ...] = ()
     returned: bool = False
     more: bool = False
@@ -194,9 +197,11 @@ class Traces:
 NOTHING: Final = Traces()
 
 
-def traces(documents: Documents, names: Sequence[str], asked_at: datetime, now: datetime) -> Traces:
+def traces(
+    documents: Documents, names: Sequence[str], asked_at: datetime, now: datetime, subjects: Sequence[str] = ()
+) -> Traces:
     """Look, in some ten round trips, some more a name and as many as there are hundreds of payments, and one for each that
-    nobody else has used and each review. Raises Unavailable."""
+    nobody else has used and each review. subjects: of looks before, when more led to them. Raises Unavailable."""
     pages = [documents.find(cases.PAYMENTS, "paid_by", name, MOST) for name in names]
     pages += [documents.find(cases.PAYMENTS, TRIED_BY, name, MOST) for name in names]
     requested = [documents.find("decisions", TRIED_BY, name, MOST) for name in names]
@@ -228,11 +233,12 @@ def traces(documents: Documents, names: Sequence[str], asked_at: datetime, now: 
         if (found := read.get(Key(LISTS, key.id))) is not None
     ]
     kept = [read[key] for name in names if (key := Key(USAGE, name)) in read]
-    reviews = list(_reviews(documents, decisions))
-    subjects = [
-        *sorted({one.key.id for one in owned} | {key.id for key in keyed}),
-        *(f"{REVIEWS}:{one.key.id}" for one in reviews),
-    ]
+    judged = {one.key.id for one in decisions} | {one.partition(":")[2] for one in subjects if one.startswith(_REVIEW)}
+    reviewed = _read(documents, [Key(REVIEWS, name) for name in sorted(judged)])
+    about = {one.key.id for one in owned} | {key.id for key in keyed} | {f"{_REVIEW}{key.id}" for key in reviewed}
+    # What has expired is not known to be others'.
+    about |= {key.id for key in used if key not in read}
+    subjects = sorted(about.union(subjects))
     audited = [documents.find(audits.COLLECTION, audits.SUBJECT, one, MOST) for one in subjects]
     return Traces(
         payments=tuple(own),
@@ -241,8 +247,9 @@ def traces(documents: Documents, names: Sequence[str], asked_at: datetime, now: 
         lists=tuple(one for one in listed if not _said(one).standing(now)),
         standing=tuple(one for one in listed if _said(one).standing(now)),
         usage=tuple(one for one in kept if not returned or _cut(one.document, asked_at, now) != one.document),
-        reviews=tuple(reviews),
+        reviews=tuple(_worded(reviewed.values())),
         audited=tuple(_by_key(audited).values()),
+        subjects=tuple(subjects),
         fought=tuple(_fought(documents, own)),
         returned=returned,
         more=any(len(page) == MOST for page in (*pages, *requested, *audited)),
@@ -340,10 +347,9 @@ def _listed_alone(document: Document, now: datetime) -> Document | None:
     return {LISTED: standing, EXPIRES["feature_state"]: max(standing.values())} if standing else None
 
 
-def _reviews(documents: Documents, decisions: Sequence[Snapshot]) -> Iterator[Snapshot]:
+def _worded(reviews: Iterable[Snapshot]) -> Iterator[Snapshot]:
     """Those in which somebody has said something in their own words, once they are over."""
-    read = _read(documents, [Key(REVIEWS, one.key.id) for one in decisions])
-    for found in read.values():
+    for found in reviews:
         review = from_document(found.document, Review)
         if (review.verdict is not None or review.closed is not None) and _wordless(review) != review:
             yield found
@@ -476,8 +482,8 @@ def _looked(ports: Ports, erasure: Erasure, now: datetime) -> tuple[Erasure, Tra
     """What there is of them goes, unless a dispute is fought."""
     if not erasure.names:
         raise Rejected("this erasure is proved: nobody knows any more whose it was", reason="already_proved")
-    found = traces(ports.documents, erasure.names, erasure.asked_at, now)
-    erasure = _counted(erasure, found, now)
+    found = traces(ports.documents, erasure.names, erasure.asked_at, now, erasure.subjects)
+    erasure = replace(_counted(erasure, found, now), subjects=found.subjects)
     if found.fought:
         after = replace(erasure, stage=Stage.WAITS, due_at=now + 7 * DAY, fought=found.fought)
         _written(ports.documents, after)
@@ -645,7 +651,7 @@ def _unlinked(document: Document, names: Sequence[str], person: str) -> Document
         named = [{"name": one["name"]} for one in document["changes"]]
         kept = {**document, "why": WORDLESS, "changes": named}
     else:
-        kept = audits.renamed(document, dict.fromkeys((*names, *([subject] if subject else [])), person))
+        kept = audits.unnamed(document, dict.fromkeys((*names, *([subject] if subject else [])), person))
     return {name: value for name, value in kept.items() if name != audits.SUBJECT}
 
 
@@ -671,7 +677,7 @@ def _prove(ports: Ports, ending: Sequence[tuple[Erasure, Traces]], now: datetime
             for row in rows
             if row["customer"] in erasure.names and _is_of(row, payments.get(_paid(row)), erasure.asked_at)
         ]
-        again = traces(ports.documents, erasure.names, erasure.asked_at, now)
+        again = traces(ports.documents, erasure.names, erasure.asked_at, now, erasure.subjects)
         left = {place: number for place, number in again.counts().items() if number}
         if again.more:
             left["payments that were not seen"] = 1
@@ -693,6 +699,7 @@ def _prove(ports: Ports, ending: Sequence[tuple[Erasure, Traces]], now: datetime
             stage=Stage.PROVED,
             customer=None,
             also=(),
+            subjects=(),
             due_at=None,
             days={},
             rows_at=None,

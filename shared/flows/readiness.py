@@ -2,7 +2,7 @@
 
 `shared.disputes.ready_flags` says what is derived. `registry/readiness` says which days of `purchases` there are, and of which day
 the flags are; whoever is killed between two steps does the last one again, which changes nothing. A day's words are derived the
-day after, and a week later once more, for what came late. Days before the first night are made up for, FILLED each night, the
+day after, and again a week and a month later, for what came late. Days before the first night are made up for, FILLED each night, the
 latest first: until then a flag knows of fewer earlier payments than there are, and says no where more of them would say yes.
 """
 
@@ -25,8 +25,8 @@ from shared.flows.ports import ASKED, Accumulate, Key, Ports, Warehouse
 
 MARK: Final = Key("registry", "readiness")
 DAY: Final = timedelta(days=1)
-LATE: Final = timedelta(days=7)
-"""Pub/Sub keeps messages for so long."""
+LATE: Final = (timedelta(days=7), timedelta(days=31))
+"""Pub/Sub keeps messages for a week; what never arrived is looked for, and heard, for 30 days."""
 FILLED: Final = 14
 KEPT: Final = timedelta(days=3)
 """Flags are of the newest night; those before are there for whoever reads one while the next is made."""
@@ -74,10 +74,11 @@ def flag(ports: Ports, day: datetime) -> None:
     known = mark.document if mark else {}
     begun, until, oldest = known.get("begun", day), known.get("until", day), day + DAY - LOOKED
     while until <= day:
-        derive_purchases(ports.warehouse, until, as_of=day)
+        # Of a night that was missed too: nobody else reads these days again.
+        for late in (timedelta(0), *LATE):
+            derive_purchases(ports.warehouse, until - late, as_of=day)
         until += DAY
         _remember(ports, begun=begun, until=until)
-    derive_purchases(ports.warehouse, day - LATE, as_of=day)
     for _ in range(FILLED):
         if begun - DAY < oldest:
             break

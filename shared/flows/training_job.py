@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from shared.domain.telemetry import fact
@@ -20,7 +20,7 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """above: rows from which a night goes there."""
+    """above: rows beyond which a night goes there."""
 
     above: int
     jobs: Jobs
@@ -32,7 +32,7 @@ def hand_over(jobs: Jobs, now: datetime, parameters: bytes) -> None:
     Who asks again, because the answer to a start was lost, finds what that start left behind. Should two run in spite of it,
     the same instant and the same rows make the same model, and it is crowned once.
     """
-    tick = f"{now:%Y%m%dt%H%M%S%f}z"
+    tick = f"{now.astimezone(UTC):%Y%m%dt%H%M%S%f}z"
     if jobs.settled(tick):
         fact("training_job_found", tick=tick)
         return

@@ -79,8 +79,8 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
     error_message = "The webhook has no database, no warehouse and no models."
   }
   assert {
-    condition     = [for name, m in google_bigquery_dataset_iam_member.warehouse : name if m.role == "roles/bigquery.dataEditor"] == ["erase"]
-    error_message = "Only erasing changes rows."
+    condition     = [for name, m in google_bigquery_dataset_iam_member.warehouse : name if m.role == "roles/bigquery.dataEditor"] == ["erase", "monitor_model"]
+    error_message = "Only erasing and deriving change rows."
   }
   assert {
     condition     = keys(google_storage_bucket_iam_member.models_write) == ["train_model", "train_model-job"]

@@ -26,6 +26,7 @@ from shared.flows.cohorts import ROWS
 from shared.flows.explain_payouts import LINKED_EVERY
 from shared.flows.monitor_model import AGES
 from shared.flows.payout_links import HAPPENED_SINCE, PAID_SINCE, SETTLED_WITHIN
+from shared.flows.readiness import LATE
 from shared.flows.skew import HISTORY
 from shared.learning.data_set import SAMPLES, sampling
 from shared.learning.request import TrainingRequest
@@ -617,9 +618,9 @@ def costs(plan: Plan) -> Iterator[Line]:
     of = f"{days:g} days of events and {BEFORE.days} of disputes, and {OPEN_SINCE.days} for deadlines at risk, each day once"
     yield line("BigQuery programmes", standing * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     purchases = traffic.payments_a_day * each.purchase_rows * each.purchase_row
-    # Yesterday's, and those of a week before once more, whose rows go then.
-    days_words = 2 * plan.events_a_day * each.purchase_event + purchases
-    of = "yesterday's words of payments, and those of a week before"
+    # Yesterday's, and those of a week and of a month before once more, whose rows go then.
+    days_words = (1 + len(LATE)) * plan.events_a_day * each.purchase_event + purchases
+    of = "yesterday's words of payments, and those of a week and a month before"
     yield line("BigQuery purchases", days_words * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     a_day = purchases + plan.disputes_a_day * each.wrong_update
     looked, kept_days = LOOKED.days / DAYS, kept.purchases_days / DAYS

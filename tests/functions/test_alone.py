@@ -412,7 +412,6 @@ CHANGED = {
         "console",
         "respond_dispute",
         "manage_dispute",
-        "monitor_model",
         "erase",
     },
     "functions/webhook/main.py": {"webhook-*"},

@@ -87,6 +87,7 @@ READ_IN_THE_LOG = {
     "training_failed",
     "training_job_found",
     "training_job_started",
+    "readiness_flagged",
     "traffic_watched",
     "attacks_watched",
     "canaries_watched",

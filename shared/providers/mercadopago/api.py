@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from shared.domain.api import ApiCredentials, ApiRequest
 from shared.domain.events import (
@@ -128,7 +129,7 @@ def _money(node: Node, value: str, currency: str) -> Money | None:
     if amount is None:
         return None
     try:
-        return from_major(amount if not isinstance(amount, bool | float | dict | list) else "", currency)
+        return from_major(amount if isinstance(amount, str | int | Decimal) and amount is not True else "", currency)
     except ValueError:
         raise unreadable(node.where(value), "not an amount of that currency", "unreadable_money") from None
 
