@@ -13,7 +13,7 @@ from shared.domain.decisions import Action, Decision, Outcome, ScaExemption
 from shared.domain.events import Initiator, PaymentAttempt
 from shared.flows.train_model import COLUMNS
 from shared.fraud.book import SHIPPED, Book, Contents
-from shared.fraud.decide import SPENT, decide, digest, recompute
+from shared.fraud.decide import SPENT, decide, digest, judged_by, recompute
 from shared.fraud.features import Attempt
 from shared.fraud.history import Known
 from shared.fraud.lists import Entry
@@ -157,6 +157,18 @@ def test_the_exemption_that_may_be_asked_for_follows_from_the_amount_and_the_acq
 ) -> None:
     policy = replace(ALL, exemptions=(replace(ALL.exemptions[0], acquirer_fraud_rate=rate),))
     assert judged(policy, model, an_assessment(amount=eur(minor))).sca_exemption is exemption
+
+
+def test_exemptions_of_one_provider_are_named_for_no_other(model: Model) -> None:
+    theirs = replace(ALL, exemptions=(replace(ALL.exemptions[0], scope=Scope(providers=("stripe",))),))
+    assert judged(theirs, model).sca_exemption is ScaExemption.RISK_ANALYSIS
+    assert judged(theirs, model, an_assessment(provider="adyen")).sca_exemption is None
+
+
+def test_judged_by_another_book_a_decision_is_the_one_that_this_book_makes(model: Model) -> None:
+    known = Known(Attempt.of(an_assessment()), {})
+    other = Book(Contents(policy=Policy(limits=EXPLORING.limits), rules=(a_rule(),)), 7)
+    assert encode(judged_by(decide(known, model, NOON), model, other)) == encode(decide(known, model, NOON, other))
 
 
 def test_no_exemption_is_named_where_none_is_asked_for_or_anything_speaks_against_the_payment(model: Model) -> None:

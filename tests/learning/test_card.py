@@ -1,6 +1,7 @@
 """A model's card says where it is weak, with how sure one may be, and its page shows that without running anything."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -65,6 +66,16 @@ def test_rare_values_share_a_line_and_a_part_without_fraud_has_nothing_to_catch(
     assert any(part.frauds == 0 for part in parts)
 
 
+def test_the_commonest_values_are_those_that_most_payments_have_not_most_rows() -> None:
+    common = 20 * card.LARGEST
+    test, score, _ = payments(common + 40)
+    test = replace(test, weight=np.where(np.arange(len(test)) < common, 3.0, 1.0))
+    told: list[str | None] = [f"c{min(index // 20, card.LARGEST)}" for index in range(len(test))]
+    parts = card.parts_of(test, {"country": told}, score, REVIEW, draws(test, 0, card.RESAMPLES))["country"]
+    assert [part.payments for part in parts] == [60] * card.LARGEST + [40]
+    assert parts[-1].name == "1 others"
+
+
 def test_probabilities_that_come_true_lie_within_their_ranges_and_those_that_do_not_outside() -> None:
     chance = np.random.default_rng(2)
     score = np.sort(chance.beta(0.4, 12, size=20_000))
@@ -120,4 +131,6 @@ def test_the_page_draws_every_part_and_takes_no_text_for_markup() -> None:
     assert widths == sorted(widths, reverse=True)
     assert len(widths) == len(of.importance)
     assert shown.count("<tr>") == sum(map(len, of.parts.values())) + len(of.parts) + 1 + 1 + 8 + 3
+    for table in re.findall(r"<table.*?</table>", shown):
+        assert all(cell.tail is None for cell in ElementTree.fromstring(table).iter()), "text beside cells"
     assert page.page(a_card()) == shown

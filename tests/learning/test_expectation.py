@@ -1,5 +1,6 @@
 """What is usual, and when too little comes: on months that are made, with outages that are known."""
 
+import math
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.learning.expectation import LEAST_DAYS, Past, Usual, fit, judge, kind_of
+from shared.learning.expectation import LEAST_DAYS, QUIET, STEADY, Past, Usual, fit, judge, kind_of
 from tests.benchmarks.silence_worlds import BY_NAME, FIRST, HOUR, Outage, a_world, at, found_after, judged
 
 BILLED = (date(2026, 7, 1) - FIRST).days
@@ -104,6 +105,33 @@ def test_days_that_nobody_counted_say_nothing() -> None:
     assert judge(replace(past, known=known), [0], at(60, 0.25)).gone < 12
     found = judge(replace(past, known=known), [15] * 40, at(60, 10))
     assert found.expected == pytest.approx(600, rel=0.02)
+
+
+def test_by_how_much_hours_and_days_differ_is_twice_what_lay_below_less_what_is_chance() -> None:
+    past = flat(60, 600)
+    # Of the 28 latest days without one of billing a week had a fifth less, and bursts say nothing of silences.
+    latest = [nth for nth in range(60) if kind_of(FIRST + timedelta(days=nth)) == "ordinary"][-28:]
+    past.counts[latest[7:14]] = 480
+    past.counts[latest[14:21]] = 1200
+    usual = fit(past)
+    assert isinstance(usual, Usual)
+    below = 2 * 0.2**2 / 4
+    assert usual.dispersion == pytest.approx(below - 1 / 600)
+    assert usual.quiet == pytest.approx(QUIET * (1 - (math.sqrt(below - 1 / (24 * 600)) - STEADY)))
+    # Of all that came, a burst for a whole day is twice the usual.
+    assert usual.sure == pytest.approx(1 - 1 / math.sqrt(past.counts[1:].sum()))
+
+
+def test_in_an_hour_in_which_no_weekend_brought_anything_one_is_expected_of_all_weekends() -> None:
+    past = flat(60, 10)
+    days = [FIRST + timedelta(days=nth) for nth in range(60)]
+    weekends = [nth for nth, day in enumerate(days) if day.weekday() >= 5]
+    past.counts[weekends] = 0
+    past.counts[weekends, 12] = 10
+    usual = fit(past)
+    assert isinstance(usual, Usual)
+    learned = sum(nth > 0 and kind_of(days[nth]) == "ordinary" for nth in weekends)
+    assert usual.shares[1][3] == pytest.approx(1 / (10 * learned + 24))
 
 
 def test_billing_days_are_the_1st_the_15th_and_the_last() -> None:

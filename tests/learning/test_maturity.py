@@ -43,6 +43,11 @@ def test_what_is_not_known_yet_is_missed_by_no_curve() -> None:
     assert found.known[found.mature_days] >= 0.95 > found.known[found.mature_days - 1]
 
 
+def test_payments_of_today_say_nothing_of_what_tomorrow_brings() -> None:
+    delay, age = np.array([0] * 20 + [1] * 20 + [0] * 1_000), np.array([WATCHED] * 40 + [0] * 1_000)
+    assert learned(delay, age, ["dispute"] * len(age)).known[:2].tolist() == [0.5, 1.0]
+
+
 def test_each_source_has_its_own_curve_and_a_rare_one_that_of_all() -> None:
     delay, age, sources = a_world(8_000, seed=2)
     sources[:40] = ["manual_review"] * 40
