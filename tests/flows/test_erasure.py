@@ -671,6 +671,39 @@ def test_who_looked_at_somebody_of_whom_nothing_was_ever_listed_is_told_and_whom
     assert counted == 2
 
 
+def test_what_is_audited_while_an_erasure_is_on_its_way_is_found_at_its_end(world: World) -> None:
+    a_life(world)
+    told = of(ANA, payment_id="pi_4", three_d_secure="failed")
+    world.hear(a_payment_event(PaymentStep.CAPTURED, event_id="stripe:acct_1:e9", **told))
+    begin(world.ports, ANA, DEVELOPMENT, NOON, **WHY)
+    # Neither the payment nor the device's history leads there any more.
+    later = NOON + DAY
+    seen(world.ports.documents, "eve", later, [f"lists:device:{ANA}-device"])
+    errand = Errand(who="eve", why=f"{ANA} called", what="review_payment release", at=later)
+    kept = audited(world.ports, errand)
+    claim(kept, "stripe:pi_4", "eve", later, HOUR)
+    said = Word(request_id="w", action=ReviewAction.RELEASE, code="known", reason=f"{ANA} called", label="genuine")
+    decide_review(kept, "stripe:pi_4", "eve", later, said)
+    world.nights(NOON + SETTLED + 9 * DAY)
+    assert proved(world).stage is Stage.PROVED
+    assert ANA not in told_by_audit(world)
+    assert ANA.encode() not in unpacked(world)
+    assert "subjects" not in world.documents()[Key("erasures", name_of(ANA, DEVELOPMENT))]
+
+
+@pytest.mark.parametrize("customer", ["eve", "read", "lists", "2026", "11", "customer"])
+def test_an_id_that_is_an_ordinary_word_leaves_who_did_what_and_when_as_it_was(world: World, customer: str) -> None:
+    world.hear(a_payment_event(**of(customer, payment_id="pi_1")))
+    seen(world.ports.documents, "eve", NOON, [f"lists:customer:{customer}"])
+    listed(world, customer, NOON + 2 * HOUR, f"{customer} stole")
+    before = records(world.ports.documents, NOON - DAY, 50)
+    begin(world.ports, customer, DEVELOPMENT, NOON + DAY, who="ben", why="asked")
+    after = records(world.ports.documents, NOON - DAY, 50)[: len(before)]
+    assert [(one.who, one.what, one.at) for one in after] == [(one.who, one.what, one.at) for one in before]
+    assert f"{customer} stole" not in told_by_audit(world)
+    assert '\\"until\\":\\"2026-11-02T14:00:00Z\\"' in told_by_audit(world)
+
+
 def test_what_is_done_after_an_erasure_to_an_entry_that_holds_is_audited_by_the_erasures_name(world: World) -> None:
     a_life(world)
     listed(world, ANA, NOON + 300 * DAY, "stolen cards")

@@ -159,6 +159,20 @@ def test_a_night_that_was_missed_is_made_up_for_and_words_that_came_late_are_hea
     assert ports.warehouse.query(subscribers, {"day": TODAY - 2 * DAY}) == [{"found": 3}]
 
 
+@pytest.mark.parametrize(("days", "missed"), [(8, 1), (31, 0), (33, 2)])
+def test_a_day_is_read_again_a_week_and_a_month_later_also_where_that_night_was_missed(
+    ports: Ports, days: int, missed: int
+) -> None:
+    then = TODAY - days * DAY
+    for number in range(days - missed):
+        flag(ports, then + number * DAY)
+    paid(ports, "cus_late", days)
+    flag(ports, TODAY)
+    assert ports.warehouse.query("SELECT COUNT(*) AS found FROM purchases WHERE at < @day", {"day": then + DAY}) == [
+        {"found": 1}
+    ]
+
+
 def test_days_before_the_first_night_are_made_up_for_some_each_night_the_latest_first(ports: Ports) -> None:
     paid(ports, "cus_1", 0, FILLED, FILLED + 1)
     flag(ports, TODAY)
