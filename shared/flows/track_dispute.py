@@ -32,8 +32,9 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime, suspends: Suspen
         case DisputeChanged():
             tracked = _track(event, ports, now)
         case FraudWarned():
-            _file(event, ports, now)
+            warned = _file(event, ports, now)
             tracked = replace(_track(lifecycle.alert_of(event), ports, now), dispute=None)
+            tracked = replace(tracked, filed=_of_both(tracked.filed, warned.filed))
         case PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
             tracked = _file(event, ports, now)
         case PaymentChanged() if "step" in event.unsigned:  # a release, or a refund after all
@@ -114,6 +115,17 @@ def _file(event: FraudWarned | PaymentChanged, ports: Ports, now: datetime) -> _
         return Decision(_Tracked(known, found), found.writes)
 
     return change(ports.documents, cases.keys_to_find(event.provider, names), decide)
+
+
+def _of_both(later: Filed, earlier: Filed) -> Filed:
+    """What two commits are to tell: in between, what the event names may have become another payment's."""
+    told = {dispute.dispute_id for dispute, _ in later.rows}
+    filed_under = {case.payment_id for case, _ in later.cases}
+    return replace(
+        later,
+        rows=[*later.rows, *(row for row in earlier.rows if row[0].dispute_id not in told)],
+        cases=[*later.cases, *(one for one in earlier.cases if one[0].payment_id not in filed_under)],
+    )
 
 
 def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracked) -> None:

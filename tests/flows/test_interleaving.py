@@ -205,6 +205,13 @@ def after(*before: str) -> Callable[[Any], Any]:
     other="a refund",
     order="baaababb",
 )
+# A warning whose name becomes another payment's between its case and its alert.
+@example(
+    before=["a refund", "the word under the charge's name, of a payment"],
+    one="a payment of the charge's name",
+    other="a warning of both",
+    order="b",
+)
 def test_what_was_published_last_of_a_dispute_is_what_its_documents_say(
     ports: Ports, before: list[str], one: str, other: str, order: str
 ) -> None:
