@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from shared.domain.codec import encode, from_document, to_document, utc_text
@@ -312,13 +313,12 @@ def _renamed(told: Any, names: Sequence[tuple[str, str]]) -> Any:
 
 
 def _replaced(text: str, name: str, other: str) -> str:
-    parts, begin = [], 0
-    while (at := text.find(name, begin)) >= 0:
-        end = at + len(name)
-        alone = not (_in_word(text[at - 1 : at]) or _in_word(text[end : end + 1]))
-        parts.append(text[begin:at] + (other if alone else name))
-        begin = end
-    return "".join([*parts, text[begin:]])
+    first, *rest = text.split(name)
+    told = [first]
+    for before, part in pairwise((first, *rest)):
+        alone = not (_in_word(before[-1:]) or _in_word(part[:1]))
+        told += [other if alone else name, part]
+    return "".join(told)
 
 
 def _in_word(character: str) -> bool:
