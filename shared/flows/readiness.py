@@ -58,6 +58,8 @@ class Flag:
     missing: str | None
 
 
+FIRST_SQL: Final = """SELECT MIN(occurred_at) AS first FROM payment_events
+WHERE occurred_at >= @since AND occurred_at < @until AND kind = 'payment'"""
 REST_SQL: Final = "SELECT * FROM purchases WHERE at >= @since AND at < @until AND payment NOT IN ({gone})"
 
 
@@ -72,7 +74,11 @@ def flag(ports: Ports, day: datetime) -> None:
     A repeat changes nothing, and goes on where the one before was killed; `flagged` says that there is no need of one. Raises Unavailable."""
     [mark] = ports.documents.get([MARK])
     known = mark.document if mark else {}
-    begun, until, oldest = known.get("begun", day), known.get("until", day), day + DAY - LOOKED
+    begun, until = known.get("begun", day), known.get("until", day)
+    if (first := known.get("first")) is None:
+        first = _first_day(ports.warehouse, day)
+        _remember(ports, first=first)
+    oldest = max(day + DAY - LOOKED, first)
     while until <= day:
         # Of a night that was missed too: nobody else reads these days again.
         for late in (timedelta(0), *LATE):
@@ -87,6 +93,13 @@ def flag(ports: Ports, day: datetime) -> None:
         _remember(ports, begun=begun, until=until)
     ports.warehouse.derive("readiness", "day", day, READINESS_SQL, asked_at(day + DAY), as_of=day)
     fact("readiness_flagged", day=f"{day:%Y-%m-%d}", missing_days=max((begun - oldest).days, 0))
+
+
+def _first_day(warehouse: Warehouse, day: datetime) -> datetime:
+    """The first day within what is looked at of which there are words; asked once, for before it there is nothing to make up for."""
+    [row] = warehouse.query(FIRST_SQL, {"since": day + DAY - LOOKED, "until": day + DAY})
+    first: datetime = row["first"] or day
+    return first.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def flagged(ports: Ports, day: datetime) -> None:

@@ -182,6 +182,14 @@ def test_days_before_the_first_night_are_made_up_for_some_each_night_the_latest_
     assert ports.warehouse.query(there) == [{"found": 3}]
 
 
+def test_nothing_is_made_up_for_before_the_first_word_of_a_payment(ports: Ports) -> None:
+    paid(ports, "cus_1", 0, 2)
+    counting = Dying(ports.warehouse, 100)
+    flag(replace(ports, warehouse=counting), TODAY)
+    # The day, a week and a month before, two that are made up for, and the flags.
+    assert 100 - counting.after == 6
+
+
 def test_who_is_forgotten_has_no_purchase_of_that_day_and_no_flag_the_next_night(ports: Ports) -> None:
     paid(ports, "cus_gone", 0)
     paid(ports, "cus_stays", 0)
