@@ -129,7 +129,7 @@ def _money(node: Node, value: str, currency: str) -> Money | None:
     if amount is None:
         return None
     try:
-        return from_major(amount if isinstance(amount, str | int | Decimal) and amount is not True else "", currency)
+        return from_major(amount if type(amount) in (str, int, Decimal) else "", currency)
     except ValueError:
         raise unreadable(node.where(value), "not an amount of that currency", "unreadable_money") from None
 
