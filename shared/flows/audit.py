@@ -275,10 +275,7 @@ def _made(key: Key, errand: Errand, changes: Sequence[Changed], people: Mapping[
         changes=kept,
         subject=next((one for change in kept if (one := _subject(change.name)) is not None), None),
     )
-    document = to_document(record)
-    return Create(
-        key, unnamed(document, people) | {SUBJECT: renamed(document[SUBJECT], people)} if people else document
-    )
+    return Create(key, unnamed(to_document(record), people))
 
 
 def _subject(name: str) -> str | None:
@@ -291,25 +288,13 @@ def _erased(listed: Iterable[Document]) -> Iterator[tuple[str, str]]:
     return ((one["value"], one["erased_as"]) for one in listed if one.get("erased_as"))
 
 
-def renamed(told: Any, people: Mapping[str, str]) -> Any:
-    """`told` with each of `people` called otherwise, wherever their name stands as a word, also in the text of a JSON value."""
+def renamed(text: str, people: Mapping[str, str]) -> str:
+    """`text` with each of `people` called otherwise, wherever their name stands as a word, also where the text is JSON."""
     names = {form: other for name, other in people.items() for form in (name, encode(name).decode()[1:-1])}
     # The longest first, for one may begin with another.
-    return _renamed(told, sorted(names.items(), key=lambda one: -len(one[0])))
-
-
-def _renamed(told: Any, names: Sequence[tuple[str, str]]) -> Any:
-    match told:
-        case str():
-            for name, other in names:
-                told = _replaced(told, name, other)
-            return told
-        case dict():
-            return {name: _renamed(item, names) for name, item in told.items()}
-        case list() | tuple():
-            return [_renamed(item, names) for item in told]
-        case _:
-            return told
+    for name in sorted(names, key=len, reverse=True):
+        text = _replaced(text, name, names[name])
+    return text
 
 
 def _replaced(text: str, name: str, other: str) -> str:
@@ -327,15 +312,10 @@ def _in_word(character: str) -> bool:
 
 
 def unnamed(document: Document, people: Mapping[str, str]) -> Document:
-    """A record without these names: in its words and in what it changed, and not in who did what, and when."""
-    return {
-        **document,
-        "why": renamed(document["why"], people),
-        "changes": [
-            {member: renamed(text, people) for member, text in change.items()} for change in document["changes"]
-        ],
-        "outcome": renamed(document.get("outcome"), people),
-    }
+    """A record without these names: in whom it is of, its words and what it changed, and not in who did what, and when."""
+    kept = {name: renamed(text, people) for name in ("why", "outcome", SUBJECT) if (text := document.get(name))}
+    changes = [{name: text and renamed(text, people) for name, text in one.items()} for one in document["changes"]]
+    return {**document, **kept, "changes": changes}
 
 
 def _tell(errand: Errand) -> None:

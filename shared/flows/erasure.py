@@ -419,9 +419,7 @@ def _beside(ports: Ports, customer: str, names: Sequence[str], now: datetime) ->
     """The ids beside which an address was told of late."""
     if not email_parts(customer.strip())[0]:
         return []
-    told = {f"c{number}": name for number, name in enumerate(names)}
-    sql = BESIDE_SQL.format(names=", ".join(f"@{name}" for name in told))
-    rows = ports.warehouse.query(sql, {"since": now - PAYS_WITHIN, "until": now, **told})
+    rows = _naming(ports, BESIDE_SQL, names, now - PAYS_WITHIN, now)
     return [row["customer_id"] for row in rows]
 
 
@@ -723,10 +721,15 @@ def _is_of(row: Mapping[str, Any], payment: Snapshot | None, asked_at: datetime)
 def _rows_of(ports: Ports, customers: Sequence[str], until: datetime) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for start in range(0, len(customers), NAMES):
-        names = {f"c{number}": one for number, one in enumerate(customers[start : start + NAMES])}
-        sql = ROWS_SQL.format(names=", ".join(f"@{name}" for name in names))
-        rows += ports.warehouse.query(sql, {"since": BEGINNING, "until": until, **names})
+        rows += _naming(ports, ROWS_SQL, customers[start : start + NAMES], BEGINNING, until)
     return rows
+
+
+def _naming(ports: Ports, sql: str, customers: Sequence[str], since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """What `sql` answers of NAMES customers at most."""
+    named = {f"c{number}": one for number, one in enumerate(customers)}
+    asked = sql.format(names=", ".join(f"@{name}" for name in named))
+    return ports.warehouse.query(asked, {"since": since, "until": until, **named})
 
 
 def proof(ports: Ports, customer: str, keyring: Keyring) -> Report | None:
