@@ -78,7 +78,7 @@ def of(customer: str, **told: Any) -> dict[str, Any]:
     }
 
 
-NAMES = (ANA, "203.0.113.7", "4711", hashlib.sha256(f"{ANA}-card".encode()).hexdigest()[:16])
+NAMES = (ANA, "203.0.113.7", '"4711', hashlib.sha256(f"{ANA}-card".encode()).hexdigest()[:16])
 
 
 @dataclass
