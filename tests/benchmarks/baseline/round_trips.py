@@ -1,5 +1,5 @@
 """The least that any safe consumer does: read a message, read the documents that it names, commit what it adds to them,
-publish one message, acknowledge. No rule, no state, no model. And the same of a request that is answered."""
+publish a message to each of `BARE_TOPICS`, acknowledge. No rule, no state, no model. And the same of a request that is answered."""
 
 import base64
 import json
@@ -32,7 +32,8 @@ def round_trips(request: Request) -> tuple[str, int]:
     keys = [Key("baseline", name) for name in named]
     ports().documents.get(keys)
     ports().documents.commit([Accumulate(key, add={("n",): 1}) for key in keys])
-    ports().bus.publish([Message("fraud-decisions", b'{"payment_id":"' + named[0].encode() + b'"}')])
+    told = b'{"payment_id":"' + named[0].encode() + b'"}'
+    ports().bus.publish([Message(topic, told) for topic in os.environ["BARE_TOPICS"].split()])
     return "", 204
 
 
