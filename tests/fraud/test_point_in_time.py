@@ -391,6 +391,29 @@ def test_a_payment_is_large_by_what_was_usual_of_the_customer_when_it_was_decide
     )
 
 
+def test_what_is_usual_of_payments_of_nothing_is_the_same_in_both_places(tmp_path: Path) -> None:
+    # Of 3 the magnitude is one short of what is large beside nothing.
+    events = [
+        a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * DAY, amount=Money(minor, "EUR"))
+        for n, minor in enumerate([0, 0, 0, 3, 3])
+    ]
+    ports = local_ports(tmp_path)
+    assert_same(replayed(events, ports), from_warehouse(events, ports))
+
+
+def test_a_late_payment_is_beside_the_oldest_bucket_that_is_kept_and_none_before(tmp_path: Path) -> None:
+    days = [0, 1, 30]
+    events = [a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * DAY) for n in days]
+    late = a_payment_event(payment_id="pi_late", occurred_at=NOON + 29 * DAY)
+    arrivals: list[Arrival] = [*((event.occurred_at, event) for event in events), (NOON + 30.1 * DAY, late)]
+    ports = local_ports(tmp_path)
+    served = served_on(arrivals, ports)
+    rows = [msgspec.json.decode(encode_event(event, heard)) for heard, event in arrivals]
+    ports.warehouse.append("payment_events", rows)
+    assert_same(served, computed(ports))
+    assert computed(ports)[late.event_id]["card_payments_30d"] == 1
+
+
 def test_fraud_is_confirmed_in_the_bucket_of_its_payment_for_as_long_as_it_stands(tmp_path: Path) -> None:
     """The label of eight days ago is a share of its own, whatever news came in between."""
     payments = [a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * DAY) for n in range(12)]
