@@ -12,6 +12,7 @@ from shared.domain.privacy import (
     is_card_number,
     luhn,
     mask,
+    nameable,
 )
 
 PANS = [
@@ -245,3 +246,9 @@ def test_a_card_number_beside_a_uuid_or_in_a_word_is_masked_all_the_same(pan: st
     for text in (f"{OPAQUE[0]} {pan}", f"{pan}/{OPAQUE[0]}", f"card{pan}x", f"abc{pan}abc"):
         assert pan not in mask(text)
         assert holds_card_number(text)
+
+
+def test_half_a_pair_of_surrogates_keeps_no_name_from_being_hidden() -> None:
+    hidden = {nameable("\ud83c ana@music.example"), nameable("\udf55 ana@music.example")}
+    assert len(hidden) == 2
+    assert all(one.startswith("unkeyed-name-") for one in hidden)

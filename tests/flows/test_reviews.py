@@ -353,6 +353,7 @@ def test_a_payment_of_which_nothing_is_left_to_decide_needs_nobody(
     with pytest.raises(ReviewTaken, match=why):
         claim(ports, review_id, ANA, NOON + HOUR)
     assert (stored(ports, review_id).closed, waiting(ports), actions(ports)) == (why, [], [])
+    assert stored(ports, review_id).trail[-1].why == why
 
 
 def test_what_somebody_holds_is_theirs_whatever_became_of_the_payment(ports: Ports) -> None:

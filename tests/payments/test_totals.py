@@ -168,3 +168,9 @@ def test_words_come_back_from_their_text() -> None:
     assert sorted(ledger.unfolded(kept)) == sorted(words)
     assert ledger.unfolded(kept, words[:2]) == ledger.unfolded(kept)
     assert ledger.folded(kept, words, (), ()) == kept
+
+
+def test_a_capture_that_failed_over_nothing_took_nothing_away() -> None:
+    captured = a_payment_event(PaymentStep.CAPTURED, amount=eur(500), reference=None, occurred_at=NOON)
+    failed = a_payment_event(PaymentStep.CAPTURE_FAILED, amount=eur(0), reference="r", occurred_at=NOON + HOUR)
+    assert payment_after([captured, failed]).captured == eur(500)
