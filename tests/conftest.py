@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
+from hypothesis import HealthCheck, settings
 
 from tests.stack import emulators, leash, postgres
 from tests.stack.servers import Absent, Server
@@ -19,6 +20,10 @@ from tests.stack.topology import topics
 
 _FOLDER = "PAYIN_TEST_SERVERS"
 _CONTROLLER = pytest.StashKey[Path]()
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
