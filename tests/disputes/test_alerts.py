@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.disputes.alerts import AlertRules, decide, expected_of_holding, outcome_of
+from shared.disputes.alerts import SHOWN_WITHIN, AlertRules, decide, expected_of_holding, outcome_of
 from shared.disputes.lifecycle import alert_of, record
 from shared.disputes.refunds import Advice, MayRefund
 from shared.disputes.strategy import Costs, Outcomes, Strategy, Verdict
@@ -21,6 +21,7 @@ from tests.builders import DAY, HOUR, NOON, a_dispute_event, a_fraud_warning, di
 COSTS = Costs(answer=300, accept_below=500, programme_item=800, dispute_fee=2000, refund_below=5000)
 # P(win) of a fraud dispute with half a packet: 0.35 x (0.4 + 0.6 x 0.5) = 0.245.
 STRATEGY = Strategy(costs={"EUR": COSTS})
+RULES = AlertRules()
 
 
 def a_report(**fields: Any) -> Dispute:
@@ -36,7 +37,7 @@ def decided(alert: Dispute, left: Money | None = None, **told: Any) -> Verdict:
     advice = Advice(
         told.pop("may", MayRefund.YES), left or eur(1999), ("nobody disputes it",), told.pop("settled", None)
     )
-    asked = {"authenticated": False, "outcomes": Outcomes(), "strategy": STRATEGY, "rules": AlertRules(), "now": NOON}
+    asked = {"authenticated": False, "outcomes": Outcomes(), "strategy": STRATEGY, "rules": RULES, "now": NOON}
     return decide(alert, advice, **{**asked, **told})
 
 
@@ -98,6 +99,18 @@ def test_in_doubt_a_person_says() -> None:
     assert decided(an_alert(), Money(1999, "XAU")).act is None
     # A report that another alert is looking after wants nobody.
     assert decided(a_report(), may=MayRefund.ASK).act is Act.DECLINE
+
+
+def test_one_that_waits_for_another_refund_is_looked_at_again_while_there_is_time_to_answer() -> None:
+    for due, again_at in (
+        (NOON + 3 * HOUR, NOON + 3 * HOUR + SHOWN_WITHIN),
+        (NOON + 2 * DAY, NOON + DAY - RULES.buffer),
+    ):
+        advice = Advice(MayRefund.ASK, eur(1999), ("one is on its way",), None, underway_until=due)
+        verdict = decide(
+            an_alert(), advice, authenticated=False, outcomes=Outcomes(), strategy=STRATEGY, rules=RULES, now=NOON
+        )
+        assert (verdict.act, verdict.earliest_at) == (None, again_at)
 
 
 def test_it_is_announced_for_as_long_as_its_window_leaves() -> None:

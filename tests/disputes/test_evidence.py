@@ -12,7 +12,7 @@ from shared.disputes.evidence import _SAYING, ANY, DIGITAL_SUBSCRIPTION, Known, 
 from shared.domain import payments
 from shared.domain.events import DisputeReason
 from shared.domain.evidence import CompellingEvidence, Item, Merchant
-from shared.domain.usage import APP_STORES, CancellationStep, Consent, Usage
+from shared.domain.usage import APP_STORES, CancellationStep, Consent, PlanChanged, Usage
 from tests.builders import DAY, HOUR, NOON, a_card, a_refund_event, eur
 from tests.disputes.proofs import (
     MERCHANT,
@@ -189,6 +189,15 @@ def test_what_was_refunded_is_told_and_nothing_else_is_called_a_refund() -> None
     refunded = payments.record(a_payment(), a_refund_event(amount=eur(500)))
     text = said(known(payment=refunded), DisputeReason.CREDIT_NOT_PROCESSED)[Item.REFUNDS]
     assert text == "EUR 5.00 of this payment has been refunded.\n2026-11-03 12:00 UTC: refunded EUR 5.00"
+
+
+def test_each_plan_that_was_subscribed_to_is_a_line_in_the_order_of_time() -> None:
+    plans = (
+        PlanChanged(at=NOON - DAY, plan="Family", before="Premium"),
+        PlanChanged(at=NOON - 200 * DAY, plan="Premium"),
+    )
+    text = said(known(usage=used(told(plans=plans))), CANCELED)[Item.PLAN]
+    assert text == ("2026-04-16 12:00 UTC: subscribed to Premium\n2026-11-01 12:00 UTC: changed from Premium to Family")
 
 
 def test_a_message_is_one_line_and_what_a_month_brings_is_cut_to_what_can_be_read() -> None:

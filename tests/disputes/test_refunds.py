@@ -8,10 +8,20 @@ import pytest
 from shared.disputes.case import with_dispute, with_warning
 from shared.disputes.refunds import MayRefund, may_refund
 from shared.domain import payments
-from shared.domain.disputes import Case, Dispute
-from shared.domain.events import DisputeStage, DisputeStatus, PaymentStep
+from shared.domain.answers import Act
+from shared.domain.disputes import Answer, AnswerState, Case, Dispute
+from shared.domain.events import Alert, DisputeStage, DisputeStatus, PaymentStep
 from shared.domain.payments import Payment
-from tests.builders import NOON, a_dispute_event, a_fraud_warning, a_payment_event, a_refund_event, dispute_after, eur
+from tests.builders import (
+    HOUR,
+    NOON,
+    a_dispute_event,
+    a_fraud_warning,
+    a_payment_event,
+    a_refund_event,
+    dispute_after,
+    eur,
+)
 
 
 def a_payment(*steps: Any) -> Payment:
@@ -78,3 +88,21 @@ def test_what_is_told_of_another_dispute_counts_once() -> None:
     stray = replace(a_dispute(), dispute_id="pi_1", same_as="dp_1")
     assert may_refund(a_payment(), None, [dispute, stray]).left == eur(0)
     assert may_refund(a_payment(), None, [stray]).may is MayRefund.YES
+
+
+def test_what_was_reversed_is_left_no_more() -> None:
+    captured = a_payment_event(amount=eur(1999))
+    payment = a_payment(captured, a_payment_event(PaymentStep.REVERSED, amount=eur(500), occurred_at=NOON + HOUR))
+    assert may_refund(payment, None, ()).left == eur(1499)
+
+
+def test_a_refund_is_on_its_way_until_it_is_due_or_since_it_was_decided() -> None:
+    alert = a_dispute(stage=DisputeStage.INQUIRY, alert=Alert.ETHOCA, respond_by=NOON + 24 * HOUR)
+
+    def answered(**told: Any) -> Dispute:
+        answer = Answer(state=AnswerState.ANNOUNCED, act=Act.ACCEPT, at=NOON, **told)
+        return replace(alert, answers={alert.round: answer})
+
+    assert may_refund(a_payment(), None, [answered()]).underway_until == NOON
+    assert may_refund(a_payment(), None, [answered(due_at=NOON + HOUR)]).underway_until == NOON + HOUR
+    assert may_refund(a_payment(), None, [alert]).underway_until is None
