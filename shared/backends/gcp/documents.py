@@ -245,6 +245,11 @@ def _document(fields: Any) -> Document:
 def _value(value: Any) -> Any:
     kind = value.WhichOneof("value_type")
     match kind:
+        case "integer_value":
+            # Nearly all that documents of histories hold.
+            return value.integer_value
+        case "map_value":
+            return _document(value.map_value.fields)
         case "null_value":
             return None
         case "timestamp_value":
@@ -252,7 +257,5 @@ def _value(value: Any) -> Any:
             return _EPOCH + timedelta(seconds=instant.seconds, microseconds=instant.nanos // 1000)
         case "array_value":
             return [_value(item) for item in value.array_value.values]
-        case "map_value":
-            return _document(value.map_value.fields)
         case _:
             return getattr(value, kind)
