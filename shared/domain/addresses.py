@@ -26,10 +26,12 @@ def address(text: str) -> str | None:
     if len(text) > 512:
         return None
     found = [one for part in text.split(",") if (one := _one(part)) is not None]
-    return next((one for one in found if ipaddress.ip_address(one).is_global), found[0] if found else None)
+    if len(found) < 2:
+        return str(found[0]) if found else None
+    return str(next((one for one in found if one.is_global), found[0]))
 
 
-def _one(text: str) -> str | None:
+def _one(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if len(text) > 128:
         return None
     text = text.strip()
@@ -42,7 +44,7 @@ def _one(text: str) -> str | None:
         found = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
     except ValueError:
         return None
-    return str(_held(found) if isinstance(found, ipaddress.IPv6Address) else found)
+    return _held(found) if isinstance(found, ipaddress.IPv6Address) else found
 
 
 def _held(found: ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

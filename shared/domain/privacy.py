@@ -111,6 +111,9 @@ def is_card_number(digits: str) -> bool:
 def mask(text: str, longest: int | None = None) -> str:
     """`text` with every card number, IBAN, e-mail address and digest of one replaced; of a long text, its first
     `longest` characters, or LONGEST. Whoever keeps what somebody wrote refuses what is longer before."""
+    if longest is None and len(text) < _LEAST and not _AT.search(text):
+        # Shorter than any number, and no address: most texts that are masked.
+        return text
     until, most = len(text), LONGEST if longest is None else longest
     if until > most:
         # What the cut might halve is left out as well: half a card number is none that anybody would know.

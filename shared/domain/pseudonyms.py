@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MAIL, NAME = "mail", "name"
-MARK = b"unkeyed-"
+MARKED = "unkeyed-"
+MARK = MARKED.encode()
 _UNKEYED = re.compile(rb"unkeyed-(mail|name)-([0-9a-f]{64})")
 
 
@@ -42,6 +43,14 @@ class Keyring:
     def keyed(self, data: bytes) -> bytes:
         """`data` with every marked digest replaced: the same digest by the same text, wherever it stands."""
         return _UNKEYED.sub(self._replacement, data) if MARK in data else data
+
+    def keyed_text(self, text: str) -> str:
+        """`keyed` of a text."""
+        return (
+            self.keyed(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+            if MARKED in text
+            else text
+        )
 
     def every(self, marked: str) -> tuple[str, ...]:
         """All that this marked digest may have become, a name a version; of another text that text itself."""

@@ -57,7 +57,7 @@ class Model:
         sources = (*range(len(self.names)), *(column for column, _ in self._tails))
         forest = _Forest(sources)
         expected = [forest.add(tree) for tree in artifact["trees"]]
-        self._columns, self._leaves = forest.columns(), tuple(forest.leaves)
+        self._columns, self._leaves = forest.columns(), _side_by_side(forest.leaves)
         self.base = self._baseline + math.fsum(expected)
 
     def score(self, features: Sequence[float | None]) -> Scored:
@@ -204,6 +204,15 @@ class _Forest:
 
     def columns(self) -> tuple[Column, ...]:
         return tuple(_column(sorted(splits, key=itemgetter(0)), self._every) for splits in self._splits)
+
+
+def _side_by_side(trees: Iterable[Sequence[Leaf]]) -> tuple[tuple[Leaf, ...], ...]:
+    """`trees`, made anew in the order in which they are asked. What a score looks at lies together in memory then, and not among
+    all that was made while the forest was read: between two payments others empty the processor's cache."""
+    return tuple(
+        tuple((value * 1.0, tuple([(feature, amount * 1.0) for feature, amount in moved])) for value, moved in leaves)
+        for leaves in trees
+    )
 
 
 def _column(splits: Sequence[Split], every: int) -> Column:

@@ -227,13 +227,16 @@ class Policy:
 
     def version(self, otherwise: Thresholds) -> str:
         """Short SHA-256 of all by which a score could have led elsewhere."""
-        if self == Policy():
+        if self == _EMPTY:
             return otherwise.version
         limits = [
             [one.scope, one.thresholds, one.costs, one.authenticated_loss, *_challenged(one)] for one in self.limits
         ]
         exemptions = [[one.scope, one.low_value, one.acquirer_fraud_rate] for one in self.exemptions]
         return version_of([otherwise, limits, self.exploration, *([exemptions] if exemptions else [])])
+
+
+_EMPTY = Policy()
 
 
 def _challenged(limits: Limits) -> list[str]:

@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.domain.addresses import address
-from shared.domain.codec import decode_event, encode_event
 from shared.domain.errors import Misconfigured, Unavailable
 from shared.domain.events import Card, Initiator, PaymentAssessed
 from shared.domain.money import LARGEST_MINOR, Money
@@ -121,12 +120,19 @@ class AssessmentRequest(Closed):
 
     def asked(self, keyring: Keyring, now: datetime) -> PaymentAssessed:
         """The request in our words, under our keys."""
-        request_id = nameable(self.request_id)
+
+        def told(text: str | None) -> str | None:
+            return text if text is None else keyring.keyed_text(text)
+
+        def name(text: str | None) -> str | None:
+            return text if text is None else keyring.keyed_text(nameable(text))
+
+        request_id = keyring.keyed_text(nameable(self.request_id))
         digest, domain = email_parts(self.email)
         if self.email_sha256 is not None:
             digest = unkeyed_digest(MAIL, self.email_sha256)
-        card = Card(**{**self.card.model_dump(), "fingerprint": _maybe(self.card.fingerprint)}) if self.card else None
-        event = PaymentAssessed(
+        card = self.card
+        return PaymentAssessed(
             event_id=f"{self.provider}:{self.account}:assessment:{request_id}",
             provider=self.provider,
             account=self.account,
@@ -135,28 +141,30 @@ class AssessmentRequest(Closed):
             request_id=request_id,
             payment_id=request_name(request_id),
             flow=self.flow,
-            product=self.product,
+            product=told(self.product),
             amount=Money(self.amount.minor, self.amount.currency),
-            aliases=tuple(dict.fromkeys(map(nameable, self.payment_ids))),
-            merchant_reference=_maybe(self.merchant_reference),
+            aliases=tuple(dict.fromkeys(keyring.keyed_text(nameable(one)) for one in self.payment_ids)),
+            merchant_reference=name(self.merchant_reference),
             method=self.method,
-            card=card,
-            customer_id=_maybe(self.customer_id),
-            device_id=_maybe(self.device_id),
+            card=Card(
+                fingerprint=name(card.fingerprint),
+                bin=card.bin,
+                last4=card.last4,
+                network=card.network,
+                funding=card.funding,
+                country=card.country,
+            )
+            if card
+            else None,
+            customer_id=name(self.customer_id),
+            device_id=name(self.device_id),
             ip=self.ip,
-            email_hash=digest,
-            email_domain=domain or self.email_domain,
+            email_hash=told(digest),
+            email_domain=told(domain or self.email_domain),
             billing_country=self.billing_country,
             initiator=Initiator(self.initiator),
             three_d_secure=self.three_d_secure,
         )
-        keyed = decode_event(keyring.keyed(encode_event(event)))
-        assert isinstance(keyed, PaymentAssessed)
-        return keyed
-
-
-def _maybe(value: str | None) -> str | None:
-    return None if value is None else nameable(value)
 
 
 class AnswerReason(Closed):

@@ -1,15 +1,22 @@
-"""The door before authorisation, beside a bare handler that reads as many documents in one batch and commits as many in
-another, and waits for no message either. Target: at most 1.5 times its time. And the door's cold start, with a model and
-without, beside a bare hello-world. The door judges by a model of 200 trees, and its budget is as large as any caller's.
+"""The door before authorisation, beside two bare handlers that wait for no message either, and where its time goes.
+
+`the same round trips`: one batched read of as many documents and one commit of as many documents, sums and bytes, by the same
+client; nothing is made of what is read. Target: at most 1.5 times its time. `the least`: the same documents with one sum in
+each, which is less than any door could read and write. The door judges by a model of 200 trees, publishes a message beside
+its commit, and its budget is as large as any caller's.
+
+And the door's cold start, with a model and without, beside a bare hello-world.
 """
 
 import json
 import random
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+import urllib3
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -19,16 +26,22 @@ from shared.flows.scorer import CHAMPION
 from shared.flows.train_model import COLUMNS
 from shared.runtime.app import App
 from shared.runtime.assessments import LONGEST_BUDGET, PATH
-from tests.benchmarks.acknowledgement import figures
+from tests.benchmarks.acknowledgement import FIGURES
 from tests.benchmarks.cold_start import HELLO
-from tests.benchmarks.servers import Request, Start, beside, cold_start, running
+from tests.benchmarks.servers import Load, Request, Start, cold_start, load, serve
 from tests.benchmarks.worlds import worlds
 from tests.fraud.forests import artifact, fitted
 from tests.stack.topology import environment as own
 
 ROOT = Path(__file__).resolve().parents[2]
 DOOR, BARE = ROOT / "functions/assess_payment/main.py", ROOT / "tests/benchmarks/baseline/round_trips.py"
-ROUNDS, REQUESTS, STARTS = 5, 300, 7
+DOORS = "assess_payment"
+SIDES = {
+    DOORS: (DOOR, "assess_payment"),
+    "the same round trips": (BARE, "read_and_commit_as_much"),
+    "the least": (BARE, "read_and_commit"),
+}
+ROUNDS, REQUESTS, WARM, STARTS = 5, 300, 200, 7
 
 
 def asked(number: int) -> list[Request]:
@@ -65,13 +78,54 @@ def promote(settings: dict[str, str]) -> None:
 
 def answers(world: str, settings: dict[str, str], console: Console) -> None:
     for connections in (1, 4):
-        with (
-            running(DOOR, "assess_payment", settings, asked(1)[0]) as port,
-            running(BARE, "read_and_commit", settings, asked(1)[0]) as bare_port,
-        ):
-            loads = beside((port, asked), (bare_port, asked), connections, ROUNDS, REQUESTS, warm=200)
-        title = f"the door, {world}, {connections} connection(s), {ROUNDS} x {REQUESTS} requests"
-        console.print(figures(title, "assess_payment", "one read, one commit", *loads))
+        with ExitStack() as serving:
+            servers = {
+                name: serving.enter_context(serve(source, target, settings, asked(1)[0]))
+                for name, (source, target) in SIDES.items()
+            }
+            for one in servers.values():
+                load(one.port, asked(WARM), connections)
+            before = {name: one.cpu_seconds() for name, one in servers.items()}
+            loads: dict[str, list[Load]] = {name: [] for name in servers}
+            # In alternation, so that a machine that slows down slows all.
+            for _ in range(ROUNDS):
+                for name, one in servers.items():
+                    loads[name].append(load(one.port, asked(REQUESTS), connections))
+            cpu = {name: one.cpu_seconds() - before[name] for name, one in servers.items()}
+        table = Table(title=f"the door, {world}, {connections} connection(s), {ROUNDS} x {REQUESTS} requests")
+        for heading in ("", *FIGURES, "CPU ms", *(f"{figure} ratio" for figure in (*FIGURES, "CPU"))):
+            table.add_column(heading, justify="right")
+        for name, runs in loads.items():
+            figures = [f"{median(map(of, runs)):.1f}" for of in FIGURES.values()]
+            ratios = [
+                f"{median(of(x) / of(y) for x, y in zip(loads[DOORS], runs, strict=True)):.2f}"
+                for of in FIGURES.values()
+            ]
+            each = cpu[name] / (ROUNDS * REQUESTS) * 1000
+            table.add_row(name, *figures, f"{each:.2f}", *ratios, f"{cpu[DOORS] / cpu[name]:.2f}")
+        console.print(table)
+
+
+def phases(world: str, settings: dict[str, str], console: Console) -> None:
+    """Where the processor's time of an answer goes. Clocking it takes a few per cent itself."""
+    with serve(ROOT / "tests/benchmarks/baseline/clocked_door.py", "clocked_door", settings, asked(1)[0]) as served:
+
+        def told() -> dict[str, float]:
+            found: dict[str, float] = urllib3.request("GET", f"http://127.0.0.1:{served.port}/phases").json()
+            return found
+
+        load(served.port, asked(WARM), 1)
+        before = told()
+        load(served.port, asked(ROUNDS * REQUESTS), 1)
+        spent = {name: seconds - before.get(name, 0.0) for name, seconds in told().items()}
+    whole = spent.pop("")
+    spent["the rest: the connections' loop, gRPC's threads, threads that change places"] = whole - sum(spent.values())
+    table = Table(title=f"the processor's time of one answer, {world}: {whole / ROUNDS / REQUESTS * 1000:.2f} ms")
+    for heading in ("", "ms", "share"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    for name, seconds in sorted(spent.items(), key=lambda one: -one[1]):
+        table.add_row(name, f"{seconds / ROUNDS / REQUESTS * 1000:.3f}", f"{seconds / whole:.0%}")
+    console.print(table)
 
 
 def starts(world: str, settings: dict[str, str], console: Console) -> None:
@@ -98,6 +152,7 @@ def main() -> None:
         with environment() as settings:
             settings |= {"THREADS": "8", **own("assess_payment")}
             promote(settings)
+            phases(world, settings, console)
             answers(world, settings, console)
             starts(world, settings, console)
 

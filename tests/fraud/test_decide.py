@@ -1,5 +1,6 @@
 """Limits, exploration and exemptions, through the decision that they make."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from shared.domain.events import Initiator, PaymentAttempt
 from shared.flows.train_model import COLUMNS
 from shared.fraud.book import SHIPPED, Book, Contents
 from shared.fraud.decide import SPENT, decide, digest, judged_by, recompute
-from shared.fraud.features import Attempt
+from shared.fraud.features import EPOCH, Attempt
 from shared.fraud.history import Known
 from shared.fraud.lists import Entry
 from shared.fraud.model import Model
@@ -89,6 +90,14 @@ def test_what_says_nothing_of_later_members_has_the_version_that_it_had() -> Non
     versions = {one.version(DEFAULT_THRESHOLDS) for one in (exploring, *more)}
     assert len(versions) == 5
     assert digest(an_assessment(product="trial")) != digest(an_assessment())
+
+
+def test_a_request_is_told_by_the_words_by_which_earlier_releases_told_it() -> None:
+    """What is stored was made of the dataclass's own words, and is compared with what comes now."""
+    asked = an_assessment(product="trial", ip="2001:db8::1", aliases=("pi_1", "it's"), decision="answered")
+    words = repr(replace(asked, occurred_at=EPOCH, decision=""))
+    assert digest(asked) == hashlib.sha256(words.encode()).hexdigest()[:16]
+    assert digest(an_assessment()) == "6cfb45edd915f63f", "of a request, in every release"
 
 
 def drawn(policy: Policy) -> Iterator[str]:

@@ -10,10 +10,12 @@ import schemathesis
 from flask.testing import FlaskClient
 from functions_framework import create_app
 
+from shared.domain.codec import encode_event
 from shared.domain.events import PaymentAssessed
 from shared.domain.privacy import email_parts
-from shared.domain.pseudonyms import DEVELOPMENT
-from shared.runtime.assessments import PATH, openapi, read
+from shared.domain.pseudonyms import DEVELOPMENT, MARK, NAME, unkeyed
+from shared.runtime.assessments import PATH, AssessmentRequest, openapi, read
+from shared.runtime.contracts import DoesNotFit
 from terraform.tools import bundle
 from tests.builders import NOON
 from tests.functions.attacked import attack
@@ -131,6 +133,31 @@ def test_the_callers_hash_of_an_address_names_the_same_customer_as_the_address()
     by_hash = read(json.dumps({**rest, "email_sha256": digest, "email_domain": "music.example"}).encode())
     assert by_hash.asked(DEVELOPMENT, NOON) == read(json.dumps(ASKED).encode()).asked(DEVELOPMENT, NOON)
     assert DEVELOPMENT.keyed(str(email_parts("ANA@music.example")[0]).encode()).decode().startswith("mail-dev-")
+
+
+def test_no_marked_digest_leaves_whatever_member_it_was_told_in() -> None:
+    marked = unkeyed(NAME, "4242424242424242")
+    texts = ("request_id", "merchant_reference", "product", "customer_id", "device_id", "email_domain")
+    rest = {name: value for name, value in ASKED.items() if name != "email"}
+    told = {**rest, **dict.fromkeys(texts, marked), "payment_ids": [marked], "card": {"fingerprint": marked}}
+    unknown = {name for name, member in AssessmentRequest.model_fields.items() if _takes(name, marked)} - {*texts}
+    assert unknown == {"payment_ids"}, "a member that takes such a text is told here"
+    asked = encode_event(read(json.dumps(told).encode()).asked(DEVELOPMENT, NOON))
+    assert MARK not in asked
+    assert asked.count(DEVELOPMENT.keyed(marked.encode())) == len(texts) + 4, (
+        "the ids of the event, the payment and the card"
+    )
+
+
+def _takes(name: str, text: str) -> bool:
+    rest = {member: value for member, value in ASKED.items() if member != "email"}
+    for value in (text, [text]):
+        try:
+            read(json.dumps({**rest, name: value}).encode())
+        except DoesNotFit:
+            continue
+        return True
+    return False
 
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=str)
