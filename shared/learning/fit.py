@@ -17,6 +17,8 @@ Tail = tuple[int, float]
 """(column, floor): a copy of the column in which everything below the floor is missing."""
 
 TAIL_QUANTILE = 0.95
+BINS = 255
+"""Values of one column that a histogram tells apart; one with no more of them needs no copy."""
 ALMOST_INFINITE = 1e300
 THREADS = 2
 """Sums over all rows are added up by thread, and machines differ in their number of cores: sums in another order would be
@@ -46,30 +48,43 @@ class Fitted:
 def fit(train: Table, long_tailed: Sequence[str], request: TrainingRequest) -> Fitted:
     """The forest for `train`. The same rows and seed give the same trees."""
     tails = tails_of(train, long_tailed)
-    forest = HistGradientBoostingClassifier(
-        max_iter=request.iterations,
-        learning_rate=request.learning_rate,
-        max_leaf_nodes=request.leaves,
-        min_samples_leaf=request.least_leaf or min(max(train.frauds // 6, 10), 50),
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=request.seed,
-    )
-    values = with_tails(train.values, tails)
-    # scikit-learn cannot bin a column that is missing everywhere; as a constant it is never asked about either.
-    values[:, np.isnan(values).all(axis=0)] = 0.0
-    # Nor between infinities: half way to one of them is no number. As the largest numbers they stay above everything.
-    np.clip(values, -ALMOST_INFINITE, ALMOST_INFINITE, out=values)
+    forest, values = forest_of(train, request), matrix(train.values, tails)
     with threadpool_limits(limits=THREADS):
         forest.fit(values, train.fraud)
     return Fitted(forest, tails)
 
 
+def forest_of(train: Table, request: TrainingRequest) -> HistGradientBoostingClassifier:
+    """What will learn from `train`, before it has."""
+    return HistGradientBoostingClassifier(
+        max_iter=request.iterations,
+        max_bins=BINS,
+        learning_rate=request.learning_rate,
+        max_leaf_nodes=request.leaves,
+        min_samples_leaf=request.least_leaf or min(max(train.frauds // 6, 10), 50),
+        l2_regularization=request.l2,
+        max_features=request.split_part,
+        early_stopping=False,
+        random_state=request.seed,
+    )
+
+
+def matrix(values: Floats, tails: Sequence[Tail]) -> Floats:
+    """A copy of `values` with the tails behind them, as a forest can learn from it."""
+    whole = with_tails(values, tails)
+    # scikit-learn cannot bin a column that is missing everywhere; as a constant it is never asked about either.
+    whole[:, np.isnan(whole).all(axis=0)] = 0.0
+    # Nor between infinities: half way to one of them is no number. As the largest numbers they stay above everything.
+    np.clip(whole, -ALMOST_INFINITE, ALMOST_INFINITE, out=whole)
+    return whole
+
+
 def tails_of(train: Table, long_tailed: Sequence[str]) -> tuple[Tail, ...]:
     """Where the tail of each long-tailed column begins: its 95th percentile, or the least above its commonest floor.
 
-    A histogram has 255 bins of equal weight, so the last one merges the top 0.4 % of the payments, which is where
-    fraud is. Missing values take no bins: in the copy all of them lie on the tail.
+    A histogram has BINS bins of equal weight, so the last one merges the top 0.4 % of the payments, which is where
+    fraud is. Missing values take no bins: in the copy all of them lie on the tail. A column with no more values than bins has
+    none: each value has a bin of its own already, and a copy costs twice as much to learn from as another column.
     """
     tails: list[Tail] = []
     for name in long_tailed:
@@ -78,14 +93,11 @@ def tails_of(train: Table, long_tailed: Sequence[str]) -> tuple[Tail, ...]:
         column = train.columns.index(name)
         values = train.values[:, column]
         values = values[np.isfinite(values)]  # a tail that begins at infinity would hold nothing else
-        if not len(values):
+        if len(np.unique(values)) <= BINS:
             continue
         floor = float(np.quantile(values, TAIL_QUANTILE, method="higher"))
         if floor <= (least := float(values.min())):
-            above = values[values > least]
-            if not len(above):
-                continue
-            floor = float(above.min())
+            floor = float(values[values > least].min())
         tails.append((column, floor))
     return tuple(tails)
 

@@ -23,6 +23,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     tests. max_rows: genuine payments are thinned out above it, and frauds above as many. least_frauds: needed for training, and
     least_frauds_held_out in each later slice, least_frauds_compared to tell a model from the champion; least_lift: times
     the prior that the low end of its average precision must reach. least_leaf: payments in a leaf; None: by the number of frauds.
+    split_part: the part of the features among which each split chooses, drawn anew for each; l2: how strongly small leaves are
+    drawn towards saying nothing.
     stale_days: how long one champion may decide before that alarms. as_challenger: what passes is asked beside the champion
     first, and decides when an operator promotes it. challenge_capacity, review_capacity: the largest part of payments that may be challenged, reviewed.
     """
@@ -44,6 +46,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     learning_rate: Part = 0.05
     leaves: Annotated[int, msgspec.Meta(ge=2, le=255)] = 8
     least_leaf: Count | None = None
+    split_part: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.2
+    l2: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 20.0
     challenge_capacity: Part = 0.10
     review_capacity: Part = 0.02
     stale_days: Days = 14

@@ -1,6 +1,6 @@
 """`make bench`: every figure beside a baseline measured in the same run. `python -m tests.benchmarks NAME ...` for some.
 
-`python -m tests.benchmarks fraud_quality --help`: this one is asked by options."""
+`python -m tests.benchmarks fraud_quality --help`: this one and `training` are asked by options."""
 
 import importlib
 import sys
@@ -18,10 +18,12 @@ ON_REQUEST = (
     "lists",
 )  # takes minutes, and data that is not part of the project
 
+BY_OPTIONS = ("fraud_quality", "training")
+
 
 def main(names: list[str]) -> None:
-    if names[:1] == ["fraud_quality"]:
-        importlib.import_module("tests.benchmarks.fraud_quality").main(names[1:])
+    if names and names[0] in BY_OPTIONS:
+        importlib.import_module(f"tests.benchmarks.{names[0]}").main(names[1:])
         return
     for name in names or BENCHMARKS:
         if name not in BENCHMARKS + ON_REQUEST:

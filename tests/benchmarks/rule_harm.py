@@ -18,7 +18,6 @@ from shared.domain.decisions import Outcome
 from shared.domain.instants import microseconds
 from shared.flows.train_model import COLUMNS
 from shared.fraud.book import shipped_rules
-from shared.fraud.expressions import compiled
 from shared.fraud.features import LONG_TAILED, NAMES
 from shared.fraud.policy import SEVERITY, Capacity, Costs, Thresholds, cheapest, within_capacity
 from shared.learning.data_set import Flags, Table
@@ -26,7 +25,7 @@ from shared.learning.fit import calibrated, calibration, fit
 from shared.learning.request import TrainingRequest
 from tests.benchmarks.fraud_quality import thinned
 from tests.benchmarks.labeled_data import Names
-from tests.benchmarks.simulated_shop import BURN_IN, TESTED_FROM, TRAINED_UNTIL, Shop, shop
+from tests.benchmarks.simulated_shop import BURN_IN, TESTED_FROM, TRAINED_UNTIL, Shop, hits, shop, vectors
 from tests.simulator.world import THIRD_PARTY, Fraud
 
 SEEDS = (11, 12)
@@ -71,26 +70,22 @@ def truth(told: Shop) -> tuple[Flags, Flags]:
 
 def by_rules(told: Shop, rows: Flags) -> Mapping[Outcome, Flags]:
     """What the shipped rules answer, or harder; each of them shown on `rows`."""
-    vectors = [
-        {name: None if value != value else value for name, value in zip(NAMES, row, strict=True)}
-        for row in told.table.values.tolist()
-    ]
+    asked = vectors(told.table)
     fraud, genuine = truth(told)
-    stopped = {outcome: np.zeros(len(vectors), dtype=np.bool_) for outcome in HARDER}
+    stopped = {outcome: np.zeros(len(asked), dtype=np.bool_) for outcome in HARDER}
     for rule in shipped_rules():
-        condition = compiled(rule.tree)
-        held = np.array([condition(vector) is True for vector in vectors], dtype=np.bool_)
+        hit = hits(rule, asked)
         for outcome in HARDER[: HARDER.index(rule.outcome) + 1]:
-            stopped[outcome] |= held
-        held &= rows
-        accepted = held & ~told.declined
-        caught, hindered = int((accepted & fraud).sum()), int((held & genuine).sum())
+            stopped[outcome] |= hit
+        hit &= rows
+        accepted = hit & ~told.declined
+        caught, hindered = int((accepted & fraud).sum()), int((hit & genuine).sum())
         precision = Count(of=int(accepted.sum()), with_it=caught).interval
         share = hindered / (genuine & rows).sum()
         print(
-            f"  {rule.code:28} {rule.outcome:9} {held.sum():6,} hits  of {accepted.sum():,} payments that issuers approved {caught:6,} fraud "
+            f"  {rule.code:28} {rule.outcome:9} {hit.sum():6,} hits  of {accepted.sum():,} payments that issuers approved {caught:6,} fraud "
             f"({precision.estimate:.1%}, {precision.low:.1%} to {precision.high:.1%}) {hindered:6,} genuine ({share:.2%} of all)  "
-            f"of {(held & told.declined).sum():,} that they refused {(held & told.declined & fraud).sum():,} fraud"
+            f"of {(hit & told.declined).sum():,} that they refused {(hit & told.declined & fraud).sum():,} fraud"
         )
     return stopped
 

@@ -7,14 +7,18 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from shared.domain.decisions import Outcome
 from shared.domain.events import AnyEvent, Card, DisputeStatus, Initiator, PaymentStep
 from shared.domain.instants import microseconds
 from shared.flows.train_model import COLUMNS
-from shared.learning.data_set import Flags, Table
+from shared.fraud.book import shipped_rules
+from shared.fraud.expressions import compiled
+from shared.fraud.rules import Rule
+from shared.learning.data_set import Flags, Floats, Table
 from tests.benchmarks.labeled_data import Names, computed
 from tests.builders import a_dispute_event, a_fraud_warning, a_payment_event
 from tests.simulator.facts import Fact, FactKind
-from tests.simulator.world import DAY, SCALES, World
+from tests.simulator.world import DAY, SCALES, Fraud, World
 
 DAYS = 150
 BURN_IN, TRAINED_UNTIL, TESTED_FROM = 14, 70, 100
@@ -32,11 +36,13 @@ _STATUS = {
 @dataclass(frozen=True, slots=True)
 class Shop:
     """table.fraud: what had been told before the test begins. pattern: what an attempt really was; empty: honest.
-    declined: by the issuer; such an attempt never gets a label, and training leaves it out."""
+    declined: by the issuer; such an attempt never gets a label, and training leaves it out. denial: how likely the world
+    made it that its own customer denies it."""
 
     table: Table
     declined: Flags
     pattern: Names
+    denial: Floats
     start: datetime
 
 
@@ -66,7 +72,36 @@ def shop(seed: int = 11, days: int = DAYS, *, columns: Sequence[str] = COLUMNS, 
     fraud = np.array([name in known for name in names], dtype=np.bool_)
     pattern = np.array([world.truth.get(name, "") for name in names])
     declined = np.array([name in refused for name in names], dtype=np.bool_)
-    return Shop(Table(tuple(columns), values, fraud, at, np.ones(len(at))), declined, pattern, world.start)
+    chances = {attempt.id: world.chance_of_denial(attempt) for attempt in world.attempts}
+    denial = np.array([chances[name] for name in names])
+    return Shop(Table(tuple(columns), values, fraud, at, np.ones(len(at))), declined, pattern, denial, world.start)
+
+
+def vectors(table: Table) -> list[dict[str, float | None]]:
+    """The rows as rules read them."""
+    return [
+        {name: None if value != value else value for name, value in zip(table.columns, row, strict=True)}
+        for row in table.values.tolist()
+    ]
+
+
+def hits(rule: Rule, rows: Sequence[dict[str, float | None]]) -> Flags:
+    condition = compiled(rule.tree)
+    return np.array([condition(row) is True for row in rows], dtype=np.bool_)
+
+
+def found_by_people(told: Shop) -> Flags:
+    """Accepted attempts that a shipped rule sends to a person who sees what they are. Friendly fraud looks like its owner to
+    people too."""
+    fraud = ~told.declined & (told.pattern != "") & (told.pattern != Fraud.FRIENDLY.value)
+    rows = vectors(told.table.part(fraud))
+    asked = np.zeros(len(rows), dtype=np.bool_)
+    for rule in shipped_rules():
+        if rule.outcome is Outcome.REVIEW:
+            asked |= hits(rule, rows)
+    found: Flags = np.zeros(len(fraud), dtype=np.bool_)
+    found[fraud] = asked
+    return found
 
 
 def event_of(fact: Fact) -> AnyEvent | None:

@@ -9,10 +9,12 @@ import pytest
 from shared.domain.events import PaymentChanged
 from shared.domain.instants import microseconds
 from shared.domain.money import Money
-from shared.learning.data_set import Table
+from shared.fraud.features import NAMES
+from shared.learning.data_set import Floats, Table
 from tests.benchmarks import fraud_quality
-from tests.benchmarks.fraud_quality import MAPPINGS, Fold, card_precision, known_compromised
+from tests.benchmarks.fraud_quality import MAPPINGS, Fold, card_precision, friendly_bound, known_compromised
 from tests.benchmarks.labeled_data import DAY, Labeled, read_mapping
+from tests.benchmarks.simulated_shop import TESTED_FROM, Shop, found_by_people
 
 START = datetime(2018, 7, 25, tzinfo=UTC)
 FOLD = Fold.week(START)
@@ -63,3 +65,34 @@ def test_a_split_of_a_file_asks_for_all_that_it_needs(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         fraud_quality.main(["--events", "some.parquet", "--train-start", "2018-07-25"])
     assert "--mapping, --train-end, --delay-days, --test-end" in capsys.readouterr().err
+
+
+def a_shop(values: Floats, pattern: list[str], declined: list[bool], denial: list[float]) -> Shop:
+    """Attempts of the days that are tested, with features for rules."""
+    rows = len(pattern)
+    at = np.full(rows, microseconds(START + TESTED_FROM * DAY), dtype=np.int64)
+    table = Table(NAMES, values, np.zeros(rows, dtype=np.bool_), at, np.ones(rows))
+    return Shop(table, np.array(declined), np.array(pattern), np.array(denial), START)
+
+
+def test_friendly_fraud_is_reached_at_best_as_the_world_drew_it() -> None:
+    honest, refused, friendly, stolen = 200, 100, 3, 5
+    rows = honest + refused + friendly + stolen
+    told = a_shop(
+        np.zeros((rows, len(NAMES))),
+        [""] * (honest + refused) + ["friendly"] * friendly + ["stolen_card"] * stolen,
+        [False] * honest + [True] * refused + [False] * (friendly + stolen),
+        [0.004] * honest + [0.0] * refused + [0.004] * friendly + [0.0] * stolen,
+    )
+    # Half a percent of 300 honest attempts are 1.5, all of them drawn among the 200 that can be denied.
+    assert friendly_bound(told) == pytest.approx(1.5 / honest)
+
+
+def test_people_find_the_accepted_fraud_that_a_rule_shows_them_and_take_a_denier_for_an_owner() -> None:
+    values = np.full((5, len(NAMES)), np.nan)
+    shown = {"device_new_customers_30d": 2.0, "new_device_of_customer": 1.0, "prepaid_card": 1.0}
+    for name, value in shown.items():
+        values[:4, NAMES.index(name)] = value
+    pattern = ["trial_abuse", "trial_abuse", "friendly", "", "trial_abuse"]
+    told = a_shop(values, pattern, [False, True, False, False, False], [0.0] * 5)
+    assert found_by_people(told).tolist() == [True, False, False, False, False]

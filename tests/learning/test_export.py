@@ -41,7 +41,7 @@ def numbers(row: list[float | None]) -> list[float]:
 
 @pytest.fixture(scope="module")
 def forest() -> Fitted:
-    return fit(held_out(), ["first"], TrainingRequest(iterations=5, leaves=4))
+    return fit(held_out(), ["first"], TrainingRequest(iterations=5, leaves=4, split_part=1.0))
 
 
 def test_an_artifact_says_what_it_is_and_what_its_columns_are(forest: Fitted) -> None:

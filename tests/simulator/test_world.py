@@ -264,3 +264,14 @@ def test_most_owners_stand_a_challenge_and_few_thieves_do_and_each_of_them_alway
     owners, thieves = stood[False], stood[True]
     assert 0.85 < sum(owners) / len(owners) < 0.95
     assert sum(thieves) / len(thieves) < 0.1
+
+
+def test_who_denies_is_drawn_by_the_chance_that_the_world_tells() -> None:
+    worlds = [told(seed, "demo")[0] for seed in range(5)]
+    expected = sum(world.chance_of_denial(attempt) for world in worlds for attempt in world.attempts)
+    denied = sum(kind is Fraud.FRIENDLY for world in worlds for kind in world.truth.values())
+    assert denied == pytest.approx(expected, abs=3 * expected**0.5)
+    world, facts = told(0, "demo")
+    declined = next(fact.attempt for fact in facts if fact.kind is FactKind.DECLINED)
+    stolen = next(one for one in world.attempts if world.truth.get(one.id) is Fraud.STOLEN_CARD)
+    assert world.chance_of_denial(declined) == world.chance_of_denial(stolen) == 0

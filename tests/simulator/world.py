@@ -79,6 +79,9 @@ class Fraud(StrEnum):
 
 THIRD_PARTY = frozenset({Fraud.STOLEN_CARD, Fraud.CARD_TESTING, Fraud.ACCOUNT_TAKEOVER})
 
+GIFTS_RELEASED = 0.04
+"""Of honest gifts that are authorized, the part of which the buyer thinks better."""
+
 # Of authentications under PSD2's rules that Netcetera's access control server saw in Europe, 85.5 % succeeded (April 2021,
 # netcetera.com, "Strong customer authentication: initial results"). Of thieves nobody publishes a share.
 OWNERS_WHO_AUTHENTICATE = 0.855
@@ -290,6 +293,13 @@ class World:
         owns = self.truth.get(attempt.id) not in THIRD_PARTY
         return owns and random.Random(f"challenge:{self._seed}:{attempt.id}").random() < OWNERS_WHO_AUTHENTICATE
 
+    def chance_of_denial(self, attempt: Attempt) -> float:
+        """How likely it was, by all that this world knew before it drew, that the one who paid denies it later: nothing about a
+        person, a device or an amount makes it likelier."""
+        if attempt.decline_code is not None or self.truth.get(attempt.id, Fraud.FRIENDLY) is not Fraud.FRIENDLY:
+            return 0.0
+        return self.scale.friendly_share * (1 - GIFTS_RELEASED if attempt.plan == "gift" else 1)
+
     def turn_away(self, attempt: Attempt) -> None:
         """`attempt` never gets to its provider: of what would have followed nothing is told.
 
@@ -500,7 +510,7 @@ class World:
     def _authorize_and_capture(self, attempt: Attempt) -> bool:
         """False where the customer thought better of a gift, and the authorization was released."""
         self._tell(FactKind.AUTHORIZED, attempt, attempt.at)
-        if attempt.plan == "gift" and attempt.id not in self.truth and self._rng.random() < 0.04:
+        if attempt.plan == "gift" and attempt.id not in self.truth and self._rng.random() < GIFTS_RELEASED:
             self._tell(FactKind.CANCELED, attempt, attempt.at + _between(self._rng, 10 * MINUTE, 20 * HOUR))
             return False
         self._tell(FactKind.CAPTURED, attempt, attempt.at + _between(self._rng, 1 * SECOND, 40 * SECOND))
