@@ -459,6 +459,14 @@ def test_a_dispute_names_payment_reason_and_network() -> None:
     assert (event.reason, event.reason_code, event.network) == (DisputeReason.FRAUD, "10.4", "visa")
 
 
+@pytest.mark.parametrize(
+    ("method", "code"), [("klarna", "unauthorized_purchase"), ("paypal", "MERCHANDISE_OR_SERVICE_NOT_RECEIVED")]
+)
+def test_the_reason_of_whoever_is_no_card_is_kept_as_they_write_it(method: str, code: str) -> None:
+    event = dispute(payment_method_details={"type": method, method: {"reason_code": code}})
+    assert (event.reason, event.reason_code) == (DisputeReason.FRAUD, code)
+
+
 def test_money_that_moved_is_signed_and_without_the_fee() -> None:
     moves = [{"amount": -1999, "currency": "eur", "fee": 1500}, {"amount": 1999, "currency": "eur", "fee": 0}]
     taken = dispute("charge.dispute.funds_withdrawn", balance_transactions=moves[:1])

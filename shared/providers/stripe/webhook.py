@@ -512,9 +512,8 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
     )  # the second name is the one that API versions before 2015 used
     has_deadline = due_node.raw(due_name) not in (None, 0)
     can_respond: bool | None = None
-    asks_klarnas_customer = (
-        stage is DisputeStage.INQUIRY and dispute.lowered("payment_method_details", "type") == "klarna"
-    )
+    method = dispute.lowered("payment_method_details", "type")
+    asks_klarnas_customer = stage is DisputeStage.INQUIRY and method == "klarna"
     if not has_deadline or reason in FINAL_REASONS or asks_klarnas_customer:
         can_respond = False
     elif status is DisputeStatus.NEEDS_RESPONSE:
@@ -537,7 +536,9 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
         amount=_money(dispute, "amount"),
         moved=_moved(dispute, kind),
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
-        reason_code=card.hint("network_reason_code") or dispute.hint("network_reason_code"),
+        reason_code=card.hint("network_reason_code")
+        or dispute.hint("network_reason_code")
+        or dispute.at("payment_method_details", method or "").hint("reason_code"),  # Klarna's and PayPal's own
         network=card.lowered("network") or card.lowered("brand"),
         **(due_node.deadline(due_name) if has_deadline else {}),
         can_respond=can_respond,
