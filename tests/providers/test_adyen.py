@@ -446,6 +446,7 @@ def test_each_code_tells_its_step_of_the_payment(code: str, success: bool, step:
     [
         ("REQUEST_FOR_INFORMATION", DisputeStage.INQUIRY, DisputeStatus.NEEDS_RESPONSE, True, 0),
         ("NOTIFICATION_OF_CHARGEBACK", DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE, True, 0),
+        ("DISPUTE_OPENED_WITH_CHARGEBACK", DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE, True, 0),
         ("CHARGEBACK", DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE, True, -1),
         ("INFORMATION_SUPPLIED", None, DisputeStatus.UNDER_REVIEW, True, 0),
         ("ISSUER_COMMENTS", None, None, True, 0),

@@ -535,6 +535,8 @@ REFUNDS: dict[str, Translate] = {
 DISPUTES: dict[str, Translate] = {
     "REQUEST_FOR_INFORMATION": _dispute(_D.INQUIRY, _T.NEEDS_RESPONSE, hinted=ANY),
     "NOTIFICATION_OF_CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=ANY),
+    # In the place of the notification where the scheme sends none. That the money went is what CHARGEBACK tells.
+    "DISPUTE_OPENED_WITH_CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=ANY),
     "CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=ANY, moves=-1),
     # Documents were uploaded; whether they were also sent in our defense is known only to disputeStatus.
     "INFORMATION_SUPPLIED": _dispute(None, _T.UNDER_REVIEW, hinted=frozenset({_T.NEEDS_RESPONSE})),
