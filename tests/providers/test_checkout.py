@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from shared.domain import payments
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import SignatureInvalid
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.money import Money
+from shared.domain.payments import Payment
 from shared.providers import load
 from shared.providers.checkout import webhook as adapter
 from shared.providers.kit.protocol import Normalized
@@ -59,6 +61,7 @@ def event(kind: str, data: dict[str, Any], **changes: Any) -> Any:
         ("payment_refunded", PaymentStep.REFUNDED),
         ("payment_refund_declined", PaymentStep.REFUND_FAILED),
         ("payment_refund_pending", PaymentStep.REFUND_PENDING),
+        ("payment_returned", PaymentStep.REVERSED),
     ],
 )
 def test_payments(kind: str, step: PaymentStep) -> None:
@@ -77,6 +80,16 @@ def test_a_payout_is_no_payment_though_it_has_the_same_type() -> None:
     payout = PAYMENT | {"destination": {"type": "card"}}
     for funded in ({}, {"source": {"type": "currency_account", "id": "ca_1"}}):
         assert read("payment_approved", payout | funded).ignored == ("payment_approved",)
+
+
+def test_a_bank_that_takes_a_payment_back_reverses_it_and_one_that_sends_a_payout_back_does_not() -> None:
+    payment = Payment(provider="checkout", payment_id="pay_1", account="main")
+    for number, kind in enumerate(("payment_captured", "payment_returned")):
+        told = event(kind, PAYMENT | {"action_id": f"act_{number}"}, id=f"evt_{number}")
+        payment = payments.record(payment, told)
+    assert (payment.state, payment.reversed) == (payments.PaymentState.REVERSED, Money(1250, "EUR"))
+    payout = PAYMENT | {"source": {"type": "currency_account"}, "destination": {"type": "bank_account"}}
+    assert read("payment_returned", payout).ignored == ("payment_returned",)
 
 
 def test_an_increment_tells_the_whole_authorization() -> None:
@@ -166,7 +179,7 @@ def test_what_checkout_documents_is_no_news(kind: str, data: dict[str, Any]) -> 
 
 
 def test_the_table_is_the_whole_of_what_is_followed() -> None:
-    assert len(adapter.TYPES) == 28
+    assert len(adapter.TYPES) == 29
 
 
 def test_the_deadline_keeps_its_text() -> None:
