@@ -632,6 +632,28 @@ def test_an_amount_that_is_no_decimal_is_unreadable(value: Any) -> None:
             DisputeStatus.LOST,
             True,
         ),
+        (
+            {
+                "status": "RESOLVED",
+                "dispute_outcome": {
+                    "outcome_code": "RESOLVED_SELLER_FAVOUR",
+                    "outcome_reason": "BUYER_CANCELLED_CASE",
+                },
+            },
+            DisputeStatus.CLOSED,
+            True,
+        ),
+        (
+            {
+                "status": "RESOLVED",
+                "dispute_outcome": {
+                    "outcome_code": "RESOLVED_SELLER_FAVOUR",
+                    "outcome_reason": "CUSTOMER_RECOGNIZES_TRANSACTION",
+                },
+            },
+            DisputeStatus.WON,
+            True,
+        ),
         ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "RESOLVED_WITH_PAYOUT"}}, DisputeStatus.WON, True),
         ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "CANCELED_BY_BUYER"}}, DisputeStatus.CLOSED, True),
         ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "ACCEPTED"}}, DisputeStatus.ACCEPTED, True),

@@ -509,6 +509,8 @@ STATES = {  # where `status` does not say
     "UNDER_PAYPAL_REVIEW": DisputeStatus.UNDER_REVIEW,
 }
 SAYING_LITTLE = ("RESOLVED", "OTHER", "APPEALABLE")
+# Whom PayPal finds for because the buyer gave up has won nothing: of `outcome_reason`.
+WITHDRAWN = "BUYER_CANCELLED_CASE"
 # DENIED and NONE are not here: PayPal's documentation does not say which side they favour.
 OUTCOMES = {
     "RESOLVED_SELLER_FAVOUR": DisputeStatus.WON,
@@ -554,6 +556,8 @@ def _where_it_stands(dispute: Node, *, resolved: bool) -> tuple[DisputeStatus | 
     status, state = dispute.hint("status") or "", dispute.hint("dispute_state") or ""
     if resolved or status == "RESOLVED" or (not status and state == "RESOLVED"):
         outcome = OUTCOMES.get(dispute.hint("dispute_outcome", "outcome_code") or "")
+        if outcome is DisputeStatus.WON and dispute.hint("dispute_outcome", "outcome_reason") == WITHDRAWN:
+            outcome = DisputeStatus.CLOSED
         return outcome, outcome is not None and state != "APPEALABLE"
     if state == "APPEALABLE":
         return DisputeStatus.LOST, False
