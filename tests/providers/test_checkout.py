@@ -53,6 +53,7 @@ def event(kind: str, data: dict[str, Any], **changes: Any) -> Any:
         ("payment_pending", PaymentStep.PENDING),
         ("payment_capture_pending", PaymentStep.PENDING),
         ("payment_declined", PaymentStep.DECLINED),
+        ("payment_retry_scheduled", PaymentStep.DECLINED),
         ("payment_capture_declined", PaymentStep.CAPTURE_FAILED),
         ("payment_authentication_failed", PaymentStep.DECLINED),
         ("payment_expired", PaymentStep.DECLINED),
@@ -96,6 +97,18 @@ def test_an_increment_tells_the_whole_authorization() -> None:
     data = PAYMENT | {"amount": 100, "balances": {"total_authorized": 1350}}
     found = event("payment_authorization_incremented", data)
     assert (found.amount, found.cumulative) == (Money(1350, "EUR"), True)
+
+
+def test_an_attempt_that_is_to_be_made_again_was_declined_until_one_is_approved() -> None:
+    payment = Payment(provider="checkout", payment_id="pay_1", account="main")
+    told = [
+        event(kind, PAYMENT | {"action_id": f"act_{hour}", "response_code": code}, id=f"evt_{hour}", timestamp=at)
+        for hour, (kind, code) in enumerate([("payment_retry_scheduled", "20051"), ("payment_approved", "10000")])
+        for at in [f"2026-05-0{hour + 1}T12:00:00Z"]
+    ]
+    payment = payments.record(payment, told[0])
+    assert (payment.state, payment.details.decline_code) == (payments.PaymentState.DECLINED, "20051")
+    assert payments.record(payment, told[1]).state is payments.PaymentState.AUTHORIZED
 
 
 @pytest.mark.parametrize(
@@ -179,7 +192,7 @@ def test_what_checkout_documents_is_no_news(kind: str, data: dict[str, Any]) -> 
 
 
 def test_the_table_is_the_whole_of_what_is_followed() -> None:
-    assert len(adapter.TYPES) == 29
+    assert len(adapter.TYPES) == 30
 
 
 def test_the_deadline_keeps_its_text() -> None:
