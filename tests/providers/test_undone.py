@@ -92,6 +92,19 @@ def test_an_adjusted_authorization_of_adyen_is_captured_in_full() -> None:
         assert (payment.state, payment.authorized) == (PaymentState.CAPTURED, Money(500, "EUR"))
 
 
+def test_an_authorization_of_adyen_that_was_raised_expires_as_a_whole() -> None:
+    def told(code: str, hours: int, value: int) -> PaymentChanged:
+        names = {"pspReference": f"MODIFICATION{hours}", "originalReference": "QFQTPCQ8HXSKGK82"} if hours else {}
+        event = test_adyen.told(test_adyen.an_item(code, amount={"currency": "EUR", "value": value}, **names))
+        assert isinstance(event, PaymentChanged)
+        return replace(event, occurred_at=NOON + hours * HOUR)
+
+    # Whatever was added, the end names what was authorized at first.
+    words = [told("AUTHORISATION", 0, 800), told("AUTHORISATION_ADJUSTMENT", 1, 1000), told("EXPIRE", 2, 800)]
+    for arriving in permutations(words):
+        assert after(arriving).state is PaymentState.CANCELED
+
+
 def mollie_refund(status: str) -> Any:
     refund = {"resource": "refund", "id": "re_1", "status": status, "amount": test_mollie.eur("5.00")}
     (found,) = test_mollie.events(refund | {"paymentId": "tr_1", "createdAt": test_mollie.AT, "mode": "test"})

@@ -393,8 +393,10 @@ def _modification(success: PaymentStep, failure: PaymentStep | None, *, total: b
 
 
 def _expired(told: _Item) -> AnyEvent | None:
-    """What was not captured of an authorization, which Adyen's own example names by pspReference alone."""
-    return _payment(told, PaymentStep.CANCELED, told.original or told.psp) if told.success else None
+    """What was not captured of an authorization, which Adyen's own example names by pspReference alone. Its amount is what was
+    authorized at first, however much was added to that: it is no part that lapsed."""
+    found = _payment(told, PaymentStep.CANCELED, told.original or told.psp) if told.success else None
+    return replace(found, amount=None) if isinstance(found, PaymentChanged) else None
 
 
 def _unreferenced(success: PaymentStep, failure: PaymentStep) -> Translate:
