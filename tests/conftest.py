@@ -10,6 +10,7 @@ from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
+import hypothesis
 import pytest
 import urllib3
 
@@ -19,6 +20,11 @@ from tests.stack.topology import topics
 
 _FOLDER = "PAYIN_TEST_SERVERS"
 _CONTROLLER = pytest.StashKey[Path]()
+
+
+# How long one example takes says how busy the machine is, and nothing of the code.
+hypothesis.settings.register_profile("payin", parent=hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("payin")
 
 
 def pytest_configure(config: pytest.Config) -> None:
