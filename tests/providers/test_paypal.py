@@ -21,6 +21,7 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid, Unavailable, Unreadable
 from shared.domain.events import (
     AnyEvent,
+    Card,
     DisputeChanged,
     DisputeReason,
     DisputeStage,
@@ -563,6 +564,33 @@ def test_a_capture_of_an_authorization_also_ends_the_authorization() -> None:
     of_v1 = {"rel": "authorization", "href": "https://api.paypal.com/v1/payments/authorization/AUTH1"}
     assert len(events("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "links": [of_v1]})) == 2
     assert len(events("PAYMENT.CAPTURE.DECLINED", {**CAPTURE, "supplementary_data": related})) == 1
+
+
+ORDERS = {
+    "CHECKOUT.ORDER.APPROVED": {"id": "ORD1", "purchase_units": [{"amount": AMOUNT}]},
+    "CHECKOUT.ORDER.COMPLETED": {"id": "ORD1", "purchase_units": [{"payments": {"captures": [CAPTURE]}}]},
+}
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+@pytest.mark.parametrize(
+    "payer",
+    [
+        {"payer": {"email_address": "ana@music.example", "address": {"country_code": "SE"}}},
+        {"payment_source": {"paypal": {"email_address": "ana@music.example", "address": {"country_code": "SE"}}}},
+    ],
+)
+def test_an_order_says_who_pays_for_it_until_it_is_paid(kind: str, payer: dict[str, Any]) -> None:
+    event = payment(kind, ORDERS[kind] | payer)
+    assert (event.email_domain, event.billing_country, event.card) == ("music.example", "SE", None)
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+def test_an_order_says_by_which_card_it_was_paid(kind: str) -> None:
+    bin_ = {"bin": "424242", "bin_country_code": "DE"}
+    card = {"last_digits": "4242", "brand": "VISA", "type": "CREDIT", "bin_details": bin_}
+    event = payment(kind, ORDERS[kind] | {"payment_source": {"card": card}})
+    assert event.card == Card(bin="424242", last4="4242", network="visa", funding="credit", country="DE")
 
 
 def test_our_own_words_travel_in_custom_id_and_anything_else_there_is_nothing() -> None:

@@ -24,7 +24,7 @@ one stage and one answer for all: it is filed with the first that is named, and 
 Public roots are certifi's (Mozilla's list).
 
 Sources: PayPal docs "Webhooks: integrate", "Webhook event names", "Disputes"; PayPal's OpenAPI descriptions
-notifications_webhooks_v1, customer_disputes_v1, payments_payment_v2; the certificate rule of PayPal's Java SDK.
+notifications_webhooks_v1, customer_disputes_v1, payments_payment_v2, checkout_orders_v2; the certificate rule of PayPal's Java SDK.
 """
 
 import base64
@@ -42,6 +42,7 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid
 from shared.domain.events import (
     AnyEvent,
+    Card,
     DisputeChanged,
     DisputeReason,
     DisputeStage,
@@ -444,21 +445,34 @@ def _refund(step: PaymentStep) -> "Translate":
     return translate
 
 
+def _payer(order: Node) -> Base:
+    """Who pays for an order and with what: `payment_source` has taken the place of `payer`."""
+    source = order.at("payment_source")
+    card, account = source.at("card"), source.at("paypal")
+    emails = order.email("payer", "email_address"), account.email("email_address")
+    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
+    return {
+        "email_hash": email_hash,
+        "email_domain": email_domain,
+        "billing_country": order.hint("payer", "address", "country_code")
+        or account.hint("address", "country_code")
+        or card.hint("billing_address", "country_code"),
+        "card": Card(
+            bin=card.digits("bin_details", "bin", least=6, most=8),
+            last4=card.digits("last_digits", least=4, most=4),
+            network=card.lowered("brand"),
+            funding=card.lowered("type"),
+            country=card.hint("bin_details", "bin_country_code"),
+        )
+        if card.value
+        else None,
+    }
+
+
 def _order_approved(order: Node, base: Base) -> list[AnyEvent]:
     units = order.nodes("purchase_units")
     unit = units[0] if units else Node({}, order.where("purchase_units"))
-    email_hash, email_domain = order.email("payer", "email_address")
-    return [
-        _payment(
-            unit,
-            base,
-            PaymentStep.PENDING,
-            order.text("id"),
-            email_hash=email_hash,
-            email_domain=email_domain,
-            billing_country=order.hint("payer", "address", "country_code"),
-        )
-    ]
+    return [_payment(unit, base, PaymentStep.PENDING, order.text("id"), **_payer(order))]
 
 
 def _order_completed(order: Node, base: Base) -> list[AnyEvent]:
@@ -478,6 +492,7 @@ def _order_completed(order: Node, base: Base) -> list[AnyEvent]:
                         suffix=f"/{name}",
                         reference=name,
                         aliases=(order_id,),
+                        **_payer(order),
                     )
                 )
     return events
