@@ -511,6 +511,23 @@ def test_what_smart_disputes_answered_once_is_no_answer_when_stripe_asks_again(w
 # The rest
 
 
+@pytest.mark.parametrize(
+    ("more", "domain"),
+    [
+        ({}, "wallet.example"),
+        ({"receipt_email": "ana@receipt.example"}, "receipt.example"),
+        ({"billing_details": {"email": "ana@billing.example"}}, "billing.example"),
+    ],
+)
+def test_whoever_pays_by_paypal_is_known_by_the_address_of_that_where_no_other_is_told(
+    more: dict[str, Any], domain: str
+) -> None:
+    paypal = {"type": "paypal", "paypal": {"payer_email": "ana@wallet.example", "payer_id": "P1"}}
+    (event,) = translated("charge.succeeded", CHARGE | {"payment_method_details": paypal} | more).events
+    assert isinstance(event, PaymentChanged)
+    assert (event.method, event.card, event.email_domain) == ("paypal", None, domain)
+
+
 def test_warnings_reviews_and_payouts_are_told() -> None:
     warning = {"id": "issfr_1", "charge": "ch_1", "fraud_type": "misc", "actionable": False}
     (warned,) = translated("radar.early_fraud_warning.created", warning).events

@@ -236,9 +236,8 @@ def _evidence(charge: Node, metadata: Node) -> Base:
     card = method.at("card")
     checks = card.at("checks")
     billing = charge.at("billing_details")
-    email_hash, email_domain = billing.email("email")
-    if email_hash is None:
-        email_hash, email_domain = charge.email("receipt_email")
+    emails = billing.email("email"), charge.email("receipt_email"), method.email("paypal", "payer_email")
+    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
     network = card.lowered("network") or card.lowered("brand")
     customer = metadata.customer("customer_id")
     return {
