@@ -24,7 +24,7 @@ one stage and one answer for all: it is filed with the first that is named, and 
 Public roots are certifi's (Mozilla's list).
 
 Sources: PayPal docs "Webhooks: integrate", "Webhook event names", "Disputes"; PayPal's OpenAPI descriptions
-notifications_webhooks_v1, customer_disputes_v1, payments_payment_v2, checkout_orders_v2; the certificate rule of PayPal's Java SDK.
+notifications_webhooks_v1, customer_disputes_v1, payments_payment_v2, checkout_orders_v2, invoicing_v2; the certificate rule of PayPal's Java SDK.
 """
 
 import base64
@@ -503,6 +503,44 @@ def _approval_reversed(resource: Node, base: Base) -> list[AnyEvent]:
     return [_payment(resource, base, PaymentStep.CANCELED, order)]
 
 
+def _invoice(resource: Node) -> tuple[Node, list[Node]]:
+    """An invoice, and what was paid of it by PayPal: what was paid elsewhere is noted there by hand (EXTERNAL)."""
+    invoice = resource.at("invoice") if resource.raw("invoice") is not None else resource
+    paid = invoice.nodes("payments", "transactions") or invoice.nodes("payments")  # v1
+    if not paid:
+        raise unreadable(invoice.where("payments"), "does not tell what it was paid by", "missing_field")
+    return invoice, [one for one in paid if one.hint("type") != "EXTERNAL"]
+
+
+def _paid_by(transaction: Node) -> str:
+    return transaction.maybe_text("payment_id") or transaction.text("transaction_id")
+
+
+def _invoice_paid(resource: Node, base: Base) -> list[AnyEvent]:
+    """Each payment of an invoice under its own name, of which nothing else tells."""
+    invoice, paid = _invoice(resource)
+    number = invoice.raw("detail", "invoice_number") or invoice.raw("number")
+    events: list[AnyEvent] = []
+    for one in paid:
+        name, told = _paid_by(one), Node({**one.value, "invoice_number": number}, one.path)
+        events.append(_payment(told, base, PaymentStep.CAPTURED, name, suffix=f"/{name}", reference=name))
+    return events
+
+
+def _invoice_refunded(resource: Node, base: Base) -> list[AnyEvent]:
+    """Refunds of an invoice, which do not say of which of its payments: where there are several a person has to look."""
+    invoice, paid = _invoice(resource)
+    refunds = invoice.nodes("refunds", "transactions") or invoice.nodes("refunded_transactions")  # v1
+    back = [one for one in refunds if one.hint("type") != "EXTERNAL"]
+    if back and len(paid) != 1:
+        raise unreadable(invoice.where("refunds"), "could be of several payments", "ambiguous")
+    events: list[AnyEvent] = []
+    for one in back:
+        name = one.maybe_text("refund_id") or one.text("transaction_id")
+        events.append(_payment(one, base, PaymentStep.REFUNDED, _paid_by(paid[0]), suffix=f"/{name}", reference=name))
+    return events
+
+
 # Disputes
 
 STAGES = {
@@ -640,6 +678,7 @@ PAYMENTS: dict[str, Translate] = {
     "CHECKOUT.ORDER.COMPLETED": _order_completed,
     "CHECKOUT.ORDER.VOIDED": _approval_reversed,
     "CHECKOUT.PAYMENT-APPROVAL.REVERSED": _approval_reversed,
+    "INVOICING.INVOICE.PAID": _invoice_paid,
     "PAYMENT.AUTHORIZATION.CREATED": _authorization(_S.AUTHORIZED),
     "PAYMENT.AUTHORIZATION.VOIDED": _authorization(_S.CANCELED),
     "PAYMENT.CAPTURE.COMPLETED": _capture(_S.CAPTURED),
@@ -651,6 +690,7 @@ PAYMENTS: dict[str, Translate] = {
     "PAYMENT.SALE.DENIED": _sale(_S.DECLINED),
 }
 REFUNDS: dict[str, Translate] = {
+    "INVOICING.INVOICE.REFUNDED": _invoice_refunded,
     "PAYMENT.CAPTURE.REFUNDED": _refund(_S.REFUNDED),
     "PAYMENT.CAPTURE.REVERSED": _refund(_S.REVERSED),
     "PAYMENT.REFUND.PENDING": _refund(_S.REFUND_PENDING),
