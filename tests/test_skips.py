@@ -1,10 +1,11 @@
-"""A skip means a missing server or data set, and CI has them all."""
+"""A skip means a missing server or data set, and CI has them all; a failure says nothing of how busy the machine is."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,3 +40,7 @@ def test_what_is_skipped_on_a_laptop_fails_in_ci(ci: str, outcome: str, tmp_path
     )
     assert outcome in told.stdout, told.stdout
     assert ("CI skips nothing: no server" in told.stdout) is bool(ci)
+
+
+def test_no_property_fails_because_its_machine_is_busy() -> None:
+    assert hypothesis.settings().deadline is None

@@ -109,8 +109,12 @@ THRESHOLDS: Sequence[Threshold] = (
     ),
 )
 
-# Mastercard's codes of fraud that nobody saw the card for, the second of which it has retired.
-_FRAUD = "(reason_code IN ('4837', '4863') OR (reason_code IS NULL AND reason = 'fraud'))"
+# Mastercard's codes of fraud that nobody saw the card for, the second of which it has retired. Where no code of a network's
+# is told, which are digits, but none or the provider's own word, the reason says it.
+_FRAUD = (
+    "(reason_code IN ('4837', '4863')"
+    " OR (reason = 'fraud' AND SUBSTR(COALESCE(reason_code, ''), 1, 1) NOT BETWEEN '0' AND '9'))"
+)
 
 # A dispute is of the month in which it was first told to have taken money.
 COUNTS_SQL = f"""SELECT provider, account, network,

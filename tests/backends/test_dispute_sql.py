@@ -201,6 +201,9 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
             *story("theirs", month, "needs_response", **mastercard),
             *story("dollars", month, "lost", **mastercard | {"reason_code": None, "amount": money(5000, "USD")}),
             *story("shillings", month, "lost", **mastercard | {"amount": money(5000, "UGX")}),
+            # A provider's own word, and the network's for another kind of fraud.
+            *story("worded", month, "lost", **mastercard | {"reason_code": "transaction_not_authorized"}),
+            *story("shifted", month, "lost", **mastercard | {"reason_code": "4870"}),
             *story("no fraud", month, "lost", **mastercard | {"reason_code": "4853", "reason": "not_received"}),
         ],
     )
@@ -215,7 +218,7 @@ def test_programmes_count_each_account_and_network_of_the_month_once(warehouses:
         # p3, p8 and p9 of this month, of which the last two were authenticated; p4 of last month.
         ("acct_1", "mastercard", ""): (3, 1, 2, 0, 0, 0, 0),
         ("acct_2", "visa", ""): (1, 0, 0, 0, 0, 0, 0),
-        ("acct_2", "mastercard", "EUR"): (0, 0, 0, 2, 0, 1, 1999),
+        ("acct_2", "mastercard", "EUR"): (0, 0, 0, 4, 0, 2, 3998),
         ("acct_2", "mastercard", "USD"): (0, 0, 0, 1, 0, 1, 5000),
         ("acct_2", "mastercard", "UGX"): (0, 0, 0, 1, 0, 1, 5000),
     }

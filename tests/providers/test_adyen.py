@@ -406,7 +406,7 @@ def test_events_of_one_dispute_share_a_reference_and_have_ids_of_their_own() -> 
         ("CANCELLATION", True, PaymentStep.CANCELED),
         ("CANCELLATION", False, None),
         ("TECHNICAL_CANCEL", True, PaymentStep.CANCELED),
-        ("EXPIRE", True, PaymentStep.CANCELED),
+        ("EXPIRE", False, None),
         ("CANCEL_OR_REFUND", False, None),
         ("REFUND", True, PaymentStep.REFUNDED),
         ("REFUND", False, PaymentStep.REFUND_FAILED),
@@ -446,6 +446,7 @@ def test_each_code_tells_its_step_of_the_payment(code: str, success: bool, step:
     [
         ("REQUEST_FOR_INFORMATION", DisputeStage.INQUIRY, DisputeStatus.NEEDS_RESPONSE, True, 0),
         ("NOTIFICATION_OF_CHARGEBACK", DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE, True, 0),
+        ("DISPUTE_OPENED_WITH_CHARGEBACK", DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE, True, 0),
         ("CHARGEBACK", DisputeStage.CHARGEBACK, DisputeStatus.NEEDS_RESPONSE, True, -1),
         ("INFORMATION_SUPPLIED", None, DisputeStatus.UNDER_REVIEW, True, 0),
         ("ISSUER_COMMENTS", None, None, True, 0),
@@ -675,7 +676,8 @@ def test_an_authorization_that_expired_is_named_with_or_without_a_reference_of_i
 ) -> None:
     event = told(an_item("EXPIRE", originalReference=original))
     assert isinstance(event, PaymentChanged)
-    assert (event.payment_id, event.step) == (payment, PaymentStep.CANCELED)
+    assert (event.payment_id, event.step, event.amount) == (payment, PaymentStep.CANCELED, None)
+    assert (event.reference, event.merchant_reference) == ("QFQTPCQ8HXSKGK82", "order-1")
 
 
 @pytest.mark.parametrize("member", ["shopperReference", "tokenization.shopperReference", "recurring.shopperReference"])

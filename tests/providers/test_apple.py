@@ -26,8 +26,10 @@ from shared.domain.events import (
     PaymentStep,
 )
 from shared.domain.money import Money
+from shared.providers import load
 from shared.providers.apple import webhook as adapter
 from shared.providers.kit.protocol import Normalized
+from shared.providers.kit.unmapped import unmapped
 from tests.providers.kits import NOON, SAMPLES, Kit, a_kit
 from tests.simulator.providers import apple as simulated
 
@@ -299,13 +301,13 @@ RENEWAL = {
 }
 
 
-def read(
+def notification(
     kind: str,
     subtype: str | None = None,
     transaction: dict[str, Any] | None = None,
     renewal: dict[str, Any] | None = None,
     **data: Any,
-) -> Normalized:
+) -> tuple[Delivery, Normalized]:
     inside = {
         "signedTransactionInfo": simulated.jws(TRANSACTION | (transaction or {}), KEY, CHAIN),
         "signedRenewalInfo": simulated.jws(RENEWAL | (renewal or {}), KEY, CHAIN),
@@ -313,7 +315,11 @@ def read(
     }
     payload = a_payload(notificationType=kind, data=inside) | ({"subtype": subtype} if subtype else {})
     delivery = a_delivery(simulated.jws(payload, KEY, CHAIN))
-    return adapter.normalize(delivery, Verdict(("k",)), Credentials(keys={"k": "com.example.music"}))
+    return delivery, adapter.normalize(delivery, Verdict(("k",)), Credentials(keys={"k": "com.example.music"}))
+
+
+def read(kind: str, subtype: str | None = None, *parts: Any, **data: Any) -> Normalized:
+    return notification(kind, subtype, *parts, **data)[1]
 
 
 def events(kind: str, subtype: str | None = None, **parts: Any) -> Any:
@@ -364,6 +370,32 @@ def test_a_renewal_that_is_not_paid_is_not_the_payment_before_it(kind: str, step
 def test_a_familys_share_that_ends_moves_no_money() -> None:
     (found,) = events("REVOKE")
     assert (found.step, found.amount) == (PaymentStep.CANCELED, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"),
+    [
+        ("SUBSCRIBED", "INITIAL_BUY"),
+        ("DID_RENEW", None),
+        ("DID_RENEW", "BILLING_RECOVERY"),
+        ("ONE_TIME_CHARGE", None),
+        ("DID_CHANGE_RENEWAL_PREF", "UPGRADE"),
+        ("DID_FAIL_TO_RENEW", "GRACE_PERIOD"),
+        ("EXPIRED", "BILLING_RETRY"),
+        ("GRACE_PERIOD_EXPIRED", None),
+        ("REVOKE", None),
+    ],
+)
+def test_what_a_family_shares_is_paid_once_by_whoever_bought_it(kind: str, subtype: str | None) -> None:
+    delivery, shared = notification(kind, subtype, {"inAppOwnershipType": "FAMILY_SHARED"})
+    assert (shared.events, shared.ignored) == ((), shared.types)
+    assert unmapped(load("apple"), delivery, shared) == ()
+    assert len(events(kind, subtype, transaction={"inAppOwnershipType": "PURCHASED"})) == 1
+
+
+def test_a_refund_that_is_asked_for_in_a_family_is_answered() -> None:
+    (found,) = events("CONSUMPTION_REQUEST", transaction={"inAppOwnershipType": "FAMILY_SHARED"})
+    assert found.status is DisputeStatus.NEEDS_RESPONSE
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.disputes import Dispute
 from shared.domain.errors import SignatureInvalid, Unreadable
 from shared.domain.events import (
+    Card,
     DisputeChanged,
     DisputeReason,
     DisputeStage,
@@ -203,6 +204,61 @@ def test_every_kind_and_every_member_that_the_official_library_knows_is_no_news(
     delivery = a_notification("transaction_settled", told)
     normalized = adapter.normalize(delivery, Verdict((PUBLIC,)), CREDENTIALS)
     assert unmapped(load("braintree"), delivery, normalized) == ()
+
+
+NO_CARD = "<token nil='true'/><bin nil='true'/><last-4 nil='true'/><card-type nil='true'/>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "member", "told", "last4", "network"),
+    [
+        ("credit_card", "credit-card", "<last-4>1111</last-4><card-type>Visa</card-type>", "1111", "visa"),
+        ("apple_pay_card", "apple-pay", "<last-4>2222</last-4><card-type>Apple Pay - Visa</card-type>", "2222", "visa"),
+        (
+            "apple_pay_card",
+            "apple-pay",
+            "<last-4>2222</last-4><card-type>Apple Pay - American Express</card-type>",
+            "2222",
+            "amex",
+        ),
+        (
+            "android_pay_card",
+            "android-pay-card",
+            "<virtual-card-last-4>9999</virtual-card-last-4><virtual-card-type>Visa</virtual-card-type>"
+            "<source-card-last-4>3333</source-card-last-4><source-card-type>MasterCard</source-card-type>",
+            "3333",
+            "mastercard",
+        ),
+        (
+            "android_pay_card",
+            "android-pay-card",
+            "<virtual-card-last-4>9999</virtual-card-last-4><virtual-card-type>Visa</virtual-card-type>",
+            "9999",
+            "visa",
+        ),
+        (
+            "visa_checkout_card",
+            "visa-checkout-card",
+            "<last-4>4444</last-4><card-type>Visa</card-type>",
+            "4444",
+            "visa",
+        ),
+    ],
+)
+def test_a_card_in_a_wallet_is_a_card(kind: str, member: str, told: str, last4: str, network: str) -> None:
+    bin_ = "<bin>411111</bin><country-of-issuance>USA</country-of-issuance><debit>Yes</debit>"
+    empty = {} if member == "credit-card" else {"credit-card": NO_CARD}
+    found = event("transaction_settled", a_transaction(payment_instrument_type=kind, **empty, **{member: bin_ + told}))
+    assert found.method == "card"
+    assert found.card == Card(bin="411111", last4=last4, network=network, funding="debit", country="US")
+
+
+def test_whoever_pays_by_paypal_is_known_by_the_address_of_that() -> None:
+    paypal = "<payer-email>Ana@music.example</payer-email>"
+    found = event("transaction_settled", a_transaction(payment_instrument_type="paypal_account", paypal=paypal))
+    assert (found.method, found.card, found.email_domain) == ("paypal", None, "music.example")
+    known = a_transaction(paypal=paypal, customer="<email>ana@shop.example</email>")
+    assert event("transaction_settled", known).email_domain == "shop.example"
 
 
 def test_a_payload_whose_last_newline_was_stripped_verifies_too(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from shared.domain import payments
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import SignatureInvalid
 from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, PaymentChanged, PaymentStep
 from shared.domain.money import Money
+from shared.domain.payments import Payment
 from shared.providers import load
 from shared.providers.checkout import webhook as adapter
 from shared.providers.kit.protocol import Normalized
@@ -51,6 +53,7 @@ def event(kind: str, data: dict[str, Any], **changes: Any) -> Any:
         ("payment_pending", PaymentStep.PENDING),
         ("payment_capture_pending", PaymentStep.PENDING),
         ("payment_declined", PaymentStep.DECLINED),
+        ("payment_retry_scheduled", PaymentStep.DECLINED),
         ("payment_capture_declined", PaymentStep.CAPTURE_FAILED),
         ("payment_authentication_failed", PaymentStep.DECLINED),
         ("payment_expired", PaymentStep.DECLINED),
@@ -59,6 +62,7 @@ def event(kind: str, data: dict[str, Any], **changes: Any) -> Any:
         ("payment_refunded", PaymentStep.REFUNDED),
         ("payment_refund_declined", PaymentStep.REFUND_FAILED),
         ("payment_refund_pending", PaymentStep.REFUND_PENDING),
+        ("payment_returned", PaymentStep.REVERSED),
     ],
 )
 def test_payments(kind: str, step: PaymentStep) -> None:
@@ -79,10 +83,32 @@ def test_a_payout_is_no_payment_though_it_has_the_same_type() -> None:
         assert read("payment_approved", payout | funded).ignored == ("payment_approved",)
 
 
+def test_a_bank_that_takes_a_payment_back_reverses_it_and_one_that_sends_a_payout_back_does_not() -> None:
+    payment = Payment(provider="checkout", payment_id="pay_1", account="main")
+    for number, kind in enumerate(("payment_captured", "payment_returned")):
+        told = event(kind, PAYMENT | {"action_id": f"act_{number}"}, id=f"evt_{number}")
+        payment = payments.record(payment, told)
+    assert (payment.state, payment.reversed) == (payments.PaymentState.REVERSED, Money(1250, "EUR"))
+    payout = PAYMENT | {"source": {"type": "currency_account"}, "destination": {"type": "bank_account"}}
+    assert read("payment_returned", payout).ignored == ("payment_returned",)
+
+
 def test_an_increment_tells_the_whole_authorization() -> None:
     data = PAYMENT | {"amount": 100, "balances": {"total_authorized": 1350}}
     found = event("payment_authorization_incremented", data)
     assert (found.amount, found.cumulative) == (Money(1350, "EUR"), True)
+
+
+def test_an_attempt_that_is_to_be_made_again_was_declined_until_one_is_approved() -> None:
+    payment = Payment(provider="checkout", payment_id="pay_1", account="main")
+    told = [
+        event(kind, PAYMENT | {"action_id": f"act_{hour}", "response_code": code}, id=f"evt_{hour}", timestamp=at)
+        for hour, (kind, code) in enumerate([("payment_retry_scheduled", "20051"), ("payment_approved", "10000")])
+        for at in [f"2026-05-0{hour + 1}T12:00:00Z"]
+    ]
+    payment = payments.record(payment, told[0])
+    assert (payment.state, payment.details.decline_code) == (payments.PaymentState.DECLINED, "20051")
+    assert payments.record(payment, told[1]).state is payments.PaymentState.AUTHORIZED
 
 
 @pytest.mark.parametrize(
@@ -166,7 +192,7 @@ def test_what_checkout_documents_is_no_news(kind: str, data: dict[str, Any]) -> 
 
 
 def test_the_table_is_the_whole_of_what_is_followed() -> None:
-    assert len(adapter.TYPES) == 28
+    assert len(adapter.TYPES) == 30
 
 
 def test_the_deadline_keeps_its_text() -> None:

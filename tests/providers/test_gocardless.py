@@ -188,7 +188,7 @@ def test_an_id_that_would_change_the_address_is_refused(own: str) -> None:
 
 @pytest.mark.parametrize(("action", "step"), adapter.PAYMENT_STEPS.items())
 def test_payments(action: str, step: PaymentStep) -> None:
-    (found,) = told(a_poke("payments", action), PAYMENT | {"metadata": {"customer_id": "c-1"}})
+    (found,) = told(a_poke("payments", action), PAYMENT | {"status": "failed", "metadata": {"customer_id": "c-1"}})
     assert isinstance(found, PaymentChanged)
     assert (found.step, found.payment_id, found.amount) == (step, "PM123", Money(1999, "EUR"))
     assert (found.event_id, found.customer_id, found.method) == ("gocardless:main:EV1", "c-1", "sepa_core")
@@ -220,6 +220,19 @@ def test_a_payment_that_fails_after_it_was_confirmed_is_not_money_until_it_is_co
         poke = a_poke("payments", action)
         (found,) = told(dataclasses.replace(poke, event_id=f"EV{hours}", occurred_at=NOON + hours * HOUR), PAYMENT)
         payment = payments.record(payment, found)
+    assert payment.captured == Money(captured, "EUR")
+
+
+@pytest.mark.parametrize(
+    ("status", "captured"), [("failed", 0), ("submitted", 0), ("confirmed", 1999), ("paid_out", 1999)]
+)
+def test_the_settlement_of_a_late_failure_takes_nothing_of_what_was_collected_again(status: str, captured: int) -> None:
+    again = {"failed": (), "submitted": ("submitted",)}.get(status, ("submitted", status))
+    payment = Payment(provider="gocardless", payment_id="PM123", account="main")
+    for hours, action in enumerate(("confirmed", "paid_out", "failed", *again, "late_failure_settled")):
+        poke = dataclasses.replace(a_poke("payments", action), event_id=f"EV{hours}", occurred_at=NOON + hours * HOUR)
+        for found in told(poke, PAYMENT | {"status": status}):
+            payment = payments.record(payment, found)
     assert payment.captured == Money(captured, "EUR")
 
 

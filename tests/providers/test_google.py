@@ -335,9 +335,14 @@ def test_a_package_that_would_change_the_address_asks_nobody() -> None:
         api.resource_request(a_poke("orders", ORDER, account="../x"), ApiCredentials(key="token"))
 
 
-def test_a_subscription_leads_to_its_order_and_says_whose_it_is() -> None:
-    subscription = a_subscription(externalAccountIdentifiers={"obfuscatedExternalAccountId": "c-1"})
-    (order,) = told(a_poke("subscriptions", TOKEN), subscription)
+@pytest.mark.parametrize("resource", ["subscriptions", "products"])
+def test_a_purchase_leads_to_its_order_and_says_whose_it_is(resource: str) -> None:
+    account = {"obfuscatedExternalAccountId": "c-1"}
+    purchases = {
+        "subscriptions": a_subscription(externalAccountIdentifiers=account),
+        "products": {"kind": "androidpublisher#productPurchaseV2", "orderId": ORDER, **account},
+    }
+    (order,) = told(a_poke(resource, TOKEN), purchases[resource])
     assert isinstance(order, ResourceChanged)
     assert (order.resource, order.resource_id, order.unsigned) == ("orders", ORDER, ())
     (captured,) = told(order, an_order())

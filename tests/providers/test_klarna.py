@@ -3,13 +3,14 @@
 import base64
 import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from shared.disputes.lifecycle import record
+from shared.domain import payments
 from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.disputes import Dispute
 from shared.domain.errors import SignatureInvalid, Unreadable
@@ -23,6 +24,7 @@ from shared.domain.events import (
     ResourceChanged,
 )
 from shared.domain.money import Money
+from shared.domain.payments import Payment, PaymentState
 from shared.providers.kit.protocol import Normalized, Provider
 from shared.providers.kit.unmapped import unmapped
 from shared.providers.klarna import api
@@ -330,12 +332,12 @@ ORDER = {
 }
 
 
-def read_back(**changes: Any) -> Any:
+def read_back(at: datetime = NOON, **changes: Any) -> Any:
     poke = ResourceChanged(
         event_id="klarna:main:push",
         provider="klarna",
         account="main",
-        occurred_at=NOON,
+        occurred_at=at,
         resource="order",
         resource_id="o-1",
     )
@@ -365,6 +367,36 @@ def test_an_order_tells_of_each_capture_and_refund() -> None:
 @pytest.mark.parametrize("status", ["CANCELLED", "EXPIRED"])
 def test_an_order_that_ended_before_it_was_captured_is_canceled(status: str) -> None:
     assert [one.step for one in read_back(status=status)] == [PaymentStep.AUTHORIZED, PaymentStep.CANCELED]
+
+
+CHANGED = {"original_order_amount": 800, "order_amount": 500}
+CAPTURE = {"capture_id": "c-1", "captured_amount": 500, "captured_at": "2026-05-01T15:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("states", "state", "authorized"),
+    [
+        ([CHANGED], PaymentState.AUTHORIZED, 500),
+        ([CHANGED, CHANGED | {"order_amount": 900}, CHANGED], PaymentState.AUTHORIZED, 500),
+        ([CHANGED, CHANGED | {"status": "CAPTURED", "captures": [CAPTURE]}], PaymentState.CAPTURED, 500),
+        ([CHANGED, CHANGED | {"status": "CANCELLED"}], PaymentState.CANCELED, 500),
+        ([CHANGED, CHANGED | {"status": "EXPIRED"}], PaymentState.CANCELED, 500),
+    ],
+)
+def test_an_order_whose_amount_was_changed_holds_the_new_one(
+    states: list[dict[str, Any]], state: PaymentState, authorized: int
+) -> None:
+    pokes = [{"order_amount": 800, "original_order_amount": 800, "status": "AUTHORIZED"}, *states]
+    told = [
+        event
+        for hours, order in enumerate(pokes)
+        for event in read_back(NOON + timedelta(hours=hours), **({"status": "AUTHORIZED"} | order))
+    ]
+    for arriving in (told, told[::-1], [*told[2:], *told]):
+        payment = Payment(provider="klarna", payment_id="o-1", account="main")
+        for event in arriving:
+            payment = payments.record(payment, event)
+        assert (payment.state, payment.authorized) == (state, Money(authorized, "EUR"))
 
 
 @pytest.mark.parametrize("changes", [{"order_id": "o-2"}, {"fraud_status": "NEW"}, {"order_amount": "19.99"}])

@@ -490,6 +490,22 @@ def test_a_claim_is_an_inquiry_with_the_first_of_our_deadlines(more: dict[str, A
     assert found.respond_by == THEN - timedelta(hours=1)
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("PNR4071", DisputeReason.NOT_RECEIVED),
+        ("PDD9939", DisputeReason.NOT_AS_DESCRIBED),
+        ("CS5522", DisputeReason.CANCELED),
+        ("NEW1", DisputeReason.OTHER),
+        (None, None),
+    ],
+)
+def test_what_a_claim_is_about_is_how_its_reason_begins(code: str | None, reason: DisputeReason | None) -> None:
+    claim = {"id": 5, "resource": "payment", "resource_id": 123, "date_created": AT, "status": "opened"}
+    (found,) = told("claims", claim | {"reason_id": code})
+    assert (found.reason, found.reason_code) == (reason, code)
+
+
 @there
 @pytest.mark.parametrize(("file", "resource"), [("payment_get", "payments"), ("chargeback_get", "chargebacks")])
 def test_published_objects_are_read_back(file: str, resource: str) -> None:

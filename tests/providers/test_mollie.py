@@ -234,6 +234,21 @@ def test_a_classic_webhook_that_names_nothing_is_unreadable(body: bytes) -> None
 # Objects
 
 
+@pytest.mark.parametrize(
+    ("told", "country"),
+    [
+        ({"billingAddress": {"country": "SE"}}, "SE"),
+        ({"billingAddress": {"country": "SE"}, "countryCode": "NL"}, "NL"),
+        ({}, None),
+    ],
+)
+def test_the_country_of_a_payer_is_the_one_of_the_bill_where_no_other_is_told(
+    told: dict[str, Any], country: str | None
+) -> None:
+    (event,) = events(a_payment(**told))
+    assert event.billing_country == country
+
+
 @pytest.mark.parametrize(("status", "step"), [(status, step) for status, (step, _) in adapter.STEPS.items()])
 @pytest.mark.parametrize("alone", [True, False])
 def test_payments(status: str, step: PaymentStep, alone: bool) -> None:

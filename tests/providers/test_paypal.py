@@ -21,6 +21,7 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid, Unavailable, Unreadable
 from shared.domain.events import (
     AnyEvent,
+    Card,
     DisputeChanged,
     DisputeReason,
     DisputeStage,
@@ -501,6 +502,20 @@ ITSELF = {"rel": "self", "href": "https://api.paypal.com/v2/payments/captures/CA
 SALE = {"id": "SALE1", "amount": {"total": "19.99", "currency": "EUR"}, "parent_payment": "PAY-1"}
 SOLD = {"rel": "sale", "href": "https://api.paypal.com/v1/payments/sale/SALE1"}
 CAPTURED_V1 = {"rel": "capture", "href": "https://api.paypal.com/v1/payments/capture/CAP1"}
+PAID = {"type": "PAYPAL", "payment_id": "PAY1", "payment_date": "2026-05-01", "method": "PAYPAL", "amount": AMOUNT}
+BY_HAND = {"type": "EXTERNAL", "payment_id": "EXTR-1", "method": "CASH", "amount": AMOUNT}
+BACK = {"type": "PAYPAL", "refund_id": "REF1", "refund_date": "2026-05-02", "amount": AMOUNT}
+INVOICE = {
+    "id": "INV2-1",
+    "detail": {"invoice_number": "#123", "currency_code": "EUR"},
+    "payments": {"paid_amount": AMOUNT, "transactions": [BY_HAND, PAID]},
+}
+INVOICE_V1 = {
+    "id": "INV2-1",
+    "number": "0001",
+    "payments": [{"type": "PAYPAL", "transaction_id": "PAY1", "amount": {"value": "19.99", "currency": "EUR"}}],
+}
+
 PAYMENT_TABLE = [
     ("PAYMENT.AUTHORIZATION.CREATED", {"id": "AUTH1", "amount": AMOUNT}, "AUTH1", PaymentStep.AUTHORIZED),
     ("PAYMENT.AUTHORIZATION.VOIDED", {"id": "AUTH1", "amount": AMOUNT}, "AUTH1", PaymentStep.CANCELED),
@@ -530,6 +545,14 @@ PAYMENT_TABLE = [
         "CAP1",
         PaymentStep.CAPTURED,
     ),
+    ("INVOICING.INVOICE.PAID", {"invoice": INVOICE}, "PAY1", PaymentStep.CAPTURED),
+    ("INVOICING.INVOICE.PAID", {"invoice": INVOICE_V1}, "PAY1", PaymentStep.CAPTURED),
+    (
+        "INVOICING.INVOICE.REFUNDED",
+        {"invoice": {**INVOICE, "refunds": {"transactions": [BACK]}}},
+        "PAY1",
+        PaymentStep.REFUNDED,
+    ),
     ("CHECKOUT.PAYMENT-APPROVAL.REVERSED", {"order_id": "ORD1", "amount": AMOUNT}, "ORD1", PaymentStep.CANCELED),
     ("CHECKOUT.ORDER.VOIDED", {"id": "ORD1", "amount": AMOUNT}, "ORD1", PaymentStep.CANCELED),
 ]
@@ -550,6 +573,40 @@ def test_the_table_above_and_the_adapter_know_the_same_payment_types() -> None:
     assert tested | others == set(paypal.TYPES)
 
 
+def test_each_payment_of_an_invoice_is_one_of_its_own_and_what_was_paid_elsewhere_is_none() -> None:
+    paid = [PAID, {**PAID, "payment_id": "PAY2"}, BY_HAND]
+    found = events("INVOICING.INVOICE.PAID", {"invoice": {**INVOICE, "payments": {"transactions": paid}}})
+    told = [(one.payment_id, one.reference, one.merchant_reference) for one in found if isinstance(one, PaymentChanged)]
+    assert told == [("PAY1", "PAY1", "#123"), ("PAY2", "PAY2", "#123")]
+    assert len({one.event_id for one in found}) == 2
+    by_hand: dict[str, Any] = {
+        "id": "WH-1",
+        "event_type": "INVOICING.INVOICE.PAID",
+        "create_time": "2026-05-01T12:00:00.000Z",
+    }
+    by_hand["resource"] = {"invoice": {**INVOICE, "payments": {"transactions": [BY_HAND]}}}
+    delivery = Delivery("paypal", json.dumps(by_hand).encode(), {}, NOON)
+    assert paypal.normalize(delivery, Verdict(("main",)), CREDENTIALS).events == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("INVOICING.INVOICE.PAID", {"payments": {}}),
+        (
+            "INVOICING.INVOICE.REFUNDED",
+            {
+                "payments": {"transactions": [PAID, {**PAID, "payment_id": "PAY2"}]},
+                "refunds": {"transactions": [BACK]},
+            },
+        ),
+    ],
+)
+def test_an_invoice_that_does_not_say_which_payment_it_means_is_for_a_person(kind: str, more: dict[str, Any]) -> None:
+    with pytest.raises(Unreadable):
+        translated(kind, {"invoice": INVOICE | more})
+
+
 def test_a_capture_of_an_authorization_also_ends_the_authorization() -> None:
     related = {"related_ids": {"order_id": "ORD1", "authorization_id": "AUTH1"}}
     captured, succeeded = events("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "supplementary_data": related})
@@ -563,6 +620,33 @@ def test_a_capture_of_an_authorization_also_ends_the_authorization() -> None:
     of_v1 = {"rel": "authorization", "href": "https://api.paypal.com/v1/payments/authorization/AUTH1"}
     assert len(events("PAYMENT.CAPTURE.COMPLETED", {**CAPTURE, "links": [of_v1]})) == 2
     assert len(events("PAYMENT.CAPTURE.DECLINED", {**CAPTURE, "supplementary_data": related})) == 1
+
+
+ORDERS = {
+    "CHECKOUT.ORDER.APPROVED": {"id": "ORD1", "purchase_units": [{"amount": AMOUNT}]},
+    "CHECKOUT.ORDER.COMPLETED": {"id": "ORD1", "purchase_units": [{"payments": {"captures": [CAPTURE]}}]},
+}
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+@pytest.mark.parametrize(
+    "payer",
+    [
+        {"payer": {"email_address": "ana@music.example", "address": {"country_code": "SE"}}},
+        {"payment_source": {"paypal": {"email_address": "ana@music.example", "address": {"country_code": "SE"}}}},
+    ],
+)
+def test_an_order_says_who_pays_for_it_until_it_is_paid(kind: str, payer: dict[str, Any]) -> None:
+    event = payment(kind, ORDERS[kind] | payer)
+    assert (event.email_domain, event.billing_country, event.card) == ("music.example", "SE", None)
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+def test_an_order_says_by_which_card_it_was_paid(kind: str) -> None:
+    bin_ = {"bin": "424242", "bin_country_code": "DE"}
+    card = {"last_digits": "4242", "brand": "VISA", "type": "CREDIT", "bin_details": bin_}
+    event = payment(kind, ORDERS[kind] | {"payment_source": {"card": card}})
+    assert event.card == Card(bin="424242", last4="4242", network="visa", funding="credit", country="DE")
 
 
 def test_our_own_words_travel_in_custom_id_and_anything_else_there_is_nothing() -> None:
@@ -580,7 +664,7 @@ def test_our_own_words_travel_in_custom_id_and_anything_else_there_is_nothing() 
 def test_a_refund_or_reversal_that_names_no_payment_is_unreadable_and_makes_none_under_its_own_id(kind: str) -> None:
     own = {"rel": "self", "href": "https://api.paypal.com/v1/payments/refund/REF1"}
     for links in ([], [own]):
-        with pytest.raises(Unreadable, match=r"resource\.(links|sale_id)"):
+        with pytest.raises(Unreadable, match=r"resource\.(links|sale_id|payments)"):
             translated(kind, {"id": "REF1", "amount": AMOUNT, "parent_payment": "PAY-1", "links": links})
 
 
@@ -630,6 +714,28 @@ def test_an_amount_that_is_no_decimal_is_unreadable(value: Any) -> None:
         (
             {"status": "RESOLVED", "dispute_outcome": {"outcome_code": "RESOLVED_BUYER_FAVOUR"}},
             DisputeStatus.LOST,
+            True,
+        ),
+        (
+            {
+                "status": "RESOLVED",
+                "dispute_outcome": {
+                    "outcome_code": "RESOLVED_SELLER_FAVOUR",
+                    "outcome_reason": "BUYER_CANCELLED_CASE",
+                },
+            },
+            DisputeStatus.CLOSED,
+            True,
+        ),
+        (
+            {
+                "status": "RESOLVED",
+                "dispute_outcome": {
+                    "outcome_code": "RESOLVED_SELLER_FAVOUR",
+                    "outcome_reason": "CUSTOMER_RECOGNIZES_TRANSACTION",
+                },
+            },
+            DisputeStatus.WON,
             True,
         ),
         ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "RESOLVED_WITH_PAYOUT"}}, DisputeStatus.WON, True),

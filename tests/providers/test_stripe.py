@@ -459,6 +459,14 @@ def test_a_dispute_names_payment_reason_and_network() -> None:
     assert (event.reason, event.reason_code, event.network) == (DisputeReason.FRAUD, "10.4", "visa")
 
 
+@pytest.mark.parametrize(
+    ("method", "code"), [("klarna", "unauthorized_purchase"), ("paypal", "MERCHANDISE_OR_SERVICE_NOT_RECEIVED")]
+)
+def test_the_reason_of_whoever_is_no_card_is_kept_as_they_write_it(method: str, code: str) -> None:
+    event = dispute(payment_method_details={"type": method, method: {"reason_code": code}})
+    assert (event.reason, event.reason_code) == (DisputeReason.FRAUD, code)
+
+
 def test_money_that_moved_is_signed_and_without_the_fee() -> None:
     moves = [{"amount": -1999, "currency": "eur", "fee": 1500}, {"amount": 1999, "currency": "eur", "fee": 0}]
     taken = dispute("charge.dispute.funds_withdrawn", balance_transactions=moves[:1])
@@ -501,6 +509,23 @@ def test_what_smart_disputes_answered_once_is_no_answer_when_stripe_asks_again(w
 
 
 # The rest
+
+
+@pytest.mark.parametrize(
+    ("more", "domain"),
+    [
+        ({}, "wallet.example"),
+        ({"receipt_email": "ana@receipt.example"}, "receipt.example"),
+        ({"billing_details": {"email": "ana@billing.example"}}, "billing.example"),
+    ],
+)
+def test_whoever_pays_by_paypal_is_known_by_the_address_of_that_where_no_other_is_told(
+    more: dict[str, Any], domain: str
+) -> None:
+    paypal = {"type": "paypal", "paypal": {"payer_email": "ana@wallet.example", "payer_id": "P1"}}
+    (event,) = translated("charge.succeeded", CHARGE | {"payment_method_details": paypal} | more).events
+    assert isinstance(event, PaymentChanged)
+    assert (event.method, event.card, event.email_domain) == ("paypal", None, domain)
 
 
 def test_warnings_reviews_and_payouts_are_told() -> None:

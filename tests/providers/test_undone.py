@@ -30,7 +30,8 @@ def braintree(kind: str) -> Iterable[Any]:
 
 def gocardless(action: str) -> Iterable[Any]:
     poke = test_gocardless.a_poke("payments", action)
-    return test_gocardless.told(poke, test_gocardless.PAYMENT | {"amount": 2500})  # type: ignore[no-any-return]
+    status = "failed" if action == "late_failure_settled" else action
+    return test_gocardless.told(poke, test_gocardless.PAYMENT | {"amount": 2500, "status": status})  # type: ignore[no-any-return]
 
 
 def gocardless_refund(action: str) -> Iterable[Any]:
@@ -89,6 +90,19 @@ def test_an_adjusted_authorization_of_adyen_is_captured_in_full() -> None:
     for arriving in permutations(words):
         payment = after(arriving)
         assert (payment.state, payment.authorized) == (PaymentState.CAPTURED, Money(500, "EUR"))
+
+
+def test_an_authorization_of_adyen_that_was_raised_expires_as_a_whole() -> None:
+    def told(code: str, hours: int, value: int) -> PaymentChanged:
+        names = {"pspReference": f"MODIFICATION{hours}", "originalReference": "QFQTPCQ8HXSKGK82"} if hours else {}
+        event = test_adyen.told(test_adyen.an_item(code, amount={"currency": "EUR", "value": value}, **names))
+        assert isinstance(event, PaymentChanged)
+        return replace(event, occurred_at=NOON + hours * HOUR)
+
+    # Whatever was added, the end names what was authorized at first.
+    words = [told("AUTHORISATION", 0, 800), told("AUTHORISATION_ADJUSTMENT", 1, 1000), told("EXPIRE", 2, 800)]
+    for arriving in permutations(words):
+        assert after(arriving).state is PaymentState.CANCELED
 
 
 def mollie_refund(status: str) -> Any:

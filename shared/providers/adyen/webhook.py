@@ -393,8 +393,10 @@ def _modification(success: PaymentStep, failure: PaymentStep | None, *, total: b
 
 
 def _expired(told: _Item) -> AnyEvent | None:
-    """What was not captured of an authorization, which Adyen's own example names by pspReference alone."""
-    return _payment(told, PaymentStep.CANCELED, told.original or told.psp) if told.success else None
+    """What was not captured of an authorization, which Adyen's own example names by pspReference alone. Its amount is what was
+    authorized at first, however much was added to that: it is no part that lapsed."""
+    found = _payment(told, PaymentStep.CANCELED, told.original or told.psp) if told.success else None
+    return replace(found, amount=None) if isinstance(found, PaymentChanged) else None
 
 
 def _unreferenced(success: PaymentStep, failure: PaymentStep) -> Translate:
@@ -535,6 +537,8 @@ REFUNDS: dict[str, Translate] = {
 DISPUTES: dict[str, Translate] = {
     "REQUEST_FOR_INFORMATION": _dispute(_D.INQUIRY, _T.NEEDS_RESPONSE, hinted=ANY),
     "NOTIFICATION_OF_CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=ANY),
+    # In the place of the notification where the scheme sends none. That the money went is what CHARGEBACK tells.
+    "DISPUTE_OPENED_WITH_CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=ANY),
     "CHARGEBACK": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE, hinted=ANY, moves=-1),
     # Documents were uploaded; whether they were also sent in our defense is known only to disputeStatus.
     "INFORMATION_SUPPLIED": _dispute(None, _T.UNDER_REVIEW, hinted=frozenset({_T.NEEDS_RESPONSE})),

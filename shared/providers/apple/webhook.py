@@ -19,11 +19,12 @@
 Names: a payment is its transaction. A renewal that failed has no transaction yet: it goes by its subscription (the
 original transaction) and the date it was due. Apple refunds on the customer's request and its own judgement: the
 request is an inquiry (CONSUMPTION_REQUEST), a refund loses it and money goes back, a declined or reversed refund wins
-it. An inquiry has no id of its own and goes by the transaction. Revocation is not checked online: the intermediate and
+it. An inquiry has no id of its own and goes by the transaction. Family Sharing gives each member a transaction of their
+own (`inAppOwnershipType` FAMILY_SHARED) and tells of it in the same types: nobody pays for those, so they are ignored. Revocation is not checked online: the intermediate and
 the leaf are judged by chain, marks and validity at the signed time.
 
 Sources: Apple docs "App Store Server Notifications V2", "notificationType", "JWSTransactionDecodedPayload",
-"JWSRenewalInfoDecodedPayload", "Responding to App Store Server Notifications"; Apple's Python server library.
+"JWSRenewalInfoDecodedPayload", "inAppOwnershipType", "Supporting Family Sharing in your app", "Responding to App Store Server Notifications"; Apple's Python server library.
 """
 
 import base64
@@ -288,7 +289,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     types = (f"{kind}.{subtype}" if subtype else kind,)
     livemode = _environment(payload) == "Production"
     translate = TYPES.get(kind) or TYPES.get(types[0])
-    if translate is None:
+    if translate is None or (translate in OF_WHO_PAYS and _is_shared(holder)):
         return Normalized(delivery_id, types=types, livemode=livemode, ignored=types)
     occurred_at = unix_milliseconds(payload.integer("signedDate"))
     if occurred_at is None:
@@ -304,6 +305,11 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     }
     notification = _Notification(holder, base)
     return Normalized(delivery_id, events=tuple(translate(notification)), types=types, livemode=livemode)
+
+
+def _is_shared(holder: Node) -> bool:
+    """Whether somebody of the payer's family has the purchase, under a transaction of their own."""
+    return holder.hint("signedTransactionInfo", "inAppOwnershipType") == "FAMILY_SHARED"
 
 
 class _Notification:
@@ -498,6 +504,8 @@ DISPUTES: dict[str, Translate] = {
     "CONSUMPTION_REQUEST": _requested,
 }
 TYPES = PAYMENTS | REFUNDS | DISPUTES
+# What refunds are asked of and given back is the payer's whoever is named.
+OF_WHO_PAYS = frozenset({*PAYMENTS.values(), _revoked})
 
 WORDS = {"data.consumptionRequestReason": REASONS, "Transaction.transactionReason": INITIATORS}
 TRAITS = Traits(

@@ -281,7 +281,21 @@ NETWORKS = {
     "mastercard": "mastercard",
     "unionpay": "unionpay",
 }
-METHODS = {"credit_card": "card", "paypal_account": "paypal", "sepa_debit_account": "sepa_debit"}
+# Wallets tell of the card that is in them in elements of their own.
+CARDS = (
+    *("credit-card", "apple-pay", "android-pay-card", "samsung-pay-card", "visa-checkout-card", "masterpass-card"),
+    *("meta-checkout-card", "meta-checkout-token"),
+)
+# Google Pay names the customer's card and what stands for it.
+LAST_FOUR = ("last-4", "source-card-last-4", "virtual-card-last-4")
+CARD_TYPES = ("card-type", "source-card-type", "virtual-card-type")
+METHODS = {
+    **dict.fromkeys(("credit_card", "apple_pay_card", "android_pay_card", "samsung_pay_card"), "card"),
+    **dict.fromkeys(("visa_checkout_card", "masterpass_card", "meta_checkout_card", "meta_checkout_token"), "card"),
+    "paypal_account": "paypal",
+    "sepa_debit_account": "sepa_debit",
+    "venmo_account": "venmo",
+}
 THREE_D_SECURE = {
     "authenticate_successful": "authenticated",
     "authenticate_attempt_successful": "attempted",
@@ -301,30 +315,40 @@ def _money(node: Node, name: str = "amount", currency: str = "currency-iso-code"
 
 
 def _network(word: str | None) -> str | None:
-    return NETWORKS.get(word.lower(), word.lower()) if word else None
+    word = word.lower().removeprefix("apple pay - ") if word else None
+    return NETWORKS.get(word, word) if word else None
+
+
+def _card(transaction: Node) -> Card | None:
+    for card in map(transaction.at, CARDS):
+        last4 = next((told for name in LAST_FOUR if (told := card.digits(name, least=4, most=4))), None)
+        if not last4 and not card.hint("bin"):
+            continue
+        funding = next((name for name in ("prepaid", "debit") if card.lowered(name) == "yes"), None)
+        return Card(
+            fingerprint=card.first_hint("unique-number-identifier", "payment-account-reference"),
+            bin=card.digits("bin", least=6, most=8),
+            last4=last4,
+            network=_network(card.first_hint(*CARD_TYPES)),
+            funding=funding or ("credit" if card.lowered("debit") == "no" else None),
+            country=alpha_2(card.hint("country-of-issuance")),
+        )
+    return None
 
 
 def _evidence(transaction: Node) -> Base:
-    card, customer = transaction.at("credit-card"), transaction.at("customer")
+    customer = transaction.at("customer")
     email_hash, email_domain = customer.email("email")
+    if email_hash is None:
+        email_hash, email_domain = transaction.email("paypal", "payer-email")
     street, postal = (transaction.hint(f"avs-{part}-response-code") for part in ("street-address", "postal-code"))
     avs = {CVV.get(code or "") for code in (street, postal)}
     kind = transaction.lowered("payment-instrument-type")
     own = transaction.at("custom-fields")
     recurring = transaction.flag("recurring")
-    funding = next((name for name in ("prepaid", "debit") if card.lowered(name) == "yes"), None)
     return {
         "method": METHODS.get(kind, kind) if kind else None,
-        "card": Card(
-            fingerprint=card.first_hint("unique-number-identifier", "payment-account-reference"),
-            bin=card.digits("bin", least=6, most=8),
-            last4=card.digits("last-4", least=4, most=4),
-            network=_network(card.hint("card-type")),
-            funding=funding or ("credit" if card.lowered("debit") == "no" else None),
-            country=alpha_2(card.hint("country-of-issuance")),
-        )
-        if card.hint("last-4") or card.hint("bin")
-        else None,
+        "card": _card(transaction),
         "customer_id": own.customer("customer-id", "customer_id")
         or customer.customer("id")
         or transaction.customer("customer-id"),

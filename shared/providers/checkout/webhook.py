@@ -20,7 +20,7 @@
 A payment is `data.id` (pay_…), a capture or refund its `data.action_id` (act_…). A declined void leaves the payment as
 it was, so it tells nothing; `issuing_*` is the issuer's side.
 
-Sources: Checkout.com docs "Receive webhooks", "Set up your webhook receiver", "Webhook event types", "Disputes API",
+Sources: Checkout.com docs "Receive webhooks", "Set up your webhook receiver", "Webhook event types", "Payment returned", "Smart Dunning retries", "Disputes API",
 "Format the amount value", "Response codes"; the enumerations of its Go and Java SDKs.
 """
 
@@ -223,6 +223,8 @@ PAYMENTS: dict[str, Translate] = {
     "payment_captured": _payment(PaymentStep.CAPTURED),
     "payment_capture_declined": _payment(PaymentStep.CAPTURE_FAILED),
     "payment_declined": _payment(PaymentStep.DECLINED),
+    # In the place of that as long as another attempt is to follow.
+    "payment_retry_scheduled": _payment(PaymentStep.DECLINED),
     "payment_authentication_failed": _payment(PaymentStep.DECLINED),
     "payment_expired": _payment(PaymentStep.DECLINED),
     "payment_canceled": _payment(PaymentStep.CANCELED),
@@ -232,6 +234,8 @@ REFUNDS: dict[str, Translate] = {
     "payment_refund_pending": _payment(PaymentStep.REFUND_PENDING),
     "payment_refunded": _payment(PaymentStep.REFUNDED),
     "payment_refund_declined": _payment(PaymentStep.REFUND_FAILED),
+    # A bank took back what it had confirmed (ACH).
+    "payment_returned": _payment(PaymentStep.REVERSED),
 }
 DISPUTES: dict[str, Translate] = {
     "dispute_received": _dispute(_D.CHARGEBACK, _T.NEEDS_RESPONSE),

@@ -72,7 +72,9 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
             ),
         )
     step = PAYMENT_STEPS.get(action)
-    if step is None:
+    # That a late failure left a payout may be told after the payment was collected again, even in the payout of that: it is
+    # of the collection before, whose `failed` has taken it back.
+    if step is None or (step is PaymentStep.CAPTURE_FAILED and thing.hint("status") in COLLECTED):
         return ()
     declined = step is PaymentStep.DECLINED
     return (
@@ -92,6 +94,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     )
 
 
+COLLECTED = ("confirmed", "paid_out")
 RESOURCE_WORDS: dict[str, dict[str, Collection[str]]] = {
     "payments": {
         "payments.status": (

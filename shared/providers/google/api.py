@@ -31,6 +31,8 @@ PATHS = {
     "products": "purchases/productsv2/tokens",
     "orders": "orders",
 }
+# Our own id, where the app sets one.
+ACCOUNT = "obfuscatedExternalAccountId"
 # A purchase by a license tester has one of these, empty or not.
 TEST_PURCHASES = ("testPurchase", "testPurchaseContext")
 
@@ -57,7 +59,7 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
     if thing.raw("orderId") is None:
         thing.text("kind")  # a purchase that was paid with a promotion has no order; what has no kind is none
         return ()
-    return (_order_of(thing, ("orderId",), event, base),)
+    return (_order_of(thing, ("orderId",), event, base, thing.hint(ACCOUNT)),)
 
 
 def _order_of(
@@ -112,7 +114,7 @@ def _subscribed(subscription: Node, event: ResourceChanged, base: Base) -> list[
     """The renewal that failed, if one did, and the order of the last one that did not."""
     state = subscription.word("subscriptionState")
     items = subscription.nodes("lineItems")
-    customer = subscription.hint("externalAccountIdentifiers", "obfuscatedExternalAccountId")
+    customer = subscription.hint("externalAccountIdentifiers", ACCOUNT)
     events: list[AnyEvent] = []
     if state in LAPSED and items:
         due = items[0].instant("expiryTime")

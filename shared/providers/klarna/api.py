@@ -35,8 +35,10 @@ AUTHORIZED = {
     "PENDING": PaymentStep.PENDING,
     "REJECTED": PaymentStep.DECLINED,
 }
-# Orders tell when they expire, but not when they were canceled: an authorization cannot be older than its order.
-ENDED = {"CANCELLED": "created_at", "EXPIRED": "expires_at"}
+# Orders tell when they expire, but not when they were canceled: an authorization cannot be older than its order. Where its
+# amount was changed they do not tell when either: then both are dated by who tells of them, in the order of that.
+CANCELLED = "CANCELLED"
+ENDED = {CANCELLED: "created_at", "EXPIRED": "expires_at"}
 
 
 def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
@@ -60,17 +62,21 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
         "billing_country": order.hint("billing_address", "country"),
     }
 
-    def told(step: PaymentStep, node: Node, when: str, amount: str, reference: str | None = None) -> AnyEvent:
-        """The same state read again is the same event."""
+    changed = order.raw("original_order_amount") not in (None, order.raw("order_amount"))
+
+    def told(step: PaymentStep, node: Node, when: str | None, amount: str, reference: str | None = None) -> AnyEvent:
+        """The same state read again is the same event, but for one that nobody dates (`when` is None)."""
         money = minor_money(
             Node({**node.value, "currency": order.raw("purchase_currency")}, node.path), amount, "currency", {}
         )
-        at = node.instant(when)
+        at = node.instant(when) if when else event.occurred_at
         state = f"{reference or own}.{step.value}.{money.minor}.{int(at.timestamp() * 1000)}"
         event_id = f"{NAME}:{event.account}:{state}"
         return PaymentChanged(**common, event_id=event_id, occurred_at=at, step=step, amount=money, reference=reference)
 
-    events = [told(begun, order, "created_at", "order_amount")]
+    events = [told(begun, order, "created_at", "original_order_amount" if changed else "order_amount")]
+    if changed and begun is PaymentStep.AUTHORIZED and status not in ENDED:
+        events.append(told(begun, order, None, "order_amount"))
     events += [
         told(PaymentStep.CAPTURED, capture, "captured_at", "captured_amount", capture.word("capture_id"))
         for capture in captures
@@ -79,7 +85,8 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
         reference = refund.maybe_text("refund_id") or f"{own}-refund-{place}"
         events.append(told(PaymentStep.REFUNDED, refund, "refunded_at", "refunded_amount", reference))
     if status in ENDED and not captures:
-        events.append(told(PaymentStep.CANCELED, order, ENDED[status], "order_amount"))
+        undated = changed and status == CANCELLED
+        events.append(told(PaymentStep.CANCELED, order, None if undated else ENDED[status], "order_amount"))
     return tuple(events)
 
 

@@ -279,6 +279,12 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
     ]
 
 
+# How the reasons of claims begin: what did not arrive, what is another or broken, what is to be canceled.
+CLAIMS = {
+    "PNR": DisputeReason.NOT_RECEIVED,
+    "PDD": DisputeReason.NOT_AS_DESCRIBED,
+    "CS": DisputeReason.CANCELED,
+}
 _NOT_READ = datetime.max.replace(tzinfo=UTC)
 OPENED, CLOSED = "opened", "closed"
 BENEFITED = {"respondent": DisputeStatus.WON, "complainant": DisputeStatus.LOST}
@@ -301,6 +307,8 @@ def _claim(claim: Node, base: Base) -> list[AnyEvent]:
         if action.raw("due_date") is not None
     ]
     first = min(due, default={}, key=lambda told: told["respond_by"] or _NOT_READ)
+    code = claim.hint("reason_id")
+    reason = next((ours for family, ours in CLAIMS.items() if code and code.startswith(family)), DisputeReason.OTHER)
     when = "last_updated" if claim.raw("last_updated") is not None else "date_created"
     return [
         DisputeChanged(
@@ -310,6 +318,8 @@ def _claim(claim: Node, base: Base) -> list[AnyEvent]:
             stage=DisputeStage.INQUIRY,
             status=status,
             status_unknown=status is None,
+            reason=reason if code else None,
+            reason_code=code,
             **first,
             can_respond=True if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=word,

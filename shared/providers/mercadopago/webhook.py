@@ -23,8 +23,8 @@ topic `order`) has names of its own for its payments; `reference_id` is the paym
 is not known is for a person to look at. The buyer's documents and names are never kept.
 
 Sources: Mercado Pago docs "Webhooks", "Chargebacks: manage", "Payment status", "How to migrate from the Payment Intent API
-to the Orders API", "Checkout API: configure chargeback notifications", "Get order by ID"; the official Python library's
-validator, fixtures and entities. Not settled in public: the members of claims beyond status, stage and resolution.
+to the Orders API", "Checkout API: configure chargeback notifications", "Get order by ID", "Get reason for claim"; the official Python library's
+validator, fixtures and entities. Not settled in public: the members of claims beyond status, stage, reason and resolution.
 """
 
 import re

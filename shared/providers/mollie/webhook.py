@@ -259,7 +259,7 @@ def payment_events(payment: Node, base: Base) -> list[AnyEvent]:
             ip=metadata.ip("ip"),
             email_hash=email_hash,
             email_domain=email_domain,
-            billing_country=payment.hint("countryCode"),
+            billing_country=payment.hint("countryCode") or payment.hint("billingAddress", "country"),
             initiator=INITIATORS.get(payment.hint("sequenceType") or ""),
             three_d_secure="authenticated" if details.hint("cardSecurity") == "3dsecure" else None,
             decline_code=reason if declined else None,

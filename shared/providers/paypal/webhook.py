@@ -24,7 +24,7 @@ one stage and one answer for all: it is filed with the first that is named, and 
 Public roots are certifi's (Mozilla's list).
 
 Sources: PayPal docs "Webhooks: integrate", "Webhook event names", "Disputes"; PayPal's OpenAPI descriptions
-notifications_webhooks_v1, customer_disputes_v1, payments_payment_v2; the certificate rule of PayPal's Java SDK.
+notifications_webhooks_v1, customer_disputes_v1, payments_payment_v2, checkout_orders_v2, invoicing_v2; the certificate rule of PayPal's Java SDK.
 """
 
 import base64
@@ -42,6 +42,7 @@ from shared.domain.delivery import Credentials, Delivery, Verdict
 from shared.domain.errors import Misconfigured, SignatureInvalid
 from shared.domain.events import (
     AnyEvent,
+    Card,
     DisputeChanged,
     DisputeReason,
     DisputeStage,
@@ -444,21 +445,34 @@ def _refund(step: PaymentStep) -> "Translate":
     return translate
 
 
+def _payer(order: Node) -> Base:
+    """Who pays for an order and with what: `payment_source` has taken the place of `payer`."""
+    source = order.at("payment_source")
+    card, account = source.at("card"), source.at("paypal")
+    emails = order.email("payer", "email_address"), account.email("email_address")
+    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
+    return {
+        "email_hash": email_hash,
+        "email_domain": email_domain,
+        "billing_country": order.hint("payer", "address", "country_code")
+        or account.hint("address", "country_code")
+        or card.hint("billing_address", "country_code"),
+        "card": Card(
+            bin=card.digits("bin_details", "bin", least=6, most=8),
+            last4=card.digits("last_digits", least=4, most=4),
+            network=card.lowered("brand"),
+            funding=card.lowered("type"),
+            country=card.hint("bin_details", "bin_country_code"),
+        )
+        if card.value
+        else None,
+    }
+
+
 def _order_approved(order: Node, base: Base) -> list[AnyEvent]:
     units = order.nodes("purchase_units")
     unit = units[0] if units else Node({}, order.where("purchase_units"))
-    email_hash, email_domain = order.email("payer", "email_address")
-    return [
-        _payment(
-            unit,
-            base,
-            PaymentStep.PENDING,
-            order.text("id"),
-            email_hash=email_hash,
-            email_domain=email_domain,
-            billing_country=order.hint("payer", "address", "country_code"),
-        )
-    ]
+    return [_payment(unit, base, PaymentStep.PENDING, order.text("id"), **_payer(order))]
 
 
 def _order_completed(order: Node, base: Base) -> list[AnyEvent]:
@@ -478,6 +492,7 @@ def _order_completed(order: Node, base: Base) -> list[AnyEvent]:
                         suffix=f"/{name}",
                         reference=name,
                         aliases=(order_id,),
+                        **_payer(order),
                     )
                 )
     return events
@@ -486,6 +501,44 @@ def _order_completed(order: Node, base: Base) -> list[AnyEvent]:
 def _approval_reversed(resource: Node, base: Base) -> list[AnyEvent]:
     order = resource.maybe_text("order_id") or resource.text("id")
     return [_payment(resource, base, PaymentStep.CANCELED, order)]
+
+
+def _invoice(resource: Node) -> tuple[Node, list[Node]]:
+    """An invoice, and what was paid of it by PayPal: what was paid elsewhere is noted there by hand (EXTERNAL)."""
+    invoice = resource.at("invoice") if resource.raw("invoice") is not None else resource
+    paid = invoice.nodes("payments", "transactions") or invoice.nodes("payments")  # v1
+    if not paid:
+        raise unreadable(invoice.where("payments"), "does not tell what it was paid by", "missing_field")
+    return invoice, [one for one in paid if one.hint("type") != "EXTERNAL"]
+
+
+def _paid_by(transaction: Node) -> str:
+    return transaction.maybe_text("payment_id") or transaction.text("transaction_id")
+
+
+def _invoice_paid(resource: Node, base: Base) -> list[AnyEvent]:
+    """Each payment of an invoice under its own name, of which nothing else tells."""
+    invoice, paid = _invoice(resource)
+    number = invoice.raw("detail", "invoice_number") or invoice.raw("number")
+    events: list[AnyEvent] = []
+    for one in paid:
+        name, told = _paid_by(one), Node({**one.value, "invoice_number": number}, one.path)
+        events.append(_payment(told, base, PaymentStep.CAPTURED, name, suffix=f"/{name}", reference=name))
+    return events
+
+
+def _invoice_refunded(resource: Node, base: Base) -> list[AnyEvent]:
+    """Refunds of an invoice, which do not say of which of its payments: where there are several a person has to look."""
+    invoice, paid = _invoice(resource)
+    refunds = invoice.nodes("refunds", "transactions") or invoice.nodes("refunded_transactions")  # v1
+    back = [one for one in refunds if one.hint("type") != "EXTERNAL"]
+    if back and len(paid) != 1:
+        raise unreadable(invoice.where("refunds"), "could be of several payments", "ambiguous")
+    events: list[AnyEvent] = []
+    for one in back:
+        name = one.maybe_text("refund_id") or one.text("transaction_id")
+        events.append(_payment(one, base, PaymentStep.REFUNDED, _paid_by(paid[0]), suffix=f"/{name}", reference=name))
+    return events
 
 
 # Disputes
@@ -509,6 +562,8 @@ STATES = {  # where `status` does not say
     "UNDER_PAYPAL_REVIEW": DisputeStatus.UNDER_REVIEW,
 }
 SAYING_LITTLE = ("RESOLVED", "OTHER", "APPEALABLE")
+# Whom PayPal finds for because the buyer gave up has won nothing: of `outcome_reason`.
+WITHDRAWN = "BUYER_CANCELLED_CASE"
 # DENIED and NONE are not here: PayPal's documentation does not say which side they favour.
 OUTCOMES = {
     "RESOLVED_SELLER_FAVOUR": DisputeStatus.WON,
@@ -554,6 +609,8 @@ def _where_it_stands(dispute: Node, *, resolved: bool) -> tuple[DisputeStatus | 
     status, state = dispute.hint("status") or "", dispute.hint("dispute_state") or ""
     if resolved or status == "RESOLVED" or (not status and state == "RESOLVED"):
         outcome = OUTCOMES.get(dispute.hint("dispute_outcome", "outcome_code") or "")
+        if outcome is DisputeStatus.WON and dispute.hint("dispute_outcome", "outcome_reason") == WITHDRAWN:
+            outcome = DisputeStatus.CLOSED
         return outcome, outcome is not None and state != "APPEALABLE"
     if state == "APPEALABLE":
         return DisputeStatus.LOST, False
@@ -621,6 +678,7 @@ PAYMENTS: dict[str, Translate] = {
     "CHECKOUT.ORDER.COMPLETED": _order_completed,
     "CHECKOUT.ORDER.VOIDED": _approval_reversed,
     "CHECKOUT.PAYMENT-APPROVAL.REVERSED": _approval_reversed,
+    "INVOICING.INVOICE.PAID": _invoice_paid,
     "PAYMENT.AUTHORIZATION.CREATED": _authorization(_S.AUTHORIZED),
     "PAYMENT.AUTHORIZATION.VOIDED": _authorization(_S.CANCELED),
     "PAYMENT.CAPTURE.COMPLETED": _capture(_S.CAPTURED),
@@ -632,6 +690,7 @@ PAYMENTS: dict[str, Translate] = {
     "PAYMENT.SALE.DENIED": _sale(_S.DECLINED),
 }
 REFUNDS: dict[str, Translate] = {
+    "INVOICING.INVOICE.REFUNDED": _invoice_refunded,
     "PAYMENT.CAPTURE.REFUNDED": _refund(_S.REFUNDED),
     "PAYMENT.CAPTURE.REVERSED": _refund(_S.REVERSED),
     "PAYMENT.REFUND.PENDING": _refund(_S.REFUND_PENDING),

@@ -236,9 +236,8 @@ def _evidence(charge: Node, metadata: Node) -> Base:
     card = method.at("card")
     checks = card.at("checks")
     billing = charge.at("billing_details")
-    email_hash, email_domain = billing.email("email")
-    if email_hash is None:
-        email_hash, email_domain = charge.email("receipt_email")
+    emails = billing.email("email"), charge.email("receipt_email"), method.email("paypal", "payer_email")
+    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
     network = card.lowered("network") or card.lowered("brand")
     customer = metadata.customer("customer_id")
     return {
@@ -512,9 +511,8 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
     )  # the second name is the one that API versions before 2015 used
     has_deadline = due_node.raw(due_name) not in (None, 0)
     can_respond: bool | None = None
-    asks_klarnas_customer = (
-        stage is DisputeStage.INQUIRY and dispute.lowered("payment_method_details", "type") == "klarna"
-    )
+    method = dispute.lowered("payment_method_details", "type")
+    asks_klarnas_customer = stage is DisputeStage.INQUIRY and method == "klarna"
     if not has_deadline or reason in FINAL_REASONS or asks_klarnas_customer:
         can_respond = False
     elif status is DisputeStatus.NEEDS_RESPONSE:
@@ -537,7 +535,9 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
         amount=_money(dispute, "amount"),
         moved=_moved(dispute, kind),
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
-        reason_code=card.hint("network_reason_code") or dispute.hint("network_reason_code"),
+        reason_code=card.hint("network_reason_code")
+        or dispute.hint("network_reason_code")
+        or dispute.at("payment_method_details", method or "").hint("reason_code"),  # Klarna's and PayPal's own
         network=card.lowered("network") or card.lowered("brand"),
         **(due_node.deadline(due_name) if has_deadline else {}),
         can_respond=can_respond,
