@@ -10,7 +10,6 @@ from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
-import hypothesis
 import pytest
 import urllib3
 from hypothesis import HealthCheck, settings
@@ -22,14 +21,9 @@ from tests.stack.topology import topics
 _FOLDER = "PAYIN_TEST_SERVERS"
 _CONTROLLER = pytest.StashKey[Path]()
 
-# How long an example takes says how busy the machine is, and nothing of the code.
-settings.register_profile("untimed", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
-
-
 # How long one example takes says how busy the machine is, and nothing of the code.
-hypothesis.settings.register_profile("payin", parent=hypothesis.settings(), deadline=None)
-hypothesis.settings.load_profile("payin")
+settings.register_profile("payin", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("payin")
 
 
 def pytest_configure(config: pytest.Config) -> None:
