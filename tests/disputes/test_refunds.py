@@ -101,7 +101,7 @@ def test_a_refund_is_on_its_way_until_it_is_due_or_since_it_was_decided() -> Non
 
     def answered(**told: Any) -> Dispute:
         answer = Answer(state=AnswerState.ANNOUNCED, act=Act.ACCEPT, at=NOON, **told)
-        return replace(alert, answers={alert.round: answer})
+        return replace(alert, answers={alert.round or "": answer})
 
     assert may_refund(a_payment(), None, [answered()]).underway_until == NOON
     assert may_refund(a_payment(), None, [answered(due_at=NOON + HOUR)]).underway_until == NOON + HOUR

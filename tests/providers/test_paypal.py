@@ -34,6 +34,7 @@ from shared.domain.events import (
 )
 from shared.domain.money import Money
 from shared.domain.pseudonyms import NAME, unkeyed
+from shared.fraud.claims import DisputeClaim
 from shared.providers import load
 from shared.providers.kit.protocol import Normalized
 from shared.providers.kit.unmapped import unmapped
@@ -738,7 +739,7 @@ def test_an_amount_that_is_no_decimal_is_unreadable(value: Any) -> None:
             DisputeStatus.WON,
             True,
         ),
-        ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "RESOLVED_WITH_PAYOUT"}}, DisputeStatus.WON, True),
+        ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "RESOLVED_WITH_PAYOUT"}}, DisputeStatus.WON, False),
         ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "CANCELED_BY_BUYER"}}, DisputeStatus.CLOSED, True),
         ({"status": "RESOLVED", "dispute_outcome": {"outcome_code": "ACCEPTED"}}, DisputeStatus.ACCEPTED, True),
         (
@@ -755,6 +756,14 @@ def test_an_amount_that_is_no_decimal_is_unreadable(value: Any) -> None:
 def test_each_status_and_outcome_is_told(changes: dict[str, Any], status: DisputeStatus, final: bool) -> None:
     event = dispute(**changes)
     assert (event.status, event.final) == (status, final)
+
+
+def test_what_paypal_refunds_itself_disproves_no_fraud() -> None:
+    paid_out, found_for_us = (
+        dispute(status="RESOLVED", reason="UNAUTHORISED", dispute_outcome={"outcome_code": code})
+        for code in ("RESOLVED_WITH_PAYOUT", "RESOLVED_SELLER_FAVOUR")
+    )
+    assert (DisputeClaim.of(paid_out).disproved, DisputeClaim.of(found_for_us).disproved) == (False, True)
 
 
 @pytest.mark.parametrize("outcome", ["DENIED", "NONE", None])

@@ -564,13 +564,16 @@ STATES = {  # where `status` does not say
 SAYING_LITTLE = ("RESOLVED", "OTHER", "APPEALABLE")
 # Whom PayPal finds for because the buyer gave up has won nothing: of `outcome_reason`.
 WITHDRAWN = "BUYER_CANCELLED_CASE"
+# PayPal refunds the buyer out of its own pocket and we keep the money. Nobody has found the claim untrue, so that it is no
+# final win, which would take fraud for disproved and let the buyer be refunded once more.
+PAID_OUT = "RESOLVED_WITH_PAYOUT"
 # DENIED and NONE are not here: PayPal's documentation does not say which side they favour.
 OUTCOMES = {
     "RESOLVED_SELLER_FAVOUR": DisputeStatus.WON,
     "RESOLVED_SELLER_FAVOR": DisputeStatus.WON,
     "RESOLVED_BUYER_FAVOUR": DisputeStatus.LOST,
     "RESOLVED_BUYER_FAVOR": DisputeStatus.LOST,
-    "RESOLVED_WITH_PAYOUT": DisputeStatus.WON,  # PayPal refunded the buyer out of its own pocket
+    PAID_OUT: DisputeStatus.WON,
     "CANCELED_BY_BUYER": DisputeStatus.CLOSED,
     "ACCEPTED": DisputeStatus.ACCEPTED,
 }
@@ -608,10 +611,11 @@ def _where_it_stands(dispute: Node, *, resolved: bool) -> tuple[DisputeStatus | 
     """(status, final)."""
     status, state = dispute.hint("status") or "", dispute.hint("dispute_state") or ""
     if resolved or status == "RESOLVED" or (not status and state == "RESOLVED"):
-        outcome = OUTCOMES.get(dispute.hint("dispute_outcome", "outcome_code") or "")
+        code = dispute.hint("dispute_outcome", "outcome_code") or ""
+        outcome = OUTCOMES.get(code)
         if outcome is DisputeStatus.WON and dispute.hint("dispute_outcome", "outcome_reason") == WITHDRAWN:
             outcome = DisputeStatus.CLOSED
-        return outcome, outcome is not None and state != "APPEALABLE"
+        return outcome, outcome is not None and code != PAID_OUT and state != "APPEALABLE"
     if state == "APPEALABLE":
         return DisputeStatus.LOST, False
     return STATUSES.get(status) or STATES.get(state), True
