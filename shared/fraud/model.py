@@ -51,23 +51,18 @@ class Model:
         self.names: tuple[str, ...] = tuple(artifact["features"])
         self.thresholds = Thresholds(**artifact["thresholds"])
         self.schema_version: str = artifact["schema_version"]
-        self._tails = tuple((int(column), float(floor)) for column, floor in artifact["tails"])
         self._baseline = float(artifact["baseline"])
         self._calibrate = _calibration(artifact["calibration"])
-        sources = (*range(len(self.names)), *(column for column, _ in self._tails))
-        forest = _Forest(sources)
+        forest = _Forest(len(self.names), [(int(column), float(floor)) for column, floor in artifact["tails"]])
         expected = [forest.add(tree) for tree in artifact["trees"]]
         self._columns, self._leaves = forest.columns(), _side_by_side(forest.leaves)
         self.base = self._baseline + math.fsum(expected)
 
     def score(self, features: Sequence[float | None]) -> Scored:
         """Score one vector in the order of `names`; None is missing, and no number is NaN."""
-        row = [*features]
-        for column, floor in self._tails:
-            value = features[column]
-            row.append(value if value is not None and value >= floor else None)
         left = -1
-        for (thresholds, reachable, if_missing), value in zip(self._columns, row, strict=True):
+        for column, thresholds, reachable, if_missing in self._columns:
+            value = features[column]
             left &= if_missing if value is None else reachable[bisect.bisect_left(thresholds, value)]
         raw = self._baseline
         contributions = [0.0] * len(self.names)
@@ -153,11 +148,13 @@ Split = tuple[float, bool, int, int]
 
 
 class _Forest:
-    """A forest while it is read. sources: the feature that each column is made of."""
+    """A forest while it is read. features: how many columns it asks about. tails: those behind them, each a feature's copy in
+    which everything below its floor is missing."""
 
-    def __init__(self, sources: Sequence[int]) -> None:
-        self._sources = sources
-        self._splits: list[list[Split]] = [[] for _ in sources]
+    def __init__(self, features: int, tails: Sequence[tuple[int, float]]) -> None:
+        self._tails = tails
+        self._sources = (*range(features), *(feature for feature, _ in tails))
+        self._splits: list[list[Split]] = [[] for _ in self._sources]
         self._every = 0
         self.leaves: list[Sequence[Leaf]] = []
         """Of each byte of leaves, which are of one tree, nothing and then its leaves."""
@@ -202,8 +199,13 @@ class _Forest:
         self.leaves += ((_NOTHING, *leaves[at : at + 8]) for at in range(0, len(leaves), 8))
         return means[0]
 
-    def columns(self) -> tuple[Column, ...]:
-        return tuple(_column(sorted(splits, key=itemgetter(0)), self._every) for splits in self._splits)
+    def columns(self) -> tuple[tuple[int, *Column], ...]:
+        """Of each feature that is asked about, its place and where its value leads, a tail's questions among it."""
+        columns = [_column(sorted(splits, key=itemgetter(0)), self._every) for splits in self._splits]
+        own = columns[: len(columns) - len(self._tails)]
+        for (feature, floor), tail in zip(self._tails, columns[len(own) :], strict=True):
+            own[feature] = _with_tail(own[feature], tail, floor)
+        return tuple((feature, *column) for feature, column in enumerate(own) if column[0])
 
 
 def _side_by_side(trees: Iterable[Sequence[Leaf]]) -> tuple[tuple[Leaf, ...], ...]:
@@ -222,6 +224,21 @@ def _column(splits: Sequence[Split], every: int) -> Column:
     went_left = reversed(_struck(every, (right for _, _, _, right in reversed(splits))))
     *_, if_missing = _struck(every, (right if goes_left else left for _, goes_left, left, right in splits))
     return tuple(split[0] for split in splits), tuple(map(and_, went_right, went_left)), if_missing
+
+
+def _with_tail(column: Column, tail: Column, floor: float) -> Column:
+    """Both at once: where a value leads by its own questions and by those of its tail, which has none below `floor`."""
+    if not tail[0]:
+        return column
+    below = math.nextafter(floor, -math.inf)
+    ends = sorted({*column[0], *tail[0], below})
+
+    def reached(of: Column, value: float | None) -> int:
+        return of[2] if value is None else of[1][bisect.bisect_left(of[0], value)]
+
+    # Between two ends all values lead where the upper one does; after the last they lead to the right of every question.
+    reachable = [reached(column, end) & reached(tail, end if end >= floor else None) for end in ends]
+    return tuple(ends), (*reachable, column[1][-1] & tail[1][-1]), column[2] & tail[2]
 
 
 def _struck(every: int, unreachable: Iterable[int]) -> list[int]:
