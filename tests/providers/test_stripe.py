@@ -528,6 +528,29 @@ def test_whoever_pays_by_paypal_is_known_by_the_address_of_that_where_no_other_i
     assert (event.method, event.card, event.email_domain) == ("paypal", None, domain)
 
 
+STANDS_BEHIND = {"brand": "visa", "country": "DE", "exp_month": 8, "exp_year": 2029, "funding": "debit", "last4": "4242"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "fingerprint", "funding"),
+    [
+        ("card_present", STANDS_BEHIND | {"fingerprint": "fp_reader"}, "fp_reader", "debit"),
+        ("interac_present", STANDS_BEHIND | {"fingerprint": "fp_interac"}, "fp_interac", "debit"),
+        ("amazon_pay", {"funding": {"card": STANDS_BEHIND, "type": "card"}}, None, "debit"),
+        ("revolut_pay", {"funding": {"card": STANDS_BEHIND, "type": "card"}}, None, "debit"),
+        ("kr_card", {"brand": "visa", "last4": "4242", "buyer_id": "b_1"}, None, None),
+    ],
+)
+def test_a_card_in_a_reader_or_behind_a_wallet_is_a_card(
+    kind: str, told: dict[str, Any], fingerprint: str | None, funding: str | None
+) -> None:
+    (event,) = translated("charge.succeeded", CHARGE | {"payment_method_details": {"type": kind, kind: told}}).events
+    assert isinstance(event, PaymentChanged)
+    assert event.card is not None
+    assert (event.method, event.card.last4, event.card.network) == (kind, "4242", "visa")
+    assert (event.card.fingerprint, event.card.funding) == (fingerprint, funding)
+
+
 def test_warnings_reviews_and_payouts_are_told() -> None:
     warning = {"id": "issfr_1", "charge": "ch_1", "fraud_type": "misc", "actionable": False}
     (warned,) = translated("radar.early_fraud_warning.created", warning).events

@@ -230,10 +230,22 @@ def _address_check(checks: Node) -> str | None:
     return next((result for result in ("mismatch", "match", "unchecked") if result in found), None)
 
 
+# A card in a reader is a card, and so are Korea's; Amazon Pay and Revolut Pay name the one that stands behind them.
+CARDS = (
+    *(("card",), ("card_present",), ("interac_present",), ("kr_card",)),
+    *((wallet, "funding", "card") for wallet in ("amazon_pay", "revolut_pay")),
+)
+
+
+def _card_of(method: Node) -> Node:
+    """The card that was paid with; an empty object where it was none."""
+    return next((card for path in CARDS if (card := method.at(*path)).value), method.at("card"))
+
+
 def _evidence(charge: Node, metadata: Node) -> Base:
     """What a charge (or, after a decline, a payment method) tells about card, customer and checks."""
     method = charge.at("payment_method_details") if charge.raw("payment_method_details") else charge
-    card = method.at("card")
+    card = _card_of(method)
     checks = card.at("checks")
     billing = charge.at("billing_details")
     emails = billing.email("email"), charge.email("receipt_email"), method.email("paypal", "payer_email")
