@@ -166,7 +166,11 @@ def settle(dispute: Dispute) -> Dispute:
         key=lambda fact: ("respond_by" not in fact.unsigned, here.index(fact)),
         default=None,
     )
-    network, reason_code = _last(facts, lambda fact: fact.network), _last(facts, lambda fact: fact.reason_code)
+    network = _last(facts, lambda fact: fact.network)
+    # A provider's own word, told later, does not take the place of the network's code.
+    reason_code = _last(facts, lambda fact: fact.reason_code if look_up(network, fact.reason_code) else None) or _last(
+        facts, lambda fact: fact.reason_code
+    )
     reasons = [fact.reason for fact in facts if fact.reason]
     listed = look_up(network, reason_code)
     moves = [fact.moved for fact in facts if fact.moved]

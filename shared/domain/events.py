@@ -194,7 +194,7 @@ class DisputeChanged(Event):
     final: False for an outcome that may still be turned over (Adyen's reversed chargeback).
     autodefended: the provider answers in our name, so that nobody here has to. contest_fee: what an answer costs, beside
         the provider's ordinary fees.
-    reason_code: the network's code as text, stripped, or the provider's own (Razorpay). provider_status: the provider's
+    reason_code: the network's code as text, stripped, or else the provider's own word. provider_status: the provider's
         own word, for people.
     moved: money that this event took (negative) or gave back (positive), in the currency in which the provider settles with
         us where it tells that. fees: what the provider has charged for this dispute so far, less what of it was given back, as

@@ -172,6 +172,13 @@ def test_the_reason_is_read_from_the_networks_code_where_the_provider_gives_none
     assert dispute_after(a_dispute_event(reason=None, reason_code="99")).reason is None
 
 
+def test_the_providers_own_word_never_takes_the_place_of_the_networks_code() -> None:
+    code = a_dispute_event(network="visa", reason_code="13.1")
+    word = a_dispute_event(network="visa", reason_code="MERCHANDISE_NOT_RECEIVED", occurred_at=NOON + HOUR)
+    assert in_every_order(code, word).reason_code == "13.1"
+    assert dispute_after(word).reason_code == "MERCHANDISE_NOT_RECEIVED"
+
+
 def test_an_unsigned_deadline_is_marked_and_gives_way_to_a_signed_one() -> None:
     unsigned = a_dispute_event(unsigned=("respond_by",), occurred_at=NOON + HOUR, respond_by=NOON + 90 * DAY)
     assert dispute_after(unsigned).deadline_unsigned

@@ -129,7 +129,7 @@ def test_a_dispute_that_was_won_has_taken_no_money_though_its_last_message_has_n
 )
 def test_reasons(reason: str, ours: DisputeReason) -> None:
     found = event("payment.dispute.state-change.initiated", a_dispute(dispute_reason=reason))
-    assert found.reason is ours
+    assert (found.reason, found.reason_code) == (ours, reason)
 
 
 @pytest.mark.parametrize(

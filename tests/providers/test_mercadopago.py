@@ -466,6 +466,7 @@ def test_a_chargeback_may_be_asked_for_by_its_case() -> None:
 def test_a_chargeback_without_a_deadline_has_none_and_the_reason_fraud_is_fraud() -> None:
     (found,) = told("chargebacks", a_chargeback(date_documentation_deadline=None, reason="fraud"))
     assert (found.respond_by, found.respond_by_text, found.reason) == (None, None, DisputeReason.FRAUD)
+    assert found.reason_code == "fraud"
 
 
 @pytest.mark.parametrize(

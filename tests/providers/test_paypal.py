@@ -758,6 +758,10 @@ def test_each_status_and_outcome_is_told(changes: dict[str, Any], status: Disput
     assert (event.status, event.final) == (status, final)
 
 
+def test_where_no_network_tells_a_code_paypals_own_word_is_kept() -> None:
+    assert dispute(reason="PROBLEM_WITH_REMITTANCE", external_reason_code=None).reason_code == "PROBLEM_WITH_REMITTANCE"
+
+
 def test_what_paypal_refunds_itself_disproves_no_fraud() -> None:
     paid_out, found_for_us = (
         dispute(status="RESOLVED", reason="UNAUTHORISED", dispute_outcome={"outcome_code": code})

@@ -187,7 +187,7 @@ def test_disputes_by_every_name_of_their_events_and_ids(
     assert isinstance(found, DisputeChanged)
     assert (found.dispute_id, found.payment_id, found.stage, found.status) == ("d1", "p1", stage, status)
     assert (found.respond_by, found.respond_by_text) == (datetime(2026, 5, 20, tzinfo=UTC), thing["due_at"])
-    assert (found.reason, found.network) == (DisputeReason.NOT_RECEIVED, "amex")
+    assert (found.reason, found.reason_code, found.network) == (DisputeReason.NOT_RECEIVED, thing["reason"], "amex")
 
 
 def test_a_state_that_we_do_not_know_is_said_and_the_rest_stands() -> None:

@@ -467,6 +467,11 @@ def test_the_reason_of_whoever_is_no_card_is_kept_as_they_write_it(method: str, 
     assert (event.reason, event.reason_code) == (DisputeReason.FRAUD, code)
 
 
+def test_where_no_code_is_told_stripes_own_word_is_kept() -> None:
+    event = dispute(reason="bank_cannot_process", payment_method_details={"type": "sepa_debit", "sepa_debit": {}})
+    assert (event.reason, event.reason_code) == (DisputeReason.OTHER, "bank_cannot_process")
+
+
 def test_money_that_moved_is_signed_and_without_the_fee() -> None:
     moves = [{"amount": -1999, "currency": "eur", "fee": 1500}, {"amount": 1999, "currency": "eur", "fee": 0}]
     taken = dispute("charge.dispute.funds_withdrawn", balance_transactions=moves[:1])
@@ -528,7 +533,14 @@ def test_whoever_pays_by_paypal_is_known_by_the_address_of_that_where_no_other_i
     assert (event.method, event.card, event.email_domain) == ("paypal", None, domain)
 
 
-STANDS_BEHIND = {"brand": "visa", "country": "DE", "exp_month": 8, "exp_year": 2029, "funding": "debit", "last4": "4242"}
+STANDS_BEHIND = {
+    "brand": "visa",
+    "country": "DE",
+    "exp_month": 8,
+    "exp_year": 2029,
+    "funding": "debit",
+    "last4": "4242",
+}
 
 
 @pytest.mark.parametrize(

@@ -287,6 +287,7 @@ def _dispute(dispute: Node, change: str | None, base: Base, lines: list[str]) ->
         status_unknown=change is not None and status is None,
         amount=_money(dispute.at("dispute_details"), "dispute_amount"),
         reason=REASONS.get(reason.lower(), DisputeReason.OTHER) if reason else None,
+        reason_code=reason,
         **(due[0].deadline(*due[1]) if due else {}),
         can_respond=open_ if status is DisputeStatus.NEEDS_RESPONSE else None,
         provider_status=f"{word} {outcome}" if word and outcome else word,

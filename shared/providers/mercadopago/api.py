@@ -271,6 +271,7 @@ def _chargeback(chargeback: Node, base: Base) -> list[AnyEvent]:
             status_unknown=word not in (*OUTCOMES, IN_PROCESS, None) or papers not in (*DOCUMENTATION, NO_PAPERS, None),
             amount=_money(chargeback, "amount", currency),
             reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
+            reason_code=reason,
             **chargeback.deadline("date_documentation_deadline"),
             can_respond=answerable if status is DisputeStatus.NEEDS_RESPONSE else None,
             provider_status=papers,

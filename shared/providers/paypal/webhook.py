@@ -653,7 +653,7 @@ def _dispute(*, resolved: bool) -> "Translate":
                 final=final,
                 amount=_money(dispute, "dispute_amount"),
                 reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
-                reason_code=dispute.hint("external_reason_code"),
+                reason_code=dispute.hint("external_reason_code") or reason,
                 **dispute.deadline("seller_response_due_date"),
                 can_respond=bool(links & ANSWERS) if links and status is DisputeStatus.NEEDS_RESPONSE else None,
                 provider_status=dispute.hint("dispute_outcome", "outcome_code") or dispute.hint("status"),

@@ -304,6 +304,7 @@ def _dispute(dispute: Node, base: Base) -> AnyEvent:
         status_unknown=status is None,
         amount=_money(dispute, "amount_money"),
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
+        reason_code=reason,
         network=_network(dispute.lowered("card_brand")),
         **dispute.deadline("due_at"),
         can_respond=reason not in UNCHALLENGED if status is DisputeStatus.NEEDS_RESPONSE else None,

@@ -549,7 +549,8 @@ def _dispute(dispute: Node, kind: str, base: Base) -> AnyEvent:
         reason=REASONS.get(reason, DisputeReason.OTHER) if reason else None,
         reason_code=card.hint("network_reason_code")
         or dispute.hint("network_reason_code")
-        or dispute.at("payment_method_details", method or "").hint("reason_code"),  # Klarna's and PayPal's own
+        or dispute.at("payment_method_details", method or "").hint("reason_code")  # Klarna's and PayPal's own
+        or reason,
         network=card.lowered("network") or card.lowered("brand"),
         **(due_node.deadline(due_name) if has_deadline else {}),
         can_respond=can_respond,
