@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from shared.disputes.reason_codes import look_up
+from shared.disputes.reason_codes import is_network_code, look_up
 from shared.domain import usage as used
 from shared.domain.disputes import Dispute
 from shared.domain.events import DisputeReason, PaymentStep
@@ -214,7 +214,9 @@ def claim(dispute: Dispute) -> str:
     """What the cardholder claims, in the network's words where we know them."""
     code = look_up(dispute.network, dispute.reason_code)
     said = code.name if code else (dispute.reason or DisputeReason.OTHER).replace("_", " ").capitalize()
-    return f"{said} ({dispute.reason_code})" if dispute.reason_code else said
+    told = dispute.reason_code
+    # A provider's own word says the same once more, and nothing to a network.
+    return f"{said} ({told})" if told and is_network_code(dispute.network, told) else said
 
 
 def instant(at: datetime) -> str:

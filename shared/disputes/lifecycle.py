@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from shared.disputes.case import known
 from shared.disputes.deadlines import action_key, is_awaiting, schedule
 from shared.disputes.queue import place_of
-from shared.disputes.reason_codes import look_up
+from shared.disputes.reason_codes import is_network_code, look_up
 from shared.disputes.response_times import response_time
 from shared.domain import timeline
 from shared.domain.answers import Act
@@ -168,9 +168,8 @@ def settle(dispute: Dispute) -> Dispute:
     )
     network = _last(facts, lambda fact: fact.network)
     # A provider's own word, told later, does not take the place of the network's code.
-    reason_code = _last(facts, lambda fact: fact.reason_code if look_up(network, fact.reason_code) else None) or _last(
-        facts, lambda fact: fact.reason_code
-    )
+    codes = [fact.reason_code for fact in reversed(facts) if fact.reason_code]
+    reason_code = next((code for code in codes if is_network_code(network, code)), next(iter(codes), None))
     reasons = [fact.reason for fact in facts if fact.reason]
     listed = look_up(network, reason_code)
     moves = [fact.moved for fact in facts if fact.moved]

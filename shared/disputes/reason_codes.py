@@ -36,6 +36,15 @@ def look_up(network: str | None, code: str | None) -> ReasonCode | None:
     return _CODES.get(list_of(network), {}).get(code.strip().upper())
 
 
+def is_network_code(network: str | None, code: str) -> bool:
+    """Whether `code` is a network's, listed here or not, and no provider's own word. Those have no digits."""
+    if any(letter.isdigit() for letter in code):
+        return True
+    # Some providers tell of no network.
+    networks = (network,) if network else _CODES
+    return any(look_up(one, code) for one in networks)
+
+
 def list_of(network: str) -> str:
     """The name under which `network`'s codes are listed here: `visa` of Visa Electron."""
     network = network.strip().lower()

@@ -56,11 +56,12 @@ class Model:
         forest = _Forest(len(self.names), [(int(column), float(floor)) for column, floor in artifact["tails"]])
         expected = [forest.add(tree) for tree in artifact["trees"]]
         self._columns, self._leaves = forest.columns(), _side_by_side(forest.leaves)
+        self._every = forest.every
         self.base = self._baseline + math.fsum(expected)
 
     def score(self, features: Sequence[float | None]) -> Scored:
         """Score one vector in the order of `names`; None is missing, and no number is NaN."""
-        left = -1
+        left = self._every
         for column, thresholds, reachable, if_missing in self._columns:
             value = features[column]
             left &= if_missing if value is None else reachable[bisect.bisect_left(thresholds, value)]
@@ -155,7 +156,7 @@ class _Forest:
         self._tails = tails
         self._sources = (*range(features), *(feature for feature, _ in tails))
         self._splits: list[list[Split]] = [[] for _ in self._sources]
-        self._every = 0
+        self.every = 0
         self.leaves: list[Sequence[Leaf]] = []
         """Of each byte of leaves, which are of one tree, nothing and then its leaves."""
 
@@ -195,13 +196,13 @@ class _Forest:
             self._splits[column].append((threshold, bool(missing_left[index]), left, right))
             return left | right
 
-        self._every |= leaves_below(0, {})
+        self.every |= leaves_below(0, {})
         self.leaves += ((_NOTHING, *leaves[at : at + 8]) for at in range(0, len(leaves), 8))
         return means[0]
 
     def columns(self) -> tuple[tuple[int, *Column], ...]:
         """Of each feature that is asked about, its place and where its value leads, a tail's questions among it."""
-        columns = [_column(sorted(splits, key=itemgetter(0)), self._every) for splits in self._splits]
+        columns = [_column(sorted(splits, key=itemgetter(0)), self.every) for splits in self._splits]
         own = columns[: len(columns) - len(self._tails)]
         for (feature, floor), tail in zip(self._tails, columns[len(own) :], strict=True):
             own[feature] = _with_tail(own[feature], tail, floor)

@@ -121,13 +121,13 @@ class AssessmentRequest(Closed):
     def asked(self, keyring: Keyring, now: datetime) -> PaymentAssessed:
         """The request in our words, under our keys."""
 
-        def told(text: str | None) -> str | None:
-            return text if text is None else keyring.keyed_text(text)
+        def word(text: str) -> str:
+            return keyring.keyed_text(nameable(text))
 
         def name(text: str | None) -> str | None:
-            return text if text is None else keyring.keyed_text(nameable(text))
+            return text if text is None else word(text)
 
-        request_id = keyring.keyed_text(nameable(self.request_id))
+        request_id = word(self.request_id)
         digest, domain = email_parts(self.email)
         if self.email_sha256 is not None:
             digest = unkeyed_digest(MAIL, self.email_sha256)
@@ -140,12 +140,12 @@ class AssessmentRequest(Closed):
             livemode=self.livemode,
             request_id=request_id,
             payment_id=request_name(request_id),
-            flow=self.flow,
-            product=told(self.product),
+            flow=word(self.flow),
+            product=name(self.product),
             amount=Money(self.amount.minor, self.amount.currency),
-            aliases=tuple(dict.fromkeys(keyring.keyed_text(nameable(one)) for one in self.payment_ids)),
+            aliases=tuple(dict.fromkeys(map(word, self.payment_ids))),
             merchant_reference=name(self.merchant_reference),
-            method=self.method,
+            method=word(self.method),
             card=Card(
                 fingerprint=name(card.fingerprint),
                 bin=card.bin,
@@ -159,8 +159,8 @@ class AssessmentRequest(Closed):
             customer_id=name(self.customer_id),
             device_id=name(self.device_id),
             ip=self.ip,
-            email_hash=told(digest),
-            email_domain=told(domain or self.email_domain),
+            email_hash=None if digest is None else keyring.keyed_text(digest),
+            email_domain=name(domain or self.email_domain),
             billing_country=self.billing_country,
             initiator=Initiator(self.initiator),
             three_d_secure=self.three_d_secure,

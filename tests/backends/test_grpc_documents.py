@@ -1,9 +1,11 @@
 """Firestore by gRPC when it refuses, is slow or breaks off: each is whose turn it is, in time."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,3 +184,68 @@ def test_reading_starts_no_thread(google: tuple[Google, FirestoreDocuments], mon
     monkeypatch.setattr(threading.Thread, "start", counted)
     documents.get([KEY])
     assert started == [], "each read would start one that hands its answer over"
+
+
+class Line:
+    """Between a client and a server; once `dead`, connections that there are carry nothing more and stay open."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self._dead = port, set[int]()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def dies(self) -> None:
+        self._dead = set(map(id, self._ends))
+
+    def close(self) -> None:
+        for end in (self._listener, *self._ends):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)  # whoever waits for it is woken by that alone
+            end.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._port))
+            self._ends += near, far
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, of: socket.socket, to: socket.socket) -> None:
+        try:
+            while data := of.recv(1 << 16):
+                if id(of) not in self._dead:
+                    to.sendall(data)
+        except OSError:
+            pass
+
+
+def test_a_connection_that_died_without_a_word_is_given_up(
+    google: tuple[Google, FirestoreDocuments], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every time of the channel's own a hundredth.
+    quick = tuple((name, value // 100 if name.endswith("_ms") else value) for name, value in by_grpc._CHANNEL)
+    monkeypatch.setattr(by_grpc, "_CHANNEL", quick)
+    monkeypatch.setattr(by_grpc, "TIMEOUT", 0.5)
+    _, documents = google
+    line = Line(int(str(documents._emulator).rpartition(":")[2]))
+    try:
+        through = FirestoreDocuments("payin", "(default)", f"127.0.0.1:{line.port}")
+        assert through.get([KEY]) != [None]
+        time.sleep(0.2)  # until the pings that gRPC sends with the first answer are answered too
+        line.dies()
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            try:
+                assert through.get([KEY]) != [None]
+            except Unavailable:
+                continue
+            return
+        pytest.fail("still waiting for the dead one")
+    finally:
+        line.close()

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.disputes.evidence import _SAYING, ANY, DIGITAL_SUBSCRIPTION, Known, collect, consumption, template
+from shared.disputes.evidence import _SAYING, ANY, DIGITAL_SUBSCRIPTION, Known, claim, collect, consumption, template
 from shared.domain import payments
 from shared.domain.events import DisputeReason
 from shared.domain.evidence import CompellingEvidence, Item, Merchant
 from shared.domain.usage import APP_STORES, CancellationStep, Consent, PlanChanged, Usage
-from tests.builders import DAY, HOUR, NOON, a_card, a_refund_event, eur
+from tests.builders import DAY, HOUR, NOON, a_card, a_dispute_event, a_refund_event, dispute_after, eur
 from tests.disputes.proofs import (
     MERCHANT,
     PURCHASES,
@@ -271,3 +271,17 @@ def test_a_word_that_comes_later_is_none_yet() -> None:
 )
 def test_where_we_do_not_know_enough_a_store_is_told_nothing(fields: dict[str, Any]) -> None:
     assert consumption(known(**fields), NOON + DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("13.1", "Merchandise or services not received (13.1)"),
+        ("13.99", "Not received (13.99)"),
+        ("MERCHANDISE_OR_SERVICE_NOT_RECEIVED", "Not received"),
+        (None, "Not received"),
+    ],
+)
+def test_a_claim_is_said_by_the_networks_code_and_not_by_the_providers_word(code: str | None, said: str) -> None:
+    told = a_dispute_event(network="visa", reason=DisputeReason.NOT_RECEIVED, reason_code=code)
+    assert claim(dispute_after(told)) == said

@@ -172,11 +172,30 @@ def test_the_reason_is_read_from_the_networks_code_where_the_provider_gives_none
     assert dispute_after(a_dispute_event(reason=None, reason_code="99")).reason is None
 
 
-def test_the_providers_own_word_never_takes_the_place_of_the_networks_code() -> None:
-    code = a_dispute_event(network="visa", reason_code="13.1")
-    word = a_dispute_event(network="visa", reason_code="MERCHANDISE_NOT_RECEIVED", occurred_at=NOON + HOUR)
-    assert in_every_order(code, word).reason_code == "13.1"
+# PayPal tells of no network; and a network has codes that are in no list of ours.
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        ("visa", "13.1"),
+        (None, "13.1"),
+        ("visa", "13.99"),
+        ("diners", "rg"),
+        (None, "RG"),
+        (None, "UA02"),
+        ("new", "F1"),
+    ],
+)
+def test_the_providers_own_word_never_takes_the_place_of_the_networks_code(network: str | None, told: str) -> None:
+    code = a_dispute_event(network=network, reason_code=told)
+    word = a_dispute_event(network=network, reason_code="MERCHANDISE_NOT_RECEIVED", occurred_at=NOON + HOUR)
+    assert in_every_order(code, word).reason_code == told
     assert dispute_after(word).reason_code == "MERCHANDISE_NOT_RECEIVED"
+
+
+def test_of_two_codes_of_the_networks_the_later_one_counts_also_where_we_do_not_know_it() -> None:
+    first = a_dispute_event(network="visa", reason_code="13.1")
+    later = a_dispute_event(network="visa", reason_code="13.99", occurred_at=NOON + HOUR)
+    assert in_every_order(first, later).reason_code == "13.99"
 
 
 def test_an_unsigned_deadline_is_marked_and_gives_way_to_a_signed_one() -> None:

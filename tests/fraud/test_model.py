@@ -158,6 +158,31 @@ def refused(data: bytes, digest: str | None = None) -> Misconfigured:
     return refusal.value
 
 
+def asking_nothing(content: dict[str, Any]) -> None:
+    for tree in content["trees"]:
+        for name, only in (("left", 0), ("right", 0), ("value", 0.25)):
+            tree[name] = [only]
+        for name in ("feature", "threshold", "missing_left", "count"):
+            tree[name] = tree[name][:1]
+
+
+@pytest.mark.parametrize("change", [asking_nothing, lambda content: content.update(trees=[])])
+def test_a_forest_that_asks_nothing_answers_alike_whatever_is_told(change: Callable[[dict[str, Any]], object]) -> None:
+    # No column told the two classes apart: least_leaf payments are more than there are.
+    content = json.loads(changed(change))
+    raw = content["baseline"] + sum(tree["value"][0] for tree in content["trees"])
+    scored = model.Model("", content).score([None, *[1.0] * (len(COLUMNS) - 1)])
+    assert scored.raw == pytest.approx(raw)
+    assert not any(scored.contributions)
+
+
+def test_a_forest_that_found_nothing_to_ask_is_loaded() -> None:
+    forest = fit(noise(500, COLUMNS), COLUMNS[:8], TrainingRequest(iterations=3, least_leaf=400))
+    walker = loaded(COLUMNS, forest)
+    values = noise(20, COLUMNS, seed=7).values
+    assert [walker.probability(row) for row in rows_of(values)] == forest.probability(values).tolist()
+
+
 def test_bytes_under_another_name_are_refused() -> None:
     data = artifact(COLUMNS, fitted(COLUMNS, iterations=3, leaves=2))
     assert refused(data[:-1] + b" ", hashlib.sha256(data).hexdigest()).reason == "model_digest"

@@ -125,6 +125,23 @@ def test_no_address_and_no_card_number_is_kept_or_logged(
     assert "4242424242424242" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("member", "held"),
+    [
+        ("product", "for ana@music.example"),
+        ("product", "DE89370400440532013000"),
+        ("flow", "4242424242424242"),
+        ("method", "4242424242424242"),
+        ("email_domain", "4242424242424242"),
+    ],
+)
+def test_no_text_that_is_told_brings_an_address_or_a_number_into_the_event(member: str, held: str) -> None:
+    rest = {name: value for name, value in ASKED.items() if name != "email"}
+    asked = read(json.dumps({**rest, member: held}).encode()).asked(DEVELOPMENT, NOON)
+    assert getattr(asked, member) == DEVELOPMENT.keyed_text(unkeyed(NAME, held))
+    assert held not in encode_event(asked).decode()
+
+
 def test_the_callers_hash_of_an_address_names_the_same_customer_as_the_address() -> None:
     import hashlib
 

@@ -49,9 +49,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0  # seconds
 _CHANNEL: Final = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    # A connection that died while Cloud Run had frozen the instance is noticed before a request waits for it.
+    # A connection that died without a word, as while Cloud Run had frozen the instance, is given up. How long is waited for
+    # the answer to a ping gRPC takes from the last of these (otherwise a minute), and for TCP's from the one before.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
     # Whoever asks takes the answer: otherwise each read starts a thread that hands it over.
     (ChannelOptions.SingleThreadedUnaryStream, 1),
 )
