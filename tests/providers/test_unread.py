@@ -133,11 +133,16 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         OF_CARD: "restrictPaymentMethodsToCountry",
     },
     "paypal": {
-        PERSONAL: "note_to_payer",
-        MERCHANT: "email merchant_id payee_pricing_tier_id payee_receivable_fx_rate_id",
-        OTHER_TIME: "buyer_response_due_date date",
-        OTHER_THING: "buyer_transaction_id reference_id",
-        NO_HOME: "acquirer_reference_number payer_id",
+        PERSONAL: "note_to_payer birth_date tax_id",
+        MERCHANT: "merchant_id payee_pricing_tier_id payee_receivable_fx_rate_id template_id",
+        GOODS: "allow_tip item_date start_date",
+        OTHER_TIME: "buyer_response_due_date date buyer_contacted_channel buyer_contacted_time cancellation_date"
+        " cancelled_date created_date due_date expected_delivery_date first_sent_date invoice_date last_sent_date"
+        " last_updated_date payment_date refund_date",
+        OTHER_THING: "buyer_transaction_id reference_id consumer_reference method_id owner_id parent_id"
+        " partner_transaction_id payer_view_url reference reference_url token",
+        # A wallet's own name of who pays.
+        NO_HOME: "acquirer_reference_number payer_id account_id account_status user_name",
     },
     "razorpay": {
         PERSONAL: "customer_communication",
@@ -184,9 +189,15 @@ EXPANDED = "an id in every message: only who asks for the object gets it, and we
 PAGE = "what a page or an app of the merchant shows next, or may offer"
 AGAIN = "told again, or in a message of its own"
 
+UNDESCRIBED = "its provider describes nothing in it"
+
 # Members of which anything is known (`"*"`), by the end of their path: what is in them is neither news nor asked for.
 # A provider that is not here is not held to it yet.
 LEFT_OPEN: Mapping[str, Mapping[str, str]] = {
+    "paypal": {
+        UNDESCRIBED: "fee_policy fund_movements",
+        AGAIN: "transmissions",  # how often a message was sent, and what was answered
+    },
     "stripe": {
         MERCHANTS_OWN: "metadata CheckoutSession.custom_fields CheckoutSession.custom_text",
         EXPANDED: "BalanceTransaction.source application application_fee customer mandate generated_sepa_debit_mandate"
