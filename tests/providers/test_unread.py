@@ -73,22 +73,32 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         OF_CARD: "storefrontId storefrontCountryCodes",
     },
     "braintree": {
-        PERSONAL: "payer-id payer-name reviewer-email customer-location",
-        MERCHANT: "merchant-account-id source-merchant-id sub-merchant-account sub-merchant-account-id",
+        PERSONAL: "payer-id payer-name reviewer-email customer-location account-holder-name payer-first-name payer-last-name"
+        " recipient-email tax-id",
+        MERCHANT: "merchant-account-id source-merchant-id sub-merchant-account sub-merchant-account-id"
+        " merchant-id oauth-application-client-id payee-email payee-id user",
         OTHER_MONEY: "account-balance discount-amount next-bill-amount next-billing-period-amount service-fee-amount"
-        " shipping-amount shipping-tax-amount surcharge-amount tax-amount tax_amount",
+        " shipping-amount shipping-tax-amount surcharge-amount tax-amount tax_amount"
+        " refund-from-transaction-fee-amount settlement-amount transaction-fee-amount",
         OTHER_TIME: "authorization-expires-at billing-period-end-date billing-period-start-date created-at"
         " disbursement-date effective-date first-billing-date next-billing-date paid-through-date received-date"
-        " sent-to-processor-at upcoming-retry-date updated-at",
+        " sent-to-processor-at upcoming-retry-date updated-at accepted-at mandate-accepted-at sent-at"
+        " transaction-initiation-date transaction-updated-date",
         OTHER_THING: "authorized-transaction-global-id customer-global-id global-id graphql-id"
         " payment-context-id payment-method-token refund-id"
-        " reference-number settlement-batch-id subscription-id token",
+        " reference-number settlement-batch-id subscription-id token authorization-id bank-reference-token"
+        " billing-agreement-id call-id capture-id container-id custom-field debug-id duplicate-of-transaction-id"
+        " google-transaction-id implicitly-vaulted-payment-method-global-id implicitly-vaulted-payment-method-token"
+        " invoice-id mandate-reference-number merchant-token-identifier paypal-tracker-id paypal-tracking-id"
+        " paypal-v2-order-id source-payment-method-token",
         PROOF: "acs-transaction-id ds-transaction-id mastercard-transaction-link-id retrieval-reference-number"
         " three-d-secure-authentication-id three-d-secure-server-transaction-id voice-referral-number xid"
-        " device-data-captured",
+        " device-data-captured payer-status",
         OF_CARD: "account-funding-transaction account-type bin-extended consumer country-code-numeric country-name"
-        " processed-with-network-token product-id",
+        " processed-with-network-token product-id card-member-expiry-date"
+        " is-network-tokenized source-card-last4",
         GOODS: "plan-id",
+        NO_HOME: "username venmo-user-id",  # a wallet's own name of who pays
     },
     "checkout": {
         MERCHANT: "client_id entity_id processing_channel_id workflow_action_id workflow_id",
@@ -194,6 +204,11 @@ UNDESCRIBED = "its provider describes nothing in it"
 # Members of which anything is known (`"*"`), by the end of their path: what is in them is neither news nor asked for.
 # A provider that is not here is not held to it yet.
 LEFT_OPEN: Mapping[str, Mapping[str, str]] = {
+    "braintree": {
+        MERCHANTS_OWN: "custom-fields",
+        AGAIN: "Transaction.disputes",
+        UNDESCRIBED: "payment-facilitator transfer",  # sellers behind a merchant, and who sends money to whom
+    },
     "paypal": {
         UNDESCRIBED: "fee_policy fund_movements",
         AGAIN: "transmissions",  # how often a message was sent, and what was answered
