@@ -136,11 +136,14 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         READ_BACK: "country country_code created_date last_updated_date total_amount total_paid_amount",
     },
     "mollie": {
-        PERSONAL: "consumerAccount consumerBic consumerName",
-        MERCHANT: "balanceId profileId",
-        OTHER_TIME: "cardExpiryDate expiresAt",
-        OTHER_THING: "mandateId orderId settlementId shipmentId subscriptionId",
+        PERSONAL: "consumerBic consumerName bankAccount",
+        MERCHANT: "balanceId profileId organizationId terminalId",
+        OTHER_TIME: "cardExpiryDate expiresAt completedAt dueDate initiatedAt releaseDate signatureDate",
+        OTHER_THING: "mandateId orderId settlementId shipmentId subscriptionId batchReference bizumReference"
+        " customerReference fileReference mandateReference multibancoReference paypalReference transferReference",
+        GOODS: "startDate",
         OF_CARD: "restrictPaymentMethodsToCountry",
+        NO_HOME: "paypalPayerId",
     },
     "paypal": {
         PERSONAL: "note_to_payer birth_date tax_id",
@@ -199,11 +202,18 @@ EXPANDED = "an id in every message: only who asks for the object gets it, and we
 PAGE = "what a page or an app of the merchant shows next, or may offer"
 AGAIN = "told again, or in a message of its own"
 
+LINKS = "addresses of its provider's own pages and objects"
 UNDESCRIBED = "its provider describes nothing in it"
 
 # Members of which anything is known (`"*"`), by the end of their path: what is in them is neither news nor asked for.
 # A provider that is not here is not held to it yet.
 LEFT_OPEN: Mapping[str, Mapping[str, str]] = {
+    "mollie": {
+        MERCHANTS_OWN: "metadata",
+        LINKS: "_links",
+        GOODS: "Refund.lines",
+        AGAIN: "order.* payment-link.* sales-invoice.*",  # in the payments that they led to, which are read
+    },
     "braintree": {
         MERCHANTS_OWN: "custom-fields",
         AGAIN: "Transaction.disputes",
