@@ -158,10 +158,21 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         NO_HOME: "acquirer_reference_number payer_id account_id account_status user_name",
     },
     "razorpay": {
-        PERSONAL: "customer_communication",
-        OTHER_MONEY: "amount_due amount_paid amount_refunded amount_transferred base_amount",
-        OTHER_TIME: "submitted_at",
-        OTHER_THING: "batch_id card_id invoice_id offer_id",
+        PERSONAL: "customer_communication account_number beneficiary_email customer_contact customer_name payer_account"
+        " payer_bank payer_ifsc payer_vpa",
+        MERCHANT: "account_type terminal_id user_id username",
+        OTHER_MONEY: "amount_due amount_paid amount_refunded amount_transferred base_amount amount_expected cess_amount"
+        " first_min_partial_amount first_payment_amount first_payment_min_amount fixed_amount gross_amount gst_amount"
+        " max_amount net_amount payment_amount payments_amount_received tax_amount taxable_amount unit_amount",
+        OTHER_TIME: "submitted_at cancelled_at change_scheduled_at charge_at closed_at date deleted_at end_at ended_at"
+        " expire_at expired_at issued_at paid_at paused_at start_at updated_at",
+        OTHER_THING: "batch_id card_id invoice_id offer_id bank_reference bank_transaction_id customer_notify email_status"
+        " form_reference1 form_reference2 npci_reference_id plink_id ref_id reference reference_id source_id"
+        " subscription_id token_id transaction_id upi_transaction_id virtual_account_id",
+        GOODS: "item_id plan_id",
+        PROOF: "authentication_reference_number",
+        OF_CARD: "token_iin",
+        NO_HOME: "payer_account_type",
     },
     "square": {
         PERSONAL: "account_number_suffix account_ownership_type account_type buyer_cashtag buyer_full_name",
@@ -223,6 +234,7 @@ LEFT_OPEN: Mapping[str, Mapping[str, str]] = {
         UNDESCRIBED: "fee_policy fund_movements",
         AGAIN: "transmissions",  # how often a message was sent, and what was answered
     },
+    "razorpay": {MERCHANTS_OWN: "notes"},
     "stripe": {
         MERCHANTS_OWN: "metadata CheckoutSession.custom_fields CheckoutSession.custom_text",
         EXPANDED: "BalanceTransaction.source application application_fee customer mandate generated_sepa_debit_mandate"
