@@ -37,6 +37,7 @@ ANSWER = "of the answer to a dispute, which is ours"
 NO_HOME = "no event of ours has a place for it"
 OF_CARD = "another writing of what is read already: card, country or token"
 READ_BACK = "nobody signed it: the object is read back"
+PAGE = "what a page, an app or a terminal shows, or may offer"
 NOT_SETTLED = "public pages do not settle whose it is"
 
 NOT_READ: Mapping[str, Mapping[str, str]] = {
@@ -133,7 +134,9 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         MERCHANT: "application_id site_id user_id",
         GOODS: "product_id",
         OTHER_THING: "transaction_intent_id client_token",
-        READ_BACK: "country country_code created_date last_updated_date total_amount total_paid_amount",
+        READ_BACK: "country country_code created_date last_updated_date total_amount total_paid_amount billing_date card_id"
+        " e2e_id invoice_id paid_amount payment_profile_id previous_transaction_reference references refunded_amount"
+        " schedule_date source_id token transaction_id",
     },
     "mollie": {
         PERSONAL: "consumerBic consumerName bankAccount",
@@ -175,13 +178,16 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
         NO_HOME: "payer_account_type",
     },
     "square": {
-        PERSONAL: "account_number_suffix account_ownership_type account_type buyer_cashtag buyer_full_name",
-        MERCHANT: "application_id device_id device_installation_id device_name employee_id"
+        PERSONAL: "account_number_suffix account_ownership_type account_type buyer_cashtag buyer_full_name bank_account"
+        " eu_vat",
+        MERCHANT: "app_id application_id creator_team_member_id device_id device_installation_id device_name employee_id"
         " team_member_id terminal_checkout_id terminal_id terminal_refund_id source_id",
         OTHER_MONEY: "buyer_currency_exchange",
         OTHER_TIME: "arrival_date authorized_at captured_at client_created_at disabled_at effective_at"
-        " issuer_alert_at reported_at reported_date voided_at",
-        OTHER_THING: "brand_dispute_id end_to_end_id payment_source_token version_token",
+        " issuer_alert_at reported_at reported_date voided_at due_date sale_or_service_date"
+        " scheduled_at sent_at uploaded_at",
+        OTHER_THING: "brand_dispute_id end_to_end_id payment_source_token version_token card_id subscription_id uid",
+        PAGE: "custom_tip_field separate_tip_screen skip_receipt_screen tip_percentages",
     },
     "stripe": {
         PERSONAL: "billing_zip instructions_email shipping_address_zip shipping_from_zip tax_id account_holder_name"
@@ -210,7 +216,6 @@ NOT_READ: Mapping[str, Mapping[str, str]] = {
 
 MERCHANTS_OWN = "names and words of the merchant's own"
 EXPANDED = "an id in every message: only who asks for the object gets it, and we do not ask"
-PAGE = "what a page or an app of the merchant shows next, or may offer"
 AGAIN = "told again, or in a message of its own"
 
 LINKS = "addresses of its provider's own pages and objects"
@@ -219,6 +224,7 @@ UNDESCRIBED = "its provider describes nothing in it"
 # Members of which anything is known (`"*"`), by the end of their path: what is in them is neither news nor asked for.
 # A provider that is not here is not held to it yet.
 LEFT_OPEN: Mapping[str, Mapping[str, str]] = {
+    "mercadopago": {},
     "mollie": {
         MERCHANTS_OWN: "metadata",
         LINKS: "_links",
@@ -235,6 +241,7 @@ LEFT_OPEN: Mapping[str, Mapping[str, str]] = {
         AGAIN: "transmissions",  # how often a message was sent, and what was answered
     },
     "razorpay": {MERCHANTS_OWN: "notes"},
+    "square": {MERCHANTS_OWN: "invoice.custom_fields"},
     "stripe": {
         MERCHANTS_OWN: "metadata CheckoutSession.custom_fields CheckoutSession.custom_text",
         EXPANDED: "BalanceTransaction.source application application_fee customer mandate generated_sepa_debit_mandate"
