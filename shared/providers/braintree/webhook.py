@@ -24,7 +24,8 @@ and `answer_id` is the round's own, by which it is finalized. A subscription's n
 transactions, the newest first: it tells of that one.
 
 Sources: Braintree docs "Dispute response object", GraphQL "DisputeType", "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
-disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0.
+disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0; the members that its Java SDK
+reads of a transaction and its payment methods.
 """
 
 import base64

@@ -25,7 +25,7 @@ person as an e-mail address does, and is never kept. Settlements name no currenc
 
 Sources: Razorpay docs "Webhooks", "Payments webhook events", "Payment Links: sample payload", "Subscribe to webhooks",
 "BharatQR: notifications", "Refunds", "Disputes", "Card error codes"; the tests of
-Razorpay's Python SDK.
+Razorpay's Python SDK; the objects in the documents and types of its Node SDK.
 """
 
 import hashlib

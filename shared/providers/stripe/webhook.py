@@ -28,7 +28,8 @@ Events of the v2 API's own objects tell of no payment: ignored.
 Sources: Stripe docs "Receive events in your webhook endpoint", "Migrate from snapshot events to thin events", "Handle
 event-generation failures", "Event types", "Disputes", "Currencies", "Decline codes", "Klarna disputes", "Visa compliance
 disputes", "Mastercard compliance disputes"; changelog 2026-10-28 "intended submission method", "smart disputes availability"; "Set up Smart Disputes"; support "SEPA Direct Debit
-payment disputes"; the enumerations and object fields of Stripe's OpenAPI description.
+payment disputes"; the enumerations and object fields of Stripe's OpenAPI description and
+Python SDK 16.1.0.
 """
 
 from collections.abc import Callable
