@@ -243,6 +243,7 @@ NO_CARD = "<token nil='true'/><bin nil='true'/><last-4 nil='true'/><card-type ni
             "4444",
             "visa",
         ),
+        ("credit_card", "network-token", "<last-4>5555</last-4><card-type>Visa</card-type>", "5555", "visa"),
     ],
 )
 def test_a_card_in_a_wallet_is_a_card(kind: str, member: str, told: str, last4: str, network: str) -> None:
@@ -259,6 +260,13 @@ def test_whoever_pays_by_paypal_is_known_by_the_address_of_that() -> None:
     assert (found.method, found.card, found.email_domain) == ("paypal", None, "music.example")
     known = a_transaction(paypal=paypal, customer="<email>ana@shop.example</email>")
     assert event("transaction_settled", known).email_domain == "shop.example"
+
+
+def test_a_debited_bank_account_tells_whose_it_is_where_nothing_else_does() -> None:
+    account = "<merchant-or-partner-customer-id>c-17</merchant-or-partner-customer-id><last-4>1111</last-4>"
+    told = a_transaction(payment_instrument_type="sepa_debit_account", sepa_debit_account_detail=account)
+    found = event("transaction_settled", told)
+    assert (found.method, found.card, found.customer_id) == ("sepa_debit", None, "c-17")
 
 
 def test_a_payload_whose_last_newline_was_stripped_verifies_too(tmp_path: Path) -> None:
@@ -481,6 +489,10 @@ def test_payments(
 
 def test_a_local_payment_keeps_its_first_name_as_an_alias() -> None:
     assert event("local_payment_funded", LOCAL).aliases == ("p1",)
+    settled = a_transaction(payment_instrument_type="local_payment", local_payment="<payment-id>p1</payment-id>")
+    assert event("transaction_settled", settled).aliases == ("p1",)
+    both = f"<local-payment><payment-id>p1</payment-id>{settled}</local-payment>"
+    assert event("local_payment_funded", both).aliases == ("p1",)
 
 
 def test_a_transaction_tried_again_is_one_of_its_own_and_known_by_the_one_that_was_declined() -> None:

@@ -235,6 +235,27 @@ def test_a_classic_webhook_that_names_nothing_is_unreadable(body: bytes) -> None
 
 
 @pytest.mark.parametrize(
+    ("account", "billing", "domain"),
+    [
+        ("ana@wallet.example", None, "wallet.example"),
+        ("ana@wallet.example", "ana@shop.example", "shop.example"),
+        ("NL55INGB0000000000", None, None),
+    ],
+)
+def test_whoever_pays_by_paypal_is_known_by_the_address_of_that_where_no_other_is_told(
+    account: str, billing: str | None, domain: str | None
+) -> None:
+    (event,) = events(a_payment(details={"consumerAccount": account}, billingAddress={"email": billing}))
+    assert event.email_domain == domain
+
+
+def test_a_payment_that_failed_at_a_terminal_says_why() -> None:
+    told = {"code": "insufficient_funds", "message": "Not enough money."}
+    (event,) = events(a_payment("failed", method="pointofsale", statusReason=told))
+    assert (event.step, event.decline_code) == (PaymentStep.DECLINED, "insufficient_funds")
+
+
+@pytest.mark.parametrize(
     ("told", "country"),
     [
         ({"billingAddress": {"country": "SE"}}, "SE"),

@@ -574,6 +574,77 @@ def test_the_table_above_and_the_adapter_know_the_same_payment_types() -> None:
     assert tested | others == set(paypal.TYPES)
 
 
+CARD = {"last_digits": "4242", "brand": "VISA", "type": "CREDIT"}
+
+
+@pytest.mark.parametrize("kind", ["CHECKOUT.ORDER.APPROVED", "CHECKOUT.ORDER.COMPLETED"])
+@pytest.mark.parametrize(
+    ("source", "last4", "domain", "country"),
+    [
+        ({"venmo": {"email_address": "ana@m.example", "address": {"country_code": "US"}}}, None, "m.example", "US"),
+        ({"blik": {"email": "ana@m.example", "country_code": "PL"}}, None, "m.example", "PL"),
+        ({"bancontact": {"name": "Ana Lind", "country_code": "BE", "card_last_digits": "4242"}}, None, None, "BE"),
+        ({"apple_pay": {"email_address": "ana@m.example", "card": CARD}}, "4242", "m.example", None),
+        ({"google_pay": {"card": CARD | {"billing_address": {"country_code": "SE"}}}}, "4242", None, "SE"),
+    ],
+)
+def test_whoever_pays_by_another_wallet_or_a_bank_is_known_by_what_that_tells(
+    kind: str, source: dict[str, Any], last4: str | None, domain: str | None, country: str | None
+) -> None:
+    event = payment(kind, ORDERS[kind] | {"payment_source": source})
+    assert (event.card.last4 if event.card else None, event.email_domain, event.billing_country) == (
+        last4,
+        domain,
+        country,
+    )
+
+
+@pytest.mark.parametrize("wallet", [None, "apple_pay", "google_pay"])
+@pytest.mark.parametrize(("status", "expected"), [("Y", "authenticated"), ("R", "failed"), ("U", None)])
+def test_a_card_tells_how_its_owner_was_checked(wallet: str | None, status: str, expected: str | None) -> None:
+    card = CARD | {"authentication_result": {"three_d_secure": {"authentication_status": status}}}
+    source = {wallet: {"card": card}} if wallet else {"card": card}
+    event = payment("CHECKOUT.ORDER.APPROVED", ORDERS["CHECKOUT.ORDER.APPROVED"] | {"payment_source": source})
+    assert event.three_d_secure == expected
+
+
+@pytest.mark.parametrize(
+    ("customer", "custom", "expected"),
+    [
+        ({"id": "PP-1", "merchant_customer_id": "c-17"}, "", "c-17"),
+        ({"id": "PP-1"}, "", "PP-1"),
+        ({"id": "PP-1"}, "c=c-9&n=cit", "c-9"),
+    ],
+)
+def test_whose_a_kept_payment_method_is_and_who_uses_it_is_told_where_we_wrote_neither(
+    customer: dict[str, str], custom: str, expected: str
+) -> None:
+    card = CARD | {
+        "attributes": {"vault": {"customer": customer}},
+        "stored_credential": {"payment_initiator": "MERCHANT"},
+    }
+    order = {
+        "id": "ORD1",
+        "purchase_units": [{"amount": AMOUNT, "custom_id": custom}],
+        "payment_source": {"card": card},
+    }
+    event = payment("CHECKOUT.ORDER.APPROVED", order)
+    assert (event.customer_id, event.initiator) == (expected, Initiator.CUSTOMER if custom else Initiator.MERCHANT)
+
+
+@pytest.mark.parametrize(
+    ("recipients", "domain"),
+    [
+        ({"primary_recipients": [{"billing_info": {"email_address": "ana@m.example"}}]}, "m.example"),
+        ({"billing_info": [{"email": "ana@m.example"}]}, "m.example"),
+        ({"billing_info": [{"email": "ana@m.example"}, {"email": "bo@m.example"}]}, None),
+    ],
+)
+def test_an_invoice_is_paid_by_the_one_that_it_was_sent_to(recipients: dict[str, Any], domain: str | None) -> None:
+    event = payment("INVOICING.INVOICE.PAID", {"invoice": INVOICE | recipients})
+    assert event.email_domain == domain
+
+
 def test_each_payment_of_an_invoice_is_one_of_its_own_and_what_was_paid_elsewhere_is_none() -> None:
     paid = [PAID, {**PAID, "payment_id": "PAY2"}, BY_HAND]
     found = events("INVOICING.INVOICE.PAID", {"invoice": {**INVOICE, "payments": {"transactions": paid}}})

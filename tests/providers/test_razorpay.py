@@ -148,7 +148,7 @@ def test_a_capture_that_is_told_twice_counts_once() -> None:
 
 @pytest.mark.parametrize("kind", adapter.BESIDE)
 def test_what_is_paid_by_a_link_an_invoice_or_a_code_tells_of_the_payment_beside_it(kind: str) -> None:
-    other = {kind.partition(".")[0]: {"id": "plink_1", "status": "paid", "anything": {"notes": []}}}
+    other = {kind.partition(".")[0]: {"id": "plink_1", "status": "paid", "notes": {"any": "thing"}}}
     (captured,) = events("payment.captured", payment=a_payment())
     (found,) = events(kind, **other, payment=a_payment(status="captured"))
     assert dataclasses.replace(found, event_id="", delivery_id="") == dataclasses.replace(
@@ -160,6 +160,35 @@ def test_what_is_paid_by_a_link_an_invoice_or_a_code_tells_of_the_payment_beside
     body["payload"] |= {name: {"entity": thing} for name, thing in other.items()}  # type: ignore[operator]
     delivery = Delivery("razorpay", json.dumps(body).encode(), {}, NOON)
     assert unmapped(cast(Provider, adapter), delivery, read(kind, {"payment": a_payment(status="captured")})) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "beside", "expected"),
+    [
+        ("virtual_account.credited", {"virtual_account": {"customer_id": "cust_7"}}, ("cust_7", None, None)),
+        ("subscription.charged", {"subscription": {"customer_id": "cust_7"}}, ("cust_7", None, None)),
+        ("payment_link.paid", {"payment_link": {"customer": {"email": "ana@m.example"}}}, (None, "m.example", None)),
+        (
+            "invoice.paid",
+            {"invoice": {"customer_details": {"email": "ana@m.example", "billing_address": {"country": "in"}}}},
+            (None, "m.example", "IN"),
+        ),
+        (
+            "invoice.paid",
+            {"invoice": {"customer_details": {"customer_email": "a@m.example"}}},
+            (None, "m.example", None),
+        ),
+    ],
+)
+def test_who_pays_is_known_by_what_is_beside_a_payment_that_does_not_tell(
+    kind: str, beside: dict[str, Any], expected: tuple[str | None, ...]
+) -> None:
+    nobody = a_payment(status="captured", email="void@razorpay.com", customer_id=None, notes={})
+    (found,) = events(kind, payment=nobody, **beside)
+    assert (found.customer_id, found.email_domain, found.billing_country) == expected
+    told = a_payment(status="captured", email="bo@shop.example", customer_id="cust_1", notes={})
+    (found,) = events(kind, payment=told, **beside)
+    assert (found.customer_id, found.email_domain) == ("cust_1", "shop.example")
 
 
 @pytest.mark.parametrize(

@@ -551,6 +551,7 @@ STANDS_BEHIND = {
         ("amazon_pay", {"funding": {"card": STANDS_BEHIND, "type": "card"}}, None, "debit"),
         ("revolut_pay", {"funding": {"card": STANDS_BEHIND, "type": "card"}}, None, "debit"),
         ("kr_card", {"brand": "visa", "last4": "4242", "buyer_id": "b_1"}, None, None),
+        ("mobilepay", {"card": {"brand": "visa", "country": "DK", "last4": "4242"}}, None, None),
     ],
 )
 def test_a_card_in_a_reader_or_behind_a_wallet_is_a_card(
@@ -561,6 +562,45 @@ def test_a_card_in_a_reader_or_behind_a_wallet_is_a_card(
     assert event.card is not None
     assert (event.method, event.card.last4, event.card.network) == (kind, "4242", "visa")
     assert (event.card.fingerprint, event.card.funding) == (fingerprint, funding)
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ({"type": "paypal", "paypal": {"country": "SE"}}, "SE"),
+        ({"type": "klarna", "klarna": {"payer_details": {"address": {"country": "SE"}}}}, "SE"),
+        ({"type": "sepa_debit", "sepa_debit": {"country": "SE"}}, None),  # the bank's, who may be anywhere
+    ],
+)
+def test_the_country_that_a_wallet_knows_of_its_customer_is_told_where_no_address_is(
+    method: dict[str, Any], expected: str | None
+) -> None:
+    charge = CHARGE | {"payment_method_details": method, "billing_details": {"address": {"country": None}}}
+    (event,) = translated("charge.succeeded", charge).events
+    assert isinstance(event, PaymentChanged)
+    assert event.billing_country == expected
+    (event,) = translated("charge.succeeded", charge | {"billing_details": {"address": {"country": "NO"}}}).events
+    assert isinstance(event, PaymentChanged)
+    assert event.billing_country == "NO"
+
+
+def test_after_a_decline_the_address_of_a_link_account_is_known() -> None:
+    told = {"type": "link", "link": {"email": "ana@link.example", "persistent_token": None}}
+    intent = {"id": "pi_1", "amount": 1999, "currency": "eur", "last_payment_error": {"payment_method": told}}
+    (event,) = translated("payment_intent.payment_failed", intent).events
+    assert isinstance(event, PaymentChanged)
+    assert (event.method, event.email_domain) == ("link", "link.example")
+
+
+@pytest.mark.parametrize(("metadata", "expected"), [({}, "A-17"), ({"order_id": "O-1"}, "O-1")])
+def test_an_order_that_is_told_to_the_networks_is_the_merchants_reference(
+    metadata: dict[str, str], expected: str
+) -> None:
+    told = {"id": "pi_1", "amount": 1999, "currency": "eur", "metadata": metadata}
+    intent = told | {"payment_details": {"customer_reference": None, "order_reference": "A-17"}}
+    (event,) = translated("payment_intent.processing", intent).events
+    assert isinstance(event, PaymentChanged)
+    assert event.merchant_reference == expected
 
 
 def test_warnings_reviews_and_payouts_are_told() -> None:

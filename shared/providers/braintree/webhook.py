@@ -24,7 +24,8 @@ and `answer_id` is the round's own, by which it is finalized. A subscription's n
 transactions, the newest first: it tells of that one.
 
 Sources: Braintree docs "Dispute response object", GraphQL "DisputeType", "Webhooks: parse", "Webhooks reference: dispute, subscription, transaction, local payment,
-disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0.
+disbursement"; the enumerations and sample notifications of Braintree's Python SDK 4.48.0; the members that its Java SDK
+reads of a transaction and its payment methods.
 """
 
 import base64
@@ -284,7 +285,7 @@ NETWORKS = {
 # Wallets tell of the card that is in them in elements of their own.
 CARDS = (
     *("credit-card", "apple-pay", "android-pay-card", "samsung-pay-card", "visa-checkout-card", "masterpass-card"),
-    *("meta-checkout-card", "meta-checkout-token"),
+    *("meta-checkout-card", "meta-checkout-token", "amex-express-checkout-card", "network-token"),
 )
 # Google Pay names the customer's card and what stands for it.
 LAST_FOUR = ("last-4", "source-card-last-4", "virtual-card-last-4")
@@ -292,6 +293,7 @@ CARD_TYPES = ("card-type", "source-card-type", "virtual-card-type")
 METHODS = {
     **dict.fromkeys(("credit_card", "apple_pay_card", "android_pay_card", "samsung_pay_card"), "card"),
     **dict.fromkeys(("visa_checkout_card", "masterpass_card", "meta_checkout_card", "meta_checkout_token"), "card"),
+    **dict.fromkeys(("amex_express_checkout_card", "network_token"), "card"),
     "paypal_account": "paypal",
     "sepa_debit_account": "sepa_debit",
     "venmo_account": "venmo",
@@ -351,7 +353,8 @@ def _evidence(transaction: Node) -> Base:
         "card": _card(transaction),
         "customer_id": own.customer("customer-id", "customer_id")
         or customer.customer("id")
-        or transaction.customer("customer-id"),
+        or transaction.customer("customer-id")
+        or transaction.at("sepa-debit-account-detail").customer("merchant-or-partner-customer-id"),
         "device_id": own.first_hint("device-id", "device_id"),
         "ip": own.ip("ip"),
         "email_hash": email_hash,
@@ -383,10 +386,12 @@ def _payment(
         step = CREDITS.get(step, step)
     declined = step in (PaymentStep.DECLINED, PaymentStep.CAPTURE_FAILED)
     code = transaction.hint("processor-response-code") or transaction.hint("gateway-rejection-reason")
+    # What was told of a local payment before there was a transaction was told under its own id.
+    others = transaction.maybe_text("authorized-transaction-id"), transaction.maybe_text("local-payment", "payment-id")
     return PaymentChanged(
         **base,
         payment_id=refunded or own,
-        aliases=tuple(alias for alias in (*aliases, transaction.maybe_text("authorized-transaction-id")) if alias),
+        aliases=tuple(dict.fromkeys(alias for alias in (*aliases, *others) if alias)),
         step=step,
         amount=_money(transaction),
         reference=own,

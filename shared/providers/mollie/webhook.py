@@ -230,9 +230,12 @@ def payment_events(payment: Node, base: Base) -> list[AnyEvent]:
     amount = (_money(payment, "amountCaptured") if step is PaymentStep.CAPTURED else None) or _money(payment, "amount")
     details, metadata = payment.at("details"), payment.at("metadata")
     network = details.lowered("cardLabel")
-    reason = details.hint("failureReason")
+    # At a terminal the reason is the status's, and no detail.
+    reason = details.hint("failureReason") or payment.hint("statusReason", "code")
     declined = step is PaymentStep.DECLINED
-    email_hash, email_domain = payment.email("billingAddress", "email")
+    # To PayPal an account is an address; to a bank it is a number, of which nothing is kept.
+    emails = payment.email("billingAddress", "email"), details.email("consumerAccount")
+    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
     state = f"{own}.{status}" + (f".{amount.minor}" if amount and step is PaymentStep.CAPTURED else "")
     card = Card(
         fingerprint=details.hint("cardFingerprint"),

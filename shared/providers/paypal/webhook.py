@@ -24,7 +24,8 @@ one stage and one answer for all: it is filed with the first that is named, and 
 Public roots are certifi's (Mozilla's list).
 
 Sources: PayPal docs "Webhooks: integrate", "Webhook event names", "Disputes"; PayPal's OpenAPI descriptions
-notifications_webhooks_v1, customer_disputes_v1, payments_payment_v2, checkout_orders_v2, invoicing_v2; the certificate rule of PayPal's Java SDK.
+notifications_webhooks_v1, customer_disputes_v1, payments_payment_v2, checkout_orders_v2, invoicing_v1 and _v2; the
+models of PayPal's server SDK; the certificate rule of PayPal's Java SDK.
 """
 
 import base64
@@ -297,7 +298,10 @@ def told(event: Node, base: Base) -> tuple[AnyEvent, ...]:
 
 # Payments
 
-INITIATORS = {"cit": Initiator.CUSTOMER, "mit": Initiator.MERCHANT}
+INITIATORS = {
+    **dict.fromkeys(("cit", "customer"), Initiator.CUSTOMER),
+    **dict.fromkeys(("mit", "merchant"), Initiator.MERCHANT),
+}
 CVV = {"M": "match", "N": "mismatch", "P": "unchecked", "S": "unchecked", "U": "unchecked", "X": "unchecked"}
 AVS = {
     **dict.fromkeys("XYDFM", "match"),
@@ -366,8 +370,8 @@ def _payment(
         decline_code=(code or resource.hint("status_details", "reason")) if declined else None,
         hard_decline=code in HARD_RESPONSES if declined and code else None,
         network_transaction_id=resource.hint("network_transaction_reference", "id"),
-        **_own_words(resource),
-        **more,
+        # What we wrote there ourselves goes before what PayPal knows.
+        **more | {name: word for name, word in _own_words(resource).items() if word is not None},
     )
 
 
@@ -445,18 +449,30 @@ def _refund(step: PaymentStep) -> "Translate":
     return translate
 
 
+# What the issuer said of who holds the card (EMV 3-D Secure's transStatus); any other letter says neither.
+THREE_D_SECURE = {"Y": "authenticated", "A": "attempted", "N": "failed", "R": "failed"}
+
+
 def _payer(order: Node) -> Base:
     """Who pays for an order and with what: `payment_source` has taken the place of `payer`."""
     source = order.at("payment_source")
-    card, account = source.at("card"), source.at("paypal")
-    emails = order.email("payer", "email_address"), account.email("email_address")
+    method = source.at(next((name for name, told in source.value.items() if type(told) is dict and told), "paypal"))
+    card = source.at("card") if source.raw("card") else method.at("card")  # Apple Pay and Google Pay have one in them
+    emails = order.email("payer", "email_address"), method.email("email_address"), method.email("email")
     email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
+    vaults = (node.at("attributes", "vault", "customer") for node in (method, card))
+    told = card.hint("authentication_result", "three_d_secure", "authentication_status")
+    initiators = (node.lowered("stored_credential", "payment_initiator") for node in (method, card))
     return {
         "email_hash": email_hash,
         "email_domain": email_domain,
         "billing_country": order.hint("payer", "address", "country_code")
-        or account.hint("address", "country_code")
-        or card.hint("billing_address", "country_code"),
+        or method.hint("address", "country_code")
+        or card.hint("billing_address", "country_code")
+        or method.hint("country_code"),
+        "customer_id": next((name for vault in vaults if (name := vault.customer("merchant_customer_id", "id"))), None),
+        "initiator": next((INITIATORS[word] for word in initiators if word in INITIATORS), None),
+        "three_d_secure": THREE_D_SECURE.get(told or ""),
         "card": Card(
             bin=card.digits("bin_details", "bin", least=6, most=8),
             last4=card.digits("last_digits", least=4, most=4),
@@ -516,14 +532,27 @@ def _paid_by(transaction: Node) -> str:
     return transaction.maybe_text("payment_id") or transaction.text("transaction_id")
 
 
+def _recipient(invoice: Node) -> Base:
+    """To whom an invoice was sent, where it was one alone."""
+    recipients = invoice.nodes("primary_recipients") or invoice.nodes("billing_info")  # v1
+    if len(recipients) != 1:
+        return {}
+    billing = recipients[0].at("billing_info") if recipients[0].raw("billing_info") else recipients[0]
+    emails = billing.email("email_address"), billing.email("email")
+    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
+    country = billing.hint("address", "country_code")
+    return {"email_hash": email_hash, "email_domain": email_domain, "billing_country": country}
+
+
 def _invoice_paid(resource: Node, base: Base) -> list[AnyEvent]:
     """Each payment of an invoice under its own name, of which nothing else tells."""
     invoice, paid = _invoice(resource)
     number = invoice.raw("detail", "invoice_number") or invoice.raw("number")
+    who = _recipient(invoice)
     events: list[AnyEvent] = []
     for one in paid:
         name, told = _paid_by(one), Node({**one.value, "invoice_number": number}, one.path)
-        events.append(_payment(told, base, PaymentStep.CAPTURED, name, suffix=f"/{name}", reference=name))
+        events.append(_payment(told, base, PaymentStep.CAPTURED, name, suffix=f"/{name}", reference=name, **who))
     return events
 
 

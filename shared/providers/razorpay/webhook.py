@@ -25,7 +25,7 @@ person as an e-mail address does, and is never kept. Settlements name no currenc
 
 Sources: Razorpay docs "Webhooks", "Payments webhook events", "Payment Links: sample payload", "Subscribe to webhooks",
 "BharatQR: notifications", "Refunds", "Disputes", "Card error codes"; the tests of
-Razorpay's Python SDK.
+Razorpay's Python SDK; the objects in the documents and types of its Node SDK.
 """
 
 import hashlib
@@ -46,6 +46,7 @@ from shared.domain.events import (
     PayoutChanged,
 )
 from shared.domain.money import Money
+from shared.providers.kit.countries import alpha_2
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
 from shared.providers.kit.reading import Node, minor_money, opened, unreadable
@@ -86,7 +87,7 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
     if translate is None:
         return Normalized(delivery_id, types=(kind,), ignored=(kind,))
     base = envelope(NAME, delivery_id, occurred_at, verdict, credentials, account=account)
-    events = tuple(translate(thing, event.at("payload", "payment", "entity"), kind, base))
+    events = tuple(translate(thing, event.at("payload"), kind, base))
     lines = tuple(
         f"{thing.where('status')}: a dispute status that we do not know"
         for found in events
@@ -108,6 +109,7 @@ BESIDE = (
     *("invoice.paid", "invoice.partially_paid", "payment_link.paid", "payment_link.partially_paid"),
     *("qr_code.credited", "subscription.charged", "virtual_account.credited"),
 )
+BESIDE_OBJECTS = ("invoice", "payment_link", "subscription", "virtual_account", "qr_code")
 STATUS_STEPS = {
     "created": PaymentStep.PENDING,
     "authorized": PaymentStep.AUTHORIZED,
@@ -136,7 +138,28 @@ HARD_DECLINES = frozenset(
 )
 
 
-def _payment(payment: Node, _: Node, kind: str, base: Base) -> list[AnyEvent]:
+def _payer(payment: Node, payload: Node) -> Base:
+    """Who pays: as the payment tells, or else what is beside it, of which a virtual account is one person's too."""
+    beside = [payload.at(name, "entity") for name in BESIDE_OBJECTS]
+    people = [node for one in beside for node in (one.at("customer_details"), one.at("customer"))]
+    told = [*((one, "email") for one in (payment, *people)), *((one, "customer_email") for one in people)]
+    emails = (node.email(name) for node, name in told if _is_given(node.raw(name)))
+    email_hash, email_domain = next((found for found in emails if found[0]), (None, None))
+    countries = (alpha_2(one.hint("billing_address", "country")) for one in people)
+    names = (one.customer("customer_id") for one in (payment, *beside))
+    return {
+        "customer_id": payment.at("notes").customer("customer_id") or next((name for name in names if name), None),
+        "email_hash": email_hash,
+        "email_domain": email_domain,
+        "billing_country": next((country for country in countries if country), None),
+    }
+
+
+def _is_given(email: object) -> bool:
+    return not (type(email) is str and email.strip().lower() in NOBODY)
+
+
+def _payment(payment: Node, payload: Node, kind: str, base: Base) -> list[AnyEvent]:
     step = STEPS.get(kind) or STATUS_STEPS.get(payment.word("status"))
     if step is None:
         raise unreadable(payment.where("status"), "a payment status that we do not know", "unknown_status")
@@ -144,9 +167,6 @@ def _payment(payment: Node, _: Node, kind: str, base: Base) -> list[AnyEvent]:
     notes = payment.at("notes")
     card = payment.at("card")
     network = card.lowered("network")
-    email = payment.raw("email")
-    given = not (type(email) is str and email.strip().lower() in NOBODY)
-    email_hash, email_domain = payment.email("email") if given else (None, None)
     declined = step is PaymentStep.DECLINED
     reason = payment.first_hint("error_reason", "error_code")
     return [
@@ -167,11 +187,9 @@ def _payment(payment: Node, _: Node, kind: str, base: Base) -> list[AnyEvent]:
             )
             if card.value
             else None,
-            customer_id=notes.customer("customer_id") or payment.customer("customer_id"),
+            **_payer(payment, payload),
             device_id=notes.hint("device_id"),
             ip=notes.ip("ip"),
-            email_hash=email_hash,
-            email_domain=email_domain,
             initiator=INITIATORS.get(notes.lowered("initiator") or ""),
             decline_code=reason if declined else None,
             hard_decline=reason in HARD_DECLINES if declined and reason else None,
@@ -179,11 +197,11 @@ def _payment(payment: Node, _: Node, kind: str, base: Base) -> list[AnyEvent]:
     ]
 
 
-def _refund(refund: Node, payment: Node, kind: str, base: Base) -> list[AnyEvent]:
+def _refund(refund: Node, payload: Node, kind: str, base: Base) -> list[AnyEvent]:
     step = REFUND_STEPS.get(kind) or REFUND_STATUSES.get(refund.word("status"))
     if step is None:
         raise unreadable(refund.where("status"), "a refund status that we do not know", "unknown_status")
-    if step is PaymentStep.REFUNDED and payment.flag("captured") is False:
+    if step is PaymentStep.REFUNDED and payload.at("payment", "entity").flag("captured") is False:
         step = PaymentStep.CANCELED
     return [
         PaymentChanged(
@@ -232,7 +250,7 @@ REASONS = (
 )
 
 
-def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEvent]:
+def _dispute(dispute: Node, payload: Node, kind: str, base: Base) -> list[AnyEvent]:
     word, phase = dispute.word("status"), dispute.lowered("phase")
     status = STATUSES.get(word)
     wording = dispute.lowered("reason_code") or ""
@@ -243,8 +261,7 @@ def _dispute(dispute: Node, payment: Node, kind: str, base: Base) -> list[AnyEve
     # Nothing is deducted before a dispute is lost.
     lost = kind == "payment.dispute.lost" and dispute.raw("amount_deducted") is not None
     taken = minor_money(dispute, "amount_deducted", "currency", {}) if lost else None
-    card = payment.at("card")
-    network = card.lowered("network")
+    network = payload.at("payment", "entity", "card").lowered("network")
     own, payment_id = dispute.text("id"), dispute.text("payment_id")
     events: list[AnyEvent] = [
         DisputeChanged(

@@ -28,7 +28,8 @@ Events of the v2 API's own objects tell of no payment: ignored.
 Sources: Stripe docs "Receive events in your webhook endpoint", "Migrate from snapshot events to thin events", "Handle
 event-generation failures", "Event types", "Disputes", "Currencies", "Decline codes", "Klarna disputes", "Visa compliance
 disputes", "Mastercard compliance disputes"; changelog 2026-10-28 "intended submission method", "smart disputes availability"; "Set up Smart Disputes"; support "SEPA Direct Debit
-payment disputes"; the enumerations and object fields of Stripe's OpenAPI description.
+payment disputes"; the enumerations and object fields of Stripe's OpenAPI description and
+Python SDK 16.1.0.
 """
 
 from collections.abc import Callable
@@ -230,9 +231,9 @@ def _address_check(checks: Node) -> str | None:
     return next((result for result in ("mismatch", "match", "unchecked") if result in found), None)
 
 
-# A card in a reader is a card, and so are Korea's; Amazon Pay and Revolut Pay name the one that stands behind them.
+# A card in a reader is a card, and so are Korea's; MobilePay, Amazon Pay and Revolut Pay name the one behind them.
 CARDS = (
-    *(("card",), ("card_present",), ("interac_present",), ("kr_card",)),
+    *(("card",), ("card_present",), ("interac_present",), ("kr_card",), ("mobilepay", "card")),
     *((wallet, "funding", "card") for wallet in ("amazon_pay", "revolut_pay")),
 )
 
@@ -248,7 +249,8 @@ def _evidence(charge: Node, metadata: Node) -> Base:
     card = _card_of(method)
     checks = card.at("checks")
     billing = charge.at("billing_details")
-    emails = billing.email("email"), charge.email("receipt_email"), method.email("paypal", "payer_email")
+    wallets = method.email("paypal", "payer_email"), method.email("link", "email")
+    emails = billing.email("email"), charge.email("receipt_email"), *wallets
     email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
     network = card.lowered("network") or card.lowered("brand")
     customer = metadata.customer("customer_id")
@@ -269,7 +271,9 @@ def _evidence(charge: Node, metadata: Node) -> Base:
         "ip": metadata.ip("ip"),
         "email_hash": email_hash,
         "email_domain": email_domain,
-        "billing_country": billing.hint("address", "country"),
+        "billing_country": billing.hint("address", "country")
+        or method.hint("klarna", "payer_details", "address", "country")
+        or method.hint("paypal", "country"),
         "initiator": INITIATORS.get(metadata.lowered("initiator") or ""),
         "merchant_reference": metadata.first_hint("order_id", "merchant_reference"),
         "three_d_secure": THREE_D_SECURE.get(card.hint("three_d_secure", "result") or ""),
@@ -360,6 +364,8 @@ def _intent(step: PaymentStep, *amounts: str) -> "Translate":
             evidence["customer_id"] = intent.first_hint("customer", "customer_account")
         if evidence["email_hash"] is None:
             evidence["email_hash"], evidence["email_domain"] = intent.email("receipt_email")
+        if evidence["merchant_reference"] is None:
+            evidence["merchant_reference"] = intent.hint("payment_details", "order_reference")
         return PaymentChanged(
             **base,
             payment_id=intent.text("id"),
