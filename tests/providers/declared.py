@@ -19,8 +19,8 @@ class Declared:
     earliest, latest: how far receipt may lie before and after the signed time; None where the scheme has no time.
     not_webhooks: sample files that are no webhook's body, by pattern, with the reason.
     silent: what the provider sends no message for. won: what it says instead of a ruling for us. deadline: how it writes until when a dispute can be answered,
-    "instant", "date", a time from the message on, or None for not at all. reason_code: what it tells of the network's
-    10.4. customer: whether it tells who paid, from which device and address. decline_code: whether it tells why a payment was declined. currencies:
+    "instant", "date", a time from the message on, or None for not at all. reason_code: the network's 10.4, or
+    its own word where it tells none. customer: whether it tells who paid, from which device and address. decline_code: whether it tells why a payment was declined. currencies:
     those it has, of the contract suite's; None for all. numbers: members that hold the provider's own ids where these
     are plain numbers as long as a card's; it must be a provider that never sees a card's number. poke: its
     messages name objects and no amounts, and the suite reads the objects back from the simulator's API. bare: nothing
@@ -107,7 +107,7 @@ DECLARED = {
             r"signed/": "a body with its signature, verified in test_square",
         },
         silent=frozenset({FactKind.FRAUD_WARNED}),
-        reason_code=None,
+        reason_code="NO_KNOWLEDGE",
         customer=False,
         currencies=frozenset({"EUR", "JPY"}),
     ),
@@ -144,7 +144,7 @@ DECLARED = {
         earliest=None,
         latest=None,
         silent=frozenset({FactKind.CAPTURED, FactKind.REFUNDED, FactKind.FRAUD_WARNED}),
-        reason_code=None,
+        reason_code="PURCHASE_UNAUTHORIZED",
         customer=False,
         decline_code=False,
         currencies=frozenset({"EUR", "HUF"}),
@@ -156,7 +156,7 @@ DECLARED = {
         latest=None,
         not_webhooks={r"sdk/(?!fake_payment_authorized_webhook)": "an object of the API, not an event around it"},
         silent=frozenset({FactKind.FRAUD_WARNED}),
-        reason_code="fraudulent_transaction",  # a wording of its own
+        reason_code="fraudulent_transaction",
     ),
     "apple": Declared(
         framed=True,
@@ -208,7 +208,7 @@ DECLARED = {
         latest=timedelta(days=8),
         not_webhooks={r".": "an answer of the API, read in test_mercadopago"},
         silent=frozenset({FactKind.FRAUD_WARNED}),
-        reason_code=None,
+        reason_code="fraud",
         currencies=frozenset({"EUR", "CLP"}),
         poke=True,
     ),
