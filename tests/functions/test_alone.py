@@ -389,8 +389,10 @@ CHANGED = {
     },
     "shared/providers/kit/countries.py": {
         "console",
+        "explain_payouts",
         "webhook-apple",
         "webhook-braintree",
+        "webhook-razorpay",
         "reconcile",
         "replay_deliveries",
         "respond_dispute",
