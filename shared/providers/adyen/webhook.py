@@ -59,7 +59,7 @@ from shared.domain.money import Money
 from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, minor_money, opened, unreadable
+from shared.providers.kit.reading import Node, first_email, minor_money, opened, unreadable
 from shared.providers.kit.signing import basic_auth_matches, header, matching_key
 
 NAME = "adyen"
@@ -308,9 +308,7 @@ def _evidence(told: _Item) -> Base:
     extra = told.extra()
     brand = told.item.lowered("paymentMethod") or extra.lowered("paymentMethod")
     network = _network(brand)
-    email_hash, email_domain = extra.email("shopperEmail")
-    if email_hash is None:
-        email_hash, email_domain = extra.email("paypalEmail")
+    email_hash, email_domain = first_email((extra.email("shopperEmail"), extra.email("paypalEmail")))
     avs, cvc = extra.hint("avsResult"), extra.hint("cvcResult")
     card = Card(
         fingerprint=extra.first_hint("alias", "PaymentAccountReference", "paymentAccountReference"),

@@ -59,7 +59,7 @@ from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.countries import alpha_2
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import DEEPEST, Node, major_money, rfc3339, unreadable
+from shared.providers.kit.reading import DEEPEST, Node, first_email, major_money, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, hex_text, is_text_key, matching_key
 
 NAME = "braintree"
@@ -340,9 +340,7 @@ def _card(transaction: Node) -> Card | None:
 
 def _evidence(transaction: Node) -> Base:
     customer = transaction.at("customer")
-    email_hash, email_domain = customer.email("email")
-    if email_hash is None:
-        email_hash, email_domain = transaction.email("paypal", "payer-email")
+    email_hash, email_domain = first_email((customer.email("email"), transaction.email("paypal", "payer-email")))
     street, postal = (transaction.hint(f"avs-{part}-response-code") for part in ("street-address", "postal-code"))
     avs = {CVV.get(code or "") for code in (street, postal)}
     kind = transaction.lowered("payment-instrument-type")

@@ -23,7 +23,7 @@ read back (RFC 8259 leaves all of it to the reader, or to luck):
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar, cast
@@ -38,6 +38,8 @@ from shared.domain.privacy import email_parts, holds_personal, nameable
 from shared.domain.pseudonyms import NAME, unkeyed
 
 T = TypeVar("T")
+Email = tuple[str | None, str | None]
+"""(hash, domain) of an address; (None, None) of none."""
 DEEPEST = 64
 LONGEST_TEXT = 255
 UNREADABLE = "unreadable"
@@ -341,8 +343,8 @@ class Node:
             return None
         return value
 
-    def email(self, *keys: str) -> tuple[str | None, str | None]:
-        """(hash, domain) of an e-mail address; a domain that holds digits like a card's is none."""
+    def email(self, *keys: str) -> Email:
+        """Of an e-mail address; a domain that holds digits like a card's is none."""
         value = self.raw(*keys)
         if type(value) is not str or _UNPRINTABLE.search(value):
             return None, None
@@ -416,6 +418,11 @@ def or_doubt(read: Callable[[], T | None], node: Node) -> T | None:
     except Unreadable as error:
         node.doubts[str(error)] = None
         return None
+
+
+def first_email(told: Iterable[Email]) -> Email:
+    """The first address that is told."""
+    return next((each for each in told if each[0]), (None, None))
 
 
 def one_sum(amounts: Sequence[Money]) -> Money | None:

@@ -53,7 +53,7 @@ from shared.providers.kit import reading
 from shared.providers.kit.answering import is_bank_debit
 from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, major_money, or_doubt, unreadable
+from shared.providers.kit.reading import Node, first_email, major_money, or_doubt, unreadable
 from shared.providers.kit.signing import as_bytes, header, hex_text, is_text_key, matching_key
 
 NAME = "mollie"
@@ -235,7 +235,7 @@ def payment_events(payment: Node, base: Base) -> list[AnyEvent]:
     declined = step is PaymentStep.DECLINED
     # To PayPal an account is an address; to a bank it is a number, of which nothing is kept.
     emails = payment.email("billingAddress", "email"), details.email("consumerAccount")
-    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
+    email_hash, email_domain = first_email(emails)
     state = f"{own}.{status}" + (f".{amount.minor}" if amount and step is PaymentStep.CAPTURED else "")
     card = Card(
         fingerprint=details.hint("cardFingerprint"),

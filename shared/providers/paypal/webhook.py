@@ -60,6 +60,7 @@ from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, 
 from shared.providers.kit.reading import (
     LONGEST_TEXT,
     Node,
+    first_email,
     major_money,
     one_sum,
     opened,
@@ -459,7 +460,7 @@ def _payer(order: Node) -> Base:
     method = source.at(next((name for name, told in source.value.items() if type(told) is dict and told), "paypal"))
     card = source.at("card") if source.raw("card") else method.at("card")  # Apple Pay and Google Pay have one in them
     emails = order.email("payer", "email_address"), method.email("email_address"), method.email("email")
-    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
+    email_hash, email_domain = first_email(emails)
     vaults = (node.at("attributes", "vault", "customer") for node in (method, card))
     told = card.hint("authentication_result", "three_d_secure", "authentication_status")
     initiators = (node.lowered("stored_credential", "payment_initiator") for node in (method, card))
@@ -539,7 +540,7 @@ def _recipient(invoice: Node) -> Base:
         return {}
     billing = recipients[0].at("billing_info") if recipients[0].raw("billing_info") else recipients[0]
     emails = billing.email("email_address"), billing.email("email")
-    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
+    email_hash, email_domain = first_email(emails)
     country = billing.hint("address", "country_code")
     return {"email_hash": email_hash, "email_domain": email_domain, "billing_country": country}
 

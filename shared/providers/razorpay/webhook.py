@@ -49,7 +49,7 @@ from shared.domain.money import Money
 from shared.providers.kit.countries import alpha_2
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, minor_money, opened, unreadable
+from shared.providers.kit.reading import Node, first_email, minor_money, opened, unreadable
 from shared.providers.kit.signing import check_text_keys, verified_body
 
 NAME = "razorpay"
@@ -144,7 +144,7 @@ def _payer(payment: Node, payload: Node) -> Base:
     people = [node for one in beside for node in (one.at("customer_details"), one.at("customer"))]
     told = [*((one, "email") for one in (payment, *people)), *((one, "customer_email") for one in people)]
     emails = (node.email(name) for node, name in told if _is_given(node.raw(name)))
-    email_hash, email_domain = next((found for found in emails if found[0]), (None, None))
+    email_hash, email_domain = first_email(emails)
     countries = (alpha_2(one.hint("billing_address", "country")) for one in people)
     names = (one.customer("customer_id") for one in (payment, *beside))
     return {

@@ -50,7 +50,7 @@ from shared.domain.money import Money
 from shared.domain.privacy import holds_personal
 from shared.providers.kit.envelope import Base, envelope
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, minor_money, opened, rfc3339, unreadable
+from shared.providers.kit.reading import Node, first_email, minor_money, opened, rfc3339, unreadable
 from shared.providers.kit.signing import as_bytes, check_text_keys, header, matching_key
 
 NAME = "square"
@@ -204,7 +204,7 @@ def payment_event(payment: Node, base: Base) -> AnyEvent:
         later.email("afterpay_details", "email_address"),
         later.email("clearpay_details", "email_address"),
     )
-    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
+    email_hash, email_domain = first_email(emails)
     by_customer = payment.flag("customer_details", "customer_initiated")
     errors = [code for error in details.nodes("errors") if (code := error.hint("code"))]
     code = errors[0] if errors and step is PaymentStep.DECLINED else None

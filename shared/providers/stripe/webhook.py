@@ -56,7 +56,7 @@ from shared.domain.events import (
 from shared.domain.money import Money
 from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, minor_money, one_sum, opened, or_doubt, unreadable
+from shared.providers.kit.reading import Node, first_email, minor_money, one_sum, opened, or_doubt, unreadable
 from shared.providers.kit.signing import header, hex_text, matching_key
 
 NAME = "stripe"
@@ -251,7 +251,7 @@ def _evidence(charge: Node, metadata: Node) -> Base:
     billing = charge.at("billing_details")
     wallets = method.email("paypal", "payer_email"), method.email("link", "email")
     emails = billing.email("email"), charge.email("receipt_email"), *wallets
-    email_hash, email_domain = next((told for told in emails if told[0]), (None, None))
+    email_hash, email_domain = first_email(emails)
     network = card.lowered("network") or card.lowered("brand")
     customer = metadata.customer("customer_id")
     return {
@@ -389,9 +389,8 @@ def _session(step: PaymentStep) -> "Translate":
         if intent is None:  # a subscription's first invoice or a saved card: other events tell of its payment
             return None
         paid = step is not PaymentStep.CAPTURED or session.hint("payment_status") == "paid"
-        email_hash, email_domain = session.email("customer_details", "email")
-        if email_hash is None:
-            email_hash, email_domain = session.email("customer_email")
+        emails = session.email("customer_details", "email"), session.email("customer_email")
+        email_hash, email_domain = first_email(emails)
         metadata = session.at("metadata")
         return PaymentChanged(
             **base,
