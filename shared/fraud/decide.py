@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 
 from shared.domain.decisions import CHALLENGER_DIGITS, Action, Decision, Fallback, Outcome, Reason
@@ -20,8 +20,6 @@ MODEL_REASONS = 4
 
 SPENT = 1.0
 """The propensity of what exploration drew and could not let pass, for the day's amount was spent."""
-
-_SAID = tuple(member.name for member in fields(PaymentAssessed))
 
 SMALLEST_WEIGHT = 0.05
 """Log-odds: what adds less is no reason."""
@@ -117,11 +115,8 @@ def _segment(facts: Decision) -> Segment:
 
 def digest(asked: PaymentAssessed) -> str:
     """By which the same request, asked again, is told from another under its id: of all but when it was asked."""
-    # As the dataclass itself would say it, and stored digests were made of that.
-    said = {name: getattr(asked, name) for name in _SAID} | {"occurred_at": EPOCH, "decision": ""}
-    content = f"PaymentAssessed({', '.join(f'{name}={value!r}' for name, value in said.items())})"
     # A request of an earlier release, which knew no products, is the same request still.
-    content = content.replace(", product=None", "")
+    content = repr(replace(asked, occurred_at=EPOCH, decision="")).replace(", product=None", "")
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
