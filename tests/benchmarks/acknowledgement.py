@@ -53,6 +53,6 @@ def main() -> None:
                     running(ours_at, "webhook", settings, fresh(1)[0]) as ours_port,
                     running(bare_at, "publish", settings, fresh(1)[0]) as bare_port,
                 ):
-                    loads = beside((ours_port, fresh), (bare_port, fresh), threads, ROUNDS, REQUESTS)
+                    loads = beside([(ours_port, fresh), (bare_port, fresh)], threads, ROUNDS, REQUESTS)
             title = f"acknowledgement, {world}, {threads} connection(s), {ROUNDS} x {REQUESTS} requests"
             console.print(figures(title, "webhook", "one HMAC + publish", *loads))

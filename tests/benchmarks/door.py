@@ -28,7 +28,7 @@ from shared.runtime.app import App
 from shared.runtime.assessments import LONGEST_BUDGET, PATH
 from tests.benchmarks.acknowledgement import FIGURES
 from tests.benchmarks.cold_start import HELLO
-from tests.benchmarks.servers import Load, Request, Start, cold_start, load, serve
+from tests.benchmarks.servers import Request, Start, beside, cold_start, load, serve
 from tests.benchmarks.worlds import worlds
 from tests.fraud.forests import artifact, fitted
 from tests.stack.topology import environment as own
@@ -86,11 +86,8 @@ def answers(world: str, settings: dict[str, str], console: Console) -> None:
             for one in servers.values():
                 load(one.port, asked(WARM), connections)
             before = {name: one.cpu_seconds() for name, one in servers.items()}
-            loads: dict[str, list[Load]] = {name: [] for name in servers}
-            # In alternation, so that a machine that slows down slows all.
-            for _ in range(ROUNDS):
-                for name, one in servers.items():
-                    loads[name].append(load(one.port, asked(REQUESTS), connections))
+            sides = [(one.port, asked) for one in servers.values()]
+            loads = dict(zip(servers, beside(sides, connections, ROUNDS, REQUESTS, warm=0), strict=True))
             cpu = {name: one.cpu_seconds() - before[name] for name, one in servers.items()}
         table = Table(title=f"the door, {world}, {connections} connection(s), {ROUNDS} x {REQUESTS} requests")
         for heading in ("", *FIGURES, "CPU ms", *(f"{figure} ratio" for figure in (*FIGURES, "CPU"))):

@@ -169,14 +169,12 @@ Side = tuple[int, Callable[[int], Sequence[Request]]]
 """A server's port, and what makes so many requests for it."""
 
 
-def beside(
-    ours: Side, bare: Side, threads: int, rounds: int, number: int, warm: int = 100
-) -> tuple[list[Load], list[Load]]:
-    """Both under the same load of `number` requests, in alternation, so that a machine that slows down slows both."""
-    loads: tuple[list[Load], list[Load]] = [], []
-    for port, fresh in (ours, bare):
+def beside(sides: Sequence[Side], threads: int, rounds: int, number: int, warm: int = 100) -> list[list[Load]]:
+    """Each under the same load of `number` requests, in alternation, so that a machine that slows down slows all."""
+    loads: list[list[Load]] = [[] for _ in sides]
+    for port, fresh in sides:
         load(port, fresh(warm), threads)
     for _ in range(rounds):
-        for (port, fresh), of in zip((ours, bare), loads, strict=True):
+        for (port, fresh), of in zip(sides, loads, strict=True):
             of.append(load(port, fresh(number), threads))
     return loads

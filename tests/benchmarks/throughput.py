@@ -18,21 +18,22 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from shared.backends.local.bus import LocalBus
+from shared.backends.local.documents import SqlDocuments
 from shared.domain.codec import encode_event
 from shared.domain.events import PaymentChanged
 from shared.flows.ports import Create
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.train_model import COLUMNS
+from tests.benchmarks.phases import Phases
 from tests.benchmarks.requests import pushed
 from tests.benchmarks.servers import Request, beside, serve
 from tests.benchmarks.worlds import worlds
@@ -94,26 +95,6 @@ ROWS = (*((name, CONNECTIONS) for name in CONSUMERS), ("score_payment", 1))
 """Which consumer with how many threads, of its own and of the bare one."""
 
 
-class Clocked:
-    """Whatever it stands for, with the processor's time that each method took in all: waiting, others judge meanwhile."""
-
-    def __init__(self, of: Any, spent: dict[str, float]) -> None:
-        self._of = of
-        self._spent = spent
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._of, name)
-
-        def clocked(*arguments: Any) -> Any:
-            began = time.thread_time()
-            try:
-                return method(*arguments)
-            finally:
-                self._spent[name] = self._spent.get(name, 0.0) + time.thread_time() - began
-
-        return clocked
-
-
 def what_bounds_scoring() -> None:
     """The processor's time of one payment, without a server: all of it holds the interpreter's lock, so that a process
     judges no more a second than fit into one."""
@@ -129,13 +110,15 @@ def what_bounds_scoring() -> None:
         for number in range(1000):
             event = a_payment(number)
             score_payment(event, ports, event.occurred_at, scorer)
-        spent: dict[str, float] = {}
-        clocked = replace(ports, documents=Clocked(ports.documents, spent), bus=Clocked(ports.bus, spent))
-        began = time.thread_time()
+        phases = Phases()
+        for owner, method in ((SqlDocuments, "get"), (SqlDocuments, "commit"), (LocalBus, "publish")):
+            phases.part(owner, method, method)
+        began = phases.told()[""]
         for number in range(1000, 1000 + REQUESTS):
             event = a_payment(number)
-            score_payment(event, clocked, event.occurred_at, scorer)
-        whole = time.thread_time() - began
+            score_payment(event, ports, event.occurred_at, scorer)
+        spent = phases.told()
+    whole = spent.pop("") - began
     spent["deciding: features, rules, model, record"] = whole - sum(spent.values())
     print(f"a payment judged on SQLite: {whole / REQUESTS * 1e3:.2f} ms, {REQUESTS / whole:.0f} a second at most")
     for name, seconds in sorted(spent.items(), key=lambda one: -one[1]):
@@ -166,7 +149,8 @@ def _measured(name: str, threads: int, world: World) -> list[str]:
             serve(bare_at, "round_trips", settings, payments(1)[0]) as bare_served,
         ):
             before = [one.cpu_seconds() for one in (served, bare_served)]
-            ours, bare = beside((served.port, fresh), (bare_served.port, payments), CONNECTIONS, ROUNDS, REQUESTS, WARM)
+            sides = [(served.port, fresh), (bare_served.port, payments)]
+            ours, bare = beside(sides, CONNECTIONS, ROUNDS, REQUESTS, WARM)
             spent = [one.cpu_seconds() - then for one, then in zip((served, bare_served), before, strict=True)]
     rate, least = median(run.rate for run in ours), median(run.rate for run in bare)
     ratio = median(one.rate / other.rate for one, other in zip(ours, bare, strict=True))
