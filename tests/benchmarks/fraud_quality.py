@@ -53,7 +53,7 @@ from shared.learning.request import TrainingRequest
 from shared.learning.split import MICROSECONDS_A_DAY
 from tests.benchmarks.labeled_data import DAY, Labeled, labeled, read_mapping
 from tests.benchmarks.simulated_shop import BURN_IN, TESTED_FROM, TRAINED_UNTIL, Shop, found_by_people, shop
-from tests.simulator.world import Fraud
+from tests.simulator.world import HALF_DENY_AGAIN, Fraud
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 MAPPINGS = Path(__file__).resolve().parent / "mappings"
@@ -241,6 +241,9 @@ def world(_: Path | None, asked: argparse.Namespace) -> Iterator[tuple[str, Figu
     yield "world, as issuers and cardholders tell", _by_pattern(told, request)
     yield "world, with verdicts on what rules ask people", _by_pattern(taught, request)
     yield "world, at best", {Fraud.FRIENDLY.value: friendly_bound(told)}
+    again = shop(denies_again=HALF_DENY_AGAIN)
+    yield "world where half deny again, as issuers tell", _by_pattern(again, request)
+    yield "world where half deny again, at best", {Fraud.FRIENDLY.value: friendly_bound(again)}
     for family, kept in _without(COLUMNS) if asked.ablate else ():
         yield f"world without {family}", _by_pattern(taught, request, kept)
 

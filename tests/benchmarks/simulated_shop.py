@@ -46,10 +46,19 @@ class Shop:
     start: datetime
 
 
-def shop(seed: int = 11, days: int = DAYS, *, columns: Sequence[str] = COLUMNS, answered: float = 0.0) -> Shop:
+def shop(
+    seed: int = 11,
+    days: int = DAYS,
+    *,
+    columns: Sequence[str] = COLUMNS,
+    answered: float = 0.0,
+    denies_again: float | None = None,
+) -> Shop:
     """Every attempt of a world of `days` days with our features of it. answered: the part of the disputes that somebody
-    contests, a day after they were opened; of those some are won, and what was claimed in them falls."""
-    world = World(replace(SCALES["bench"], days=days, settle_days=0), seed)
+    contests, a day after they were opened; of those some are won, and what was claimed in them falls. denies_again: how often
+    who has denied a payment denies the next; as often as anybody, unless told."""
+    scale = replace(SCALES["bench"], days=days, settle_days=0)
+    world = World(scale if denies_again is None else replace(scale, denies_again=denies_again), seed)
     # The settling days let nothing begin, so news that would come after the story is simply not heard.
     told_before = microseconds(world.start + TESTED_FROM * DAY)
     known: set[str] = set()

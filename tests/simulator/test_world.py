@@ -1,6 +1,7 @@
 """The simulated business is the same every time, and its numbers make sense."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from itertools import pairwise
@@ -11,7 +12,7 @@ from shared.domain.events import Initiator
 from shared.domain.money import exponent
 from tests.simulator.facts import Fact, FactKind
 from tests.simulator.places import BY_CODE
-from tests.simulator.world import DAY, SCALES, THIRD_PARTY, Fraud, World
+from tests.simulator.world import DAY, DENIES_AGAIN_WITHIN, HALF_DENY_AGAIN, SCALES, THIRD_PARTY, Fraud, World
 
 SHORT = SCALES["short"]
 
@@ -275,3 +276,17 @@ def test_who_denies_is_drawn_by_the_chance_that_the_world_tells() -> None:
     declined = next(fact.attempt for fact in facts if fact.kind is FactKind.DECLINED)
     stolen = next(one for one in world.attempts if world.truth.get(one.id) is Fraud.STOLEN_CARD)
     assert world.chance_of_denial(declined) == world.chance_of_denial(stolen) == 0
+
+
+def test_half_of_those_who_deny_a_payment_deny_another_where_the_world_says_so() -> None:
+    often = World(replace(SCALES["bench"], subscribers=2000, days=120, denies_again=HALF_DENY_AGAIN), 7)
+    denials: dict[str, list[Fact]] = {}
+    for fact in often.until(often.end):
+        if fact.kind is FactKind.DISPUTE_OPENED and often.truth.get(fact.attempt.id) is Fraud.FRIENDLY:
+            denials.setdefault(fact.attempt.customer, []).append(fact)
+    # Of those who had the time to pay twice more.
+    first = [told for told in denials.values() if told[0].at + DENIES_AGAIN_WITHIN < often.traffic_end]
+    again = [told for told in first if any(one.attempt.at < told[0].at + DENIES_AGAIN_WITHIN for one in told[1:])]
+    assert len(first) > 50
+    assert 0.35 < len(again) / len(first) < 0.65
+    assert {round(often.chance_of_denial(one.attempt), 2) for told in again for one in told} >= {0.3}

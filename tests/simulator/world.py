@@ -82,6 +82,13 @@ THIRD_PARTY = frozenset({Fraud.STOLEN_CARD, Fraud.CARD_TESTING, Fraud.ACCOUNT_TA
 GIFTS_RELEASED = 0.04
 """Of honest gifts that are authorized, the part of which the buyer thinks better."""
 
+DENIES_AGAIN_WITHIN = 60 * DAY
+"""From the dispute on, in which a customer denied a payment of their own."""
+
+HALF_DENY_AGAIN = 0.3
+"""`Scale.denies_again` of subscribers, who pay twice in that time, where half of those who deny a payment deny another, as
+Chargebacks911 counts (chargebacks911.com, "Monica Eaton-Cardone offers friendly fraud info")."""
+
 # Of authentications under PSD2's rules that Netcetera's access control server saw in Europe, 85.5 % succeeded (April 2021,
 # netcetera.com, "Strong customer authentication: initial results"). Of thieves nobody publishes a share.
 OWNERS_WHO_AUTHENTICATE = 0.855
@@ -108,6 +115,7 @@ class Scale:
     takeovers: float
     trial_abusers: float
     friendly_share: float = 0.004
+    denies_again: float = 0.004  # of the payments that a customer makes after having denied one
     complaint_share: float = 0.006
     refund_share: float = 0.025
     other_events_share: float = 0.01  # events of types that nothing of ours follows
@@ -161,7 +169,8 @@ SCALES = {
 
 @dataclass(slots=True)
 class Customer:
-    """`card` changes when it is issued anew; `devices` and `addresses` grow. A canceled customer is not billed again."""
+    """`card` changes when it is issued anew; `devices` and `addresses` grow. A canceled customer is not billed again. denied_at: when
+    the latest dispute in which they denied a payment of their own was opened, or will be."""
 
     id: str
     country: Country
@@ -172,6 +181,7 @@ class Customer:
     addresses: list[str]
     premium: bool = False
     canceled: bool = False
+    denied_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -235,6 +245,7 @@ class World:
         self._never_joined: set[str] = set()
         self._cases: dict[str, _Case] = {}
         self._given_back: set[str] = set()
+        self._denial: dict[str, float] = {}
         for _ in range(scale.subscribers):
             customer = self._new_customer()
             self._bill_from(customer, start)
@@ -294,11 +305,9 @@ class World:
         return owns and random.Random(f"challenge:{self._seed}:{attempt.id}").random() < OWNERS_WHO_AUTHENTICATE
 
     def chance_of_denial(self, attempt: Attempt) -> float:
-        """How likely it was, by all that this world knew before it drew, that the one who paid denies it later: nothing about a
-        person, a device or an amount makes it likelier."""
-        if attempt.decline_code is not None or self.truth.get(attempt.id, Fraud.FRIENDLY) is not Fraud.FRIENDLY:
-            return 0.0
-        return self.scale.friendly_share * (1 - GIFTS_RELEASED if attempt.plan == "gift" else 1)
+        """How likely it was, by all that this world knew before it drew, that the one who paid denies it later. Who has done so may
+        be likelier to do it again (`denies_again`); nothing else about a person, a device or an amount makes it likelier."""
+        return self._denial.get(attempt.id, 0.0)
 
     def turn_away(self, attempt: Attempt) -> None:
         """`attempt` never gets to its provider: of what would have followed nothing is told.
@@ -427,7 +436,7 @@ class World:
             decline = _pick(self._rng, _HARD_DECLINES if self._rng.random() < 0.15 else _SOFT_DECLINES)
         attempt = self._attempt(customer, at, amount, "renewal", Initiator.MERCHANT, decline=decline)
         if decline is None:
-            self._succeed(attempt)
+            self._succeed(customer, attempt)
             return
         self._tell(FactKind.DECLINED, attempt, at)
         if decline in dict(_HARD_DECLINES):
@@ -466,7 +475,7 @@ class World:
                 cvv_matches=not wrong_cvv,
             )
             if decline is None:
-                self._succeed(attempt)
+                self._succeed(customer, attempt)
                 return True
             self._tell(FactKind.DECLINED, attempt, at)
             if self._rng.random() < 0.35:
@@ -489,23 +498,32 @@ class World:
             return self._rng.choice(customer.devices), self._proxy()
         return self._rng.choice(customer.devices), self._rng.choice(customer.addresses)
 
-    def _succeed(self, attempt: Attempt) -> None:
+    def _succeed(self, customer: Customer, attempt: Attempt) -> None:
         """Authorization and capture of an honest payment, and what may come of it."""
+        denied = self._chance_of_denial(customer, attempt.at)
+        self._denial[attempt.id] = denied * (1 - GIFTS_RELEASED if attempt.plan == "gift" else 1)
         if not self._authorize_and_capture(attempt):
             return
         roll = self._rng.random()
         scale = self.scale
-        if roll < scale.friendly_share:
+        if roll < denied:
             self.truth[attempt.id] = Fraud.FRIENDLY
-            self._dispute(attempt, DisputeReason.FRAUD, self._delay(12.0, 5.0, 40.0))
+            delay = self._delay(12.0, 5.0, 40.0)
+            customer.denied_at = max(customer.denied_at or attempt.at, attempt.at + delay)
+            self._dispute(attempt, DisputeReason.FRAUD, delay)
             return
-        roll -= scale.friendly_share
+        roll -= denied
         if roll < scale.complaint_share:
             self._dispute(attempt, self._rng.choice(SERVICE_REASONS), self._delay(14.0, 4.0, 40.0))
             return
         roll -= scale.complaint_share
         if roll < scale.refund_share:
             self._refund(attempt, attempt.at + self._delay(3.0, 0.05, 14.0))
+
+    def _chance_of_denial(self, customer: Customer, at: datetime) -> float:
+        denied_at = customer.denied_at
+        again = denied_at is not None and denied_at <= at < denied_at + DENIES_AGAIN_WITHIN
+        return self.scale.denies_again if again else self.scale.friendly_share
 
     def _authorize_and_capture(self, attempt: Attempt) -> bool:
         """False where the customer thought better of a gift, and the authorization was released."""
