@@ -16,6 +16,7 @@ ON_REQUEST = (
     "deadlines",
     "silence",
     "lists",
+    "candidates",
 )  # takes minutes, and data that is not part of the project
 
 BY_OPTIONS = ("fraud_quality", "training")

@@ -238,14 +238,14 @@ def world(_: Path | None, asked: argparse.Namespace) -> Iterator[tuple[str, Figu
     )
     told = dataclasses.replace(everything, table=table)
     taught = dataclasses.replace(told, table=dataclasses.replace(table, fraud=table.fraud | found))
-    yield "world, as issuers and cardholders tell", _by_pattern(told, request)
-    yield "world, with verdicts on what rules ask people", _by_pattern(taught, request)
+    yield "world, as issuers and cardholders tell", by_pattern(told, request)
+    yield "world, with verdicts on what rules ask people", by_pattern(taught, request)
     yield "world, at best", {Fraud.FRIENDLY.value: friendly_bound(told)}
     again = shop(denies_again=HALF_DENY_AGAIN)
-    yield "world where half deny again, as issuers tell", _by_pattern(again, request)
+    yield "world where half deny again, as issuers tell", by_pattern(again, request)
     yield "world where half deny again, at best", {Fraud.FRIENDLY.value: friendly_bound(again)}
     for family, kept in _without(COLUMNS) if asked.ablate else ():
-        yield f"world without {family}", _by_pattern(taught, request, kept)
+        yield f"world without {family}", by_pattern(taught, request, kept)
 
 
 def friendly_bound(told: Shop) -> float:
@@ -337,7 +337,7 @@ def card_precision(score: Floats, test: Labeled, test_from: int) -> float:
     return float(np.mean(precisions))
 
 
-def _by_pattern(told: Shop, request: TrainingRequest, kept: Sequence[int] | None = None) -> Figures:
+def by_pattern(told: Shop, request: TrainingRequest, kept: Sequence[int] | None = None) -> Figures:
     """The part of each pattern's attempts in the test that scores above all but FALSE_POSITIVES of the honest ones."""
     table, start = told.table, told.start
     burnt, trained, tested = (microseconds(start + days * DAY) for days in (BURN_IN, TRAINED_UNTIL, TESTED_FROM))

@@ -37,13 +37,15 @@ _STATUS = {
 class Shop:
     """table.fraud: what had been told before the test begins. pattern: what an attempt really was; empty: honest.
     declined: by the issuer; such an attempt never gets a label, and training leaves it out. denial: how likely the world
-    made it that its own customer denies it."""
+    made it that its own customer denies it. names: the attempts' ids, a row each. facts: the story."""
 
     table: Table
     declined: Flags
     pattern: Names
     denial: Floats
     start: datetime
+    names: Sequence[str] = ()
+    facts: Sequence[Fact] = ()
 
 
 def shop(
@@ -63,9 +65,11 @@ def shop(
     told_before = microseconds(world.start + TESTED_FROM * DAY)
     known: set[str] = set()
     refused: set[str] = set()
+    facts: list[Fact] = []
 
     def events() -> Iterator[AnyEvent]:
         for fact in world.until(world.end):
+            facts.append(fact)
             if fact.kind is FactKind.DISPUTE_OPENED and fact.dispute and world.luck_of(fact.dispute.id) < answered:
                 world.answer(fact.dispute.id, fact.at + DAY)
             if (event := event_of(fact)) is None:
@@ -83,7 +87,9 @@ def shop(
     declined = np.array([name in refused for name in names], dtype=np.bool_)
     chances = {attempt.id: world.chance_of_denial(attempt) for attempt in world.attempts}
     denial = np.array([chances[name] for name in names])
-    return Shop(Table(tuple(columns), values, fraud, at, np.ones(len(at))), declined, pattern, denial, world.start)
+    return Shop(
+        Table(tuple(columns), values, fraud, at, np.ones(len(at))), declined, pattern, denial, world.start, names, facts
+    )
 
 
 def vectors(table: Table) -> list[dict[str, float | None]]:
