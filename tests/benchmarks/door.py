@@ -1,7 +1,8 @@
 """The door before authorisation, beside two bare handlers that wait for no message either, and where its time goes.
 
 `the same round trips`: one batched read of as many documents and one commit of as many documents, sums and bytes, by the same
-client; nothing is made of what is read. Target: at most 1.5 times its time. `the least`: the same documents with one sum in
+client; nothing is made of what is read. `the same by Google's client`: as its documentation shows them, where there is a Firestore.
+Target: at most 1.5 times its time. `the least`: the same documents with one sum in
 each, which is less than any door could read and write. The door judges by a model of 200 trees, publishes a message beside
 its commit, and its budget is as large as any caller's.
 
