@@ -46,7 +46,7 @@ from sklearn.metrics import roc_curve
 
 from shared.domain.instants import microseconds
 from shared.flows.train_model import COLUMNS
-from shared.fraud.features import LONG_TAILED, NAMES
+from shared.fraud.features import LONG_TAILED, NAMES, Entity
 from shared.learning.compare import at_place
 from shared.learning.data_set import Flags, Floats, Table
 from shared.learning.evaluate import evaluate
@@ -202,7 +202,11 @@ def fico(file: Path | None, asked: argparse.Namespace) -> Iterator[tuple[str, Fi
         return
     request = SETTINGS[asked.settings]
     fold = Fold(start + 8 * DAY, start + 62 * DAY, start + 69 * DAY, start + 99 * DAY)
-    yield "fico", judged(data, fold, delay, request)
+    score, test = scored(data, fold, delay, request)
+    yield "fico", figures_of(score, test, fold)
+    told = history_told(test.table)
+    for name, rows in (("of whom fraud was told", told), ("of all others", ~told)):
+        yield f"fico, {name}", caught(score, test.table.fraud, rows)
     drawn = [judged(data, fold, delay, replace(request, seed=seed), drawn_by=seed) for seed in SEEDS]
     yield from _spread("fico", drawn, ("auc", "ap", "recall_at_1_percent"))
     for family, kept in _without(data.table.columns) if asked.ablate else ():
@@ -276,9 +280,21 @@ def judged(
     drawn_by: int | None = None,
 ) -> Figures:
     """Train on the fold's first part, measure on its last. drawn_by: a seed that draws nine tenths of the training."""
+    return figures_of(*scored(data, fold, delay, request, kept, drawn_by), fold)
+
+
+def scored(
+    data: Labeled,
+    fold: Fold,
+    delay: timedelta,
+    request: TrainingRequest,
+    kept: Sequence[int] | None = None,
+    drawn_by: int | None = None,
+) -> tuple[Floats, Labeled]:
+    """The score of what is tested, and that itself."""
     train = thinned(data.table.part(data.between(fold.train_from, fold.train_until)), drawn_by)
     test = data.part(tested(data, fold, delay))
-    return figures_of(_scored(train, test.table, request, kept), test, fold)
+    return _scored(train, test.table, request, kept), test
 
 
 def at_best(data: Labeled, fold: Fold, delay: timedelta, chance: Floats) -> Figures:
@@ -291,6 +307,27 @@ def tested(data: Labeled, fold: Fold, delay: timedelta) -> Flags:
     """Of the fold's last part, payments of those of whom no fraud was known."""
     rows: Flags = data.between(fold.test_from, fold.test_until) & ~known_compromised(data, fold, delay)
     return rows
+
+
+def history_told(table: Table) -> Flags:
+    """Payments of a card or a customer of whom a fraud had been told by then, ever."""
+    card, customer = (
+        table.values[:, table.columns.index(f"{entity}_frauds_ever")] > 0  # missing is not more than nothing
+        for entity in (Entity.CARD, Entity.CUSTOMER)
+    )
+    told: Flags = card | customer
+    return told
+
+
+def caught(score: Floats, fraud: Flags, rows: Flags) -> Figures:
+    """Of the frauds and the genuine payments among `rows`, how many score above all but a hundredth of all genuine ones."""
+    flagged = score > float(np.quantile(score[~fraud], 0.99, method="higher"))
+    return {
+        "frauds": int((rows & fraud).sum()),
+        "caught": int((rows & fraud & flagged).sum()),
+        "genuine": int((rows & ~fraud).sum()),
+        "flagged": int((rows & ~fraud & flagged).sum()),
+    }
 
 
 def figures_of(score: Floats, test: Labeled, fold: Fold) -> Figures:
