@@ -12,7 +12,16 @@ from shared.domain.money import Money
 from shared.fraud.features import NAMES
 from shared.learning.data_set import Floats, Table
 from tests.benchmarks import fraud_quality
-from tests.benchmarks.fraud_quality import MAPPINGS, Fold, card_precision, friendly_bound, known_compromised
+from tests.benchmarks.fraud_quality import (
+    MAPPINGS,
+    Fold,
+    at_best,
+    card_precision,
+    caught,
+    friendly_bound,
+    history_told,
+    known_compromised,
+)
 from tests.benchmarks.labeled_data import DAY, Labeled, read_mapping
 from tests.benchmarks.simulated_shop import TESTED_FROM, Shop, found_by_people
 
@@ -59,6 +68,23 @@ def test_a_compromised_customer_counts_once_among_the_riskiest_of_a_day(monkeypa
     )
     score = np.array([0.9, 0.8, 0.7, 0.9, 0.8, 0.7])
     assert card_precision(score, test, microseconds(FOLD.test_from)) == pytest.approx((1 / 2 + 1 / 2) / 2)
+
+
+def test_what_is_caught_is_told_apart_by_whether_fraud_was_told_of_card_or_customer() -> None:
+    columns = ("card_frauds_ever", "customer_frauds_ever")
+    values = np.array([[1.0, np.nan], [0.0, 2.0], [np.nan, np.nan], [0.0, 0.0]])
+    fraud = np.array([True, False, True, False])
+    known = history_told(Table(columns, values, fraud, np.arange(4), np.ones(4)))
+    assert known.tolist() == [True, True, False, False]
+    score = np.array([0.9, 0.7, 0.6, 0.1])  # a hundredth of two genuine ones is none: 0.7 is the floor
+    assert caught(score, fraud, known) == {"frauds": 1, "caught": 1, "genuine": 1, "flagged": 0}
+    assert caught(score, fraud, ~known) == {"frauds": 1, "caught": 0, "genuine": 1, "flagged": 0}
+
+
+def test_a_score_that_is_the_chance_is_measured_on_the_payments_that_are_tested() -> None:
+    data = rows((1, "trained", True), (14.1, "a", True), (14.2, "b", False), (16.0, "trained", False), (30, "c", True))
+    best = at_best(data, FOLD, 7 * DAY, np.array([0.0, 0.9, 0.1, 0.95, 1.0]))
+    assert (best["payments"], best["frauds"], best["ap"]) == (2, 1, 1.0)
 
 
 def test_a_split_of_a_file_asks_for_all_that_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
