@@ -214,6 +214,22 @@ class MaturedShare:
 
 
 @dataclass(frozen=True, slots=True)
+class FraudRun:
+    """Days since the entity's frauds began of which no end is known: of the days in the window of whose payments some are
+    known to be fraud, the first after the latest that had `LABELED_AFTER` days to become known and of whose none is. 0 is the
+    payment's own day; missing when there is no such day. Made of days, whose order of news changes nothing.
+    """
+
+    name: str
+    entity: Entity
+    window: Window
+
+
+LABELED_AFTER = 7
+"""Days after which a day's payments count as labeled, those of `MaturedShare` too (`Window.WEEK`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class AmountRatio:
     """This amount over the entity's mean of all earlier ones."""
 
@@ -300,6 +316,7 @@ Feature = (
     Total
     | Share
     | MaturedShare
+    | FraudRun
     | AmountRatio
     | AmountDeviation
     | Since
@@ -387,6 +404,7 @@ FEATURES: tuple[Feature, ...] = (
         for entity, windows in MATURED.items()
         for window in windows
     ),
+    FraudRun("device_fraud_run_30d", Entity.DEVICE, Window.MONTH),
     AmountRatio("amount_over_customer_mean", Entity.CUSTOMER),
     AmountDeviation("amount_deviation_of_customer", Entity.CUSTOMER),
     AmountRatio("amount_over_card_mean", Entity.CARD),
@@ -429,6 +447,11 @@ def cells_of(feature: Feature) -> tuple[Cell, ...]:
                 (feature.entity, measure, window)
                 for measure in (Measure.CONFIRMED, Measure.PAYMENTS)
                 for window in (feature.window, Window.WEEK)
+            )
+        case FraudRun():
+            return (
+                (feature.entity, Measure.CONFIRMED, feature.window),
+                (feature.entity, Measure.PAYMENTS, feature.window),
             )
         case AmountRatio():
             return (
@@ -487,6 +510,7 @@ SCHEMA_VERSION = hashlib.sha256(
             SEEN_LIMIT,
             SMALL_AMOUNT,
             (OCTAVE, LARGE_ABOVE, LARGE_FROM),
+            LABELED_AFTER,
             (EURO_MILLIONTHS, LARGEST),
             (ATTEMPT_STEPS, CARD_METHOD),
             (CLAIMING_STAGES, CLAIMING_STATUSES, RULINGS, STAGES, UNTOLD_REASON),

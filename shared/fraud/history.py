@@ -23,6 +23,7 @@ from shared.fraud.features import (
     EPOCH,
     FEATURES,
     GRAIN_MICROSECONDS,
+    LABELED_AFTER,
     LARGE_ABOVE,
     LARGE_FROM,
     LARGE_OF,
@@ -39,6 +40,7 @@ from shared.fraud.features import (
     Differs,
     Entity,
     Feature,
+    FraudRun,
     Grain,
     Is,
     MaturedShare,
@@ -170,6 +172,26 @@ class Known:
         if amount is None or payments < LARGE_FROM:
             return False
         return bool((magnitude(amount) - LARGE_ABOVE) * payments >= ever.get(Measure.MAGNITUDE, 0))
+
+    def fraud_run(self, entity: Entity, days: int) -> float | None:
+        """See `FraudRun`."""
+        document = self.past(entity)
+        if document is None:
+            return None
+        width = GRAIN_MICROSECONDS[Grain.DAYS]
+        today = self.attempt.at // width
+        oldest = (
+            max(today - days, int(document.get(Moment.LAST, self.attempt.at)) // width - KEPT[entity][Grain.DAYS]) + 1
+        )
+        free, frauds = oldest - 1, []
+        for index, bucket in document.get(Grain.DAYS, {}).items():
+            if oldest <= (day := int(index)) <= today:
+                if bucket.get(Measure.CONFIRMED, 0) > 0:
+                    frauds.append(day)
+                elif day <= today - LABELED_AFTER and bucket.get(Measure.PAYMENTS, 0) > 0:
+                    free = max(free, day)
+        began = min((day for day in frauds if day > free), default=None)
+        return None if began is None else float(today - began)
 
     def features(self) -> tuple[FeatureValue, ...]:
         """The vector, in the order of FEATURES."""
@@ -329,6 +351,9 @@ def _reader(feature: Feature) -> Reader:
             return share
         case MaturedShare():
             return _matured(feature)
+        case FraudRun():
+            entity, days = feature.entity, BUCKETS[feature.window][1]
+            return lambda known, _: known.fraud_run(entity, days)
         case AmountRatio():
             amounts, payments = _usual(feature.entity)
 

@@ -42,6 +42,7 @@ from shared.fraud.features import (
     FEATURES,
     FREE_MAIL,
     GRAIN_MICROSECONDS,
+    LABELED_AFTER,
     LARGE_ABOVE,
     LARGE_FROM,
     LARGE_OF,
@@ -61,6 +62,7 @@ from shared.fraud.features import (
     Differs,
     Entity,
     Feature,
+    FraudRun,
     Grain,
     Is,
     MaturedShare,
@@ -100,7 +102,11 @@ def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT, *, audited: 
     """
     entities = "".join(_entity_sql(entity, cap) for entity in Entity)
     joins = "".join(
-        f"\nLEFT JOIN {entity}_history ON {entity}_history.event_id = attempts.event_id" for entity in Entity
+        f"\nLEFT JOIN {name} ON {name}.event_id = attempts.event_id"
+        for name in (
+            *(f"{entity}_history" for entity in Entity),
+            *(f"{feature.name}_history" for feature in FEATURES if isinstance(feature, FraudRun)),
+        )
     )
     features = ",\n  ".join(f"{_feature_sql(feature)} AS {feature.name}" for feature in FEATURES)
     unsettled = f",\n{_unsettled_sql()}" if audited else ""
@@ -603,6 +609,48 @@ def _entity_sql(entity: Entity, cap: int) -> str:
   SELECT running.event_id, running.first_at, running.last_at,
     {taken}
   FROM {entity}_running AS running{joined}
+){"".join(_fraud_run_sql(feature) for feature in FEATURES if isinstance(feature, FraudRun) and feature.entity is entity)}"""
+
+
+_NOTHING_PAID, _PAID, _FRAUD = range(3)
+
+
+def _fraud_run_sql(feature: FraudRun) -> str:
+    """The counterpart of `Known.fraud_run`: what each day of an entity was known to be, from when on, which changes seldom, beside
+    each payment that came after. Entities without a known fraud are left out, as nearly all are."""
+    entity, days = feature.entity, BUCKETS[feature.window][1]
+    is_what = f"CASE WHEN confirmed > 0 THEN {_FRAUD} WHEN payments > 0 THEN {_PAID} ELSE {_NOTHING_PAID} END"
+    free = f"CASE WHEN was = {_PAID} AND age >= {LABELED_AFTER} THEN age END"
+    return f""",
+{feature.name}_known AS (
+  SELECT value, days, heard, is_news, {is_what} AS was
+  FROM (
+    SELECT value, days, heard, is_news, SUM(payments) OVER so_far AS payments, SUM(confirmed) OVER so_far AS confirmed
+    FROM {entity}_timed
+    WHERE value IN (SELECT value FROM {entity}_timed WHERE confirmed <> 0)
+    WINDOW so_far AS (PARTITION BY value, days ORDER BY heard, is_news ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+  ) AS summed
+),
+{feature.name}_turns AS (
+  SELECT value, days, heard, is_news, was FROM {feature.name}_known
+  QUALIFY was <> COALESCE(LAG(was) OVER (PARTITION BY value, days ORDER BY heard, is_news), {_NOTHING_PAID})
+),
+{feature.name}_seen AS (
+  SELECT rows_of.event_id, rows_of.days - turns.days AS age, turns.was
+  FROM {entity}_timed AS rows_of JOIN {feature.name}_turns AS turns
+    ON turns.value = rows_of.value AND turns.heard < rows_of.heard
+      AND turns.days > rows_of.days - {days} AND turns.days <= rows_of.days
+      AND turns.days > rows_of.newest_days - {KEPT[entity][Grain.DAYS]}
+  WHERE rows_of.is_news = 0
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY rows_of.event_id, turns.days ORDER BY turns.heard DESC, turns.is_news DESC) = 1
+),
+{feature.name}_history AS (
+  SELECT event_id, MAX(age) AS age
+  FROM (
+    SELECT event_id, age, was, MIN({free}) OVER (PARTITION BY event_id) AS free FROM {feature.name}_seen
+  ) AS parted
+  WHERE was = {_FRAUD} AND age < COALESCE(free, {days})
+  GROUP BY event_id
 )"""
 
 
@@ -715,6 +763,8 @@ def _feature_sql(feature: Feature) -> str:
             )
             confirmed = f"{history}.{Measure.CONFIRMED}_{feature.window}"
             return f"CASE WHEN {labeled} > 0 THEN {confirmed} / {labeled} END"
+        case FraudRun():
+            return f"{feature.name}_history.age"
         case AmountRatio():
             return f"attempts.amount_reference / NULLIF({_mean_sql(feature.entity)}, 0)"
         case AmountDeviation():

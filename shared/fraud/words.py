@@ -7,6 +7,7 @@ from shared.fraud.features import (
     AmountRatio,
     Differs,
     Feature,
+    FraudRun,
     Is,
     Novelty,
     Share,
@@ -54,6 +55,8 @@ def _said(feature: Feature, value: float | None) -> str:
         case Share():
             measure = _MEASURES.get(feature.measure, _plain(feature.measure))
             return f"{value:.0%} {measure} of this {_entity(feature.entity)} {_window(feature.window)}"
+        case FraudRun():
+            return f"frauds on payments of this {_entity(feature.entity)} for {value:.0f} days, and no end of it known"
         case Since():
             return f"{_time(value)} since the {feature.moment} payment of this {_entity(feature.entity)}"
         case Novelty():

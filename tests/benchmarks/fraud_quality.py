@@ -65,6 +65,7 @@ FALSE_POSITIVES = 0.005
 
 FAMILIES: Mapping[str, Callable[[str], bool]] = {
     "matured shares": lambda name: "_matured_share_" in name,
+    "runs of fraud": lambda name: "_fraud_run_" in name,
     "large payments": lambda name: "_large_" in name,
     "counts and sums": lambda name: name.partition("_")[2].startswith(("payments", "declined", "small", "amount")),
     "first meetings": lambda name: "_new_" in name or name.startswith("new_"),

@@ -17,6 +17,7 @@ from tests.builders import NOON, a_payment_event
     [
         ("model", "device_declined_1h", 8.0, "8 refused payments of this device within an hour"),
         ("model", "ip_fraud_share_30d", 0.25, "25% frauds of this address within a month"),
+        ("model", "device_fraud_run_30d", 9.0, "frauds on payments of this device for 9 days, and no end of it known"),
         ("model", "since_last_of_card", 7200.0, "2 hours since the last payment of this card"),
         ("model", "since_last_of_card", 7199.0, "120 minutes since the last payment of this card"),
         ("model", "since_first_of_card", 119.0, "119 seconds since the first payment of this card"),
