@@ -216,7 +216,7 @@ class MaturedShare:
 @dataclass(frozen=True, slots=True)
 class FraudRun:
     """Days since the entity's frauds began of which no end is known: of the days in the window of whose payments some are
-    known to be fraud, the first after the latest that had `LABELED_AFTER` days to become known and of whose none is. 0 is the
+    known to be fraud, the first after the latest that is `LABELED_AFTER` days old and of whose none is. 0 is the
     payment's own day; missing when there is no such day. Made of days, whose order of news changes nothing.
     """
 
@@ -225,8 +225,8 @@ class FraudRun:
     window: Window
 
 
-LABELED_AFTER = 7
-"""Days after which a day's payments count as labeled, those of `MaturedShare` too (`Window.WEEK`)."""
+LABELED_AFTER = 8
+"""Days after which all payments of a day, its last one too, have had a week to become known."""
 
 
 @dataclass(frozen=True, slots=True)

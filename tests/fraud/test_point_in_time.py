@@ -418,10 +418,10 @@ def test_the_run_of_frauds_at_a_device_begins_after_the_latest_day_that_is_known
     tmp_path: Path,
 ) -> None:
     payments = [
-        a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * DAY) for n in (0, 1, 2, 4, 6, 9, 12, 13, 40)
+        a_payment_event(payment_id=f"pi_{n}", occurred_at=NOON + n * DAY) for n in (0, 1, 2, 4, 6, 8, 9, 12, 13, 40)
     ]
     early = a_fraud_warning(payment_id="pi_2", occurred_at=NOON + 5.5 * DAY)
-    older = a_fraud_warning(event_id="stripe:a:older", payment_id="pi_0", occurred_at=NOON + 8.5 * DAY)
+    older = a_fraud_warning(event_id="stripe:a:older", payment_id="pi_0", occurred_at=NOON + 7.5 * DAY)
     claimed = a_dispute_event(payment_id="pi_4", occurred_at=NOON + 10.5 * DAY)
     disproved = replace(claimed, event_id="stripe:a:won", status=DisputeStatus.CLOSED, occurred_at=NOON + 12.5 * DAY)
     events = in_order([*payments, early, older, claimed, disproved])
@@ -432,7 +432,8 @@ def test_the_run_of_frauds_at_a_device_begins_after_the_latest_day_that_is_known
     runs = {row["payment_id"]: row["device_fraud_run_30d"] for row in computed_rows.values()}
     assert runs["pi_4"] is None  # nobody has told of fraud
     assert runs["pi_6"] == 4  # since pi_2, and of the days before nothing is known yet
-    assert runs["pi_9"] == 7  # pi_0 is fraud too, but pi_1 was none
+    assert runs["pi_8"] == 8  # pi_0 is fraud too, and of pi_1 a week is not over before noon
+    assert runs["pi_9"] == 7  # pi_1 was none
     assert runs["pi_12"] == 10  # pi_4 is fraud as well: it goes on
     assert runs["pi_13"] is None  # of pi_4 it was disproved, and its day was free of it, as that of pi_6 was
     assert runs["pi_40"] is None  # longer ago than the window
