@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from shared.domain.codec import decode, encode, in_utc
 from shared.domain.decisions import Action, Outcome
@@ -27,7 +27,7 @@ from shared.flows.revisions import Revision
 from shared.flows.rule_health import RuleHealth, health_of
 from shared.fraud.book import SHIPPED, Book, Contents
 from shared.fraud.expressions import Tree, features_of
-from shared.fraud.lists import Entry
+from shared.fraud.lists import Entry, named_value
 from shared.fraud.parsing import parse
 from shared.fraud.policy import Costs
 from shared.fraud.rules import State
@@ -53,11 +53,20 @@ class Told(Closed):
     model_config = ConfigDict(allow_inf_nan=False, str_strip_whitespace=True)
 
 
+def _upper(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(code.upper() for code in codes)
+
+
+def _lower(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(code.lower() for code in codes)
+
+
 class ToldScope(Told):
+    # Countries, providers and initiators are taken in the letters that payments have, however they are written.
     accounts: Codes = ()
-    providers: Codes = ()
-    countries: Codes = ()
-    initiators: Codes = ()
+    providers: Annotated[Codes, AfterValidator(_lower)] = ()
+    countries: Annotated[Codes, AfterValidator(_upper)] = ()
+    initiators: Annotated[Codes, AfterValidator(_lower)] = ()
     products: Codes = ()
 
 
@@ -84,10 +93,11 @@ class ToldEntry(Told):
     reason: Text = ""
 
     def entry(self) -> Entry:
-        """Raises Rejected for a snooze that names no rule, and for another entry that names one."""
-        said = {name: getattr(self, name) for name in ("action", "kind", "value", "rule", "owner", "reason")}
+        """In the letters that events have. Raises Rejected for a snooze that names no rule, for another entry that names one,
+        and for a value that no event can have."""
+        said = {name: getattr(self, name) for name in ("action", "kind", "rule", "owner", "reason")}
         try:
-            return Entry(**said, until=in_utc(self.until))
+            return Entry(**said, value=named_value(self.kind, self.value), until=in_utc(self.until))
         except ValueError as error:
             raise Rejected(f"{self.kind}: {error}", reason="bad_entry") from error
 

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.domain.codec import encode_event, utc_text
+from shared.domain.events import Initiator
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.train_model import COLUMNS
@@ -39,9 +40,9 @@ def publish(rules: FlaskClient, *book: dict[str, Any], after: int | None = None,
     return told(rules, "publish", status, book={"rules": book}, after=after, **WHO)
 
 
-def decision(home: Path) -> dict[str, Any]:
+def decision(home: Path, **payment: Any) -> dict[str, Any]:
     ports = local_ports(home)
-    score_payment(a_payment_event(), ports, NOON, Scorer(use_model=False))
+    score_payment(a_payment_event(**payment), ports, NOON, Scorer(use_model=False))
     [row] = published(ports, "fraud-decisions")
     return row
 
@@ -117,6 +118,46 @@ def test_an_entity_is_listed_shown_and_taken_back(rules: FlaskClient, tmp_path: 
     assert told(rules, "listed")["entities"] == []
     alone = told(rules, "listed", kind="card", value="fp_1")
     assert [one["author"] for one in alone["changes"]] == ["ana", "ben"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("country", "de"),
+        ("email_domain", "@Example.COM"),
+        ("email_hash", "3F" * 32),
+        # One provider tells six digits of the same BIN, and another one eight.
+        ("bin", "424242"),
+        ("bin", "42424201"),
+    ],
+)
+def test_a_list_holds_in_whatever_letters_it_was_written(
+    rules: FlaskClient, tmp_path: Path, kind: str, written: str
+) -> None:
+    entry = {"action": "block", "kind": kind, "value": written, "until": "2999-01-01T00:00:00Z"}
+    told(rules, "publish", book={"entries": [entry]}, after=None, **WHO)
+    row = decision(tmp_path, card=a_card(bin="42424201"))
+    assert (row["outcome"], row["listed"]) == ("decline", [{"action": "block", "kind": kind, "rule": None}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [("bin", "41111"), ("country", "Germany"), ("email_domain", "ana@example.com"), ("email_hash", "ana@example.com")],
+)
+def test_a_list_of_what_no_payment_ever_says_is_refused_with_what_it_is_listed_by(
+    rules: FlaskClient, kind: str, written: str
+) -> None:
+    entry = {"action": "block", "kind": kind, "value": written, "until": "2999-01-01T00:00:00Z"}
+    problem = told(rules, "publish", 400, book={"entries": [entry]}, after=None, **WHO)
+    assert f"{kind}: it is listed by" in problem["detail"]
+    assert told(rules, "show")["revision"] is None
+
+
+def test_a_scope_covers_payments_in_whatever_letters_it_was_written(rules: FlaskClient, tmp_path: Path) -> None:
+    scope = {"countries": ["de"], "providers": ["Stripe"], "initiators": ["CUSTOMER"]}
+    publish(rules, RULE | {"scope": scope})
+    assert decision(tmp_path, initiator=Initiator.CUSTOMER)["outcome"] == "review"
+    assert told(rules, "show")["book"]["rules"][0]["scope"]["countries"] == ["DE"]
 
 
 def test_whoever_calls_is_the_author_whatever_the_call_says(rules: FlaskClient) -> None:
