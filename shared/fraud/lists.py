@@ -14,7 +14,7 @@ from typing import Any, Final
 from shared.domain.addresses import address, network
 from shared.domain.decisions import Action, Listed
 from shared.domain.privacy import email_parts
-from shared.fraud.features import Entity, member
+from shared.fraud.features import Entity, document_name, member
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "bin": ("card.bin",),
@@ -106,6 +106,29 @@ def named_value(kind: str, value: str) -> str:
     if not fits:
         raise ValueError(f"it is listed by {form}")
     return said
+
+
+class EntityLists:
+    """Entries on entities as if they stood, tried on payments of the past. Raises ValueError for a kind that is not listed by
+    itself, and as `listed_value`."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._said: dict[tuple[Entity, str], dict[str, datetime]] = {}
+        for entry in entries:
+            if entry.kind not in tuple(ENTITIES):
+                raise ValueError(f"{entry.kind}: this stands in a book; here are {', '.join(ENTITIES)}")
+            entity = Entity(entry.kind)
+            named = document_name(listed_value(entity, entry.value))
+            self._said.setdefault((entity, named), {})[name_of(entry.action, entry.rule)] = entry.until
+
+    def __bool__(self) -> bool:
+        return bool(self._said)
+
+    def of(self, named: Mapping[Entity, str | None], at: datetime) -> Iterator[Listed]:
+        """What is said of those whom a payment names."""
+        for entity in ENTITIES:
+            if value := named.get(entity):
+                yield from _standing(self._said.get((entity, document_name(value)), {}), entity.value, at)
 
 
 def listed_in(documents: Mapping[Entity, Mapping[str, Any] | None], now: datetime) -> Iterator[Listed]:

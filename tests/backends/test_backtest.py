@@ -216,6 +216,9 @@ def test_decisions_are_read_with_what_lists_go_by(warehouses: Ports) -> None:
         assert from_document(row, Decision) == decision
         assert row["fate"] == Fate.GENUINE
         assert (row["named"], row["bin"]) == (event.event_id, "411111") if named else "named" not in row
+    [row] = ports.warehouse.query(replayed_sql(named=True, entities=True), parameters, bound=Bound(10**9, 60.0))
+    whom = (row["fingerprint"], row["customer_id"], row["device_id"], row["ip_network"])
+    assert whom == ("fp_1", "cus_1", "dev_1", "203.0.113.7")
 
 
 def test_a_question_that_takes_too_long_is_stopped(tmp_path: Path) -> None:

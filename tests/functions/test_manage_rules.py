@@ -185,6 +185,7 @@ def test_what_nobody_answers_for_is_not_changed(rules: FlaskClient, headers: dic
     assert told(rules, "history") == {"revisions": []}
 
 
+BLOCKED = {"action": "block", "until": "2999-01-01T00:00:00Z"}
 YESTERDAY = {"since": NOON.date().isoformat(), "until": (NOON + DAY).date().isoformat(), "maturity_days": 1}
 """By the clock on the wall it is old enough."""
 
@@ -202,7 +203,7 @@ def yesterday(tmp_path: Path) -> Path:
             occurred_at=NOON + n * HOUR,
             customer_id=f"c{n}",
             device_id=f"d{n}",
-            ip=None,
+            ip="2001:db8::1",
             card=a_card(fingerprint=f"fp_{n}", bin="411111" if n % 2 else "555555"),
         )
         score_payment(event, ports, NOON + n * HOUR, scorer)
@@ -288,6 +289,37 @@ def test_a_list_is_tried_as_far_as_it_stood(
     assert answer["other_versions"] == 0
 
 
+@pytest.mark.parametrize(
+    ("entry", "declined"),
+    [
+        ({"kind": "card", "value": "fp_3"}, ["pi_3"]),
+        ({"kind": "customer", "value": "c1"}, ["pi_1"]),
+        ({"kind": "device", "value": "d2"}, ["pi_2"]),
+        ({"kind": "ip", "value": "2001:db8::7"}, ["pi_0", "pi_1", "pi_2", "pi_3"]),
+        ({"kind": "ip", "value": "2001:db8:0:1::/64"}, []),
+        ({"kind": "card", "value": "fp_3", "until": (NOON + 2 * HOUR).isoformat()}, []),
+    ],
+)
+def test_who_would_be_listed_is_tried_on_yesterday_and_nobody_is_listed(
+    rules: FlaskClient, yesterday: Path, entry: dict[str, Any], declined: list[str]
+) -> None:
+    block = {"action": "block", "until": "2999-01-01T00:00:00Z", **entry}
+    answer = told(rules, "replay", listed=[block], **YESTERDAY)
+    assert [one["payment_id"] for one in answer["decisions"]] == declined
+    assert answer["other_versions"] == 0
+    assert told(rules, "replay", book={}, listed=[block], **YESTERDAY)["decisions"] == answer["decisions"]
+    assert told(rules, "listed")["entities"] == []
+
+
+def test_a_snooze_of_a_customer_is_tried_with_the_book_that_has_the_rule(rules: FlaskClient, yesterday: Path) -> None:
+    strict = {"rules": [{"code": "large", "outcome": "decline", "sql": "amount >= 10000", "state": "live"}]}
+    snooze = {"action": "snooze", "kind": "customer", "value": "c3", "rule": "large", "until": "2999-01-01T00:00:00Z"}
+    answer = told(rules, "replay", book=strict, listed=[snooze], **YESTERDAY)
+    assert [one["payment_id"] for one in answer["decisions"]] == ["pi_2"]
+    unknown = told(rules, "replay", 400, book={}, listed=[snooze], **YESTERDAY)
+    assert "no rule of the book is called large" in unknown["detail"]
+
+
 def test_a_model_and_thresholds_are_tried_together(rules: FlaskClient, yesterday: Path) -> None:
     digest = local_ports(yesterday).models.store(artifact(COLUMNS, fitted(COLUMNS, iterations=20)))
     policy = {"limits": [{"name": "all", "thresholds": {"challenge": 1e-9, "review": 1e-9, "decline": 1e-9}}]}
@@ -310,6 +342,14 @@ def test_a_model_and_thresholds_are_tried_together(rules: FlaskClient, yesterday
         ({"act": "backtest", "rules": [RULE], **YESTERDAY, "since": "0001-01-01T00:00:00+23:59"}, "calendar"),
         ({"act": "replay", "book": {}, "since": "2026-09-01", "until": "2026-11-01"}, "by 31 days at most"),
         ({"act": "replay", **YESTERDAY}, "name what to judge by"),
+        (
+            {"act": "replay", "listed": [BLOCKED | {"kind": "bin", "value": "411111"}], **YESTERDAY},
+            "listed: bin: this stands in a book",
+        ),
+        (
+            {"act": "replay", "listed": [BLOCKED | {"kind": "ip", "value": "10.0.0.0/8"}], **YESTERDAY},
+            "listed: an address",
+        ),
         ({"act": "replay", "book": {}, "revision": 1, **YESTERDAY}, "name what to judge by"),
         ({"act": "replay", "revision": 7, **YESTERDAY}, "there is no revision 7"),
         ({"act": "replay", "model": "challenger", **YESTERDAY}, "model: there is none"),
