@@ -17,7 +17,7 @@ from shared.flows.backtest import Window, sample_of, share_of
 from shared.flows.book_of_rules import kept_book
 from shared.flows.ports import ASKED, Ports
 from shared.fraud import model as artifacts
-from shared.fraud.backtest import FATE_SQL, LAST_TOLD_SQL, Fate, Fates, Tally
+from shared.fraud.backtest import FATE_SQL, LAST_TOLD_SQL, VERDICTS_SQL, Fate, Fates, Tally
 from shared.fraud.book import Book, book_shipped
 from shared.fraud.decide import judged_by, recompute
 from shared.fraud.features import SCHEMA_VERSION, Entity
@@ -140,6 +140,7 @@ def replayed_sql(*, named: bool, entities: bool = False) -> str:
 FROM (
   {LAST_TOLD_SQL.format(columns="*")}
 ) AS told
+{VERDICTS_SQL}
 {_NAMED_SQL.format(entities=whom) if named else ""}
 ORDER BY told.event_id"""  # noqa: S608 - constants of ours
 

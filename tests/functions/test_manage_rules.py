@@ -236,6 +236,17 @@ def test_a_rule_is_tried_on_yesterday(rules: FlaskClient, yesterday: Path) -> No
     assert {**again, "matured_until": answer["matured_until"]} == answer
 
 
+def test_what_a_reviewer_said_counts_where_rules_and_books_are_tried(rules: FlaskClient, yesterday: Path) -> None:
+    said = {"label": "third_party_fraud", "source": "manual_review", "known_at": utc_text(NOON + DAY), "revision": 0}
+    paid = {"provider": "stripe", "payment_id": "pi_2", "label_id": "stripe:acct_1:e2/review"}
+    local_ports(yesterday).warehouse.append("fraud_labels", [{**said, **paid}])
+    large = {"code": "large", "outcome": "decline", "sql": "amount >= 10000", "state": "live"}
+    [tried] = told(rules, "backtest", rules=[large], **YESTERDAY)["rules"]
+    assert {fate: of["payments"] for fate, of in tried["fates"].items()} == {"fraud": 2}
+    answer = told(rules, "replay", book={"rules": [large]}, **YESTERDAY)
+    assert {fate: of["payments"] for fate, of in answer["newly_declined"].items()} == {"fraud": 2}
+
+
 def test_what_is_not_old_enough_is_neither_fraud_nor_genuine_yet(
     yesterday: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
