@@ -99,8 +99,8 @@ def named_value(kind: str, value: str) -> str:
             fits, form = re.fullmatch("[^@]+", said), "what stands behind the sign of an address"
         case "email_hash":
             said, fits, form = value, None, "the pseudonym that events have, mail-<version>-<64 hexadecimal digits>"
-            if fits := re.fullmatch("(mail-.+-)?([0-9a-fA-F]{64})", value):
-                said = f"{fits[1] or ''}{fits[2].lower()}"
+            if fits := re.fullmatch("(mail-.+-)([0-9a-fA-F]{64})", value):
+                said = f"{fits[1]}{fits[2].lower()}"
         case _:
             return value
     if not fits:

@@ -125,7 +125,7 @@ def test_an_entity_is_listed_shown_and_taken_back(rules: FlaskClient, tmp_path: 
     [
         ("country", "de"),
         ("email_domain", "@Example.COM"),
-        ("email_hash", "3F" * 32),
+        ("email_hash", f"mail-dev-{'3F' * 32}"),
         # One provider tells six digits of the same BIN, and another one eight.
         ("bin", "424242"),
         ("bin", "42424201"),
@@ -136,13 +136,20 @@ def test_a_list_holds_in_whatever_letters_it_was_written(
 ) -> None:
     entry = {"action": "block", "kind": kind, "value": written, "until": "2999-01-01T00:00:00Z"}
     told(rules, "publish", book={"entries": [entry]}, after=None, **WHO)
-    row = decision(tmp_path, card=a_card(bin="42424201"))
+    row = decision(tmp_path, card=a_card(bin="42424201"), email_hash=f"mail-dev-{'3f' * 32}")
     assert (row["outcome"], row["listed"]) == ("decline", [{"action": "block", "kind": kind, "rule": None}])
 
 
 @pytest.mark.parametrize(
     ("kind", "written"),
-    [("bin", "41111"), ("country", "Germany"), ("email_domain", "ana@example.com"), ("email_hash", "ana@example.com")],
+    [
+        ("bin", "41111"),
+        ("country", "Germany"),
+        ("email_domain", "ana@example.com"),
+        ("email_hash", "ana@example.com"),
+        # A plain digest, under no key of ours: events have none.
+        ("email_hash", "3f" * 32),
+    ],
 )
 def test_a_list_of_what_no_payment_ever_says_is_refused_with_what_it_is_listed_by(
     rules: FlaskClient, kind: str, written: str
