@@ -20,7 +20,7 @@ from shared.domain.codec import encode, utc_text
 from shared.domain.decisions import Action
 from shared.domain.errors import Rejected
 from shared.flows.audit import Errand, audited
-from shared.flows.backtest import Backtested
+from shared.flows.backtest import MATURITY, Backtested
 from shared.flows.challengers import dismiss, give_share, pin, promote, roll_back
 from shared.flows.champions import Line
 from shared.flows.ports import Ports
@@ -284,14 +284,16 @@ def backtest_rule(
     context: typer.Context,
     sql: Annotated[str, typer.Argument(help="The condition: `new_card_of_customer >= 1 AND amount >= 5000`.")],
     outcome: Annotated[str, typer.Option(help="approve, challenge, review or decline")] = "review",
-    since: Annotated[str, typer.Option(help="2026-11-27, 2026-11-27T08:00Z, or how long ago: 30d.")] = "30d",
+    since: Annotated[str, typer.Option(help="2026-11-27, 2026-11-27T08:00Z, or how long ago: 90d.")] = "90d",
     until: Annotated[str | None, typer.Option(help="As --since. Left out: now.")] = None,
-    maturity_days: Annotated[int, typer.Option(min=0, max=400, help="How old is genuine without news.")] = 45,
+    maturity_days: Annotated[
+        int, typer.Option(min=0, max=400, help="How old is genuine without news.")
+    ] = MATURITY.days,
     as_json: Json = False,
 ) -> None:
     """What a rule would have hit, of what became fraud and of what was genuine. Nothing is changed.
 
-    Example: `payin rules backtest "amount >= 50000" --outcome review --since 60d`
+    Example: `payin rules backtest "amount >= 50000" --outcome review --since 90d`
     """
     session = session_of(context)
     now = session.now()

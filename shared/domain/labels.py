@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+OF_REVIEW: Final = "/review"
+"""What the `label_id` of a reviewer's word has after the id of the decision that asked for it."""
 
 
 class LabelClass(StrEnum):

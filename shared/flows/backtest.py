@@ -8,7 +8,7 @@ from typing import Final
 from shared.domain.errors import Rejected
 from shared.domain.telemetry import fact
 from shared.flows.ports import ASKED, Ports, Warehouse
-from shared.fraud.backtest import MOST_GROUPS, Fates, Tried, backtest_sql, summed
+from shared.fraud.backtest import MOST_GROUPS, REVIEWED_WITHIN, Fates, Tried, backtest_sql, summed
 from shared.fraud.book import Book
 from shared.fraud.features import SCHEMA_VERSION
 from shared.fraud.rules import Rule, State, Table
@@ -44,7 +44,12 @@ class Window:
         return self
 
     def parameters(self, now: datetime) -> dict[str, datetime]:
-        return {"since": self.since, "until": self.until, "matured_until": now - self.maturity}
+        return {
+            "since": self.since,
+            "until": self.until,
+            "matured_until": now - self.maturity,
+            "reviewed_until": self.until + REVIEWED_WITHIN,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

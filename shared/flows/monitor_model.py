@@ -73,6 +73,9 @@ NAMED = 5
 
 TICK_MINUTES = 15
 
+CATCH_UP = 7 * DAY
+"""How far back days are measured that nobody measured: each of them may be the one on which a week is as old as one of `AGES`."""
+
 UNTRAINED = 2 * DAY
 """Since the last training that came to its end, whatever it said of its model: one night may be missed."""
 
@@ -123,17 +126,28 @@ GROUP BY challenger"""  # noqa: S608 - constants of ours
 
 
 class HealthRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """day: measure this day (UTC, past), again if need be; without it yesterday is measured, once."""
+    """day: measure this day (UTC, past), again if need be; without it each day up to yesterday is measured, once."""
 
     day: date | None = None
 
 
 class _State(msgspec.Struct, frozen=True):
+    """measured: the last day that was. owed: earlier ones that were not."""
+
     measured: date
+    owed: tuple[date, ...] = ()
+
+    def after(self, day: date) -> "_State":
+        """When `day` was measured."""
+        if day <= self.measured:
+            return _State(self.measured, tuple(one for one in self.owed if one != day))
+        between = (self.measured + number * DAY for number in range(1, (day - self.measured).days))
+        return _State(day, tuple(one for one in (*self.owed, *between) if one > day - CATCH_UP))
 
 
 def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[HealthMeasured]:
-    """Look for attacks, guard a canary, and from `FROM_HOUR` on measure the day before, once. Answers what was measured.
+    """Look for attacks, guard a canary, and from `FROM_HOUR` on measure the day before, once. Days on which that did not come
+    to pass (nobody ran, or nobody answered) are measured after it, one a run, `CATCH_UP` back. Answers what was measured.
 
     parameters: JSON of `HealthRequest`. A repeated tick tells the same rows again under the same ids; a canary is ended and
     told of once. Raises Rejected for parameters that do not fit, Unavailable when a part of the world is down.
@@ -147,11 +161,10 @@ def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[
     _tell(ports, found)
     day = asked.day
     if day is None and now.hour >= FROM_HOUR:
-        yesterday = (now - DAY).date()
-        done = msgspec.convert(health.document, _State, strict=False).measured if health else date.min
-        day = yesterday if done < yesterday else None
+        day = _due(health, (now - DAY).date())
     if day is not None:
-        _watch_training(trained, now)
+        if day == (now - DAY).date():  # once a day, whatever else is owed
+            _watch_training(trained, now)
         measured = _day(ports, line, day, now)
         _tell(ports, measured)
         _remember(ports, day)
@@ -162,6 +175,18 @@ def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[
     elif now.hour >= FROM_HOUR:
         found += _flagged(ports, _Rows.of((now - DAY).date(), now, line))
     return found
+
+
+def _due(health: Snapshot | None, yesterday: date) -> date | None:
+    """The day that is to be measured next."""
+    if health is None:
+        return yesterday
+    state = _state(health)
+    return yesterday if state.measured < yesterday else min(state.owed, default=None)
+
+
+def _state(health: Snapshot) -> "_State":
+    return msgspec.convert(health.document, _State, strict=False)
 
 
 def _watch_training(trained: Snapshot | None, now: datetime) -> None:
@@ -187,9 +212,11 @@ def _tell(ports: Ports, rows: Sequence[HealthMeasured]) -> None:
 def _remember(ports: Ports, day: date) -> None:
     def effect(seen: Seen) -> Effect[None]:
         before = seen[HEALTH]
-        if before is not None and before.document["measured"] >= day.isoformat():
+        known = _state(before) if before else _State(day)
+        after = known.after(day)
+        if before is not None and after == known:
             return Effect(None)
-        return Effect(None, [write(HEALTH, before, {"measured": day.isoformat()})])
+        return Effect(None, [write(HEALTH, before, msgspec.to_builtins(after))])
 
     change(ports.documents, [HEALTH], effect)
 

@@ -17,10 +17,11 @@ from shared.flows.backtest import Window, sample_of, share_of
 from shared.flows.book_of_rules import kept_book
 from shared.flows.ports import ASKED, Ports
 from shared.fraud import model as artifacts
-from shared.fraud.backtest import FATE_SQL, LAST_TOLD_SQL, Fate, Fates, Tally
+from shared.fraud.backtest import FATE_SQL, LAST_TOLD_SQL, VERDICTS_SQL, Fate, Fates, Tally
 from shared.fraud.book import Book, book_shipped
 from shared.fraud.decide import judged_by, recompute
-from shared.fraud.features import SCHEMA_VERSION
+from shared.fraud.features import SCHEMA_VERSION, Entity
+from shared.fraud.lists import EntityLists
 from shared.fraud.model import Model
 
 NAMED = 20
@@ -115,10 +116,10 @@ PAGE: Final = 2_000
 """Decisions that are held at once: about so many."""
 
 
-# What book lists go by stands in no decision: it is read beside, of the event that was decided on.
+# What lists go by stands in no decision, or for 28 days: it is read beside, of the event that was decided on.
 _NAMED_SQL: Final = """LEFT JOIN (
   SELECT event_id AS named, payment_events.card.bin AS bin, payment_events.card.country AS card_country,
-    billing_country, email_domain, email_hash
+    billing_country, email_domain, email_hash{entities}
   FROM payment_events
   WHERE occurred_at >= @since AND occurred_at < @until AND kind IN ('payment', 'assessment')
     AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) BETWEEN @from_sample AND @sample
@@ -126,17 +127,21 @@ _NAMED_SQL: Final = """LEFT JOIN (
 ) AS names ON names.named = told.event_id"""
 
 
-def replayed_sql(*, named: bool) -> str:
+def replayed_sql(*, named: bool, entities: bool = False) -> str:
     """Each decision of the time whose `sample` lies from @from_sample to @sample, with the `fate` of its payment; `named`: and
-    with what lists go by, `named` being null where no event says it."""
+    with what lists of a book go by, `named` being null where no event says it; `entities`: whom the payment names, too."""
     columns = (
         ", names.named, names.bin, names.card_country, names.billing_country, names.email_domain, names.email_hash"
     )
+    whom = ", payment_events.card.fingerprint AS fingerprint, customer_id, device_id, ip_network" if entities else ""
+    if entities:
+        columns += ", names.fingerprint, names.customer_id, names.device_id, names.ip_network"
     return f"""SELECT told.*, {FATE_SQL} AS fate{columns if named else ""}
 FROM (
   {LAST_TOLD_SQL.format(columns="*")}
 ) AS told
-{_NAMED_SQL if named else ""}
+{VERDICTS_SQL}
+{_NAMED_SQL.format(entities=whom) if named else ""}
 ORDER BY told.event_id"""  # noqa: S608 - constants of ours
 
 
@@ -159,6 +164,16 @@ class Names:
     def of(cls, row: Mapping[str, Any]) -> "Names":
         card = _Card(row["bin"], row["card_country"])
         return cls(card, row["billing_country"], row["email_domain"], row["email_hash"])
+
+
+def _whom(row: Mapping[str, Any]) -> dict[Entity, str | None]:
+    """Whom the payment of a row names, as `ENTITY_FIELDS` has them."""
+    return {
+        Entity.CARD: row["fingerprint"],
+        Entity.CUSTOMER: row["customer_id"] or row["email_hash"],
+        Entity.DEVICE: row["device_id"],
+        Entity.IP: row["ip_network"],
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,9 +222,18 @@ class Replayed:
 MOST_NAMED: Final = 50
 
 
-def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book | None, model: str | None) -> Replayed:
+def replay_decisions(
+    ports: Ports,
+    window: Window,
+    now: datetime,
+    *,
+    book: Book | None,
+    model: str | None,
+    listed: EntityLists | None = None,
+) -> Replayed:
     """Judge the decisions on payments of `window` again, of the features that they recorded, by `book` and by the model of the
-    digest `model`; None: by the one that each names. The same rows give the same answer.
+    digest `model`; None: by the one that each names. listed: whom lists are to name besides, since before all of it. The same
+    rows give the same answer.
 
     History is what it was: whom another book would have declined would have left another one. Raises Rejected for a window
     that is none, Misconfigured for a model that is not here, Unavailable.
@@ -222,8 +246,9 @@ def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book 
     moved: dict[tuple[Outcome, Outcome], Tally] = {}
     found: list[OtherDecision] = []
     others = 0
-    named = book is not None and bool(book.contents.entries)
-    for row in _pages(ports, parameters, sample, named=named):
+    by_entity = bool(listed)
+    named = by_entity or (book is not None and bool(book.contents.entries))
+    for row in _pages(ports, parameters, sample, replayed_sql(named=named, entities=by_entity)):
         was = from_document({**row, "features": row["features"] or []}, Decision)
         if was.schema_version != SCHEMA_VERSION or (named and row["named"] is None):
             others += 1
@@ -233,8 +258,9 @@ def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book 
             others += 1
             continue
         assert by_book is not None
-        names = Names.of(row) if named else _NOBODY if book is not None else None
-        would = judged_by(was, by_model, by_book, names)
+        names = None if book is None else Names.of(row) if named else _NOBODY
+        beside = listed.of(_whom(row), was.decided_at) if listed else ()
+        would = judged_by(was, by_model, by_book, names, beside)
         amount = was.amount
         told = (Fate(row["fate"]), amount.currency if amount else None, 1, amount.minor if amount else None)
         whole.add(*told)
@@ -276,9 +302,9 @@ def replay_decisions(ports: Ports, window: Window, now: datetime, *, book: Book 
 _NOBODY: Final = Names(_Card(None, None), None, None, None)
 
 
-def _pages(ports: Ports, parameters: Mapping[str, Any], sample: str, *, named: bool) -> Iterator[dict[str, Any]]:
-    """The decisions up to `sample`, a part of the samples at a time, so that few are held at once."""
-    sql, last = replayed_sql(named=named), int(sample, 16)
+def _pages(ports: Ports, parameters: Mapping[str, Any], sample: str, sql: str) -> Iterator[dict[str, Any]]:
+    """The decisions of `sql` up to `sample`, a part of the samples at a time, so that few are held at once."""
+    last = int(sample, 16)
     step = max((last + 1) * PAGE // MOST_REPLAYED, 1)
     for first in range(0, last + 1, step):
         end = min(first + step - 1, last)

@@ -62,8 +62,8 @@ def decide_and_list(
 ) -> Review:
     """The last word (`decide`), and then an entry for each of `listings`, from the verdict on: the same again lists the same.
 
-    Raises Rejected, before anything is done, for one whom the payment does not name; ReviewTaken as `decide`, also where the word
-    that stands listed others.
+    Raises Rejected, before anything is done, for one whom the payment does not name; ReviewUnknown and ReviewTaken as `decide`,
+    the latter also where the word that stands listed others.
     """
     named = _named(ports.documents, review_id) if listings else {}
     for one in listings:
@@ -82,8 +82,9 @@ def decide_and_list(
 
 def _named(documents: Documents, review_id: str) -> dict[str, str]:
     [decided] = documents.get([decision_of(review_id)])
-    judged = Judged.of(decided)
-    return {entity.value: value for entity, value in judged.own.items()} if judged else {}
+    if (judged := Judged.of(decided)) is None:
+        raise ReviewUnknown("no payment of this name was ever sent to review")
+    return {entity.value: value for entity, value in judged.own.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.codec import encode, from_document
 from shared.domain.disputes import Case
-from shared.domain.labels import FraudLabel, LabelSource
+from shared.domain.labels import OF_REVIEW, FraudLabel, LabelSource
 from shared.domain.reviews import (
     CLOCK,
     OVER,
@@ -153,7 +153,7 @@ def _messages(review: Review) -> Iterator[Message]:
     if verdict.label is not None:
         yield label_message(
             FraudLabel(
-                label_id=f"{review.decision_id}/review",
+                label_id=f"{review.decision_id}{OF_REVIEW}",
                 provider=review.provider,
                 account=review.account,
                 payment_id=verdict.payment_id,

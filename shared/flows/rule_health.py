@@ -23,7 +23,7 @@ from shared.domain.counts import Count, Interval
 from shared.flows.backtest import MATURITY
 from shared.flows.book_of_rules import kept_book, standing_book
 from shared.flows.ports import Documents, Ports, Warehouse
-from shared.fraud.backtest import FATE_SQL, LAST_TOLD_SQL, Fate
+from shared.fraud.backtest import FATE_SQL, LAST_TOLD_SQL, REVIEWED_WITHIN, VERDICTS_SQL, Fate
 from shared.fraud.book import Book, book_shipped
 from shared.fraud.features import NAMES
 from shared.fraud.rules import Rule, State
@@ -31,7 +31,7 @@ from shared.fraud.rules import Rule, State
 DEAD_AFTER: Final = timedelta(days=30)
 DAY: Final = timedelta(days=1)
 
-_COLUMNS = "event_id, occurred_at, fraud_reported_at, book_revision, rules_version, reasons, shadow"
+_COLUMNS = "event_id, occurred_at, fraud_reported_at, claims_revision, book_revision, rules_version, reasons, shadow"
 
 HITS_SQL = f"""SELECT book_revision, rules_version, held, shadows, fate, COUNT(*) AS payments
 FROM (
@@ -40,6 +40,7 @@ FROM (
   FROM (
   {LAST_TOLD_SQL.format(columns=_COLUMNS)}
   ) AS told
+  {VERDICTS_SQL}
 ) AS judged
 GROUP BY book_revision, rules_version, held, shadows, fate"""  # noqa: S608 - constants of ours
 
@@ -145,8 +146,11 @@ def _counted(
     """Of the decisions on payments of `day`: by rule how many it judged, how many it held for, and what became of those."""
     rules = _rules_by(ports.documents)
     judged, hits, fates = Counter[str](), Counter[str](), Counter[tuple[str, Fate]]()
-    within = {"since": day, "until": day + DAY, "matured_until": matured_until, "from_sample": "00", "sample": "ff"}
-    for row in ports.warehouse.query(HITS_SQL, within):
+    until = day + DAY
+    within = {"since": day, "until": until, "matured_until": matured_until, "from_sample": "00", "sample": "ff"}
+    # Of a day that is not old enough yet nobody asks what became of it: no word is read.
+    reviewed_until = until + REVIEWED_WITHIN if day < matured_until else day
+    for row in ports.warehouse.query(HITS_SQL, {**within, "reviewed_until": reviewed_until}):
         payments = int(row["payments"])
         subjects = rules(row["book_revision"], row["rules_version"])
         judged.update(dict.fromkeys(subjects.values(), payments))

@@ -1,17 +1,20 @@
 """A rule that is tried on what was decided already: as one query of the warehouse, and what its answer says.
 
 The condition is run by the warehouse, over the vectors that decisions recorded; a property test holds it to what the
-request path answers. What became of a payment is told as training counts it (`fraud_reported_at` of the latest row of its
-decision): fraud when somebody claimed it and nobody disproved it, genuine when it is old enough and nobody did.
+request path answers. What became of a payment is told by the latest row of its decision (`fraud_reported_at`) and by whoever
+reviewed it: fraud when somebody claimed it and nobody disproved it, or a reviewer found it to be and nobody knew better
+later; genuine when it is old enough and nobody did.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 from shared.domain.counts import Count, Interval
 from shared.domain.events import PaymentStep
+from shared.domain.labels import OF_REVIEW, LabelClass, LabelSource
 from shared.fraud.expressions import sql_of
 from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.fraud.policy import SEVERITY
@@ -28,15 +31,33 @@ class Fate(StrEnum):
     GENUINE = "genuine"
     EARLY_FRAUD = "early_fraud"  # known as fraud before it is old enough: of its age, nobody knows the genuine ones yet
     YOUNG = "young"  # nobody has said anything, and it is not old enough for that to mean anything
-    UNTOLD = "untold"  # the issuer refused it, or nobody told us what became of it: it will never have a label
+    UNTOLD = "untold"  # the issuer refused it, or nobody told us what became of it, and no reviewer: it has no label
 
+
+REVIEWED_WITHIN: Final = timedelta(days=7)
+"""After the last payment of a question: reviewers' words are looked for until then. They are promised within hours."""
+
+VERDICTS_SQL: Final = f"""LEFT JOIN (
+  SELECT SUBSTR(label_id, 1, LENGTH(label_id) - {len(OF_REVIEW)}) AS reviewed, label AS verdict, UNIX_MICROS(known_at) AS verdict_us
+  FROM fraud_labels
+  WHERE known_at >= @since AND known_at < @reviewed_until AND source = '{LabelSource.MANUAL_REVIEW}'
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY label_id ORDER BY known_at) = 1
+) AS said ON said.reviewed = told.event_id"""  # noqa: S608 - constants of ours
+"""What reviewers said of the decisions of `told`: a word of theirs bears the id of the decision that asked for it."""
+
+# Of two words the later one counts. A claim that fell (`claims_revision` without `fraud_reported_at`) fell after the review.
+_FOUND = f"COALESCE(verdict IN ('{LabelClass.THIRD_PARTY_FRAUD}', '{LabelClass.FIRST_PARTY_FRAUD}'), FALSE)"
+_FRAUD = f"""CASE
+    WHEN fraud_reported_at IS NULL THEN COALESCE(claims_revision, 0) = 0 AND {_FOUND}
+    ELSE {_FOUND} OR COALESCE(verdict_us, 0) < UNIX_MICROS(fraud_reported_at) END"""
 
 FATE_SQL: Final = f"""CASE
-  WHEN fraud_reported_at IS NOT NULL THEN
+  WHEN {_FRAUD} THEN
     CASE WHEN occurred_at <= @matured_until THEN '{Fate.FRAUD}' ELSE '{Fate.EARLY_FRAUD}' END
-  WHEN last_step IS NULL OR last_step = '{PaymentStep.DECLINED}' THEN '{Fate.UNTOLD}'
+  WHEN (last_step IS NULL OR last_step = '{PaymentStep.DECLINED}') AND verdict IS NULL THEN '{Fate.UNTOLD}'
   WHEN occurred_at <= @matured_until THEN '{Fate.GENUINE}'
   ELSE '{Fate.YOUNG}' END"""
+"""Of a row of `LAST_TOLD_SQL` beside `VERDICTS_SQL`."""
 
 LAST_TOLD_SQL: Final = """SELECT {columns}, MAX(step) OVER (PARTITION BY event_id) AS last_step
   FROM fraud_decisions
@@ -49,7 +70,7 @@ LAST_TOLD_SQL: Final = """SELECT {columns}, MAX(step) OVER (PARTITION BY event_i
 
 def backtest_sql(candidates: Sequence[Rule], live: Sequence[Rule]) -> tuple[str, dict[str, str]]:
     """The query of `candidates` beside the `live` rules over decisions on payments from @since to before @until whose
-    `sample` lies from @from_sample to @sample, and the parameters that it has beside those and @matured_until: a row for each combination of `held` (a digit a
+    `sample` lies from @from_sample to @sample, and the parameters that it has beside those, @matured_until and @reviewed_until: a row for each combination of `held` (a digit a
     rule, the candidates' first; null where a decision has features of another schema), `outcome`, `fate` and `currency`,
     with how many `payments` there are and the sum of their amounts, `minor`."""
     texts: dict[str, str] = {}
@@ -63,7 +84,7 @@ def backtest_sql(candidates: Sequence[Rule], live: Sequence[Rule]) -> tuple[str,
         for rule in (*candidates, *live)
     )
     columns = (
-        "event_id, occurred_at, fraud_reported_at, outcome, amount, schema_version, features, listed, "
+        "event_id, occurred_at, fraud_reported_at, claims_revision, outcome, amount, schema_version, features, listed, "
         "provider, account, country, initiator, product"
     )
     sql = f"""SELECT held, outcome, fate, currency, COUNT(*) AS payments, SUM(minor) AS minor
@@ -76,6 +97,7 @@ FROM (
   FROM (
   {LAST_TOLD_SQL.format(columns=columns)}
   ) AS told
+  {VERDICTS_SQL}
 ) AS tried
 GROUP BY held, outcome, fate, currency
 ORDER BY held, outcome, fate, currency

@@ -1,11 +1,11 @@
 """From a payment and its history to a decision, and from a stored decision to the same decision again."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.decisions import CHALLENGER_DIGITS, Action, Decision, Fallback, Outcome, Reason
+from shared.domain.decisions import CHALLENGER_DIGITS, Action, Decision, Fallback, Listed, Outcome, Reason
 from shared.domain.events import Initiator, PaymentAssessed, PaymentChanged
 from shared.fraud.book import SHIPPED, Book
 from shared.fraud.features import CARD_METHOD, EPOCH, NAMES, SCHEMA_VERSION, member
@@ -136,11 +136,14 @@ def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> 
         raise ValueError(f"decision on {decision.event_id} stored no feature {missing}") from missing
 
 
-def judged_by(decision: Decision, model: Model | None, book: Book, named: object | None = None) -> Decision:
+def judged_by(
+    decision: Decision, model: Model | None, book: Book, named: object | None = None, beside: Iterable[Listed] = ()
+) -> Decision:
     """`decision` as `model` and `book` would have made it, of the same features, at its time.
 
     named: what the payment says of itself, with the members that `shared.fraud.lists.MEMBERS` names, by which the book's
-    lists are asked anew; None: what they said then stands. What stood in documents of histories stands either way. Whom the
+    lists are asked anew; None: what they said then stands. What stood in documents of histories stands either way. beside:
+    what is said besides. Whom the
     day's amount for exploration left out is left out again. A history that was not known in time is not known here, and no
     model is asked of it.
     """
@@ -150,6 +153,7 @@ def judged_by(decision: Decision, model: Model | None, book: Book, named: object
     if named is not None:
         kept = (one for one in listed if one.kind in ENTITIES)
         listed = (*book.lists.of(named, decision.decided_at), *kept)
+    listed = (*listed, *(one for one in beside if one not in listed))
     facts = replace(
         decision,
         listed=listed,

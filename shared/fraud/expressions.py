@@ -92,9 +92,10 @@ def sql_of(tree: Tree, column: Callable[[str], str] = str) -> str:
 
 
 def _literal(number: float) -> str:
-    """A number as a FLOAT64 in every dialect: plain decimals would be exact decimals in some, and sum up differently."""
-    text = repr(number)
-    return text if isinstance(number, int) or "e" in text else f"{text}e0"
+    """A number as a FLOAT64 in every dialect: plain decimals would be exact decimals in some, and sum up differently, and
+    a product of whole numbers would leave the range of INT64, which ends the whole query."""
+    text = repr(float(number))
+    return text if "e" in text else f"{text}e0"
 
 
 def _bounded(tree: Tree, depth: int = 1) -> int:
@@ -188,7 +189,7 @@ def _arithmetic(apply: Callable[[float, float], float], left: Number, right: Num
 def _constant(tree: Tree) -> float:
     if isinstance(tree, bool) or not isinstance(tree, int | float) or not abs(tree) <= LARGEST:
         raise ValueError(f"not a number between -1e15 and 1e15: {_shown(tree)}")
-    return tree
+    return float(tree)
 
 
 def _shown(tree: Tree) -> str:

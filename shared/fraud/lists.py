@@ -5,14 +5,16 @@ once a minute. Those that are many (a card, a customer, a device, an address) st
 every decision reads already. Either way a list costs a decision nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.domain.addresses import address, network
 from shared.domain.decisions import Action, Listed
-from shared.fraud.features import Entity, member
+from shared.domain.privacy import email_parts
+from shared.fraud.features import Entity, document_name, member
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "bin": ("card.bin",),
@@ -24,6 +26,8 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
 
 ENTITIES: tuple[Entity, ...] = (Entity.CARD, Entity.CUSTOMER, Entity.DEVICE, Entity.IP)
 """Kinds that are listed in their own documents, by the value that a decision's history names."""
+
+SHORTEST_BIN: Final = 6
 
 LONGEST_SNOOZE = timedelta(days=180)
 """A rule that is wrong for longer is a rule to be changed."""
@@ -67,7 +71,64 @@ class Lists:
         for kind, paths in MEMBERS.items():
             value = next((found for path in paths if (found := member(event, path))), None)
             if value:
-                yield from _standing(self._said.get((kind, str(value)), {}), kind, now)
+                said: dict[str, datetime] = {}
+                for name in _names(kind, str(value)):
+                    for what, until in self._said.get((kind, name), {}).items():
+                        said[what] = max(until, said.get(what, until))
+                yield from _standing(said, kind, now)
+
+
+def _names(kind: str, value: str) -> Sequence[str]:
+    """By which `value` may be listed: a BIN by any of its beginnings too, for one provider tells six digits of it and
+    another one eight."""
+    return [value[:length] for length in range(SHORTEST_BIN, len(value) + 1)] if kind == "bin" else [value]
+
+
+def named_value(kind: str, value: str) -> str:
+    """What events call the `value` of a kind that the book lists, which people write in other letters. Raises ValueError
+    for what no event can ever say, and for an e-mail address, which stands nowhere."""
+    match kind:
+        case "bin":
+            said, fits, form = value, re.fullmatch("[0-9]{6,8}", value), "six to eight digits"
+        case "country":
+            said = value.upper()
+            fits, form = re.fullmatch("[A-Z]{2}", said), "two letters, ISO 3166-1"
+        case "email_domain":
+            # As it is read out of an address.
+            said = email_parts(f"anybody@{value.removeprefix('@')}")[1] or ""
+            fits, form = re.fullmatch("[^@]+", said), "what stands behind the sign of an address"
+        case "email_hash":
+            said, fits, form = value, None, "the pseudonym that events have, mail-<version>-<64 hexadecimal digits>"
+            if fits := re.fullmatch("(mail-.+-)([0-9a-fA-F]{64})", value):
+                said = f"{fits[1]}{fits[2].lower()}"
+        case _:
+            return value
+    if not fits:
+        raise ValueError(f"it is listed by {form}")
+    return said
+
+
+class EntityLists:
+    """Entries on entities as if they stood, tried on payments of the past. Raises ValueError for a kind that is not listed by
+    itself, and as `listed_value`."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._said: dict[tuple[Entity, str], dict[str, datetime]] = {}
+        for entry in entries:
+            if entry.kind not in tuple(ENTITIES):
+                raise ValueError(f"{entry.kind}: this stands in a book; here are {', '.join(ENTITIES)}")
+            entity = Entity(entry.kind)
+            named = document_name(listed_value(entity, entry.value))
+            self._said.setdefault((entity, named), {})[name_of(entry.action, entry.rule)] = entry.until
+
+    def __bool__(self) -> bool:
+        return bool(self._said)
+
+    def of(self, named: Mapping[Entity, str | None], at: datetime) -> Iterator[Listed]:
+        """What is said of those whom a payment names."""
+        for entity in ENTITIES:
+            if value := named.get(entity):
+                yield from _standing(self._said.get((entity, document_name(value)), {}), entity.value, at)
 
 
 def listed_in(documents: Mapping[Entity, Mapping[str, Any] | None], now: datetime) -> Iterator[Listed]:

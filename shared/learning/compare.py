@@ -28,10 +28,12 @@ def interval_of(estimate: float, drawn: Sequence[float]) -> Interval:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """challenger, champion: the part of the money of `frauds` that each catches where it hinders a hundredth of the genuine
-    payments. money: by how much the challenger's is more. average_precision: likewise."""
+    payments. hours: those that have any of the frauds, each of them one piece of evidence. money: by how much the challenger's is more.
+    average_precision: likewise."""
 
     payments: int
     frauds: int
+    hours: int
     challenger: float
     champion: float
     money: Interval
@@ -45,7 +47,7 @@ def compare(challenger: Floats, champion: Floats, of: Table, seed: int) -> Compa
         nothing = Interval(low=0.0, estimate=0.0, high=0.0)
         payments = round(float(of.weight.sum()))
         return Comparison(
-            payments=payments, frauds=0, challenger=0.0, champion=0.0, money=nothing, average_precision=nothing
+            payments=payments, frauds=0, hours=0, challenger=0.0, champion=0.0, money=nothing, average_precision=nothing
         )
     lost = money_of(of)
     new, old = (_Ranked.of(score, of.fraud, lost) for score in (challenger, champion))
@@ -53,6 +55,7 @@ def compare(challenger: Floats, champion: Floats, of: Table, seed: int) -> Compa
     return Comparison(
         payments=round(float(of.weight.sum())),
         frauds=of.frauds,
+        hours=len(np.unique(of.at[of.fraud] // BLOCK_MICROSECONDS)),
         challenger=new.money(of.weight),
         champion=old.money(of.weight),
         money=_interval(lambda weight: new.money(weight) - old.money(weight), of.weight, weights),

@@ -36,13 +36,17 @@ class Spread:
 
     @classmethod
     def of(cls, values: Floats, weight: Floats) -> "Spread":
-        """`values` (NaN: missing), parted at their own tenths. weight: how many payments each stands for."""
+        """`values` (NaN: missing), parted at their own tenths; a single value that is more than a tenth of them has a part of
+        its own. weight: how many payments each stands for."""
         there = ~np.isnan(values)
         order = np.argsort(values[there], kind="stable")
         ranked, along = values[there][order], np.cumsum(weight[there][order])
         if len(ranked):
             places = np.searchsorted(along, along[-1] * np.arange(1, BINS) / BINS)
-            edges = tuple(float(edge) for edge in np.unique(ranked[places]) if np.isfinite(edge))
+            finite = [float(edge) for edge in np.unique(ranked[places]) if np.isfinite(edge)]
+            # Else what was nearly always 1 and is 0 now would be in the part "at or below 1" as before.
+            alone = [edge for edge in finite if weight[there][order][ranked == edge].sum() * BINS > along[-1]]
+            edges = tuple(sorted([*finite, *(math.nextafter(edge, -math.inf) for edge in alone)]))
         else:
             edges = ()
         return cls(edges=edges, parts=_parts(values, weight, edges))

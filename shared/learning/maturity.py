@@ -62,14 +62,15 @@ def maturity(
 ) -> Maturity:
     """What the known frauds tell: how old each payment was when its fraud became known and how old it is, and whose word it
     was. complete: the part of fraud that is known of payments that count as mature. mature_days: taken where fewer than
-    `LEAST_WATCHED` frauds are of payments older than `watched_days`.
+    `LEAST_WATCHED` frauds are of payments older than `watched_days` and were known by that age.
 
     The order of the frauds does not matter.
     """
-    if int((age_days >= watched_days).sum()) < LEAST_WATCHED:
+    of, within = np.array(sources), (delay_days <= watched_days) & (delay_days <= age_days)
+    # What was heard later than anything is watched for (labels that were brought along from elsewhere) tells of no delay.
+    if int((within & (age_days >= watched_days)).sum()) < LEAST_WATCHED:
         known = np.append(np.zeros(mature_days), 1.0)
         return Maturity(known=known, by_source={}, mature_days=mature_days, counted=0)
-    of, within = np.array(sources), (delay_days <= watched_days) & (delay_days <= age_days)
     whole = _curve(delay_days[within], age_days[within], watched_days)
     owns = {source: within & (of == source) for source in sorted(set(sources))}
     curves = {

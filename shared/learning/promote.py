@@ -9,6 +9,10 @@ reasons, and a few frauds that it found by luck are no reach."""
 
 LEAST_AUC = 0.6
 
+LEAST_HOURS = 5
+"""Hours with fraud that a comparison is made of: payments of one raid are one piece of evidence, and of few pieces no draw
+can tell what is chance."""
+
 MARGIN = 0.10
 """The part of the fraud's money that a newer model may lose to the champion as far as anybody can tell. What cannot be told
 to be smaller is not taken for nothing: within it, fresh is better."""
@@ -38,6 +42,12 @@ def objections(
         return [
             *found,
             f"{comparison.frauds} frauds are too few to tell it from the champion, which takes {least_frauds}",
+        ]
+    if comparison.hours < LEAST_HOURS:
+        return [
+            *found,
+            f"{comparison.frauds} frauds in {comparison.hours} hours are too few raids to tell it from the champion, which takes "
+            f"{LEAST_HOURS}",
         ]
     money = comparison.money
     told = (

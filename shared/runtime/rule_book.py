@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from shared.domain.codec import decode, encode, in_utc
 from shared.domain.decisions import Action, Outcome
@@ -27,7 +27,7 @@ from shared.flows.revisions import Revision
 from shared.flows.rule_health import RuleHealth, health_of
 from shared.fraud.book import SHIPPED, Book, Contents
 from shared.fraud.expressions import Tree, features_of
-from shared.fraud.lists import Entry
+from shared.fraud.lists import EntityLists, Entry, named_value
 from shared.fraud.parsing import parse
 from shared.fraud.policy import Costs
 from shared.fraud.rules import State
@@ -53,11 +53,20 @@ class Told(Closed):
     model_config = ConfigDict(allow_inf_nan=False, str_strip_whitespace=True)
 
 
+def _upper(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(code.upper() for code in codes)
+
+
+def _lower(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(code.lower() for code in codes)
+
+
 class ToldScope(Told):
+    # Countries, providers and initiators are taken in the letters that payments have, however they are written.
     accounts: Codes = ()
-    providers: Codes = ()
-    countries: Codes = ()
-    initiators: Codes = ()
+    providers: Annotated[Codes, AfterValidator(_lower)] = ()
+    countries: Annotated[Codes, AfterValidator(_upper)] = ()
+    initiators: Annotated[Codes, AfterValidator(_lower)] = ()
     products: Codes = ()
 
 
@@ -84,10 +93,11 @@ class ToldEntry(Told):
     reason: Text = ""
 
     def entry(self) -> Entry:
-        """Raises Rejected for a snooze that names no rule, and for another entry that names one."""
-        said = {name: getattr(self, name) for name in ("action", "kind", "value", "rule", "owner", "reason")}
+        """In the letters that events have. Raises Rejected for a snooze that names no rule, for another entry that names one,
+        and for a value that no event can have."""
+        said = {name: getattr(self, name) for name in ("action", "kind", "rule", "owner", "reason")}
         try:
-            return Entry(**said, until=in_utc(self.until))
+            return Entry(**said, value=named_value(self.kind, self.value), until=in_utc(self.until))
         except ValueError as error:
             raise Rejected(f"{self.kind}: {error}", reason="bad_entry") from error
 
@@ -196,19 +206,21 @@ class Backtest(_During):
 
 class Replay(_During):
     """Decisions judged again by another book (told, a revision, or what is shipped) or by another model (a digest, or
-    `challenger`), or both: who would have been declined, and who let pass. Lists, thresholds and snoozes are tried so."""
+    `challenger`), or both: who would have been declined, and who let pass. Lists, thresholds and snoozes are tried so, those on
+    cards, customers, devices and addresses by `listed`: as if they had stood at each decision until their instant."""
 
     act: Literal["replay"]
     book: ToldBook | None = None
     revision: Number | None = None
     shipped: bool = False
     model: Annotated[str, Field(pattern="^([0-9a-f]{64}|challenger)$")] | None = None
+    listed: Annotated[tuple[ToldEntry, ...], Field(max_length=MOST_LISTED)] = ()
 
     @model_validator(mode="after")
     def _one_candidate(self) -> "Replay":
         books = sum((self.book is not None, self.revision is not None, self.shipped))
-        if books > 1 or not (books or self.model):
-            raise ValueError("name what to judge by: one of book, revision and shipped, or a model, or both")
+        if books > 1 or not (books or self.model or self.listed):
+            raise ValueError("name what to judge by: one of book, revision and shipped, or a model, or who is listed")
         return self
 
 
@@ -372,9 +384,9 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None =
             rules = ToldBook(rules=call.rules).contents().rules
             return backtest(ports, rules, standing_book(documents), call.window, now)
         case Replay():
-            return replay_decisions(
-                ports, call.window, now, book=_candidate(documents, call), model=_model(ports, call)
-            )
+            other = _candidate(documents, call)
+            listed, model = _listed(documents, call, other), _model(ports, call)
+            return replay_decisions(ports, call.window, now, book=other, model=model, listed=listed)
         case History():
             return Revisions(BOOKS.history(documents, before=call.before, limit=call.limit))
         case Check():
@@ -426,6 +438,19 @@ def _candidate(documents: Documents, call: Replay) -> Book | None:
     if call.shipped or call.revision is not None:
         return _kept(documents, call.revision)
     return None
+
+
+def _listed(documents: Documents, call: Replay, book: Book | None) -> EntityLists:
+    """Raises Rejected for what is not listed so, and for a snooze of a rule that is not in the book."""
+    entries = [one.entry() for one in call.listed]
+    codes = {entry.rule for entry in entries if entry.rule}
+    known = {rule.code for rule in (book or standing_book(documents)).contents.rules} if codes else set()
+    if unknown := codes - known:
+        raise Rejected(f"listed: no rule of the book is called {min(unknown)}", reason="bad_entry")
+    try:
+        return EntityLists(entries)
+    except ValueError as error:
+        raise Rejected(f"listed: {error}", reason="bad_entry") from error
 
 
 def _model(ports: Ports, call: Replay) -> str | None:

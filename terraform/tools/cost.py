@@ -28,6 +28,7 @@ from shared.flows.monitor_model import AGES
 from shared.flows.payout_links import HAPPENED_SINCE, PAID_SINCE, SETTLED_WITHIN
 from shared.flows.readiness import LATE
 from shared.flows.skew import HISTORY
+from shared.fraud.backtest import REVIEWED_WITHIN
 from shared.learning.data_set import SAMPLES, sampling
 from shared.learning.request import TrainingRequest
 
@@ -136,6 +137,9 @@ class Each:
     waiting_update: int = 190  # of a dispute's row, what says which deadlines are at risk
     hit_decision: int = 430  # what the rules' health reads, of a day's decisions and of those that became old enough
     tried_decision: int = 3_300  # what a backtest reads, of the sample
+    verdict_row: int = (
+        180  # of the labels that an event of a dispute told, what is read where reviewers' are looked for
+    )
     unlinked_event: int = 160  # of an event's row, what is read to rewrite it without names
     proved_event: int = 140  # and to look for a customer, by id or by address
     nameless_delivery: int = 25  # the same of a delivery's, and of a decision's
@@ -653,6 +657,10 @@ def costs(plan: Plan) -> Iterator[Line]:
     of = f"{traffic.backtests_a_day:g} a day of {days:g} days"
     amount = traffic.backtests_a_day * tried * DAYS / TIB
     yield line("BigQuery backtests", amount, "TiB", price.bigquery_scanned_tib, of)
+    words = 1 + REVIEWED_WITHIN.days + traffic.backtests_a_day * (days + REVIEWED_WITHIN.days)
+    words *= plan.disputes_a_day * each.verdict_row
+    of = "what reviewers said, where rules are tried and measured"
+    yield line("BigQuery verdicts", words * DAYS / TIB, "TiB", price.bigquery_scanned_tib, of)
     dollars = price.run_vcpu_second + _gib(plan.functions[MONITOR]["memory"]) * price.run_gib_second
     yield line(f"Cloud Run {MONITOR}", ticks * DAYS * 2, "instance-s", dollars, f"{ticks:.0f} ticks a day of 2 s")
     looks = 24 / int(plan.functions[LISTING]["schedule"].split()[1].removeprefix("*/"))

@@ -53,6 +53,7 @@ def decisions(draw: st.DrawFn) -> dict[str, Any]:
         "step": draw(st.sampled_from([None, "captured", "declined"])),
         "outcome": draw(st.sampled_from(list(Outcome))),
         "fraud": draw(st.sampled_from([None, "now", "fallen"])),
+        "verdict": draw(st.sampled_from([None, None, None, "third_party_fraud", "genuine"])),
         "other_schema": draw(st.sampled_from([False, False, False, True])),
         "amount": draw(st.sampled_from([None, ("EUR", 999), ("JPY", 500)])),
     }
@@ -63,6 +64,7 @@ def decision_rows(decision: Mapping[str, Any], event_id: str, at: Any) -> list[d
     currency, minor = decision["amount"] or (None, None)
     row = {
         "event_id": event_id,
+        "payment_id": f"pi_{event_id}",
         "provider": "stripe",
         "account": "acct_1",
         "occurred_at": utc_text(at),
@@ -87,17 +89,40 @@ def decision_rows(decision: Mapping[str, Any], event_id: str, at: Any) -> list[d
     return told
 
 
+def verdict_rows(decision: Mapping[str, Any], event_id: str, at: Any) -> list[dict[str, Any]]:
+    """A reviewer's word on the payment, before anybody claims anything of it."""
+    if decision["verdict"] is None:
+        return []
+    row = {
+        "label_id": f"{event_id}/review",
+        "provider": "stripe",
+        "payment_id": f"pi_{event_id}",
+        "label": decision["verdict"],
+        "source": "manual_review",
+        "known_at": utc_text(at + timedelta(hours=1)),
+        "revision": 0,
+    }
+    return [row, row]
+
+
 def fate_of(decision: Mapping[str, Any], *, mature: bool) -> Fate:
-    if decision["fraud"] == "now":
+    fallen = decision["fraud"] == "fallen"
+    if decision["fraud"] == "now" or (decision["verdict"] == "third_party_fraud" and not fallen):
         return Fate.FRAUD if mature else Fate.EARLY_FRAUD
-    if decision["step"] in (None, "declined"):
+    if decision["step"] in (None, "declined") and decision["verdict"] is None:
         return Fate.UNTOLD
     return Fate.GENUINE if mature else Fate.YOUNG
 
 
 def ask(warehouse: Warehouse, candidates: list[Rule], live: list[Rule], since: Any, matured: Any) -> Any:
     sql, texts = backtest_sql(candidates, live)
-    within = {"since": since, "until": since + DAY, "matured_until": matured, "from_sample": "00", "sample": "ff"}
+    within: dict[str, Any] = {
+        "since": since,
+        "until": since + DAY,
+        "matured_until": matured,
+        "reviewed_until": since + 2 * DAY,
+    }
+    within |= {"from_sample": "00", "sample": "ff"}
     return summed(warehouse.query(sql, {**texts, **within}, bound=Bound(10**9, 60.0)), candidates, live)
 
 
@@ -122,11 +147,12 @@ def test_the_warehouse_counts_what_the_request_path_would_have_said(
     expected: Counter[tuple[str, Fate]] = Counter()
     both: Counter[tuple[str, str]] = Counter()
     money: Counter[tuple[str, Fate, str]] = Counter()
-    others, rows = 0, list[dict[str, Any]]()
+    others, rows, labels = 0, list[dict[str, Any]](), list[dict[str, Any]]()
     for n, decision in enumerate(told):
         at = since + n * timedelta(hours=4)
         event_id = f"{since:%Y%m%d}-{n}"
         rows += decision_rows(decision, event_id, at)
+        labels += verdict_rows(decision, event_id, at)
         if decision["other_schema"]:
             others += 1
             continue
@@ -146,6 +172,7 @@ def test_the_warehouse_counts_what_the_request_path_would_have_said(
                 if decision["amount"]:
                     money[rule.code, fate, decision["amount"][0]] += decision["amount"][1]
     warehouses.warehouse.append("fraud_decisions", rows)
+    warehouses.warehouse.append("fraud_labels", labels)
     _, uncompared, tried = ask(warehouses.warehouse, candidates, live, since, matured)
     assert uncompared == others
     assert {(one.code, fate): of.payments for one in tried for fate, of in one.fates.items()} == expected
@@ -175,6 +202,7 @@ def test_hits_of_rules_and_what_was_measured_of_them_are_read_alike(warehouses: 
         "step": "captured",
         "outcome": Outcome.REVIEW,
         "fraud": "now",
+        "verdict": None,
         "other_schema": False,
         "amount": ("EUR", 5),
     }
@@ -182,7 +210,13 @@ def test_hits_of_rules_and_what_was_measured_of_them_are_read_alike(warehouses: 
     told = [{**row, "reasons": reasons, "shadow": ["d"]} for row in decision_rows(decision, f"h-{since:%Y%m%d}", since)]
     plain = decision_rows({**decision, "fraud": None}, f"i-{since:%Y%m%d}", since)
     warehouse.append("fraud_decisions", [*told, *plain])
-    within = {"since": since, "until": since + DAY, "matured_until": since, "from_sample": "00", "sample": "ff"}
+    within: dict[str, Any] = {
+        "since": since,
+        "until": since + DAY,
+        "matured_until": since,
+        "reviewed_until": since + 2 * DAY,
+    }
+    within |= {"from_sample": "00", "sample": "ff"}
     found = warehouse.query(HITS_SQL, within)
     assert sorted((row["held"] or "", row["shadows"] or "", row["fate"], row["payments"]) for row in found) == [
         ("", "", "genuine", 1),
@@ -210,12 +244,21 @@ def test_decisions_are_read_with_what_lists_go_by(warehouses: Ports) -> None:
     decision = decide(known, None, since)
     ports.warehouse.append("fraud_decisions", [json.loads(row_of(decision, event))])
     ports.warehouse.append("payment_events", [json.loads(encode_event(event))])
-    parameters = {"since": since, "until": since + DAY, "matured_until": since, "from_sample": "00", "sample": "ff"}
+    parameters: dict[str, Any] = {
+        "since": since,
+        "until": since + DAY,
+        "matured_until": since,
+        "reviewed_until": since + DAY,
+    }
+    parameters |= {"from_sample": "00", "sample": "ff"}
     for named in (True, False):
         [row] = ports.warehouse.query(replayed_sql(named=named), parameters, bound=Bound(10**9, 60.0))
         assert from_document(row, Decision) == decision
         assert row["fate"] == Fate.GENUINE
         assert (row["named"], row["bin"]) == (event.event_id, "411111") if named else "named" not in row
+    [row] = ports.warehouse.query(replayed_sql(named=True, entities=True), parameters, bound=Bound(10**9, 60.0))
+    whom = (row["fingerprint"], row["customer_id"], row["device_id"], row["ip_network"])
+    assert whom == ("fp_1", "cus_1", "dev_1", "203.0.113.7")
 
 
 def test_a_question_that_takes_too_long_is_stopped(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from shared.cli.codes import Code
 from shared.domain.codec import from_document, to_document
 from shared.domain.events import CanarySent
 from shared.flows import explain_payouts
+from shared.flows.backtest import MATURITY
 from shared.flows.canaries import hear
 from shared.flows.champions import Champion, Line, with_line
 from shared.flows.explain_payouts import key_of
@@ -370,6 +372,12 @@ def test_a_rule_is_tried_before_it_decides(place: Place) -> None:
     found = told(place.home, "rules", "backtest", "amount >= 0", "--since", "30d", "--maturity-days", "0")
     assert found["rules"]
     assert payin(place.home, "rules", "backtest", "amount >>> 0").exit_code == Code.REFUSED
+
+
+def test_a_rule_is_tried_on_payments_old_enough_to_know_unless_told_otherwise(place: Place) -> None:
+    found = told(place.home, "rules", "backtest", "amount >= 0")
+    since, matured, until = (datetime.fromisoformat(found[name]) for name in ("since", "matured_until", "until"))
+    assert since + 30 * DAY <= matured == until - MATURITY
 
 
 def test_what_nobody_is_called_is_not_changed(place: Place) -> None:

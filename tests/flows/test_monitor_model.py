@@ -205,6 +205,18 @@ def test_a_day_is_measured_once_from_four_o_clock_on_and_again_when_an_operator_
     assert monitor_model(ports, MORNING + HOUR) == []
 
 
+def test_days_on_which_nothing_was_measured_are_measured_after_yesterday_one_a_run_a_week_back(ports: Ports) -> None:
+    monitor_model(ports, MORNING - 12 * DAY)
+    for minutes in range(0, 150, 15):
+        monitor_model(ports, MORNING + minutes * MINUTE)
+    measured = [row["day"][:10] for row in published(ports, "model-health") if row["measure"] == "rule_hits"]
+    assert list(dict.fromkeys(measured)) == [
+        "2026-11-12",
+        "2026-11-24",
+        *(f"2026-11-{day}" for day in range(18, 24)),
+    ]
+
+
 def test_a_request_that_does_not_fit_says_why(ports: Ports) -> None:
     for parameters, says in ((b'{"day": "2026-11-25"}', "is not over"), (b'{"days": 1}', "`days`"), (b"[]", "object")):
         with pytest.raises(Rejected, match=says):

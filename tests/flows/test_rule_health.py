@@ -74,6 +74,24 @@ def test_a_rule_is_told_with_its_hits_and_with_the_precision_of_those_that_becam
     assert 0.69 < high < 0.71
 
 
+def test_what_a_reviewer_found_to_be_fraud_is_fraud_that_the_rule_hit(ports: Ports, revision: int) -> None:
+    then = TODAY - MATURITY
+    for name, step, label in (
+        ("a", "captured", "third_party_fraud"),
+        ("b", None, "first_party_fraud"),  # refused, and so never paid
+        ("c", None, "genuine"),
+        ("d", "captured", None),
+    ):
+        paid: dict[str, Any] = {"event_id": name, "payment_id": f"pi_{name}", "provider": "stripe"}
+        decisions(ports, then, 1, rules=["large"], step=step, **paid)
+        if label:
+            said = {"label_id": f"{name}/review", "label": label, "source": "manual_review", "revision": 0}
+            at = {"known_at": utc_text(then + 2 * HOUR)}
+            ports.warehouse.append("fraud_labels", [{**said, **at, "provider": "stripe", "payment_id": f"pi_{name}"}])
+    [found] = [one for one in measured(ports, TODAY) if one.measure == "rule_precision"]
+    assert (found.value, found.payments) == (0.5, 4)
+
+
 def test_a_rule_that_was_changed_begins_anew_and_an_older_ones_hits_stay_its_own(ports: Ports, revision: int) -> None:
     changed = Rule(code="large", outcome=Outcome.REVIEW, sql="", tree=[">=", "amount", 500], state=State.LIVE)
     publish_book(ports, Contents(rules=(changed,)), TODAY, after=revision, author="ana", why="too many")

@@ -163,6 +163,24 @@ def test_a_condition_answers_here_what_it_answers_in_the_warehouse(
     assert [row["held"] for row in warehouse.query(sql, parameters)] == here
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1000000000000000 * 1000000000000000 > amount",
+        "10 * (1000000000 * 1000000000) = amount",
+        "1000000000000000 * (1000000000000000 * weekday) > amount",
+    ],
+)
+def test_a_product_of_the_largest_whole_numbers_is_one_in_the_warehouse_too(
+    warehouse: LocalWarehouse, text: str
+) -> None:
+    tree = parse(text)
+    sql = f"SELECT {sql_of(tree)} AS held FROM (SELECT CAST(@amount AS FLOAT64) AS amount, 1e0 AS weekday) AS vectors"
+    [row] = warehouse.query(sql, {"amount": 1e19})
+    assert row["held"] is True
+    assert compiled(tree)({**NOTHING, "amount": 1e19, "weekday": 1.0}) is True
+
+
 def test_the_features_of_a_condition_are_those_that_it_looks_at() -> None:
     assert features_of(parse("amount > 1 OR (weekday IS NULL AND amount < card_declined_1h * 2)")) == {
         "amount",

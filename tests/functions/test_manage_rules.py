@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.domain.codec import encode_event, utc_text
+from shared.domain.events import Initiator
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.train_model import COLUMNS
@@ -39,9 +40,9 @@ def publish(rules: FlaskClient, *book: dict[str, Any], after: int | None = None,
     return told(rules, "publish", status, book={"rules": book}, after=after, **WHO)
 
 
-def decision(home: Path) -> dict[str, Any]:
+def decision(home: Path, **payment: Any) -> dict[str, Any]:
     ports = local_ports(home)
-    score_payment(a_payment_event(), ports, NOON, Scorer(use_model=False))
+    score_payment(a_payment_event(**payment), ports, NOON, Scorer(use_model=False))
     [row] = published(ports, "fraud-decisions")
     return row
 
@@ -119,6 +120,53 @@ def test_an_entity_is_listed_shown_and_taken_back(rules: FlaskClient, tmp_path: 
     assert [one["author"] for one in alone["changes"]] == ["ana", "ben"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("country", "de"),
+        ("email_domain", "@Example.COM"),
+        ("email_hash", f"mail-dev-{'3F' * 32}"),
+        # One provider tells six digits of the same BIN, and another one eight.
+        ("bin", "424242"),
+        ("bin", "42424201"),
+    ],
+)
+def test_a_list_holds_in_whatever_letters_it_was_written(
+    rules: FlaskClient, tmp_path: Path, kind: str, written: str
+) -> None:
+    entry = {"action": "block", "kind": kind, "value": written, "until": "2999-01-01T00:00:00Z"}
+    told(rules, "publish", book={"entries": [entry]}, after=None, **WHO)
+    row = decision(tmp_path, card=a_card(bin="42424201"), email_hash=f"mail-dev-{'3f' * 32}")
+    assert (row["outcome"], row["listed"]) == ("decline", [{"action": "block", "kind": kind, "rule": None}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("bin", "41111"),
+        ("country", "Germany"),
+        ("email_domain", "ana@example.com"),
+        ("email_hash", "ana@example.com"),
+        # A plain digest, under no key of ours: events have none.
+        ("email_hash", "3f" * 32),
+    ],
+)
+def test_a_list_of_what_no_payment_ever_says_is_refused_with_what_it_is_listed_by(
+    rules: FlaskClient, kind: str, written: str
+) -> None:
+    entry = {"action": "block", "kind": kind, "value": written, "until": "2999-01-01T00:00:00Z"}
+    problem = told(rules, "publish", 400, book={"entries": [entry]}, after=None, **WHO)
+    assert f"{kind}: it is listed by" in problem["detail"]
+    assert told(rules, "show")["revision"] is None
+
+
+def test_a_scope_covers_payments_in_whatever_letters_it_was_written(rules: FlaskClient, tmp_path: Path) -> None:
+    scope = {"countries": ["de"], "providers": ["Stripe"], "initiators": ["CUSTOMER"]}
+    publish(rules, RULE | {"scope": scope})
+    assert decision(tmp_path, initiator=Initiator.CUSTOMER)["outcome"] == "review"
+    assert told(rules, "show")["book"]["rules"][0]["scope"]["countries"] == ["DE"]
+
+
 def test_whoever_calls_is_the_author_whatever_the_call_says(rules: FlaskClient) -> None:
     headers = identity("Ben@shop.example")
     call: dict[str, Any] = {"act": "publish", "book": {}, "after": None, "reason": "a wave"}
@@ -144,6 +192,7 @@ def test_what_nobody_answers_for_is_not_changed(rules: FlaskClient, headers: dic
     assert told(rules, "history") == {"revisions": []}
 
 
+BLOCKED = {"action": "block", "until": "2999-01-01T00:00:00Z"}
 YESTERDAY = {"since": NOON.date().isoformat(), "until": (NOON + DAY).date().isoformat(), "maturity_days": 1}
 """By the clock on the wall it is old enough."""
 
@@ -161,7 +210,7 @@ def yesterday(tmp_path: Path) -> Path:
             occurred_at=NOON + n * HOUR,
             customer_id=f"c{n}",
             device_id=f"d{n}",
-            ip=None,
+            ip="2001:db8::1",
             card=a_card(fingerprint=f"fp_{n}", bin="411111" if n % 2 else "555555"),
         )
         score_payment(event, ports, NOON + n * HOUR, scorer)
@@ -192,6 +241,17 @@ def test_a_rule_is_tried_on_yesterday(rules: FlaskClient, yesterday: Path) -> No
     assert (tried["beside"], tried["alone"]) == ({"any_amount": 2}, {})
     again = told(rules, "backtest", rules=[large], **YESTERDAY)
     assert {**again, "matured_until": answer["matured_until"]} == answer
+
+
+def test_what_a_reviewer_said_counts_where_rules_and_books_are_tried(rules: FlaskClient, yesterday: Path) -> None:
+    said = {"label": "third_party_fraud", "source": "manual_review", "known_at": utc_text(NOON + DAY), "revision": 0}
+    paid = {"provider": "stripe", "payment_id": "pi_2", "label_id": "stripe:acct_1:e2/review"}
+    local_ports(yesterday).warehouse.append("fraud_labels", [{**said, **paid}])
+    large = {"code": "large", "outcome": "decline", "sql": "amount >= 10000", "state": "live"}
+    [tried] = told(rules, "backtest", rules=[large], **YESTERDAY)["rules"]
+    assert {fate: of["payments"] for fate, of in tried["fates"].items()} == {"fraud": 2}
+    answer = told(rules, "replay", book={"rules": [large]}, **YESTERDAY)
+    assert {fate: of["payments"] for fate, of in answer["newly_declined"].items()} == {"fraud": 2}
 
 
 def test_what_is_not_old_enough_is_neither_fraud_nor_genuine_yet(
@@ -247,6 +307,37 @@ def test_a_list_is_tried_as_far_as_it_stood(
     assert answer["other_versions"] == 0
 
 
+@pytest.mark.parametrize(
+    ("entry", "declined"),
+    [
+        ({"kind": "card", "value": "fp_3"}, ["pi_3"]),
+        ({"kind": "customer", "value": "c1"}, ["pi_1"]),
+        ({"kind": "device", "value": "d2"}, ["pi_2"]),
+        ({"kind": "ip", "value": "2001:db8::7"}, ["pi_0", "pi_1", "pi_2", "pi_3"]),
+        ({"kind": "ip", "value": "2001:db8:0:1::/64"}, []),
+        ({"kind": "card", "value": "fp_3", "until": (NOON + 2 * HOUR).isoformat()}, []),
+    ],
+)
+def test_who_would_be_listed_is_tried_on_yesterday_and_nobody_is_listed(
+    rules: FlaskClient, yesterday: Path, entry: dict[str, Any], declined: list[str]
+) -> None:
+    block = {"action": "block", "until": "2999-01-01T00:00:00Z", **entry}
+    answer = told(rules, "replay", listed=[block], **YESTERDAY)
+    assert [one["payment_id"] for one in answer["decisions"]] == declined
+    assert answer["other_versions"] == 0
+    assert told(rules, "replay", book={}, listed=[block], **YESTERDAY)["decisions"] == answer["decisions"]
+    assert told(rules, "listed")["entities"] == []
+
+
+def test_a_snooze_of_a_customer_is_tried_with_the_book_that_has_the_rule(rules: FlaskClient, yesterday: Path) -> None:
+    strict = {"rules": [{"code": "large", "outcome": "decline", "sql": "amount >= 10000", "state": "live"}]}
+    snooze = {"action": "snooze", "kind": "customer", "value": "c3", "rule": "large", "until": "2999-01-01T00:00:00Z"}
+    answer = told(rules, "replay", book=strict, listed=[snooze], **YESTERDAY)
+    assert [one["payment_id"] for one in answer["decisions"]] == ["pi_2"]
+    unknown = told(rules, "replay", 400, book={}, listed=[snooze], **YESTERDAY)
+    assert "no rule of the book is called large" in unknown["detail"]
+
+
 def test_a_model_and_thresholds_are_tried_together(rules: FlaskClient, yesterday: Path) -> None:
     digest = local_ports(yesterday).models.store(artifact(COLUMNS, fitted(COLUMNS, iterations=20)))
     policy = {"limits": [{"name": "all", "thresholds": {"challenge": 1e-9, "review": 1e-9, "decline": 1e-9}}]}
@@ -269,6 +360,14 @@ def test_a_model_and_thresholds_are_tried_together(rules: FlaskClient, yesterday
         ({"act": "backtest", "rules": [RULE], **YESTERDAY, "since": "0001-01-01T00:00:00+23:59"}, "calendar"),
         ({"act": "replay", "book": {}, "since": "2026-09-01", "until": "2026-11-01"}, "by 31 days at most"),
         ({"act": "replay", **YESTERDAY}, "name what to judge by"),
+        (
+            {"act": "replay", "listed": [BLOCKED | {"kind": "bin", "value": "411111"}], **YESTERDAY},
+            "listed: bin: this stands in a book",
+        ),
+        (
+            {"act": "replay", "listed": [BLOCKED | {"kind": "ip", "value": "10.0.0.0/8"}], **YESTERDAY},
+            "listed: an address",
+        ),
         ({"act": "replay", "book": {}, "revision": 1, **YESTERDAY}, "name what to judge by"),
         ({"act": "replay", "revision": 7, **YESTERDAY}, "there is no revision 7"),
         ({"act": "replay", "model": "challenger", **YESTERDAY}, "model: there is none"),

@@ -57,6 +57,24 @@ def test_the_contract_is_served(desk: FlaskClient) -> None:
     assert (served.status_code, served.data) == (200, openapi())
 
 
+def test_a_review_that_there_is_none_of_is_not_found_whomever_its_verdict_would_list(desk: FlaskClient) -> None:
+    listed = {"lists": [{"action": "block", "kind": "card", "days": 30}]}
+    for word in (WORD, {**WORD, **listed}):
+        status, problem = ask(desk, "decide", ANA, review_id="stripe:nobody", **word)
+        assert (status, problem["reason"]) == (404, "unknown_review")
+
+
+@pytest.mark.parametrize("payment_id", ["Pedido nº 7/é", "注文-1", "x" * 255])
+def test_a_payment_that_its_provider_calls_by_any_letters_is_taken_looked_at_and_decided(
+    desk: FlaskClient, home: Path, payment_id: str
+) -> None:
+    event = a_payment_event(payment_id=payment_id, customer_id=payment_id, three_d_secure="failed")
+    score_payment(event, local_ports(home), NOON, Scorer(use_model=False))
+    for act, word in (("claim", {}), ("case", {}), ("decide", WORD)):
+        status, answer = ask(desk, act, ANA, review_id=f"stripe:{payment_id}", **word)
+        assert status == 200, answer
+
+
 def test_a_payment_is_taken_looked_at_and_refused_and_the_second_reviewer_is_told_by_whom(
     desk: FlaskClient, review_id: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -110,3 +110,12 @@ def test_the_same_rows_in_another_order_give_the_same_interval() -> None:
     first, second = compare(new, old, of, 0), compare(new[shuffled], old[shuffled], again, 0)
     assert first.money.estimate == pytest.approx(second.money.estimate)
     assert first.money.low == pytest.approx(second.money.low)
+
+
+def test_frauds_of_two_raids_decide_neither_for_nor_against_a_model() -> None:
+    of = payments(frauds=120, raid=60)
+    good, bad = scored(of, 3, seed=1), scored(of, 1, seed=2)
+    for challenger, champion in ((good, bad), (bad, good)):
+        comparison = compare(challenger, champion, of, 0)
+        assert (comparison.frauds, comparison.hours) == (120, 2)
+        assert "120 frauds in 2 hours are too few raids" in " ".join(gate(comparison, of, challenger))

@@ -21,7 +21,7 @@ def test_a_spread_is_the_part_that_is_missing_and_the_parts_between_its_tenths()
 
 
 def test_a_row_that_stands_for_many_payments_counts_for_them() -> None:
-    assert spread([1.0, 2.0], [9.0, 1.0]).parts == (0.0, 0.9, 0.1)
+    assert spread([1.0, 2.0], [9.0, 1.0]).parts == (0.0, 0.0, 0.9, 0.1)
 
 
 def test_the_same_spread_has_not_moved_and_another_has() -> None:
@@ -38,6 +38,23 @@ def test_a_feature_that_is_suddenly_missing_has_moved() -> None:
     drift = spread([1.0, 2.0, 3.0]).drift(np.full(1000, np.nan))
     assert drift.stability > ACT
     assert drift.distance == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        pytest.param([1.0] * 1000, [0.0] * 1000, id="a constant became a lower one"),
+        pytest.param([0.0] * 50 + [1.0] * 950, [0.0] * 1000, id="what nearly all did nobody does"),
+        pytest.param(
+            [5.0] * 600 + [6.0, 7.0, 8.0, 9.0] * 100, [0.0] * 600 + [6.0, 7.0, 8.0, 9.0] * 100, id="the usual"
+        ),
+    ],
+)
+def test_a_feature_that_fell_from_its_usual_value_has_moved(before: list[float], now: list[float]) -> None:
+    usual = spread(before)
+    assert usual.drift(np.array(before)).stability == pytest.approx(0, abs=1e-9)
+    assert usual.drift(np.array(now)).stability > ACT
+    assert usual.drift(np.array(now)).distance > 0.5
 
 
 def test_a_feature_that_hardly_anybody_has_can_be_measured() -> None:

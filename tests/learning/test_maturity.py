@@ -57,6 +57,13 @@ def test_each_source_has_its_own_curve_and_a_rare_one_that_of_all() -> None:
     assert found.by_source["dispute"][14] < 0.2
 
 
+@pytest.mark.parametrize("told_in_time", [0, 2])
+def test_frauds_that_were_all_heard_of_too_late_make_no_payment_mature(told_in_time: int) -> None:
+    delay = np.array([0] * told_in_time + [WATCHED + 180] * 200)
+    found = learned(delay, np.full(len(delay), WATCHED + 200), ["dispute"] * len(delay))
+    assert (found.mature_days, found.counted) == (60, 0)
+
+
 def test_before_enough_old_frauds_are_there_an_operators_word_counts() -> None:
     delay, age, sources = a_world(500, seed=3, oldest=WATCHED)
     found = learned(delay, age, sources)

@@ -4,7 +4,7 @@ import pytest
 
 from shared.learning.compare import Comparison, Interval
 from shared.learning.evaluate import Quality
-from shared.learning.promote import LEAST_AUC, LEAST_LIFT, MARGIN, objections
+from shared.learning.promote import LEAST_AUC, LEAST_HOURS, LEAST_LIFT, MARGIN, objections
 
 PRIOR = 0.125
 LEAST = 50
@@ -28,9 +28,11 @@ def at_least(low: float) -> Interval:
     return Interval(low=low, estimate=0.5, high=0.6)
 
 
-def a_comparison(low: float, high: float, frauds: int = LEAST) -> Comparison:
+def a_comparison(low: float, high: float, frauds: int = LEAST, hours: int = LEAST_HOURS) -> Comparison:
     money = Interval(low=low, estimate=(low + high) / 2, high=high)
-    return Comparison(payments=1000, frauds=frauds, challenger=0.5, champion=0.5, money=money, average_precision=money)
+    return Comparison(
+        payments=1000, frauds=frauds, hours=hours, challenger=0.5, champion=0.5, money=money, average_precision=money
+    )
 
 
 ENOUGH = at_least(LEAST_LIFT * PRIOR)
@@ -75,3 +77,11 @@ def test_too_few_frauds_tell_nothing() -> None:
 
 def test_every_reason_is_said() -> None:
     assert len(objections(a_quality(roc_auc=0.5), at_least(0.1), a_comparison(-0.3, -0.2), LEAST)) == 3
+
+
+def test_many_frauds_of_a_few_raids_tell_nothing_however_narrow_the_interval_is() -> None:
+    for better_or_worse in (-0.05, 0.05):
+        raid = a_comparison(better_or_worse, better_or_worse, frauds=10 * LEAST, hours=LEAST_HOURS - 1)
+        [few] = objections(a_quality(), ENOUGH, raid, LEAST)
+        assert few == "500 frauds in 4 hours are too few raids to tell it from the champion, which takes 5"
+    assert objections(a_quality(), ENOUGH, a_comparison(0.05, 0.05), LEAST) == []

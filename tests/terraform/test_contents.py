@@ -136,7 +136,7 @@ def test_every_query_of_ours_names_the_partitions_that_it_reads() -> None:
         HITS_SQL,
         MEASURED_SQL,
         backtest_sql(SHIPPED.contents.rules, ())[0],
-        replayed_sql(named=True),
+        replayed_sql(named=True, entities=True),
         NEWEST_SQL,
         STORED_SQL,
         TOLD_SQL,

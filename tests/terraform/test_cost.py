@@ -594,6 +594,9 @@ def test_rows_and_documents_are_no_larger_than_they_are_charged_for(tmp_path: Pa
     # Of the third of four events: there are two and a half on average.
     assert sum(row_bytes(label, "fraud_labels") for label in labels) * 2.5 / 3 <= each.label_row
     assert sum(size(label) for label in labels) * 2.5 / 3 <= each.label_bytes
+    verdicts = read_of(HITS_SQL)["fraud_labels"]
+    said = sum(row_bytes(label, "fraud_labels", verdicts) for label in labels) * 2.5 / 3
+    assert 0.7 * each.verdict_row < said <= each.verdict_row
     labeled = sum(row_bytes(label, "fraud_labels", of_labels) for label in labels) * 2.5 / 3
     assert labeled <= each.labeled_row
     assert sum(map(largest, ("disputes", "cases", "fraud_claims"))) <= each.dispute_document
