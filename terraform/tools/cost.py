@@ -113,7 +113,7 @@ class Each:
     delivery_row: int = 2_900
     delivery_rest: int = 400  # of a delivery's row, when its bytes are gone
     event_row: int = 720
-    decision_row: int = 3_540
+    decision_row: int = 3_565
     update_row: int = 430
     """Told with each event of a dispute: what the payment was taken for with each until then, two or three."""
     label_bytes: int = 1_500
@@ -167,7 +167,7 @@ class Each:
     log_bytes: int = 650  # a line with its trace and its execution's id; three functions tell one each
     payment_document: int = 1_590
     payment_index: int = 150  # its entry under who paid it
-    decision_document: int = 1_250
+    decision_document: int = 1_256
     entities_document: int = 1_600  # of a customer: card, account, device and address
     dispute_document: int = 4_000  # with its case and its claim
     review_document: int = 1_100  # closed, with its trail
