@@ -29,6 +29,11 @@ ENTITIES: tuple[Entity, ...] = (Entity.CARD, Entity.CUSTOMER, Entity.DEVICE, Ent
 
 SHORTEST_BIN: Final = 6
 
+_BIN = re.compile("[0-9]{6,8}")
+_COUNTRY = re.compile("[A-Z]{2}")
+_DOMAIN = re.compile("[^@]+")
+_PSEUDONYM = re.compile("(mail-.+-)([0-9a-fA-F]{64})")
+
 LONGEST_SNOOZE = timedelta(days=180)
 """A rule that is wrong for longer is a rule to be changed."""
 
@@ -89,17 +94,17 @@ def named_value(kind: str, value: str) -> str:
     for what no event can ever say, and for an e-mail address, which stands nowhere."""
     match kind:
         case "bin":
-            said, fits, form = value, re.fullmatch("[0-9]{6,8}", value), "six to eight digits"
+            said, fits, form = value, _BIN.fullmatch(value), "six to eight digits"
         case "country":
             said = value.upper()
-            fits, form = re.fullmatch("[A-Z]{2}", said), "two letters, ISO 3166-1"
+            fits, form = _COUNTRY.fullmatch(said), "two letters, ISO 3166-1"
         case "email_domain":
             # As it is read out of an address.
             said = email_parts(f"anybody@{value.removeprefix('@')}")[1] or ""
-            fits, form = re.fullmatch("[^@]+", said), "what stands behind the sign of an address"
+            fits, form = _DOMAIN.fullmatch(said), "what stands behind the sign of an address"
         case "email_hash":
             said, fits, form = value, None, "the pseudonym that events have, mail-<version>-<64 hexadecimal digits>"
-            if fits := re.fullmatch("(mail-.+-)([0-9a-fA-F]{64})", value):
+            if fits := _PSEUDONYM.fullmatch(value):
                 said = f"{fits[1]}{fits[2].lower()}"
         case _:
             return value
