@@ -159,11 +159,11 @@ def monitor_model(ports: Ports, now: datetime, parameters: bytes = b"") -> list[
     line = line_in(registry)
     found = [*_attacks(ports, now), *_guarded(ports, line, now), *_stale(ports, now)]
     _tell(ports, found)
-    day = asked.day
+    day, yesterday = asked.day, (now - DAY).date()
     if day is None and now.hour >= FROM_HOUR:
-        day = _due(health, (now - DAY).date())
+        day = _due(health, yesterday)
     if day is not None:
-        if day == (now - DAY).date():  # once a day, whatever else is owed
+        if day == yesterday:  # once a day, whatever else is owed
             _watch_training(trained, now)
         measured = _day(ports, line, day, now)
         _tell(ports, measured)

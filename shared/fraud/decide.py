@@ -143,9 +143,8 @@ def judged_by(
 
     named: what the payment says of itself, with the members that `shared.fraud.lists.MEMBERS` names, by which the book's
     lists are asked anew; None: what they said then stands. What stood in documents of histories stands either way. beside:
-    what is said besides. Whom the
-    day's amount for exploration left out is left out again. A history that was not known in time is not known here, and no
-    model is asked of it.
+    what is said besides. Whom the day's amount for exploration left out is left out again. A history that was not known in
+    time is not known here, and no model is asked of it.
     """
     if decision.fallback in (Fallback.STORE_SLOW, Fallback.STORE_DOWN):
         model = None

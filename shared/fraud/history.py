@@ -178,11 +178,8 @@ class Known:
         document = self.past(entity)
         if document is None:
             return None
-        width = GRAIN_MICROSECONDS[Grain.DAYS]
-        today = self.attempt.at // width
-        oldest = (
-            max(today - days, int(document.get(Moment.LAST, self.attempt.at)) // width - KEPT[entity][Grain.DAYS]) + 1
-        )
+        today = self.attempt.at // GRAIN_MICROSECONDS[Grain.DAYS]
+        oldest = max(today - days, self._gone(entity, document, Grain.DAYS)) + 1
         free, frauds = oldest - 1, []
         for index, bucket in document.get(Grain.DAYS, {}).items():
             if oldest <= (day := int(index)) <= today:
@@ -246,6 +243,11 @@ class Known:
         seen: Mapping[str, int] = (self.documents.get(keeper) or {}).get("seen", {})
         return seen
 
+    def _gone(self, entity: Entity, document: Document, grain: Grain) -> int:
+        """The newest bucket that the entity's newest payment has made too old: it and those before it are gone, whether or
+        not they were dropped yet."""
+        return int(document.get(Moment.LAST, self.attempt.at)) // GRAIN_MICROSECONDS[grain] - KEPT[entity][grain]
+
     def _sums(self) -> Sums:
         sums: list[Any] = [None] * len(_PLACE)
         for entity in self.documents:
@@ -254,10 +256,8 @@ class Known:
             for place in _OWN[entity]:
                 sums[place] = 0
             for grain, counted_in in _COUNTED_IN[entity].items():
-                width = GRAIN_MICROSECONDS[grain]
-                current = self.attempt.at // width
-                # What the entity's newest payment has made too old is gone, whether or not it was dropped yet.
-                gone = int(document.get(Moment.LAST, self.attempt.at)) // width - KEPT[entity][grain]
+                current = self.attempt.at // GRAIN_MICROSECONDS[grain]
+                gone = self._gone(entity, document, grain)
                 for index, bucket in document.get(grain, {}).items():
                     number = int(index)
                     age = current - number

@@ -120,7 +120,7 @@ class EntityLists:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self._said: dict[tuple[Entity, str], dict[str, datetime]] = {}
         for entry in entries:
-            if entry.kind not in tuple(ENTITIES):
+            if entry.kind not in ENTITIES:
                 raise ValueError(f"{entry.kind}: this stands in a book; here are {', '.join(ENTITIES)}")
             entity = Entity(entry.kind)
             named = document_name(listed_value(entity, entry.value))

@@ -90,6 +90,8 @@ _MEMBERS = tuple(
     )
 )
 
+_RUNS = tuple(feature for feature in FEATURES if isinstance(feature, FraudRun))
+
 
 def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT, *, audited: bool = False) -> str:
     """One row for each payment decided on between @since and @as_of (aware instants), as it was known at its time:
@@ -105,7 +107,7 @@ def point_in_time_sql(cap: int = CAP, seen_limit: int = SEEN_LIMIT, *, audited: 
         f"\nLEFT JOIN {name} ON {name}.event_id = attempts.event_id"
         for name in (
             *(f"{entity}_history" for entity in Entity),
-            *(f"{feature.name}_history" for feature in FEATURES if isinstance(feature, FraudRun)),
+            *(f"{run.name}_history" for run in _RUNS),
         )
     )
     features = ",\n  ".join(f"{_feature_sql(feature)} AS {feature.name}" for feature in FEATURES)
@@ -609,7 +611,7 @@ def _entity_sql(entity: Entity, cap: int) -> str:
   SELECT running.event_id, running.first_at, running.last_at,
     {taken}
   FROM {entity}_running AS running{joined}
-){"".join(_fraud_run_sql(feature) for feature in FEATURES if isinstance(feature, FraudRun) and feature.entity is entity)}"""
+){"".join(_fraud_run_sql(run) for run in _RUNS if run.entity is entity)}"""
 
 
 _NOTHING_PAID, _PAID, _FRAUD = range(3)

@@ -114,16 +114,15 @@ def fate_of(decision: Mapping[str, Any], *, mature: bool) -> Fate:
     return Fate.GENUINE if mature else Fate.YOUNG
 
 
+def a_day(since: Any, matured: Any) -> dict[str, Any]:
+    """All decisions on payments of the day from `since` on."""
+    times = {"since": since, "until": since + DAY, "matured_until": matured, "reviewed_until": since + 2 * DAY}
+    return {**times, "from_sample": "00", "sample": "ff"}
+
+
 def ask(warehouse: Warehouse, candidates: list[Rule], live: list[Rule], since: Any, matured: Any) -> Any:
     sql, texts = backtest_sql(candidates, live)
-    within: dict[str, Any] = {
-        "since": since,
-        "until": since + DAY,
-        "matured_until": matured,
-        "reviewed_until": since + 2 * DAY,
-    }
-    within |= {"from_sample": "00", "sample": "ff"}
-    return summed(warehouse.query(sql, {**texts, **within}, bound=Bound(10**9, 60.0)), candidates, live)
+    return summed(warehouse.query(sql, {**texts, **a_day(since, matured)}, bound=Bound(10**9, 60.0)), candidates, live)
 
 
 @settings(max_examples=10, deadline=None)
@@ -210,14 +209,7 @@ def test_hits_of_rules_and_what_was_measured_of_them_are_read_alike(warehouses: 
     told = [{**row, "reasons": reasons, "shadow": ["d"]} for row in decision_rows(decision, f"h-{since:%Y%m%d}", since)]
     plain = decision_rows({**decision, "fraud": None}, f"i-{since:%Y%m%d}", since)
     warehouse.append("fraud_decisions", [*told, *plain])
-    within: dict[str, Any] = {
-        "since": since,
-        "until": since + DAY,
-        "matured_until": since,
-        "reviewed_until": since + 2 * DAY,
-    }
-    within |= {"from_sample": "00", "sample": "ff"}
-    found = warehouse.query(HITS_SQL, within)
+    found = warehouse.query(HITS_SQL, a_day(since, since))
     assert sorted((row["held"] or "", row["shadows"] or "", row["fate"], row["payments"]) for row in found) == [
         ("", "", "genuine", 1),
         ("b c", "d", "fraud", 1),
