@@ -12,6 +12,8 @@ from shared.domain.events import (
     DisputeReason,
     DisputeStage,
     DisputeStatus,
+    Finder,
+    FraudFound,
     FraudWarned,
     PaymentAssessed,
     PaymentChanged,
@@ -150,6 +152,11 @@ def a_fraud_warning(**fields: Any) -> FraudWarned:
             **fields,
         }
     )
+
+
+def a_finding(**fields: Any) -> FraudFound:
+    """A refund of pi_1 was called fraud."""
+    return FraudFound(**{**_envelope(fields), "payment_id": "pi_1", "found_by": Finder.REFUND, **fields})
 
 
 def a_review_event(**fields: Any) -> ReviewChanged:

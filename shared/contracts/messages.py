@@ -72,6 +72,7 @@ _EVENTS = {
     "assessment": "Somebody asked what to do with a payment, before a provider heard of it",
     "dispute": "A dispute opened, moved or ended",
     "fraud_warning": "An issuer reported fraud on a payment",
+    "fraud_found": "We ourselves take a payment for fraud: it was refunded as that, or a reviewer said so",
     "review": "The provider's own review of a payment opened or closed",
     "payout": "Money is on its way to our bank",
     "resource": "Something about an object changed, and the provider did not say what, or did not sign it",

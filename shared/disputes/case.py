@@ -3,13 +3,16 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from shared.domain import ledger, payments, timeline, totals
-from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudWarning, told
-from shared.domain.events import DisputeStage, DisputeStatus, FraudWarned, PaymentChanged, PaymentStep
+from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudFinding, FraudWarning, told
+from shared.domain.events import DisputeStage, DisputeStatus, FraudFound, FraudWarned, PaymentChanged, PaymentStep
 from shared.domain.ledger import Ledger
 from shared.domain.money import Money, total_of
 from shared.domain.payments import PaymentFact
+
+Told = TypeVar("Told", FraudWarning, FraudFinding)
 
 
 def with_dispute(case: Case, dispute: Dispute) -> Case:
@@ -64,7 +67,16 @@ def with_warning(case: Case, event: FraudWarned, now: datetime) -> Case:
         network=event.network,
         actionable=event.actionable,
     )
-    return judge(replace(case, warnings=_warnings(case.warnings, {event.event_id: warning})))
+    return judge(replace(case, warnings=_earliest(case.warnings, {event.event_id: warning})))
+
+
+def with_finding(case: Case, event: FraudFound, now: datetime) -> Case:
+    """`case` with `event`, heard `now` or before: a refund of it was called fraud."""
+    known = case.findings.get(event.event_id)
+    finding = FraudFinding(
+        occurred_at=event.occurred_at.astimezone(UTC), heard_at=known.heard_at if known else now, account=event.account
+    )
+    return replace(case, findings=_earliest(case.findings, {event.event_id: finding}))
 
 
 def with_refund(case: Case, event: PaymentChanged) -> Case:
@@ -88,7 +100,8 @@ def merge(case: Case, other: Case) -> Case:
     merged = replace(
         case,
         disputes={**other.disputes, **case.disputes},
-        warnings=_warnings(case.warnings, other.warnings),
+        warnings=_earliest(case.warnings, other.warnings),
+        findings=_earliest(case.findings, other.findings),
         unplaced={**other.unplaced, **case.unplaced},
         known_before=(case.known_before or 0) + (other.known_before or 0) or None,
         captured=captured.captured,
@@ -132,7 +145,8 @@ def judge(case: Case) -> Case:
 
 def known(case: Case) -> int:
     """How much `case` knows: it rises whenever anything that follows from the case changes, and never falls."""
-    told = sum(dispute.facts for dispute in case.disputes.values()) + sum(case.unplaced.values()) + len(case.warnings)
+    told = sum(dispute.facts for dispute in case.disputes.values()) + sum(case.unplaced.values())
+    told += len(case.warnings) + len(case.findings)
     refunds = ledger.enough(case.folded, payments.words_of(case.refunds.values())).known
     return told + refunds + (case.payment_known or 0) + (case.known_before or 0)
 
@@ -175,10 +189,8 @@ def _with_refunds(case: Case, told: Mapping[str, PaymentFact]) -> Case:
     return case
 
 
-def _warnings(warnings: Mapping[str, FraudWarning], told: Mapping[str, FraudWarning]) -> Mapping[str, FraudWarning]:
+def _earliest(facts: Mapping[str, Told], told: Mapping[str, Told]) -> Mapping[str, Told]:
     """Beyond the limit the earliest stay: by them a dispute was foretold."""
-    for event_id, warning in told.items():
-        warnings, _ = timeline.add(
-            warnings, event_id, warning, lambda id_, fact: (-totals.micros(fact.occurred_at), id_)
-        )
-    return warnings
+    for event_id, fact in told.items():
+        facts, _ = timeline.add(facts, event_id, fact, lambda id_, one: (-totals.micros(one.occurred_at), id_))
+    return facts

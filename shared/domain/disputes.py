@@ -314,10 +314,19 @@ class FraudWarning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FraudFinding:
+    """A refund of the payment that was called fraud. heard_at: when we first stored it."""
+
+    occurred_at: datetime
+    heard_at: datetime
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """All that can go wrong with one payment, side by side: its disputes, fraud warnings and refunds.
 
-    disputes by dispute id; warnings and refunds by event id. folded: what older refunds said. captured: the
+    disputes by dispute id; warnings, findings and refunds by event id. folded: what older refunds said. captured: the
     payment's, or what is held of it where no capture is told, and payment_known, of how many words that is made: None
     while the payment is not among ours. refunded, disputed: what went back by our choice, and what the disputes that
     take money ask for. unplaced: how many facts of disputes were told under a name of the payment, by that name.
@@ -330,6 +339,7 @@ class Case:
     payment_id: str
     disputes: Mapping[str, DisputeSummary] = field(default_factory=dict)
     warnings: Mapping[str, FraudWarning] = field(default_factory=dict)
+    findings: Mapping[str, FraudFinding] = field(default_factory=dict)
     refunds: Mapping[str, PaymentFact] = field(default_factory=dict)
     folded: Ledger | None = None
     captured: Money | None = None

@@ -135,7 +135,7 @@ TABLES: Final[Mapping[str, Nameless]] = {
             "step cumulative reference decline_code hard_decline network_transaction_id request_id flow product "
             "dispute_id answer_id payment_aliases stage status status_unknown final reason reason_code network "
             "respond_by respond_by_text can_respond autodefended provider_status evidence_submitted arn alert "
-            "warning_id fraud_type actionable open verdict payout_id resource resource_id hint"
+            "warning_id fraud_type actionable found_by open verdict payout_id resource resource_id hint"
         ),
     ),
     "fraud_decisions": Nameless(
@@ -157,7 +157,8 @@ TABLES: Final[Mapping[str, Nameless]] = {
         at="known_at",
         names=(),
         stays=_columns(
-            _BUS + "label_id provider account payment_id label source occurred_at known_at supersedes by revision"
+            _BUS
+            + "label_id provider account payment_id label source occurred_at known_at supersedes by revision category"
         ),
     ),
     "dispute_updates": Nameless(

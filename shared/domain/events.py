@@ -240,6 +240,23 @@ class FraudWarned(Event):
     actionable: bool | None = None
 
 
+class Finder(StrEnum):
+    """Whose word it is that a payment is fraud, where it is nobody's outside."""
+
+    REFUND = "refund"  # whoever gave the money back said so at the provider
+    REVIEW = "review"  # a reviewer of ours, whose label is told by the review
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FraudFound(Event):
+    """We ourselves take a payment for fraud, whatever its issuer says. It counts like an issuer's report (`shared.fraud.claims`),
+    and asks for nothing: there is nobody to answer."""
+
+    payment_id: str
+    payment_aliases: tuple[str, ...] = ()
+    found_by: Finder
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewChanged(Event):
     """The provider's own manual review of a payment opened or closed."""
@@ -283,6 +300,7 @@ AnyEvent = (
     | PaymentAssessed
     | DisputeChanged
     | FraudWarned
+    | FraudFound
     | ReviewChanged
     | PayoutChanged
     | ResourceChanged
@@ -295,6 +313,7 @@ KINDS: dict[str, type[AnyEvent]] = {
     "assessment": PaymentAssessed,
     "dispute": DisputeChanged,
     "fraud_warning": FraudWarned,
+    "fraud_found": FraudFound,
     "review": ReviewChanged,
     "payout": PayoutChanged,
     "resource": ResourceChanged,

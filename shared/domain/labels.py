@@ -18,10 +18,15 @@ class LabelClass(StrEnum):
     GENUINE = "genuine"
 
 
+FRAUD_CLASSES: Final = (LabelClass.THIRD_PARTY_FRAUD, LabelClass.FIRST_PARTY_FRAUD)
+"""What counts as fraud, to who learns and to who judges: the money is lost either way."""
+
+
 class LabelSource(StrEnum):
     """Whose word made it so."""
 
     EARLY_FRAUD_WARNING = "early_fraud_warning"
+    REFUND = "refund"  # which whoever made it called fraud
     DISPUTE = "dispute"
     PREVENTED = "prevented"
     MANUAL_REVIEW = "manual_review"
@@ -33,7 +38,7 @@ class LabelSource(StrEnum):
 class FraudLabel:
     """A message of `fraud-labels` and a row of `fraud_labels`. label_id: the same for every copy of it.
 
-    label: a LabelClass, source: a LabelSource. occurred_at: when it was said. known_at: when we heard.
+    label: a LabelClass, source: a LabelSource; category: of a dispute's word its `events.DisputeReason`, or "". occurred_at: when it was said. known_at: when we heard.
     supersedes: the label_id of which this is the correction, or "". by: the reviewer, or "".
     revision: how many words it rests on are known; of two rows of a label the greater is newer.
     """
@@ -49,3 +54,4 @@ class FraudLabel:
     supersedes: str = ""
     by: str = ""
     revision: int = 0
+    category: str = ""

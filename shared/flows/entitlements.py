@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shared.domain.codec import encode, from_document
 from shared.domain.entitlements import EntitlementAction, EntitlementChanged, Suspends
-from shared.domain.labels import FraudLabel, LabelClass, LabelSource
+from shared.domain.labels import FRAUD_CLASSES, FraudLabel, LabelSource
 from shared.domain.payments import Details
 from shared.flows.cases import PAYMENTS
 from shared.flows.ports import Documents, Key, Message
@@ -22,9 +22,6 @@ class _Paid:
     """All that is to be known of a payment."""
 
     details: Details = field(default_factory=Details)
-
-
-_FRAUD = (LabelClass.THIRD_PARTY_FRAUD, LabelClass.FIRST_PARTY_FRAUD)
 
 
 def entitlement_messages(
@@ -69,6 +66,6 @@ def _last_change(labels: Sequence[FraudLabel], suspends: Suspends) -> tuple[Enti
 
 
 def _suspends(label: FraudLabel, suspends: Suspends) -> bool:
-    if suspends is Suspends.NOTHING or label.label not in _FRAUD:
+    if suspends is Suspends.NOTHING or label.label not in FRAUD_CLASSES:
         return False
     return suspends is Suspends.WARNINGS or label.source != LabelSource.EARLY_FRAUD_WARNING

@@ -4,16 +4,17 @@ Fraud is what `shared.fraud.claims` takes for known fraud, by the same code. A d
 service; one that was won for good or withdrawn leaves a genuine payment. A claim of no told reason says nothing yet.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.codec import encode
-from shared.domain.disputes import Case, Dispute, DisputeFact, FraudWarning
-from shared.domain.events import Alert, DisputeStatus
+from shared.domain.disputes import Case, Dispute, DisputeFact, FraudFinding, FraudWarning
+from shared.domain.events import Alert, DisputeReason, DisputeStatus
+from shared.domain.instants import microseconds
 from shared.domain.labels import FraudLabel, LabelClass, LabelSource
 from shared.flows.ports import Message
-from shared.fraud.claims import Claims, DisputeClaim
+from shared.fraud.claims import UNTOLD_REASON, Claims, DisputeClaim
 
 TOPIC = "fraud-labels"
 
@@ -46,19 +47,25 @@ def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
     other is there, and has to be told anew.
     """
     claims: dict[str, DisputeClaim] = {}
-    reports, ended = Claims(), dict[str, tuple[int, DisputeStatus]]()
+    reports, is_warned = Claims(), False
+    ended, reasons = dict[str, tuple[int, DisputeStatus]](), dict[str, tuple[int, DisputeReason]]()
     labels: list[FraudLabel] = []
     words = sorted(_words(case, disputes), key=lambda one: (one.heard_at, one.event_id))
     for word in words:
-        if isinstance(word.told, FraudWarning):
-            reports = reports.joined(Claims.of_warning(word.told))
+        if not isinstance(word.told, DisputeFact):
+            reports = reports.joined(Claims.of_report(word.told))
+            is_warned = is_warned or isinstance(word.told, FraudWarning)
         else:
             claim = DisputeClaim.of(word.told)
             claims[word.dispute_id] = claims.get(word.dispute_id, DisputeClaim()).joined(claim)
             if claim.word is not None and word.told.status is not None:
                 said = (claim.word, word.told.status)
                 ended[word.dispute_id] = max(ended.get(word.dispute_id, said), said)
-        meant = _meant(reports, claims, {dispute_id: status for dispute_id, (_, status) in ended.items()})
+            if word.told.reason not in (None, UNTOLD_REASON):
+                because = (microseconds(word.told.occurred_at), word.told.reason)
+                reasons[word.dispute_id] = max(reasons.get(word.dispute_id, because), because)
+        statuses = {dispute_id: status for dispute_id, (_, status) in ended.items()}
+        meant = _meant(reports, claims, statuses, reasons, is_warned=is_warned)
         if meant is None:
             continue
         labels.append(
@@ -67,8 +74,9 @@ def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
                 provider=case.provider,
                 account=word.account,
                 payment_id=case.payment_id,
-                label=meant[0],
-                source=meant[1],
+                label=meant.label,
+                source=meant.source,
+                category=meant.category,
                 occurred_at=word.told.occurred_at,
                 known_at=word.heard_at,
                 supersedes=labels[-1].label_id if labels else "",
@@ -80,18 +88,20 @@ def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """What one event told, of a dispute or, where `told` is a warning, of none."""
+    """What one event told, of a dispute or, where `told` is a report, of none."""
 
     heard_at: datetime
     event_id: str
     account: str
-    told: DisputeFact | FraudWarning
+    told: DisputeFact | FraudWarning | FraudFinding
     dispute_id: str = ""
 
 
 def _words(case: Case, disputes: Iterable[Dispute]) -> Iterator[_Word]:
     for event_id, warning in case.warnings.items():
         yield _Word(warning.heard_at or warning.occurred_at, event_id, warning.account, warning)
+    for event_id, finding in case.findings.items():
+        yield _Word(finding.heard_at, event_id, finding.account, finding)
     for dispute in disputes:
         # What it tells is told by that one too, or by the report that it is made of.
         if dispute.same_as is None and dispute.alert is not Alert.REPORT:
@@ -99,26 +109,47 @@ def _words(case: Case, disputes: Iterable[Dispute]) -> Iterator[_Word]:
                 yield _Word(fact.heard_at, event_id, dispute.account, fact, dispute.dispute_id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    label: LabelClass
+    source: LabelSource
+    category: str = ""
+
+
 def _meant(
-    reports: Claims, disputes: dict[str, DisputeClaim], statuses: dict[str, DisputeStatus]
-) -> tuple[LabelClass, LabelSource] | None:
-    """What all that was heard comes to. statuses: the latest of each dispute that told one."""
+    reports: Claims,
+    disputes: Mapping[str, DisputeClaim],
+    statuses: Mapping[str, DisputeStatus],
+    reasons: Mapping[str, tuple[int, DisputeReason]],
+    *,
+    is_warned: bool,
+) -> _Meant | None:
+    """What all that was heard comes to. statuses, reasons: the latest of each dispute that told one. is_warned: an issuer's
+    is among the reports."""
     claims = reports
     for dispute_id, claim in disputes.items():
         claims = claims.joined(Claims.of_dispute(dispute_id, claim))
     claimed = {dispute_id: claim for dispute_id, claim in disputes.items() if claim.claimed_at is not None}
     if claims.known_at is not None:
         frauds = [dispute_id for dispute_id, claim in claimed.items() if claim.stands]
-        if not frauds:
-            return LabelClass.THIRD_PARTY_FRAUD, LabelSource.EARLY_FRAUD_WARNING
-        return LabelClass.THIRD_PARTY_FRAUD, _source(statuses.get(dispute_id) for dispute_id in frauds)
+        if frauds:
+            source = _source(statuses.get(dispute_id) for dispute_id in frauds)
+            return _Meant(LabelClass.THIRD_PARTY_FRAUD, source, DisputeReason.FRAUD)
+        source = LabelSource.EARLY_FRAUD_WARNING if is_warned else LabelSource.REFUND
+        return _Meant(LabelClass.THIRD_PARTY_FRAUD, source)
     told = {dispute_id: claim for dispute_id, claim in claimed.items() if claim.made or claim.other_at is not None}
     if services := [dispute_id for dispute_id, claim in told.items() if not claim.disproved]:
-        return LabelClass.SERVICE, _source(statuses.get(dispute_id) for dispute_id in services)
+        source = _source(statuses.get(dispute_id) for dispute_id in services)
+        return _Meant(LabelClass.SERVICE, source, _latest(reasons[dispute_id] for dispute_id in services))
     if not told:
         return None
     is_won = any(statuses[dispute_id] is DisputeStatus.WON for dispute_id in told)
-    return LabelClass.GENUINE, LabelSource.DISPUTE_WON if is_won else LabelSource.DISPUTE_WITHDRAWN
+    source = LabelSource.DISPUTE_WON if is_won else LabelSource.DISPUTE_WITHDRAWN
+    return _Meant(LabelClass.GENUINE, source, _latest(reasons[dispute_id] for dispute_id in told))
+
+
+def _latest(reasons: Iterable[tuple[int, DisputeReason]]) -> DisputeReason:
+    return max(reasons)[1]
 
 
 def _source(statuses: Iterable[DisputeStatus | None]) -> LabelSource:

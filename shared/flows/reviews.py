@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from shared.domain.codec import encode, from_document
 from shared.domain.disputes import Case
-from shared.domain.labels import OF_REVIEW, FraudLabel, LabelSource
+from shared.domain.events import Finder, FraudFound
+from shared.domain.labels import FRAUD_CLASSES, OF_REVIEW, FraudLabel, LabelSource
 from shared.domain.reviews import (
     CLOCK,
     OVER,
@@ -25,6 +26,7 @@ from shared.domain.telemetry import alarm, fact
 from shared.domain.timeline import compact
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change, write
+from shared.flows.event_messages import event_message
 from shared.flows.labels import label_message
 from shared.flows.ports import Documents, Key, Message, Ports, Snapshot
 
@@ -92,7 +94,7 @@ def decide(ports: Ports, review_id: str, by: str, now: datetime, word: Word) -> 
         return _written(seen, review, _decided(seen, review, by, now, word))
 
     decided = change(ports.documents, [review_key(review_id), decision_of(review_id)], effect)
-    _tell(ports, decided)
+    _tell(ports, decided, now)
     return decided
 
 
@@ -112,9 +114,9 @@ def _decided(seen: Seen, review: Review, by: str, now: datetime, word: Word) -> 
     )
 
 
-def _tell(ports: Ports, review: Review) -> None:
+def _tell(ports: Ports, review: Review, now: datetime) -> None:
     """The world is told of the verdict, and that is noted."""
-    ports.bus.publish(list(_messages(review)))
+    ports.bus.publish(list(_messages(review, now)))
 
     def effect(seen: Seen) -> Effect[None]:
         found = _review(seen, review.id)
@@ -133,7 +135,7 @@ def _tell(ports: Ports, review: Review) -> None:
     )
 
 
-def _messages(review: Review) -> Iterator[Message]:
+def _messages(review: Review, now: datetime) -> Iterator[Message]:
     verdict = review.verdict
     assert verdict is not None
     action = PaymentAction(
@@ -165,6 +167,17 @@ def _messages(review: Review) -> Iterator[Message]:
                 by=verdict.by,
             )
         )
+    if verdict.label in FRAUD_CLASSES:
+        found = FraudFound(
+            event_id=f"{review.decision_id}{OF_REVIEW}",
+            provider=review.provider,
+            account=review.account,
+            occurred_at=verdict.at,
+            livemode=review.livemode,
+            payment_id=verdict.payment_id,
+            found_by=Finder.REVIEW,
+        )
+        yield event_message(found, now)
 
 
 def check_reviews(ports: Ports, now: datetime, promise: Promise) -> None:
@@ -174,7 +187,7 @@ def check_reviews(ports: Ports, now: datetime, promise: Promise) -> None:
     Raises Unavailable; a later run goes on.
     """
     for review in _untold(ports.documents, now):
-        _tell(ports, review)
+        _tell(ports, review, now)
     late = waiting(ports.documents, now - promise.within)
     settled = {one.id for one in _to_settle(ports.documents, late, now, promise) if _settled(ports, one, now, promise)}
     late = [review for review in late if review.id not in settled]
@@ -214,7 +227,7 @@ def _settled(ports: Ports, late: Review, now: datetime, promise: Promise) -> boo
 
     settled = change(ports.documents, [review_key(late.id), decision_of(late.id)], effect)
     if settled.verdict is not None and settled.verdict.by == CLOCK:
-        _tell(ports, settled)
+        _tell(ports, settled, now)
     elif settled.closed is not None:
         _tell_closed(settled)
     return settled.queued_at is None

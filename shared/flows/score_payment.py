@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from shared.domain.codec import from_document
 from shared.domain.decisions import Decision
-from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentAssessed, PaymentChanged
+from shared.domain.events import AnyEvent, DisputeChanged, FraudFound, FraudWarned, PaymentAssessed, PaymentChanged
 from shared.domain.telemetry import fact
 from shared.domain.timeline import compact
 from shared.flows.assess_payment import settle
@@ -59,7 +59,7 @@ def score_payment(event: AnyEvent, ports: Ports, now: datetime, scorer: Scorer) 
             _judge(event, ports, now, scorer)
         case PaymentAssessed():
             settle(event, ports)
-        case FraudWarned() | DisputeChanged():
+        case FraudWarned() | FraudFound() | DisputeChanged():
             _note_claim(event, ports)
         case _:
             fact("scoring_ignored", event_id=event.event_id, provider=event.provider)
@@ -165,7 +165,7 @@ class _Noted(NamedTuple):
     roots: Sequence[Judged] = ()
 
 
-def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
+def _note_claim(event: FraudWarned | FraudFound | DisputeChanged, ports: Ports) -> None:
     told = [name for name in (event.payment_id, *event.payment_aliases) if name]
     keys = [decision_key(event.provider, name) for name in dict.fromkeys(told)]
     memory = [_dispute_key(event)] if isinstance(event, DisputeChanged) else []
@@ -181,7 +181,7 @@ def _note_claim(event: FraudWarned | DisputeChanged, ports: Ports) -> None:
             names = [decision_key(event.provider, name) for name in after.names]
             claims = Claims.of_dispute(event.dispute_id, after.claim).called(after.names)
         else:
-            claims = Claims.of_warning(event).called(told)
+            claims = Claims.of_report(event).called(told)
         if not names or claims == Claims():
             return Effect(_Noted(claimed=claims != Claims(), named=bool(names)), remembered)
         seen.read(names)

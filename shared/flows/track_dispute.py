@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.disputes import lifecycle
-from shared.disputes.case import with_refund, with_warning
+from shared.disputes.case import with_finding, with_refund, with_warning
 from shared.domain.codec import encode
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
 from shared.domain.entitlements import Suspends
-from shared.domain.events import AnyEvent, DisputeChanged, FraudWarned, PaymentChanged, PaymentStep
+from shared.domain.events import AnyEvent, DisputeChanged, Finder, FraudFound, FraudWarned, PaymentChanged, PaymentStep
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
 from shared.flows.committing import Decision, Seen, change
@@ -23,7 +23,7 @@ TOPIC = "dispute-updates"
 def track_dispute(event: AnyEvent, ports: Ports, now: datetime, suspends: Suspends = Suspends.NOTHING) -> None:
     """Keep `disputes/<provider>:<dispute_id>` and `cases/<provider>:<payment_id>`, and publish what changed.
 
-    DisputeChanged, FraudWarned and refunds are followed, everything else is left. One read, one commit, then one
+    DisputeChanged, FraudWarned, refunds and what is said of them (FraudFound) are followed, everything else is left. One read, one commit, then one
     publish: to `dispute-updates` a row for each dispute of the payment (a further read, only where the event is
     not of its only dispute, or does not name its payment), to `fraud-labels` each label that the payment has had. A
     known event commits nothing and publishes the same again: that is what repairs a crash between the two. Raises Unavailable.
@@ -35,7 +35,7 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime, suspends: Suspen
             warned = _file(event, ports, now)
             tracked = replace(_track(lifecycle.alert_of(event), ports, now), dispute=None)
             tracked = replace(tracked, filed=_of_both(tracked.filed, warned.filed))
-        case PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
+        case FraudFound(found_by=Finder.REFUND) | PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
             tracked = _file(event, ports, now)
         case PaymentChanged() if "step" in event.unsigned:  # a release, or a refund after all
             tracked = _file(event, ports, now)
@@ -96,18 +96,21 @@ def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
     return change(ports.documents, keys_to_file(event.provider, event.dispute_id, told), decide)
 
 
-def _file(event: FraudWarned | PaymentChanged, ports: Ports, now: datetime) -> _Tracked:
-    """Put a fraud warning or a refund into the payment's case."""
-    aliases = event.payment_aliases if isinstance(event, FraudWarned) else event.aliases
+def _file(event: FraudWarned | FraudFound | PaymentChanged, ports: Ports, now: datetime) -> _Tracked:
+    """Put a fraud warning, a refund or what was said of one into the payment's case."""
+    aliases = event.aliases if isinstance(event, PaymentChanged) else event.payment_aliases
     names = list(dict.fromkeys(name for name in (event.payment_id, *aliases) if name))
 
     def decide(seen: Seen) -> Decision[_Tracked]:
         # A payment's own event names it by its own id.
-        home = cases.home(event.provider, names, seen) if isinstance(event, FraudWarned) else event.payment_id
+        own = isinstance(event, PaymentChanged)
+        home = event.payment_id if own else cases.home(event.provider, names, seen)
         opened = cases.opened(event.provider, home, names, seen)
         before = opened.case
         if isinstance(event, FraudWarned):
             after, known = with_warning(before, event, now), event.event_id in before.warnings
+        elif isinstance(event, FraudFound):
+            after, known = with_finding(before, event, now), event.event_id in before.findings
         else:
             after = with_refund(before, event)
             known = event.event_id in before.refunds or after == before
@@ -128,7 +131,7 @@ def _of_both(later: Filed, earlier: Filed) -> Filed:
     )
 
 
-def _tell(event: DisputeChanged | FraudWarned | PaymentChanged, tracked: _Tracked) -> None:
+def _tell(event: DisputeChanged | FraudWarned | FraudFound | PaymentChanged, tracked: _Tracked) -> None:
     outcome = "duplicate" if tracked.known else "recorded"
     if isinstance(event, DisputeChanged) and (dispute := tracked.dispute):
         fact(

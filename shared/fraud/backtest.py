@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from shared.domain.counts import Count, Interval
 from shared.domain.events import PaymentStep
-from shared.domain.labels import OF_REVIEW, LabelClass, LabelSource
+from shared.domain.labels import FRAUD_CLASSES, OF_REVIEW, LabelSource
 from shared.fraud.expressions import sql_of
 from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.fraud.policy import SEVERITY
@@ -46,7 +46,7 @@ VERDICTS_SQL: Final = f"""LEFT JOIN (
 """What reviewers said of the decisions of `told`: a word of theirs bears the id of the decision that asked for it."""
 
 # Of two words the later one counts. A claim that fell (`claims_revision` without `fraud_reported_at`) fell after the review.
-_FOUND = f"COALESCE(verdict IN ('{LabelClass.THIRD_PARTY_FRAUD}', '{LabelClass.FIRST_PARTY_FRAUD}'), FALSE)"
+_FOUND = f"COALESCE(verdict IN {tuple(map(str, FRAUD_CLASSES))}, FALSE)"
 _FRAUD = f"""CASE
     WHEN fraud_reported_at IS NULL THEN COALESCE(claims_revision, 0) = 0 AND {_FOUND}
     ELSE {_FOUND} OR COALESCE(verdict_us, 0) < UNIX_MICROS(fraud_reported_at) END"""

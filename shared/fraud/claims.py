@@ -1,6 +1,7 @@
 """Who says that a payment was fraud, and whether that still stands.
 
-Two voices are heard: an issuer's report (Visa TC40, Mastercard SAFE), and a dispute whose reason is fraud once it took
+Three voices are heard: an issuer's report (Visa TC40, Mastercard SAFE); our own, a reviewer's word or a refund that was called
+fraud, which counts like a report; and a dispute whose reason is fraud once it took
 the money or was settled to prevent that. An inquiry asks; it does not claim, unless it ends for the customer (lost, or
 accepted by us): then the money went as it does in a chargeback. The stage of a prevented dispute says nothing: providers
 that tell of the same RDR name it differently.
@@ -21,8 +22,8 @@ Instants are microseconds since the epoch. `shared.fraud.point_in_time` says the
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from shared.domain.disputes import DisputeFact, FraudWarning
-from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, FraudWarned
+from shared.domain.disputes import DisputeFact, FraudFinding, FraudWarning
+from shared.domain.events import DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, FraudFound, FraudWarned
 from shared.domain.instants import microseconds
 
 CLAIMING_STAGES = (DisputeStage.CHARGEBACK, DisputeStage.PRE_ARBITRATION, DisputeStage.ARBITRATION)
@@ -101,7 +102,7 @@ class DisputeClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """All that is claimed of one payment. warned_from, warned_until: the first and the last report of an issuer. names: by
+    """All that is claimed of one payment. warned_from, warned_until: the first and the last report, an issuer's or our own. names: by
     which the payment is called in them, sorted."""
 
     warned_from: int | None = None
@@ -110,7 +111,7 @@ class Claims:
     names: tuple[str, ...] = ()
 
     @classmethod
-    def of_warning(cls, event: FraudWarned | FraudWarning) -> "Claims":
+    def of_report(cls, event: FraudWarned | FraudFound | FraudWarning | FraudFinding) -> "Claims":
         at = microseconds(event.occurred_at)
         return cls(warned_from=at, warned_until=at)
 

@@ -90,6 +90,8 @@ _MEMBERS = tuple(
     )
 )
 
+_REPORTS = "'fraud_warning', 'fraud_found'"
+
 _RUNS = tuple(feature for feature in FEATURES if isinstance(feature, FraudRun))
 
 
@@ -331,7 +333,7 @@ known AS (
     COALESCE(decided.decided_at, heard_at, publish_time, occurred_at) AS known_at,
     COALESCE(decided.told_at, publish_time, occurred_at) AS published_at, decided.told_at
   FROM payment_events LEFT JOIN decided ON decided.decided_on = payment_events.event_id
-  WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind IN ('payment', 'assessment', 'dispute', 'fraud_warning')
+  WHERE occurred_at >= @since AND occurred_at <= @as_of AND kind IN ('payment', 'assessment', 'dispute', {_REPORTS})
 ),
 told AS (
   SELECT *, UNIX_MICROS(occurred_at) AS at_us, {_HEARD} AS heard
@@ -406,7 +408,7 @@ def _claims_sql() -> str:
     return f"""news AS (
   SELECT event_id, provider, heard,
     CASE WHEN kind = 'dispute' THEN CONCAT('dispute:', dispute_id) ELSE CONCAT('report:', event_id) END AS claim,
-    CASE WHEN kind = 'fraud_warning' THEN at_us END AS warned_at,
+    CASE WHEN kind IN ({_REPORTS}) THEN at_us END AS warned_at,
     CASE WHEN reason = '{DisputeReason.FRAUD}' THEN at_us END AS fraud_at,
     CASE WHEN reason NOT IN ('{DisputeReason.FRAUD}', '{UNTOLD_REASON}') THEN at_us END AS other_at,
     CASE WHEN stage IN ({_texts(CLAIMING_STAGES)}) OR status IN ({_texts(CLAIMING_STATUSES)})
@@ -417,7 +419,7 @@ def _claims_sql() -> str:
     ARRAY_CONCAT(CASE WHEN payment_id IS NULL THEN ARRAY<STRING>[] ELSE [payment_id] END,
       COALESCE(payment_aliases, ARRAY<STRING>[])) AS ids
   FROM told
-  WHERE kind IN ('dispute', 'fraud_warning')
+  WHERE kind IN ('dispute', {_REPORTS})
 ),
 links AS (
   SELECT named.provider, named.claim, roots.parent AS root, MIN(GREATEST(named.heard, owners.heard)) AS linked

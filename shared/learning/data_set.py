@@ -26,7 +26,7 @@ COUNT_SQL = """SELECT COUNT(DISTINCT CASE WHEN kind = 'payment' THEN payment_id 
   MIN(CASE WHEN kind = 'payment' THEN occurred_at END) AS first,
   COUNT(DISTINCT CASE WHEN kind <> 'payment' THEN COALESCE(dispute_id, event_id) END) AS frauds
 FROM payment_events
-WHERE kind IN ('payment', 'dispute', 'fraud_warning') AND occurred_at >= @since AND occurred_at <= @as_of"""
+WHERE kind IN ('payment', 'dispute', 'fraud_warning', 'fraud_found') AND occurred_at >= @since AND occurred_at <= @as_of"""
 """frauds: not more than so many."""
 
 

@@ -7,7 +7,7 @@ that their issuers declined have a label only where a reviewer gave one.
 """
 
 from shared.domain.events import PaymentStep
-from shared.domain.labels import LabelClass, LabelSource
+from shared.domain.labels import FRAUD_CLASSES, LabelClass, LabelSource
 
 CLAIMED = "claimed"
 """The source of what is known of the payment's decision alone: of before there were labels."""
@@ -18,7 +18,7 @@ LABELED_SQL = f"""(step IS NOT NULL AND step <> '{PaymentStep.DECLINED}'
 
 FRAUD_SQL = "fraud_known_at IS NOT NULL"
 
-_FRAUD = f"('{LabelClass.THIRD_PARTY_FRAUD}', '{LabelClass.FIRST_PARTY_FRAUD}')"
+_FRAUD = str(tuple(map(str, FRAUD_CLASSES)))
 _BY_A_PERSON = f"source = '{LabelSource.MANUAL_REVIEW}'"
 
 # A word of a review bears the id of the decision that asked for it: whatever its payment was called then.

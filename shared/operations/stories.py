@@ -45,7 +45,7 @@ _COLUMNS: Final = (
 )
 EVENTS_OF_PAYMENT: Final = f"""SELECT {_COLUMNS} FROM payment_events
 WHERE provider = @provider AND occurred_at >= @since AND occurred_at < @until
-  AND kind IN ('payment', 'assessment', 'review', 'fraud_warning', 'dispute') AND payment_id IN ({{names}})"""  # noqa: S608
+  AND kind IN ('payment', 'assessment', 'review', 'fraud_warning', 'fraud_found', 'dispute') AND payment_id IN ({{names}})"""  # noqa: S608
 EVENTS_OF_DISPUTES: Final = f"""SELECT {_COLUMNS} FROM payment_events
 WHERE provider = @provider AND occurred_at >= @since AND occurred_at < @until
   AND kind = 'dispute' AND dispute_id IN ({{names}})"""  # noqa: S608

@@ -9,13 +9,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.backends.tables import columns
-from shared.domain.events import AnyEvent, DisputeChanged, DisputeReason, DisputeStage, DisputeStatus, FraudWarned
+from shared.domain.events import (
+    AnyEvent,
+    DisputeChanged,
+    DisputeReason,
+    DisputeStage,
+    DisputeStatus,
+    FraudFound,
+    FraudWarned,
+)
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
 from shared.fraud.claims import Claims, DisputeClaim
-from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_fraud_warning, a_payment_event
+from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_finding, a_fraud_warning, a_payment_event
 from tests.local import published, wipe
 
 WON, LOST, CLOSED = DisputeStatus.WON, DisputeStatus.LOST, DisputeStatus.CLOSED
@@ -50,8 +58,8 @@ def is_known_fraud(events: list[AnyEvent]) -> bool:
     disputes: dict[str, DisputeClaim] = {}
     claims = Claims()
     for event in events:
-        if isinstance(event, FraudWarned):
-            claims = claims.joined(Claims.of_warning(event))
+        if isinstance(event, FraudWarned | FraudFound):
+            claims = claims.joined(Claims.of_report(event))
         elif isinstance(event, DisputeChanged):
             before = disputes.get(event.dispute_id, DisputeClaim())
             disputes[event.dispute_id] = before.joined(DisputeClaim.of(event))
@@ -74,7 +82,10 @@ def a_quarrel(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
         final=st.booleans(),
     )
     reported = st.builds(a_fraud_warning, occurred_at=times, warning_id=st.sampled_from(["w1", "w2"]))
-    events: list[AnyEvent] = draw(st.lists(said | reported, min_size=1, max_size=6, unique_by=lambda one: one.event_id))
+    found = st.builds(a_finding, occurred_at=times)
+    events: list[AnyEvent] = draw(
+        st.lists(said | reported | found, min_size=1, max_size=6, unique_by=lambda one: one.event_id)
+    )
     copies: list[AnyEvent] = draw(st.lists(st.sampled_from(events), max_size=3))
     return events, draw(st.permutations(events + copies))
 
@@ -106,7 +117,7 @@ def test_any_order_and_any_repetition_ends_with_the_same_label(
     for events in quarrel:
         label = label_at(labels_after(shared_ports, *events), NOON + 100 * DAY)
         wipe(shared_ports)
-        last.append((label.get("label"), label.get("source")))
+        last.append((label.get("label"), label.get("source"), label.get("category")))
     assert last[0] == last[1]
 
 
@@ -117,38 +128,61 @@ def after(days: int, **told: Any) -> DisputeChanged:
 @pytest.mark.parametrize(
     ("events", "meant"),
     [
-        ([a_fraud_warning()], ("third_party_fraud", "early_fraud_warning")),
-        ([a_fraud_warning(), after(1)], ("third_party_fraud", "dispute")),
-        ([after(0), after(1, status=LOST)], ("third_party_fraud", "dispute")),
-        ([after(0, stage=DisputeStage.INQUIRY, status=DisputeStatus.PREVENTED)], ("third_party_fraud", "prevented")),
-        ([after(0), after(1, status=WON)], ("genuine", "dispute_won")),
+        ([a_finding()], ("third_party_fraud", "refund", "")),
+        ([a_finding(), a_fraud_warning(occurred_at=NOON + DAY)], ("third_party_fraud", "early_fraud_warning", "")),
+        ([a_finding(), after(1)], ("third_party_fraud", "dispute", "fraud")),
+        ([a_finding(), after(1), after(2, status=WON)], ("genuine", "dispute_won", "fraud")),
+        # A claim of something else does not take back what whoever refunded it said.
+        ([a_finding(), after(1, reason=NOT_RECEIVED)], ("third_party_fraud", "refund", "")),
+        ([a_fraud_warning()], ("third_party_fraud", "early_fraud_warning", "")),
+        ([a_fraud_warning(), after(1)], ("third_party_fraud", "dispute", "fraud")),
+        ([after(0), after(1, status=LOST)], ("third_party_fraud", "dispute", "fraud")),
+        (
+            [after(0, stage=DisputeStage.INQUIRY, status=DisputeStatus.PREVENTED)],
+            ("third_party_fraud", "prevented", "fraud"),
+        ),
+        ([after(0), after(1, status=WON)], ("genuine", "dispute_won", "fraud")),
         # Its last word does not repeat the reason.
-        ([after(0), after(1, status=CLOSED, reason=None)], ("genuine", "dispute_withdrawn")),
-        ([a_fraud_warning(), after(1), after(2, status=WON)], ("genuine", "dispute_won")),
+        ([after(0), after(1, status=CLOSED, reason=None)], ("genuine", "dispute_withdrawn", "fraud")),
+        ([a_fraud_warning(), after(1), after(2, status=WON)], ("genuine", "dispute_won", "fraud")),
         (
             [after(0), after(1, status=WON), a_fraud_warning(occurred_at=NOON + 2 * DAY)],
-            ("third_party_fraud", "early_fraud_warning"),
+            ("third_party_fraud", "early_fraud_warning", ""),
         ),
-        ([after(0), after(1, status=WON, final=False)], ("third_party_fraud", "dispute")),
-        ([after(0, reason=NOT_RECEIVED)], ("service", "dispute")),
+        ([after(0), after(1, status=WON, final=False)], ("third_party_fraud", "dispute", "fraud")),
+        ([after(0, reason=NOT_RECEIVED)], ("service", "dispute", "not_received")),
         (
             [after(0, reason=NOT_RECEIVED, stage=DisputeStage.INQUIRY, status=DisputeStatus.PREVENTED)],
-            ("service", "prevented"),
+            ("service", "prevented", "not_received"),
         ),
-        ([after(0, reason=NOT_RECEIVED), after(1, reason=NOT_RECEIVED, status=WON)], ("genuine", "dispute_won")),
-        ([after(0), after(1, reason=DisputeReason.CANCELED)], ("service", "dispute")),
+        (
+            [after(0, reason=NOT_RECEIVED), after(1, reason=NOT_RECEIVED, status=WON)],
+            ("genuine", "dispute_won", "not_received"),
+        ),
+        ([after(0), after(1, reason=DisputeReason.CANCELED)], ("service", "dispute", "canceled")),
         # Fraud in one dispute outweighs another that was won before.
-        ([after(0, reason=NOT_RECEIVED, status=WON), after(1, dispute_id="dp_2")], ("third_party_fraud", "dispute")),
-        ([after(0, reason=None)], (None, None)),
-        ([after(0, stage=DisputeStage.INQUIRY)], (None, None)),
-        ([after(0, stage=DisputeStage.INQUIRY, status=CLOSED)], (None, None)),
+        (
+            [after(0, reason=NOT_RECEIVED, status=WON), after(1, dispute_id="dp_2")],
+            ("third_party_fraud", "dispute", "fraud"),
+        ),
+        ([after(0, reason=None)], (None, None, None)),
+        ([after(0, stage=DisputeStage.INQUIRY)], (None, None, None)),
+        ([after(0, stage=DisputeStage.INQUIRY, status=CLOSED)], (None, None, None)),
     ],
 )
 def test_what_a_payment_turned_out_to_be(
-    ports: Ports, events: list[AnyEvent], meant: tuple[str | None, str | None]
+    ports: Ports, events: list[AnyEvent], meant: tuple[str | None, str | None, str | None]
 ) -> None:
     label = label_at(labels_after(ports, *events), NOON + 100 * DAY)
-    assert (label.get("label"), label.get("source")) == meant
+    assert (label.get("label"), label.get("source"), label.get("category")) == meant
+
+
+def test_the_category_is_what_the_last_word_on_any_of_its_disputes_calls_the_matter(ports: Ports) -> None:
+    received, described = after(0, reason=NOT_RECEIVED), after(2, reason=DisputeReason.NOT_AS_DESCRIBED)
+    other = after(1, dispute_id="dp_2", reason=DisputeReason.DUPLICATE)
+    untold = after(3, dispute_id="dp_2", reason=DisputeReason.OTHER)
+    labels = labels_after(ports, received, described, other, untold).values()
+    assert [row["category"] for row in labels] == ["not_received", *["not_as_described"] * 3]
 
 
 def test_a_label_says_what_it_corrects_and_the_former_one_stays_true_of_its_time(ports: Ports) -> None:

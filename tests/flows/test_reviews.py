@@ -12,12 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.backends import gcp
-from shared.domain.codec import from_document
+from shared.domain.codec import decode_event, encode, from_document
 from shared.domain.decisions import Outcome
 from shared.domain.errors import Unavailable
 from shared.domain.events import AnyEvent, PaymentStep
+from shared.domain.labels import FRAUD_CLASSES, LabelClass
 from shared.domain.reviews import CLOCK, MOST_STEPS, Promise, Review, ReviewAction, ReviewTaken, ReviewUnknown
 from shared.flows.assess_payment import count
+from shared.flows.decisions import of_stored
 from shared.flows.ports import Key, Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.review_desk import claim_next, queue, view
@@ -177,6 +179,28 @@ def test_a_verdict_is_told_and_labels_the_payment_and_the_same_again_tells_the_s
         (ANA, "claimed", ""),
         (ANA, "refuse", "stolen_card"),
     ]
+
+
+@pytest.mark.parametrize("door", [sent_to_review, assessed])
+@pytest.mark.parametrize("label", [*LabelClass, None])
+def test_what_a_reviewer_calls_fraud_is_known_fraud_of_whom_the_payment_named(
+    ports: Ports, door: Callable[[Ports], str], label: LabelClass | None
+) -> None:
+    review_id = door(ports)
+    claim(ports, review_id, ANA, NOON)
+    decide(ports, review_id, ANA, NOON + MINUTE, replace(REFUSE, label=label))
+    decide(ports, review_id, ANA, NOON + HOUR, replace(REFUSE, label=label))
+    is_fraud = label in FRAUD_CLASSES
+    told = [decode_event(encode(row)) for row in published(ports, "payment-events")]
+    assert [event.event_id for event in told] == 2 * is_fraud * [f"{stored(ports, review_id).decision_id}/review"]
+    for event in told:
+        score(ports, event, NOON + HOUR)
+    next_one = a_payment_event(payment_id="pi_9", occurred_at=NOON + 2 * HOUR)
+    score(ports, next_one, NOON + 2 * HOUR)
+    [decision] = ports.documents.get([Key("decisions", "stripe:pi_9")])
+    assert decision is not None
+    known = {one.name: one.value for one in of_stored(decision.document).features}
+    assert known["card_frauds_ever"] == int(is_fraud)
 
 
 @pytest.mark.parametrize("word", [RELEASE, replace(REFUSE, code="other"), replace(REFUSE, request_id="w-3")])

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -40,6 +40,7 @@ from tests.builders import (
     SECOND,
     a_card,
     a_dispute_event,
+    a_finding,
     a_fraud_warning,
     a_payment_event,
     a_payout_event,
@@ -233,7 +234,8 @@ def a_shop_hour(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
         told = st.integers(-1, 5).map(lambda days: NOON + days * DAY)
         names = st.sampled_from([{"payment_id": f"pi_{number}"}, {"payment_id": f"ch_{number}"}])
         unnamed = st.just({"payment_id": None})
-        news = st.builds(lambda at, name: a_fraud_warning(occurred_at=at, **name), told, names) | st.builds(
+        reports = st.sampled_from([a_fraud_warning, a_finding])
+        news = st.builds(lambda report, at, name: report(occurred_at=at, **name), reports, told, names) | st.builds(
             lambda at, dispute_id, name, stage, status, final, reason: a_dispute_event(
                 occurred_at=at,
                 dispute_id=dispute_id,
@@ -433,10 +435,11 @@ def test_what_a_dispute_came_to_is_the_same_in_every_order(ports: Ports) -> None
 
 
 @pytest.mark.parametrize(("reported", "stands"), [(0.5 * DAY, False), (29 * DAY, False), (31 * DAY, True)])
-def test_an_issuers_report_falls_with_the_dispute_that_answered_it_and_a_later_one_stands(
-    reported: timedelta, stands: bool, ports: Ports
+@pytest.mark.parametrize("report", [a_fraud_warning, a_finding])
+def test_a_report_falls_with_the_dispute_that_answered_it_and_a_later_one_stands(
+    reported: timedelta, stands: bool, report: Callable[..., AnyEvent], ports: Ports
 ) -> None:
-    warning = a_fraud_warning(occurred_at=NOON + reported)
+    warning = report(occurred_at=NOON + reported)
     score(ports, a_payment_event(), a_dispute_event(occurred_at=NOON + DAY), warning)
     assert codes(renewal(ports, 2 * DAY))
     score(ports, a_dispute_event(**WON))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.backends.tables import columns
 from shared.domain.disputes import DisputeUpdate
 from shared.domain.errors import Unavailable
-from shared.domain.events import AnyEvent, DisputeStage, DisputeStatus, PaymentStep
+from shared.domain.events import AnyEvent, DisputeStage, DisputeStatus, Finder, PaymentStep
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Key, Message, Ports
 from shared.flows.record_payment import record_payment
@@ -23,6 +23,7 @@ from tests.builders import (
     NOON,
     SECOND,
     a_dispute_event,
+    a_finding,
     a_fraud_warning,
     a_payment_event,
     a_payout_event,
@@ -87,6 +88,7 @@ def a_fight(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
         moved=st.sampled_from([None, eur(1999)]),
     )
     warnings = st.builds(a_fraud_warning, occurred_at=times, warning_id=st.sampled_from(["w1", "w2"]))
+    findings = st.builds(a_finding, occurred_at=times)
     refunds = st.builds(
         a_refund_event,
         step=st.sampled_from([PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED]),
@@ -94,7 +96,9 @@ def a_fight(draw: st.DrawFn) -> tuple[list[AnyEvent], list[AnyEvent]]:
         reference=st.sampled_from([None, "re_1", "re_2"]),
         amount=st.sampled_from([None, eur(500), eur(1999)]),
     )
-    events: list[AnyEvent] = draw(st.lists(dispute_events | strays | warnings | refunds, min_size=1, max_size=7))
+    events: list[AnyEvent] = draw(
+        st.lists(dispute_events | strays | warnings | findings | refunds, min_size=1, max_size=7)
+    )
     copies: list[AnyEvent] = draw(st.lists(st.sampled_from(events), max_size=5))
     return events, draw(st.permutations(events + copies))
 
@@ -125,7 +129,7 @@ def theirs(found: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
     return {
         key: {
             name: {id_: {**fact, "heard_at": None} for id_, fact in value.items()}
-            if name in ("facts", "warnings")
+            if name in ("facts", "warnings", "findings")
             else value
             for name, value in document.items()
             if name not in OURS
@@ -405,6 +409,22 @@ def test_a_refund_of_an_undisputed_payment_is_kept_and_publishes_nothing(ports: 
     track(ports, a_refund_event())
     assert len(document(ports, CASE)["refunds"]) == 1
     assert published(ports, "dispute-updates") == []
+
+
+def test_what_a_refund_was_called_stands_in_the_case_and_warns_of_nothing(ports: Ports) -> None:
+    finding = a_finding(payment_id="ch_1")
+    track(ports, finding, finding, a_payment_event(aliases=("ch_1",)), a_finding(payment_aliases=("ch_1",)))
+    case = document(ports, CASE)
+    assert (len(case["findings"]), case.get("warnings", {}), case.get("disputes", {})) == (2, {}, {})
+    assert [row["source"] for row in published(ports, "fraud-labels")][-1] == "refund"
+    assert published(ports, "dispute-updates") == []
+
+
+def test_what_a_reviewer_found_is_told_by_the_review(ports: Ports) -> None:
+    documents = Counting(ports.documents)
+    track(replace(ports, documents=documents), a_finding(found_by=Finder.REVIEW))
+    assert documents.reads == 0
+    assert published(ports, "fraud-labels") == []
 
 
 def test_what_concerns_no_dispute_reads_nothing(ports: Ports) -> None:

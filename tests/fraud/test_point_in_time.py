@@ -43,7 +43,17 @@ from shared.fraud.history import Known
 from shared.fraud.judges import Judges
 from shared.fraud.point_in_time import logged_sql, point_in_time_sql, served_sql
 from shared.learning import data_set
-from tests.builders import DAY, MINUTE, NOON, a_card, a_dispute_event, a_fraud_warning, a_payment_event, an_assessment
+from tests.builders import (
+    DAY,
+    MINUTE,
+    NOON,
+    a_card,
+    a_dispute_event,
+    a_finding,
+    a_fraud_warning,
+    a_payment_event,
+    an_assessment,
+)
 from tests.local import local_ports, published
 
 CAP = 3
@@ -232,7 +242,8 @@ def histories(draw: st.DrawFn, *, assessed: bool = False) -> list[AnyEvent]:
                 )
             )
         elif kind == "warning":
-            events.append(a_fraud_warning(**names, payment_aliases=draw(few([(), (f"ch_{number}",)]))))
+            report = draw(few([a_fraud_warning, a_finding]))
+            events.append(report(**names, payment_aliases=draw(few([(), (f"ch_{number}",)]))))
         else:
             events.append(
                 a_dispute_event(

@@ -23,6 +23,7 @@ from shared.domain.events import (
     DisputeReason,
     DisputeStage,
     DisputeStatus,
+    FraudFound,
     FraudWarned,
     Initiator,
     PaymentChanged,
@@ -305,6 +306,18 @@ def test_a_payment_goes_by_its_intent_and_its_charge_is_an_alias() -> None:
 
 def test_a_session_without_a_payment_of_its_own_is_ignored() -> None:
     assert translated("checkout.session.completed", {**SESSION, "payment_intent": None}).ignored
+
+
+def test_a_refund_that_is_called_fraud_says_so_of_its_payment() -> None:
+    called = {**REFUND, "status": "pending", "reason": "fraudulent"}
+    (_, found), other = translated("refund.created", called).events, {**called, "reason": "requested_by_customer"}
+    assert isinstance(found, FraudFound)
+    assert (found.payment_id, found.payment_aliases, found.found_by) == ("pi_1", ("ch_1",), "refund")
+    assert found.event_id == "stripe:acct_ours:evt_1:fraud"
+    assert found.delivery_id
+    assert len(translated("refund.created", other).events) == 1
+    # The money is ours again; what the first message said of the payment stands.
+    assert len(translated("refund.failed", {**called, "status": "failed"}).events) == 1
 
 
 def test_a_refund_counts_once_by_its_reference() -> None:

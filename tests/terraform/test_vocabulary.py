@@ -12,6 +12,8 @@ from shared.domain.events import (
     KINDS,
     AnyEvent,
     CanarySent,
+    Finder,
+    FraudFound,
     FraudWarned,
     PaymentAssessed,
     PaymentChanged,
@@ -40,6 +42,7 @@ def every_kind() -> Iterator[AnyEvent]:
     yield an_assessment()
     yield a_dispute_event()
     yield FraudWarned(**REST, warning_id="w", payment_id="pi_1")
+    yield FraudFound(**REST, payment_id="pi_1", found_by=Finder.REFUND)
     yield ReviewChanged(**REST, payment_id="pi_1", open=True)
     yield PayoutChanged(**REST, payout_id="po", status="paid")
     yield ResourceChanged(**REST, resource="payment", resource_id="pi_1")
@@ -83,12 +86,12 @@ def test_the_words_are_those_that_are_published() -> None:
 ACTED_UPON: dict[str, Callable[[AnyEvent], bool]] = {
     "record_payment": lambda event: isinstance(event, PaymentChanged | ReviewChanged | CanarySent),
     "score_payment": lambda event: (
-        isinstance(event, FraudWarned | PaymentAssessed)
+        isinstance(event, FraudWarned | FraudFound | PaymentAssessed)
         or event_kind(event) == "dispute"
         or (isinstance(event, PaymentChanged) and event.step in ATTEMPT_STEPS)
     ),
     "track_dispute": lambda event: (
-        isinstance(event, FraudWarned)
+        isinstance(event, FraudWarned | FraudFound)
         or event_kind(event) == "dispute"
         or (isinstance(event, PaymentChanged) and event.step in (PaymentStep.REFUNDED, PaymentStep.REFUND_FAILED))
     ),

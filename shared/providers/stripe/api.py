@@ -19,6 +19,7 @@ from shared.providers.stripe.webhook import (
     THIN,
     THIN_EVENTS,
     TYPES,
+    beside,
     owner,
     poke,
     told,
@@ -78,7 +79,10 @@ def read_resource(event: ResourceChanged, body: bytes) -> tuple[AnyEvent, ...]:
         found = _of_thin(thing, event, base) if event.resource == THIN_EVENTS else told(thing, base)
     else:
         found = _of_object(thing, event, base)
-    return (found,) if found else ()
+    if found is None:
+        return ()
+    subject = thing.at("data", "object") if event.resource == EVENTS else thing
+    return (found, *beside(found, subject))
 
 
 def _endpoint(event: ResourceChanged) -> str:

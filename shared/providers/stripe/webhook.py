@@ -11,6 +11,7 @@
 | identity | `id` (evt_…), which is one over all accounts and is kept under the endpoint's: which messages name the account differs. `account`, or the end of `context`, is whose event it is |
 | amounts | integers; zero-decimal list as ISO 4217 and MGA; ISK and UGX with two decimals that are 00 |
 | money | payments' captured and refunded amounts are running totals: `cumulative`; a refund object's is its own. A charge counts a hold that was released, whole or in part, as refunded: what was never captured is not. Whether a release also sends `refund.created` is not settled by public pages |
+| refunds called fraud | `reason` of a refund, `fraudulent` where whoever made it says so; Stripe then blocks card and address as well |
 | answerable | not without `due_by`; not a debit that a bank returned (`FINAL_REASONS`), nor a Klarna inquiry, which takes no evidence. Contesting a compliance dispute costs 500 USD |
 | answered by | us; Stripe where `intended_submission_method` is `smart_disputes`, or `prefer_smart_disputes` and `smart_disputes.status` is `available`; never where that status says that it finds no evidence (`requires_evidence`, `unavailable`): then it answers nothing at all |
 | fetch-back | GET /v1/events/{id} for a thin event's snapshot; where a thin event names none, GET /v2/core/events/{id} does or names the object to read; API_STRIPE's key is a secret or restricted key |
@@ -45,6 +46,8 @@ from shared.domain.events import (
     DisputeReason,
     DisputeStage,
     DisputeStatus,
+    Finder,
+    FraudFound,
     FraudWarned,
     Initiator,
     PaymentChanged,
@@ -134,9 +137,8 @@ def normalize(delivery: Delivery, verdict: Verdict, credentials: Credentials) ->
         notes = ("type: a gap, for Stripe failed to tell of something: its object is read back",)
     if isinstance(found, DisputeChanged) and found.status is None:
         notes = ("data.object.status: a dispute status that we do not know",)
-    return Normalized(
-        delivery_id, events=(found,), types=(kind,), livemode=livemode, unreadable=(*notes, *event.doubts)
-    )
+    events = (found, *beside(found, event.at("data", "object")))
+    return Normalized(delivery_id, events=events, types=(kind,), livemode=livemode, unreadable=(*notes, *event.doubts))
 
 
 def owner(context: str) -> str:
@@ -420,6 +422,9 @@ REFUND_STEPS = {
 }
 
 
+CALLED_FRAUD = "fraudulent"
+
+
 def _refund(refund: Node, kind: str, base: Base) -> AnyEvent:
     # Refunds of the oldest API versions have no status; they existed only once they had succeeded.
     status = "failed" if kind == "refund.failed" else refund.maybe_text("status") or "succeeded"
@@ -435,6 +440,28 @@ def _refund(refund: Node, kind: str, base: Base) -> AnyEvent:
         amount=_money(refund, "amount"),
         reference=refund.text("id"),
         merchant_reference=refund.at("metadata").hint("order_id"),
+    )
+
+
+def beside(found: AnyEvent, subject: Node) -> tuple[FraudFound, ...]:
+    """What else `subject` says than `found`: that whoever made a refund called the payment fraud."""
+    if not isinstance(found, PaymentChanged) or found.step not in (PaymentStep.REFUNDED, PaymentStep.REFUND_PENDING):
+        return ()
+    if subject.hint("reason") != CALLED_FRAUD:  # which a charge has none of
+        return ()
+    return (
+        FraudFound(
+            event_id=f"{found.event_id}:fraud",
+            provider=found.provider,
+            account=found.account,
+            occurred_at=found.occurred_at,
+            delivery_id=found.delivery_id,
+            livemode=found.livemode,
+            unsigned=found.unsigned,
+            payment_id=found.payment_id,
+            payment_aliases=found.aliases,
+            found_by=Finder.REFUND,
+        ),
     )
 
 
@@ -645,6 +672,7 @@ WORDS = {
     "Dispute.intended_submission_method": ("manual", "prefer_manual", *PACKETS),
     "Dispute.smart_disputes.status": ("available", "processing", "requires_evidence", "unavailable"),
     "Refund.status": REFUND_STEPS,
+    "Refund.reason": (CALLED_FRAUD, "duplicate", "requested_by_customer", "expired_uncaptured_charge"),
     "Charge.payment_method_details.card.checks.cvc_check": CHECKS,
     "Charge.payment_method_details.card.three_d_secure.result": THREE_D_SECURE,
 }
