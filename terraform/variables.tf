@@ -107,7 +107,7 @@ variable "without_history" {
 }
 
 variable "entitlements" {
-  description = "What suspends what a customer has bought, told on payment-actions: off, disputes (for fraud), or warnings (an issuer's report of fraud as well)."
+  description = "What suspends what a customer has bought, told on payment-actions: off, disputes (for fraud, and refunds that were called fraud), or warnings (an issuer's report of fraud as well)."
   type        = string
   default     = "off"
   nullable    = false

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Suspends(StrEnum):
-    """What suspends: nothing, a dispute for fraud, or an issuer's report of fraud as well."""
+    """What suspends: nothing, a dispute for fraud or a refund that was called that, or an issuer's report of fraud as well."""
 
     NOTHING = "off"
     DISPUTES = "disputes"

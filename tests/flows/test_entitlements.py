@@ -15,7 +15,7 @@ from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Ports
 from shared.flows.record_payment import record_payment
 from shared.flows.track_dispute import track_dispute
-from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_fraud_warning, a_payment_event
+from tests.builders import DAY, HOUR, MINUTE, NOON, a_dispute_event, a_finding, a_fraud_warning, a_payment_event
 from tests.crashing import Steps, stepping
 from tests.local import local_ports, published, wipe
 
@@ -65,6 +65,7 @@ def paid(tmp_path: Path) -> Ports:
         ([after(0, reason=DisputeReason.CANCELED, reason_code=None)], []),
         ([after(0, stage=DisputeStage.INQUIRY)], []),
         ([a_fraud_warning()], []),
+        ([a_finding()], [("suspend", "refund")]),
     ],
 )
 def test_each_change_is_told_once_and_a_claim_that_does_not_hold_restores(
