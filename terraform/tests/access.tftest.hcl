@@ -37,7 +37,7 @@ run "everybody_has_an_identity_of_its_own_and_no_more_rights_than_the_topology_s
       [for name in ["check_deadlines", "review_payment"] : ["${name}/fraud-labels", "${name}/payment-actions"]],
       [for name in ["manage_dispute", "respond_dispute"] : ["${name}/dispute-actions", "${name}/dispute-updates"]],
       ["check_deadlines/dispute-actions", "check_deadlines/dispute-updates", "explain_payouts/payouts", "monitor_model/model-health", "record_payment/dispute-updates", "score_payment/fraud-decisions", "track_dispute/dispute-updates", "track_dispute/fraud-labels", "track_dispute/payment-actions", "watch_traffic/provider-traffic"],
-      [for name in ["assess_payment", "fetch_resource", "manage_dispute", "reconcile", "replay_deliveries"] : ["${name}/payment-events/adyen", "${name}/payment-events/stripe"]],
+      [for name in ["assess_payment", "check_deadlines", "fetch_resource", "manage_dispute", "reconcile", "replay_deliveries", "review_payment"] : ["${name}/payment-events/adyen", "${name}/payment-events/stripe"]],
       ["reconcile/deliveries", "replay_deliveries/deliveries"],
       [for provider in keys(var.payment_providers) : ["webhook-${provider}/deliveries", "webhook-${provider}/payment-events/${provider}"]],
     ]))
