@@ -208,6 +208,9 @@ def fico(file: Path | None, asked: argparse.Namespace) -> Iterator[tuple[str, Fi
     told = history_told(test.table)
     for name, rows in (("of whom fraud was told", told), ("of all others", ~told)):
         yield f"fico, {name}", caught(score, test.table.fraud, rows)
+    others = caught(score, test.table.fraud, ~told)["flagged"]
+    by = {settings: caught_alone(data, fold, delay, one, others) for settings, one in SETTINGS.items()}
+    yield "fico, of all others, by a model of their own, by its settings", by
     drawn = [judged(data, fold, delay, replace(request, seed=seed), drawn_by=seed) for seed in SEEDS]
     yield from _spread("fico", drawn, ("auc", "ap", "recall_at_1_percent"))
     for family, kept in _without(data.table.columns) if asked.ablate else ():
@@ -332,6 +335,18 @@ def caught(score: Floats, fraud: Flags, rows: Flags) -> Figures:
         "genuine": int((rows & ~fraud).sum()),
         "flagged": int((rows & ~fraud & flagged).sum()),
     }
+
+
+def caught_alone(data: Labeled, fold: Fold, delay: timedelta, request: TrainingRequest, flagged: int) -> int:
+    """How many frauds of those of whom none was told a model finds that learned from such payments alone, where it flags
+    `flagged` genuine ones."""
+    train, test = (
+        thinned(data.table.part(data.between(fold.train_from, fold.train_until))),
+        data.part(tested(data, fold, delay)),
+    )
+    train, rows = train.part(~history_told(train)), test.table.part(~history_told(test.table))
+    score = _scored(train, rows, request, None)
+    return int((score[rows.fraud] > np.sort(score[~rows.fraud])[-flagged - 1]).sum())
 
 
 def figures_of(score: Floats, test: Labeled, fold: Fold) -> Figures:

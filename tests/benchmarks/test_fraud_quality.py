@@ -1,5 +1,7 @@
 """What the benchmark of fraud quality measures is what it says: no figure is judged here."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from shared.domain.instants import microseconds
 from shared.domain.money import Money
 from shared.fraud.features import NAMES
 from shared.learning.data_set import Floats, Table
+from shared.learning.request import TrainingRequest
 from tests.benchmarks import fraud_quality
 from tests.benchmarks.fraud_quality import (
     MAPPINGS,
@@ -18,6 +21,7 @@ from tests.benchmarks.fraud_quality import (
     at_best,
     card_precision,
     caught,
+    caught_alone,
     friendly_bound,
     history_told,
     known_compromised,
@@ -79,6 +83,28 @@ def test_what_is_caught_is_told_apart_by_whether_fraud_was_told_of_card_or_custo
     score = np.array([0.9, 0.7, 0.6, 0.1])  # a hundredth of two genuine ones is none: 0.7 is the floor
     assert caught(score, fraud, known) == {"frauds": 1, "caught": 1, "genuine": 1, "flagged": 0}
     assert caught(score, fraud, ~known) == {"frauds": 1, "caught": 0, "genuine": 1, "flagged": 0}
+
+
+def test_a_model_of_those_of_whom_no_fraud_was_told_learns_from_them_alone_and_flags_as_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("a", "b", "c", "d", "e", "f", "g")
+    days, fraud = (1, 2, 14.1, 14.2, 14.3, 14.4, 14.5), (False, True, False, True, False, True, False)
+    data = rows(*zip(days, names, fraud, strict=True))
+    # Of b and of g fraud was told before; g scores above all.
+    values = np.array([[0, 1, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0], [0, 0, 9, 8, 7, 6, 10]], dtype=np.float64).T
+    columns = ("card_frauds_ever", "customer_frauds_ever", "score")
+    data = replace(data, table=replace(data.table, columns=columns, values=values))
+    learned: list[int] = []
+
+    def scored(train: Table, test: Table, request: TrainingRequest, kept: Sequence[int] | None) -> Floats:
+        learned.append(len(train))
+        score: Floats = test.values[:, 2]
+        return score
+
+    monkeypatch.setattr(fraud_quality, "_scored", scored)
+    assert [caught_alone(data, FOLD, 7 * DAY, TrainingRequest(), flagged) for flagged in (0, 1)] == [0, 1]
+    assert set(learned) == {1}
 
 
 def test_a_score_that_is_the_chance_is_measured_on_the_payments_that_are_tested() -> None:
