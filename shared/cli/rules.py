@@ -44,14 +44,15 @@ def list_rules(
     health: Annotated[bool, typer.Option("--health", help="And how right each was, by the last 30 days.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The rules that decide: what each asks, what it does, and in which state it is.
+    """The rules that decide: what each asks, what it does, in which state it is, who answers for it, and who changed it last.
+    `--json` has why each is there, too.
 
     Examples: `payin rules list`; `payin rules list --revision 3 --health`
     """
     shown: Shown = asking(context)("show", revision=revision, health=health)
 
     def row(rule: dict[str, Any]) -> list[object]:
-        told: list[object] = [rule["code"], rule["state"], rule["outcome"], rule["sql"], rule["owner"]]
+        told: list[object] = [rule["code"], rule["state"], rule["outcome"], rule["sql"], rule["owner"], _changed(rule)]
         if shown.health is not None:
             measured = shown.health.get(rule["code"])
             right = measured.precision if measured and measured.matured else None
@@ -64,11 +65,16 @@ def list_rules(
 
     def tell(console: Console) -> None:
         name = f"revision {shown.revision}" if shown.revision else "as shipped"
-        columns = ["rule", "state", "outcome", "when", "owner"]
+        columns = ["rule", "state", "outcome", "when", "owner", "changed"]
         columns += [">hits", ">right", ""] if shown.health is not None else []
         console.print(table(f"{name} ({shown.rules_version})", columns, map(row, shown.book["rules"])))
 
     answer(shown, tell, as_json=as_json)
+
+
+def _changed(rule: dict[str, Any]) -> Staff | None:
+    last = rule["changed"]
+    return Staff(f"revision {last['revision']}, {last['at'][:10]} by {last['author']}") if last else None
 
 
 @rules.command("history")
@@ -158,13 +164,22 @@ def show_lists(
 
     def row(one: Standing, change: Change) -> tuple[object, ...]:
         until = since(change.until, now) if change.until else "taken back"
-        return one.kind, one.value, change.name, until, change.at, Staff(change.author), change.reason
+        return (
+            one.kind,
+            one.value,
+            change.name,
+            until,
+            change.at,
+            Staff(change.author),
+            Staff(change.owner),
+            change.reason,
+        )
 
     def tell(console: Console) -> None:
         if not changes:
             console.print("nothing is listed")
             return
-        columns = ("kind", "value", "what", "until", "said at", "by", "why")
+        columns = ("kind", "value", "what", "until", "said at", "by", "owner", "why")
         console.print(table("", columns, (row(one, change) for one, change in changes)))
 
     answer(found, tell, as_json=as_json)

@@ -15,6 +15,7 @@ from shared.domain.addresses import address, network
 from shared.domain.decisions import Action, Listed
 from shared.domain.privacy import email_parts
 from shared.fraud.features import Entity, document_name, member
+from shared.fraud.rules import LastChange
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "bin": ("card.bin",),
@@ -44,7 +45,7 @@ LISTED: Final = "listed"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A line of a list. until: an aware instant from which on it says nothing. rule: the code of the rule that is snoozed;
-    raises ValueError where a snooze names none, or another entry does. owner: who answers for it."""
+    raises ValueError where a snooze names none, or another entry does. owner: who answers for it. changed: of an entry of a book."""
 
     action: Action
     kind: str
@@ -53,6 +54,7 @@ class Entry:
     rule: str | None = None
     owner: str = ""
     reason: str = ""
+    changed: LastChange | None = None
 
     def __post_init__(self) -> None:
         if (self.action is Action.SNOOZE) is not bool(self.rule):

@@ -23,7 +23,14 @@ from tests.cli.calling import payin, told
 from tests.cli.shop import Shop
 from tests.providers.kits import NOON
 
-RULE = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live", "owner": "ana"}
+RULE = {
+    "code": "any_amount",
+    "outcome": "review",
+    "sql": "amount >= 0",
+    "state": "live",
+    "owner": "ana",
+    "reason": "a wave",
+}
 WHO = {"author": "ana", "reason": "a wave"}
 
 
