@@ -8,6 +8,7 @@ from rich.console import Console
 from shared.cli.output import Json, Staff, answer, beside, since, table
 from shared.cli.session import session_of
 from shared.domain.codec import encode
+from shared.flows.entries_by_key import NamedEntry, named_entries
 from shared.flows.listing import Change
 from shared.runtime.rule_book import Changed, Entities, Revisions, Shown, Standing, manage_rules
 
@@ -181,6 +182,26 @@ def show_lists(
             return
         columns = ("kind", "value", "what", "until", "said at", "by", "owner", "why")
         console.print(table("", columns, (row(one, change) for one, change in changes)))
+
+    answer(found, tell, as_json=as_json)
+
+
+@lists.command("keys")
+def listed_by_key(context: typer.Context, as_json: Json = False) -> None:
+    """Who is listed by a pseudonym, by the version of its key in PAYIN_PSEUDONYM_KEYS: before a key is left out, whom that would
+    let go; and afterwards, of whom an entry stands by which nobody is found. Those of the book go with another revision of it.
+
+    Example: `payin lists keys`
+    """
+    session = session_of(context)
+    found = named_entries(session.ports.documents, session.keyring, session.now())
+
+    def row(one: NamedEntry) -> tuple[object, ...]:
+        return one.version, one.kind, one.value, one.name, since(one.until, session.now()), Staff(one.owner), one.holds
+
+    def tell(console: Console) -> None:
+        columns = ("key", "kind", "value", "what", "until", "owner", "found by it")
+        console.print(table("", columns, map(row, found)) if found else "nobody is listed by a pseudonym")
 
     answer(found, tell, as_json=as_json)
 

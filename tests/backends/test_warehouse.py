@@ -524,7 +524,7 @@ def test_what_is_blanked_is_null_in_the_rows_that_are_meant_and_nothing_else_cha
     for _ in range(2):
         names = ["customer_id", "email_hash_also", "card.fingerprint"]
         found.blank("payment_events", names, "occurred_at", since, since + 2 * HOUR, only)
-    nobody = {"customer_id": None, "email_hash_also": []}
+    nobody: dict[str, Any] = {"customer_id": None, "email_hash_also": []}
     less = {**nobody, "card": {**card, "fingerprint": None}}
     assert found.query(BLANKED) == [before[0] | less, *before[1:3], before[3] | nobody]
     assert before[1]["email_hash_also"] == ["mail-1-a", "mail-2-a"]

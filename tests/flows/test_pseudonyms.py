@@ -54,6 +54,39 @@ def test_no_plain_digest_of_an_address_is_published_by_any_provider(kit: Kit) ->
             assert plain[-64:].encode() not in message.data
 
 
+def test_with_one_key_what_is_published_is_to_the_byte_what_it_always_was(kit: Kit) -> None:
+    for body in kit.bodies():
+        with_one = published(kit, body).messages
+        dropped = published(kit, body, Keyring({"1": ROTATED.keys["1"]}, "1")).messages
+        told = published(kit, body, ROTATED).messages
+        assert [one.data for one in dropped] == [one.data for one in with_one]
+        for plain, rotated in zip(with_one, told, strict=True):
+            assert b"email_hash_also" not in plain.data
+            event, other = json.loads(plain.data), json.loads(rotated.data)
+            also = other.pop("email_hash_also", [])
+            assert (plain.topic, [*event]) == (rotated.topic, [*other])
+            # What the address was called before is what is told beside its name of now, and of nobody else.
+            marked = plain.topic == "payment-events" and str(event.get("email_hash")).startswith("mail-1-")
+            assert also == ([event["email_hash"]] if marked else [])
+            assert not marked or other["email_hash"].startswith("mail-2-")
+
+
+def test_several_providers_tell_of_an_address() -> None:
+    assert sum(declared.email for declared in DECLARED.values()) > 5
+
+
+@pytest.mark.parametrize("topic", ["payment-events", "deliveries"])
+def test_only_a_member_of_an_event_is_told_under_other_keys(topic: str) -> None:
+    mail = unkeyed(MAIL, "ana@music.example")
+    kept = Kept()
+    within = json.dumps({"body": json.dumps({"email_hash": mail}), "email_hash": None}).encode()
+    PseudonymousBus(kept, ROTATED).publish([Message(topic, within, {})])
+    assert kept.messages[0].data == ROTATED.keyed(within)
+    member = b'{"email_hash":"%s"}' % mail.encode()
+    PseudonymousBus(kept, ROTATED).publish([Message(topic, member, {})])
+    assert (b"email_hash_also" in kept.messages[1].data) is (topic == "payment-events")
+
+
 def test_an_address_has_one_name_under_a_key_and_another_after_its_rotation() -> None:
     digest = unkeyed(MAIL, "ana@music.example").encode()
     assert ONE.keyed(digest) == ONE.keyed(b"x " + digest)[2:]
