@@ -346,6 +346,26 @@ def test_who_would_be_listed_is_tried_on_yesterday_and_nobody_is_listed(
     assert told(rules, "listed")["entities"] == []
 
 
+@pytest.mark.parametrize(("version", "declined"), [("1", ["pi_9"]), ("2", ["pi_9"]), ("3", [])])
+def test_a_list_is_tried_by_each_name_that_an_address_had_around_a_rotation(
+    rules: FlaskClient, tmp_path: Path, version: str, declined: list[str]
+) -> None:
+    ports = local_ports(tmp_path)
+    named: dict[str, Any] = {"email_hash": f"mail-2-{'2a' * 32}", "email_hash_also": (f"mail-1-{'1a' * 32}",)}
+    # Whoever has an id is listed by that.
+    for payment, customer in (("pi_8", "c8"), ("pi_9", None)):
+        whom: dict[str, Any] = {"device_id": None, "ip": None, "card": a_card(fingerprint=payment), **named}
+        event = a_payment_event(event_id=f"stripe:a:{payment}", payment_id=payment, customer_id=customer, **whom)
+        score_payment(event, ports, NOON, Scorer(use_model=False))
+        ports.warehouse.append("payment_events", published_event(event))
+    ports.warehouse.append("fraud_decisions", published(ports, "fraud-decisions"))
+    block = {**BLOCKED, "value": f"mail-{version}-{f'{version}a' * 32}"}
+    answer = told(rules, "replay", listed=[{**block, "kind": "customer"}], **YESTERDAY)
+    assert [one["payment_id"] for one in answer["decisions"]] == declined
+    by_book = told(rules, "replay", book={"entries": [{**block, "kind": "email_hash"}]}, **YESTERDAY)
+    assert {one["payment_id"] for one in by_book["decisions"]} == ({"pi_8", "pi_9"} if declined else set())
+
+
 def test_a_snooze_of_a_customer_is_tried_with_the_book_that_has_the_rule(rules: FlaskClient, yesterday: Path) -> None:
     strict = {"rules": [{"code": "large", "outcome": "decline", "sql": "amount >= 10000", "state": "live"}]}
     snooze = {"action": "snooze", "kind": "customer", "value": "c3", "rule": "large", "until": "2999-01-01T00:00:00Z"}
