@@ -1,4 +1,5 @@
-"""Every minute a canary through each provider's webhook, and once a day what each provider sends to it."""
+"""Every minute a canary through each provider's webhook, and twice a day what each provider sends to it, and who is listed by
+a key of pseudonyms that is not held any more."""
 
 import functions_framework
 from flask import Request

@@ -68,28 +68,30 @@ SELECT {named} FROM answered WHERE {at} >= @day_begins AND {at} < @day_ends"""  
 
 def members_of(table: str, paths: Sequence[str]) -> dict[str, frozenset[str]]:
     """Top-level column to those of its members that `paths` name, none where it is named itself. Raises Misconfigured for what is
-    not declared, or may not be null."""
+    not declared, or may be neither null nor empty."""
     known = {column.name: column for column in columns(table)}
     found: dict[str, frozenset[str]] = {}
     for path in paths:
         name, _, member = path.partition(".")
         column = known.get(name)
         fields = {field.name for field in column.fields if field.mode == "NULLABLE"} if column else set()
-        if column is None or (member not in fields if member else column.mode != "NULLABLE" or fields):
-            raise Misconfigured(f"{table} has no {path} that may be null", reason="unknown_column")
+        if column is None or (
+            member not in fields if member else column.mode not in ("NULLABLE", "REPEATED") or column.fields
+        ):
+            raise Misconfigured(f"{table} has no {path} that may be null or empty", reason="unknown_column")
         found[name] = found.get(name, frozenset()) | ({member} if member else frozenset())
     return found
 
 
 def blanked(row: Mapping[str, Any], members: Mapping[str, frozenset[str]]) -> dict[str, Any]:
-    """`row` with `members`, as `members_of` tells them, null; records that are null stay so."""
+    """`row` with `members`, as `members_of` tells them, null or, repeated, empty; records that are null stay so."""
     return {name: _blanked(value, members[name]) if name in members else value for name, value in row.items()}
 
 
 def _blanked(value: Any, members: frozenset[str]) -> Any:
     match value:
         case list():
-            return [_blanked(item, members) for item in value]
+            return [_blanked(item, members) for item in value] if members else []
         case dict() if members:
             return {name: None if name in members else item for name, item in value.items()}
         case _:

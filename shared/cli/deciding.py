@@ -218,7 +218,8 @@ def publish_rules(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Judge by the book in a file from now on. Refused where somebody else has changed it since `--after`.
+    """Judge by the book in a file from now on. Refused where somebody else has changed it since `--after`, and where something
+    new or changed in it (a rule, a list entry, limits, exemptions) says no `owner`, who answers for it, or no `reason`.
 
     Example: `payin rules publish book.json --after 3 --reason "a wave of new cards"`
     """

@@ -8,6 +8,7 @@ from rich.console import Console
 from shared.cli.output import Json, Staff, answer, beside, since, table
 from shared.cli.session import session_of
 from shared.domain.codec import encode
+from shared.flows.entries_by_key import NamedEntry, named_entries
 from shared.flows.listing import Change
 from shared.runtime.rule_book import Changed, Entities, Revisions, Shown, Standing, manage_rules
 
@@ -44,14 +45,15 @@ def list_rules(
     health: Annotated[bool, typer.Option("--health", help="And how right each was, by the last 30 days.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The rules that decide: what each asks, what it does, and in which state it is.
+    """The rules that decide: what each asks, what it does, in which state it is, who answers for it, and who changed it last.
+    `--json` has why each is there, too.
 
     Examples: `payin rules list`; `payin rules list --revision 3 --health`
     """
     shown: Shown = asking(context)("show", revision=revision, health=health)
 
     def row(rule: dict[str, Any]) -> list[object]:
-        told: list[object] = [rule["code"], rule["state"], rule["outcome"], rule["sql"], rule["owner"]]
+        told: list[object] = [rule["code"], rule["state"], rule["outcome"], rule["sql"], rule["owner"], _changed(rule)]
         if shown.health is not None:
             measured = shown.health.get(rule["code"])
             right = measured.precision if measured and measured.matured else None
@@ -64,11 +66,16 @@ def list_rules(
 
     def tell(console: Console) -> None:
         name = f"revision {shown.revision}" if shown.revision else "as shipped"
-        columns = ["rule", "state", "outcome", "when", "owner"]
+        columns = ["rule", "state", "outcome", "when", "owner", "changed"]
         columns += [">hits", ">right", ""] if shown.health is not None else []
         console.print(table(f"{name} ({shown.rules_version})", columns, map(row, shown.book["rules"])))
 
     answer(shown, tell, as_json=as_json)
+
+
+def _changed(rule: dict[str, Any]) -> Staff | None:
+    last = rule["changed"]
+    return Staff(f"revision {last['revision']}, {last['at'][:10]} by {last['author']}") if last else None
 
 
 @rules.command("history")
@@ -158,14 +165,43 @@ def show_lists(
 
     def row(one: Standing, change: Change) -> tuple[object, ...]:
         until = since(change.until, now) if change.until else "taken back"
-        return one.kind, one.value, change.name, until, change.at, Staff(change.author), change.reason
+        return (
+            one.kind,
+            one.value,
+            change.name,
+            until,
+            change.at,
+            Staff(change.author),
+            Staff(change.owner),
+            change.reason,
+        )
 
     def tell(console: Console) -> None:
         if not changes:
             console.print("nothing is listed")
             return
-        columns = ("kind", "value", "what", "until", "said at", "by", "why")
+        columns = ("kind", "value", "what", "until", "said at", "by", "owner", "why")
         console.print(table("", columns, (row(one, change) for one, change in changes)))
+
+    answer(found, tell, as_json=as_json)
+
+
+@lists.command("keys")
+def listed_by_key(context: typer.Context, as_json: Json = False) -> None:
+    """Who is listed by a pseudonym, by the version of its key in PAYIN_PSEUDONYM_KEYS: before a key is left out, whom that would
+    let go; and afterwards, of whom an entry stands by which nobody is found. Those of the book go with another revision of it.
+
+    Example: `payin lists keys`
+    """
+    session = session_of(context)
+    found = named_entries(session.ports.documents, session.keyring, session.now())
+
+    def row(one: NamedEntry) -> tuple[object, ...]:
+        return one.version, one.kind, one.value, one.name, since(one.until, session.now()), Staff(one.owner), one.holds
+
+    def tell(console: Console) -> None:
+        columns = ("key", "kind", "value", "what", "until", "owner", "found by it")
+        console.print(table("", columns, map(row, found)) if found else "nobody is listed by a pseudonym")
 
     answer(found, tell, as_json=as_json)
 

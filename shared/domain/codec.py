@@ -68,7 +68,14 @@ def encode_event(event: AnyEvent, heard_at: datetime | None = None) -> bytes:
     That is no part of the fact, which is the same however often it is told: no reader of events sees it.
     """
     heard = {} if heard_at is None else {"heard_at": heard_at}
-    return encode({"kind": KIND_OF[type(event)], **msgspec.to_builtins(event), **heard})
+    members = msgspec.to_builtins(event)
+    if not members.get(_SELDOM, True):
+        del members[_SELDOM]
+    return encode({"kind": KIND_OF[type(event)], **members, **heard})
+
+
+_SELDOM = "email_hash_also"
+"""Told only where it says something, and so never but around a rotation of keys."""
 
 
 _INSTANTS = ("occurred_at", "respond_by")

@@ -84,7 +84,7 @@ COLLECTIONS: Final[Mapping[str, Rule]] = {
 @dataclass(frozen=True, slots=True)
 class Nameless:
     """What leaves a table's rows. at: the column of its partitions. names: what goes; a member of a repeated record goes in
-    each of its items. only: of rows alone in which that column is one of these texts. repeated: the records that are. by_person: it
+    each of its items. only: of rows alone in which that column is one of these texts. repeated: the columns that are. by_person: it
     leaves the rows of those who asked, and not every day's. after: so much later than the rows that these are made of. stays: every other column."""
 
     at: str
@@ -122,9 +122,10 @@ TABLES: Final[Mapping[str, Nameless]] = {
     "payment_events": Nameless(
         at="occurred_at",
         names=(
-            *("customer_id", "device_id", "ip", "ip_network", "email_hash", "email_domain"),
+            *("customer_id", "device_id", "ip", "ip_network", "email_hash", "email_hash_also", "email_domain"),
             *("card.fingerprint", "card.last4", "decision"),
         ),
+        repeated=frozenset({"email_hash_also"}),
         by_person=True,
         stays=_columns(
             _BUS

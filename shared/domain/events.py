@@ -120,6 +120,8 @@ class PaymentAttempt(Event):
 
     aliases: other ids by which the provider's later messages may name this payment (a charge of a payment intent).
     ip_network: what history is kept of, of `ip` (see `shared.domain.addresses.network`); it follows from `ip`.
+    email_hash_also: what the same address is called under other keys that are held (`shared.domain.pseudonyms`): who is listed
+    by one of these names is meant too. With one key, as ever but around a rotation, there are none, and nothing is told.
     """
 
     payment_id: str
@@ -133,6 +135,7 @@ class PaymentAttempt(Event):
     ip: str | None = None
     ip_network: str | None = None
     email_hash: str | None = None
+    email_hash_also: tuple[str, ...] = ()
     email_domain: str | None = None
     billing_country: str | None = None
     initiator: Initiator | None = None

@@ -31,6 +31,7 @@ from shared.flows.judged import (
     Link,
     Purchase,
     add,
+    also_keys,
     counted,
     decision_key,
     entity_keys,
@@ -218,6 +219,8 @@ def count(
     own = decision_key(asked.provider, asked.payment_id)
     names = [decision_key(asked.provider, name) for name in dict.fromkeys(asked.aliases)]
     purchase = purchase_key(asked.provider, asked.merchant_reference)
+    # Whoever counts an answer late asks no list again.
+    also = also_keys(attempt) if scorer else []
     registry = scorer.keys(now) if scorer else []
 
     def effect(seen: Seen) -> Effect[Judged]:
@@ -225,7 +228,7 @@ def count(
             if stands.decision.request_digest != digest(asked):
                 raise RequestIdTaken("the request_id of another request")
             return Effect(stands)
-        known = known_of(attempt, seen)
+        known = known_of(attempt, seen, also)
         decision = judged(
             known, *(_by(scorer, seen, ports, now, registry) if scorer else (Judges(None), SHIPPED)), seen
         )
@@ -256,7 +259,7 @@ def count(
         writes += (*purchase_write(seen, purchase, bought), *spend(seen, decision))
         return Effect(Judged(own, decision, link), writes)
 
-    keys = [own, *names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *registry]
+    keys = [own, *names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *also, *registry]
     return change(ports.documents, keys, effect)
 
 

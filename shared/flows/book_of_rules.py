@@ -1,7 +1,9 @@
 """The book of rules, as it stands, as it stood, and as it is published."""
 
 from collections.abc import Set
+from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar, assert_never
 
 from shared.domain.codec import decode, encode
 from shared.domain.errors import Rejected, Unreadable
@@ -9,10 +11,17 @@ from shared.flows.ports import Document, Documents, Key, Ports
 from shared.flows.revisions import Published
 from shared.fraud.book import SHIPPED, Book, Contents
 from shared.fraud.features import NAMES
-from shared.fraud.lists import LONGEST_SNOOZE
+from shared.fraud.lists import LONGEST_SNOOZE, Entry
+from shared.fraud.policy import Exemptions, Limits
+from shared.fraud.rules import LastChange, Rule, State
 
 BOOK = Key("registry", "rules")
 BOOKS = Published("book", BOOK, lambda revision: Key("rule_books", revision))
+
+Part = TypeVar("Part", Rule, Entry, Limits, Exemptions)
+
+MOST_TOLD = 10
+"""Of so many parts that lack something a refusal tells."""
 
 
 def standing_book(documents: Documents) -> Book:
@@ -42,12 +51,78 @@ def kept_book(documents: Documents, revision: int, names: Set[str] = frozenset(N
 
 
 def publish_book(ports: Ports, contents: Contents, now: datetime, *, after: int | None, author: str, why: str) -> int:
-    """Judge by `contents` from now on, as `Published.publish` says. Raises as that, and Rejected for contents by which nobody
-    can judge."""
+    """Judge by `contents` from now on, as `Published.publish` says; what is new or changed in it is signed by `author`. Raises
+    as that, and Rejected for contents by which nobody can judge and for what is new or changed and says no owner or no reason."""
+    _judges(contents, now)
+    before = SHIPPED if after is None else kept_book(ports.documents, after)
+    change = LastChange(revision=(after or 0) + 1, author=author, at=now)
+    signed = _signed(contents, before.contents if before else Contents(), change)
+    return BOOKS.publish(ports.documents, encode(signed), now, after=after, author=author, why=why)
+
+
+def restore_book(ports: Ports, contents: Contents, now: datetime, *, after: int | None, author: str, why: str) -> int:
+    """Judge by what an older book holds once more: as it was, also what nobody owned, and signed as it was. Raises as
+    `Published.publish`, and Rejected for contents by which nobody can judge now."""
+    _judges(contents, now)
+    return BOOKS.publish(ports.documents, encode(contents), now, after=after, author=author, why=why)
+
+
+def _judges(contents: Contents, now: datetime) -> None:
     try:
         Book(contents)
     except ValueError as error:
         raise Rejected(str(error), reason="bad_book") from error
     if any(entry.rule and entry.until > now + LONGEST_SNOOZE for entry in contents.entries):
         raise Rejected(f"a rule is snoozed for {LONGEST_SNOOZE.days} days at most", reason="bad_book")
-    return BOOKS.publish(ports.documents, encode(contents), now, after=after, author=author, why=why)
+
+
+def _signed(contents: Contents, before: Contents, change: LastChange) -> Contents:
+    """What stood in `before` as it was signed there, and all else by `change`."""
+    eased = {rule.code: rule for rule in before.rules}
+    rules, ownerless = _parts("rules", contents.rules, before.rules, change)
+    # What nobody owned may be taken out of force by anybody, for that is done in haste; whoever lets it decide owns it.
+    wrong = [told for rule, told in ownerless if not _only_eased(rule, eased.get(rule.code))]
+    entries, ownerless_entries = _parts("entries", contents.entries, before.entries, change)
+    limits, ownerless_limits = _parts("policy.limits", contents.policy.limits, before.policy.limits, change)
+    exemptions, others = _parts("policy.exemptions", contents.policy.exemptions, before.policy.exemptions, change)
+    wrong += [told for _, told in (*ownerless_entries, *ownerless_limits, *others)]
+    if wrong:
+        told = "; ".join(wrong[:MOST_TOLD])
+        raise Rejected(f"{told}; what is new or changed says who answers for it and why it is there", reason="bad_book")
+    return Contents(rules=rules, entries=entries, policy=replace(contents.policy, limits=limits, exemptions=exemptions))
+
+
+def _parts(
+    member: str, parts: tuple[Part, ...], before: tuple[Part, ...], change: LastChange
+) -> tuple[tuple[Part, ...], list[tuple[Part, str]]]:
+    """`parts`, signed; and those that are new or changed and lack an owner or a reason, with a sentence."""
+    stood = {encode(replace(part, changed=None)): part for part in before}
+    signed, lacking = [], []
+    for number, part in enumerate(parts):
+        as_it_stood = stood.get(encode(replace(part, changed=None)))
+        signed.append(as_it_stood or replace(part, changed=change))
+        missing = [name for name, said in (("owner", part.owner), ("reason", part.reason)) if not said.strip()]
+        if missing and as_it_stood is None:
+            lacking.append((part, f"book.{member}[{number}] {_name(part)}: give its {' and its '.join(missing)}"))
+    return tuple(signed), lacking
+
+
+def _only_eased(rule: Rule, before: Rule | None) -> bool:
+    """Whether nothing is changed but its state, and that to one in which it does not decide."""
+    return (
+        before is not None
+        and rule.state is not State.LIVE
+        and replace(rule, state=before.state, changed=None) == replace(before, changed=None)
+    )
+
+
+def _name(part: Rule | Entry | Limits | Exemptions) -> str:
+    match part:
+        case Rule():
+            return part.code
+        case Entry():
+            return f"({part.action} by {part.kind})"
+        case Limits() | Exemptions():
+            return part.name
+        case _:
+            assert_never(part)

@@ -317,11 +317,20 @@ def entity_keys(attempt: Attempt) -> dict[Entity, Key]:
     return {entity: entity_key(entity, value) for entity, value in attempt.entities.items()}
 
 
-def known_of(attempt: Attempt, seen: Seen) -> Known:
+def also_keys(attempt: Attempt) -> list[Key]:
+    """Where the customer may be listed by other names of their address: nowhere, with one key of pseudonyms."""
+    return [entity_key(Entity.CUSTOMER, name) for name in attempt.also]
+
+
+def known_of(attempt: Attempt, seen: Seen, also: Sequence[Key] = ()) -> Known:
     """What is known of `attempt`: payments of one moment need not see each other, and all the world writes what they
-    share, so none of it is proved."""
+    share, so none of it is proved. also: `also_keys`, where what is listed counts."""
     documents = {entity: seen.glance(key) for entity, key in entity_keys(attempt).items()}
-    return Known(attempt, {entity: found.document if found else None for entity, found in documents.items()})
+    return Known(
+        attempt,
+        {entity: found.document if found else None for entity, found in documents.items()},
+        also=[found.document if (found := seen.glance(key)) else None for key in also],
+    )
 
 
 def counted(known: Known, claims: Claims, payment: Key) -> Iterator[Write]:

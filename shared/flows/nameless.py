@@ -79,7 +79,9 @@ def _named(table: str, rule: Nameless) -> Iterator[str]:
     """Conditions of which one holds for a row that names somebody. Null costs nothing to read."""
     for path in rule.names:
         record, _, member = path.partition(".")
-        if record in rule.repeated:
+        if record in rule.repeated and not member:
+            yield f"ARRAY_LENGTH({table}.{path}) > 0"
+        elif record in rule.repeated:
             yield f"EXISTS (SELECT 1 FROM UNNEST({record}) AS one WHERE one.{member} IS NOT NULL)"  # noqa: S608
         else:
             yield f"{table}.{path} IS NOT NULL"

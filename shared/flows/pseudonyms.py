@@ -5,12 +5,14 @@ from dataclasses import replace
 
 from shared.domain.pseudonyms import Keyring, names_in
 from shared.domain.telemetry import alarm
+from shared.flows.event_messages import TOPIC
 from shared.flows.ports import Bus, Message
 
 
 class PseudonymousBus:
     """A bus on which no plain digest of an address or a card-like id travels: `keyring` replaces them in every message,
-    attributes included, so that copies stay equal and what belongs together stays together."""
+    attributes included, so that copies stay equal and what belongs together stays together. Events say beside it what an
+    address is called under other keys that are held."""
 
     def __init__(self, bus: Bus, keyring: Keyring) -> None:
         self._bus = bus
@@ -37,4 +39,5 @@ class PseudonymousBus:
             name: self._keyring.keyed(value.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
             for name, value in message.attributes.items()
         }
-        return replace(message, data=self._keyring.keyed(message.data), attributes=attributes)
+        keyed = self._keyring.keyed_event if message.topic == TOPIC else self._keyring.keyed
+        return replace(message, data=keyed(message.data), attributes=attributes)

@@ -2,7 +2,7 @@
 another book of rules, who would have been stopped or let pass."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -119,7 +119,7 @@ PAGE: Final = 2_000
 # What lists go by stands in no decision, or for 28 days: it is read beside, of the event that was decided on.
 _NAMED_SQL: Final = """LEFT JOIN (
   SELECT event_id AS named, payment_events.card.bin AS bin, payment_events.card.country AS card_country,
-    billing_country, email_domain, email_hash{entities}
+    billing_country, email_domain, email_hash, email_hash_also{entities}
   FROM payment_events
   WHERE occurred_at >= @since AND occurred_at < @until AND kind IN ('payment', 'assessment')
     AND SUBSTR(TO_HEX(MD5(event_id)), 1, 2) BETWEEN @from_sample AND @sample
@@ -132,6 +132,7 @@ def replayed_sql(*, named: bool, entities: bool = False) -> str:
     with what lists of a book go by, `named` being null where no event says it; `entities`: whom the payment names, too."""
     columns = (
         ", names.named, names.bin, names.card_country, names.billing_country, names.email_domain, names.email_hash"
+        ", names.email_hash_also"
     )
     whom = ", payment_events.card.fingerprint AS fingerprint, customer_id, device_id, ip_network" if entities else ""
     if entities:
@@ -159,11 +160,18 @@ class Names:
     billing_country: str | None
     email_domain: str | None
     email_hash: str | None
+    email_hash_also: Sequence[str] = ()
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Names":
         card = _Card(row["bin"], row["card_country"])
-        return cls(card, row["billing_country"], row["email_domain"], row["email_hash"])
+        also = tuple(row["email_hash_also"] or ())
+        return cls(card, row["billing_country"], row["email_domain"], row["email_hash"], also)
+
+
+def _also_of(row: Mapping[str, Any]) -> Sequence[str]:
+    """`Attempt.also` of the payment of a row."""
+    return () if row["customer_id"] else row["email_hash_also"] or ()
 
 
 def _whom(row: Mapping[str, Any]) -> dict[Entity, str | None]:
@@ -259,7 +267,7 @@ def replay_decisions(
             continue
         assert by_book is not None
         names = None if book is None else Names.of(row) if named else _NOBODY
-        beside = listed.of(_whom(row), was.decided_at) if listed else ()
+        beside = listed.of(_whom(row), was.decided_at, _also_of(row)) if listed else ()
         would = judged_by(was, by_model, by_book, names, beside)
         amount = was.amount
         told = (Fate(row["fate"]), amount.currency if amount else None, 1, amount.minor if amount else None)

@@ -22,6 +22,7 @@ from shared.flows.judged import (
     Judged,
     Purchase,
     add,
+    also_keys,
     claimed,
     claims_in,
     claims_key,
@@ -81,7 +82,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
     attempt = Attempt.of(event)
     names = [decision_key(event.provider, name) for name in dict.fromkeys((event.payment_id, *event.aliases))]
     purchase = purchase_key(event.provider, event.merchant_reference) if scorer.assessments else None
-    registry = scorer.keys(now)
+    also, registry = also_keys(attempt), scorer.keys(now)
     told = Claims()
 
     def effect(seen: Seen) -> Effect[_Judged]:
@@ -97,7 +98,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
             writes += purchase_write(seen, purchase, bought)
             return Effect(_Judged(root.told, repeated=False, claimed=[root] if waited else ()), writes)
         judges, book = scorer.at(seen, registry, ports.models, now)
-        known = known_of(attempt, seen)
+        known = known_of(attempt, seen, also)
         model, beside = judges.of(attempt)
         decision = decide(known, model, now, book, beside=beside, may_lose=may_lose(seen, book, now))
         writes = [write(names[0], seen[names[0]], stored(decision)), *spend(seen, decision)]
@@ -109,7 +110,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         own = [Judged(names[0], decision)]
         return Effect(_Judged(decision, repeated=False, claimed=own if waited else ()), writes)
 
-    keys = [*names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *registry]
+    keys = [*names, *([purchase] if purchase else []), *entity_keys(attempt).values(), *also, *registry]
     decision, repeated, claimed, untold = change(ports.documents, keys, effect)
     while untold is not None:
         # Once the name leads to the payment, this event again would find nothing that waits under it: told before that,

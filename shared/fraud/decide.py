@@ -81,7 +81,7 @@ def decide(
         book_revision=book.revision,
         country=segment.country,
         initiator=segment.initiator,
-        listed=(*book.lists.of(event, now), *listed_in(known.documents, now)),
+        listed=(*book.lists.of(event, now), *listed_in(known.documents, now, known.also)),
         product=segment.product,
         sca_exemption=exemption,
         network=event.card.network if event.card else None,
@@ -115,8 +115,11 @@ def _segment(facts: Decision) -> Segment:
 
 def digest(asked: PaymentAssessed) -> str:
     """By which the same request, asked again, is told from another under its id: of all but when it was asked."""
-    # A request of an earlier release, which knew no products, is the same request still.
-    content = repr(replace(asked, occurred_at=EPOCH, decision="")).replace(", product=None", "")
+    # Of an address's names the one that stays the same when another key is added.
+    named = min((asked.email_hash, *asked.email_hash_also)) if asked.email_hash else asked.email_hash
+    told = replace(asked, occurred_at=EPOCH, decision="", email_hash=named, email_hash_also=())
+    # A request of an earlier release, which knew neither products nor other names, is the same request still.
+    content = repr(told).replace(", product=None", "").replace(", email_hash_also=()", "")
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

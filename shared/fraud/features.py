@@ -11,7 +11,7 @@ bucket: `1h` is the last twelve five-minute buckets, the current one included.
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isqrt
@@ -574,6 +574,12 @@ class Attempt:
             entities={entity: value for entity, value in named.items() if entity not in shared},
             shared=shared,
         )
+
+    @property
+    def also(self) -> Sequence[str]:
+        """Other names of the customer: of an address by which they go, those under other keys."""
+        event = self.event
+        return event.email_hash_also if self.entities.get(Entity.CUSTOMER) == event.email_hash else ()
 
     @property
     def declined(self) -> bool:

@@ -136,11 +136,13 @@ _NO_HISTORY = frozenset({LISTED, "expires_at"})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was read: the documents by entity (None: there is none), for one payment. read False: nobody knows."""
+    """What was read: the documents by entity (None: there is none), for one payment. read False: nobody knows. also: those of the
+    customer under other names of their address, of which what is listed counts, and no history."""
 
     attempt: Attempt
     documents: Mapping[Entity, Document | None]
     read: bool = True
+    also: Sequence[Document | None] = ()
 
     def past(self, entity: Entity) -> Document | None:
         """The entity's history; None: never seen, whatever lists say of it."""

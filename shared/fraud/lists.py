@@ -15,6 +15,7 @@ from shared.domain.addresses import address, network
 from shared.domain.decisions import Action, Listed
 from shared.domain.privacy import email_parts
 from shared.fraud.features import Entity, document_name, member
+from shared.fraud.rules import LastChange
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "bin": ("card.bin",),
@@ -44,7 +45,7 @@ LISTED: Final = "listed"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A line of a list. until: an aware instant from which on it says nothing. rule: the code of the rule that is snoozed;
-    raises ValueError where a snooze names none, or another entry does. owner: who answers for it."""
+    raises ValueError where a snooze names none, or another entry does. owner: who answers for it. changed: of an entry of a book."""
 
     action: Action
     kind: str
@@ -53,6 +54,7 @@ class Entry:
     rule: str | None = None
     owner: str = ""
     reason: str = ""
+    changed: LastChange | None = None
 
     def __post_init__(self) -> None:
         if (self.action is Action.SNOOZE) is not bool(self.rule):
@@ -77,7 +79,8 @@ class Lists:
             value = next((found for path in paths if (found := member(event, path))), None)
             if value:
                 said: dict[str, datetime] = {}
-                for name in _names(kind, str(value)):
+                also = _also(event) if kind == "email_hash" else ()
+                for name in (*_names(kind, str(value)), *also):
                     for what, until in self._said.get((kind, name), {}).items():
                         said[what] = max(until, said.get(what, until))
                 yield from _standing(said, kind, now)
@@ -87,6 +90,11 @@ def _names(kind: str, value: str) -> Sequence[str]:
     """By which `value` may be listed: a BIN by any of its beginnings too, for one provider tells six digits of it and
     another one eight."""
     return [value[:length] for length in range(SHORTEST_BIN, len(value) + 1)] if kind == "bin" else [value]
+
+
+def _also(event: object) -> Sequence[str]:
+    """Other names of the payment's address: an entry by any of them means it."""
+    return getattr(event, "email_hash_also", ())
 
 
 def named_value(kind: str, value: str) -> str:
@@ -129,19 +137,34 @@ class EntityLists:
     def __bool__(self) -> bool:
         return bool(self._said)
 
-    def of(self, named: Mapping[Entity, str | None], at: datetime) -> Iterator[Listed]:
-        """What is said of those whom a payment names."""
+    def of(self, named: Mapping[Entity, str | None], at: datetime, also: Sequence[str] = ()) -> Iterator[Listed]:
+        """What is said of those whom a payment names. also: the customer's other names."""
         for entity in ENTITIES:
             if value := named.get(entity):
-                yield from _standing(self._said.get((entity, document_name(value)), {}), entity.value, at)
+                names = (value, *(also if entity is Entity.CUSTOMER else ()))
+                said = [self._said.get((entity, document_name(name)), {}) for name in names]
+                yield from _standing(_longest(said), entity.value, at)
 
 
-def listed_in(documents: Mapping[Entity, Mapping[str, Any] | None], now: datetime) -> Iterator[Listed]:
-    """What the documents of a payment's entities say of them."""
+def listed_in(
+    documents: Mapping[Entity, Mapping[str, Any] | None],
+    now: datetime,
+    also: Sequence[Mapping[str, Any] | None] = (),
+) -> Iterator[Listed]:
+    """What the documents of a payment's entities say of them. also: those of the customer's other names."""
     for entity in ENTITIES:
-        document = documents.get(entity)
-        if document is not None and LISTED in document:
-            yield from _standing(document[LISTED], entity.value, now)
+        found = (documents.get(entity), *(also if entity is Entity.CUSTOMER else ()))
+        said = [document[LISTED] for document in found if document is not None and LISTED in document]
+        if said:
+            yield from _standing(_longest(said), entity.value, now)
+
+
+def _longest(said: Sequence[Mapping[str, datetime]]) -> Mapping[str, datetime]:
+    """What is said under any of several names, and until when the last of them says it."""
+    if len(said) == 1:
+        return said[0]
+    every = {what for one in said for what in one}
+    return {what: max(one[what] for one in said if what in one) for what in every}
 
 
 def listed_value(entity: Entity, value: str) -> str:

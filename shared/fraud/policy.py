@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from shared.domain.decisions import Outcome, ScaExemption
-from shared.fraud.rules import Scope, Segment, version_of
+from shared.fraud.rules import LastChange, Scope, Segment, version_of
 
 SEVERITY: tuple[Outcome, ...] = tuple(Outcome)
 """From the mildest to the hardest: when several speak, the hardest is heard."""
@@ -127,6 +127,7 @@ class Limits:
     authenticated_loss: float | None = None
     owner: str = ""
     reason: str = ""
+    changed: LastChange | None = None
 
     def __post_init__(self) -> None:
         if (self.thresholds is None) is (self.costs is None):
@@ -170,6 +171,7 @@ class Exemptions:
     acquirer_fraud_rate: float | None = None
     owner: str = ""
     reason: str = ""
+    changed: LastChange | None = None
 
     def __post_init__(self) -> None:
         if self.acquirer_fraud_rate is not None and not 0 <= self.acquirer_fraud_rate <= 1:

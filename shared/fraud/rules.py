@@ -8,6 +8,7 @@ payments: the one being judged is not among them.
 import hashlib
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.codec import encode
@@ -59,11 +60,21 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastChange:
+    """Who gave a part of a book its words of now, when, and in which revision, whose history says what for."""
+
+    revision: int
+    author: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """`outcome` at least, when the condition holds. `code` is the reason that a decision gives.
 
     sql: as it was written, for people. tree: what decides (`shared.fraud.expressions`). owner: who answers for it. reason:
-    why it is there. measured: how right it was found to be, where, with an interval; empty where nobody has measured.
+    why it is there. measured: how right it was found to be, where, with an interval; empty where nobody has measured. changed:
+    None of what is as a release shipped it, and of what was published before this was noted.
     """
 
     code: str
@@ -75,6 +86,7 @@ class Rule:
     owner: str = ""
     reason: str = ""
     measured: str = ""
+    changed: LastChange | None = None
 
     @property
     def version(self) -> str:

@@ -26,7 +26,7 @@ _ENTITY_OF: Final = {feature.name: getattr(feature, "entity", None) for feature 
 
 # What a book's lists go by stands in no decision: it is read of the event that was decided on.
 NAMES_SQL: Final = """SELECT payment_events.card.bin AS bin, payment_events.card.country AS card_country, billing_country,
-  email_domain, email_hash
+  email_domain, email_hash, email_hash_also
 FROM payment_events
 WHERE occurred_at >= @since AND occurred_at < @until AND provider = @provider AND kind IN ('payment', 'assessment')
   AND event_id = @event_id

@@ -160,6 +160,7 @@ class AssessmentRequest(Closed):
             device_id=name(self.device_id),
             ip=self.ip,
             email_hash=None if digest is None else keyring.keyed_text(digest),
+            email_hash_also=() if digest is None else keyring.others(digest),
             email_domain=name(domain or self.email_domain),
             billing_country=self.billing_country,
             initiator=Initiator(self.initiator),

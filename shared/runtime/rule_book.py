@@ -17,7 +17,7 @@ from shared.domain.decisions import Action, Outcome
 from shared.domain.errors import Rejected
 from shared.flows.audit import Errand, audited
 from shared.flows.backtest import MATURITY, Backtested, Window, backtest
-from shared.flows.book_of_rules import BOOKS, kept_book, publish_book, standing_book
+from shared.flows.book_of_rules import BOOKS, kept_book, publish_book, restore_book, standing_book
 from shared.flows.challengers import challenger_in
 from shared.flows.champions import usable
 from shared.flows.listing import Change, ListedEntity, list_entity, listed_entities, listed_entity, take_back
@@ -70,8 +70,17 @@ class ToldScope(Told):
     products: Codes = ()
 
 
+class ToldChange(Told):
+    """Who gave this its words of now, when and in which revision, as `show` tells it. What a call says here is not read."""
+
+    revision: Number
+    author: Text
+    at: AwareDatetime
+
+
 class ToldRule(Told):
-    """`shared.fraud.rules.Rule`, whose tree is made of its SQL here."""
+    """`shared.fraud.rules.Rule`, whose tree is made of its SQL here. What is published new or changed has an owner and a
+    reason of its own; so have entries, limits and exemptions."""
 
     code: RuleCode
     outcome: Outcome
@@ -81,6 +90,7 @@ class ToldRule(Told):
     owner: Text = ""
     reason: Text = ""
     measured: Text = ""
+    changed: ToldChange | None = None
 
 
 class ToldEntry(Told):
@@ -100,6 +110,10 @@ class ToldEntry(Told):
             return Entry(**said, value=named_value(self.kind, self.value), until=in_utc(self.until))
         except ValueError as error:
             raise Rejected(f"{self.kind}: {error}", reason="bad_entry") from error
+
+
+class BookEntry(ToldEntry):
+    changed: ToldChange | None = None
 
 
 class ToldThresholds(Told):
@@ -124,6 +138,7 @@ class ToldLimits(Told):
     authenticated_loss: float | None = None
     owner: Text = ""
     reason: Text = ""
+    changed: ToldChange | None = None
 
 
 class ToldExploration(Told):
@@ -145,6 +160,7 @@ class ToldExemptions(Told):
     acquirer_fraud_rate: float | None = None
     owner: Text = ""
     reason: Text = ""
+    changed: ToldChange | None = None
 
 
 class ToldPolicy(Told):
@@ -153,14 +169,21 @@ class ToldPolicy(Told):
     exemptions: tuple[ToldExemptions, ...] = ()
 
 
+_OURS: Any = {
+    "rules": {"__all__": {"changed"}},
+    "policy": {"limits": {"__all__": {"changed"}}, "exemptions": {"__all__": {"changed"}}},
+}
+"""Who changed what is said by us, whatever is sent."""
+
+
 class ToldBook(Told):
     rules: Annotated[tuple[ToldRule, ...], Field(max_length=MOST_RULES)] = ()
-    entries: tuple[ToldEntry, ...] = ()
+    entries: tuple[BookEntry, ...] = ()
     policy: ToldPolicy = ToldPolicy()
 
     def contents(self) -> Contents:
         """Ready to publish. Raises Rejected for conditions that are none, and Unreadable for what no policy says."""
-        made: dict[str, Any] = self.model_dump(mode="json")
+        made: dict[str, Any] = self.model_dump(mode="json", exclude=_OURS)
         wrong = []
         for number, (rule, told) in enumerate(zip(made["rules"], self.rules, strict=True)):
             try:
@@ -401,7 +424,7 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None =
             standing = next(iter(BOOKS.history(documents, before=None, limit=1)), None)
             after = standing.revision if standing else None
             author, kept = _recorded(ports, call, caller, now)
-            return Published(publish_book(kept, again.contents, now, after=after, author=author, why=call.reason))
+            return Published(restore_book(kept, again.contents, now, after=after, author=author, why=call.reason))
         case Diff():
             return _changed(_kept(documents, call.since), _kept(documents, call.to))
         case ListEntity():

@@ -1,4 +1,5 @@
-"""What `watch_providers` does: canaries through the webhooks' public addresses, and what providers send to them."""
+"""What `watch_providers` does: canaries through the webhooks' public addresses, and what providers send to them; and, with the
+keys of pseudonyms that it has for the former, whether anybody is listed by a key that is not held any more."""
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ import urllib3
 from shared.backends.gcp.http import trusting_the_system
 from shared.domain.canaries import derived
 from shared.flows.canaries import watch
+from shared.flows.entries_by_key import watch_entries
 from shared.flows.ports import Documents
 from shared.flows.subscriptions import EndpointReader, look
 from shared.operations.parking import parked
@@ -23,9 +25,10 @@ AT_ONCE = 16
 
 
 def watch_providers(app: App) -> Handler:
-    """Ticks `canary` and `subscriptions`. Raises Misconfigured, at once, for settings that cannot be right."""
+    """Ticks `canary` and `subscriptions`, twice a day, with which entries are looked at too. Raises Misconfigured, at once, for settings that cannot be right."""
     urls, livemode = app.settings.webhook_urls(), app.settings.live()
-    keys, apis, postman = derived(app.settings.keyring()), Apis(app.settings, app.now), Postman()
+    keyring = app.settings.keyring()
+    keys, apis, postman = derived(keyring), Apis(app.settings, app.now), Postman()
     # Without a key nothing is asked, and nobody's answer is missed.
     readers: dict[str, EndpointReader] = {
         name: one for name in urls if name in names() and app.settings.has_api(name) and (one := load_endpoint(name))
@@ -36,6 +39,7 @@ def watch_providers(app: App) -> Handler:
 
     def subscriptions(_: bytes) -> None:
         look(readers, urls, apis, app.ports, app.now(), livemode=livemode)
+        watch_entries(app.ports.documents, keyring, app.now())
 
     return on_ticks([Job("canary", canary), Job("subscriptions", subscriptions)], app.clock)
 

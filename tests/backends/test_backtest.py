@@ -229,9 +229,15 @@ def test_hits_of_rules_and_what_was_measured_of_them_are_read_alike(warehouses: 
     }
 
 
-def test_decisions_are_read_with_what_lists_go_by(warehouses: Ports) -> None:
+@pytest.mark.parametrize("also", [(), ("mail-1-a",), ("mail-1-a", "mail-2-a")])
+def test_decisions_are_read_with_what_lists_go_by(warehouses: Ports, also: tuple[str, ...]) -> None:
     ports, since = warehouses, NOON + next(_days) * DAY
-    event = a_payment_event(event_id=f"stripe:acct_1:r{since:%Y%m%d}", occurred_at=since, card=a_card(bin="411111"))
+    event = a_payment_event(
+        event_id=f"stripe:acct_1:r{since:%Y%m%d}",
+        occurred_at=since,
+        card=a_card(bin="411111"),
+        email_hash_also=also,
+    )
     known = Known(Attempt.of(event), {})
     decision = decide(known, None, since)
     ports.warehouse.append("fraud_decisions", [json.loads(row_of(decision, event))])
@@ -248,6 +254,7 @@ def test_decisions_are_read_with_what_lists_go_by(warehouses: Ports) -> None:
         assert from_document(row, Decision) == decision
         assert row["fate"] == Fate.GENUINE
         assert (row["named"], row["bin"]) == (event.event_id, "411111") if named else "named" not in row
+        assert not named or tuple(row["email_hash_also"]) == also
     [row] = ports.warehouse.query(replayed_sql(named=True, entities=True), parameters, bound=Bound(10**9, 60.0))
     whom = (row["fingerprint"], row["customer_id"], row["device_id"], row["ip_network"])
     assert whom == ("fp_1", "cus_1", "dev_1", "203.0.113.7")

@@ -175,7 +175,7 @@ def test_what_lists_go_by_is_read_of_the_event_that_was_decided_on(warehouse: Wa
     at = AT + MINUTE
     asked = {"provider": "stripe", "event_id": "stripe:acct:evt_q1", "since": at, "until": at + timedelta(seconds=1)}
     [row] = warehouse.query(NAMES_SQL, asked)
-    assert set(row) == {"bin", "card_country", "billing_country", "email_domain", "email_hash"}
+    assert set(row) == {"bin", "card_country", "billing_country", "email_domain", "email_hash", "email_hash_also"}
 
 
 def test_no_measures_are_none(warehouse: Warehouse) -> None:

@@ -498,7 +498,8 @@ def test_what_watches_the_model_is_answered_alike(warehouses: Ports) -> None:
 
 
 BLANKED = (
-    "SELECT event_id, customer_id, card, step, amount FROM payment_events WHERE provider = 'blank' ORDER BY event_id"
+    "SELECT event_id, customer_id, email_hash_also, card, step, amount FROM payment_events WHERE provider = 'blank'"
+    " ORDER BY event_id"
 )
 
 
@@ -506,7 +507,14 @@ def test_what_is_blanked_is_null_in_the_rows_that_are_meant_and_nothing_else_cha
     found, since = warehouses.warehouse, NOON + timedelta(days=30)
     card = {"fingerprint": "f", "bin": "4242", "last4": "1111", "network": None, "funding": None, "country": "DE"}
     mine = [
-        payment(number, provider="blank", customer_id="c", card=card, occurred_at=utc_text(since + number * HOUR))
+        payment(
+            number,
+            provider="blank",
+            customer_id="c",
+            email_hash_also=["mail-1-a", "mail-2-a"],
+            card=card,
+            occurred_at=utc_text(since + number * HOUR),
+        )
         for number in range(4)
     ]
     mine[3] |= {"card": None, "occurred_at": utc_text(since)}
@@ -514,9 +522,12 @@ def test_what_is_blanked_is_null_in_the_rows_that_are_meant_and_nothing_else_cha
     before = found.query(BLANKED)
     only = {"provider": ["blank"], "event_id": ["e0", "e2", "e3", "nobody"]}
     for _ in range(2):
-        found.blank("payment_events", ["customer_id", "card.fingerprint"], "occurred_at", since, since + 2 * HOUR, only)
-    less = {"customer_id": None, "card": {**card, "fingerprint": None}}
-    assert found.query(BLANKED) == [before[0] | less, *before[1:3], before[3] | {"customer_id": None}]
+        names = ["customer_id", "email_hash_also", "card.fingerprint"]
+        found.blank("payment_events", names, "occurred_at", since, since + 2 * HOUR, only)
+    nobody: dict[str, Any] = {"customer_id": None, "email_hash_also": []}
+    less = {**nobody, "card": {**card, "fingerprint": None}}
+    assert found.query(BLANKED) == [before[0] | less, *before[1:3], before[3] | nobody]
+    assert before[1]["email_hash_also"] == ["mail-1-a", "mail-2-a"]
 
 
 def test_a_member_of_a_repeated_record_is_blanked_in_each_item_in_their_order(warehouses: Ports) -> None:
@@ -538,8 +549,8 @@ def test_a_member_of_a_repeated_record_is_blanked_in_each_item_in_their_order(wa
     assert none["history"] == []
 
 
-@pytest.mark.parametrize("path", ["nothing", "card.nothing", "card", "aliases", "customer_id.x"])
-def test_only_what_is_declared_and_may_be_null_is_blanked(path: str, warehouses: Ports) -> None:
+@pytest.mark.parametrize("path", ["nothing", "card.nothing", "card", "aliases.x", "customer_id.x"])
+def test_only_what_is_declared_and_may_be_null_or_empty_is_blanked(path: str, warehouses: Ports) -> None:
     with pytest.raises(Misconfigured):
         warehouses.warehouse.blank("payment_events", [path], "occurred_at", NOON, NOON + HOUR)
 

@@ -19,7 +19,8 @@ from tests.cli.test_payouts import OWED
 def operated(folder: Path) -> dict[str, str]:
     """What stands for the names in angle brackets, and `home`, the folder in which they are."""
     shop = a_shop(folder)
-    rule = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live"}
+    owned = {"owner": "risk", "reason": "a wave"}
+    rule = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live", **owned}
     call = {"act": "publish", "book": {"rules": [rule]}, "after": None, "author": "ana", "reason": "a wave"}
     manage_rules(json.dumps(call).encode(), shop.ports, shop.now)
     give_up(shop)

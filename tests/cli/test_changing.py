@@ -35,7 +35,8 @@ from tests.cli.test_payouts import OWED
 from tests.fraud.forests import artifact, fitted
 from tests.providers.kits import NOON
 
-BOOK = {"rules": [{"code": "large", "outcome": "review", "sql": "amount >= 100000", "state": "live"}]}
+OWNED = {"owner": "risk", "reason": "cards of a breach"}
+BOOK = {"rules": [{"code": "large", "outcome": "review", "sql": "amount >= 100000", "state": "live", **OWNED}]}
 SECRET = {"WEBHOOK_STRIPE": {"keys": {"k1": "whsec_" + "A" * 32}, "live": True}, "WEBHOOK_ADYEN": {"keys": {"a": "b"}}}
 
 

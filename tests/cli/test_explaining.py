@@ -21,15 +21,15 @@ from tests.fraud.forests import THRESHOLDS, artifact, fitted
 from tests.providers.kits import NOON, a_fact, an_attempt
 from tests.simulator.facts import FactKind
 
-ANY = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live", "owner": "ana"}
-SHADOW = {"code": "cheap", "outcome": "decline", "sql": "amount < 100000", "state": "shadow"}
+OWN = {"owner": "ana", "reason": "a wave"}
+ANY = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live", **OWN}
+SHADOW = {"code": "cheap", "outcome": "decline", "sql": "amount < 100000", "state": "shadow", **OWN}
 BLOCKED = {
     "action": "block",
     "kind": "email_domain",
     "value": "music.example",
     "until": "2027-01-01T00:00:00Z",
-    "owner": "ana",
-    "reason": "a wave",
+    **OWN,
 }
 
 

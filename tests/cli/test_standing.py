@@ -23,7 +23,14 @@ from tests.cli.calling import payin, told
 from tests.cli.shop import Shop
 from tests.providers.kits import NOON
 
-RULE = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live", "owner": "ana"}
+RULE = {
+    "code": "any_amount",
+    "outcome": "review",
+    "sql": "amount >= 0",
+    "state": "live",
+    "owner": "ana",
+    "reason": "a wave",
+}
 WHO = {"author": "ana", "reason": "a wave"}
 
 
@@ -169,3 +176,15 @@ def test_our_own_answer_may_be_the_risk(state: AnswerState, says: list[str]) -> 
     assert dispute.round is not None
     answer = Answer(state=state, at=OUR_NOON, code="refused", wake_at=OUR_NOON + 10 * DAY)
     assert list(risks(replace(dispute, answers={dispute.round: answer}), OUR_NOON)) == says
+
+
+def test_who_is_listed_by_a_pseudonym_is_told_by_its_key_and_whether_they_are_found_by_it(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "home")
+    until = utc_text(NOON + 30 * DAY)
+    for version in ("dev", "1"):
+        value = f"mail-{version}-{'3f' * 32}"
+        said = {"act": "list", "action": "block", "kind": "customer", "value": value, "until": until, "owner": "risk"}
+        manage_rules(json.dumps({**said, **WHO}).encode(), shop.ports, shop.now)
+    found = [(one["version"], one["name"], one["owner"], one["holds"]) for one in told(shop.home, "lists", "keys")]
+    assert found == [("1", "block", "risk", False), ("dev", "block", "risk", True)]
+    assert "risk" in payin(shop.home, "lists", "keys").stdout

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
@@ -14,11 +15,11 @@ import pytest
 import urllib3
 from playwright.sync_api import Page
 
-from shared.domain.codec import from_document, to_document
+from shared.domain.codec import encode, from_document, to_document
 from shared.domain.health import HealthMeasured
 from shared.domain.reviews import Review
 from shared.flows.audit import SEEN, records
-from shared.flows.book_of_rules import standing_book
+from shared.flows.book_of_rules import BOOKS, standing_book
 from shared.flows.champions import Champion, Line, with_line
 from shared.flows.ports import Create, Key
 from shared.flows.score_payment import score_payment
@@ -368,6 +369,8 @@ def test_a_rule_changes_when_another_person_agrees_and_not_before(url: str, shop
     assert book.revision == 1
     [rule] = [one for one in book.contents.rules if one.code == told["code"]]
     assert rule.state is State.SHADOW
+    assert (rule.owner, rule.changed and rule.changed.author) == ("fraud", ANA)
+    assert f"changed by {ANA}" in _page(url, "/rules", VERA)
     assert told["code"] in _page(url, "/rules/diff?from=shipped&to=1", VERA)
     wishes = [{**form(url, "/rules", "/rules/put", ANA), "state": "live", "why": "it hinders none"} for _ in range(2)]
     for junk in ("", "x" * 20_000, "-1", "1.5", "²", "\x00", "0", "99999999999", "2", "shipped"):
@@ -380,6 +383,23 @@ def test_a_rule_changes_when_another_person_agrees_and_not_before(url: str, shop
     assert sum("revision 2 decides" in page for page in went) == 1
     assert sum('role="alert">it could not be done: the book is another one by now' in page for page in went) == 1
     assert standing_book(shop.ports.documents).revision == 2
+
+
+def test_a_rule_that_nobody_owns_is_shown_so_and_nobody_can_ask_for_it_to_decide(url: str, shop: Shop) -> None:
+    stood = standing_book(shop.ports.documents)
+    first, *others = stood.contents.rules
+    old = replace(first, owner="", reason="", state=State.SHADOW, changed=None)
+    contents = replace(stood.contents, rules=(old, *others))
+    said = {"author": ANA, "why": "as it was long ago"}
+    revision = BOOKS.publish(shop.ports.documents, encode(contents), shop.now, after=stood.revision, **said)
+    try:
+        assert "nobody" in _page(url, "/rules", VERA)
+        wish = {**form(url, "/rules", "/rules/put", ANA), "state": "live", "why": "it hinders none"}
+        answered = post(url, "/rules/put", wish, ANA)
+        assert answered.status == 400
+        assert b"publish it with an owner and a reason" in answered.data
+    finally:
+        BOOKS.publish(shop.ports.documents, encode(stood.contents), shop.now, after=revision, **said)
 
 
 def _page(url: str, path: str, person: str) -> str:

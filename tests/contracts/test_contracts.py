@@ -176,13 +176,15 @@ def of_root(name: str, side: str) -> Any:
 def test_what_the_book_of_rules_is_asked_and_answers_fits_its_contract(tmp_path: Path) -> None:
     ports = local_ports(tmp_path)
     asked, answered = (of_root("manage_rules", side) for side in ("asked", "answered"))
-    rule = {"code": "large", "outcome": "review", "sql": "amount >= 100000", "state": "live"}
+    owned = {"owner": "risk", "reason": "a wave"}
+    rule = {"code": "large", "outcome": "review", "sql": "amount >= 100000", "state": "live", **owned}
     who = {"author": "ana", "reason": "a wave"}
     whom = {"action": "block", "kind": "customer", "value": "cus_1"}
     calls: tuple[dict[str, Any], ...] = (
         {"act": "show"},
         {"act": "check", "rules": ["amount > 50000", "amount >"]},
         {"act": "publish", "book": {"rules": [rule]}, "after": None, **who},
+        {"act": "show"},
         {"act": "history"},
         {"act": "diff", "from": None, "to": 1},
         {"act": "list", **whom, "until": utc_text(NOON + DAY), "owner": "ana", **who},

@@ -194,8 +194,9 @@ def test_a_bad_rule_goes_into_the_shadow_and_its_book_back(stage: Stage) -> None
     )
     names = [stage.kit.simulator.payment_id(facts[0].attempt) for facts in (one, two, three)]
     book = stage.home / "book.json"
+    owned = {"owner": "risk", "reason": "a wave"}
     book.write_text(
-        json.dumps({"rules": [{"code": "all", "outcome": "decline", "sql": "amount >= 0", "state": "live"}]})
+        json.dumps({"rules": [{"code": "all", "outcome": "decline", "sql": "amount >= 0", "state": "live", **owned}]})
     )
     # Tried first, it would have been seen.
     stage.happens(*one)

@@ -1,29 +1,36 @@
 """The book of rules: published a revision at a time, read by the next decision, and kept for all that it decided."""
 
+import json
+import re
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.domain.decisions import Action, Decision, Listed, Outcome
 from shared.domain.errors import Rejected
-from shared.flows.book_of_rules import BOOK, kept_book, publish_book
+from shared.flows.book_of_rules import BOOK, BOOKS, kept_book, publish_book, restore_book, standing_book
 from shared.flows.decisions import of_stored
 from shared.flows.ports import Key, Ports, Replace
 from shared.flows.recompute_decisions import Recomputed, recompute_decisions
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
-from shared.fraud.book import SHIPPED, Contents
+from shared.fraud.book import FORMER_RULES, SHIPPED, SHIPPED_RULES, Book, Contents
 from shared.fraud.lists import Entry
 from shared.fraud.parsing import parse
-from shared.fraud.rules import Rule, Scope, State
+from shared.fraud.policy import Costs, Exemptions, Limits, Policy, Thresholds
+from shared.fraud.rules import LastChange, Rule, Scope, State
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_payment_event
 from tests.flows.counting import Counting
 from tests.local import published
 
+STRICT = Thresholds(challenge=0.1, review=0.2, decline=0.3)
+OWN: Any = {"owner": "risk", "reason": "cards of a breach"}
+
 
 def a_rule(code: str = "any_amount", sql: str = "amount >= 0", **changes: Any) -> Rule:
-    made: dict[str, Any] = {"outcome": Outcome.REVIEW, "state": State.LIVE} | changes
+    made: dict[str, Any] = {"outcome": Outcome.REVIEW, "state": State.LIVE, **OWN} | changes
     return Rule(code=code, sql=sql, tree=parse(sql), **made)
 
 
@@ -134,7 +141,7 @@ def test_a_list_names_who_is_stopped_and_who_is_let_pass_until_its_day(
 ) -> None:
     domain = a_payment_event().email_domain
     assert domain
-    entry = Entry(action=action, kind="email_domain", value=domain, until=NOON + days * DAY)
+    entry = Entry(action=action, kind="email_domain", value=domain, until=NOON + days * DAY, **OWN)
     contents = Contents(rules=(a_rule(),), entries=(entry,))
     publish_book(ports, contents, NOON, after=None, author="ana", why="a wave")
     decision = decided(ports, Scorer(use_model=False), 0)
@@ -144,7 +151,160 @@ def test_a_list_names_who_is_stopped_and_who_is_let_pass_until_its_day(
 
 
 def test_a_list_does_not_let_pass_what_a_rule_declines(ports: Ports) -> None:
-    entry = Entry(action=Action.ALLOW, kind="country", value="DE", until=NOON + DAY)
+    entry = Entry(action=Action.ALLOW, kind="country", value="DE", until=NOON + DAY, **OWN)
     rules = (a_rule(outcome=Outcome.DECLINE),)
     publish_book(ports, Contents(rules=rules, entries=(entry,)), NOON, after=None, author="ana", why="a partner")
     assert decided(ports, Scorer(use_model=False), 0).outcome is Outcome.DECLINE
+
+
+UNOWNED = a_rule("old", owner="", reason="")
+
+
+def of_before(ports: Ports, *rules: Rule) -> None:
+    """A book that was published when nobody asked who owns what in it: its parts are as they were stored then."""
+    parts: list[dict[str, Any]] = [msgspec.to_builtins(rule) for rule in rules]
+    for part in parts:
+        del part["changed"]
+    contents = msgspec.json.encode({"rules": parts, "entries": [], "policy": {}})
+    BOOKS.publish(ports.documents, contents, NOON, after=None, author="ana", why="long ago")
+
+
+def stands(ports: Ports) -> Contents:
+    return standing_book(ports.documents).contents
+
+
+def signed(ports: Ports) -> dict[str, tuple[int, str] | None]:
+    return {rule.code: _by(rule.changed) for rule in stands(ports).rules}
+
+
+def _by(change: LastChange | None) -> tuple[int, str] | None:
+    return (change.revision, change.author) if change else None
+
+
+@pytest.mark.parametrize("words", [{"owner": ""}, {"reason": ""}, {"owner": " ", "reason": "\t"}])
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        (a_rule("loose"), "book.rules[1] loose"),
+        (
+            Entry(action=Action.BLOCK, kind="country", value="DE", until=NOON + DAY, **OWN),
+            "book.entries[0] (block by country)",
+        ),
+        (
+            Entry(action=Action.SNOOZE, kind="bin", value="424242", rule="any_amount", until=NOON + DAY, **OWN),
+            "book.entries[0] (snooze by bin)",
+        ),
+        (Limits(name="trial", costs=Costs(), **OWN), "book.policy.limits[0] trial"),
+        (Exemptions(name="eea", low_value=True, **OWN), "book.policy.exemptions[0] eea"),
+    ],
+    ids=["rule", "entry", "snooze", "limits", "exemptions"],
+)
+def test_whatever_is_new_in_a_book_has_an_owner_and_a_reason_of_its_own(
+    ports: Ports, part: Any, named: str, words: dict[str, str]
+) -> None:
+    def of(part: Rule | Entry | Limits | Exemptions) -> Contents:
+        match part:
+            case Rule():
+                return Contents(rules=(a_rule(), part))
+            case Entry():
+                return Contents(rules=(a_rule(),), entries=(part,))
+            case Limits():
+                return Contents(policy=Policy(limits=(part,)))
+            case Exemptions():
+                return Contents(policy=Policy(exemptions=(part,)))
+
+    missing = re.escape(f"{named}: give its {' and its '.join(sorted(words))}")
+    with pytest.raises(Rejected, match=missing):
+        publish_book(ports, of(replace(part, **words)), NOON, after=None, author="ana", why="a wave")
+    assert ports.documents.get([BOOK]) == [None]
+    assert publish_book(ports, of(part), NOON, after=None, author="ana", why="a wave") == 1
+
+
+def test_a_book_of_before_decides_is_read_and_stays_as_it_was_in_the_next_one(ports: Ports) -> None:
+    of_before(ports, UNOWNED)
+    assert [reason.code for reason in decided(ports, Scorer(use_model=False), 0).reasons] == ["old"]
+    assert publish(ports, *stands(ports).rules, a_rule("new"), after=1) == 2
+    assert stands(ports).rules[0] == UNOWNED
+    assert signed(ports) == {"old": None, "new": (2, "ana")}
+    assert recompute_decisions(ports, NOON + HOUR, 10, DAY) == Recomputed(1, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "taken"),
+    [
+        (replace(UNOWNED, state=State.SHADOW), True),
+        (replace(UNOWNED, state=State.RETIRED), True),
+        (replace(UNOWNED, outcome=Outcome.DECLINE), False),
+        (replace(UNOWNED, scope=Scope(countries=("DE",))), False),
+        (replace(UNOWNED, state=State.RETIRED, sql="amount >= 1", tree=parse("amount >= 1")), False),
+        (replace(UNOWNED, outcome=Outcome.DECLINE, **OWN), True),
+        (replace(UNOWNED, code="as_it_was"), False),
+    ],
+    ids=["shadow", "retired", "harder", "elsewhere", "retired and other", "owned", "another name"],
+)
+def test_a_rule_that_nobody_owned_may_be_taken_out_of_force_and_is_changed_by_whoever_owns_it(
+    ports: Ports, changed: Rule, taken: bool
+) -> None:
+    of_before(ports, UNOWNED)
+    if taken:
+        assert publish(ports, changed, after=1) == 2
+        assert signed(ports) == {"old": (2, "ana")}
+    else:
+        with pytest.raises(Rejected, match="give its owner and its reason"):
+            publish(ports, changed, after=1)
+
+
+def test_a_rule_that_nobody_owned_is_let_decide_again_by_whoever_owns_it(ports: Ports) -> None:
+    of_before(ports, replace(UNOWNED, state=State.SHADOW))
+    with pytest.raises(Rejected, match=re.escape("book.rules[0] old: give its owner")):
+        publish(ports, UNOWNED, after=1)
+    assert publish(ports, replace(UNOWNED, **OWN), after=1) == 2
+
+
+def test_what_had_an_owner_does_not_lose_it(ports: Ports) -> None:
+    publish(ports, a_rule())
+    with pytest.raises(Rejected, match="give its owner"):
+        publish(ports, a_rule(owner=""), after=1)
+
+
+def test_each_part_of_a_book_says_who_changed_it_last_and_when_whatever_was_sent(ports: Ports) -> None:
+    entry = Entry(action=Action.BLOCK, kind="country", value="DE", until=NOON + DAY, **OWN)
+    policy = Policy(limits=(Limits(name="all", costs=Costs(), **OWN),), exemptions=(Exemptions(name="eea", **OWN),))
+    first = Contents(rules=(a_rule(), a_rule("other")), entries=(entry,), policy=policy)
+    publish_book(ports, first, NOON, after=None, author="ana", why="a wave")
+    forged = LastChange(revision=7, author="eve", at=NOON - DAY)
+    rules = (replace(a_rule(), changed=forged), a_rule("other", outcome=Outcome.DECLINE, changed=forged))
+    publish_book(ports, replace(first, rules=rules), NOON + HOUR, after=1, author="ben", why="stricter")
+    by_ana = LastChange(revision=1, author="ana", at=NOON)
+    by_ben = LastChange(revision=2, author="ben", at=NOON + HOUR)
+    now = stands(ports)
+    assert [rule.changed for rule in now.rules] == [by_ana, by_ben]
+    assert [part.changed for part in (now.entries[0], now.policy.limits[0], now.policy.exemptions[0])] == [by_ana] * 3
+
+
+def test_what_is_taken_back_is_as_it_was_signed_also_where_nobody_owned_it(ports: Ports) -> None:
+    of_before(ports, UNOWNED)
+    publish(ports, a_rule(), after=1)
+    old, new = (kept_book(ports.documents, revision) for revision in (1, 2))
+    assert old is not None
+    assert new is not None
+    assert restore_book(ports, old.contents, NOON + HOUR, after=2, author="ben", why="it was right") == 3
+    assert signed(ports) == {"old": None}
+    restore_book(ports, new.contents, NOON + HOUR, after=3, author="ben", why="it was not")
+    assert signed(ports) == {"any_amount": (2, "ana")}
+
+
+def test_who_wrote_a_part_is_in_no_version(ports: Ports) -> None:
+    limits = Limits(name="all", costs=Costs(), **OWN)
+    contents = Contents(rules=(a_rule(),), policy=Policy(limits=(limits,)))
+    publish_book(ports, contents, NOON, after=None, author="ana", why="a wave")
+    book, unsigned = standing_book(ports.documents), Book(contents)
+    assert book.table.version == unsigned.table.version
+    assert [rule.version for rule in book.contents.rules] == [rule.version for rule in contents.rules]
+    assert book.policy.version(STRICT) == unsigned.policy.version(STRICT)
+
+
+def test_every_part_that_releases_shipped_has_an_owner_and_a_reason() -> None:
+    former = json.loads(FORMER_RULES.read_bytes())
+    told = [rule for rules in former.values() for rule in rules] + json.loads(SHIPPED_RULES.read_bytes())
+    assert [rule["code"] for rule in told if not (rule.get("owner") and rule.get("reason"))] == []

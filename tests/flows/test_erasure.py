@@ -518,11 +518,12 @@ def test_a_customer_who_is_known_by_an_address_alone_is_found_by_it_under_each_k
         a_payment_event(
             event_id="adyen:acct_1:e2",
             provider="adyen",
-            **of(ANA, payment_id="pi_2", customer_id=mails[1], email_hash=mails[1]),
+            **of(ANA, payment_id="pi_2", customer_id=mails[1], email_hash=mails[1], email_hash_also=mails[:1]),
         ),
         a_payment_event(event_id="stripe:acct_1:e9", **of(BOB, payment_id="pi_9")),
     )
-    world.ask(an_assessment(**of(ANA, request_id="r1", customer_id=None, email_hash=mails[1])))
+    around: dict[str, Any] = {"email_hash": mails[1], "email_hash_also": mails[:1]}
+    world.ask(an_assessment(**of(ANA, request_id="r1", customer_id=None, **around)))
     world.ask(an_assessment(**of(ANA, request_id="r2", customer_id=named, email_hash=mails[1])))
     seen = SignIn(first_at=NOON, last_at=NOON)
     keep_evidence(Told(message_id="m1", source="player", customer_id=named, sign_ins=(seen,)), world.ports, NOON)

@@ -34,7 +34,8 @@ def ports(tmp_path: Path) -> Ports:
     ports = local_ports(tmp_path)
     digest = ports.models.store(artifact(COLUMNS, fitted(COLUMNS, iterations=5)))
     ports.documents.commit([Create(CHAMPION, {"digest": digest, "since": NOON, "former": []})])
-    policy = replace(EXPLORING, exploration=Exploration(share=0.01, most=5000, most_a_day=4500))
+    owned = tuple(replace(one, owner="risk", reason="nobody passes") for one in EXPLORING.limits)
+    policy = replace(EXPLORING, limits=owned, exploration=Exploration(share=0.01, most=5000, most_a_day=4500))
     publish_book(ports, Contents(policy=policy), NOON, after=None, author="ana", why="to learn")
     return ports
 

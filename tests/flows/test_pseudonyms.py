@@ -54,6 +54,54 @@ def test_no_plain_digest_of_an_address_is_published_by_any_provider(kit: Kit) ->
             assert plain[-64:].encode() not in message.data
 
 
+def under(messages: Sequence[Message], keyring: Keyring) -> list[Message]:
+    kept = Kept()
+    PseudonymousBus(kept, keyring).publish(messages)
+    return kept.messages
+
+
+def test_with_one_key_what_is_published_is_to_the_byte_what_it_always_was(kit: Kit) -> None:
+    for body in kit.bodies():
+        marked = Kept()
+        receive(kit.signed(body), kit.provider, kit.credentials, marked, kit.fetch)
+        assert not any(b"email_hash_also" in one.data for one in marked.messages)
+        plain, rotated = under(marked.messages, ONE), under(marked.messages, ROTATED)
+        assert [one.data for one in plain] == [ONE.keyed(one.data) for one in marked.messages]
+        for one, two in zip(plain, rotated, strict=True):
+            event, other = json.loads(one.data), json.loads(two.data)
+            also = other.pop("email_hash_also", [])
+            assert [*event] == [*other]
+            # What the address is called under the other key is told beside its name of now, and so of nothing else.
+            told = one.topic == "payment-events" and str(event.get("email_hash")).startswith("mail-1-")
+            assert also == ([event["email_hash"]] if told else [])
+            assert not told or other["email_hash"].startswith("mail-2-")
+
+
+@pytest.mark.parametrize("provider", ["adyen", "checkout", "stripe"])
+def test_around_a_rotation_a_provider_tells_of_an_address_under_both_keys(provider: str, tmp_path: Path) -> None:
+    kit = a_kit(provider, tmp_path)
+    told = [event for body in kit.bodies() for event in published(kit, body, ROTATED).events]
+    names = {
+        (one.email_hash, one.email_hash_also) for one in told if isinstance(one, PaymentChanged) and one.email_hash
+    }
+    assert names
+    for name, also in names:
+        assert str(name).startswith("mail-2-")
+        assert [other.startswith("mail-1-") for other in also] == [True]
+
+
+@pytest.mark.parametrize("topic", ["payment-events", "deliveries"])
+def test_only_a_member_of_an_event_is_told_under_other_keys(topic: str) -> None:
+    mail = unkeyed(MAIL, "ana@music.example")
+    kept = Kept()
+    within = json.dumps({"body": json.dumps({"email_hash": mail}), "email_hash": None}).encode()
+    PseudonymousBus(kept, ROTATED).publish([Message(topic, within, {})])
+    assert kept.messages[0].data == ROTATED.keyed(within)
+    member = b'{"email_hash":"%s"}' % mail.encode()
+    PseudonymousBus(kept, ROTATED).publish([Message(topic, member, {})])
+    assert (b"email_hash_also" in kept.messages[1].data) is (topic == "payment-events")
+
+
 def test_an_address_has_one_name_under_a_key_and_another_after_its_rotation() -> None:
     digest = unkeyed(MAIL, "ana@music.example").encode()
     assert ONE.keyed(digest) == ONE.keyed(b"x " + digest)[2:]

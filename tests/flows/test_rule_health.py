@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 
 from shared.domain.codec import utc_text
-from shared.domain.decisions import Outcome
 from shared.flows.backtest import MATURITY
 from shared.flows.book_of_rules import publish_book
 from shared.flows.ports import Ports
 from shared.flows.rule_health import DEAD_AFTER, Measure, health_of, measured, subject_of
 from shared.fraud.book import SHIPPED, Book, Contents
-from shared.fraud.rules import Rule, State, Table
+from shared.fraud.rules import State, Table
 from tests.builders import DAY, HOUR
+from tests.flows.test_book_of_rules import a_rule
 
 TODAY = datetime(2026, 11, 24, tzinfo=UTC)
-LIVE = Rule(code="large", outcome=Outcome.REVIEW, sql="amount >= 100", tree=[">=", "amount", 100], state=State.LIVE)
-SHADOW = Rule(code="tiny", outcome=Outcome.REVIEW, sql="amount < 1", tree=["<", "amount", 1], state=State.SHADOW)
-DRAFT = Rule(code="draft", outcome=Outcome.REVIEW, sql="amount < 1", tree=["<", "amount", 1])
+LIVE = a_rule("large", "amount >= 100")
+SHADOW = a_rule("tiny", "amount < 1", state=State.SHADOW)
+DRAFT = a_rule("draft", "amount < 1", state=State.DRAFT)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_what_a_reviewer_found_to_be_fraud_is_fraud_that_the_rule_hit(ports: Por
 
 
 def test_a_rule_that_was_changed_begins_anew_and_an_older_ones_hits_stay_its_own(ports: Ports, revision: int) -> None:
-    changed = Rule(code="large", outcome=Outcome.REVIEW, sql="", tree=[">=", "amount", 500], state=State.LIVE)
+    changed = a_rule("large", "amount >= 500")
     publish_book(ports, Contents(rules=(changed,)), TODAY, after=revision, author="ana", why="too many")
     decisions(ports, TODAY, 3, rules=["large"])
     hits = {one.subject: one.value for one in measured(ports, TODAY) if one.measure == "rule_hits"}

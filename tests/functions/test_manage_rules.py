@@ -20,7 +20,8 @@ from tests.functions.test_inputs import client
 from tests.local import local_ports, published
 from tests.stack.identity import identity
 
-RULE = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live"}
+OWN = {"owner": "risk", "reason": "cards of a breach"}
+RULE = {"code": "any_amount", "outcome": "review", "sql": "amount >= 0", "state": "live", **OWN}
 WHO = {"author": "ana", "reason": "a wave"}
 
 
@@ -61,6 +62,22 @@ def test_what_is_shown_may_be_sent_back_as_it_is(rules: FlaskClient) -> None:
     assert told(rules, "publish", book=shipped["book"], after=None, **WHO) == {"revision": 1}
     assert told(rules, "show") == {**shipped, "revision": 1}
     assert shipped["rules_version"] == SHIPPED.table.version
+
+
+def test_what_nobody_owns_is_refused_by_name_and_what_is_shown_says_who_changed_it(rules: FlaskClient) -> None:
+    loose = {"code": "loose", "outcome": "review", "sql": "amount >= 1"}
+    problem = publish(rules, RULE, loose, status=400)
+    assert "book.rules[1] loose: give its owner and its reason" in problem["detail"]
+    assert told(rules, "check", rules=[loose["sql"]])["fits"]
+    publish(rules, RULE)
+    shown = told(rules, "show")["book"]
+    [rule] = shown["rules"]
+    assert (rule["owner"], rule["changed"]["revision"], rule["changed"]["author"]) == ("risk", 1, "ana")
+    shown["rules"].append({**loose, **OWN, "changed": {**rule["changed"], "author": "eve"}})
+    told(rules, "publish", book=shown, after=1, author="ben", reason="cheap ones too")
+    after = told(rules, "show")["book"]["rules"]
+    assert after[0] == rule
+    assert [(one["changed"]["revision"], one["changed"]["author"]) for one in after] == [(1, "ana"), (2, "ben")]
 
 
 def test_a_wrong_condition_is_told_with_the_nearest_feature_and_nothing_is_written(rules: FlaskClient) -> None:
@@ -134,7 +151,7 @@ def test_an_entity_is_listed_shown_and_taken_back(rules: FlaskClient, tmp_path: 
 def test_a_list_holds_in_whatever_letters_it_was_written(
     rules: FlaskClient, tmp_path: Path, kind: str, written: str
 ) -> None:
-    entry = {"action": "block", "kind": kind, "value": written, "until": "2999-01-01T00:00:00Z"}
+    entry = {"action": "block", "kind": kind, "value": written, "until": "2999-01-01T00:00:00Z", **OWN}
     told(rules, "publish", book={"entries": [entry]}, after=None, **WHO)
     row = decision(tmp_path, card=a_card(bin="42424201"), email_hash=f"mail-dev-{'3f' * 32}")
     assert (row["outcome"], row["listed"]) == ("decline", [{"action": "block", "kind": kind, "rule": None}])
@@ -226,7 +243,7 @@ def published_event(event: Any) -> list[dict[str, Any]]:
 
 def test_a_rule_is_tried_on_yesterday(rules: FlaskClient, yesterday: Path) -> None:
     large = {"code": "large", "outcome": "review", "sql": "amount >= 10000"}
-    any_amount = {"code": "any_amount", "outcome": "challenge", "sql": "amount >= 0", "state": "live"}
+    any_amount = RULE | {"outcome": "challenge"}
     publish(rules, any_amount)
     answer = told(rules, "backtest", rules=[large], **YESTERDAY)
     [tried] = answer["rules"]
@@ -327,6 +344,26 @@ def test_who_would_be_listed_is_tried_on_yesterday_and_nobody_is_listed(
     assert answer["other_versions"] == 0
     assert told(rules, "replay", book={}, listed=[block], **YESTERDAY)["decisions"] == answer["decisions"]
     assert told(rules, "listed")["entities"] == []
+
+
+@pytest.mark.parametrize(("version", "declined"), [("1", ["pi_9"]), ("2", ["pi_9"]), ("3", [])])
+def test_a_list_is_tried_by_each_name_that_an_address_had_around_a_rotation(
+    rules: FlaskClient, tmp_path: Path, version: str, declined: list[str]
+) -> None:
+    ports = local_ports(tmp_path)
+    named: dict[str, Any] = {"email_hash": f"mail-2-{'2a' * 32}", "email_hash_also": (f"mail-1-{'1a' * 32}",)}
+    # Whoever has an id is listed by that.
+    for payment, customer in (("pi_8", "c8"), ("pi_9", None)):
+        whom: dict[str, Any] = {"device_id": None, "ip": None, "card": a_card(fingerprint=payment), **named}
+        event = a_payment_event(event_id=f"stripe:a:{payment}", payment_id=payment, customer_id=customer, **whom)
+        score_payment(event, ports, NOON, Scorer(use_model=False))
+        ports.warehouse.append("payment_events", published_event(event))
+    ports.warehouse.append("fraud_decisions", published(ports, "fraud-decisions"))
+    block = {**BLOCKED, "value": f"mail-{version}-{f'{version}a' * 32}"}
+    answer = told(rules, "replay", listed=[{**block, "kind": "customer"}], **YESTERDAY)
+    assert [one["payment_id"] for one in answer["decisions"]] == declined
+    by_book = told(rules, "replay", book={"entries": [{**block, "kind": "email_hash"}]}, **YESTERDAY)
+    assert {one["payment_id"] for one in by_book["decisions"]} == ({"pi_8", "pi_9"} if declined else set())
 
 
 def test_a_snooze_of_a_customer_is_tried_with_the_book_that_has_the_rule(rules: FlaskClient, yesterday: Path) -> None:

@@ -187,7 +187,7 @@ def _blanking(table: str, members: Sequence[str], where: str) -> str:
 
 def _without(column: Column, gone: frozenset[str]) -> str:
     if not gone:
-        return "NULL"
+        return f"ARRAY<{column.type}>[]" if column.mode == "REPEATED" else "NULL"
     item = "one" if column.mode == "REPEATED" else column.name
     kept = ", ".join(
         f"CAST(NULL AS {field.type}) AS {field.name}" if field.name in gone else f"{item}.{field.name} AS {field.name}"

@@ -3,7 +3,7 @@ listed. What decides about everybody is changed by two people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.console.site import Site, Visit, Went, done, link, whole_number
@@ -64,6 +64,11 @@ def _rules(visit: Visit) -> Mapping[str, Any]:
         "health": shown.health,
         "revisions": found.revisions,
         "states": [state.value for state in State],
+        "changed_at": {
+            rule["code"]: datetime.fromisoformat(rule["changed"]["at"])
+            for rule in shown.book["rules"]
+            if rule["changed"]
+        },
     }
 
 
@@ -173,9 +178,13 @@ def _wish_put(visit: Visit) -> Went:
     after = _number(visit.asked.get("after", ""))
     if after != shown.revision:
         raise BookChanged("the book is another one by now: look at it, and ask again")
-    before = {one["code"]: one["state"] for one in shown.book["rules"]}
+    rules = {one["code"]: one for one in shown.book["rules"]}
+    before = {name: one["state"] for name, one in rules.items()}
     if code not in before or state not in set(State):
         raise Rejected(f"there is no rule {code[:60]}, or no state {state[:20]}", reason="bad_rule")
+    if state == State.LIVE and not (rules[code]["owner"] and rules[code]["reason"]):
+        told = f"nobody owns {code}, or says why it is there: publish it with an owner and a reason to let it decide"
+        raise Rejected(told, reason="bad_rule")
     if before[code] == state:
         raise Rejected(f"{code} is {state} already", reason="bad_rule")
     says = f"The rule {code} becomes {state} instead of {before[code]}, for every payment, within a minute."
