@@ -256,7 +256,7 @@ def test_cards_tried_out_on_one_bin_over_many_devices_call_somebody_and_a_renewa
     told = rows(ports)["attack", "bin 456789"]
     assert (told["value"], told["unusual"]) == (40, True)
     [fields] = [fields for event, fields in alarms(caplog) if event == "attack_suspected"]
-    assert fields == {"kind": "bin", "bin": "456789", "cards": 40, "refused": 30, "usual": 0.0}
+    assert fields == {"kind": "bin", "bin": "456789", "cards": 40, "refused": 30, "doubted": 0, "usual": 0.0}
 
 
 def test_who_is_on_a_device_or_at_an_address_is_in_the_row_and_in_no_log_line(
