@@ -155,7 +155,7 @@ def _try(visit: Visit) -> Mapping[str, Any]:
 def _span(days: int) -> str:
     """Of how much of it can be said what was genuine."""
     old = days - MATURITY.days
-    return f"{days} days, {old} of them old enough" if old > 0 else f"{days} days, too young to say what was genuine"
+    return f"{days} days, {old} old enough" if old > 0 else f"{days} days, none old enough"
 
 
 def _count(fates: Fates, *of: Fate) -> int:
