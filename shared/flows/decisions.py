@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from shared.domain.codec import decode, encode, to_document
 from shared.domain.decisions import Decision, HistoryState, Outcome
 from shared.domain.errors import Unreadable
@@ -26,14 +28,15 @@ PACKED: Final = "decision"
 class Newcomer:
     """An attempt with a card that nobody had seen before, by somebody who was there: what attacks are made of, and renewals
     never are. address: the network that is counted as one. refused: by the card's issuer, or by us. doubted: challenged or
-    sent to review because a rule or the score says fraud, and nobody has let it through since."""
+    sent to review because a rule or the score says fraud, and nobody has let it through since; told only where it is so, for
+    each byte of each message is paid for."""
 
     card: str
     bin: str | None
     device: str | None
     address: str | None
     refused: bool
-    doubted: bool
+    doubted: bool = False
 
 
 _UNCLAIMED: Final = Claims()
@@ -71,7 +74,11 @@ def row_of(decision: Decision, event: PaymentChanged | PaymentAssessed | None, c
         fraud_reported_at=None if known_at is None else instant(known_at),
         claimed_as=claims.names,
     )
-    return encode(row)
+    if row.newcomer is None or row.newcomer.doubted:
+        return encode(row)
+    told = msgspec.to_builtins(row)
+    del told["newcomer"]["doubted"]
+    return encode(told)
 
 
 def _newcomer(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Newcomer | None:
@@ -84,7 +91,7 @@ def _newcomer(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Ne
     device, address = (one.value if (one := known.get(entity)) else None for entity in (Entity.DEVICE, Entity.IP))
     refused = getattr(event, "step", None) is PaymentStep.DECLINED or decision.outcome is Outcome.DECLINE
     number = event.card.bin if event.card else None
-    doubted = _doubted(decision)
+    doubted = not refused and _doubted(decision)
     return Newcomer(card=card.value, bin=number, device=device, address=address, refused=refused, doubted=doubted)
 
 

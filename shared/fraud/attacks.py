@@ -38,8 +38,8 @@ ALL = "all"
 """The kind of a row that counts all newcomers, whatever they have in common."""
 
 # It reads two columns: the instant, and `newcomer`, which is null of nearly all payments and weighs nothing there. A card has
-# a row for each word on its attempt, and is doubted as long as none of them lets it through; rows of releases that did not
-# say so doubt nobody.
+# a row for each word on its attempt, and is doubted as long as none of them lets it through: null is no, as it is in rows of
+# releases before.
 NEWCOMERS_SQL = f"""SELECT kind, value, SUM(recent) AS cards, SUM(refused) AS refused,
   SUM(CASE WHEN recent = 1 AND refused = 0 THEN doubted ELSE 0 END) AS doubted,
   SUM(earlier) AS earlier, SUM(CASE WHEN earlier = 1 THEN doubted ELSE 0 END) AS earlier_doubted

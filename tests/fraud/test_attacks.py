@@ -206,21 +206,10 @@ def test_the_query_counts_as_the_days_above_do_at_midnight_too_and_copies_once(t
 
 
 def row_of(one: Attempt) -> dict[str, Any]:
-    names = ("card", "bin", "device", "address", "refused", "doubted")
-    newcomer = {name: getattr(one, name) for name in names}
+    newcomer = {name: getattr(one, name) for name in ("card", "bin", "device", "address", "refused")}
+    if one.doubted and not one.refused:
+        newcomer["doubted"] = True
     return {"event_id": one.card, "occurred_at": utc_text(one.at), "newcomer": newcomer}
-
-
-def test_rows_of_a_release_that_did_not_doubt_are_read_as_they_were(tmp_path: Path) -> None:
-    now = NOON
-    cards = an_attack(now - 25 * MINUTE, 30, 20 * MINUTE, random.Random(4), bin="456789")
-    rows = [row_of(replace(one, refused=place % 4 > 0)) for place, one in enumerate(cards)]
-    for row in rows:
-        del row["newcomer"]["doubted"]
-    ports = local_ports(tmp_path)
-    ports.warehouse.append("fraud_decisions", rows)
-    [burst] = bursts(map(Newcomers.of, ports.warehouse.query(NEWCOMERS_SQL, asked_at(now))))
-    assert (burst.value, burst.cards, burst.refused, burst.doubted) == ("456789", 30, 22, 0)
 
 
 def test_a_renewal_is_no_newcomer_and_an_unknown_card_is_one_once(tmp_path: Path) -> None:
@@ -233,7 +222,7 @@ def test_a_renewal_is_no_newcomer_and_an_unknown_card_is_one_once(tmp_path: Path
         score_payment(event, ports, event.occurred_at, scorer)
     rows = {row["payment_id"]: row["newcomer"] for row in published(ports, "fraud-decisions")}
     newcomer: dict[str, Any] = {"card": "new", "bin": "456789", "device": "dev_1", "address": "203.0.113.7"}
-    newcomer |= {"refused": True, "doubted": False}
+    newcomer |= {"refused": True}
     assert rows == {"r": None, "a": newcomer, "b": None}
 
 
