@@ -70,12 +70,13 @@ class Night:
 
     def tell(self) -> None:
         """Alarm, where this night is no ordinary one."""
+        in_a_row = self.verdict is Verdict.REFUSED and self.refused > 0 and self.refused % IN_A_ROW == 0
         if self.verdict is Verdict.LACKING:
             alarm("training_refused", reason=self.objections, payments=self.payments, frauds=self.frauds)
-        elif self.verdict is Verdict.WORSE or (self.verdict is Verdict.REFUSED and self.refused % IN_A_ROW == 0):
+        elif self.verdict is Verdict.WORSE or in_a_row:
             alarm(
                 "model_refused",
-                reason="worse" if self.verdict is Verdict.WORSE else "in_a_row",
+                reason="in_a_row" if in_a_row else "worse",
                 nights=self.refused,
                 objections=self.objections,
                 digest=self.digest,
@@ -87,12 +88,13 @@ def remember(documents: Documents, trained: Night) -> Night:
 
     def effect(seen: Seen) -> Effect[Night]:
         before = Night.of(seen[TRAINED])
-        if before is not None and before.night and trained.night and before.night > trained.night:
+        if before is None:
+            after = trained.after(None)
+        elif before.night and trained.night and before.night > trained.night:
             return Effect(trained)
-        if before is not None and trained.night is None:
-            after = replace(before, trained_at=max(before.trained_at, trained.trained_at))
         else:
-            after = trained.after(before)
+            newer = before if trained.night is None else trained.after(before)
+            after = replace(newer, trained_at=max(before.trained_at, trained.trained_at))
         return Effect(after, [] if after == before else [write(TRAINED, seen[TRAINED], compact(after))])
 
     return change(documents, [TRAINED], effect)

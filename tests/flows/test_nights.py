@@ -78,8 +78,8 @@ def test_a_night_that_is_told_twice_or_late_counts_once(documents: Documents, ca
     for place in range(IN_A_ROW - 1):
         assert night(documents, REFUSED, NOON + place * DAY).refused == place + 1
         assert night(documents, REFUSED, NOON + place * DAY + HOUR).refused == place + 1
-    late = night(documents, PASSED, NOON)
-    assert late.verdict is PASSED
+    for verdict in (PASSED, REFUSED):
+        night(documents, verdict, NOON)  # days late
     assert calls == []
     for _ in range(2):
         assert night(documents, REFUSED, NOON + IN_A_ROW * DAY).refused == IN_A_ROW
@@ -100,7 +100,11 @@ def test_a_challenger_that_somebody_asks_for_changes_nothing_but_when_training_e
     # On the day of the next night, before it.
     aside = remember(documents, Night(trained_at=NOON + DAY - HOUR))
     assert (aside.refused, aside.night, aside.trained_at) == (1, before.night, NOON + DAY - HOUR)
+    later = remember(documents, Night(trained_at=NOON + DAY + HOUR))
     assert night(documents, REFUSED, NOON + DAY).refused == 2
+    [kept] = documents.get([TRAINED])
+    assert kept is not None
+    assert kept.document["trained_at"] == later.trained_at
 
 
 def test_a_release_before_said_only_when_training_ended(documents: Documents, calls: Sequence[object]) -> None:
