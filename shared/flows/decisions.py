@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from shared.domain.codec import decode, encode, to_document
 from shared.domain.decisions import Decision, HistoryState, Outcome
 from shared.domain.errors import Unreadable
@@ -16,6 +18,7 @@ from shared.flows.ports import Document
 from shared.fraud.claims import Claims
 from shared.fraud.features import Entity
 from shared.fraud.history import instant
+from shared.fraud.policy import DEFAULT_THRESHOLDS
 
 PACKED: Final = "decision"
 """The member of a document that holds a decision, and by which it is known from one that only leads to another."""
@@ -24,13 +27,16 @@ PACKED: Final = "decision"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
     """An attempt with a card that nobody had seen before, by somebody who was there: what attacks are made of, and renewals
-    never are. address: the network that is counted as one. refused: by the card's issuer, or by us."""
+    never are. address: the network that is counted as one. refused: by the card's issuer, or by us. doubted: challenged or
+    sent to review because a rule or the score says fraud, and nobody has let it through since; told only where it is so, for
+    each byte of each message is paid for."""
 
     card: str
     bin: str | None
     device: str | None
     address: str | None
     refused: bool
+    doubted: bool = False
 
 
 _UNCLAIMED: Final = Claims()
@@ -68,7 +74,11 @@ def row_of(decision: Decision, event: PaymentChanged | PaymentAssessed | None, c
         fraud_reported_at=None if known_at is None else instant(known_at),
         claimed_as=claims.names,
     )
-    return encode(row)
+    if row.newcomer is None or row.newcomer.doubted:
+        return encode(row)
+    told = msgspec.to_builtins(row)
+    del told["newcomer"]["doubted"]
+    return encode(told)
 
 
 def _newcomer(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Newcomer | None:
@@ -81,7 +91,24 @@ def _newcomer(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Ne
     device, address = (one.value if (one := known.get(entity)) else None for entity in (Entity.DEVICE, Entity.IP))
     refused = getattr(event, "step", None) is PaymentStep.DECLINED or decision.outcome is Outcome.DECLINE
     number = event.card.bin if event.card else None
-    return Newcomer(card=card.value, bin=number, device=device, address=address, refused=refused)
+    doubted = not refused and _doubted(decision)
+    return Newcomer(card=card.value, bin=number, device=device, address=address, refused=refused, doubted=doubted)
+
+
+def _doubted(decision: Decision) -> bool:
+    """Whether a newcomer is stopped where testers are. An issuer that agrees after a challenge or a review has let them
+    through (the cardholder authenticated, a person released it); one that agreed before the review has not."""
+    if decision.outcome not in (Outcome.CHALLENGE, Outcome.REVIEW):
+        return False
+    judged_after = decision.request_id is None
+    if decision.step in _AGREED and not (judged_after and decision.outcome is Outcome.REVIEW):
+        return False
+    # Not for what is policy alone: thresholds that are low because everybody is to authenticate, an unknown history.
+    by_rule = any(reason.source == "rule" for reason in decision.reasons)
+    return by_rule or (decision.score is not None and decision.score >= DEFAULT_THRESHOLDS.challenge)
+
+
+_AGREED: Final = (PaymentStep.AUTHORIZED, PaymentStep.CAPTURED)
 
 
 def stored(decision: Decision) -> Document:

@@ -49,7 +49,8 @@ from shared.flows.committing import Seen, change, write
 from shared.flows.ports import Key, Message, Ports, Snapshot
 from shared.flows.scorer import CHAMPION
 from shared.flows.skew import audit
-from shared.fraud.attacks import BEFORE, LEAST, NEWCOMERS_SQL, WATCHED, Newcomers, bursts
+from shared.fraud import attacks
+from shared.fraud.attacks import NEWCOMERS_SQL, Newcomers, bursts
 from shared.fraud.features import NAMES, SCHEMA_VERSION
 
 TOPIC = "model-health"
@@ -265,10 +266,7 @@ class _Rows:
 
 
 def _attacks(ports: Ports, now: datetime) -> list[HealthMeasured]:
-    rows = ports.warehouse.query(
-        NEWCOMERS_SQL,
-        {"since": now - BEFORE, "recent": now - WATCHED, "until": now, "least": min(LEAST.values())},
-    )
+    rows = ports.warehouse.query(NEWCOMERS_SQL, attacks.asked_at(now))
     found = bursts(map(Newcomers.of, rows))
     fact("attacks_watched", bursts=len(found))
     make = _Rows.of(now.date(), now, Line())
@@ -280,6 +278,7 @@ def _attacks(ports: Ports, now: datetime) -> list[HealthMeasured]:
             bin=burst.value if burst.kind == "bin" else None,
             cards=burst.cards,
             refused=burst.refused,
+            doubted=burst.doubted,
             usual=round(burst.usual, 1),
         )
     return [

@@ -13,11 +13,12 @@ from shared.domain.errors import Misconfigured, Rejected
 from shared.domain.telemetry import alarm, fact
 from shared.flows.audit import Errand, audited
 from shared.flows.challengers import dismiss, give_share, pin, promote, put_line, roll_back, standing_line
-from shared.flows.champions import TRAINED, Champion
+from shared.flows.champions import Champion
 from shared.flows.cohorts import compare_challenger
 from shared.flows.committing import Decision as Effect
 from shared.flows.committing import Seen, change
-from shared.flows.ports import Accumulate, Ports
+from shared.flows.nights import Night, Verdict, remember, tell_last
+from shared.flows.ports import Ports
 from shared.flows.recompute_decisions import recompute_decisions
 from shared.flows.scorer import CHAMPION
 from shared.flows.training_job import Elsewhere, hand_over
@@ -56,13 +57,14 @@ class TrainingReport:
     """digest: the stored model; None when training was refused. judged: the one that `quality` is of, fitted without the
     rows that it was tested on; the same, unless it was promoted and fitted on all rows. promoted: it decides from now on, which
     what was trained as a challenger does not.
-    objections: why it was refused or does not, in sentences. comparison: with the model that decided so far, as it was
-    judged, on the same payments.
+    verdict: what the gate said of it. objections: why it was refused or does not decide, in sentences. comparison: with the
+    model that decided so far, as it was judged, on the same payments.
     """
 
     digest: str | None
     judged: str | None
     promoted: bool
+    verdict: Verdict
     objections: tuple[str, ...]
     payments: int
     frauds: int
@@ -81,9 +83,24 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
     if not isinstance(request, TrainingRequest):
         raise Rejected("not a training request: another thing is asked", reason="bad_training_request")
     report = _trained(ports, now, request)
-    ports.documents.commit([Accumulate(TRAINED, put={("trained_at",): now})])
+    # Who asks for a challenger reads what came of it; nobody is called for an experiment.
+    night = remember(ports.documents, Night(trained_at=now) if request.as_challenger else _night(report, now))
+    if not request.as_challenger:
+        night.tell()
     _watch_age(ports, now, request.stale_days)
     return report
+
+
+def _night(report: TrainingReport, now: datetime) -> Night:
+    return Night(
+        trained_at=now,
+        night=now,
+        verdict=report.verdict,
+        digest=report.digest,
+        objections="; ".join(report.objections),
+        payments=report.payments,
+        frauds=report.frauds,
+    )
 
 
 def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingReport:
@@ -115,6 +132,9 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
     comparison = _compared(ports, line.current, stood, scored, test, request.seed)
     precision = compare.average_precision(scored, test, request.seed)
     objections = gate.objections(quality, precision, comparison, request.least_frauds_compared, request.least_lift)
+    verdict = Verdict.REFUSED if objections else Verdict.PASSED
+    if gate.is_worse(comparison, request.least_frauds_compared):
+        verdict = Verdict.WORSE
     if line.pinned and line.current is not None and line.current.stood != stood and not request.as_challenger:
         objections += [f"an operator has pinned the champion {line.current.digest}"]
     digest, shown = stood, None
@@ -148,6 +168,7 @@ def _trained(ports: Ports, now: datetime, request: TrainingRequest) -> TrainingR
         digest=digest,
         judged=stood,
         promoted=not objections and not request.as_challenger,
+        verdict=verdict,
         objections=tuple(objections),
         payments=len(whole),
         frauds=whole.frauds,
@@ -289,6 +310,7 @@ def on_request(ports: Ports, now: datetime, parameters: bytes = b"", elsewhere: 
                 return
             hand_over(elsewhere.jobs, now, parameters)
             # Told here as well: what a job says is in its own log, which no metric counts.
+            tell_last(ports.documents, now)
             _watch_age(ports, now, asked.stale_days)
 
 
@@ -431,9 +453,14 @@ def _lacking(slices: "Slices", request: TrainingRequest) -> list[str]:
 
 
 def _refused(whole: "Table", objections: list[str]) -> TrainingReport:
-    alarm("training_refused", reason="; ".join(objections), payments=len(whole), frauds=whole.frauds)
     return TrainingReport(
-        digest=None, judged=None, promoted=False, objections=tuple(objections), payments=len(whole), frauds=whole.frauds
+        digest=None,
+        judged=None,
+        promoted=False,
+        verdict=Verdict.LACKING,
+        objections=tuple(objections),
+        payments=len(whole),
+        frauds=whole.frauds,
     )
 
 

@@ -2,13 +2,15 @@
 
 Only attempts with a card that nobody had seen before, by somebody who was there, are looked at
 (`shared.flows.decisions.Newcomer`): a renewal is neither, so a day on which half of all subscriptions renew is none. An
-issuer that is down refuses many cards and brings no new ones; a campaign brings many and few are refused.
+issuer that is down refuses many cards and brings no new ones; a campaign brings many and few are refused. Who is challenged
+or sent to review because a rule or the score says fraud, and is let through by nobody, counts as refused: a tester has no
+cardholder's phone. An honest customer authenticates within minutes.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 WATCHED = timedelta(minutes=30)
 """How far back a burst is looked for; two ticks see it."""
@@ -22,37 +24,57 @@ LEAST = {"bin": 20, "device": 6, "address": 10}
 REFUSED = 0.5
 """The part of the new cards that was refused. Of honest ones it is a tenth; of numbers that are tried out, most."""
 
+ANSWERED = timedelta(minutes=5)
+"""By then who was challenged and is who they say has authenticated: a challenge that is younger says nothing yet."""
+
+RARE = 0.2
+"""Where more of the other new cards than this were doubted too, rules or scores stop everybody (a policy of rules, or of
+challenges whose end nobody tells us), and being doubted says nothing."""
+
 CHANCE = 1e-6
 """How improbable twice what is usual, and one card more, would make so many."""
 
-# It reads two columns: the instant, and `newcomer`, which is null of nearly all payments and weighs nothing there.
-NEWCOMERS_SQL = """SELECT kind, value,
-  COUNT(DISTINCT CASE WHEN recent THEN card END) AS cards,
-  COUNT(DISTINCT CASE WHEN recent AND refused THEN card END) AS refused,
-  COUNT(DISTINCT CASE WHEN NOT recent THEN card END) AS earlier
+ALL = "all"
+"""The kind of a row that counts all newcomers, whatever they have in common."""
+
+# It reads two columns: the instant, and `newcomer`, which is null of nearly all payments and weighs nothing there. A card has
+# a row for each word on its attempt, and is doubted as long as none of them lets it through: null is no, as it is in rows of
+# releases before.
+NEWCOMERS_SQL = f"""SELECT kind, value, SUM(recent) AS cards, SUM(refused) AS refused,
+  SUM(CASE WHEN recent = 1 AND refused = 0 THEN doubted ELSE 0 END) AS doubted,
+  SUM(earlier) AS earlier, SUM(CASE WHEN earlier = 1 THEN doubted ELSE 0 END) AS earlier_doubted
 FROM (
-  SELECT kind, occurred_at > @recent AS recent, fraud_decisions.newcomer.card AS card,
-    fraud_decisions.newcomer.refused AS refused,
-    CASE kind WHEN 'bin' THEN fraud_decisions.newcomer.bin WHEN 'device' THEN fraud_decisions.newcomer.device
-      ELSE fraud_decisions.newcomer.address END AS value
-  FROM fraud_decisions CROSS JOIN UNNEST(['bin', 'device', 'address']) AS kind
-  WHERE occurred_at > @since AND occurred_at <= @until AND fraud_decisions.newcomer.card IS NOT NULL
-) AS attempts
-WHERE value IS NOT NULL
+  SELECT kind, value, card, MAX(CASE WHEN recent THEN 1 ELSE 0 END) AS recent,
+    MAX(CASE WHEN recent THEN 0 ELSE 1 END) AS earlier, MAX(CASE WHEN recent AND refused THEN 1 ELSE 0 END) AS refused,
+    MIN(CASE WHEN doubted AND occurred_at <= @answered THEN 1 ELSE 0 END) AS doubted
+  FROM (
+    SELECT kind, occurred_at, occurred_at > @recent AS recent, fraud_decisions.newcomer.card AS card,
+      fraud_decisions.newcomer.refused AS refused, fraud_decisions.newcomer.doubted AS doubted,
+      CASE kind WHEN '{ALL}' THEN '{ALL}' WHEN 'bin' THEN fraud_decisions.newcomer.bin
+        WHEN 'device' THEN fraud_decisions.newcomer.device ELSE fraud_decisions.newcomer.address END AS value
+    FROM fraud_decisions CROSS JOIN UNNEST(['{ALL}', 'bin', 'device', 'address']) AS kind
+    WHERE occurred_at > @since AND occurred_at <= @until AND fraud_decisions.newcomer.card IS NOT NULL
+  ) AS attempts
+  WHERE value IS NOT NULL
+  GROUP BY kind, value, card
+) AS cards
 GROUP BY kind, value
-HAVING COUNT(DISTINCT CASE WHEN recent THEN card END) >= @least"""
+HAVING SUM(recent) >= @least"""  # noqa: S608 - constants of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomers:
-    """Distinct new cards of one `value` of a `kind` (bin, device, address): in the time WATCHED, those of them that were
-    refused, and in the rest of BEFORE."""
+    """Distinct new cards of one `value` of a `kind` (bin, device, address; `ALL`: of all): in the time WATCHED, those of them
+    that were refused, and the others that were doubted and let through by nobody; and in the rest of BEFORE, those of them
+    that were doubted."""
 
     kind: str
     value: str
     cards: int
     refused: int
+    doubted: int
     earlier: int
+    earlier_doubted: int
 
     @classmethod
     def of(cls, row: Mapping[str, object]) -> "Newcomers":
@@ -63,18 +85,39 @@ class Newcomers:
         """New cards that so long a time had so far."""
         return self.earlier * (WATCHED / (BEFORE - WATCHED))
 
-    @property
-    def is_burst(self) -> bool:
+    def is_burst(self, whole: "Newcomers") -> bool:
+        """whole: all new cards, by which it is known what being doubted says."""
+        stopped = self.refused + (self.doubted if self._says_something(whole) else 0)
         return (
             self.cards >= LEAST[self.kind]
-            and self.refused >= REFUSED * self.cards
+            and stopped >= REFUSED * self.cards
             and at_least(self.cards, 2 * self.usual + 1) < CHANCE
         )
+
+    def _says_something(self, whole: "Newcomers") -> bool:
+        others = whole.earlier - self.earlier
+        return others < LEAST["bin"] or whole.earlier_doubted - self.earlier_doubted <= RARE * others
+
+
+def asked_at(now: datetime) -> dict[str, object]:
+    """What `NEWCOMERS_SQL` is asked with."""
+    return {
+        "since": now - BEFORE,
+        "recent": now - WATCHED,
+        "answered": now - ANSWERED,
+        "until": now,
+        "least": min(LEAST.values()),
+    }
 
 
 def bursts(found: Iterable[Newcomers]) -> list[Newcomers]:
     """The bursts among what was counted, the largest first."""
-    return sorted((one for one in found if one.is_burst), key=lambda one: (-one.cards, one.kind, one.value))
+    counted = {(one.kind, one.value): one for one in found}
+    whole = counted.pop((ALL, ALL), None)
+    if whole is None:
+        return []
+    burst = (one for one in counted.values() if one.is_burst(whole))
+    return sorted(burst, key=lambda one: (-one.cards, one.kind, one.value))
 
 
 def at_least(events: int, expected: float) -> float:

@@ -18,6 +18,15 @@ MARGIN = 0.10
 to be smaller is not taken for nothing: within it, fresh is better."""
 
 
+def is_worse(comparison: Comparison | None, least_frauds: int) -> bool:
+    """Whether the challenger catches less of the fraud's money than the champion on the same payments, beyond chance."""
+    return comparison is not None and _can_tell(comparison, least_frauds) and comparison.money.high < 0
+
+
+def _can_tell(comparison: Comparison, least_frauds: int) -> bool:
+    return comparison.frauds >= least_frauds and comparison.hours >= LEAST_HOURS
+
+
 def objections(
     challenger: Quality,
     precision: Interval,
@@ -54,7 +63,7 @@ def objections(
         f"{comparison.challenger:.1%} of the fraud's money caught against the champion's {comparison.champion:.1%} on the "
         f"same payments, {money.low:+.1%} to {money.high:+.1%}"
     )
-    if money.high < 0:
+    if is_worse(comparison, least_frauds):
         found.append(f"worse than the champion: {told}")
     elif money.low < -MARGIN:
         found.append(f"perhaps worse than the champion by more than {MARGIN:.0%}: {told}")

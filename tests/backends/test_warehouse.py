@@ -452,6 +452,7 @@ def test_what_watches_the_model_is_answered_alike(warehouses: Ports) -> None:
                 "device": None,
                 "address": "x",
                 "refused": number > 2,
+                **({"doubted": True} if number < 3 else {}),
             },
             **members,
         }
@@ -470,11 +471,19 @@ def test_what_watches_the_model_is_answered_alike(warehouses: Ports) -> None:
     found.append("model_health", measured)
 
     newcomers = found.query(
-        NEWCOMERS_SQL, {"since": day, "recent": day + 1.5 * HOUR, "until": day + timedelta(days=1), "least": 3}
+        NEWCOMERS_SQL,
+        {
+            "since": day,
+            "recent": day + 1.5 * HOUR,
+            "answered": day + timedelta(days=1),
+            "until": day + timedelta(days=1),
+            "least": 3,
+        },
     )
-    counted = {"cards": 3, "refused": 2, "earlier": 1}
+    counted = {"cards": 3, "refused": 2, "doubted": 1, "earlier": 1, "earlier_doubted": 1}
     assert sorted(newcomers, key=str) == [
         {"kind": "address", "value": "x", **counted},
+        {"kind": "all", "value": "all", **counted},
         {"kind": "bin", "value": "424242", **counted},
     ]
     rates = found.query(RATES_SQL, within)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
@@ -19,6 +20,7 @@ from shared.domain.codec import encode, from_document, to_document
 from shared.domain.health import HealthMeasured
 from shared.domain.reviews import Review
 from shared.flows.audit import SEEN, records
+from shared.flows.backtest import MATURITY
 from shared.flows.book_of_rules import BOOKS, standing_book
 from shared.flows.champions import Champion, Line, with_line
 from shared.flows.ports import Create, Key
@@ -28,10 +30,13 @@ from shared.flows.train_model import COLUMNS
 from shared.fraud.features import SCHEMA_VERSION
 from shared.fraud.rules import State
 from tests.builders import DAY, a_payment_event
-from tests.cli.shop import Shop, a_shop
+from tests.cli.shop import Shop, a_shop, run_for_days
 from tests.cli.test_changing import give_up
 from tests.console.browser import NARROW, WIDE, Desk, barriers, overflows
+from tests.console.conftest import PICTURES
 from tests.fraud.forests import artifact, fitted
+from tests.providers.kits import NOON
+from tests.stack.console import pages
 
 HTTP = urllib3.PoolManager(retries=False, timeout=30.0)
 ANA, BO, PETRA, VERA = (f"{name}@shop.example" for name in ("ana", "bo", "petra", "vera"))
@@ -411,6 +416,49 @@ def test_a_condition_is_tried_and_one_that_is_none_says_why(url: str) -> None:
     assert "It would have held for" in fine
     assert "<svg" in fine
     assert 'role="alert"' in get(f"{url}/rules/try?" + urlencode({"sql": "DROP TABLE x"}), ANA).data.decode()
+
+
+def tried(page: Page, over: str = "") -> str:
+    """What the page says of a condition that holds for all, as somebody tries it who chooses (or leaves) the time."""
+    page.goto("/rules/try")
+    page.get_by_label("When").fill("amount >= 1")
+    if over:
+        page.get_by_label("Over").select_option(over)
+    page.get_by_role("button", name="Try").click()
+    page.get_by_role("heading", name="It would have held for").wait_for()
+    assert barriers(page) == []
+    return page.get_by_role("main").inner_text()
+
+
+def test_each_time_that_a_condition_can_be_tried_over_says_how_much_of_it_is_old_enough(desk: Desk) -> None:
+    with desk.sits(ANA) as page:
+        page.goto("/rules/try")
+        spans = page.get_by_label("Over").locator("option").all_inner_texts()
+        assert spans == [
+            "90 days, 30 old enough",
+            "75 days, 15 old enough",
+            "30 days, none old enough",
+            "14 days, none old enough",
+        ]
+        # The shop is a day old: whatever is asked for, nothing can be told, and how to go on depends on it.
+        young = tried(page)
+        assert "It would have held for 1 payment" in young
+        assert "nobody can say yet: none of these payments is 60 days old" in young
+        assert "younger than that: ask again" in young
+        assert "Of payments that are old enough" not in young
+        assert "Ask for a longer time." in tried(page, "30")
+
+
+def test_a_condition_tried_over_three_months_says_how_right_it_was(browser: object, tmp_path: Path) -> None:
+    shop = run_for_days(Shop(tmp_path / "home", now=NOON - 70 * DAY))
+    shop.at(NOON)
+    with pages(shop.home) as served, Desk(browser, served.url, PICTURES).sits(ANA) as page:  # type: ignore[arg-type]
+        old = tried(page)
+        assert f"those until {NOON - MATURITY:%Y-%m-%d}" in old
+        assert re.search(r"of its hits, fraud\s+100.00%", old)
+        assert re.search(r"of all genuine payments, hindered\s+none is known", old)
+        assert "nobody can say yet" not in old
+        assert "It would have held for 0 payments" in tried(page, "14")
 
 
 def test_a_model_is_rolled_back_by_an_approver_alone_and_its_card_runs_no_script(url: str, shop: Shop) -> None:

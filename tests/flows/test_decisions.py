@@ -1,17 +1,21 @@
 """A decision's document is small, and says the same as the decision."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.codec import encode
+from shared.domain.codec import decode, encode
 from shared.domain.decisions import Decision, FeatureValue, History, HistoryState, Outcome, Reason
 from shared.domain.errors import Unreadable
 from shared.domain.money import Money
-from shared.flows.decisions import PACKED, of_stored, stored
+from shared.flows.decisions import PACKED, DecisionRow, of_stored, row_of, stored
 from shared.fraud.features import NAMES
+from tests.builders import an_assessment
 
 AT = datetime(2026, 11, 2, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -66,3 +70,51 @@ def test_what_the_first_release_stored_is_read_by_every_other() -> None:
 def test_a_damaged_document_is_unreadable(text: str) -> None:
     with pytest.raises(Unreadable):
         of_stored({PACKED: text})
+
+
+AT_THE_DOOR = {"request_id": "r", "step": None}
+
+
+@pytest.mark.parametrize(
+    ("doubted", "changes"),
+    [
+        (True, {**AT_THE_DOOR, "outcome": Outcome.CHALLENGE}),
+        (True, {**AT_THE_DOOR, "outcome": Outcome.REVIEW}),
+        # The holder authenticated, or a person released it.
+        (False, {**AT_THE_DOOR, "outcome": Outcome.CHALLENGE, "step": "authorized"}),
+        (False, {**AT_THE_DOOR, "outcome": Outcome.REVIEW, "step": "captured"}),
+        # Its issuer agreed before we were asked.
+        (False, {"outcome": Outcome.CHALLENGE, "step": "authorized"}),
+        (True, {"outcome": Outcome.REVIEW, "step": "authorized"}),
+        (False, {**AT_THE_DOOR, "outcome": Outcome.APPROVE}),
+        # A segment of which everybody authenticates; a rule says more than such a score.
+        (False, {**AT_THE_DOOR, "outcome": Outcome.CHALLENGE, "score": 0.01}),
+        (
+            True,
+            {
+                **AT_THE_DOOR,
+                "outcome": Outcome.CHALLENGE,
+                "score": 0.01,
+                "reasons": (Reason(source="rule", code="new_card"),),
+            },
+        ),
+        # What an operator wants of payments whose history is not known.
+        (
+            False,
+            {
+                **AT_THE_DOOR,
+                "outcome": Outcome.REVIEW,
+                "score": None,
+                "reasons": (Reason(source="fallback", code="store_slow"),),
+            },
+        ),
+    ],
+)
+def test_a_newcomer_is_doubted_who_is_stopped_for_suspicion_and_whom_nobody_let_through(
+    doubted: bool, changes: Mapping[str, Any]
+) -> None:
+    new = History(entity="card", value="fp_1", state=HistoryState.NEW)
+    decision = replace(a_decision(), history=(new,), initiator="customer", **changes)
+    row = decode(row_of(decision, an_assessment()), DecisionRow)
+    assert row.newcomer is not None
+    assert (row.newcomer.refused, row.newcomer.doubted) == (False, doubted)

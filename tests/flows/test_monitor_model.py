@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from shared.domain.codec import encode, encode_event, utc_text
+from shared.domain.decisions import Outcome
 from shared.domain.errors import Rejected, Unavailable
 from shared.domain.events import Initiator, PaymentStep
 from shared.flows import monitor_model as monitoring
+from shared.flows.assess_payment import count, settle
 from shared.flows.challengers import line_in
 from shared.flows.champions import TRAINED, Canary, Champion, Line, with_line
+from shared.flows.decisions import PACKED, stored
 from shared.flows.monitor_model import monitor_model
 from shared.flows.ports import Accumulate, Create, Ports
 from shared.flows.record_payment import record_payment
@@ -23,10 +26,12 @@ from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.skew import Skew
 from shared.flows.train_model import COLUMNS, on_request
+from shared.fraud.decide import decide
 from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.learning.data_set import Table
 from shared.learning.health import Reference
-from tests.builders import DAY, HOUR, MINUTE, SECOND, a_card, a_payment_event
+from tests.builders import DAY, HOUR, MINUTE, SECOND, a_card, a_payment_event, an_assessment
+from tests.flows.test_book_of_rules import a_rule, publish
 from tests.fraud.forests import artifact, fitted
 from tests.local import published
 
@@ -256,7 +261,76 @@ def test_cards_tried_out_on_one_bin_over_many_devices_call_somebody_and_a_renewa
     told = rows(ports)["attack", "bin 456789"]
     assert (told["value"], told["unusual"]) == (40, True)
     [fields] = [fields for event, fields in alarms(caplog) if event == "attack_suspected"]
-    assert fields == {"kind": "bin", "bin": "456789", "cards": 40, "refused": 30, "usual": 0.0}
+    assert fields == {"kind": "bin", "bin": "456789", "cards": 40, "refused": 30, "doubted": 0, "usual": 0.0}
+
+
+def asked_at_the_door(
+    ports: Ports, at: datetime, index: int, bought: PaymentStep | None = None, **members: Any
+) -> None:
+    """A newcomer's attempt, judged before authorisation; bought: what the issuer said, a minute later."""
+    asked = an_assessment(
+        request_id=f"r{index}",
+        merchant_reference=f"order-{index}",
+        occurred_at=at,
+        customer_id=f"cus_{index}",
+        **{"device_id": f"dev_{index}", "ip": f"198.51.{100 + index}.1", **members},
+    )
+    door = Scorer(use_model=False)
+    door.start(ports, at)
+    made = count(asked, ports, at, door, lambda known, _, book, __: decide(known, None, at, book))
+    settle(replace(asked, decision=stored(made.decision)[PACKED]), ports)
+    if bought is not None:
+        event = a_payment_event(
+            bought,
+            payment_id=f"pi_{index}",
+            merchant_reference=f"order-{index}",
+            occurred_at=at + MINUTE,
+            card=asked.card,
+            customer_id=asked.customer_id,
+            device_id=asked.device_id,
+            ip=asked.ip,
+        )
+        score_payment(event, ports, event.occurred_at, door)
+
+
+def suspected(ports: Ports, caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, int]]:
+    """The attacks that the next tick tells of: the kind, how many were refused, how many doubted."""
+    caplog.clear()
+    ports.warehouse.append("fraud_decisions", published(ports, "fraud-decisions"))
+    monitor_model(ports, MORNING)
+    told = [fields for event, fields in alarms(caplog) if event == "attack_suspected"]
+    return [(fields["kind"], fields["refused"], fields["doubted"]) for fields in told]
+
+
+def test_a_tester_whom_the_shipped_rules_send_to_review_at_the_door_calls_somebody(
+    ports: Ports, caplog: pytest.LogCaptureFixture
+) -> None:
+    for index in range(14):
+        card = a_card(fingerprint=f"stolen_{index}", bin=f"45{index:04}")
+        asked_at_the_door(ports, MORNING - 25 * MINUTE + index * MINUTE, index, card=card, device_id="bot")
+    # No issuer and no rule of ours refused anybody.
+    assert suspected(ports, caplog) == [("device", 0, 9)]
+
+
+@pytest.mark.parametrize(("authenticate", "alarm"), [(0, [("bin", 0, 30)]), (25, [])])
+def test_new_cards_that_a_rule_challenges_call_somebody_unless_most_of_them_authenticate(
+    ports: Ports, caplog: pytest.LogCaptureFixture, authenticate: int, alarm: list[tuple[str, int, int]]
+) -> None:
+    publish(ports, a_rule(outcome=Outcome.CHALLENGE))
+    for index in range(30):
+        bought = PaymentStep.AUTHORIZED if index < authenticate else None
+        card = a_card(fingerprint=f"card_{index}", bin="456789")
+        asked_at_the_door(ports, MORNING - 25 * MINUTE + index * 20 * SECOND, index, bought, card=card)
+    assert suspected(ports, caplog) == alarm
+
+
+def test_a_renewal_peak_that_a_rule_challenges_calls_nobody(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    publish(ports, a_rule(outcome=Outcome.CHALLENGE))
+    for index in range(30):
+        card = a_card(fingerprint=f"card_{index}", bin="456789")
+        at = MORNING - 25 * MINUTE + index * 20 * SECOND
+        asked_at_the_door(ports, at, index, card=card, initiator=Initiator.MERCHANT)
+    assert suspected(ports, caplog) == []
 
 
 def test_who_is_on_a_device_or_at_an_address_is_in_the_row_and_in_no_log_line(

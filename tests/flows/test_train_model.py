@@ -19,6 +19,7 @@ from shared.domain.telemetry import told_instead
 from shared.flows import train_model as train_flow
 from shared.flows.challengers import roll_back
 from shared.flows.champions import TRAINED, Champion, Line, line_of, with_line
+from shared.flows.nights import Verdict
 from shared.flows.ports import Create, Ports, Replace
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
@@ -198,17 +199,31 @@ def test_too_few_frauds_are_refused_with_a_sentence_and_an_alarm(
     [champion, trained] = ports.documents.get([CHAMPION, TRAINED])
     assert champion is None
     assert trained is not None
-    assert trained.document == {"trained_at": NOW}
+    assert (trained.document["trained_at"], trained.document["refused"]) == (NOW, 0)
 
 
-def test_a_worse_model_is_stored_and_does_not_decide(shop: tuple[Ports, TrainingReport], tmp_path: Path) -> None:
+def test_a_worse_model_is_stored_and_does_not_decide_and_somebody_is_called(
+    shop: tuple[Ports, TrainingReport], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     good, first = shop
     assert first.digest is not None
     ports = local_ports(tmp_path)
     ports.models.store(good.models.load(first.digest))
     in_the_earlier_form(ports, first.digest)
     fill(ports, past())
-    worse = train_model(ports, NOW, json.dumps({**json.loads(QUICK), "iterations": 1, "leaves": 2}).encode())
+    dull = {**json.loads(QUICK), "iterations": 1, "leaves": 2}
+    for _ in range(2):  # the night, and its redelivery
+        worse = train_model(ports, NOW, json.dumps(dull).encode())
+    train_model(ports, NOW + DAY, json.dumps({**dull, "as_challenger": True}).encode())
+    called = [record.fields for record in caplog.records if record.getMessage() == "model_refused"]  # type: ignore[attr-defined]
+    [said] = {json.dumps(one) for one in called}
+    assert json.loads(said) == {
+        "reason": "worse",
+        "nights": 1,
+        "digest": worse.digest,
+        "objections": "; ".join(worse.objections),
+    }
+    assert len(called) == 2
     assert not worse.promoted
     assert worse.digest is not None
     assert worse.comparison is not None
@@ -288,6 +303,7 @@ def test_rolling_back_lets_the_former_champion_decide_again_until_its_pin_is_tak
     night = train_model(ports, NOW + 17 * DAY, other)
     assert (night.promoted, night.digest) == (False, second.judged)
     assert night.objections == (f"an operator has pinned the champion {first.digest}",)
+    assert night.verdict is Verdict.PASSED  # what an operator wants is no refusal of the gate's
     told = [record.fields for record in caplog.records if record.getMessage() == "champion_stale"]  # type: ignore[attr-defined]
     assert told == [{"digest": first.digest, "days": 15}]
     with pytest.raises(Rejected, match="is another one than"):

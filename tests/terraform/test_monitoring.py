@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from shared import providers
+from shared.disputes import at_risk
 from shared.disputes.deadlines import LOOKS, REMINDERS
 from shared.domain.disputes import ExpiredCause
 from shared.flows import canaries, freshness
 from shared.flows.explain_payouts import LINKED_EVERY, MAY_REST, MAY_WAIT, TRIED_FOR
 from shared.flows.monitor_model import UNTRAINED
+from shared.flows.nights import IN_A_ROW
 from shared.flows.payout_links import SETTLED_WITHIN
 from shared.flows.reconcile import LATE
 from shared.flows.subscriptions import UNANSWERED
@@ -303,14 +305,24 @@ def test_what_is_to_be_rolled_back_is_deployed_under_that_name() -> None:
 
 def figures(text: str) -> list[str]:
     """What `text` says of how long and how often: "six hours", "24 hours", "half a minute", "five times"."""
-    number = r"(?:\d+ to )?\d+|five|six|nine|three|fifteen|twenty|two|half an?|an?"
-    found: list[str] = re.findall(rf"\b(?:{number}) (?:seconds?|minutes?|hours?|days?|weeks?|tries|times)\b", text)
+    number = r"(?:\d+ to )?\d+|five|six|seven|nine|three|fifteen|twenty|two|half an?|an?"
+    found: list[str] = re.findall(
+        rf"\b(?:{number}) (?:seconds?|minutes?|hours?|days?|nights?|weeks?|tries|times)\b", text
+    )
     return found
 
 
+def all_in_terraform(file: str, pattern: str) -> list[int]:
+    return [int(found) for found in re.findall(pattern, (tool.ROOT / "terraform" / file).read_text())]
+
+
 def in_terraform(file: str, pattern: str) -> int:
-    [found] = re.findall(pattern, (tool.ROOT / "terraform" / file).read_text())
-    return int(found)
+    [found] = all_in_terraform(file, pattern)
+    return found
+
+
+WAITS = r'message_retention_duration = "(\d+)s"'
+"""How long a message that nobody takes is kept."""
 
 
 def outage() -> int:
@@ -365,6 +377,8 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
         "two days": lambda: timedelta(days=2) == UNANSWERED,
     },
     "case_needs_a_person": {"24 hours": lambda: max(hours(after) for after in LOOKS.values()) == 24},
+    "endpoint_gone": {"seven days": lambda: {*all_in_terraform("messaging.tf", WAITS)} == {7 * 86_400}},
+    "deadlines_at_risk": {"seven days": lambda: at_risk.DAYS[at_risk.PEOPLE] == 7},
     "attack_suspected": {"half an hour": lambda: timedelta(minutes=30) == WATCHED},
     "model_unwatched": {
         "fifteen minutes": lambda: TOPOLOGY["functions"]["monitor_model"]["schedule"] == "*/15 * * * *",
@@ -373,6 +387,7 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
     "warehouse_thin": {
         "an hour": lambda: hours(freshness.SHORTEST) == 1,
         "five weeks": lambda: freshness.WEEKS == 5,
+        "seven days": lambda: in_terraform("warehouse.tf", WAITS) == 7 * 86_400,
     },
     "payouts_unexplained": {
         "three days": lambda: timedelta(days=3) == MAY_REST,
@@ -387,6 +402,7 @@ SAID: dict[str, dict[str, Callable[[], bool]]] = {
     "learning_stands_still": {
         "14 days": lambda: TrainingRequest().stale_days == 14,
         "two days": lambda: timedelta(days=2) == UNTRAINED,
+        "seven nights": lambda: IN_A_ROW == 7,
     },
     "requests_fail": {"twenty tries": lambda: tries() == 20},
     "dead_letters": {

@@ -8,14 +8,15 @@ from typing import Any
 
 from shared.console.site import Site, Visit, Went, done, link, whole_number
 from shared.domain.codec import encode, utc_text
+from shared.domain.counts import Interval
 from shared.domain.decisions import Action
 from shared.domain.errors import Rejected
 from shared.domain.money import Money
 from shared.domain.people import Role, colleague
 from shared.domain.privacy import mask
 from shared.flows.approvals import GOOD_FOR, Approval, Stand, ask
-from shared.flows.backtest import Backtested
-from shared.fraud.backtest import Fate, Tried
+from shared.flows.backtest import MATURITY, Backtested
+from shared.fraud.backtest import Fate, Fates, Tried
 from shared.fraud.rules import State
 from shared.runtime.rule_book import Changed, Entities, Published, Revisions, Shown, Standing, manage_rules
 
@@ -23,7 +24,9 @@ HERE, LISTS = "/rules", "/lists"
 KINDS = ("card", "customer", "device", "ip")
 BOTH = "It is to be let pass and to be stopped at once: it is stopped. Take back the one that is wrong."
 OUTCOMES = ("challenge", "review", "decline")
-WINDOWS: Mapping[str, str] = {"14": "two weeks", "30": "a month", "60": "two months", "90": "three months"}
+SPANS = (90, 75, 30, 14)
+"""Days of decisions that a condition can be tried on, the first unless another one is asked for. The shorter ones are younger
+than `MATURITY` as a whole: they show how often it would hold now."""
 KEPT_FOR = timedelta(days=400)
 PUT, BACK = "rules put", "rules back"
 LAST = 99_999_999
@@ -121,13 +124,14 @@ class Part:
 
 def _try(visit: Visit) -> Mapping[str, Any]:
     sql, outcome = visit.asked.get("sql", "").strip(), visit.asked.get("outcome", "review")
-    days = visit.asked.get("days", "60")
-    days = days if days in WINDOWS else "60"
+    asked_for = whole_number(visit.asked.get("days", ""), SPANS[0])
+    days = asked_for if asked_for in SPANS else SPANS[0]
     shown: dict[str, Any] = {
         "sql": sql,
         "outcome": outcome if outcome in OUTCOMES else "review",
         "days": days,
-        "windows": WINDOWS,
+        "spans": {span: _span(span) for span in SPANS},
+        "maturity": MATURITY.days,
         "outcomes": OUTCOMES,
         "found": None,
         "trouble": "",
@@ -135,15 +139,46 @@ def _try(visit: Visit) -> Mapping[str, Any]:
     if not sql:
         return shown
     rule = {"code": "tried", "outcome": shown["outcome"], "sql": sql, "state": "live"}
-    since = visit.now - timedelta(days=int(days))
+    since = visit.now - timedelta(days=days)
     try:
-        found: Backtested = asked(
-            visit, "backtest", rules=[rule], since=utc_text(since), until=utc_text(visit.now), maturity_days=45
-        )
+        found: Backtested = asked(visit, "backtest", rules=[rule], since=utc_text(since), until=utc_text(visit.now))
     except Rejected as error:
         return {**shown, "trouble": str(error)}
     [tried] = found.rules
-    return {**shown, "found": found, "tried": tried, "pictures": _bars(found, tried), "amounts": _money(tried)}
+    return {
+        **shown,
+        "found": found,
+        "tried": tried,
+        "told": _told(found.fates),
+        "early": _count(tried.fates, Fate.EARLY_FRAUD),
+        "shares": _shares(found, tried),
+        "pictures": _bars(found, tried),
+        "amounts": _money(tried),
+    }
+
+
+def _span(days: int) -> str:
+    """Of how much of it can be said what was genuine."""
+    old = days - MATURITY.days
+    return f"{days} days, {old} old enough" if old > 0 else f"{days} days, none old enough"
+
+
+def _count(fates: Fates, *of: Fate) -> int:
+    return sum(fates[fate].payments for fate in of if fate in fates)
+
+
+def _told(fates: Fates) -> int:
+    """Of how many it is known what they were, because they are old enough."""
+    return _count(fates, Fate.FRAUD, Fate.GENUINE)
+
+
+def _shares(found: Backtested, tried: Tried) -> Sequence[tuple[str, Interval | None]]:
+    """How right it would have been; None where there is nothing that it could be a share of."""
+    return (
+        ("of its hits, fraud", tried.precision if _told(tried.fates) else None),
+        ("of all fraud, caught", tried.caught if _count(found.fates, Fate.FRAUD) else None),
+        ("of all genuine payments, hindered", tried.hindered if _count(found.fates, Fate.GENUINE) else None),
+    )
 
 
 def _bars(found: Backtested, tried: Tried) -> Sequence[tuple[str, tuple[Sequence[Part], int]]]:
