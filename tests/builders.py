@@ -155,7 +155,7 @@ def a_fraud_warning(**fields: Any) -> FraudWarned:
 
 
 def a_finding(**fields: Any) -> FraudFound:
-    """A refund of pi_1 was called fraud."""
+    """A refund of pi_1 was called fraud, unless somebody else is told."""
     return FraudFound(**{**_envelope(fields), "payment_id": "pi_1", "found_by": Finder.REFUND, **fields})
 
 

@@ -7,7 +7,15 @@ from typing import TypeVar
 
 from shared.domain import ledger, payments, timeline, totals
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeSummary, FraudFinding, FraudWarning, told
-from shared.domain.events import DisputeStage, DisputeStatus, FraudFound, FraudWarned, PaymentChanged, PaymentStep
+from shared.domain.events import (
+    DisputeStage,
+    DisputeStatus,
+    Finder,
+    FraudFound,
+    FraudWarned,
+    PaymentChanged,
+    PaymentStep,
+)
 from shared.domain.ledger import Ledger
 from shared.domain.money import Money, total_of
 from shared.domain.payments import PaymentFact
@@ -71,10 +79,15 @@ def with_warning(case: Case, event: FraudWarned, now: datetime) -> Case:
 
 
 def with_finding(case: Case, event: FraudFound, now: datetime) -> Case:
-    """`case` with `event`, heard `now` or before: a refund of it was called fraud."""
-    known = case.findings.get(event.event_id)
+    """`case` with `event`, heard `now` or before, among what we say of it ourselves."""
+    known, said_at = case.findings.get(event.event_id), event.occurred_at.astimezone(UTC)
+    heard_at = said_at if event.found_by is Finder.REVIEW else now
     finding = FraudFinding(
-        occurred_at=event.occurred_at.astimezone(UTC), heard_at=known.heard_at if known else now, account=event.account
+        occurred_at=said_at,
+        heard_at=known.heard_at if known else heard_at,
+        account=event.account,
+        found_by=event.found_by,
+        label=event.label,
     )
     return replace(case, findings=_earliest(case.findings, {event.event_id: finding}))
 

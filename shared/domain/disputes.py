@@ -6,8 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.answers import Act
-from shared.domain.events import Alert, DisputeReason, DisputeStage, DisputeStatus
+from shared.domain.events import Alert, DisputeReason, DisputeStage, DisputeStatus, Finder
 from shared.domain.evidence import Item
+from shared.domain.labels import LabelClass
 from shared.domain.ledger import Ledger
 from shared.domain.money import Money
 from shared.domain.payments import PaymentFact
@@ -315,11 +316,14 @@ class FraudWarning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FraudFinding:
-    """A refund of the payment that was called fraud. heard_at: when we first stored it."""
+    """Our own word that the payment is fraud. heard_at: when we first stored it, of a reviewer's when it was said. label: what it
+    is called."""
 
     occurred_at: datetime
     heard_at: datetime
     account: str
+    found_by: Finder
+    label: LabelClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

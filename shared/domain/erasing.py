@@ -136,7 +136,7 @@ TABLES: Final[Mapping[str, Nameless]] = {
             "step cumulative reference decline_code hard_decline network_transaction_id request_id flow product "
             "dispute_id answer_id payment_aliases stage status status_unknown final reason reason_code network "
             "respond_by respond_by_text can_respond autodefended provider_status evidence_submitted arn alert "
-            "warning_id fraud_type actionable found_by open verdict payout_id resource resource_id hint"
+            "warning_id fraud_type actionable found_by label open verdict payout_id resource resource_id hint"
         ),
     ),
     "fraud_decisions": Nameless(

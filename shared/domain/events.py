@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from shared.domain.addresses import network
+from shared.domain.labels import LabelClass
 from shared.domain.money import Money
 
 
@@ -253,11 +254,13 @@ class Finder(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FraudFound(Event):
     """We ourselves take a payment for fraud, whatever its issuer says. It counts like an issuer's report (`shared.fraud.claims`),
-    and asks for nothing: there is nobody to answer."""
+    and asks for nothing: there is nobody to answer. One for each refund and for each verdict, however often they are told of.
+    label: what it is called, of `labels.FRAUD_CLASSES`."""
 
     payment_id: str
     payment_aliases: tuple[str, ...] = ()
     found_by: Finder
+    label: LabelClass = LabelClass.THIRD_PARTY_FRAUD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

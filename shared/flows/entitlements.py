@@ -66,6 +66,7 @@ def _last_change(labels: Sequence[FraudLabel], suspends: Suspends) -> tuple[Enti
 
 
 def _suspends(label: FraudLabel, suspends: Suspends) -> bool:
-    if suspends is Suspends.NOTHING or label.label not in FRAUD_CLASSES:
+    # What a reviewer says is an action of its own: whom it stops they decide with it.
+    if suspends is Suspends.NOTHING or label.label not in FRAUD_CLASSES or label.source == LabelSource.MANUAL_REVIEW:
         return False
     return suspends is Suspends.WARNINGS or label.source != LabelSource.EARLY_FRAUD_WARNING

@@ -5,12 +5,12 @@ service; one that was won for good or withdrawn leaves a genuine payment. A clai
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.codec import encode
 from shared.domain.disputes import Case, Dispute, DisputeFact, FraudFinding, FraudWarning
-from shared.domain.events import Alert, DisputeReason, DisputeStatus
+from shared.domain.events import Alert, DisputeReason, DisputeStatus, Finder
 from shared.domain.instants import microseconds
 from shared.domain.labels import FraudLabel, LabelClass, LabelSource
 from shared.flows.ports import Message
@@ -44,17 +44,16 @@ def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
     of the case. Each supersedes the one before it: as of an instant the last one known by then is the label.
 
     A word that changes nothing has its label too: of two that meet, the later one may be committed, and told, before the
-    other is there, and has to be told anew.
+    other is there, and has to be told anew. A reviewer's has none here: the review tells it.
     """
     claims: dict[str, DisputeClaim] = {}
-    reports, is_warned = Claims(), False
+    reports = _Reports()
     ended, reasons = dict[str, tuple[int, DisputeStatus]](), dict[str, tuple[int, DisputeReason]]()
     labels: list[FraudLabel] = []
     words = sorted(_words(case, disputes), key=lambda one: (one.heard_at, one.event_id))
     for word in words:
         if not isinstance(word.told, DisputeFact):
-            reports = reports.joined(Claims.of_report(word.told))
-            is_warned = is_warned or isinstance(word.told, FraudWarning)
+            reports = reports.joined(word.told)
         else:
             claim = DisputeClaim.of(word.told)
             claims[word.dispute_id] = claims.get(word.dispute_id, DisputeClaim()).joined(claim)
@@ -65,8 +64,8 @@ def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
                 because = (microseconds(word.told.occurred_at), word.told.reason)
                 reasons[word.dispute_id] = max(reasons.get(word.dispute_id, because), because)
         statuses = {dispute_id: status for dispute_id, (_, status) in ended.items()}
-        meant = _meant(reports, claims, statuses, reasons, is_warned=is_warned)
-        if meant is None:
+        meant = _meant(reports, claims, statuses, reasons)
+        if meant is None or _is_reviewers(word.told):
             continue
         labels.append(
             FraudLabel(
@@ -109,6 +108,41 @@ def _words(case: Case, disputes: Iterable[Dispute]) -> Iterator[_Word]:
                 yield _Word(fact.heard_at, event_id, dispute.account, fact, dispute.dispute_id)
 
 
+def _is_reviewers(told: DisputeFact | FraudWarning | FraudFinding) -> bool:
+    return isinstance(told, FraudFinding) and told.found_by is Finder.REVIEW
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """Who reported fraud. called: what the latest reviewer called it."""
+
+    refunds: Claims = field(default_factory=Claims)
+    warnings: Claims = field(default_factory=Claims)
+    reviews: Claims = field(default_factory=Claims)
+    called: tuple[int, LabelClass] | None = None
+
+    def joined(self, told: FraudWarning | FraudFinding) -> "_Reports":
+        claim = Claims.of_report(told)
+        if isinstance(told, FraudWarning):
+            return replace(self, warnings=self.warnings.joined(claim))
+        if told.found_by is Finder.REFUND:
+            return replace(self, refunds=self.refunds.joined(claim))
+        called = (microseconds(told.occurred_at), told.label)
+        return replace(self, reviews=self.reviews.joined(claim), called=max(called, self.called or called))
+
+    def meant(self, disputed: Claims) -> "_Meant | None":
+        """Whose report stands beside `disputed`: of several the refund's, for there the money is gone."""
+        for voice, source in (
+            (self.refunds, LabelSource.REFUND),
+            (self.warnings, LabelSource.EARLY_FRAUD_WARNING),
+            (self.reviews, LabelSource.MANUAL_REVIEW),
+        ):
+            if voice.joined(disputed).known_at is not None:
+                called = self.called if source is LabelSource.MANUAL_REVIEW else None
+                return _Meant(called[1] if called else LabelClass.THIRD_PARTY_FRAUD, source)
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Meant:
     label: LabelClass
@@ -117,26 +151,21 @@ class _Meant:
 
 
 def _meant(
-    reports: Claims,
+    reports: _Reports,
     disputes: Mapping[str, DisputeClaim],
     statuses: Mapping[str, DisputeStatus],
     reasons: Mapping[str, tuple[int, DisputeReason]],
-    *,
-    is_warned: bool,
 ) -> _Meant | None:
-    """What all that was heard comes to. statuses, reasons: the latest of each dispute that told one. is_warned: an issuer's
-    is among the reports."""
-    claims = reports
+    """What all that was heard comes to. statuses, reasons: the latest of each dispute that told one."""
+    disputed = Claims()
     for dispute_id, claim in disputes.items():
-        claims = claims.joined(Claims.of_dispute(dispute_id, claim))
+        disputed = disputed.joined(Claims.of_dispute(dispute_id, claim))
     claimed = {dispute_id: claim for dispute_id, claim in disputes.items() if claim.claimed_at is not None}
-    if claims.known_at is not None:
-        frauds = [dispute_id for dispute_id, claim in claimed.items() if claim.stands]
-        if frauds:
-            source = _source(statuses.get(dispute_id) for dispute_id in frauds)
-            return _Meant(LabelClass.THIRD_PARTY_FRAUD, source, DisputeReason.FRAUD)
-        source = LabelSource.EARLY_FRAUD_WARNING if is_warned else LabelSource.REFUND
-        return _Meant(LabelClass.THIRD_PARTY_FRAUD, source)
+    if frauds := [dispute_id for dispute_id, claim in claimed.items() if claim.stands]:
+        source = _source(statuses.get(dispute_id) for dispute_id in frauds)
+        return _Meant(LabelClass.THIRD_PARTY_FRAUD, source, DisputeReason.FRAUD)
+    if (reported := reports.meant(disputed)) is not None:
+        return reported
     told = {dispute_id: claim for dispute_id, claim in claimed.items() if claim.made or claim.other_at is not None}
     if services := [dispute_id for dispute_id, claim in told.items() if not claim.disproved]:
         source = _source(statuses.get(dispute_id) for dispute_id in services)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from shared.domain.codec import encode, from_document
 from shared.domain.disputes import Case
 from shared.domain.events import Finder, FraudFound
-from shared.domain.labels import FRAUD_CLASSES, OF_REVIEW, FraudLabel, LabelSource
+from shared.domain.labels import FRAUD_CLASSES, OF_REVIEW, FraudLabel, LabelClass, LabelSource
 from shared.domain.reviews import (
     CLOCK,
     OVER,
@@ -176,6 +176,7 @@ def _messages(review: Review, now: datetime) -> Iterator[Message]:
             livemode=review.livemode,
             payment_id=verdict.payment_id,
             found_by=Finder.REVIEW,
+            label=LabelClass(verdict.label),
         )
         yield event_message(found, now)
 

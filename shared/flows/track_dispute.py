@@ -8,7 +8,7 @@ from shared.disputes.case import with_finding, with_refund, with_warning
 from shared.domain.codec import encode
 from shared.domain.disputes import Case, CaseFlag, Dispute, DisputeUpdate
 from shared.domain.entitlements import Suspends
-from shared.domain.events import AnyEvent, DisputeChanged, Finder, FraudFound, FraudWarned, PaymentChanged, PaymentStep
+from shared.domain.events import AnyEvent, DisputeChanged, FraudFound, FraudWarned, PaymentChanged, PaymentStep
 from shared.domain.telemetry import alarm, fact
 from shared.flows import cases
 from shared.flows.committing import Decision, Seen, change
@@ -23,7 +23,7 @@ TOPIC = "dispute-updates"
 def track_dispute(event: AnyEvent, ports: Ports, now: datetime, suspends: Suspends = Suspends.NOTHING) -> None:
     """Keep `disputes/<provider>:<dispute_id>` and `cases/<provider>:<payment_id>`, and publish what changed.
 
-    DisputeChanged, FraudWarned, refunds and what is said of them (FraudFound) are followed, everything else is left. One read, one commit, then one
+    DisputeChanged, FraudWarned, FraudFound and refunds are followed, everything else is left. One read, one commit, then one
     publish: to `dispute-updates` a row for each dispute of the payment (a further read, only where the event is
     not of its only dispute, or does not name its payment), to `fraud-labels` each label that the payment has had. A
     known event commits nothing and publishes the same again: that is what repairs a crash between the two. Raises Unavailable.
@@ -35,7 +35,7 @@ def track_dispute(event: AnyEvent, ports: Ports, now: datetime, suspends: Suspen
             warned = _file(event, ports, now)
             tracked = replace(_track(lifecycle.alert_of(event), ports, now), dispute=None)
             tracked = replace(tracked, filed=_of_both(tracked.filed, warned.filed))
-        case FraudFound(found_by=Finder.REFUND) | PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
+        case FraudFound() | PaymentChanged(step=PaymentStep.REFUNDED | PaymentStep.REFUND_FAILED):
             tracked = _file(event, ports, now)
         case PaymentChanged() if "step" in event.unsigned:  # a release, or a refund after all
             tracked = _file(event, ports, now)
@@ -97,7 +97,7 @@ def _track(event: DisputeChanged, ports: Ports, now: datetime) -> _Tracked:
 
 
 def _file(event: FraudWarned | FraudFound | PaymentChanged, ports: Ports, now: datetime) -> _Tracked:
-    """Put a fraud warning, a refund or what was said of one into the payment's case."""
+    """Put a fraud warning, a refund or our own word into the payment's case."""
     aliases = event.aliases if isinstance(event, PaymentChanged) else event.payment_aliases
     names = list(dict.fromkeys(name for name in (event.payment_id, *aliases) if name))
 

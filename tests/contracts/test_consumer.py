@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import urllib3
@@ -15,7 +16,7 @@ from shared.domain.events import PaymentStep
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from terraform.tools.vocabulary import of_subscription
-from tests.builders import NOON, a_payment_event
+from tests.builders import NOON, a_card, a_payment_event
 from tests.stack.topology import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -36,8 +37,10 @@ def test_the_readmes_ten_lines_follow_decisions(gcp_environment: dict[str, str])
     )
     assert made.status == 200, made.data
     ports = connect(settings.read(gcp_environment))
-    stolen = a_payment_event(PaymentStep.DECLINED, payment_id="pi_stolen", decline_code="stolen_card")
-    for event in (a_payment_event(payment_id="pi_fine"), stolen):
+    # Nobody whom another test on these emulators names has a part in it.
+    alone: dict[str, Any] = {"card": a_card(fingerprint="ten"), "customer_id": "ten", "device_id": None, "ip": None}
+    stolen = a_payment_event(PaymentStep.DECLINED, payment_id="pi_stolen", decline_code="stolen_card", **alone)
+    for event in (a_payment_event(payment_id="pi_fine", **alone), stolen):
         score_payment(event, ports, NOON, Scorer(use_model=False))
     with subprocess.Popen(
         [sys.executable, "-c", program], env={**os.environ, **gcp_environment}, stdout=subprocess.PIPE, text=True

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.entitlements import Suspends
-from shared.domain.events import AnyEvent, DisputeReason, DisputeStage, DisputeStatus
+from shared.domain.events import AnyEvent, DisputeReason, DisputeStage, DisputeStatus, Finder
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Ports
 from shared.flows.record_payment import record_payment
@@ -66,6 +66,10 @@ def paid(tmp_path: Path) -> Ports:
         ([after(0, stage=DisputeStage.INQUIRY)], []),
         ([a_fraud_warning()], []),
         ([a_finding()], [("suspend", "refund")]),
+        ([a_finding(), a_fraud_warning()], [("suspend", "refund")]),
+        ([a_fraud_warning(), a_finding()], [("suspend", "refund")]),
+        # Whom a reviewer stops they decide with their verdict.
+        ([a_finding(found_by=Finder.REVIEW), after(1, reason=DisputeReason.CANCELED, reason_code=None)], []),
     ],
 )
 def test_each_change_is_told_once_and_a_claim_that_does_not_hold_restores(

@@ -15,9 +15,11 @@ from shared.domain.events import (
     DisputeReason,
     DisputeStage,
     DisputeStatus,
+    Finder,
     FraudFound,
     FraudWarned,
 )
+from shared.domain.labels import LabelClass
 from shared.flows.check_deadlines import check_deadlines
 from shared.flows.ports import Ports
 from shared.flows.record_payment import record_payment
@@ -125,11 +127,32 @@ def after(days: int, **told: Any) -> DisputeChanged:
     return a_dispute_event(occurred_at=NOON + timedelta(days=days), **told)
 
 
+REVIEWED = a_finding(found_by=Finder.REVIEW, label=LabelClass.FIRST_PARTY_FRAUD)
+
+
+def test_a_verdict_that_is_heard_behind_the_dispute_after_it_tells_its_label_anew(ports: Ports) -> None:
+    dispute, verdict = after(1, reason=NOT_RECEIVED), a_finding(found_by=Finder.REVIEW, occurred_at=NOON + 29 * DAY)
+    track_dispute(dispute, ports, NOON + 30 * DAY)
+    track_dispute(verdict, ports, NOON + 30 * DAY + MINUTE)
+    assert label_at(told(ports, alike=False), NOON + 30 * DAY)["label"] == "third_party_fraud"
+
+
 @pytest.mark.parametrize(
     ("events", "meant"),
     [
         ([a_finding()], ("third_party_fraud", "refund", "")),
-        ([a_finding(), a_fraud_warning(occurred_at=NOON + DAY)], ("third_party_fraud", "early_fraud_warning", "")),
+        # Whoever speaks first: the money of a refund is gone.
+        ([a_finding(), a_fraud_warning(occurred_at=NOON + DAY)], ("third_party_fraud", "refund", "")),
+        ([a_fraud_warning(), a_finding(occurred_at=NOON + DAY)], ("third_party_fraud", "refund", "")),
+        (
+            [a_finding(), after(1), after(2, status=WON), a_fraud_warning(occurred_at=NOON + 3 * DAY)],
+            ("third_party_fraud", "early_fraud_warning", ""),
+        ),
+        # What a reviewer called it stands too, and a fraud dispute that was won answers it.
+        ([REVIEWED, after(1, reason=NOT_RECEIVED)], ("first_party_fraud", "manual_review", "")),
+        ([REVIEWED, after(1), after(2, status=WON)], ("genuine", "dispute_won", "fraud")),
+        ([REVIEWED, a_fraud_warning(occurred_at=NOON + DAY)], ("third_party_fraud", "early_fraud_warning", "")),
+        ([REVIEWED], (None, None, None)),
         ([a_finding(), after(1)], ("third_party_fraud", "dispute", "fraud")),
         ([a_finding(), after(1), after(2, status=WON)], ("genuine", "dispute_won", "fraud")),
         # A claim of something else does not take back what whoever refunded it said.

@@ -203,6 +203,18 @@ def test_what_a_reviewer_calls_fraud_is_known_fraud_of_whom_the_payment_named(
     assert known["card_frauds_ever"] == int(is_fraud)
 
 
+def test_what_was_found_before_the_payment_came_is_told_with_the_payment(ports: Ports) -> None:
+    review_id = assessed(ports)
+    claim(ports, review_id, ANA, NOON)
+    decide(ports, review_id, ANA, NOON + MINUTE, REFUSE)
+    [found] = published(ports, "payment-events")
+    score(ports, decode_event(encode(found)), NOON + HOUR)
+    published(ports, "fraud-decisions")
+    score(ports, a_payment_event(merchant_reference="order-1"), NOON + 2 * HOUR)
+    told = [row for row in published(ports, "fraud-decisions") if row["linked_event_id"]]
+    assert max(told, key=lambda row: row["claims_revision"])["fraud_reported_at"] is not None
+
+
 @pytest.mark.parametrize("word", [RELEASE, replace(REFUSE, code="other"), replace(REFUSE, request_id="w-3")])
 def test_a_word_that_stands_is_not_changed(ports: Ports, word: Word) -> None:
     review_id = sent_to_review(ports)

@@ -13,6 +13,7 @@ from shared.domain.api import ApiAnswer, ApiCredentials
 from shared.domain.errors import Unreadable
 from shared.domain.events import DisputeReason
 from shared.providers.stripe import refund
+from shared.providers.stripe.webhook import OUR_KEY
 from tests.providers.answering.driving import a_contest
 
 API = ApiCredentials("sk_test")
@@ -57,7 +58,7 @@ def test_all_that_is_left_goes_back_and_only_fraud_is_called_so(
     contest = asked(payment_id=payment_id, reason=reason)
     step = refund.next_step(contest, {}, API)
     assert step is not None
-    assert dict(parse_qsl(step.request.body.decode())) == {**form, f"metadata[{refund.KEY}]": contest.key}
+    assert dict(parse_qsl(step.request.body.decode())) == {**form, f"metadata[{OUR_KEY}]": contest.key}
 
 
 @pytest.mark.parametrize("payment_id", [None, "", "pi_1/../x", "pm_1", "pi_1?a=b"])
@@ -72,8 +73,8 @@ def test_what_is_no_payment_of_the_provider_is_asked_of_nobody(payment_id: str |
     ("charge", "standing"),
     [
         ({}, Standing.WAITS),
-        ({"refunds": {"data": [{"metadata": {refund.KEY: "another"}}]}}, Standing.WAITS),
-        ({"refunds": {"data": [{"metadata": {refund.KEY: asked().key}}]}, "disputed": True}, Standing.ANSWERED),
+        ({"refunds": {"data": [{"metadata": {OUR_KEY: "another"}}]}}, Standing.WAITS),
+        ({"refunds": {"data": [{"metadata": {OUR_KEY: asked().key}}]}, "disputed": True}, Standing.ANSWERED),
         ({"refunded": True}, Standing.ANSWERED),
         ({"disputed": True, "refunded": True}, Standing.OVER),
     ],

@@ -313,9 +313,14 @@ def test_a_refund_that_is_called_fraud_says_so_of_its_payment() -> None:
     (_, found), other = translated("refund.created", called).events, {**called, "reason": "requested_by_customer"}
     assert isinstance(found, FraudFound)
     assert (found.payment_id, found.payment_aliases, found.found_by) == ("pi_1", ("ch_1",), "refund")
-    assert found.event_id == "stripe:acct_ours:evt_1:fraud"
+    assert found.event_id == "stripe:acct_ours:re_1:fraud"
     assert found.delivery_id
     assert len(translated("refund.created", other).events) == 1
+    # Its every message says the same, at the refund's own time.
+    later = translated("refund.updated", {**called, "created": AT - 60}, id="evt_2", created=AT + 900).events[1]
+    assert (later.event_id, later.occurred_at) == (found.event_id, NOON - timedelta(minutes=1))
+    # Ours answers who warned, whatever it is called.
+    assert len(translated("refund.created", {**called, "metadata": {"pay_in_alert": "k"}}).events) == 1
     # The money is ours again; what the first message said of the payment stands.
     assert len(translated("refund.failed", {**called, "status": "failed"}).events) == 1
 

@@ -23,8 +23,8 @@ from shared.providers.kit.submitting import is_refusal, refused, undecided, word
 from shared.providers.stripe.answer import API_HOSTS as API_HOSTS
 from shared.providers.stripe.api import ID, headers
 from shared.providers.stripe.webhook import NAME as NAME
+from shared.providers.stripe.webhook import OUR_KEY
 
-KEY = "pay_in_alert"
 """The member of `metadata` that has our key."""
 _PAID = re.compile(r"(?:ch|py|pi)_[A-Za-z0-9]{1,200}", flags=re.ASCII)
 
@@ -49,7 +49,7 @@ def read_standing(contest: Contest, answer: ApiAnswer) -> Standing:
     if paid.word("id") != _paid(contest):
         raise unreadable("id", "another object than was asked for", "another_object")
     charge = paid.at("latest_charge") if paid.hint("object") == "payment_intent" else paid
-    if any(refund.hint("metadata", KEY) == contest.key for refund in charge.nodes("refunds", "data")):
+    if any(refund.hint("metadata", OUR_KEY) == contest.key for refund in charge.nodes("refunds", "data")):
         return Standing.ANSWERED
     if charge.flag("disputed") is True:
         return Standing.OVER
@@ -60,7 +60,7 @@ def next_step(contest: Contest, done: Remembered, api: ApiCredentials) -> Step |
     if "refund" in done:
         return None
     paid = _paid(contest)
-    fields = {"payment_intent" if paid.startswith("pi_") else "charge": paid, f"metadata[{KEY}]": contest.key}
+    fields = {"payment_intent" if paid.startswith("pi_") else "charge": paid, f"metadata[{OUR_KEY}]": contest.key}
     if contest.reason in (None, DisputeReason.FRAUD):
         fields["reason"] = "fraudulent"
     keyed = {"Idempotency-Key": f"{contest.key}-refund", "Content-Type": "application/x-www-form-urlencoded"}

@@ -59,7 +59,16 @@ from shared.domain.events import (
 from shared.domain.money import Money
 from shared.providers.kit.envelope import Base
 from shared.providers.kit.protocol import Answer, FetchCertificate, Normalized, Traits
-from shared.providers.kit.reading import Node, first_email, minor_money, one_sum, opened, or_doubt, unreadable
+from shared.providers.kit.reading import (
+    Node,
+    first_email,
+    minor_money,
+    one_sum,
+    opened,
+    or_doubt,
+    unix_time,
+    unreadable,
+)
 from shared.providers.kit.signing import header, hex_text, matching_key
 
 NAME = "stripe"
@@ -423,6 +432,8 @@ REFUND_STEPS = {
 
 
 CALLED_FRAUD = "fraudulent"
+OUR_KEY = "pay_in_alert"
+"""Where a refund of ours keeps by what it is found again."""
 
 
 def _refund(refund: Node, kind: str, base: Base) -> AnyEvent:
@@ -444,17 +455,19 @@ def _refund(refund: Node, kind: str, base: Base) -> AnyEvent:
 
 
 def beside(found: AnyEvent, subject: Node) -> tuple[FraudFound, ...]:
-    """What else `subject` says than `found`: that whoever made a refund called the payment fraud."""
+    """What else `subject` says than `found`: that whoever made a refund called the payment fraud, by the refund's own name and
+    time, for its every message repeats it. A refund of ours answers who warned, and is no word of its own."""
     if not isinstance(found, PaymentChanged) or found.step not in (PaymentStep.REFUNDED, PaymentStep.REFUND_PENDING):
         return ()
-    if subject.hint("reason") != CALLED_FRAUD:  # which a charge has none of
+    if subject.hint("reason") != CALLED_FRAUD or subject.hint("metadata", OUR_KEY):  # a charge has no reason
         return ()
+    made = subject.raw("created")
     return (
         FraudFound(
-            event_id=f"{found.event_id}:fraud",
+            event_id=f"{found.event_id.rpartition(':')[0]}:{found.reference}:fraud",
             provider=found.provider,
             account=found.account,
-            occurred_at=found.occurred_at,
+            occurred_at=(unix_time(made) if type(made) is int else None) or found.occurred_at,
             delivery_id=found.delivery_id,
             livemode=found.livemode,
             unsigned=found.unsigned,
