@@ -152,7 +152,9 @@ def _tell(event: DisputeChanged | FraudWarned | FraudFound | PaymentChanged, tra
         for trouble in set(dispute.inconsistent) - set(tracked.inconsistent_before):
             alarm("dispute_inconsistent", provider=event.provider, dispute_id=event.dispute_id, trouble=trouble)
     else:
-        name = "fraud_warning_tracked" if isinstance(event, FraudWarned) else "refund_tracked"
+        found = isinstance(event, FraudFound)
+        warned = isinstance(event, FraudWarned)
+        name = "fraud_finding_tracked" if found else "fraud_warning_tracked" if warned else "refund_tracked"
         fact(name, event_id=event.event_id, provider=event.provider, payment_id=event.payment_id, outcome=outcome)
     # Again on a repeat: the copy before may have died between its commit and this line.
     for case, flags_before in tracked.filed.cases:

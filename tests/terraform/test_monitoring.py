@@ -92,6 +92,7 @@ READ_IN_THE_LOG = {
     "readiness_flagged",
     "traffic_watched",
     "attacks_watched",
+    "fraud_finding_tracked",
     "canaries_watched",
     "subscriptions_asked",
     "payouts_asked",
