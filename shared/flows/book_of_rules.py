@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar, assert_never
 
-from shared.domain.codec import decode, encode
+from shared.domain.codec import decode, encode, in_utc
 from shared.domain.errors import Rejected, Unreadable
 from shared.flows.ports import Document, Documents, Key, Ports
 from shared.flows.revisions import Published
 from shared.fraud.book import SHIPPED, Book, Contents
 from shared.fraud.features import NAMES
-from shared.fraud.lists import LONGEST_SNOOZE, Entry
+from shared.fraud.lists import LONGEST_SNOOZE, Entry, named_value
 from shared.fraud.policy import Exemptions, Limits
 from shared.fraud.rules import LastChange, Rule, State
 
@@ -96,11 +96,11 @@ def _parts(
     member: str, parts: tuple[Part, ...], before: tuple[Part, ...], change: LastChange
 ) -> tuple[tuple[Part, ...], list[tuple[Part, str]]]:
     """`parts`, signed; and those that are new or changed and lack an owner or a reason, with a sentence."""
-    stood = {encode(replace(part, changed=None)): part for part in before}
+    stood = {_words(part): part for part in before}
     signed, lacking = [], []
     for number, part in enumerate(parts):
-        as_it_stood = stood.get(encode(replace(part, changed=None)))
-        signed.append(as_it_stood or replace(part, changed=change))
+        as_it_stood = stood.get(_words(part))
+        signed.append(replace(part, changed=as_it_stood.changed if as_it_stood else change))
         missing = [name for name, said in (("owner", part.owner), ("reason", part.reason)) if not said.strip()]
         if missing and as_it_stood is None:
             lacking.append((part, f"book.{member}[{number}] {_name(part)}: give its {' and its '.join(missing)}"))
@@ -112,8 +112,21 @@ def _only_eased(rule: Rule, before: Rule | None) -> bool:
     return (
         before is not None
         and rule.state is not State.LIVE
-        and replace(rule, state=before.state, changed=None) == replace(before, changed=None)
+        and _words(replace(rule, state=before.state)) == _words(before)
     )
+
+
+def _words(part: Rule | Entry | Limits | Exemptions) -> bytes:
+    """By which a part is the same as another one: all but who changed it, in the letters that payments have, for books of
+    earlier releases hold others, which nobody has touched."""
+    if not isinstance(part, Entry):
+        return encode(replace(part, changed=None, scope=part.scope.in_our_letters()))
+    try:
+        value = named_value(part.kind, part.value)
+    except ValueError:
+        # What no payment says was taken once: it is in no other letters.
+        value = part.value
+    return encode(replace(part, changed=None, value=value, until=in_utc(part.until)))
 
 
 def _name(part: Rule | Entry | Limits | Exemptions) -> str:
