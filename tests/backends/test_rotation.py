@@ -202,8 +202,10 @@ def test_a_redelivery_across_a_rotation_is_the_same_payment_and_the_same_request
     first, *again = [decode(one.data, Decision) for one in bus.messages if one.topic == "fraud-decisions"]
     assert again == [first, first]
     request = uuid.uuid4().hex
-    answers = [_assessed(ports, asked(address, keyring, request_id=request)) for keyring in (FIRST, ADDED, THIRD)]
-    assert answers == [answers[0]] * 3
+    before_it_as_text = Keyring({**FIRST.keys, "0": b"t" * 32}, "0")
+    keyrings = (FIRST, ADDED, THIRD, before_it_as_text)
+    answers = [_assessed(ports, asked(address, keyring, request_id=request)) for keyring in keyrings]
+    assert answers == [answers[0]] * 4
     assert answers[0].outcome is Outcome.DECLINE
 
 
