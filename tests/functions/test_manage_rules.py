@@ -125,6 +125,25 @@ def test_two_revisions_are_compared(rules: FlaskClient) -> None:
     assert (was["state"], now["state"], changed["policy"]) == ("live", "retired", None)
 
 
+def test_what_was_changed_and_changed_back_does_not_differ_though_somebody_else_signed_it(rules: FlaskClient) -> None:
+    limits = {"name": "all", "costs": {}, **OWN}
+    entry = {"action": "block", "kind": "country", "value": "DE", "until": "2999-01-01T00:00:00Z", **OWN}
+    whole = {"rules": [RULE], "entries": [entry], "policy": {"limits": [limits]}}
+    for after, book in enumerate((whole, {}, whole)):
+        told(rules, "publish", book=book, after=after or None, **WHO)
+    same = {"rules": {}, "removed_entries": [], "added_entries": [], "policy": None}
+    assert told(rules, "diff", **{"from": 1, "to": 3}) == same
+    without = told(rules, "diff", **{"from": 1, "to": 2})
+    assert (list(without["rules"]), without["removed_entries"][0]["value"]) == (["any_amount"], "DE")
+
+
+@pytest.mark.parametrize("blank", [" ", "\u200b", "\u2800", "\u3164"])
+def test_a_reason_in_which_nothing_can_be_read_is_none(rules: FlaskClient, blank: str) -> None:
+    problem = told(rules, "publish", 400, book={"rules": [RULE]}, after=None, author="ana", reason=blank)
+    assert problem["detail"].startswith("reason: ")
+    assert told(rules, "show")["revision"] is None
+
+
 def test_an_entity_is_listed_shown_and_taken_back(rules: FlaskClient, tmp_path: Path) -> None:
     entry = {"action": "block", "kind": "card", "value": "fp_1"}
     until = (datetime.now(UTC) + 30 * DAY).isoformat()
