@@ -28,7 +28,16 @@ from shared.flows.book_of_rules import (
 )
 from shared.flows.challengers import challenger_in
 from shared.flows.champions import usable
-from shared.flows.listing import Change, ListedEntity, list_entity, listed_entities, listed_entity, take_back
+from shared.flows.entries_by_key import under_another_key
+from shared.flows.listing import (
+    Change,
+    ListedEntity,
+    NothingStands,
+    list_entity,
+    listed_entities,
+    listed_entity,
+    take_back,
+)
 from shared.flows.ports import Documents, Ports
 from shared.flows.recompute_decisions import Replayed, replay_decisions
 from shared.flows.revisions import Revision
@@ -392,12 +401,14 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Of one entity: what stands, by action and rule. changes: all that was ever said of it, where it was asked for alone."""
+    """Of one entity: what stands, by action and rule. changes: all that was ever said of it, where it was asked for alone.
+    note: where it may be listed by another name too."""
 
     kind: str
     value: str
     standing: dict[str, Change]
     changes: tuple[Change, ...] = ()
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,10 +458,15 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None =
             return _standing(list_entity(kept, call.entry(), now, author=author), now)
         case Unlist():
             author, kept = _recorded(ports, call, caller, now)
+            note = under_another_key(documents, call.kind, call.value, now)
             of = (call.kind, call.value, call.action, call.rule)
-            return _standing(take_back(kept, *of, now, author=author, reason=call.reason), now)
+            try:
+                return _standing(take_back(kept, *of, now, author=author, reason=call.reason), now, note)
+            except NothingStands as error:
+                raise NothingStands(f"{error}; {note}" if note else str(error), reason="bad_entry") from error
         case ShowListed(kind=str(kind), value=str(value)):
-            return _standing(listed_entity(documents, kind, value), now)
+            note = under_another_key(documents, kind, value, now)
+            return _standing(listed_entity(documents, kind, value), now, note)
         case ShowListed():
             found = listed_entities(documents, after=call.after, limit=call.limit)
             whole = tuple(_standing(one, now) for one in found)
@@ -502,8 +518,8 @@ def _instant(said: date | datetime) -> datetime:
     return in_utc(said) if isinstance(said, datetime) else datetime.combine(said, time(), UTC)
 
 
-def _standing(entity: ListedEntity, now: datetime) -> Standing:
-    return Standing(entity.kind, entity.value, entity.standing(now), entity.changes)
+def _standing(entity: ListedEntity, now: datetime, note: str | None = None) -> Standing:
+    return Standing(entity.kind, entity.value, entity.standing(now), entity.changes, note)
 
 
 def _read(asked: bytes) -> Call:

@@ -1,6 +1,7 @@
 """The key of pseudonyms is rotated while customers are listed by their e-mail address: at both doors, on every store."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from shared.domain.codec import decode, decode_event
 from shared.domain.decisions import Action, Decision, Listed, Outcome
+from shared.domain.errors import Rejected
 from shared.domain.events import PaymentAssessed, PaymentChanged
 from shared.domain.pseudonyms import MAIL, NAME, Keyring, unkeyed
 from shared.flows.assess_payment import Assessor, settle
@@ -26,6 +28,7 @@ from shared.flows.scorer import Scorer
 from shared.fraud.book import Contents
 from shared.fraud.lists import Entry
 from shared.runtime.assessments import read
+from shared.runtime.rule_book import manage_rules
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_payment_event
 from tests.flows.counting import Counting
 
@@ -219,6 +222,31 @@ def test_an_answer_that_is_counted_late_stands_as_it_was_given(ports: Ports, add
     assert event.email_hash_also == (name_of(address, FIRST),)
     settle(event, replace(ports, bus=bus))
     assert decode(bus.messages[-1].data, Decision) == answered
+
+
+def test_who_is_listed_by_a_name_of_before_is_not_said_to_be_let_pass_by_the_name_of_now(
+    ports: Ports, address: str
+) -> None:
+    def call(act: str, value: str, **members: Any) -> Any:
+        asked = {"act": act, "kind": "customer", "value": value, **members}
+        return manage_rules(json.dumps(asked).encode(), ports, NOON + HOUR, "ben")
+
+    before, now = name_of(address, FIRST), name_of(address, ADDED)
+    back: dict[str, Any] = {"action": "block", "rule": None, "reason": "her own card"}
+    block(ports, address, FIRST)
+    # By its name of now nothing stands, and that is not all.
+    shown = call("listed", now)
+    assert (shown.standing, shown.changes) == ({}, ())
+    told_so = re.escape("under another key of pseudonyms (mail-") + "[0-9A-Za-z]+-.*email_hash_also.*payin lists keys"
+    assert re.search(told_so, shown.note)
+    with pytest.raises(Rejected, match=f"nothing of this kind is said of it now; .*{told_so}"):
+        call("unlist", now, **back)
+    [other] = told(address, ADDED).email_hash_also
+    assert call("listed", other).standing.keys() == {"block"}
+    assert call("unlist", other, **back).standing == {}
+    assert by_request(ports, address, ADDED).listed == ()
+    assert other == before
+    assert call("listed", "cus_1").note is None
 
 
 def holding(ports: Ports, keyring: Keyring) -> set[tuple[str, bool]]:

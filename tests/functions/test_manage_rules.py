@@ -131,7 +131,7 @@ def test_what_was_changed_and_changed_back_does_not_differ_though_somebody_else_
     whole = {"rules": [RULE], "entries": [entry], "policy": {"limits": [limits]}}
     for after, book in enumerate((whole, {}, whole)):
         told(rules, "publish", book=book, after=after or None, **WHO)
-    same = {"rules": {}, "removed_entries": [], "added_entries": [], "policy": None}
+    same: dict[str, Any] = {"rules": {}, "removed_entries": [], "added_entries": [], "policy": None}
     assert told(rules, "diff", **{"from": 1, "to": 3}) == same
     without = told(rules, "diff", **{"from": 1, "to": 2})
     assert (list(without["rules"]), without["removed_entries"][0]["value"]) == (["any_amount"], "DE")
