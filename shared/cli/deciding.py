@@ -370,5 +370,7 @@ def _standing(done: Standing, *, as_json: bool) -> None:
         rows = [(name, one.until, Staff(one.author), one.reason) for name, one in done.standing.items()]
         title = f"{done.kind} {done.value}"
         console.print(table(title, ("what", "until", "by", "why"), rows) if rows else f"of {title} nothing stands")
+        if done.note:
+            console.print(done.note)
 
     answer(done, tell, as_json=as_json)

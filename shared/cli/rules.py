@@ -156,8 +156,10 @@ def show_lists(
     ask, now = asking(context), session_of(context).now()
     if (kind is None) is not (value is None):
         raise typer.BadParameter("an entity is named by its kind and its value")
+    note: str | None = None
     if kind is not None:
         one: Standing = ask("listed", kind=kind, value=value)
+        note = one.note
         found, changes = [one], [(one, change) for change in one.changes]
     else:
         found = _all(ask)
@@ -177,11 +179,11 @@ def show_lists(
         )
 
     def tell(console: Console) -> None:
-        if not changes:
-            console.print("nothing is listed")
-            return
         columns = ("kind", "value", "what", "until", "said at", "by", "owner", "why")
-        console.print(table("", columns, (row(one, change) for one, change in changes)))
+        shown = table("", columns, (row(one, change) for one, change in changes))
+        console.print(shown if changes else "nothing is listed")
+        if note:
+            console.print(note)
 
     answer(found, tell, as_json=as_json)
 

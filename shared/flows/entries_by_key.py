@@ -4,7 +4,7 @@ An address is looked for under every key that is held (`email_hash_also`), an id
 So nothing lapses while keys are added; when one is dropped, somebody has to know whom that lets go.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -58,6 +58,21 @@ def watch_entries(documents: Documents, keyring: Keyring, now: datetime) -> None
         )
 
 
+def under_another_key(documents: Documents, kind: str, value: str, now: datetime) -> str | None:
+    """What to do, where `value` names a customer by their address and entries stand by names under other keys: one of them may
+    mean the same customer, which only their payment tells. None where none can. A few reads."""
+    of = version_of(value)
+    if kind != Entity.CUSTOMER or of is None or of[0] != MAIL:
+        return None
+    others = _entities(documents, lambda _, version: version == of[1], now, Entity.CUSTOMER, MAIL, lapsed_alone=True)
+    if (other := next(others, None)) is None:
+        return None
+    return (
+        f"entries stand by names under another key of pseudonyms (mail-{other.version}-…), and this customer may be meant by one: "
+        "email_hash_also of their payment in payment_events has their other names, `payin lists keys` shows the entries"
+    )
+
+
 def _entries(documents: Documents, keyring: Keyring, now: datetime, *, lapsed_alone: bool) -> Iterator[NamedEntry]:
     for entry in standing_book(documents).contents.entries:
         of = version_of(entry.value)
@@ -75,11 +90,17 @@ def _entries(documents: Documents, keyring: Keyring, now: datetime, *, lapsed_al
                 holds=holds,
             )
     for entity, kind in _WHERE:
-        yield from _entities(documents, keyring, now, entity, kind, lapsed_alone=lapsed_alone)
+        yield from _entities(documents, keyring.names_by, now, entity, kind, lapsed_alone=lapsed_alone)
 
 
 def _entities(
-    documents: Documents, keyring: Keyring, now: datetime, entity: Entity, kind: str, *, lapsed_alone: bool
+    documents: Documents,
+    found_by: Callable[[str, str], bool],
+    now: datetime,
+    entity: Entity,
+    kind: str,
+    *,
+    lapsed_alone: bool,
 ) -> Iterator[NamedEntry]:
     begins = f"{entity}:{kind}-"
     after, most = begins, 1
@@ -93,7 +114,7 @@ def _entities(
             # A provider's own id may begin as ours do.
             if (of := version_of(value)) is None:
                 continue
-            holds = keyring.names_by(*of)
+            holds = found_by(*of)
             if holds and lapsed_alone:
                 # The first name behind all that go by this key.
                 after, most = f"{begins}{of[1]}.", 1

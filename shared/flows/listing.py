@@ -30,6 +30,10 @@ LARGEST_AUDIT = 512 * 1024
 """Bytes of what is kept of one entity's entries."""
 
 
+class NothingStands(Rejected):
+    """What is taken back is not said of that entity, by this name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Something was said of an entity, or taken back (`until` None). owner: who answers for it. author: who did it."""
@@ -87,7 +91,7 @@ def list_entity(ports: Ports, entry: Entry, now: datetime, *, author: str) -> Li
 def take_back(
     ports: Ports, kind: str, value: str, action: Action, rule: str | None, now: datetime, *, author: str, reason: str
 ) -> ListedEntity:
-    """That entry no longer holds, from the next decision on. Raises Rejected where none is standing."""
+    """That entry no longer holds, from the next decision on. Raises NothingStands."""
     made = Change(action=action, rule=rule, until=None, owner="", reason=reason, author=author, at=now)
     return _changed(ports, kind, value, made)
 
@@ -113,7 +117,7 @@ def _changed(ports: Ports, kind: str, value: str, made: Change) -> ListedEntity:
         before = _said(seen[audit], kind, value)
         stands = before.standing(made.at).get(made.name)
         if made.until is None and stands is None:
-            raise Rejected("nothing of this kind is said of it now", reason="bad_entry")
+            raise NothingStands("nothing of this kind is said of it now", reason="bad_entry")
         if stands is not None and _content(stands) == _content(made):
             return Effect(before)
         after = replace(before, changes=(*before.changes, made))

@@ -45,6 +45,12 @@ class Published:
         [found] = documents.get([self.standing])
         return found.document if found else None
 
+    def still(self, documents: Documents, after: int | None) -> Document | None:
+        """`now`, of whoever makes something from revision `after`. Raises Overtaken where another one stands."""
+        found = self.now(documents)
+        self._same(found, after)
+        return found
+
     def at(self, documents: Documents, revision: int) -> Document | None:
         """That revision, whoever has published since; None where there was none."""
         [found] = documents.get([self._kept(revision)])
@@ -74,14 +80,11 @@ class Published:
 
         def effect(seen: Seen) -> Effect[int]:
             current = seen[self.standing]
-            standing = current.document["revision"] if current else None
-            if standing != after:
-                told = f"the {self.name} is at revision {standing} by now, and not {after}"
-                raise Overtaken(told, reason=f"{self.name}_changed")
-            revision = (standing or 0) + 1
+            self._same(current.document if current else None, after)
+            revision = (after or 0) + 1
             made = {
                 "revision": revision,
-                "after": standing,
+                "after": after,
                 "author": author,
                 "why": why,
                 "at": now,
@@ -92,6 +95,12 @@ class Published:
         revision = change(documents, [self.standing], effect)
         fact("revision_published", of=self.name, revision=revision, after=after)
         return revision
+
+    def _same(self, found: Document | None, after: int | None) -> None:
+        standing = found["revision"] if found else None
+        if standing != after:
+            told = f"the {self.name} is at revision {standing} by now, and not {after}"
+            raise Overtaken(told, reason=f"{self.name}_changed")
 
     def _kept(self, revision: int) -> Key:
         return self.kept(f"{revision:08}")

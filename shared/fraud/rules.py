@@ -7,7 +7,7 @@ payments: the one being judged is not among them.
 
 import hashlib
 from collections.abc import Iterable, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -56,6 +56,15 @@ class Scope:
             and (not self.countries or segment.country in self.countries)
             and (not self.initiators or segment.initiator in self.initiators)
             and (not self.products or segment.product in self.products)
+        )
+
+    def in_our_letters(self) -> "Scope":
+        """The same in the letters that payments have: books of earlier releases kept what was written in any."""
+        return replace(
+            self,
+            providers=tuple(one.lower() for one in self.providers),
+            countries=tuple(one.upper() for one in self.countries),
+            initiators=tuple(one.lower() for one in self.initiators),
         )
 
 

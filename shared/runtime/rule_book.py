@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
-import msgspec
+from msgspec import to_builtins
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from shared.domain.codec import decode, encode, in_utc
@@ -17,10 +17,27 @@ from shared.domain.decisions import Action, Outcome
 from shared.domain.errors import Rejected
 from shared.flows.audit import Errand, audited
 from shared.flows.backtest import MATURITY, Backtested, Window, backtest
-from shared.flows.book_of_rules import BOOKS, kept_book, publish_book, restore_book, standing_book
+from shared.flows.book_of_rules import (
+    BOOKS,
+    kept_book,
+    publish_book,
+    restore_book,
+    says_something,
+    standing_book,
+    unknown,
+)
 from shared.flows.challengers import challenger_in
 from shared.flows.champions import usable
-from shared.flows.listing import Change, ListedEntity, list_entity, listed_entities, listed_entity, take_back
+from shared.flows.entries_by_key import under_another_key
+from shared.flows.listing import (
+    Change,
+    ListedEntity,
+    NothingStands,
+    list_entity,
+    listed_entities,
+    listed_entity,
+    take_back,
+)
 from shared.flows.ports import Documents, Ports
 from shared.flows.recompute_decisions import Replayed, replay_decisions
 from shared.flows.revisions import Revision
@@ -29,7 +46,7 @@ from shared.fraud.book import SHIPPED, Book, Contents
 from shared.fraud.expressions import Tree, features_of
 from shared.fraud.lists import EntityLists, Entry, named_value
 from shared.fraud.parsing import parse
-from shared.fraud.policy import Costs
+from shared.fraud.policy import Costs, Policy
 from shared.fraud.rules import State
 from shared.runtime.contracts import TOLD, Closed, sentences
 
@@ -40,7 +57,15 @@ CHALLENGER = "challenger"
 MOST_LISTED = 200
 Number = Annotated[int, Field(ge=1, le=99_999_999)]
 Text = Annotated[str, Field(max_length=2000)]
-Said = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+def _said(text: str) -> str:
+    if not says_something(text):
+        raise ValueError("nothing can be read in it: say it in words")
+    return text
+
+
+Said = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_said)]
 RuleCode = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")]
 Value = Annotated[str, Field(min_length=1, max_length=300)]
 Codes = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=300)]
@@ -376,12 +401,14 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Of one entity: what stands, by action and rule. changes: all that was ever said of it, where it was asked for alone."""
+    """Of one entity: what stands, by action and rule. changes: all that was ever said of it, where it was asked for alone.
+    note: where it may be listed by another name too."""
 
     kind: str
     value: str
     standing: dict[str, Change]
     changes: tuple[Change, ...] = ()
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,11 +447,10 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None =
             author, kept = _recorded(ports, call, caller, now)
             return Published(publish_book(kept, made, now, after=call.after, author=author, why=call.reason))
         case Back():
-            again = _kept(documents, call.to)
             standing = next(iter(BOOKS.history(documents, before=None, limit=1)), None)
             after = standing.revision if standing else None
             author, kept = _recorded(ports, call, caller, now)
-            return Published(restore_book(kept, again.contents, now, after=after, author=author, why=call.reason))
+            return Published(restore_book(kept, call.to, now, after=after, author=author, why=call.reason))
         case Diff():
             return _changed(_kept(documents, call.since), _kept(documents, call.to))
         case ListEntity():
@@ -432,10 +458,15 @@ def manage_rules(asked: bytes, ports: Ports, now: datetime, caller: str | None =
             return _standing(list_entity(kept, call.entry(), now, author=author), now)
         case Unlist():
             author, kept = _recorded(ports, call, caller, now)
+            note = under_another_key(documents, call.kind, call.value, now)
             of = (call.kind, call.value, call.action, call.rule)
-            return _standing(take_back(kept, *of, now, author=author, reason=call.reason), now)
+            try:
+                return _standing(take_back(kept, *of, now, author=author, reason=call.reason), now, note)
+            except NothingStands as error:
+                raise NothingStands(f"{error}; {note}" if note else str(error), reason="bad_entry") from error
         case ShowListed(kind=str(kind), value=str(value)):
-            return _standing(listed_entity(documents, kind, value), now)
+            note = under_another_key(documents, kind, value, now)
+            return _standing(listed_entity(documents, kind, value), now, note)
         case ShowListed():
             found = listed_entities(documents, after=call.after, limit=call.limit)
             whole = tuple(_standing(one, now) for one in found)
@@ -487,8 +518,8 @@ def _instant(said: date | datetime) -> datetime:
     return in_utc(said) if isinstance(said, datetime) else datetime.combine(said, time(), UTC)
 
 
-def _standing(entity: ListedEntity, now: datetime) -> Standing:
-    return Standing(entity.kind, entity.value, entity.standing(now), entity.changes)
+def _standing(entity: ListedEntity, now: datetime, note: str | None = None) -> Standing:
+    return Standing(entity.kind, entity.value, entity.standing(now), entity.changes, note)
 
 
 def _read(asked: bytes) -> Call:
@@ -500,8 +531,10 @@ def _read(asked: bytes) -> Call:
 
 
 def _kept(documents: Documents, revision: int | None) -> Book:
-    if (found := SHIPPED if revision is None else kept_book(documents, revision)) is None:
-        raise Rejected(f"there is no revision {revision} that can be read", reason="unknown_revision")
+    if revision is None:
+        return SHIPPED
+    if (found := kept_book(documents, revision)) is None:
+        raise unknown(revision)
     return found
 
 
@@ -511,7 +544,7 @@ def _shown(book: Book, health: dict[str, RuleHealth] | None) -> Shown:
 
 def _told(book: Book) -> dict[str, Any]:
     """The book as `publish` takes it."""
-    told: dict[str, Any] = msgspec.to_builtins(book.contents)
+    told: dict[str, Any] = to_builtins(book.contents)
     for rule in told["rules"]:
         del rule["tree"]
     return told
@@ -526,11 +559,26 @@ def _checked(sql: str) -> Condition:
 
 
 def _changed(before: Book, after: Book) -> Changed:
-    was, now = _told(before), _told(after)
-    old, new = ({rule["code"]: rule for rule in one["rules"]} for one in (was, now))
+    was, now = before.contents, after.contents
+    old, new = ({one["code"]: one for one in _told(book)["rules"]} for book in (before, after))
+    # Who has signed what changes nothing.
+    stood, stands = ({rule.code: replace(rule, changed=None) for rule in one.rules} for one in (was, now))
     return Changed(
-        {code: (old.get(code), new.get(code)) for code in sorted({*old, *new}) if old.get(code) != new.get(code)},
-        tuple(one for one in was["entries"] if one not in now["entries"]),
-        tuple(one for one in now["entries"] if one not in was["entries"]),
-        None if was["policy"] == now["policy"] else (was["policy"], now["policy"]),
+        {code: (old.get(code), new.get(code)) for code in sorted({*old, *new}) if stood.get(code) != stands.get(code)},
+        _only_in(was.entries, now.entries),
+        _only_in(now.entries, was.entries),
+        None if _unsigned(was.policy) == _unsigned(now.policy) else (to_builtins(was.policy), to_builtins(now.policy)),
+    )
+
+
+def _only_in(entries: tuple[Entry, ...], others: tuple[Entry, ...]) -> tuple[Any, ...]:
+    there = {encode(replace(one, changed=None)) for one in others}
+    return tuple(to_builtins(one) for one in entries if encode(replace(one, changed=None)) not in there)
+
+
+def _unsigned(policy: Policy) -> Policy:
+    return replace(
+        policy,
+        limits=tuple(replace(one, changed=None) for one in policy.limits),
+        exemptions=tuple(replace(one, changed=None) for one in policy.exemptions),
     )

@@ -1,6 +1,7 @@
 """The key of pseudonyms is rotated while customers are listed by their e-mail address: at both doors, on every store."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from shared.domain.codec import decode, decode_event
 from shared.domain.decisions import Action, Decision, Listed, Outcome
+from shared.domain.errors import Rejected
 from shared.domain.events import PaymentAssessed, PaymentChanged
 from shared.domain.pseudonyms import MAIL, NAME, Keyring, unkeyed
 from shared.flows.assess_payment import Assessor, settle
@@ -26,6 +28,7 @@ from shared.flows.scorer import Scorer
 from shared.fraud.book import Contents
 from shared.fraud.lists import Entry
 from shared.runtime.assessments import read
+from shared.runtime.rule_book import manage_rules
 from tests.builders import DAY, HOUR, MINUTE, NOON, a_payment_event
 from tests.flows.counting import Counting
 
@@ -202,8 +205,10 @@ def test_a_redelivery_across_a_rotation_is_the_same_payment_and_the_same_request
     first, *again = [decode(one.data, Decision) for one in bus.messages if one.topic == "fraud-decisions"]
     assert again == [first, first]
     request = uuid.uuid4().hex
-    answers = [_assessed(ports, asked(address, keyring, request_id=request)) for keyring in (FIRST, ADDED, THIRD)]
-    assert answers == [answers[0]] * 3
+    before_it_as_text = Keyring({**FIRST.keys, "0": b"t" * 32}, "0")
+    keyrings = (FIRST, ADDED, THIRD, before_it_as_text)
+    answers = [_assessed(ports, asked(address, keyring, request_id=request)) for keyring in keyrings]
+    assert answers == [answers[0]] * 4
     assert answers[0].outcome is Outcome.DECLINE
 
 
@@ -217,6 +222,31 @@ def test_an_answer_that_is_counted_late_stands_as_it_was_given(ports: Ports, add
     assert event.email_hash_also == (name_of(address, FIRST),)
     settle(event, replace(ports, bus=bus))
     assert decode(bus.messages[-1].data, Decision) == answered
+
+
+def test_who_is_listed_by_a_name_of_before_is_not_said_to_be_let_pass_by_the_name_of_now(
+    ports: Ports, address: str
+) -> None:
+    def call(act: str, value: str, **members: Any) -> Any:
+        asked = {"act": act, "kind": "customer", "value": value, **members}
+        return manage_rules(json.dumps(asked).encode(), ports, NOON + HOUR, "ben")
+
+    before, now = name_of(address, FIRST), name_of(address, ADDED)
+    back: dict[str, Any] = {"action": "block", "rule": None, "reason": "her own card"}
+    block(ports, address, FIRST)
+    # By its name of now nothing stands, and that is not all.
+    shown = call("listed", now)
+    assert (shown.standing, shown.changes) == ({}, ())
+    told_so = re.escape("under another key of pseudonyms (mail-") + "[0-9A-Za-z]+-.*email_hash_also.*payin lists keys"
+    assert re.search(told_so, shown.note)
+    with pytest.raises(Rejected, match=f"nothing of this kind is said of it now; .*{told_so}"):
+        call("unlist", now, **back)
+    [other] = told(address, ADDED).email_hash_also
+    assert call("listed", other).standing.keys() == {"block"}
+    assert call("unlist", other, **back).standing == {}
+    assert by_request(ports, address, ADDED).listed == ()
+    assert other == before
+    assert call("listed", "cus_1").note is None
 
 
 def holding(ports: Ports, keyring: Keyring) -> set[tuple[str, bool]]:

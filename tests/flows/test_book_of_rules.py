@@ -14,6 +14,7 @@ from shared.flows.book_of_rules import BOOK, BOOKS, kept_book, publish_book, res
 from shared.flows.decisions import of_stored
 from shared.flows.ports import Key, Ports, Replace
 from shared.flows.recompute_decisions import Recomputed, recompute_decisions
+from shared.flows.revisions import LARGEST, Overtaken
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.fraud.book import FORMER_RULES, SHIPPED, SHIPPED_RULES, Book, Contents
@@ -158,6 +159,7 @@ def test_a_list_does_not_let_pass_what_a_rule_declines(ports: Ports) -> None:
 
 
 UNOWNED = a_rule("old", owner="", reason="")
+UNSEEN = {"owner": "\u200b\u3164", "reason": "\u2800"}
 
 
 def of_before(ports: Ports, *rules: Rule) -> None:
@@ -181,7 +183,7 @@ def _by(change: LastChange | None) -> tuple[int, str] | None:
     return (change.revision, change.author) if change else None
 
 
-@pytest.mark.parametrize("words", [{"owner": ""}, {"reason": ""}, {"owner": " ", "reason": "\t"}])
+@pytest.mark.parametrize("words", [{"owner": ""}, {"reason": ""}, {"owner": " ", "reason": "\t"}, UNSEEN])
 @pytest.mark.parametrize(
     ("part", "named"),
     [
@@ -285,13 +287,54 @@ def test_each_part_of_a_book_says_who_changed_it_last_and_when_whatever_was_sent
 def test_what_is_taken_back_is_as_it_was_signed_also_where_nobody_owned_it(ports: Ports) -> None:
     of_before(ports, UNOWNED)
     publish(ports, a_rule(), after=1)
-    old, new = (kept_book(ports.documents, revision) for revision in (1, 2))
-    assert old is not None
-    assert new is not None
-    assert restore_book(ports, old.contents, NOON + HOUR, after=2, author="ben", why="it was right") == 3
+    assert restore_book(ports, 1, NOON + HOUR, after=2, author="ben", why="it was right") == 3
     assert signed(ports) == {"old": None}
-    restore_book(ports, new.contents, NOON + HOUR, after=3, author="ben", why="it was not")
+    restore_book(ports, 2, NOON + HOUR, after=3, author="ben", why="it was not")
     assert signed(ports) == {"any_amount": (2, "ana")}
+
+
+@pytest.mark.parametrize(
+    ("sent", "by_ben"),
+    [("abc", ""), ("bac", "b"), ("cab", "c"), ("bca", "bc"), ("ac", ""), ("dabc", "d"), ("cb", "c"), ("aabc", "a")],
+)
+def test_whoever_puts_limits_or_exemptions_before_others_signs_them_for_the_first_decides(
+    ports: Ports, sent: str, by_ben: str
+) -> None:
+    def of(names: str) -> Contents:
+        limits = tuple(Limits(name=name, costs=Costs(), **OWN) for name in names)
+        return Contents(policy=Policy(limits=limits, exemptions=tuple(Exemptions(name=name, **OWN) for name in names)))
+
+    publish_book(ports, of("abc"), NOON, after=None, author="ana", why="a wave")
+    publish_book(ports, of(sent), NOON + HOUR, after=1, author="ben", why="this one first")
+    policy = stands(ports).policy
+    for parts in (policy.limits, policy.exemptions):
+        assert "".join(one.name for one in parts) == sent
+        assert "".join(one.name for one in parts if _by(one.changed) == (2, "ben")) == by_ben
+
+
+@pytest.mark.parametrize("after", [None, 99])
+def test_whose_book_is_overtaken_hears_that_before_what_is_wrong_in_it(ports: Ports, after: int | None) -> None:
+    publish(ports, a_rule())
+    for rule in (UNOWNED, replace(a_rule(), tree=[">=", "nobody", 1])):
+        with pytest.raises(Overtaken, match="at revision 1 by now"):
+            publish(ports, rule, after=after)
+
+
+def test_a_book_of_before_that_is_as_long_as_may_be_is_changed_and_taken_back_to_the_byte(ports: Ports) -> None:
+    rule = {"code": "old", "outcome": "review", "sql": "amount >= 0", "tree": [">=", "amount", 0], "state": "live"}
+    entry = {"action": "block", "kind": "email_domain", "until": "2027-01-01T00:00:00Z", "rule": None}
+    listed = [entry | {"value": f"d{n:05}.example", "owner": "", "reason": ""} for n in range(3968)]
+    old = msgspec.json.encode({"rules": [rule], "entries": listed, "policy": {}})
+    assert LARGEST - 1_000 < len(old) <= LARGEST
+    BOOKS.publish(ports.documents, old, NOON, after=None, author="ana", why="long ago")
+    stood = stands(ports)
+    shadowed = replace(stood, rules=(replace(stood.rules[0], state=State.SHADOW),))
+    assert publish_book(ports, shadowed, NOON, after=1, author="ben", why="harm") == 2
+    assert stands(ports).entries == stood.entries
+    assert restore_book(ports, 1, NOON, after=2, author="ben", why="no harm") == 3
+    kept = BOOKS.now(ports.documents)
+    assert kept is not None
+    assert kept["contents"] == old.decode()
 
 
 def test_who_wrote_a_part_is_in_no_version(ports: Ports) -> None:

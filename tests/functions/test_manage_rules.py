@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from shared.domain.codec import encode_event, utc_text
 from shared.domain.events import Initiator
+from shared.flows.book_of_rules import BOOKS
 from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.train_model import COLUMNS
@@ -124,6 +125,25 @@ def test_two_revisions_are_compared(rules: FlaskClient) -> None:
     assert (was["state"], now["state"], changed["policy"]) == ("live", "retired", None)
 
 
+def test_what_was_changed_and_changed_back_does_not_differ_though_somebody_else_signed_it(rules: FlaskClient) -> None:
+    limits = {"name": "all", "costs": {}, **OWN}
+    entry = {"action": "block", "kind": "country", "value": "DE", "until": "2999-01-01T00:00:00Z", **OWN}
+    whole = {"rules": [RULE], "entries": [entry], "policy": {"limits": [limits]}}
+    for after, book in enumerate((whole, {}, whole)):
+        told(rules, "publish", book=book, after=after or None, **WHO)
+    same: dict[str, Any] = {"rules": {}, "removed_entries": [], "added_entries": [], "policy": None}
+    assert told(rules, "diff", **{"from": 1, "to": 3}) == same
+    without = told(rules, "diff", **{"from": 1, "to": 2})
+    assert (list(without["rules"]), without["removed_entries"][0]["value"]) == (["any_amount"], "DE")
+
+
+@pytest.mark.parametrize("blank", [" ", "\u200b", "\u2800", "\u3164"])
+def test_a_reason_in_which_nothing_can_be_read_is_none(rules: FlaskClient, blank: str) -> None:
+    problem = told(rules, "publish", 400, book={"rules": [RULE]}, after=None, author="ana", reason=blank)
+    assert problem["detail"].startswith("reason: ")
+    assert told(rules, "show")["revision"] is None
+
+
 def test_an_entity_is_listed_shown_and_taken_back(rules: FlaskClient, tmp_path: Path) -> None:
     entry = {"action": "block", "kind": "card", "value": "fp_1"}
     until = (datetime.now(UTC) + 30 * DAY).isoformat()
@@ -182,6 +202,29 @@ def test_a_scope_covers_payments_in_whatever_letters_it_was_written(rules: Flask
     publish(rules, RULE | {"scope": scope})
     assert decision(tmp_path, initiator=Initiator.CUSTOMER)["outcome"] == "review"
     assert told(rules, "show")["book"]["rules"][0]["scope"]["countries"] == ["DE"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "scope"),
+    [("Mail.Example", {}), ("mail.example", {"countries": ["de"]}), ("@MAIL.example", {"providers": ["Stripe"]})],
+)
+def test_what_earlier_releases_kept_in_other_letters_hinders_nobody_in_haste(
+    rules: FlaskClient, tmp_path: Path, entry: str, scope: dict[str, Any]
+) -> None:
+    harmful = {"code": "harmful", "outcome": "decline", "sql": "amount >= 0", "tree": [">=", "amount", 0]}
+    parts = [harmful | {"state": "live", "scope": scope}, harmful | {"code": "other", "scope": scope}]
+    until = "2999-01-01T02:00:00+02:00"
+    listed = {"action": "block", "kind": "email_domain", "value": entry, "until": until}
+    contents = json.dumps({"rules": parts, "entries": [listed], "policy": {}}).encode()
+    BOOKS.publish(local_ports(tmp_path).documents, contents, NOON, after=None, author="ana", why="long ago")
+    shown = told(rules, "show")["book"]
+    shown["rules"][0]["state"] = "shadow"
+    assert told(rules, "publish", book=shown, after=1, author="ben", reason="harm") == {"revision": 2}
+    after = told(rules, "show")["book"]
+    assert [one["changed"] and one["changed"]["author"] for one in after["rules"]] == ["ben", None]
+    assert [(one["value"], one["changed"]) for one in after["entries"]] == [("mail.example", None)]
+    after["entries"][0]["value"] = "other.example"
+    assert "give its owner" in told(rules, "publish", 400, book=after, after=2, **WHO)["detail"]
 
 
 def test_whoever_calls_is_the_author_whatever_the_call_says(rules: FlaskClient) -> None:
