@@ -96,12 +96,9 @@ def _newcomer(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Ne
 
 
 def _doubted(decision: Decision) -> bool:
-    """Whether a newcomer is stopped where testers are. An issuer that agrees after a challenge or a review has let them
-    through (the cardholder authenticated, a person released it); one that agreed before the review has not."""
-    if decision.outcome not in (Outcome.CHALLENGE, Outcome.REVIEW):
-        return False
-    judged_after = decision.request_id is None
-    if decision.step in _AGREED and not (judged_after and decision.outcome is Outcome.REVIEW):
+    """Whether a newcomer is stopped where testers are. Whose issuer agreed is not: the cardholder authenticated, a person
+    released it, or it was judged after, where a review stops nobody and no later row would tell of its release."""
+    if decision.outcome not in (Outcome.CHALLENGE, Outcome.REVIEW) or decision.step in _AGREED:
         return False
     # Not for what is policy alone: thresholds that are low because everybody is to authenticate, an unknown history.
     by_rule = any(reason.source == "rule" for reason in decision.reasons)

@@ -83,9 +83,9 @@ AT_THE_DOOR = {"request_id": "r", "step": None}
         # The holder authenticated, or a person released it.
         (False, {**AT_THE_DOOR, "outcome": Outcome.CHALLENGE, "step": "authorized"}),
         (False, {**AT_THE_DOOR, "outcome": Outcome.REVIEW, "step": "captured"}),
-        # Its issuer agreed before we were asked.
+        # Its issuer agreed before we were asked; a release would be told by no row.
         (False, {"outcome": Outcome.CHALLENGE, "step": "authorized"}),
-        (True, {"outcome": Outcome.REVIEW, "step": "authorized"}),
+        (False, {"outcome": Outcome.REVIEW, "step": "authorized"}),
         (False, {**AT_THE_DOOR, "outcome": Outcome.APPROVE}),
         # A segment of which everybody authenticates; a rule says more than such a score.
         (False, {**AT_THE_DOOR, "outcome": Outcome.CHALLENGE, "score": 0.01}),
