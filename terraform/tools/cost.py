@@ -119,7 +119,7 @@ class Each:
     label_bytes: int = 1_500
     label_row: int = 1_100
     watched_decision: int = 8  # of a decision's row, what is read every fifteen minutes: when it was
-    newcomer: int = 75  # of a newcomer's, what is read beside it
+    newcomer: int = 83  # of a newcomer's, what is read beside it
     watched_delivery: int = 58  # of a delivery's row, what is read every hour: of whom, of what type, when
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
