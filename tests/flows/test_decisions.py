@@ -118,3 +118,14 @@ def test_a_newcomer_is_doubted_who_is_stopped_for_suspicion_and_whom_nobody_let_
     row = decode(row_of(decision, an_assessment()), DecisionRow)
     assert row.newcomer is not None
     assert (row.newcomer.refused, row.newcomer.doubted) == (False, doubted)
+
+
+def test_accounts_of_one_name_at_two_providers_are_two() -> None:
+    new = History(entity="card", value="fp_1", state=HistoryState.NEW)
+    told = set()
+    for provider in ("stripe", "adyen", "stripe"):
+        decision = replace(a_decision(), history=(new,), initiator="customer", provider=provider, account="main")
+        row = decode(row_of(decision, an_assessment()), DecisionRow)
+        assert row.newcomer is not None
+        told.add(row.newcomer.account)
+    assert len(told) == 2

@@ -93,10 +93,12 @@ def test_a_night_that_is_told_twice_or_late_counts_once(documents: Documents, ca
 def test_a_night_that_came_to_several_things_counts_once_where_it_was_refused(
     documents: Documents, calls: Sequence[object], the_same_night: Sequence[Verdict]
 ) -> None:
+    nights(documents, *[REFUSED] * 3)
     for place, verdict in enumerate(the_same_night):
-        last = night(documents, verdict, NOON + place * HOUR)
-    assert last.refused == 1
-    assert nights(documents, *[REFUSED] * (IN_A_ROW - 1), since=NOON + DAY)[-1] == IN_A_ROW
+        last = night(documents, verdict, NOON + 3 * DAY + place * HOUR)
+    before = 0 if PASSED in the_same_night else 3
+    assert last.refused == before + 1
+    assert nights(documents, *[REFUSED] * (IN_A_ROW - before - 1), since=NOON + 4 * DAY)[-1] == IN_A_ROW
     assert calls[-1] == ("model_refused", "in_a_row", IN_A_ROW)
 
 
