@@ -151,7 +151,7 @@ TABLES: Final[Mapping[str, Nameless]] = {
             "policy_version features.name features.value history.entity history.state history.last_seen_at "
             "book_revision country initiator listed.action listed.kind listed.rule shadow propensity explored sample "
             "request_id request_digest without_history linked_event_id product sca_exemption newcomer.bin "
-            "newcomer.refused newcomer.doubted challenger challenger_score network step claims_revision fraud_reported_at claimed_as"
+            "newcomer.account newcomer.refused newcomer.doubted challenger challenger_score network step claims_revision fraud_reported_at claimed_as"
         ),
     ),
     "fraud_labels": Nameless(

@@ -27,7 +27,8 @@ PACKED: Final = "decision"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
     """An attempt with a card that nobody had seen before, by somebody who was there: what attacks are made of, and renewals
-    never are. address: the network that is counted as one. refused: by the card's issuer, or by us. doubted: challenged or
+    never are. account: six hexadecimal digits for whose it is, a third of a name's bytes; rows of
+    before have none. address: the network that is counted as one. refused: by the card's issuer, or by us. doubted: challenged or
     sent to review because a rule or the score says fraud, and nobody has let it through since; told only where it is so, for
     each byte of each message is paid for."""
 
@@ -37,6 +38,7 @@ class Newcomer:
     address: str | None
     refused: bool
     doubted: bool = False
+    account: str | None = None
 
 
 _UNCLAIMED: Final = Claims()
@@ -92,16 +94,25 @@ def _newcomer(decision: Decision, event: PaymentChanged | PaymentAssessed) -> Ne
     refused = getattr(event, "step", None) is PaymentStep.DECLINED or decision.outcome is Outcome.DECLINE
     number = event.card.bin if event.card else None
     doubted = not refused and _doubted(decision)
-    return Newcomer(card=card.value, bin=number, device=device, address=address, refused=refused, doubted=doubted)
+    return Newcomer(
+        card=card.value,
+        bin=number,
+        device=device,
+        address=address,
+        refused=refused,
+        doubted=doubted,
+        account=_of_account(decision.provider, decision.account),
+    )
+
+
+def _of_account(provider: str, account: str) -> str:
+    return hashlib.md5(f"{provider}:{account}".encode(), usedforsecurity=False).hexdigest()[:6]
 
 
 def _doubted(decision: Decision) -> bool:
-    """Whether a newcomer is stopped where testers are. An issuer that agrees after a challenge or a review has let them
-    through (the cardholder authenticated, a person released it); one that agreed before the review has not."""
-    if decision.outcome not in (Outcome.CHALLENGE, Outcome.REVIEW):
-        return False
-    judged_after = decision.request_id is None
-    if decision.step in _AGREED and not (judged_after and decision.outcome is Outcome.REVIEW):
+    """Whether a newcomer is stopped where testers are. Whose issuer agreed is not: the cardholder authenticated, a person
+    released it, or it was judged after, where a review stops nobody and no later row would tell of its release."""
+    if decision.outcome not in (Outcome.CHALLENGE, Outcome.REVIEW) or decision.step in _AGREED:
         return False
     # Not for what is policy alone: thresholds that are low because everybody is to authenticate, an unknown history.
     by_rule = any(reason.source == "rule" for reason in decision.reasons)

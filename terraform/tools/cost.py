@@ -106,7 +106,8 @@ class Each:
     review_writes: int = 6  # opened, claimed, decided, told, and who decided and told, in the audit
     delivery_bytes: int = 4_200  # a body of 2.5 kB in base64, the row around it and its attributes
     event_bytes: int = 1_300
-    decision_bytes: int = 5_600
+    decision_bytes: int = 5_580
+    newcomer_bytes: int = 170  # and of one in so many, what is told of somebody new
     report_reads: int = 30  # kept, decided on and refunded
     report_writes: int = 12
     update_bytes: int = 980
@@ -119,7 +120,7 @@ class Each:
     label_bytes: int = 1_500
     label_row: int = 1_100
     watched_decision: int = 8  # of a decision's row, what is read every fifteen minutes: when it was
-    newcomer: int = 75  # of a newcomer's, what is read beside it
+    newcomer: int = 83  # of a newcomer's, what is read beside it
     watched_delivery: int = 58  # of a delivery's row, what is read every hour: of whom, of what type, when
     measured_decision: int = 150  # of a decision's row, what a day's measures read of all
     audited_event: int = 500  # of an event's row, what the skew audit computes features from
@@ -287,6 +288,11 @@ class Plan:
         return self.traffic.payments_a_day * self.traffic.usage_a_payment
 
     @property
+    def decision_bytes(self) -> float:
+        """Of a decision's message, one with another."""
+        return self.each.decision_bytes + self.traffic.newcomers / 100 * self.each.newcomer_bytes
+
+    @property
     def disputes_a_day(self) -> float:
         """Events of disputes."""
         return self.traffic.payments_a_day * self.traffic.disputes_a_payment * self.traffic.events_a_dispute
@@ -444,7 +450,7 @@ def costs(plan: Plan) -> Iterator[Line]:
 
     published = traffic.webhooks_a_day * each.delivery_bytes + plan.events_a_day * each.event_bytes
     # A decision again with every word on fraud.
-    published += traffic.payments_a_day * each.decision_bytes
+    published += traffic.payments_a_day * plan.decision_bytes
     published += plan.disputes_a_day * (each.update_bytes + each.label_bytes + each.decision_bytes)
     # What a filter takes out is not sent, and is charged as delivered all the same.
     pushed = plan.consumers * plan.events_a_day * max(1_000, each.event_bytes)
@@ -766,7 +772,7 @@ def door(plan: Plan) -> Iterator[Line]:
     warm = function["min_instances_prod"]
     idle = price.run_idle_vcpu_second + 0.5 * price.run_gib_second
     yield line("Cloud Run warm instances", warm * MONTH, "idle instance-s", idle, f"{warm} x {DAYS} days")
-    told = daily * (each.assessed_bytes + each.decision_bytes)  # the request, and the decision again once it is linked
+    told = daily * (each.assessed_bytes + plan.decision_bytes)  # the request, and the decision again once it is linked
     of = f"requests, and decisions again with their payments: {told / 1e9:,.0f} GB/day"
     yield line("Pub/Sub published", told * DAYS / TIB, "TiB", price.pubsub_tib, of)
     pushed = plan.consumers * daily * each.assessed_bytes

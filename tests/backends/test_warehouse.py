@@ -452,7 +452,7 @@ def test_what_watches_the_model_is_answered_alike(warehouses: Ports) -> None:
                 "device": None,
                 "address": "x",
                 "refused": number > 2,
-                **({"doubted": True} if number < 3 else {}),
+                **({"doubted": True} if number < 3 else {"account": "5b6a51"} if number == 4 else {}),
             },
             **members,
         }
@@ -480,12 +480,13 @@ def test_what_watches_the_model_is_answered_alike(warehouses: Ports) -> None:
             "least": 3,
         },
     )
-    counted = {"cards": 3, "refused": 2, "doubted": 1, "earlier": 1, "earlier_doubted": 1}
-    assert sorted(newcomers, key=str) == [
-        {"kind": "address", "value": "x", **counted},
-        {"kind": "all", "value": "all", **counted},
-        {"kind": "bin", "value": "424242", **counted},
-    ]
+    accounts = (
+        {"account": None, "cards": 2, "refused": 1, "doubted": 1, "earlier": 1, "earlier_doubted": 1},
+        {"account": "5b6a51", "cards": 1, "refused": 1, "doubted": 0, "earlier": 0, "earlier_doubted": 0},
+    )
+    kinds = (("address", "x"), ("all", "all"), ("bin", "424242"))
+    expected = [{"kind": kind, "value": value, **account} for kind, value in kinds for account in accounts]
+    assert sorted(newcomers, key=str) == sorted(expected, key=str)
     rates = found.query(RATES_SQL, within)
     by_network = {
         (row["provider"], row["network"]): (row["payments"], row["approved"], row["declined"]) for row in rates

@@ -83,9 +83,9 @@ AT_THE_DOOR = {"request_id": "r", "step": None}
         # The holder authenticated, or a person released it.
         (False, {**AT_THE_DOOR, "outcome": Outcome.CHALLENGE, "step": "authorized"}),
         (False, {**AT_THE_DOOR, "outcome": Outcome.REVIEW, "step": "captured"}),
-        # Its issuer agreed before we were asked.
+        # Its issuer agreed before we were asked; a release would be told by no row.
         (False, {"outcome": Outcome.CHALLENGE, "step": "authorized"}),
-        (True, {"outcome": Outcome.REVIEW, "step": "authorized"}),
+        (False, {"outcome": Outcome.REVIEW, "step": "authorized"}),
         (False, {**AT_THE_DOOR, "outcome": Outcome.APPROVE}),
         # A segment of which everybody authenticates; a rule says more than such a score.
         (False, {**AT_THE_DOOR, "outcome": Outcome.CHALLENGE, "score": 0.01}),
@@ -118,3 +118,14 @@ def test_a_newcomer_is_doubted_who_is_stopped_for_suspicion_and_whom_nobody_let_
     row = decode(row_of(decision, an_assessment()), DecisionRow)
     assert row.newcomer is not None
     assert (row.newcomer.refused, row.newcomer.doubted) == (False, doubted)
+
+
+def test_accounts_of_one_name_at_two_providers_are_two() -> None:
+    new = History(entity="card", value="fp_1", state=HistoryState.NEW)
+    told = set()
+    for provider in ("stripe", "adyen", "stripe"):
+        decision = replace(a_decision(), history=(new,), initiator="customer", provider=provider, account="main")
+        row = decode(row_of(decision, an_assessment()), DecisionRow)
+        assert row.newcomer is not None
+        told.add(row.newcomer.account)
+    assert len(told) == 2

@@ -26,6 +26,7 @@ from shared.flows.score_payment import score_payment
 from shared.flows.scorer import CHAMPION, Scorer
 from shared.flows.skew import Skew
 from shared.flows.train_model import COLUMNS, on_request
+from shared.fraud.attacks import KNOWN
 from shared.fraud.decide import decide
 from shared.fraud.features import NAMES, SCHEMA_VERSION
 from shared.learning.data_set import Table
@@ -293,6 +294,22 @@ def asked_at_the_door(
         score_payment(event, ports, event.occurred_at, door)
 
 
+def bought_before(ports: Ports) -> None:
+    """So many others bought two hours ago, that it is known what a doubt says."""
+    scorer = Scorer(use_model=False)
+    for index in range(KNOWN):
+        event = a_payment_event(
+            account="main",
+            payment_id=f"before_{index}",
+            occurred_at=MORNING - 2 * HOUR + index * SECOND,
+            card=a_card(fingerprint=f"before_{index}", bin=f"41{index:04}"),
+            customer_id=f"before_{index}",
+            device_id=f"before_{index}",
+            ip=f"203.0.{index}.1",
+        )
+        score_payment(event, ports, event.occurred_at, scorer)
+
+
 def suspected(ports: Ports, caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, int]]:
     """The attacks that the next tick tells of: the kind, how many were refused, how many doubted."""
     caplog.clear()
@@ -305,6 +322,7 @@ def suspected(ports: Ports, caplog: pytest.LogCaptureFixture) -> list[tuple[str,
 def test_a_tester_whom_the_shipped_rules_send_to_review_at_the_door_calls_somebody(
     ports: Ports, caplog: pytest.LogCaptureFixture
 ) -> None:
+    bought_before(ports)
     for index in range(14):
         card = a_card(fingerprint=f"stolen_{index}", bin=f"45{index:04}")
         asked_at_the_door(ports, MORNING - 25 * MINUTE + index * MINUTE, index, card=card, device_id="bot")
@@ -317,6 +335,7 @@ def test_new_cards_that_a_rule_challenges_call_somebody_unless_most_of_them_auth
     ports: Ports, caplog: pytest.LogCaptureFixture, authenticate: int, alarm: list[tuple[str, int, int]]
 ) -> None:
     publish(ports, a_rule(outcome=Outcome.CHALLENGE))
+    bought_before(ports)
     for index in range(30):
         bought = PaymentStep.AUTHORIZED if index < authenticate else None
         card = a_card(fingerprint=f"card_{index}", bin="456789")
@@ -326,6 +345,7 @@ def test_new_cards_that_a_rule_challenges_call_somebody_unless_most_of_them_auth
 
 def test_a_renewal_peak_that_a_rule_challenges_calls_nobody(ports: Ports, caplog: pytest.LogCaptureFixture) -> None:
     publish(ports, a_rule(outcome=Outcome.CHALLENGE))
+    bought_before(ports)
     for index in range(30):
         card = a_card(fingerprint=f"card_{index}", bin="456789")
         at = MORNING - 25 * MINUTE + index * 20 * SECOND

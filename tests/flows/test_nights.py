@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,7 @@ def calls() -> Iterator[list[tuple[str, object, object]]]:
 
 def night(documents: Documents, verdict: Verdict, at: datetime) -> Night:
     made = remember(documents, Night(trained_at=at, night=at, verdict=verdict, digest="d", objections="so it is"))
-    made.tell()
+    tell_last(documents, at)
     return made
 
 
@@ -83,7 +83,29 @@ def test_a_night_that_is_told_twice_or_late_counts_once(documents: Documents, ca
     assert calls == []
     for _ in range(2):
         assert night(documents, REFUSED, NOON + IN_A_ROW * DAY).refused == IN_A_ROW
-    assert calls == [("model_refused", "in_a_row", IN_A_ROW)] * 2
+    assert calls == [("model_refused", "in_a_row", IN_A_ROW)]
+
+
+@pytest.mark.parametrize(
+    "the_same_night",
+    [[LACKING, REFUSED], [REFUSED, LACKING, REFUSED], [PASSED, REFUSED, WORSE], [LACKING, LACKING, REFUSED]],
+)
+def test_a_night_that_came_to_several_things_counts_once_where_it_was_refused(
+    documents: Documents, calls: Sequence[object], the_same_night: Sequence[Verdict]
+) -> None:
+    nights(documents, *[REFUSED] * 3)
+    for place, verdict in enumerate(the_same_night):
+        last = night(documents, verdict, NOON + 3 * DAY + place * HOUR)
+    before = 0 if PASSED in the_same_night else 3
+    assert last.refused == before + 1
+    assert nights(documents, *[REFUSED] * (IN_A_ROW - before - 1), since=NOON + 4 * DAY)[-1] == IN_A_ROW
+    assert calls[-1] == ("model_refused", "in_a_row", IN_A_ROW)
+
+
+def test_a_night_that_comes_to_something_else_is_news(documents: Documents, calls: Sequence[object]) -> None:
+    for verdict in (LACKING, LACKING, WORSE, WORSE):
+        night(documents, verdict, NOON)
+    assert calls == [("training_refused", "so it is", None), ("model_refused", "worse", 1)]
 
 
 def test_too_little_data_calls_somebody_and_neither_counts_nor_ends_the_row(
@@ -131,9 +153,24 @@ def test_what_a_job_found_is_told_by_the_next_nights_tick(tmp_path: Path) -> Non
     ports = local_ports(tmp_path)
     remember(ports.documents, Night(trained_at=NOON, night=NOON, verdict=WORSE, objections="worse than the champion"))
     told = []
-    for after in (timedelta(days=1), timedelta(days=3)):
+    challenger = json.dumps({"as_challenger": True}).encode()
+    # The tick, its copy, a challenger that somebody asks for, and the night after a job that died.
+    for after, asked in ((DAY, b"{}"), (DAY, b"{}"), (DAY, challenger), (2 * DAY, b"{}")):
         with told_instead(lambda _, event, fields: told.append((event, fields.get("objections")))):
-            on_request(ports, NOON + after, json.dumps({}).encode(), NONE_HERE)
-    # After two days more it is not that night any more which is amiss.
+            on_request(ports, NOON + after, asked, NONE_HERE)
     started = ("training_job_started", None)
-    assert told == [started, ("model_refused", "worse than the champion"), started]
+    assert told == [started, ("model_refused", "worse than the champion"), started, started, started]
+
+
+def test_a_night_of_days_ago_is_not_told_any_more(documents: Documents, calls: Sequence[object]) -> None:
+    remember(documents, Night(trained_at=NOON, night=NOON, verdict=WORSE))
+    tell_last(documents, NOON + 3 * DAY)
+    assert calls == []
+
+
+def test_a_release_before_told_without_noting_it(documents: Documents, calls: Sequence[object]) -> None:
+    documents.commit([Create(TRAINED, {"trained_at": NOON, "night": NOON, "verdict": "worse", "refused": 3})])
+    for _ in range(2):
+        tell_last(documents, NOON + DAY)
+    assert calls == [("model_refused", "worse", 3)]
+    assert night(documents, REFUSED, NOON + DAY).refused == 4

@@ -192,6 +192,7 @@ def test_too_few_frauds_are_refused_with_a_sentence_and_an_alarm(
     ports = local_ports(tmp_path)
     fill(ports, past(payments=400, frauds=20))
     report = train_model(ports, NOW, QUICK)
+    on_request(ports, NOW, QUICK)
     assert (report.promoted, report.digest) == (False, None)
     assert "training has" in report.objections[0]
     assert "needs 30" in report.objections[0]
@@ -212,18 +213,14 @@ def test_a_worse_model_is_stored_and_does_not_decide_and_somebody_is_called(
     in_the_earlier_form(ports, first.digest)
     fill(ports, past())
     dull = {**json.loads(QUICK), "iterations": 1, "leaves": 2}
-    for _ in range(2):  # the night, and its redelivery
-        worse = train_model(ports, NOW, json.dumps(dull).encode())
-    train_model(ports, NOW + DAY, json.dumps({**dull, "as_challenger": True}).encode())
+    # The night, and its redelivery.
+    worse = train_model(ports, NOW, json.dumps(dull).encode())
+    on_request(ports, NOW, json.dumps(dull).encode())
+    on_request(ports, NOW + DAY, json.dumps({**dull, "as_challenger": True}).encode())
     called = [record.fields for record in caplog.records if record.getMessage() == "model_refused"]  # type: ignore[attr-defined]
-    [said] = {json.dumps(one) for one in called}
-    assert json.loads(said) == {
-        "reason": "worse",
-        "nights": 1,
-        "digest": worse.digest,
-        "objections": "; ".join(worse.objections),
-    }
-    assert len(called) == 2
+    assert called == [
+        {"reason": "worse", "nights": 1, "digest": worse.digest, "objections": "; ".join(worse.objections)}
+    ]
     assert not worse.promoted
     assert worse.digest is not None
     assert worse.comparison is not None

@@ -21,6 +21,7 @@ from shared.fraud.attacks import (
     BEFORE,
     NEWCOMERS_SQL,
     WATCHED,
+    Burst,
     Newcomers,
     asked_at,
     at_least,
@@ -45,6 +46,7 @@ class Attempt:
     refused: bool
     doubted: bool = False
     let_through: datetime | None = None
+    account: str = "one"
 
 
 def days(number: int, chance: random.Random, a_day: int = 3000) -> list[Attempt]:
@@ -86,7 +88,7 @@ def an_attack(at: datetime, cards: int, lasting: timedelta, chance: random.Rando
     ]
 
 
-def told(attempts: Iterable[Attempt]) -> list[tuple[datetime, Newcomers]]:
+def told(attempts: Iterable[Attempt]) -> list[tuple[datetime, Burst]]:
     """What each tick tells, counted as the query counts."""
     rows = sorted(attempts, key=lambda one: one.at)
     at = [one.at for one in rows]
@@ -100,7 +102,7 @@ def told(attempts: Iterable[Attempt]) -> list[tuple[datetime, Newcomers]]:
 
 
 def counted(seen: Sequence[Attempt], now: datetime) -> list[Newcomers]:
-    sets: dict[tuple[str, str], tuple[set[str], ...]] = {}
+    sets: dict[tuple[str, str, str], tuple[set[str], ...]] = {}
     recent, answered = now - WATCHED, now - ANSWERED
     for one in seen:
         waits = one.doubted and one.at <= answered and (one.let_through is None or one.let_through > now)
@@ -110,23 +112,25 @@ def counted(seen: Sequence[Attempt], now: datetime) -> list[Newcomers]:
         else:
             places = (3, 4) if waits else (3,)
         for kind, value in ((ALL, ALL), ("bin", one.bin), ("device", one.device), ("address", one.address)):
-            told = sets.get((kind, value))
+            told = sets.get((kind, value, one.account))
             if told is None:
-                told = sets[kind, value] = (set(), set(), set(), set(), set())
+                told = sets[kind, value, one.account] = (set(), set(), set(), set(), set())
             for place in places:
                 told[place].add(one.card)
+    lately = {(kind, value) for (kind, value, _), told in sets.items() if told[0]}
     return [
         Newcomers(
             kind=kind,
             value=value,
+            account=account,
             cards=len(told[0]),
             refused=len(told[1]),
             doubted=len(told[2]),
             earlier=len(told[3]),
             earlier_doubted=len(told[4]),
         )
-        for (kind, value), told in sets.items()
-        if told[0]
+        for (kind, value, account), told in sets.items()
+        if (kind, value) in lately
     ]
 
 
@@ -186,13 +190,73 @@ def test_a_burst_is_told_within_a_tick_of_its_end_and_nothing_else_is(
     assert all(any(at < tick <= at + HOUR for at in starts) for tick, _ in found)
 
 
+def at_a_shop(account: str, attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The same attempts as people of another shop."""
+    return [
+        replace(
+            one, account=account, card=f"{one.card}_{account}", device=f"{one.device}_{account}", bin=f"7{one.bin[1:]}"
+        )
+        for one in attempts
+    ]
+
+
+def around_noon(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """Those that matter to the ticks after noon of the second day."""
+    return [one for one in attempts if 32 * HOUR < one.at - MIDNIGHT < 38 * HOUR]
+
+
+def a_campaign(chance: random.Random, cards: int) -> list[Attempt]:
+    """An hour of it, at noon of the second day; everybody is challenged, and nobody tells how it ended."""
+    return [
+        replace(one, at=MIDNIGHT + 36 * HOUR + chance.random() * HOUR, card=f"{one.card}c", device=f"{one.device}c")
+        for one in challenged(days(1, chance, cards), chance, 0)
+    ]
+
+
+def test_where_too_few_others_came_nobody_knows_what_a_doubt_says() -> None:
+    chance = random.Random(1)
+    quiet = challenged(days(2, chance, 100), chance, 0)
+    assert told([*quiet, *a_campaign(chance, 300)]) == []
+
+
+def test_a_shop_that_challenges_everybody_makes_no_attack_of_its_campaign_beside_one_that_does_not() -> None:
+    chance = random.Random(1)
+    small = [*challenged(days(2, chance, 300), chance, 0), *a_campaign(chance, 400)]
+    assert told([*days(2, chance, 2700), *at_a_shop("another", small)]) == []
+
+
+def test_a_shop_that_challenges_everybody_hides_no_tester_of_another() -> None:
+    chance = random.Random(1)
+    shop, other = (around_noon(days(2, chance, 1500)) for _ in range(2))
+    other = at_a_shop("another", challenged(other, chance, 0))
+    tester = challenged(an_attack(MIDNIGHT + 36 * HOUR, 60, 20 * MINUTE, chance, bin="456789"), chance, 0.2)
+    assert {one.value for _, one in told([*shop, *other, *tester])} == {"456789"}
+
+
+def test_a_burst_over_two_shops_is_one_and_each_says_what_a_doubt_is_worth_there() -> None:
+    chance = random.Random(1)
+    tester = challenged(an_attack(MIDNIGHT + 36 * HOUR, 10, MINUTE, chance, device="bot"), chance, 0)
+    halves = [*tester[:5], *(replace(one, account="another") for one in tester[5:])]
+    shops = around_noon([*days(2, chance, 1500), *at_a_shop("another", days(2, chance, 1500))])
+    [(_, burst), *_] = told([*shops, *halves])
+    assert (burst.kind, burst.cards, burst.doubted) == ("device", 10, 10)
+    # The other one challenges everybody: half of the ten say something, and that is enough; fewer are not.
+    strict = [challenged([one], chance, 0)[0] if one.account == "another" else one for one in shops]
+    [(_, burst), *_] = told([*strict, *halves])
+    assert (burst.kind, burst.cards, burst.doubted) == ("device", 10, 5)
+    assert told([*strict, *(replace(one, account="another") for one in halves[:4]), *halves[4:]]) == []
+
+
 def test_the_query_counts_as_the_days_above_do_at_midnight_too_and_copies_once(tmp_path: Path) -> None:
     chance = random.Random(3)
     now = MIDNIGHT + DAY + HOUR
     tried = an_attack(now - 25 * MINUTE, 30, 20 * MINUTE, chance, bin="456789")
     stopped = challenged(an_attack(now - 25 * MINUTE, 40, 20 * MINUTE, chance, device="bot"), chance, 0.2)
-    attempts = [*days(2, chance, 400), *tried, *stopped, *challenged(days(1, chance, 100), chance, 0.5)]
-    attempts = [replace(one, card=f"{one.card}_{place}") for place, one in enumerate(attempts)]
+    near = [one for one in days(2, chance, 2400) if now - 4 * HOUR < one.at < now + HOUR]
+    attempts = [*near, *tried, *stopped, *challenged(days(1, chance, 100), chance, 0.5)]
+    attempts = [
+        replace(one, card=f"{one.card}_{place}", account=f"of_{place % 3}") for place, one in enumerate(attempts)
+    ]
     ports = local_ports(tmp_path)
     rows = [row_of(one) for one in attempts]
     let_through = [row_of(replace(one, doubted=False)) for one in attempts if one.let_through]
@@ -206,7 +270,7 @@ def test_the_query_counts_as_the_days_above_do_at_midnight_too_and_copies_once(t
 
 
 def row_of(one: Attempt) -> dict[str, Any]:
-    newcomer = {name: getattr(one, name) for name in ("card", "bin", "device", "address", "refused")}
+    newcomer = {name: getattr(one, name) for name in ("account", "card", "bin", "device", "address", "refused")}
     if one.doubted and not one.refused:
         newcomer["doubted"] = True
     return {"event_id": one.card, "occurred_at": utc_text(one.at), "newcomer": newcomer}
@@ -222,7 +286,7 @@ def test_a_renewal_is_no_newcomer_and_an_unknown_card_is_one_once(tmp_path: Path
         score_payment(event, ports, event.occurred_at, scorer)
     rows = {row["payment_id"]: row["newcomer"] for row in published(ports, "fraud-decisions")}
     newcomer: dict[str, Any] = {"card": "new", "bin": "456789", "device": "dev_1", "address": "203.0.113.7"}
-    newcomer |= {"refused": True}
+    newcomer |= {"refused": True, "account": "5b6a51"}
     assert rows == {"r": None, "a": newcomer, "b": None}
 
 

@@ -58,6 +58,7 @@ from shared.flows.score_payment import score_payment
 from shared.flows.scorer import Scorer
 from shared.flows.track_dispute import track_dispute
 from shared.flows.watch_traffic import COUNTED_SQL
+from shared.fraud.attacks import NEWCOMERS_SQL
 from shared.fraud.backtest import backtest_sql
 from shared.fraud.book import SHIPPED
 from shared.fraud.decide import decide
@@ -143,7 +144,7 @@ def test_what_an_event_takes_is_what_the_flows_take(tmp_path: Path) -> None:
     ports, counted = world.step()
     score_payment(attempt, ports, NOON, scorer)
     assert (counted.reads, counted.writes) == (each.score_reads, each.score_writes)
-    assert size(world.published[-1]) <= each.decision_bytes
+    assert size(without_newcomer(world.published[-1])) <= each.decision_bytes
 
     ports, counted = world.step()
     record_payment(capture, ports, NOON)
@@ -181,11 +182,24 @@ def test_a_message_and_a_line_are_no_larger_than_they_are_charged_for(
     largest = {
         "deliveries": each.delivery_bytes,
         "payment-events": each.event_bytes,
-        "fraud-decisions": each.decision_bytes,
+        "fraud-decisions": each.decision_bytes + each.newcomer_bytes,
     }
     assert {message.topic: size(message) <= largest[message.topic] for message in world.published} == dict.fromkeys(
         largest, True
     )
+    [decision] = [message for message in world.published if message.topic == "fraud-decisions"]
+    assert size(without_newcomer(decision)) <= each.decision_bytes
+    as_in_life = {
+        "card": "Xt5EWLLDS7FJjR1c",
+        "bin": "424242",
+        "device": "5b6a51f2b2b5d290",
+        "address": "2001:db8:12:34::",
+    }
+    doubted = {**json.loads(decision.data)["newcomer"], **as_in_life, "doubted": True}
+    assert 0.7 * each.newcomer_bytes < len(encode(doubted)) <= each.newcomer_bytes
+    assert 0.7 * each.newcomer < in_row("fraud_decisions", {"newcomer": doubted}) <= each.newcomer
+    assert read_of(NEWCOMERS_SQL) == {"fraud_decisions": {"occurred_at", "newcomer"}}
+    assert each.watched_decision == in_row("fraud_decisions", {"occurred_at": "x"})
     [row] = [message for message in world.published if message.topic == "deliveries"]
     assert 0.7 * each.delivery_row < row_bytes(row, "deliveries") <= each.delivery_row
     watched = read_of(COUNTED_SQL)["deliveries"]
@@ -629,6 +643,11 @@ def as_of_a_known_customer(decision: Decision) -> Decision:
 
 
 TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+def without_newcomer(message: Message) -> Message:
+    """The same decision, of a card that is known."""
+    return replace(message, data=encode({**json.loads(message.data), "newcomer": None}))
 
 
 def size(message: Message) -> int:
