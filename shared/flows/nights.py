@@ -39,12 +39,15 @@ class Verdict(StrEnum):
 class Night:
     """A training that came to its end. trained_at: as of when it learned, or one that was asked for beside it since. night:
     as of when itself did. refused: on how many nights one after the other the gate refused, this one the last; those of too
-    little data count neither way. digest: of the model that was judged."""
+    little data count neither way. counted: the last of those nights. told: somebody was called for this one. digest: of the
+    model that was judged."""
 
     trained_at: datetime
     night: datetime | None = None
     verdict: Verdict | None = None
     refused: int = 0
+    counted: datetime | None = None
+    told: bool = False
     digest: str | None = None
     objections: str = ""
     payments: int = 0
@@ -55,32 +58,46 @@ class Night:
         return from_document(snapshot.document, cls) if snapshot else None
 
     def after(self, before: "Night | None") -> "Night":
-        """This night with those that were refused until then. The same night again counts once."""
-        earlier = before.refused if before else 0
-        again = bool(before and before.night and self.night and before.night.date() == self.night.date())
+        """This night with those that were refused until then. The same night again counts once, and is news where it came to
+        something else."""
+        earlier, counted = (before.refused, before.counted) if before else (0, None)
+        told = before is not None and before.told and before.verdict is self.verdict and _same(before.night, self.night)
         match self.verdict:
             case Verdict.PASSED:
-                return replace(self, refused=0)
+                return replace(self, refused=0, counted=None, told=told)
             case Verdict.REFUSED | Verdict.WORSE:
-                return replace(self, refused=max(earlier, 1) if again else earlier + 1)
+                refused = earlier if _same(counted, self.night) else earlier + 1
+                return replace(self, refused=refused, counted=self.night, told=told)
             case Verdict.LACKING | None:
-                return replace(self, refused=earlier)
+                return replace(self, refused=earlier, counted=counted, told=told)
             case _:
                 assert_never(self.verdict)
 
+    @property
+    def calls(self) -> bool:
+        """Whether somebody must hear of it: it is no ordinary one."""
+        return self.verdict in (Verdict.LACKING, Verdict.WORSE) or self._in_a_row
+
+    @property
+    def _in_a_row(self) -> bool:
+        return self.verdict is Verdict.REFUSED and self.refused > 0 and self.refused % IN_A_ROW == 0
+
     def tell(self) -> None:
-        """Alarm, where this night is no ordinary one."""
-        in_a_row = self.verdict is Verdict.REFUSED and self.refused > 0 and self.refused % IN_A_ROW == 0
+        """Alarm for a night that `calls`."""
         if self.verdict is Verdict.LACKING:
             alarm("training_refused", reason=self.objections, payments=self.payments, frauds=self.frauds)
-        elif self.verdict is Verdict.WORSE or in_a_row:
+        else:
             alarm(
                 "model_refused",
-                reason="in_a_row" if in_a_row else "worse",
+                reason="in_a_row" if self._in_a_row else "worse",
                 nights=self.refused,
                 objections=self.objections,
                 digest=self.digest,
             )
+
+
+def _same(one: datetime | None, other: datetime | None) -> bool:
+    return one is not None and other is not None and one.date() == other.date()
 
 
 def remember(documents: Documents, trained: Night) -> Night:
@@ -101,8 +118,19 @@ def remember(documents: Documents, trained: Night) -> Night:
 
 
 def tell_last(documents: Documents, now: datetime) -> None:
-    """Tell of the last night what itself could tell in its own log alone."""
+    """Tell of the last night, once, where it is no ordinary one: told by the function, whether it trained itself or a job did,
+    whose own log no metric counts."""
     [found] = documents.get([TRAINED])
     night = Night.of(found)
-    if night is not None and night.night is not None and now - night.night <= LATEST:
-        night.tell()
+    if night is None or night.night is None or now - night.night > LATEST or night.told or not night.calls:
+        return
+    # Told before it is noted: who breaks off in between tells it again, and nobody is left uncalled.
+    night.tell()
+
+    def noted(seen: Seen) -> Effect[None]:
+        last = Night.of(seen[TRAINED])
+        if last is None or (last.night, last.verdict) != (night.night, night.verdict):
+            return Effect(None)  # another one by now, of which nobody has heard
+        return Effect(None, [write(TRAINED, seen[TRAINED], compact(replace(last, told=True)))])
+
+    change(documents, [TRAINED], noted)

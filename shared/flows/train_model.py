@@ -84,9 +84,7 @@ def train_model(ports: Ports, now: datetime, parameters: bytes = b"") -> Trainin
         raise Rejected("not a training request: another thing is asked", reason="bad_training_request")
     report = _trained(ports, now, request)
     # Who asks for a challenger reads what came of it; nobody is called for an experiment.
-    night = remember(ports.documents, Night(trained_at=now) if request.as_challenger else _night(report, now))
-    if not request.as_challenger:
-        night.tell()
+    remember(ports.documents, Night(trained_at=now) if request.as_challenger else _night(report, now))
     _watch_age(ports, now, request.stale_days)
     return report
 
@@ -307,10 +305,11 @@ def on_request(ports: Ports, now: datetime, parameters: bytes = b"", elsewhere: 
         case TrainingRequest():
             if elsewhere is None or _expected(ports, now, asked, elsewhere.above) <= elsewhere.above:
                 train_model(ports, now, parameters)
+                tell_last(ports.documents, now)
                 return
             hand_over(elsewhere.jobs, now, parameters)
-            # Told here as well: what a job says is in its own log, which no metric counts.
             tell_last(ports.documents, now)
+            # Told here as well: what a job says is in its own log, which no metric counts.
             _watch_age(ports, now, asked.stale_days)
 
 
