@@ -46,7 +46,7 @@ from shared.flows.judged import (
 from shared.flows.ports import Create, Document, Key, Ports
 from shared.flows.scorer import Scorer
 from shared.fraud.book import SHIPPED, Book
-from shared.fraud.decide import decide, digest
+from shared.fraud.decide import decide, same_request
 from shared.fraud.features import Attempt
 from shared.fraud.history import Known
 from shared.fraud.judges import Judges
@@ -225,7 +225,7 @@ def count(
 
     def effect(seen: Seen) -> Effect[Judged]:
         if (stands := Judged.of(seen[own])) is not None:
-            if stands.decision.request_digest != digest(asked):
+            if not same_request(asked, stands.decision.request_digest):
                 raise RequestIdTaken("the request_id of another request")
             return Effect(stands)
         known = known_of(attempt, seen, also)

@@ -115,12 +115,16 @@ def _segment(facts: Decision) -> Segment:
 
 def digest(asked: PaymentAssessed) -> str:
     """By which the same request, asked again, is told from another under its id: of all but when it was asked."""
-    # Of an address's names the one that stays the same when another key is added.
-    named = min((asked.email_hash, *asked.email_hash_also)) if asked.email_hash else asked.email_hash
-    told = replace(asked, occurred_at=EPOCH, decision="", email_hash=named, email_hash_also=())
+    told = replace(asked, occurred_at=EPOCH, decision="", email_hash_also=())
     # A request of an earlier release, which knew neither products nor other names, is the same request still.
     content = repr(told).replace(", product=None", "").replace(", email_hash_also=()", "")
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def same_request(asked: PaymentAssessed, stored: str | None) -> bool:
+    """Whether `stored` is the digest of this very request, whichever of its names the address went by then: the key of
+    pseudonyms may have been changed since."""
+    return any(stored == digest(replace(asked, email_hash=name)) for name in (asked.email_hash, *asked.email_hash_also))
 
 
 def recompute(decision: Decision, model: Model | None, book: Book = SHIPPED) -> Decision:
