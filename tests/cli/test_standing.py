@@ -188,3 +188,5 @@ def test_who_is_listed_by_a_pseudonym_is_told_by_its_key_and_whether_they_are_fo
     found = [(one["version"], one["name"], one["owner"], one["holds"]) for one in told(shop.home, "lists", "keys")]
     assert found == [("1", "block", "risk", False), ("dev", "block", "risk", True)]
     assert "risk" in payin(shop.home, "lists", "keys").stdout
+    # By a name under one key it is told that another one may be meant.
+    assert "under another key" in payin(shop.home, "lists", "show", "customer", f"mail-dev-{'5a' * 32}").stdout
