@@ -19,6 +19,7 @@ from shared.fraud.attacks import (
     ALL,
     ANSWERED,
     BEFORE,
+    KNOWN,
     NEWCOMERS_SQL,
     WATCHED,
     Burst,
@@ -217,6 +218,15 @@ def test_where_too_few_others_came_nobody_knows_what_a_doubt_says() -> None:
     chance = random.Random(1)
     quiet = challenged(days(2, chance, 100), chance, 0)
     assert told([*quiet, *a_campaign(chance, 300)]) == []
+
+
+@pytest.mark.parametrize(("others", "told_of"), [(0, 0), (KNOWN - 1, 0), (KNOWN, 10)])
+def test_a_doubt_counts_from_so_many_others_on(others: int, told_of: int) -> None:
+    ten = Newcomers(
+        kind="bin", value="456789", account="a", cards=20, refused=10, doubted=10, earlier=0, earlier_doubted=0
+    )
+    [burst] = bursts([ten, replace(ten, kind=ALL, value=ALL, earlier=others)])
+    assert burst.doubted == told_of
 
 
 def test_a_shop_that_challenges_everybody_makes_no_attack_of_its_campaign_beside_one_that_does_not() -> None:
