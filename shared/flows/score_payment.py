@@ -96,9 +96,7 @@ def _judge(event: PaymentChanged, ports: Ports, now: datetime, scorer: Scorer) -
         if root is not None and root.link is None:
             root, writes = add(seen, root, found.missing, found.claims, attempt, event.payment_id)
             writes += purchase_write(seen, purchase, bought)
-            # What was claimed of the request is told of its payment too.
-            waited = waited or claims_in(seen[claims_key(root)]) != Claims()
-            return Effect(_Judged(root.told, repeated=False, claimed=[root] if waited else ()), writes)
+            return Effect(_Judged(root.told, repeated=False, claimed=_claimed_with(seen, found, root)), writes)
         judges, book = scorer.at(seen, registry, ports.models, now)
         known = known_of(attempt, seen, also)
         model, beside = judges.of(attempt)
@@ -154,9 +152,14 @@ def _known(seen: Seen, found: Found, attempt: Attempt, event: PaymentChanged, to
             return Effect(_Judged(root.told, repeated=True, claimed=[root]), list(join(seen, found)))
     if first.decision.request_id is not None and first.link is None:
         linked, writes = add(seen, first, found.missing, found.claims, attempt, event.payment_id)
-        is_claimed = claims_in(seen[claims_key(first)]) != Claims()
-        return Effect(_Judged(linked.told, repeated=False, claimed=[linked] if is_claimed else ()), writes)
+        return Effect(_Judged(linked.told, repeated=False, claimed=_claimed_with(seen, found, linked)), writes)
     return Effect(_Judged(None, repeated=True), list(join(seen, found)))
+
+
+def _claimed_with(seen: Seen, found: Found, linked: Judged) -> Sequence[Judged]:
+    """`linked`, where anything was claimed of it, or waited under its names, before it was linked to its payment: that is told of
+    the payment too."""
+    return [linked] if found.claims != Claims() or claims_in(seen[claims_key(linked)]) != Claims() else ()
 
 
 class _Noted(NamedTuple):

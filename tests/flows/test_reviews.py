@@ -215,6 +215,14 @@ def test_what_was_found_before_the_payment_came_is_told_with_the_payment(ports: 
     assert max(told, key=lambda row: row["claims_revision"])["fraud_reported_at"] is not None
 
 
+def test_what_waited_under_another_name_of_the_payment_is_told_with_the_payment(ports: Ports) -> None:
+    assessed(ports, aliases=("pi_1",))
+    score(ports, a_fraud_warning(payment_id="ch_1"))
+    score(ports, a_payment_event(aliases=("ch_1",)), NOON + HOUR)
+    told = [row for row in published(ports, "fraud-decisions") if row["linked_event_id"]]
+    assert max(told, key=lambda row: row["claims_revision"])["fraud_reported_at"] is not None
+
+
 @pytest.mark.parametrize("word", [RELEASE, replace(REFUSE, code="other"), replace(REFUSE, request_id="w-3")])
 def test_a_word_that_stands_is_not_changed(ports: Ports, word: Word) -> None:
     review_id = sent_to_review(ports)
