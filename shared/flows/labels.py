@@ -5,7 +5,7 @@ service; one that was won for good or withdrawn leaves a genuine payment. A clai
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.codec import encode
@@ -47,13 +47,14 @@ def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
     other is there, and has to be told anew. A reviewer's has none here: the review tells it.
     """
     claims: dict[str, DisputeClaim] = {}
-    reports = _Reports()
+    reports: dict[LabelSource, _Report] = {}
     ended, reasons = dict[str, tuple[int, DisputeStatus]](), dict[str, tuple[int, DisputeReason]]()
     labels: list[FraudLabel] = []
     words = sorted(_words(case, disputes), key=lambda one: (one.heard_at, one.event_id))
     for word in words:
         if not isinstance(word.told, DisputeFact):
-            reports = reports.joined(word.told)
+            voice, report = _voice(word.told), _Report.of(word.told)
+            reports[voice] = reports[voice].joined(report) if voice in reports else report
         else:
             claim = DisputeClaim.of(word.told)
             claims[word.dispute_id] = claims.get(word.dispute_id, DisputeClaim()).joined(claim)
@@ -65,7 +66,7 @@ def labels_of(case: Case, disputes: Iterable[Dispute]) -> list[FraudLabel]:
                 reasons[word.dispute_id] = max(reasons.get(word.dispute_id, because), because)
         statuses = {dispute_id: status for dispute_id, (_, status) in ended.items()}
         meant = _meant(reports, claims, statuses, reasons)
-        if meant is None or _is_reviewers(word.told):
+        if meant is None or word.is_reviewers:
             continue
         labels.append(
             FraudLabel(
@@ -95,6 +96,10 @@ class _Word:
     told: DisputeFact | FraudWarning | FraudFinding
     dispute_id: str = ""
 
+    @property
+    def is_reviewers(self) -> bool:
+        return isinstance(self.told, FraudFinding) and self.told.found_by is Finder.REVIEW
+
 
 def _words(case: Case, disputes: Iterable[Dispute]) -> Iterator[_Word]:
     for event_id, warning in case.warnings.items():
@@ -108,39 +113,30 @@ def _words(case: Case, disputes: Iterable[Dispute]) -> Iterator[_Word]:
                 yield _Word(fact.heard_at, event_id, dispute.account, fact, dispute.dispute_id)
 
 
-def _is_reviewers(told: DisputeFact | FraudWarning | FraudFinding) -> bool:
-    return isinstance(told, FraudFinding) and told.found_by is Finder.REVIEW
+_VOICES = (LabelSource.REFUND, LabelSource.EARLY_FRAUD_WARNING, LabelSource.MANUAL_REVIEW)
+"""Who reports fraud. Of several whose word stands the refund's counts, for there the money is gone."""
+
+
+def _voice(told: FraudWarning | FraudFinding) -> LabelSource:
+    if isinstance(told, FraudWarning):
+        return LabelSource.EARLY_FRAUD_WARNING
+    return LabelSource.REFUND if told.found_by is Finder.REFUND else LabelSource.MANUAL_REVIEW
 
 
 @dataclass(frozen=True, slots=True)
-class _Reports:
-    """Who reported fraud. called: what the latest reviewer called it."""
+class _Report:
+    """What one voice says. called: what it called the payment last, and when."""
 
-    refunds: Claims = field(default_factory=Claims)
-    warnings: Claims = field(default_factory=Claims)
-    reviews: Claims = field(default_factory=Claims)
-    called: tuple[int, LabelClass] | None = None
+    claims: Claims
+    called: tuple[int, LabelClass]
 
-    def joined(self, told: FraudWarning | FraudFinding) -> "_Reports":
-        claim = Claims.of_report(told)
-        if isinstance(told, FraudWarning):
-            return replace(self, warnings=self.warnings.joined(claim))
-        if told.found_by is Finder.REFUND:
-            return replace(self, refunds=self.refunds.joined(claim))
-        called = (microseconds(told.occurred_at), told.label)
-        return replace(self, reviews=self.reviews.joined(claim), called=max(called, self.called or called))
+    @classmethod
+    def of(cls, told: FraudWarning | FraudFinding) -> "_Report":
+        label = told.label if isinstance(told, FraudFinding) else LabelClass.THIRD_PARTY_FRAUD
+        return cls(Claims.of_report(told), (microseconds(told.occurred_at), label))
 
-    def meant(self, disputed: Claims) -> "_Meant | None":
-        """Whose report stands beside `disputed`: of several the refund's, for there the money is gone."""
-        for voice, source in (
-            (self.refunds, LabelSource.REFUND),
-            (self.warnings, LabelSource.EARLY_FRAUD_WARNING),
-            (self.reviews, LabelSource.MANUAL_REVIEW),
-        ):
-            if voice.joined(disputed).known_at is not None:
-                called = self.called if source is LabelSource.MANUAL_REVIEW else None
-                return _Meant(called[1] if called else LabelClass.THIRD_PARTY_FRAUD, source)
-        return None
+    def joined(self, other: "_Report") -> "_Report":
+        return _Report(self.claims.joined(other.claims), max(self.called, other.called))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +147,7 @@ class _Meant:
 
 
 def _meant(
-    reports: _Reports,
+    reports: Mapping[LabelSource, _Report],
     disputes: Mapping[str, DisputeClaim],
     statuses: Mapping[str, DisputeStatus],
     reasons: Mapping[str, tuple[int, DisputeReason]],
@@ -164,8 +160,9 @@ def _meant(
     if frauds := [dispute_id for dispute_id, claim in claimed.items() if claim.stands]:
         source = _source(statuses.get(dispute_id) for dispute_id in frauds)
         return _Meant(LabelClass.THIRD_PARTY_FRAUD, source, DisputeReason.FRAUD)
-    if (reported := reports.meant(disputed)) is not None:
-        return reported
+    for voice in _VOICES:
+        if (report := reports.get(voice)) and report.claims.joined(disputed).known_at is not None:
+            return _Meant(report.called[1], voice)
     told = {dispute_id: claim for dispute_id, claim in claimed.items() if claim.made or claim.other_at is not None}
     if services := [dispute_id for dispute_id, claim in told.items() if not claim.disproved]:
         source = _source(statuses.get(dispute_id) for dispute_id in services)

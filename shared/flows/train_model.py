@@ -305,12 +305,11 @@ def on_request(ports: Ports, now: datetime, parameters: bytes = b"", elsewhere: 
         case TrainingRequest():
             if elsewhere is None or _expected(ports, now, asked, elsewhere.above) <= elsewhere.above:
                 train_model(ports, now, parameters)
-                tell_last(ports.documents, now)
-                return
-            hand_over(elsewhere.jobs, now, parameters)
+            else:
+                hand_over(elsewhere.jobs, now, parameters)
+                # Told here as well: what a job says is in its own log, which no metric counts.
+                _watch_age(ports, now, asked.stale_days)
             tell_last(ports.documents, now)
-            # Told here as well: what a job says is in its own log, which no metric counts.
-            _watch_age(ports, now, asked.stale_days)
 
 
 def _expected(ports: Ports, now: datetime, request: TrainingRequest, above: int) -> int:

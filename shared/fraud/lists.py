@@ -78,11 +78,8 @@ class Lists:
         for kind, paths in MEMBERS.items():
             value = next((found for path in paths if (found := member(event, path))), None)
             if value:
-                said: dict[str, datetime] = {}
-                also = _also(event) if kind == "email_hash" else ()
-                for name in (*_names(kind, str(value)), *also):
-                    for what, until in self._said.get((kind, name), {}).items():
-                        said[what] = max(until, said.get(what, until))
+                names = (*_names(kind, str(value)), *(_also(event) if kind == "email_hash" else ()))
+                said = _longest([self._said.get((kind, name), {}) for name in names])
                 yield from _standing(said, kind, now)
 
 
